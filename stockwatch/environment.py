@@ -1,0 +1,124 @@
+"""Typed reading of environment variables; a bad value ends the program with one line that says what is allowed.
+
+Pure: it is given the mapping to read. `settings.py` is the only caller, so that one file shows every setting.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from ipaddress import ip_network
+from urllib.parse import urlsplit
+
+import durationpy
+
+DURATION = re.compile(r"(\d+(\.\d+)?(h|ms|m|us|µs|ns|s))+|0")
+DURATION_WORDS = "a duration such as 500ms, 10s, 1m or 168h"
+
+
+class BadVariable(SystemExit):
+    """A variable has a value that cannot be used. Its text is the one line the operator sees; the exit status is 1."""
+
+    def __init__(self, name: str, value: str, allowed: str) -> None:
+        super().__init__(f"stockwatch: {name}={value!r} cannot be used: it must be {allowed}")
+
+
+class Environment:
+    """Reads named variables from a mapping and remembers the names, so that a test can hold the docs against them."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self.names: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        if name not in self.names:
+            self.names.append(name)
+        return self._variables.get(name, default).strip()
+
+    def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
+        value = self.text(name, default).lower()
+        if value not in allowed:
+            raise BadVariable(name, value, "one of " + ", ".join(allowed))
+        return value
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.text(name, "true" if default else "false").lower()
+        if value in {"1", "true", "yes", "on"}:
+            return True
+        if value in {"0", "false", "no", "off", ""}:
+            return False
+        raise BadVariable(name, value, "true or false")
+
+    def whole(self, name: str, default: int, least: int = 0, most: int = 2**31) -> int:
+        value = self.text(name, str(default))
+        if not re.fullmatch(r"\d{1,10}", value) or not least <= int(value) <= most:
+            raise BadVariable(name, value, f"a whole number from {least} to {most}")
+        return int(value)
+
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        value = self.text(name, str(default))
+        if not re.fullmatch(r"\d{1,12}(\.\d+)?", value) or not least <= float(value) <= most:
+            raise BadVariable(name, value, f"a number from {least:g} to {most:g}")
+        return float(value)
+
+    def duration(self, name: str, default: str, least: str = "1ms") -> timedelta:
+        """A duration as Go writes it; durationpy knows more units than Go, so the form is checked first."""
+        value = self.text(name, default)
+        shortest = durationpy.from_str(least)
+        allowed = f"{DURATION_WORDS}, at least {least}"
+        if not DURATION.fullmatch(value):
+            raise BadVariable(name, value, allowed)
+        try:
+            duration = durationpy.from_str(value)
+        except durationpy.DurationError as error:
+            raise BadVariable(name, value, allowed) from error
+        if duration < shortest:
+            raise BadVariable(name, value, allowed)
+        return duration
+
+    def words(self, name: str, default: str = "") -> list[str]:
+        """Values between commas, trimmed, the empty ones left out."""
+        return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
+
+    def address(self, name: str, default: str) -> tuple[str, int]:
+        """`host:port` or `:port`; the host is empty in the second form."""
+        value = self.text(name, default)
+        host, colon, port = value.rpartition(":")
+        if not colon or not re.fullmatch(r"\d{1,5}", port) or not 1 <= int(port) <= 65535:
+            raise BadVariable(name, value, "host:port or :port, with a port from 1 to 65535")
+        return host.strip("[]"), int(port)
+
+    def addresses(self, name: str, default: str) -> list[str]:
+        """`host:port` between commas, at least one."""
+        values = self.words(name, default)
+        for value in values or [""]:
+            if not re.fullmatch(r"[^\s,:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", value):
+                raise BadVariable(name, ",".join(values), "host:port, several between commas")
+        return values
+
+    def origins(self, name: str, default: str) -> list[str]:
+        """`*` or exact web origins (`https://example.org`) between commas; an empty list is no check."""
+        values = self.words(name, default)
+        for value in values:
+            parts = urlsplit(value)
+            if value != "*" and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path):
+                raise BadVariable(name, ",".join(values), "* or origins such as https://example.org between commas")
+        return values
+
+    def networks(self, name: str, default: str = "") -> list[str]:
+        """IP addresses or networks between commas."""
+        values = self.words(name, default)
+        for value in values:
+            try:
+                ip_network(value, strict=False)
+            except ValueError as error:
+                raise BadVariable(
+                    name, ",".join(values), "addresses or networks such as 10.0.0.0/8 between commas"
+                ) from error
+        return values
+
+    def prefixed(self, prefix: str) -> dict[str, str]:
+        """Variables whose names start with the prefix, by the rest of their names."""
+        self.names.append(prefix + "*")
+        return {
+            name[len(prefix) :]: value.strip() for name, value in self._variables.items() if name.startswith(prefix)
+        }

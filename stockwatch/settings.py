@@ -1,0 +1,223 @@
+"""Every setting of the project, and the only place that reads the environment.
+
+`.env` in the root is read by itself; the real environment wins over it. `.env.example` and the README's table describe
+each variable, and a test holds both against this file.
+"""
+
+import os
+import re
+from math import isfinite
+from pathlib import Path
+
+import environ
+
+from stockwatch.environment import BadVariable, Environment
+from stockwatch.logging import configure
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
+env = Environment(os.environ)
+
+# --- What runs where ------------------------------------------------------------------------------------------------
+APP_ENV = env.choice("APP_ENV", "development", ["development", "test", "prod", "production"]).replace(
+    "production", "prod"
+)
+PRODUCTION = APP_ENV == "prod"
+DEBUG = env.flag("DEBUG")
+APP_HOST, APP_PORT = env.address("APP_PORT", ":8081")
+
+SECRET_KEY = env.text("SECRET_KEY")
+if not SECRET_KEY:
+    if PRODUCTION:
+        raise BadVariable("SECRET_KEY", "", "a long random text when APP_ENV is production")
+    SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
+
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "")
+
+# --- Logs -----------------------------------------------------------------------------------------------------------
+LOGGER_LEVEL = env.choice("LOGGER_LEVEL", "info", ["debug", "info", "warn", "warning", "error"])
+LOGGER_FORMAT = env.choice("LOGGER_FORMAT", "json", ["json", "console"])
+LOGGING_CONFIG = None  # structlog is set up here, once, for Django's and every library's records too
+configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
+
+# --- Redis ----------------------------------------------------------------------------------------------------------
+REDIS_HOST, REDIS_PORT = env.address("REDIS_ADDR", "localhost:6379")
+REDIS_PASSWORD = env.text("REDIS_PASSWORD")
+REDIS_DB = env.whole("REDIS_DB", 0, most=1023)
+
+# --- Kafka ----------------------------------------------------------------------------------------------------------
+KAFKA_BROKERS = ",".join(env.addresses("KAFKA_BROKERS", "localhost:9092"))
+KAFKA_TOPIC = env.text("KAFKA_TOPIC", "market_ticks")
+if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", KAFKA_TOPIC):
+    raise BadVariable("KAFKA_TOPIC", KAFKA_TOPIC, "1 to 249 of the characters A-Z a-z 0-9 . _ -")
+KAFKA_RETENTION = env.duration("KAFKA_RETENTION", "24h", least="1m")
+KAFKA_GROUP_ID = env.text("KAFKA_GROUP_ID", "stock-processor-group")
+KAFKA_GROUP_INSTANCE_ID = env.text("KAFKA_GROUP_INSTANCE_ID")
+KAFKA_SESSION_TIMEOUT = env.duration("KAFKA_SESSION_TIMEOUT", "6s", least="1s")
+
+# --- Generator ------------------------------------------------------------------------------------------------------
+GENERATOR_INTERVAL = env.duration("GENERATOR_INTERVAL", "100ms")
+GENERATOR_SEED = env.text("GENERATOR_SEED")
+GENERATOR_TICKERS = [symbol.upper() for symbol in env.words("GENERATOR_TICKERS", "AAPL,GOOG,TSLA,AMZN")]
+GENERATOR_BASE_PRICES = {"AAPL": 150.0, "GOOG": 2800.0, "TSLA": 700.0, "AMZN": 3400.0}
+for _symbol, _price in env.prefixed("GENERATOR_BASE_PRICES_").items():
+    try:
+        GENERATOR_BASE_PRICES[_symbol.upper()] = float(_price)
+    except ValueError as _error:
+        raise BadVariable(f"GENERATOR_BASE_PRICES_{_symbol}", _price, "a price such as 150.25") from _error
+    if not isfinite(float(_price)) or float(_price) <= 0:
+        raise BadVariable(f"GENERATOR_BASE_PRICES_{_symbol}", _price, "a price above zero")
+GENERATOR_METRICS_PORT = env.whole("GENERATOR_METRICS_PORT", 0, most=65535)
+
+# --- Processor ------------------------------------------------------------------------------------------------------
+PROCESSOR_NUM_WORKERS = env.whole("PROCESSOR_NUM_WORKERS", 10, least=1, most=256)
+PROCESSOR_STOCK_TTL = env.duration("PROCESSOR_STOCK_TTL", "168h", least="1s")
+PROCESSOR_METRICS_PORT = env.whole("PROCESSOR_METRICS_PORT", 0, most=65535)
+
+# --- Gateway --------------------------------------------------------------------------------------------------------
+GATEWAY_VALID_TICKERS = [symbol.upper() for symbol in env.words("GATEWAY_VALID_TICKERS")]
+GATEWAY_ALLOWED_ORIGINS = env.origins("GATEWAY_ALLOWED_ORIGINS", "*")
+GATEWAY_MAX_CONNECTIONS = env.whole("GATEWAY_MAX_CONNECTIONS", 1000)
+GATEWAY_MAX_SYMBOLS = env.whole("GATEWAY_MAX_SYMBOLS", 1024, least=1)
+GATEWAY_RATE_PER_SECOND = env.number("GATEWAY_RATE_PER_SECOND", 1.0, least=0.001, most=1e6)
+GATEWAY_RATE_BURST = env.whole("GATEWAY_RATE_BURST", 5, least=1)
+GATEWAY_TIMEOUTS_WRITE_WAIT = env.duration("GATEWAY_TIMEOUTS_WRITE_WAIT", "10s")
+GATEWAY_TIMEOUTS_PONG_WAIT = env.duration("GATEWAY_TIMEOUTS_PONG_WAIT", "60s")
+GATEWAY_TIMEOUTS_PING_PERIOD = env.duration("GATEWAY_TIMEOUTS_PING_PERIOD", "54s")
+GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE = env.whole("GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE", 256, least=1, most=65536)
+if GATEWAY_TIMEOUTS_PING_PERIOD >= GATEWAY_TIMEOUTS_PONG_WAIT:
+    raise BadVariable(
+        "GATEWAY_TIMEOUTS_PING_PERIOD",
+        env.text("GATEWAY_TIMEOUTS_PING_PERIOD", "54s"),
+        "shorter than GATEWAY_TIMEOUTS_PONG_WAIT, or no client could answer in time",
+    )
+
+# --- The page -------------------------------------------------------------------------------------------------------
+STALE_AFTER = env.duration("STALE_AFTER", "5s")
+
+# --- Django ---------------------------------------------------------------------------------------------------------
+DATABASES = {"default": environ.Env.db_url_config(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Several processes share the file: readers must not block the writer, and a writer waits its turn.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 5,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "stockwatch",
+    "watchlist",
+    "feeds",
+    "channels",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "servestatic.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_prometheus",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "stockwatch.urls"
+ASGI_APPLICATION = "stockwatch.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+CHANNEL_LAYERS = {
+    # The Redis channel prices.SYMBOL itself, bytes only, read by the gateway's hub alone.
+    "prices": {
+        "BACKEND": "stockwatch.layers.PricesChannelLayer",
+        "CONFIG": {
+            "hosts": [
+                {
+                    "host": REDIS_HOST,
+                    "port": REDIS_PORT,
+                    "password": REDIS_PASSWORD or None,
+                    "db": REDIS_DB,
+                    "protocol": 2,
+                }
+            ]
+        },
+    },
+    # Everything else that wants a channel layer; nothing of the gateway runs over it.
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {
+            "hosts": [
+                {
+                    "host": REDIS_HOST,
+                    "port": REDIS_PORT,
+                    "password": REDIS_PASSWORD or None,
+                    "db": REDIS_DB,
+                    "protocol": 2,
+                }
+            ]
+        },
+    },
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "watchlist"
+LOGOUT_REDIRECT_URL = "watchlist"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+SERVESTATIC_USE_FINDERS = True  # files are served from where they lie; collectstatic is for a CDN only
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_COOKIES = env.flag("SECURE_COOKIES", PRODUCTION)
+SESSION_COOKIE_SECURE = SECURE_COOKIES
+CSRF_COOKIE_SECURE = SECURE_COOKIES
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "object-src": ["'none'"],
+    }
+}
