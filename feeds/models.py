@@ -1,4 +1,4 @@
-"""The tickers: what is fed and shown. The admin is the source of truth; generator and gateway read it twice a second."""
+"""The tickers: what is fed and shown. The admin is their source of truth; generator and gateway follow it."""
 
 from typing import Any, ClassVar
 
