@@ -55,6 +55,13 @@ class RedisServer:
             raise NoServer("Redis was not started")
         return self._process
 
+    @property
+    def folder(self) -> str:
+        """The temporary folder of its log."""
+        if self._folder is None:
+            raise NoServer("Redis was not started")
+        return self._folder.name
+
     def start(self) -> None:
         """Returns when the server answers. Raises NoServer with the server's own words when it does not."""
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="stockwatch-redis-")

@@ -49,11 +49,12 @@ def configure(level: str, form: str, stream: Any = None) -> None:
     `level`: debug, info, warn, warning or error. `form`: json or console.
     """
     last: list[Any]
+    target = stream or sys.stderr
     if form == "json":
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        last = [structlog.dev.ConsoleRenderer(timestamp_key="time")]
-    handler = logging.StreamHandler(stream or sys.stderr)
+        last = [structlog.dev.ConsoleRenderer(timestamp_key="time", colors=target.isatty())]
+    handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_shared(), processors=[drop_request, *last])
     )

@@ -46,6 +46,7 @@ configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
 REDIS_HOST, REDIS_PORT = env.address("REDIS_ADDR", "localhost:6379")
 REDIS_PASSWORD = env.text("REDIS_PASSWORD")
 REDIS_DB = env.whole("REDIS_DB", 0, most=1023)
+REDIS = {"host": REDIS_HOST or "localhost", "port": REDIS_PORT, "password": REDIS_PASSWORD or None, "db": REDIS_DB}
 
 # --- Kafka ----------------------------------------------------------------------------------------------------------
 KAFKA_BROKERS = ",".join(env.addresses("KAFKA_BROKERS", "localhost:9092"))
@@ -153,32 +154,12 @@ CHANNEL_LAYERS = {
     # The Redis channel prices.SYMBOL itself, bytes only, read by the gateway's hub alone.
     "prices": {
         "BACKEND": "stockwatch.layers.PricesChannelLayer",
-        "CONFIG": {
-            "hosts": [
-                {
-                    "host": REDIS_HOST,
-                    "port": REDIS_PORT,
-                    "password": REDIS_PASSWORD or None,
-                    "db": REDIS_DB,
-                    "protocol": 2,
-                }
-            ]
-        },
+        "CONFIG": {"hosts": [{**REDIS, "protocol": 2}]},
     },
     # Everything else that wants a channel layer; nothing of the gateway runs over it.
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {
-            "hosts": [
-                {
-                    "host": REDIS_HOST,
-                    "port": REDIS_PORT,
-                    "password": REDIS_PASSWORD or None,
-                    "db": REDIS_DB,
-                    "protocol": 2,
-                }
-            ]
-        },
+        "CONFIG": {"hosts": [{**REDIS, "protocol": 2}]},
     },
 }
 
