@@ -1,3 +1,5 @@
+import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -19,3 +21,23 @@ def redis_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
     client.script_flush()
     yield client
     client.close()
+
+
+def _skips(config: pytest.Config) -> dict[str, int]:
+    """How often each reason for a skip was given."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reports = reporter.stats.get("skipped", []) if reporter else []
+    return Counter(report.longrepr[2].removeprefix("Skipped: ") for report in reports)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if os.environ.get("CI") == "true" and _skips(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line: what was left out, and what to do to have it run (each skip's reason says it)."""
+    if skips := _skips(config):
+        failed = ", a failure under CI=true" if os.environ.get("CI") == "true" else ""
+        reasons = "; ".join(f"{count} x {reason}" for reason, count in skips.items())
+        print(f"{sum(skips.values())} skipped{failed}: {reasons}")

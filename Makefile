@@ -1,0 +1,67 @@
+# `make help` says what there is. VENV=… names another virtual environment, PYTHON=… the interpreter to make it with.
+VENV ?= .venv
+PY = "$(VENV)/bin/python"
+export VENV PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt up up-all down logs restart gen proc gtw bench shot local dev
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+
+run: local ## everything on this machine, without Docker: the page is on http://localhost:8081
+	@exec $(PY) manage.py runstack
+
+test: dev ## all tests, with a Redis and a Kafka of their own
+	@exec $(PY) -m pytest --cov
+
+check: dev ## lint, format, types, import contracts, migrations, deployment settings
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -c "from importlinter.cli import lint_imports_command as run; run()"
+	@$(PY) manage.py makemigrations --check --dry-run
+	@SECRET_KEY=$$($(PY) -c "import secrets; print(secrets.token_urlsafe(50))") APP_ENV=production \
+		$(PY) manage.py check --deploy --fail-level WARNING
+
+fmt: dev ## write the code as the linter wants it
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+up: ## infrastructure in Docker: three Kafka brokers, Valkey, PostgreSQL, kafka-ui
+	docker compose up -d --wait
+
+up-all: ## infrastructure and services in Docker
+	docker compose --profile services up -d --build --wait
+
+down: ## stop what Docker runs; volumes stay
+	docker compose --profile services down
+
+logs: ## follow what Docker runs
+	docker compose --profile services logs -f
+
+restart: ## restart what Docker runs
+	docker compose --profile services restart
+
+gen: local ## the generator alone, as .env says
+	@$(PY) manage.py migrate --verbosity 0
+	@exec $(PY) manage.py runkafkagen
+
+proc: local ## the processor alone, as .env says
+	@exec $(PY) manage.py runprocessor
+
+gtw: local ## gateway and page alone, as .env says
+	@$(PY) manage.py migrate --verbosity 0
+	@exec $(PY) manage.py rungateway
+
+bench: dev ## measure the gateway
+	@exec $(PY) -m tests.bench.gateway
+
+shot: dev ## pictures of the page
+	@exec $(PY) -m tests.browser.shots
+
+local:
+	@sh .ci/venv local
+
+dev:
+	@sh .ci/venv dev
