@@ -1,0 +1,59 @@
+"""Where the gateway meets the settings: built once a process, used by the ASGI application and by `rungateway`.
+
+Imported after Django is set up.
+"""
+
+from channels.layers import channel_layers
+from channels.routing import ProtocolTypeRouter
+from django.conf import settings
+from prometheus_client import REGISTRY
+from redis.asyncio import Redis
+
+from watchlist.gateway.catalog import Catalog, load_tickers
+from watchlist.gateway.gateway import Gateway
+from watchlist.gateway.limits import Limits
+from watchlist.gateway.metrics import GatewayCollector
+from watchlist.gateway.routing import route_sockets
+from watchlist.gateway.transport import Application, AttachTransport
+
+
+def read_limits() -> Limits:
+    """The settings of the gateway, as it takes them."""
+    return Limits(
+        allowed_origins=tuple(settings.GATEWAY_ALLOWED_ORIGINS),
+        max_connections=settings.GATEWAY_MAX_CONNECTIONS,
+        max_symbols=settings.GATEWAY_MAX_SYMBOLS,
+        rate_per_second=settings.GATEWAY_RATE_PER_SECOND,
+        rate_burst=settings.GATEWAY_RATE_BURST,
+        write_wait=settings.GATEWAY_TIMEOUTS_WRITE_WAIT.total_seconds(),
+        pong_wait=settings.GATEWAY_TIMEOUTS_PONG_WAIT.total_seconds(),
+        ping_period=settings.GATEWAY_TIMEOUTS_PING_PERIOD.total_seconds(),
+    )
+
+
+def open_redis() -> Redis:
+    """A client for reading prices and for the buckets of addresses."""
+    return Redis(
+        host=settings.REDIS_HOST,
+        port=settings.REDIS_PORT,
+        password=settings.REDIS_PASSWORD or None,
+        db=settings.REDIS_DB,
+        protocol=2,
+        socket_timeout=2,
+        socket_connect_timeout=2,
+    )
+
+
+gateway = Gateway(
+    limits=read_limits(),
+    catalog=Catalog(settings.GATEWAY_VALID_TICKERS),
+    load=load_tickers,
+    layer=lambda: channel_layers["prices"],
+    redis=open_redis,
+)
+REGISTRY.register(GatewayCollector(gateway))
+
+
+def compose(pages: Application) -> Application:
+    """Pages over HTTP and the gateway at `/ws`, as one application."""
+    return AttachTransport(ProtocolTypeRouter({"http": pages, "websocket": route_sockets(gateway)}))

@@ -1,0 +1,84 @@
+"""The tickers a gateway knows: which symbols may be asked for, and what a page is told of them.
+
+`Catalog` is a plain value holder; `load_tickers` is the only query. The table is read every 0.5 s, for a change made by
+`QuerySet.update` sends no signal.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from asgiref.sync import sync_to_async
+
+from feeds.models import Ticker
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One ticker as clients see it; `base` in the instrument's currency."""
+
+    symbol: str
+    name: str = ""
+    base: float | None = None
+    decimals: int = 2
+    active: bool = True
+
+
+def ticker_payload(listing: Listing) -> bytes:
+    """The frame of `?meta=1` for one ticker."""
+    frame: dict[str, Any] = {
+        "type": "ticker",
+        "symbol": listing.symbol,
+        "name": listing.name,
+        "base": listing.base,
+        "decimals": listing.decimals,
+        "active": listing.active,
+        "previous_close": None,
+    }
+    return msgspec.json.encode(frame)
+
+
+class Catalog:
+    """The newest table read. `only` (GATEWAY_VALID_TICKERS) names exactly what is valid, whatever the table says."""
+
+    def __init__(self, only: Sequence[str] = ()) -> None:
+        self._only = frozenset(only)
+        self._listings: dict[str, Listing] = {}
+        self.loaded = False
+
+    def allows(self, symbol: str) -> bool:
+        """Whether a client may subscribe to the symbol now."""
+        if self._only:
+            return symbol in self._only
+        listing = self._listings.get(symbol)
+        return listing is not None and listing.active
+
+    def listing_of(self, symbol: str) -> Listing:
+        """What is known of a symbol; a valid one that the table does not have has no name and no base price."""
+        return self._listings.get(symbol) or Listing(symbol, active=symbol in self._only)
+
+    @property
+    def hidden(self) -> list[str]:
+        """Active tickers that `only` hides."""
+        listings = self._listings.values()
+        return [found.symbol for found in listings if self._only and found.active and found.symbol not in self._only]
+
+    def replace(self, listings: Iterable[Listing]) -> list[Listing]:
+        """Takes a new table; returns what changed, a ticker that is gone as inactive."""
+        new = {listing.symbol: listing for listing in listings}
+        changed = [listing for listing in new.values() if self._listings.get(listing.symbol) != listing]
+        changed += [self._gone(old) for symbol, old in self._listings.items() if symbol not in new]
+        self._listings, self.loaded = new, True
+        return changed
+
+    @staticmethod
+    def _gone(old: Listing) -> Listing:
+        return Listing(old.symbol, old.name, old.base, old.decimals, active=False)
+
+
+@sync_to_async
+def load_tickers() -> list[Listing]:
+    """The whole table, the inactive ones too. Raises django.db.DatabaseError."""
+    rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active")
+    return [Listing(*row) for row in rows]

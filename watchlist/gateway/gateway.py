@@ -1,0 +1,170 @@
+"""One gateway process: its hub, intake, catalog, sessions and limits, wired together.
+
+It starts with the first connection, for an ASGI server such as Daphne has no lifespan, and the channel layer belongs to
+the loop it is first used in.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from watchlist.gateway.catalog import Catalog, Listing, ticker_payload
+from watchlist.gateway.hub import Hub
+from watchlist.gateway.intake import Intake
+from watchlist.gateway.limits import Admission, Limits
+from watchlist.gateway.outbox import Outbox
+from watchlist.gateway.protocol import Close
+from watchlist.gateway.session import Session
+
+log = structlog.get_logger(__name__)
+
+FLUSH_AFTER = 0.001
+"""Seconds from an update to the write; what arrives within them shares one write a socket."""
+SWEEP_EVERY = 1.0
+CATALOG_EVERY = 0.5
+
+
+class Counts:
+    """What metrics say of a gateway, beside the hub's own numbers."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.refused: Counter[str] = Counter()
+        self.closes: Counter[str] = Counter()
+        self.unanswered = 0
+
+    def closed(self, code: Close) -> None:
+        self.closes[code.name.lower()] += 1
+
+
+class Gateway:
+    """`layer` and `redis` are functions, called once in the loop that runs; `load` reads the tickers."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        catalog: Catalog,
+        load: Callable[[], Awaitable[list[Listing]]],
+        layer: Callable[[], Any],
+        redis: Callable[[], Any],
+    ) -> None:
+        self.limits = limits
+        self.catalog = catalog
+        self.counts = Counts()
+        self.sessions: dict[Session, None] = {}
+        self.pings = True
+        self.fast = False
+        self.closing = False
+        self.pending = 0  # connections that were let in and are not accepted yet
+        self._load = load
+        self._layer = layer
+        self._redis = redis
+        self._started: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.hub = Hub(self._schedule, self._want, self._unwant)
+        self.intake: Intake | None = None
+        self.admission: Admission | None = None
+
+    async def start(self) -> None:
+        """Returns when tickers have been read once. Raises what the database raises while they have not."""
+        if self._started is None:
+            self._started = asyncio.ensure_future(self._start())
+        await asyncio.shield(self._started)
+        if not self.catalog.loaded:
+            await self._read_catalog()
+
+    async def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        redis = self._redis()
+        self.admission = Admission(redis, self.limits, self._note_unanswered)
+        self.intake = Intake(self._layer(), redis)
+        self.intake.start(self.hub)
+        self._tasks = [asyncio.ensure_future(self._sweep_often()), asyncio.ensure_future(self._follow_catalog())]
+
+    async def stop(self) -> None:
+        """Ends all tasks; sockets are the server's to close."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.intake is not None:
+            await self.intake.stop()
+
+    def open_session(self, outbox: Outbox, meta: bool) -> Session:
+        session = Session(self, outbox, self.now(), meta)
+        self.sessions[session] = None
+        self.counts.accepted += 1
+        return session
+
+    def end_session(self, session: Session) -> None:
+        self.hub.leave(session.outbox)
+        self.sessions.pop(session, None)
+
+    def close_all(self) -> None:
+        """Tells every client to come back later (4001), and lets nobody in any more."""
+        self.closing = True
+        for session in list(self.sessions):
+            session.close(Close.SHUTDOWN, self.now())
+
+    @staticmethod
+    def now() -> float:
+        return time.monotonic()
+
+    @staticmethod
+    def unix_micros() -> int:
+        return time.time_ns() // 1000
+
+    def _schedule(self, flush: Callable[[], None]) -> None:
+        self._loop.call_later(FLUSH_AFTER, flush)
+
+    def _want(self, symbol: str) -> None:
+        if self.intake is not None:
+            self.intake.want(symbol)
+
+    def _unwant(self, symbol: str) -> None:
+        if self.intake is not None:
+            self.intake.unwant(symbol)
+
+    def _note_unanswered(self) -> None:
+        self.counts.unanswered += 1
+
+    async def _sweep_often(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            now = self.now()
+            for session in list(self.sessions):
+                try:
+                    session.sweep(now)
+                except Exception:
+                    log.exception("sweep failed")
+
+    async def _follow_catalog(self) -> None:
+        failing = False
+        while True:
+            try:
+                await self._read_catalog()
+                if failing:
+                    log.info("tickers are readable again")
+                failing = False
+            except Exception as error:  # the database's errors differ by engine; the last table stays in force
+                if not failing:
+                    log.warning("tickers cannot be read", reason=type(error).__name__)
+                failing = True
+            await asyncio.sleep(CATALOG_EVERY)
+
+    async def _read_catalog(self) -> None:
+        first = not self.catalog.loaded
+        changed = self.catalog.replace(await self._load())
+        if first and (hidden := self.catalog.hidden):
+            log.warning("active tickers are hidden by GATEWAY_VALID_TICKERS", symbols=hidden)
+        if changed and not first:
+            self._tell_changes({listing.symbol: ticker_payload(listing) for listing in changed})
+
+    def _tell_changes(self, payloads: dict[str, bytes]) -> None:
+        for session in list(self.sessions):
+            if session.meta:
+                for symbol in session.outbox.symbols.intersection(payloads):
+                    session.outbox.reply(payloads[symbol])

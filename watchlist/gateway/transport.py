@@ -1,0 +1,199 @@
+"""How bytes reach a socket: straight to Daphne's transport where there is one, by ASGI's `send` under any other server.
+
+The only module that knows private names of Daphne, autobahn and Twisted. `AttachTransport` is the outermost ASGI
+application: Channels' middleware replaces `send`, so what stands behind it is looked up once, before them, and travels
+in `scope["extensions"]`.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+from watchlist.gateway import protocol
+
+log = structlog.get_logger(__name__)
+
+EXTENSION = "stockwatch.transport"
+NOTSENT_LOWAT = 16 * 1024
+"""Bytes the kernel keeps unsent for a socket before it counts as full: a slow reader is noticed early."""
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class AttachTransport:
+    """Puts the server's protocol object of a WebSocket, where it is Daphne's, into the scope's extensions."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Any client may send Daphne-Root-Path; no path of ours is mounted below another.
+        scope["root_path"] = ""
+        if scope["type"] == "websocket":
+            scope.setdefault("extensions", {})[EXTENSION] = daphne_protocol(send)
+        await self._application(scope, receive, send)
+
+
+def daphne_protocol(send: Any) -> Any:
+    """Daphne's protocol object behind `send` (a partial of Server.handle_reply), or None where a name is missing."""
+    try:
+        found = send.args[0]
+        server = send.func.__self__
+        transport = found.transport
+        for owner, names in (
+            (server, ("ping_interval", "websocket_timeout")),
+            (found, ("sendClose", "failHandshake", "onPong", "dropConnection", "handshake_deferred")),
+            (transport, ("dataBuffer", "_tempDataLen", "socket", "write", "registerProducer", "startWriting")),
+        ):
+            for name in names:
+                getattr(owner, name)
+    except (AttributeError, IndexError, TypeError):
+        return None
+    # Plain TCP only: a TLS connection keeps its socket, but bytes for it must pass the cipher.
+    return found if type(transport).__name__ == "Server" and not getattr(transport, "TLS", False) else None
+
+
+class DaphneTransport:
+    """Writes to the TCP socket itself while Twisted's buffer is empty, and never lets more than a frame into it."""
+
+    __slots__ = ("_on_drain", "_protocol", "_transport", "_waiting")
+
+    fast = True
+
+    def __init__(self, found: Any, on_drain: Callable[[], None], on_pong: Callable[[], None]) -> None:
+        self._protocol = found
+        self._transport = found.transport
+        self._on_drain = on_drain
+        self._waiting = False
+        found.onPong = lambda _payload: on_pong()
+        # The HTTP channel that the upgrade left behind stays registered, and would be told in our stead.
+        self._transport.unregisterProducer()
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            self._transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
+
+    def write(self, block: bytes) -> int:
+        transport = self._transport
+        if transport.dataBuffer or transport._tempDataLen or transport.disconnecting or not transport.connected:
+            return 0
+        try:
+            sent: int = transport.socket.send(block)
+        except OSError:
+            # Full, or broken: of the latter Twisted hears by itself.
+            return 0
+        return sent
+
+    def finish(self, rest: bytes) -> None:
+        transport = self._transport
+        if not transport.connected:
+            return
+        if rest:
+            transport.write(rest)
+        self._waiting = True
+        transport.registerProducer(self, False)
+        transport.startWriting()
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Twisted calls this once while registering, and again when its buffer is empty and the socket takes more."""
+        if self._waiting:
+            self._waiting = False
+            return
+        self._transport.unregisterProducer()
+        self._on_drain()
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """The connection is lost; the disconnect event says so."""
+
+    def send_ping(self) -> None:
+        self._transport.write(protocol.ping_frame())
+
+    def close(self, code: int) -> None:
+        self._protocol.sendClose(code=code)
+
+    def abort(self) -> None:
+        self._protocol.dropConnection(abort=True)
+
+
+def silence_timers(send: Any) -> None:
+    """Daphne's own ping (20 s, then 30 s) and its daily close would undercut ours."""
+    server = send.func.__self__
+    server.ping_interval = float("inf")
+    server.websocket_timeout = -1
+
+
+class SendTransport:
+    """Any ASGI server: one task a burst, one `send` a frame. Pings are the server's own business."""
+
+    __slots__ = ("_on_drain", "_send", "_stalled", "_task")
+
+    fast = False
+
+    def __init__(self, send: Send, on_drain: Callable[[], None]) -> None:
+        self._send = send
+        self._on_drain = on_drain
+        self._stalled = False
+        self._task: asyncio.Task[None] | None = None
+
+    def write(self, block: bytes) -> int:
+        if self._task is not None:
+            return 0
+        self._task = asyncio.ensure_future(self._send_all(protocol.split_frames(block)))
+        return len(block)
+
+    def finish(self, _rest: bytes) -> None:
+        self._stalled = True
+
+    def send_ping(self) -> None:
+        """ASGI has no ping."""
+
+    def close(self, code: int) -> None:
+        before, self._task = self._task, None
+        self._task = asyncio.ensure_future(self._close_after(before, code))
+
+    def abort(self) -> None:
+        """ASGI cannot drop a connection; the close frame is under way."""
+
+    async def _send_all(self, frames: list[bytes]) -> None:
+        try:
+            for frame in frames:
+                await self._send({"type": "websocket.send", "text": protocol.frame_payload(frame).decode()})
+        except Exception:  # the server's own errors for a socket that is gone differ; its disconnect event follows
+            log.debug("send failed")
+            return
+        self._task = None
+        if self._stalled:
+            self._stalled = False
+            self._on_drain()
+
+    async def _close_after(self, before: "asyncio.Task[None] | None", code: int) -> None:
+        if before is not None:
+            await asyncio.wait([before], timeout=1)
+        try:
+            await self._send({"type": "websocket.close", "code": code})
+        except Exception:  # as above
+            log.debug("close failed")
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, status: int, code: int, retry_after: int = 0) -> None:
+    """Ends a connection before it is accepted: an HTTP status, or a close code where the server knows only 403."""
+    await receive()
+    found = scope.get("extensions", {}).get(EXTENSION)
+    headers = [("Retry-After", str(retry_after))] if retry_after else []
+    if status == 403:
+        await send({"type": "websocket.close"})
+    elif found is not None:
+        words = {404: "Not Found", 429: "Too Many Requests", 503: "Service Unavailable"}
+        found.failHandshake(words[status], status, [*headers, ("Content-Length", "0")])
+        await receive()
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers]
+        await send({"type": "websocket.http.response.start", "status": status, "headers": raw})
+        await send({"type": "websocket.http.response.body", "body": b""})
+    else:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": code})
