@@ -1,0 +1,118 @@
+"""What the processor does to records before they are written: check them, route them, order them.
+
+Pure: imports no framework, does no I/O. The bytes of a value are carried along and never changed.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Protocol
+from zlib import crc32
+
+from feeds.errors import BadRecord
+from feeds.wire import Update, decode
+
+Quote = tuple[Update, bytes]
+"""An update and the bytes that it was read from."""
+
+
+class Record(Protocol):
+    """One record of the topic, as the Kafka client hands it over."""
+
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def partition(self) -> int | None: ...
+    def offset(self) -> int | None: ...
+
+
+def check(key: bytes | None, value: bytes | None) -> Update:
+    """The update in a record. Raises BadRecord when it has none, or one of another symbol than its key."""
+    if value is None:
+        raise BadRecord("the value is null", "null")
+    update = decode(value)
+    if key is None:
+        raise BadRecord("the record has no key; it must be the symbol", "key")
+    if update.symbol.encode() != key:
+        raise BadRecord("the key is not the symbol of the value", "key")
+    return update
+
+
+@lru_cache(maxsize=1 << 16)
+def route(symbol: str, workers: int) -> int:
+    """The worker of a symbol, the same in every process and at every start, so that its updates stay in order."""
+    return crc32(symbol.encode()) % workers
+
+
+class Sorted:
+    """One partition's share of what was read at once: quotes by worker, in order, and the records that are none."""
+
+    __slots__ = ("bad", "next_offset", "shares")
+
+    def __init__(self, workers: int) -> None:
+        self.shares: list[list[Quote]] = [[] for _ in range(workers)]
+        self.bad: list[tuple[int, BadRecord]] = []
+        self.next_offset = 0
+
+
+def sort(records: Iterable[Record], workers: int) -> dict[int, Sorted]:
+    """Checks records and deals them out, by partition and worker; `bad` holds offset and reason of the others."""
+    partitions: dict[int, Sorted] = {}
+    for record in records:
+        partition, offset = record.partition() or 0, record.offset() or 0
+        share = partitions.get(partition)
+        if share is None:
+            share = partitions[partition] = Sorted(workers)
+        share.next_offset = offset + 1
+        value = record.value()
+        try:
+            update = check(record.key(), value)
+        except BadRecord as error:
+            share.bad.append((offset, error))
+        else:
+            share.shares[route(update.symbol, workers)].append((update, value or b""))
+    return partitions
+
+
+class Series:
+    """Updates of one symbol, each newer than the one before; `values` are their bytes."""
+
+    __slots__ = ("first", "last", "values")
+
+    def __init__(self, update: Update, value: bytes) -> None:
+        self.first = self.last = update
+        self.values = [value]
+
+
+class Batch:
+    """What one write takes: a series for each symbol, and the count of what was stale within the batch already."""
+
+    __slots__ = ("series", "size", "stale")
+
+    def __init__(self, shares: Iterable[Sequence[Quote]] = ()) -> None:
+        self.series: dict[str, Series] = {}
+        self.size = 0
+        self.stale = 0
+        for share in shares:
+            self.add(share)
+
+    def add(self, quotes: Sequence[Quote]) -> None:
+        """Appends quotes in their order; one that is not newer than its symbol's last is counted and left out."""
+        known = self.series
+        self.size += len(quotes)
+        for update, value in quotes:
+            series = known.get(update.symbol)
+            if series is None:
+                known[update.symbol] = Series(update, value)
+                continue
+            last = series.last
+            if update.timestamp > last.timestamp or (
+                update.timestamp == last.timestamp and update.seq_id > last.seq_id
+            ):
+                series.last = update
+                series.values.append(value)
+            else:
+                self.stale += 1
+
+    @property
+    def oldest(self) -> int:
+        """Unix microseconds of the update that has waited longest. The batch must not be empty."""
+        return min(series.first.timestamp for series in self.series.values())
