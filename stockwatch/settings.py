@@ -181,6 +181,9 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 SERVESTATIC_USE_FINDERS = True  # files are served from where they lie; collectstatic is for a CDN only
+SERVESTATIC_AUTOREFRESH = not PRODUCTION  # a file changed during development is seen at the next load
+# Browsers ask each time and mostly get 304: modules of two versions never meet in one page.
+SERVESTATIC_MAX_AGE = 0
 
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"

@@ -1,11 +1,16 @@
 """All addresses of the project: the page, the admin, and what operators ask."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from stockwatch.health import show_alive, show_metrics, show_ready
 
+admin.site.site_header = "stockwatch: simulated prices"
+admin.site.site_title = "stockwatch admin"
+admin.site.index_title = "Tickers, lists and accounts"
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("watchlist.urls")),
     path("admin/", admin.site.urls),
     path("livez", show_alive),
     path("readyz", show_ready),

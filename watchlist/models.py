@@ -1,0 +1,51 @@
+"""What is stored of a person's lists. The rules of changing them stand in `lists`."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from feeds.models import Ticker
+
+
+class Watchlist(models.Model):
+    """A named list of one account; `position` orders the lists of an account, from 0."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")
+    name = models.CharField(max_length=40)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["position", "id"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["owner", "name"], name="one_list_of_a_name", violation_error_message="A list has this name."
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Entry(models.Model):
+    """A ticker in a list; `position` grows down the list and may have gaps."""
+
+    watchlist = models.ForeignKey(Watchlist, on_delete=models.CASCADE, related_name="entries")
+    # A ticker that somebody watches cannot be deleted: the admin switches it off instead.
+    ticker = models.ForeignKey(Ticker, on_delete=models.PROTECT, related_name="entries")
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["position", "id"]
+        verbose_name = "list entry"
+        verbose_name_plural = "list entries"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["watchlist", "ticker"],
+                name="one_entry_of_a_ticker",
+                violation_error_message="The list has this ticker already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"entry {self.pk} of list {self.watchlist_id}"
