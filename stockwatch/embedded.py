@@ -56,18 +56,17 @@ class RedisServer:
         return self._process
 
     @property
-    def folder(self) -> str:
-        """The temporary folder of its log."""
+    def log(self) -> Path:
+        """What it says, alone in a temporary folder."""
         if self._folder is None:
             raise NoServer("Redis was not started")
-        return self._folder.name
+        return Path(self._folder.name, "redis.log")
 
     def start(self) -> None:
         """Returns when the server answers. Raises NoServer with the server's own words when it does not."""
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="stockwatch-redis-")
-        log = Path(self._folder.name, "redis.log")
         options = ["--port", str(self.port), "--bind", self.host, "--save", "", "--appendonly", "no"]
-        with log.open("wb") as output:
+        with self.log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603
                 [redis_binary(), *options, "--dir", self._folder.name],
                 stdout=output,
@@ -88,7 +87,7 @@ class RedisServer:
                     self._process.wait(0.05)
                 except subprocess.TimeoutExpired:
                     continue
-        raise NoServer(f"Redis did not start on {self.address}: {log.read_text(errors='replace')[-400:]}")
+        raise NoServer(f"Redis did not start on {self.address}: {self.log.read_text(errors='replace')[-400:]}")
 
     def stop(self) -> None:
         """Ends the process and keeps the port and folder for another start."""

@@ -23,15 +23,19 @@ class BadVariable(SystemExit):
 
 
 class Environment:
-    """Reads named variables from a mapping and remembers the names, so that a test can hold the docs against them."""
+    """Reads named variables from a mapping and remembers them with their defaults, to hold the papers against."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
-        self.names: list[str] = []
+        self.defaults: dict[str, str] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """What was asked for so far, in that order."""
+        return list(self.defaults)
 
     def text(self, name: str, default: str = "") -> str:
-        if name not in self.names:
-            self.names.append(name)
+        self.defaults.setdefault(name, default)
         return self._variables.get(name, default).strip()
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
@@ -118,7 +122,7 @@ class Environment:
 
     def prefixed(self, prefix: str) -> dict[str, str]:
         """Variables whose names start with the prefix, by the rest of their names."""
-        self.names.append(prefix + "*")
+        self.defaults.setdefault(prefix + "*", "")
         return {
             name[len(prefix) :]: value.strip() for name, value in self._variables.items() if name.startswith(prefix)
         }

@@ -46,7 +46,12 @@ configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
 REDIS_HOST, REDIS_PORT = env.address("REDIS_ADDR", "localhost:6379")
 REDIS_PASSWORD = env.text("REDIS_PASSWORD")
 REDIS_DB = env.whole("REDIS_DB", 0, most=1023)
-REDIS = {"host": REDIS_HOST or "localhost", "port": REDIS_PORT, "password": REDIS_PASSWORD or None, "db": REDIS_DB}
+REDIS: dict[str, str | int | None] = {
+    "host": REDIS_HOST or "localhost",
+    "port": REDIS_PORT,
+    "password": REDIS_PASSWORD or None,
+    "db": REDIS_DB,
+}
 
 # --- Kafka ----------------------------------------------------------------------------------------------------------
 KAFKA_BROKERS = ",".join(env.addresses("KAFKA_BROKERS", "localhost:9092"))

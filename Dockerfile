@@ -1,0 +1,19 @@
+# One image for every service; docker-compose.yml names the command of each.
+FROM python:3.13.12-slim-trixie AS packages
+COPY requirements.txt .
+RUN python -m venv /opt/venv \
+    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary :all: -r requirements.txt
+
+FROM python:3.13.12-slim-trixie
+RUN useradd --system --uid 10001 --no-create-home stockwatch
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=packages /opt/venv /opt/venv
+WORKDIR /srv/stockwatch
+COPY . .
+RUN python -m compileall -q stockwatch feeds watchlist
+USER stockwatch
+EXPOSE 8081
+# Docker's Ctrl-C and stop reach the Python process itself: the command is not wrapped in a shell.
+CMD ["python", "manage.py", "rungateway", "--host", "0.0.0.0"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=6 \
+    CMD ["python", "-m", "stockwatch.probe", "http://127.0.0.1:8081/readyz"]

@@ -1,0 +1,54 @@
+"""`manage.py runstack`: everything on this machine from one command. Arguments, wiring and order only."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from feeds.errors import FeedError
+from stockwatch.demo import invite, prepare_database
+from stockwatch.embedded import NoServer
+from stockwatch.logging import configure
+from stockwatch.stack import PARTS, Plan, Stack, StackFailure, choose_parts, require_port
+from stockwatch.supervisor import Supervisor
+
+
+class Command(BaseCommand):
+    help = "Starts Redis, Kafka, generator, processor and gateway on this machine; Ctrl-C stops them all."
+    requires_system_checks = ()  # the services check the same code
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--only", default="", help="some of: " + ",".join(PARTS))
+        parser.add_argument("--external", action="store_true", help="use the Redis and Kafka that .env names")
+        parser.add_argument("--host", default=settings.APP_HOST or "127.0.0.1", help="where the page listens")
+
+    def handle(self, *_args: Any, only: str, external: bool, host: str, **_options: Any) -> None:
+        environment = {"LOGGER_FORMAT": "console", **os.environ}  # handed on whole, for the services to read
+        configure(level=settings.LOGGER_LEVEL, form=environment["LOGGER_FORMAT"].lower())
+        try:
+            parts = choose_parts(only, external)
+            plan = Plan(parts, host, settings.APP_PORT, settings.BASE_DIR / "manage.py", environment, settings.REDIS)
+            if "gateway" in parts:
+                require_port(host, settings.APP_PORT)
+            supervisor = Supervisor(sys.stdout)
+            supervisor.obey_signals()
+            with Stack(plan, supervisor) as stack:
+                self._run(stack, supervisor)
+        except (StackFailure, NoServer, FeedError) as error:
+            raise SystemExit(f"stockwatch: {error}") from error
+
+    def _run(self, stack: Stack, supervisor: Supervisor) -> None:
+        stack.start_servers()
+        for line in stack.describe_servers():
+            supervisor.say(line)
+        stack.start_services(prepare_database)
+        if stack.address:
+            invitation = invite(settings.PRODUCTION)
+            ready = stack.wait_ready()
+            if not supervisor.stopping:
+                state = "is ready" if ready else "shows no price yet"
+                supervisor.say(f"stockwatch: {stack.address} {state}{invitation}")
+        stack.run()

@@ -1,0 +1,196 @@
+"""Child processes that live and die together: their output with their names before it, their end, an orderly stop.
+
+It knows nothing of what the processes do. Each child leads a session of its own, so that Ctrl-C in the terminal
+reaches this process only, which then stops the others in its own order; `warden` does it where this process is killed.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from time import monotonic
+from types import FrameType
+from typing import TextIO
+
+from stockwatch import warden
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LAST_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A child is gone. `status` is its exit code, or minus the signal that killed it."""
+
+    name: str
+    status: int
+    last_lines: tuple[str, ...]
+
+    def __str__(self) -> str:
+        how = f"exit code {self.status}" if self.status >= 0 else f"killed by {signal.Signals(-self.status).name}"
+        text = f"{self.name} ended by itself ({how}), so everything was stopped"
+        if self.last_lines:
+            text += "; its last lines:\n" + "\n".join("  " + line for line in self.last_lines)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Somebody asked for the end: a signal, or the reader of the output by going away."""
+
+    reason: str
+
+
+@dataclass(slots=True)
+class Child:
+    """One process. `grace` is the seconds it gets between SIGTERM and SIGKILL; `log` has its output if no pipe has."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    grace: float
+    log: Path | None = None
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
+    threads: list[threading.Thread] = field(default_factory=list)
+    expected: bool = False
+
+
+class Supervisor:
+    """Starts children, passes their output on, tells of their end, and ends them.
+
+    Everything but the output goes through one queue, so that a signal, a death and a closed terminal are met in the
+    order in which they came, and by the main thread alone.
+    """
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+        self._lock = threading.Lock()
+        self._events: SimpleQueue[Ended | Stop] = SimpleQueue()
+        self._children: list[Child] = []
+        self.stopping = False
+        self._hurry = threading.Event()
+        self._warden = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-I", "-S", str(Path(warden.__file__))],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def obey_signals(self) -> None:
+        """The first stop signal asks for an orderly end, a second for one at once. Main thread only."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._note_signal)
+
+    def _note_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.stopping:
+            self._hurry.set()
+        self._ask_stop(signal.Signals(number).name)
+
+    def _ask_stop(self, reason: str) -> None:
+        self.stopping = True
+        self._events.put(Stop(reason))
+
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], grace: float) -> None:
+        """Starts a process whose output is passed on line by line."""
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        child = Child(name, process, grace)
+        self._watch(child, self._pass_on, self._await_end)
+
+    def adopt(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        """Watches for the early end of a process that somebody else started and will stop.
+
+        The folder of its log is a temporary one that must not outlive this process.
+        """
+        self._order(f"folder {log.parent}")
+        self._watch(Child(name, process, 0, log), self._await_end)
+
+    def _watch(self, child: Child, *jobs: Callable[[Child], None]) -> None:
+        self._order(f"watch {child.process.pid}")
+        self._children.append(child)
+        for job in jobs:
+            thread = threading.Thread(target=job, args=(child,), daemon=True)
+            child.threads.append(thread)
+            thread.start()
+
+    def _pass_on(self, child: Child) -> None:
+        for raw in child.process.stdout or ():
+            line = raw.decode(errors="replace").rstrip()
+            child.last_lines.append(line)
+            self.say(f"{child.name:<9} | {line}")
+
+    def _await_end(self, child: Child) -> None:
+        status = child.process.wait()
+        for thread in child.threads:
+            if thread is not threading.current_thread():
+                thread.join(1)  # its last words; a grandchild may hold the pipe open for longer
+        if not child.expected:
+            if child.log:
+                child.last_lines.extend(child.log.read_text(errors="replace").splitlines())
+            self._events.put(Ended(child.name, status, tuple(child.last_lines)))
+
+    def say(self, line: str) -> None:
+        """Writes one line without mixing it with another's."""
+        with self._lock:
+            try:
+                self._output.write(line + "\n")
+                self._output.flush()
+            except OSError:  # nobody reads any more: that is an end, but a child must not block on its pipe for it
+                self._ask_stop("the output was closed")
+
+    def wait(self, seconds: float | None) -> Ended | Stop | None:
+        """What happened next, or None when nothing did for that long."""
+        try:
+            return self._events.get(timeout=seconds)
+        except Empty:
+            return None
+
+    def expect_end(self, name: str) -> None:
+        """The end of this child is no news: its owner stops it now."""
+        for child in self._children:
+            child.expected = child.expected or child.name == name
+
+    def stop(self, name: str) -> None:
+        """Ends one child: asks it, waits for its grace, then kills it and whatever it left in its group."""
+        for child in [child for child in self._children if child.name == name]:
+            child.expected = True
+            self._end(child)
+            self._order(f"forget {child.process.pid}")
+            self._children.remove(child)
+
+    def _end(self, child: Child) -> None:
+        deadline = monotonic() + child.grace
+        if child.process.poll() is None:
+            child.process.terminate()
+        while child.process.poll() is None and monotonic() < deadline and not self._hurry.is_set():
+            try:
+                child.process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+        warden.send_signal(child.process.pid, signal.SIGKILL)
+        child.process.wait()
+        for thread in child.threads:
+            thread.join(1)
+
+    def _order(self, line: str) -> None:
+        if self._warden.stdin:
+            self._warden.stdin.write(os.fsencode(line + "\n"))
+            self._warden.stdin.flush()
+
+    def close(self) -> None:
+        """Ends what is left and the warden. Safe to call twice."""
+        for child in list(self._children):
+            self.stop(child.name)
+        if self._warden.stdin and not self._warden.stdin.closed:
+            self._warden.stdin.close()
+        self._warden.wait()
