@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import durationpy
 
-DURATION = re.compile(r"(\d+(\.\d+)?(h|ms|m|us|µs|ns|s))+|0")
+DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(h|ms|m|us|µs|ns|s))+|0")
 DURATION_WORDS = "a duration such as 500ms, 10s, 1m or 168h"
 
 
@@ -54,13 +54,13 @@ class Environment:
 
     def whole(self, name: str, default: int, least: int = 0, most: int = 2**31) -> int:
         value = self.text(name, str(default))
-        if not re.fullmatch(r"\d{1,10}", value) or not least <= int(value) <= most:
+        if not re.fullmatch(r"[0-9]{1,10}", value) or not least <= int(value) <= most:
             raise BadVariable(name, value, f"a whole number from {least} to {most}")
         return int(value)
 
     def number(self, name: str, default: float, least: float, most: float) -> float:
         value = self.text(name, str(default))
-        if not re.fullmatch(r"\d{1,12}(\.\d+)?", value) or not least <= float(value) <= most:
+        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", value) or not least <= float(value) <= most:
             raise BadVariable(name, value, f"a number from {least:g} to {most:g}")
         return float(value)
 
@@ -87,7 +87,7 @@ class Environment:
         """`host:port` or `:port`; the host is empty in the second form."""
         value = self.text(name, default)
         host, colon, port = value.rpartition(":")
-        if not colon or not re.fullmatch(r"\d{1,5}", port) or not 1 <= int(port) <= 65535:
+        if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
             raise BadVariable(name, value, "host:port or :port, with a port from 1 to 65535")
         return host.strip("[]"), int(port)
 
@@ -95,7 +95,7 @@ class Environment:
         """`host:port` between commas, at least one."""
         values = self.words(name, default)
         for value in values or [""]:
-            if not re.fullmatch(r"[^\s,:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", value):
+            if not re.fullmatch(r"[^\s,:/]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5}", value):
                 raise BadVariable(name, ",".join(values), "host:port, several between commas")
         return values
 

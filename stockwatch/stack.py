@@ -49,7 +49,7 @@ class Plan:
     port: int
     manage: Path
     environment: Mapping[str, str]
-    redis: Mapping[str, str | int | None]
+    redis: Mapping[str, object]
     """Where Redis is when the stack has none of its own: host, port, password, db."""
 
 

@@ -1,0 +1,153 @@
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stockwatch.environment import BadVariable, Environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make(**variables: str) -> Environment:
+    return Environment(variables)
+
+
+def test_text_is_trimmed_and_falls_back_to_its_default():
+    assert make(NAME="  value ").text("NAME") == "value"
+    assert make().text("NAME", "default") == "default"
+
+
+def test_an_empty_variable_is_a_value_and_not_the_default():
+    assert make(NAME="").text("NAME", "default") == ""
+
+
+def test_choices_are_read_in_any_case():
+    assert make(FORM="JSON").choice("FORM", "console", ["json", "console"]) == "json"
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("Yes", True), ("on", True), ("0", False), ("", False)])
+def test_a_flag_has_several_spellings(text: str, value: bool):
+    assert make(DEBUG=text).flag("DEBUG", default=not value) is value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("500ms", timedelta(milliseconds=500)),
+        ("1.5s", timedelta(seconds=1.5)),
+        ("1m30s", timedelta(seconds=90)),
+        ("168h", timedelta(days=7)),
+    ],
+)
+def test_durations_are_go_s(text: str, value: timedelta):
+    assert make(WAIT=text).duration("WAIT", "1s") == value
+
+
+@pytest.mark.parametrize("text", ["10", "1d", "-1s", "10 s", "s", "0", "1s2", "99999999999999999h"])
+def test_other_durations_are_refused(text: str):
+    with pytest.raises(BadVariable, match=r"WAIT=.*must be a duration such as"):
+        make(WAIT=text).duration("WAIT", "1s")
+
+
+def test_a_duration_below_its_least_is_refused():
+    with pytest.raises(BadVariable, match="at least 1m"):
+        make(WAIT="59s").duration("WAIT", "1h", least="1m")
+
+
+def test_zero_is_a_duration_where_it_is_allowed():
+    assert make(WAIT="0").duration("WAIT", "1s", least="0s") == timedelta(0)
+
+
+@pytest.mark.parametrize("text", ["-1", "1.0", "1e3", "", "١", "99999999999", "11"])
+def test_what_is_no_whole_number_in_range_is_refused(text: str):
+    with pytest.raises(BadVariable, match="from 1 to 10"):
+        make(COUNT=text).whole("COUNT", 1, least=1, most=10)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "1e5", "-1", "", "101"])
+def test_what_is_no_number_in_range_is_refused(text: str):
+    with pytest.raises(BadVariable, match=r"from 0\.5 to 100"):
+        make(RATE=text).number("RATE", 1.0, least=0.5, most=100.0)
+
+
+@given(st.integers(min_value=0, max_value=2**31))
+def test_every_whole_number_in_range_is_read_back(number: int):
+    assert make(COUNT=str(number)).whole("COUNT", 0) == number
+
+
+def test_words_are_trimmed_and_empty_ones_left_out():
+    assert make(LIST=" a, ,b,").words("LIST") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "address"), [(":8081", ("", 8081)), ("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:443", ("::1", 443))]
+)
+def test_an_address_is_a_port_with_or_without_a_host(text: str, address: tuple[str, int]):
+    assert make(PLACE=text).address("PLACE", ":1") == address
+
+
+@pytest.mark.parametrize("text", ["8081", "", ":", ":0", ":65536", "host:", "host:http"])
+def test_what_is_no_address_is_refused(text: str):
+    with pytest.raises(BadVariable, match="PLACE"):
+        make(PLACE=text).address("PLACE", ":1")
+
+
+@pytest.mark.parametrize("text", ["", "a", "a:1,b", "a:1;b:2", "http://a:1", "a b:1"])
+def test_what_is_no_list_of_addresses_is_refused(text: str):
+    with pytest.raises(BadVariable, match="BROKERS"):
+        make(BROKERS=text).addresses("BROKERS", "localhost:9092")
+
+
+def test_several_addresses_stand_between_commas():
+    assert make(BROKERS="a:1, [::1]:2").addresses("BROKERS", "x:1") == ["a:1", "[::1]:2"]
+
+
+@pytest.mark.parametrize("text", ["example.org", "https://", "https://example.org/page", "ftp://example.org"])
+def test_what_is_no_origin_is_refused(text: str):
+    with pytest.raises(BadVariable, match="ORIGINS"):
+        make(ORIGINS=text).origins("ORIGINS", "*")
+
+
+def test_an_empty_list_of_origins_is_no_check():
+    assert make(ORIGINS="").origins("ORIGINS", "*") == []
+
+
+def test_networks_may_be_single_addresses():
+    assert make(PROXIES="10.0.0.0/8, ::1").networks("PROXIES") == ["10.0.0.0/8", "::1"]
+    with pytest.raises(BadVariable, match="PROXIES"):
+        make(PROXIES="10.0.0").networks("PROXIES")
+
+
+def test_variables_of_a_prefix_come_by_the_rest_of_their_names():
+    assert make(PRICE_A="1 ", PRICE_B="2", OTHER="3").prefixed("PRICE_") == {"A": "1", "B": "2"}
+
+
+def test_names_and_defaults_of_what_was_asked_for_are_remembered():
+    environment = make(B="2")
+    environment.whole("A", 7)
+    environment.text("B", "x")
+    environment.prefixed("C_")
+    assert environment.defaults == {"A": "7", "B": "x", "C_*": ""}
+    assert environment.names == ["A", "B", "C_*"]
+
+
+def start(**variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "manage.py"), "check"]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_bad_value_stops_the_start_with_one_line_that_names_it():
+    ended = start(GATEWAY_TIMEOUTS_WRITE_WAIT="10")
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "GATEWAY_TIMEOUTS_WRITE_WAIT='10' cannot be used: it must be a duration such as 500ms" in ended.stderr
+
+
+def test_production_without_a_secret_key_does_not_start():
+    ended = start(APP_ENV="production", SECRET_KEY="")
+    assert ended.returncode == 1
+    assert "SECRET_KEY" in ended.stderr

@@ -1,0 +1,127 @@
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+import structlog
+
+from stockwatch.logging import configure
+
+Line = Callable[[], dict[str, object]]
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    target = io.StringIO()
+    configure(level="info", form="json", stream=target)
+    yield target
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def line(stream: io.StringIO) -> Line:
+    """Reads the one line that was logged."""
+
+    def read() -> dict[str, object]:
+        text = stream.getvalue()
+        assert text.endswith("\n")
+        assert text.count("\n") == 1
+        return json.loads(text)
+
+    return read
+
+
+def test_a_line_is_one_object_with_level_logger_event_and_time(line: Line):
+    structlog.get_logger("feeds.workers").warning("a batch failed", size=3)
+    record = line()
+    time = record.pop("time")
+    assert record == {"level": "warning", "logger": "feeds.workers", "event": "a batch failed", "size": 3}
+    assert isinstance(time, str)
+    assert time.endswith("Z")
+
+
+def test_a_library_s_record_has_the_same_form(line: Line):
+    logging.getLogger("some.library").error("lost %s of %d", "two", 5)
+    record = line()
+    assert (record["level"], record["logger"], record["event"]) == ("error", "some.library", "lost two of 5")
+
+
+def test_a_line_feed_in_a_value_does_not_make_a_second_line(line: Line):
+    structlog.get_logger().info("reply", reason="one\ntwo\r\n{}")
+    assert line()["reason"] == "one\ntwo\r\n{}"
+
+
+def test_a_traceback_stays_inside_its_line(line: Line):
+    try:
+        raise ValueError("no such thing")
+    except ValueError:
+        structlog.get_logger().exception("a step failed")
+    assert "ValueError: no such thing" in str(line()["exception"])
+
+
+@pytest.mark.parametrize("key", ["password", "REDIS_PASSWORD", "session_token", "Cookie", "authorization", "sessionid"])
+def test_the_value_of_a_key_that_names_a_secret_is_masked(line: Line, key: str):
+    structlog.get_logger().info("connecting", **{key: "hunter2"})
+    assert line()[key] == "***"
+
+
+def test_a_secret_inside_a_nested_value_is_masked(line: Line):
+    structlog.get_logger().info("connecting", options={"host": "a", "more": {"password": "hunter2"}})
+    assert line()["options"] == {"host": "a", "more": {"password": "***"}}
+
+
+def test_a_password_in_an_address_is_masked_even_in_a_traceback(stream: io.StringIO):
+    try:
+        raise ConnectionError("cannot reach postgres://stockwatch:hunter2@db:5432/stockwatch")
+    except ConnectionError:
+        structlog.get_logger().exception("no database", url="redis://:hunter2@cache:6379")
+    assert "hunter2" not in stream.getvalue()
+    assert "postgres://stockwatch:***@db:5432" in stream.getvalue()
+
+
+def test_what_django_quotes_of_a_request_is_left_out(line: Line):
+    extra = {"status_code": 404, "request": object()}
+    logging.getLogger("django.request").warning("%s: %s", "Not Found", "/<script>", extra=extra)
+    record = line()
+    assert record["event"] == "a request was answered with 404"
+    assert "request" not in record
+
+
+def test_a_host_name_that_django_refuses_is_left_out(line: Line):
+    logging.getLogger("django.security.DisallowedHost").error("Invalid HTTP_HOST header: 'evil.example'.")
+    assert line()["event"] == "a request was refused"
+
+
+def test_a_warning_of_daphne_keeps_its_own_words_only(line: Line):
+    logging.getLogger("daphne.server").warning("Application %r took too long for %s", object(), "path=b'/ws?x'")
+    assert line()["event"] == "Application %r took too long for %s"
+
+
+def test_what_is_below_the_level_is_not_written(stream: io.StringIO):
+    structlog.get_logger().debug("a detail")
+    logging.getLogger("channels_redis").info("chatter")
+    assert stream.getvalue() == ""
+
+
+def test_console_form_is_plain_text_where_no_terminal_reads_it(stream: io.StringIO):
+    configure(level="info", form="console", stream=stream)
+    structlog.get_logger("feeds.workers").info("started", workers=4)
+    assert "started" in stream.getvalue()
+    assert "workers=4" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_console_traceback_shows_no_local_variables(stream: io.StringIO):
+    configure(level="info", form="console", stream=stream)
+    key = "hunter2"
+    try:
+        int("x" if key else "y")
+    except ValueError:
+        structlog.get_logger().exception("a step failed")
+    assert "ValueError" in stream.getvalue()
+    assert "hunter2" not in stream.getvalue().replace('key = "hunter2"', "")
