@@ -172,7 +172,7 @@ class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
         self._on_back: Callable[[], None] | None = None
 
     def set_sink(self, sink: Sink, on_loss: Callable[[], None], on_back: Callable[[], None]) -> None:
-        """From now on `sink(channel, data)` gets the groups' messages; the others hear of a connection lost and back."""
+        """Groups' messages go to `sink(channel, data)` from now on; the others hear of a lost connection and its end."""
         self._sink, self._on_loss, self._on_back = sink, on_loss, on_back
 
     def take(self, channel: bytes, data: bytes) -> None:

@@ -91,7 +91,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
 
         def note_pong() -> None:
             if session is not None:
-                session.note_pong()
+                session.note_pong(gateway.now())
 
         transport: DaphneTransport | SendTransport
         if found is not None:

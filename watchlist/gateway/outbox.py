@@ -67,7 +67,7 @@ class Outbox:
         return len(self._replies) + len(self._slots)
 
     def write(self, items: Sequence[Item], block: bytes) -> None:
-        """Sends updates, or keeps the newest of each symbol. `block`: the items' frames, joined once for many sockets."""
+        """Sends updates, or keeps the newest of each symbol; `block` is the items' frames, joined once for many."""
         if self.closed:
             return
         if self.open:

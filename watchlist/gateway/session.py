@@ -27,10 +27,10 @@ class Session:
         "_refusals",
         "asked",
         "closing",
-        "heard",
         "meta",
         "outbox",
         "pinged",
+        "ponged",
         "since",
     )
 
@@ -45,8 +45,8 @@ class Session:
         self.meta = meta
         self.since = now
         self.asked = False
-        self.pinged = 0.0  # when the oldest unanswered ping was sent; 0 when none is out
-        self.heard = now  # when the last ping was sent or answered
+        self.pinged = now  # when the last ping was sent
+        self.ponged = now  # when the last pong came; nothing else that a client sends stands in for it
         self.closing = 0.0
 
     def receive_text(self, text: str, now: float) -> None:
@@ -87,19 +87,14 @@ class Session:
             self.close(Close.SLOW, now)
         elif not self.asked and now - self.since > limits.first_request:
             self.close(Close.SILENT, now)
-        elif self.pinged and now - self.pinged > limits.pong_wait:
+        elif self.pinged > self.ponged and now - self.ponged > limits.pong_wait:
             self.close(Close.NO_PONG, now)
-        elif now - self.heard >= limits.ping_period:
-            self._send_ping(now)
-
-    def note_pong(self) -> None:
-        self.pinged = 0.0
-
-    def _send_ping(self, now: float) -> None:
-        self.heard = now
-        if self._gateway.pings and self.outbox.open:
-            self.pinged = self.pinged or now
+        elif now - self.pinged >= limits.ping_period and self._gateway.pings and self.outbox.open:
+            self.pinged = now
             self.outbox.transport.send_ping()
+
+    def note_pong(self, now: float) -> None:
+        self.ponged = now
 
     # --- array mode -------------------------------------------------------------------------------------------------
 

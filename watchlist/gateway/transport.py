@@ -113,7 +113,7 @@ class DaphneTransport:
         self._transport.write(protocol.ping_frame())
 
     def close(self, code: int) -> None:
-        self._protocol.sendClose(code=code)
+        self._protocol.sendClose(code=int(code))  # autobahn refuses an IntEnum
 
     def abort(self) -> None:
         self._protocol.dropConnection(abort=True)
@@ -174,7 +174,7 @@ class SendTransport:
         if before is not None:
             await asyncio.wait([before], timeout=1)
         try:
-            await self._send({"type": "websocket.close", "code": code})
+            await self._send({"type": "websocket.close", "code": int(code)})
         except Exception:  # as above
             log.debug("close failed")
 
@@ -196,4 +196,4 @@ async def refuse(scope: Scope, receive: Receive, send: Send, status: int, code: 
         await send({"type": "websocket.http.response.body", "body": b""})
     else:
         await send({"type": "websocket.accept"})
-        await send({"type": "websocket.close", "code": code})
+        await send({"type": "websocket.close", "code": int(code)})

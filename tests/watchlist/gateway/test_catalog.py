@@ -1,0 +1,54 @@
+import json
+
+import pytest
+
+from feeds.models import Ticker
+from watchlist.gateway.catalog import Catalog, Listing, load_tickers, ticker_payload
+
+APPLE = Listing("AAPL", "Apple", 150.0, 2)
+GOLD = Listing("GLD", "Gold", 240.0, 2, active=False)
+
+
+def test_active_tickers_are_allowed_and_others_are_not():
+    catalog = Catalog()
+    catalog.replace([APPLE, GOLD])
+    assert [catalog.allows(symbol) for symbol in ("AAPL", "GLD", "XXXX")] == [True, False, False]
+
+
+def test_a_list_of_valid_tickers_is_exact_and_names_what_it_hides():
+    catalog = Catalog(["GLD", "S0"])
+    catalog.replace([APPLE, GOLD])
+    assert [catalog.allows(symbol) for symbol in ("AAPL", "GLD", "S0")] == [False, True, True]
+    assert catalog.hidden == ["AAPL"]
+    assert catalog.listing_of("S0") == Listing("S0", active=True)
+    assert not catalog.listing_of("S1").active
+
+
+def test_only_what_changed_is_reported_and_what_is_gone_is_inactive():
+    catalog = Catalog()
+    assert not catalog.loaded
+    assert catalog.replace([APPLE, GOLD]) == [APPLE, GOLD]
+    assert catalog.replace([APPLE, GOLD]) == []
+    dearer = Listing("AAPL", "Apple", 160.0, 2)
+    assert catalog.replace([dearer]) == [dearer, Listing("GLD", "Gold", 240.0, 2, active=False)]
+    assert catalog.loaded
+
+
+def test_a_ticker_frame_says_what_a_page_needs():
+    assert json.loads(ticker_payload(APPLE)) == {
+        "type": "ticker",
+        "symbol": "AAPL",
+        "name": "Apple",
+        "base": 150.0,
+        "decimals": 2,
+        "active": True,
+        "previous_close": None,
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_table_is_read_whole_with_one_query():
+    await Ticker.objects.abulk_create(
+        [Ticker(symbol="AAPL", name="Apple", base_price=150), Ticker(symbol="GLD", base_price=240, active=False)]
+    )
+    assert await load_tickers() == [APPLE, Listing("GLD", "", 240.0, 2, active=False)]
