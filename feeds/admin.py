@@ -5,7 +5,7 @@ app does not know who is downstream.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import NestedObjects
@@ -20,7 +20,7 @@ from feeds.models import Ticker
 class TickerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     list_display = ("symbol", "name", "base_price", "volatility", "decimals", "active")
     list_editable = ("name", "base_price", "volatility", "decimals", "active")
-    list_filter = ("active", "decimals")
+    list_filter = ("active",)
     list_per_page = 100
     search_fields = ("symbol", "name")
     search_help_text = "Search by symbol or name."
@@ -30,6 +30,9 @@ class TickerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
         (None, {"fields": ("symbol", "name", "active")}),
         ("Simulated price", {"fields": ("base_price", "volatility", "decimals")}),
     )
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["feeds/admin.css"]}
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Ticker | None = None) -> tuple[str, ...]:
         """The symbol is the key of every price that was ever sent: another symbol is another ticker."""

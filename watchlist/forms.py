@@ -39,7 +39,6 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the 
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["username"].label = "Name"
         self.fields["username"].help_text = "Letters, digits and @ . + - _"
         self.fields["password2"].label = "Password again"
         self.fields["password2"].help_text = ""

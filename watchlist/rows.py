@@ -38,6 +38,12 @@ class Row:
         return ARROWS[self.side]
 
     @property
+    def classes(self) -> str:
+        """What the row's look depends on: stale, off (the ticker is switched off), bare (there is no price)."""
+        marks = {"stale": self.stale, "off": not self.ticker.active, "bare": self.update is None}
+        return " ".join(mark for mark, holds in marks.items() if holds)
+
+    @property
     def iso(self) -> str:
         return "" if self.moment is None else self.moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -5,7 +5,6 @@ import { NOTHING, arrowOf, sideOf, writeAge, writeNumber, writeSigned } from "./
 import { changeOf } from "./quotes.js";
 
 const PAINT_EVERY = 250;
-const FLASH_FOR = 500;
 // A row that flashed rests for about two seconds, by chance apart from its neighbours: ten updates a second would
 // otherwise colour the whole table for good, and the colour would say nothing.
 const FLASH_REST = 1500;
@@ -31,6 +30,7 @@ class Row {
     this.price = price;
     this.paintedAt = -Infinity;
     this.restsUntil = 0;
+    this.last.addEventListener("animationend", () => setClass(this.last, "last"));
   }
 
   paintPrice(quote, moves, now) {
@@ -38,6 +38,7 @@ class Row {
     if (quote.name !== undefined) setText(this.name, quote.name);
     const moved = changeOf(quote);
     if (!moved) return;
+    this.element.classList.remove("bare");
     setText(this.last, writeNumber(quote.price, quote.decimals));
     const change = writeSigned(moved.change, quote.decimals);
     const side = sideOf(change);
@@ -53,9 +54,7 @@ class Row {
 
   flash(step, now) {
     if (!step || Number.isNaN(step)) return;
-    const kind = step > 0 ? "flash-up" : "flash-down";
-    this.last.classList.add(kind);
-    setTimeout(() => this.last.classList.remove(kind), FLASH_FOR);
+    this.last.classList.add(step > 0 ? "flash-up" : "flash-down");
     this.restsUntil = now + FLASH_REST + Math.random() * FLASH_SPREAD;
   }
 
@@ -98,7 +97,7 @@ export class Table {
 
   // Ages and what waits are painted at the next frame.
   refresh() {
-    this.#frame ||= requestAnimationFrame((now) => this.#paint(now));
+    this.#frame ||= requestAnimationFrame(() => this.#paint(performance.now()));
   }
 
   #paint(now) {
@@ -114,14 +113,14 @@ export class Table {
         this.#dirty.delete(symbol);
       }
     }
-    for (const [symbol, row] of this.#rows) this.#paintAge(symbol, row);
+    for (const [symbol, row] of this.#rows) this.#paintAge(symbol, row, now);
     if (this.#dirty.size) this.#timer = setTimeout(() => this.refresh(), wait);
   }
 
-  #paintAge(symbol, row) {
+  #paintAge(symbol, row, now) {
     const quote = this.#quotes.get(symbol);
     const { timestamp } = quote;
-    const age = timestamp === undefined ? undefined : this.#clock.now(performance.now()) - timestamp / 1000;
+    const age = timestamp === undefined ? undefined : this.#clock.now(now) - timestamp / 1000;
     row.paintAge(quote, age, this.#staleAfter);
   }
 }

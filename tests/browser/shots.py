@@ -1,0 +1,173 @@
+"""Takes the pictures of the page: `python -m tests.browser.shots`. Those in the README go to docs/, the rest to shots/.
+
+The prices are fixed and the server is the real one, so that two runs differ only by what changed in the code.
+"""
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser.chromium import launch_browser
+from tests.browser.site import PASSWORD, ROOT, STAFF, Site
+
+PRICES = {
+    "AAPL": 226.84,
+    "MSFT": 417.32,
+    "NVDA": 141.95,
+    "GOOG": 177.33,
+    "AMZN": 202.88,
+    "TSLA": 338.74,
+    "BRK.B": 468.01,
+    "BTC/USD": 98234.5,
+    "EURUSD=X": 1.04182,
+    "GLD": 246.57,
+    "XOM": 121.79,
+}
+DESK = {"viewport": {"width": 1280, "height": 860}}
+PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
+TABLET = {"viewport": {"width": 768, "height": 900}}
+
+
+class Studio:
+    """One site and one browser; each picture gets a context of its own."""
+
+    def __init__(self, site: Site, browser: Browser) -> None:
+        self._site = site
+        self._browser = browser
+
+    def open(self, path: str = "/", **options) -> Page:
+        page = self._browser.new_context(base_url=self._site.address, **options).new_page()
+        page.goto(path)
+        return page
+
+    def send_prices(self) -> None:
+        for symbol, price in PRICES.items():
+            self._site.publish(symbol, price)
+        self._site.publish("^GSPC", 5948.71, age=24)
+
+    def open_live(self, **options) -> Page:
+        """The watchlist with every price just arrived, two of them in colour for having moved."""
+        self.send_prices()
+        page = self.open(**options)
+        expect(page.locator("#status")).to_have_attribute("data-state", "live")
+        # A flash is shorter than a picture takes: from here on animations hardly move.
+        animations = page.context.new_cdp_session(page)
+        animations.send("Animation.enable")
+        animations.send("Animation.setPlaybackRate", {"playbackRate": 0.001})
+        self.send_prices()
+        self._site.publish("NVDA", 141.96)
+        self._site.publish("TSLA", 338.70)
+        expect(page.locator("[data-symbol=NVDA] .flash-up")).to_be_visible()
+        expect(page.locator("[data-symbol=TSLA] .flash-down")).to_be_visible()
+        return page
+
+    def sign_in(self, page: Page) -> None:
+        page.goto("/sign-in/")
+        page.get_by_label("Username").fill(STAFF)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.locator("main").get_by_role("button", name="Sign in").click()
+
+
+def save(page: Page, name: str, full: bool = False) -> None:
+    folder = ROOT / ("docs" if name in {"light", "phone"} else "shots")
+    folder.mkdir(exist_ok=True)
+    path = Path(folder, f"{name}.png")
+    page.screenshot(path=path, full_page=full)
+    print(path.relative_to(ROOT))
+    page.context.close()
+
+
+def take_live(studio: Studio) -> None:
+    save(studio.open_live(**DESK), "light")
+    save(studio.open_live(**DESK, color_scheme="dark"), "dark")
+    save(studio.open_live(**PHONE), "phone")
+    save(studio.open_live(**PHONE, color_scheme="dark"), "phone-dark")
+    save(studio.open_live(**TABLET), "tablet")
+
+
+def take_still(studio: Studio) -> None:
+    studio.send_prices()
+    save(studio.open(**DESK, java_script_enabled=False), "no-script")
+    save(studio.open(**PHONE, java_script_enabled=False), "no-script-phone")
+
+
+def take_states(studio: Studio, site: Site) -> None:
+    page = studio.open_live(**DESK)
+    for _ in range(12):
+        page.locator("td.remove button").first.click()
+    expect(page.get_by_role("heading", name="Nothing to watch yet")).to_be_visible()
+    save(page, "empty")
+    page = studio.open(**DESK)
+    page.get_by_label("Add a symbol").fill("nope")
+    page.get_by_role("button", name="Add").click()
+    save(page, "refused")
+    site.forget_prices()
+    for symbol, price in PRICES.items():
+        site.publish(symbol, price, age=130)
+    page = studio.open(**DESK)
+    expect(page.locator("#status")).to_have_attribute("data-state", "stale")
+    save(page, "stale")
+
+
+def take_accounts(studio: Studio) -> None:
+    save(studio.open("/sign-in/", **DESK), "sign-in")
+    page = studio.open("/sign-up/", **DESK)
+    page.get_by_label("Username").fill("a b")
+    page.get_by_label("Password", exact=True).fill("12345")
+    page.get_by_label("Password again").fill("1234")
+    page.locator("main").get_by_role("button", name="Sign up").click()
+    save(page, "sign-up", full=True)
+    save(studio.open("/nowhere/", **DESK), "not-found")
+    page = studio.open_live(**DESK)
+    studio.sign_in(page)
+    expect(page.locator("#status")).to_have_attribute("data-state", "live")
+    save(page, "signed-in")
+    page = studio.open(**PHONE)
+    studio.sign_in(page)
+    expect(page.locator("#status")).to_have_attribute("data-state", "live")
+    save(page, "signed-in-phone")
+
+
+def take_admin(studio: Studio) -> None:
+    page = studio.open(**DESK)
+    studio.sign_in(page)
+    page.goto("/admin/feeds/ticker/")
+    save(page, "admin")
+    page = studio.open(**DESK)
+    studio.sign_in(page)
+    page.goto("/admin/feeds/ticker/1/delete/")
+    save(page, "admin-refused")
+
+
+def take_outages(studio: Studio, site: Site) -> None:
+    page = studio.open_live(**DESK)
+    site.kill_server()
+    expect(page.locator("#status")).to_have_attribute("data-state", "waiting")
+    save(page, "reconnecting")
+    site.start_server()
+    site.stop_redis()
+    save(studio.open(**DESK), "redis-down")
+
+
+def main() -> None:
+    site = Site()
+    try:
+        site.start()
+        with sync_playwright() as playwright:
+            browser = launch_browser(playwright)
+            studio = Studio(site, browser)
+            take_live(studio)
+            take_still(studio)
+            take_states(studio, site)
+            site.forget_prices()
+            studio.send_prices()
+            take_accounts(studio)
+            take_admin(studio)
+            take_outages(studio, site)
+            browser.close()
+    finally:
+        site.close()
+
+
+if __name__ == "__main__":
+    main()
