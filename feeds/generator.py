@@ -23,12 +23,16 @@ LARGEST_LOG = 690.0
 
 
 class Instrument(msgspec.Struct, frozen=True):
-    """What is fed: `volatility` in basis points per 100 ms, `decimals` the digits after the point."""
+    """What is fed: `volatility` in basis points per 100 ms, `decimals` the digits after the point.
+
+    One that is not `active` gets no updates, but keeps its place: its numbers go on where they were.
+    """
 
     symbol: str
     base_price: float
     volatility: float = 1.0
     decimals: int = 2
+    active: bool = True
 
 
 class Walk:
@@ -51,7 +55,7 @@ class Walk:
         return self._instrument
 
     def change(self, instrument: Instrument) -> None:
-        """Takes new figures; a new base price multiplies the price by new/old, so that its distance stays what it was."""
+        """Takes new figures; a new base price multiplies the price by new/old: its distance stays."""
         self._log += log(instrument.base_price / self._instrument.base_price)
         self._adopt(instrument)
 
@@ -97,8 +101,13 @@ class Generator:
             self._resumed[last.symbol] = last
 
     def follow(self, instruments: Iterable[Instrument]) -> None:
-        """Takes over what is active now. One that left and comes back continues its numbers."""
-        self._active = [self._walk(instrument) for instrument in instruments]
+        """Takes over what there is now. One that left or was inactive and comes back continues its numbers."""
+        self._active = [walk for walk in map(self._walk, instruments) if walk.instrument.active]
+
+    @property
+    def active(self) -> int:
+        """How many updates a step makes."""
+        return len(self._active)
 
     def step(self, now: int) -> list[Update]:
         """One update of every active instrument; `now` in unix microseconds."""

@@ -1,0 +1,41 @@
+"""What generator and processor count, in Prometheus' terms, and the port where it is read.
+
+The hot path counts by batch, never by update.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+PRODUCED = Counter("stockwatch_generator_produced", "Updates handed to Kafka's queue.")
+DELIVERED = Counter("stockwatch_generator_delivered", "Updates that the brokers acknowledged.")
+FAILED = Counter("stockwatch_generator_failed", "Updates that were not delivered.", ["reason"])
+MISSED = Counter(
+    "stockwatch_generator_missed_intervals", "Intervals that passed without updates, the generator being late."
+)
+ACTIVE = Gauge("stockwatch_generator_active_tickers", "Tickers that get an update each interval.")
+
+READ = Counter("stockwatch_processor_read", "Records read from Kafka.")
+WRITTEN = Counter("stockwatch_processor_written", "Updates stored and published.")
+STALE = Counter("stockwatch_processor_stale", "Updates dropped as not newer than what is stored.")
+ASIDE = Counter("stockwatch_processor_set_aside", "Records that can never be processed.", ["reason"])
+RETRIES = Counter("stockwatch_processor_retries", "Writes tried again, Redis being away.")
+PAUSED = Counter("stockwatch_processor_pauses", "Times that partitions were paused, the workers being full.")
+BATCH = Histogram(
+    "stockwatch_processor_batch_size",
+    "Updates in one write to Redis.",
+    buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000),
+)
+AGE = Histogram(
+    "stockwatch_processor_age_seconds",
+    "From the timestamp of a write's oldest update until it is in Redis.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+
+
+def serve_metrics(port: int, variable: str) -> None:
+    """Listens where a port is set; 0 is none. Ends the program with one line where it cannot be had."""
+    if port == 0:
+        return
+    try:
+        start_http_server(port)
+    except OSError as error:
+        raise SystemExit(f"stockwatch: {variable}={port} cannot be used: {error.strerror}; set another or 0") from error

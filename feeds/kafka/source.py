@@ -1,0 +1,147 @@
+"""Where updates come from: a member of the processor's consumer group.
+
+Only the thread that polls may touch it: the client serialises all calls, so another thread would stall behind `read`,
+and a rebalance that waits for such a thread would never end.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from feeds.errors import BrokerUnavailable, GroupRefused
+from feeds.kafka.options import EMBEDDED, Options, client_options
+from feeds.kafka.topic import Topic
+from feeds.outage import Outage
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 500
+"""Records taken at once at most, beside the first."""
+
+LAST_WORDS = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)
+COMMITTED_NOTHING = (KafkaError._NO_OFFSET,)
+
+Rebalance = Callable[[Collection[int]], None]
+
+
+class Source:
+    """One topic, read as one member of one group. Offsets are committed only up to what `store` was told."""
+
+    def __init__(
+        self,
+        brokers: str,
+        topic: str,
+        group: str,
+        session_timeout: timedelta,
+        instance_id: str = "",
+        options: Options | None = None,
+    ) -> None:
+        self._name = topic
+        self._topic = Topic(brokers, topic)
+        self._extra = dict(options or {})
+        self._outage = Outage("Kafka")
+        session = session_timeout // timedelta(milliseconds=1)
+        self._options = {
+            "group.id": group,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": session,
+            "heartbeat.interval.ms": min(3000, session // 3),
+            "auto.offset.reset": "earliest",
+            "enable.auto.offset.store": False,
+            "auto.commit.interval.ms": 1000,
+            # A full local queue looks again after this; a second, its default, would be a gap in the prices.
+            "fetch.queue.backoff.ms": 10,
+        } | client_options(brokers, self._outage)
+        if instance_id:
+            self._options["group.instance.id"] = instance_id
+        self._consumer: Consumer | None = None
+
+    def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
+        """Joins the group. `on_revoke` may still store and commit; after `on_lost` the partitions are somebody else's.
+
+        Raises BrokerUnavailable while there is no broker or no topic.
+        """
+        facts = self._topic.find(wait, 2.0)
+        extra = (EMBEDDED if facts.embedded else {}) | self._extra
+        self._consumer = Consumer(self._options | extra)
+
+        def assigned(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            self._say("partitions assigned", partitions)
+
+        self._consumer.subscribe(
+            [self._name],
+            on_assign=assigned,
+            on_revoke=lambda _consumer, partitions: on_revoke(self._say("partitions revoked", partitions)),
+            on_lost=lambda _consumer, partitions: on_lost(self._say("partitions lost", partitions)),
+        )
+
+    def read(self, timeout: float = 0.05) -> list[Message]:
+        """The records that are there; waits for the first at most so many seconds.
+
+        Raises GroupRefused when this member is out for good, for instance since another has its instance id.
+        """
+        consumer = self._member()
+        try:
+            first = consumer.poll(timeout)
+            records = [] if first is None else [first, *consumer.consume(AT_ONCE, 0)]
+        except KafkaException as error:
+            self._judge(error.args[0])
+            return []
+        good = [record for record in records if record.error() is None]
+        if good:
+            self._outage.end()
+        for record in records if len(good) < len(records) else ():
+            if (trouble := record.error()) is not None:
+                self._judge(trouble)
+        return good
+
+    def store(self, offsets: Mapping[int, int]) -> None:
+        """Marks offsets to be committed within a second; those of partitions that are not ours any more are left."""
+        marks = [TopicPartition(self._name, partition, offset) for partition, offset in offsets.items()]
+        try:
+            self._member().store_offsets(offsets=marks)
+        except KafkaException as error:
+            # Each that is ours was stored all the same; the rest is read again by whoever has the partition now.
+            log.debug("an offset is not ours to store", reason=error.args[0].str())
+
+    def commit(self) -> None:
+        """Commits what was stored and waits for the answer; a failure is logged: those records will be read again."""
+        try:
+            self._member().commit(asynchronous=False)
+        except KafkaException as error:
+            if error.args[0].code() not in COMMITTED_NOTHING:
+                log.warning("offsets were not committed, records will be read again", reason=error.args[0].str())
+
+    def pause(self) -> None:
+        """Stops the flow of all partitions that are ours now; `read` goes on to serve the group."""
+        self._member().pause(self._member().assignment())
+
+    def resume(self) -> None:
+        """Lets all our partitions flow."""
+        self._member().resume(self._member().assignment())
+
+    def close(self) -> None:
+        """Leaves the group."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _member(self) -> Consumer:
+        if self._consumer is None:
+            raise BrokerUnavailable("the group was not joined")
+        return self._consumer
+
+    def _judge(self, error: KafkaError) -> None:
+        if error.code() in LAST_WORDS or error.fatal():
+            raise GroupRefused(
+                f"Kafka refuses this member: {error.str()}; does another process have the same KAFKA_GROUP_INSTANCE_ID?"
+            )
+        self._outage.begin(error.str())
+
+    def _say(self, event: str, partitions: Collection[TopicPartition]) -> list[int]:
+        numbers = sorted(partition.partition for partition in partitions)
+        if numbers:
+            log.info(event, topic=self._name, partitions=numbers)
+        return numbers

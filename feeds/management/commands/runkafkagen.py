@@ -1,0 +1,49 @@
+"""`manage.py runkafkagen`: feeds simulated prices of all active tickers to Kafka. Wiring and signals only."""
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from secrets import token_hex
+from time import monotonic
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from feeds.cadence import Feeder
+from feeds.errors import PermanentError
+from feeds.generator import Generator
+from feeds.kafka.history import History
+from feeds.kafka.sink import Sink
+from feeds.kafka.topic import Topic
+from feeds.metrics import serve_metrics
+from feeds.seed import seed_tickers
+from feeds.signals import stop_flag
+from feeds.store import Lease, connect
+from feeds.tickers import Tickers
+from feeds.wire import Update
+
+
+class Command(BaseCommand):
+    help = "Feeds simulated prices of all active tickers to Kafka until SIGTERM or Ctrl-C."
+    requires_system_checks = ()
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        stop = stop_flag()
+        serve_metrics(settings.GENERATOR_METRICS_PORT, "GENERATOR_METRICS_PORT")
+        where = (settings.KAFKA_BROKERS, settings.KAFKA_TOPIC)
+
+        def look_back(symbols: Collection[str]) -> Mapping[str, Update]:
+            Topic(*where).ensure(settings.KAFKA_RETENTION, stop.wait)
+            return History(*where, monotonic).read(symbols)
+
+        interval = settings.GENERATOR_INTERVAL.total_seconds()
+        generator = Generator(interval, settings.GENERATOR_SEED or token_hex(8))
+        tickers = Tickers(partial(seed_tickers, settings.GENERATOR_TICKERS, settings.GENERATOR_BASE_PRICES))
+        lease = Lease(connect(settings.REDIS), settings.KAFKA_TOPIC)
+        try:
+            report = Feeder(generator, Sink(*where), lease, tickers.read, look_back, interval).run(stop)
+        except PermanentError as error:
+            structlog.get_logger(__name__).error(str(error))
+            raise SystemExit(1) from error
+        raise SystemExit(1 if report.missing else 0)
