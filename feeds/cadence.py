@@ -79,6 +79,7 @@ class Feeder:
 
     def run(self, stop: threading.Event) -> Report:
         """Feeds until `stop`, then flushes. Raises LeaseHeld and TopicRefused."""
+        self._acquire(stop)
         try:
             if self._prepare(stop):
                 self._watch(stop)
@@ -89,12 +90,14 @@ class Feeder:
             raise self._refusal
         return report
 
-    def _prepare(self, stop: threading.Event) -> bool:
-        """Lease, tickers, topic and history, in this order, as long as it takes. False when the stop came first."""
+    def _acquire(self, stop: threading.Event) -> None:
         try:
             self._lease.acquire(stop.wait)
         except StoreUnavailable as error:
             self._redis.begin(f"{error}; feeding without a lease until then")
+
+    def _prepare(self, stop: threading.Event) -> bool:
+        """Tickers, topic and history, in this order, as long as it takes. False when the stop came first."""
         instruments = self._insist(stop, self._database, self._tickers)
         if instruments is None:
             return False
