@@ -5,10 +5,12 @@ app does not know who is downstream.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import NestedObjects
+from django.db import transaction
 from django.db.models import ProtectedError, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -69,7 +71,9 @@ class TickerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         try:
-            return super().changelist_view(request, extra_context)
+            # All that an action deleted and logged until it met the protection is undone with it.
+            with transaction.atomic() if request.method == "POST" else nullcontext():
+                return super().changelist_view(request, extra_context)
         except ProtectedError:
             return self._refuse(request)
 

@@ -46,16 +46,13 @@ def read_quotes(symbols: Sequence[str]) -> Quotes:
 
 def redis_client() -> redis.Redis:
     """The process's client of the Redis that the settings name now."""
-    return _client(settings.REDIS_HOST, settings.REDIS_PORT, settings.REDIS_PASSWORD, settings.REDIS_DB)
+    return _client(**settings.REDIS)
 
 
 @lru_cache(maxsize=4)
-def _client(host: str, port: int, password: str, database: int) -> redis.Redis:
+def _client(**where: Any) -> redis.Redis:
     return redis.Redis(
-        host=host or "localhost",
-        port=port,
-        password=password or None,
-        db=database,
+        **where,
         protocol=2,
         socket_connect_timeout=ANSWER_WITHIN,
         socket_timeout=ANSWER_WITHIN,

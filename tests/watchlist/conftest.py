@@ -1,0 +1,46 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+from django.contrib.auth.models import User
+
+from feeds import wire
+from feeds.models import Ticker
+from stockwatch.embedded import RedisServer
+from watchlist import quotes
+
+
+@pytest.fixture
+def make_ticker(db) -> Callable[..., Ticker]:
+    def make_ticker(symbol: str, **facts) -> Ticker:
+        return Ticker.objects.create(**{"symbol": symbol, "name": f"{symbol} Inc.", "base_price": 100.0} | facts)
+
+    return make_ticker
+
+
+@pytest.fixture
+def tickers(make_ticker) -> list[Ticker]:
+    """Fifteen active tickers, so that the first twelve are not all."""
+    symbols = ["AAPL", "MSFT", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", *(f"T{number}" for number in range(9))]
+    return [make_ticker(symbol) for symbol in symbols]
+
+
+@pytest.fixture
+def person(db) -> User:
+    return User.objects.create_user("ada", password="a long and private phrase")
+
+
+@pytest.fixture
+def store(redis_server: RedisServer, redis_client: redis.Redis, settings) -> Iterator[redis.Redis]:
+    """The Redis that the page reads, empty."""
+    settings.REDIS = settings.REDIS | {"host": redis_server.host, "port": redis_server.port}
+    yield redis_client
+    quotes.redis_client().close()
+
+
+@pytest.fixture
+def put_price(store: redis.Redis) -> Callable[..., None]:
+    def put_price(symbol: str, price: float, timestamp: int = 1_766_480_000_000_000, seq_id: int = 1) -> None:
+        store.set(wire.stock_key(symbol), wire.encode(wire.Update(symbol, price, timestamp, seq_id)))
+
+    return put_price
