@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 class NoServer(RuntimeError):
@@ -73,21 +75,27 @@ class RedisServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in the terminal reaches the parent only, which stops things in order
             )
-        client = redis.Redis(host=self.host, port=self.port, socket_connect_timeout=1)
         for _ in range(100):
-            try:
-                client.ping()
-                client.close()
+            if self._answers():
                 return
-            except redis.RedisError:
-                if self._process.poll() is not None:
-                    break
-                # Wakes at once when the process ends, which a sleep would not.
-                try:
-                    self._process.wait(0.05)
-                except subprocess.TimeoutExpired:
-                    continue
-        raise NoServer(f"Redis did not start on {self.address}: {self.log.read_text(errors='replace')[-400:]}")
+            # Wakes at once when the process ends, which a sleep would not.
+            try:
+                self._process.wait(0.05)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        words = self.log.read_text(errors="replace")[-400:]
+        raise NoServer(f"Redis did not start on {self.address}: {words}")
+
+    def _answers(self) -> bool:
+        """True when this very process answers: another server on its port would answer too."""
+        once = Retry(NoBackoff(), 0)
+        client = redis.Redis(host=self.host, port=self.port, socket_timeout=1, socket_connect_timeout=1, retry=once)
+        try:
+            with client:
+                return bool(client.info("server")["process_id"] == self.process.pid)
+        except redis.RedisError:
+            return False
 
     def stop(self) -> None:
         """Ends the process and keeps the port and folder for another start."""

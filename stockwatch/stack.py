@@ -15,6 +15,8 @@ from time import monotonic
 from types import TracebackType
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from feeds.kafka.cluster import EmbeddedCluster
 from feeds.wire import STOCK_PREFIX
@@ -164,7 +166,8 @@ class Stack:
         place = dict(self._plan.redis)
         if self._redis:
             place = {"host": self._redis.host, "port": self._redis.port}
-        client = redis.Redis(**place, socket_timeout=1, socket_connect_timeout=1)  # type: ignore[arg-type]
+        once = Retry(NoBackoff(), 0)
+        client = redis.Redis(**place, socket_timeout=1, socket_connect_timeout=1, retry=once)  # type: ignore[arg-type]
         with suppress(redis.RedisError), client:
             return next(client.scan_iter(match=STOCK_PREFIX + "*", count=1000), None) is not None
         return False

@@ -124,10 +124,13 @@ class Supervisor:
             thread.start()
 
     def _pass_on(self, child: Child) -> None:
-        for raw in child.process.stdout or ():
-            line = raw.decode(errors="replace").rstrip()
-            child.last_lines.append(line)
-            self.say(f"{child.name:<9} | {line}")
+        if child.process.stdout is None:
+            return
+        with child.process.stdout as lines:
+            for raw in lines:
+                line = raw.decode(errors="replace").rstrip()
+                child.last_lines.append(line)
+                self.say(f"{child.name:<9} | {line}")
 
     def _await_end(self, child: Child) -> None:
         status = child.process.wait()
