@@ -1,0 +1,84 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feeds.inflight import Ledger
+
+
+def test_an_offset_may_be_stored_when_all_parts_are_in():
+    ledger = Ledger()
+    span = ledger.open(0, 10, parts=2)
+    ledger.close(span)
+
+    assert ledger.advance() == {}
+    ledger.close(span)
+    assert ledger.advance() == {0: 10}
+    assert ledger.advance() == {}
+
+
+def test_a_later_span_waits_for_an_earlier_one():
+    ledger = Ledger()
+    early, late = ledger.open(0, 10, parts=1), ledger.open(0, 20, parts=1)
+    ledger.close(late)
+
+    assert ledger.advance() == {}
+    ledger.close(early)
+    assert ledger.advance() == {0: 20}
+
+
+def test_partitions_do_not_wait_for_each_other():
+    ledger = Ledger()
+    ledger.open(0, 10, parts=1)
+    ledger.close(ledger.open(1, 7, parts=1))
+
+    assert ledger.advance() == {1: 7}
+
+
+def test_a_span_without_parts_is_done_already():
+    ledger = Ledger()
+    ledger.open(3, 5, parts=0)
+
+    assert ledger.pending() == 0
+    assert ledger.advance() == {3: 5}
+
+
+def test_pending_counts_unfinished_spans_of_the_partitions_asked_for():
+    ledger = Ledger()
+    ledger.open(0, 10, parts=1)
+    ledger.open(1, 10, parts=1)
+
+    assert (ledger.pending(), ledger.pending([1]), ledger.pending([2])) == (2, 1, 0)
+
+
+def test_a_fenced_partition_is_marked_and_never_stored():
+    ledger = Ledger()
+    gone, kept = ledger.open(0, 10, parts=1), ledger.open(1, 10, parts=1)
+    ledger.fence([0])
+    ledger.close(gone)
+
+    assert (gone.fenced, kept.fenced) == (True, False)
+    assert ledger.advance() == {}
+
+
+def test_a_partition_that_comes_back_starts_afresh():
+    ledger = Ledger()
+    old = ledger.open(0, 50, parts=1)
+    ledger.fence()
+    new = ledger.open(0, 12, parts=1)
+    ledger.close(old)
+    ledger.close(new)
+
+    assert ledger.advance() == {0: 12}
+
+
+@given(st.permutations(range(8)))
+def test_in_whatever_order_parts_come_in_only_the_finished_prefix_is_stored(order: list[int]):
+    ledger = Ledger()
+    spans = [ledger.open(0, number + 1, parts=1) for number in range(8)]
+    stored, finished = 0, set()
+    for number in order:
+        ledger.close(spans[number])
+        finished.add(number)
+        stored = ledger.advance().get(0, stored)
+        assert set(range(stored)) <= finished
+        assert stored not in finished
+    assert stored == 8

@@ -1,0 +1,127 @@
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feeds import wire
+from feeds.errors import BadRecord
+from feeds.wire import Update, decode, encode
+
+SYMBOLS = st.from_regex(wire.SYMBOL, fullmatch=True)
+UPDATES = st.builds(
+    Update,
+    symbol=SYMBOLS,
+    price=st.floats(min_value=1e-8, max_value=1e15),
+    timestamp=st.integers(0, 2**53 - 1),
+    seq_id=st.integers(0, 2**53 - 1),
+)
+GOOD = {"symbol": "AAPL", "price": 150.12, "timestamp": 1766480000000000, "seq_id": 42}
+
+
+def refusal(value: bytes) -> BadRecord:
+    with pytest.raises(BadRecord) as caught:
+        decode(value)
+    return caught.value
+
+
+def test_an_update_is_written_as_other_programs_read_it():
+    update = Update("AAPL", 150.12, 1766480000000000, 42)
+
+    assert encode(update) == b'{"symbol":"AAPL","price":150.12,"timestamp":1766480000000000,"seq_id":42}'
+
+
+@given(UPDATES)
+def test_every_update_reads_back_as_it_was_written(update: Update):
+    assert decode(encode(update)) == update
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_update_or_a_bad_record(value: bytes):
+    with suppress(BadRecord):
+        assert wire.is_symbol(decode(value).symbol)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(GOOD, st.none() | st.booleans() | st.integers() | st.floats() | st.text())))
+def test_any_object_of_the_four_keys_is_an_update_or_a_bad_record(fields: dict):
+    with suppress(BadRecord):
+        update = decode(json.dumps(fields).encode())
+        assert 0 < update.price < float("inf")
+        assert 0 <= update.seq_id < 2**53
+
+
+def test_unknown_keys_other_spaces_and_another_order_are_accepted():
+    value = (
+        b'{ "seq_id": 42, "venue": {"timestamp": 1},\n "timestamp":1766480000000000, "price":150.12, "symbol":"AAPL"}'
+    )
+
+    assert decode(value) == Update("AAPL", 150.12, 1766480000000000, 42)
+
+
+@pytest.mark.parametrize("key", GOOD)
+def test_a_missing_key_is_refused_by_its_name(key: str):
+    rest = {name: value for name, value in GOOD.items() if name != key}
+
+    assert key in str(refusal(json.dumps(rest).encode()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"symbol": "aapl"}, "symbol"),
+        ({"symbol": ""}, "symbol"),
+        ({"symbol": "A" * 16}, "symbol"),
+        ({"symbol": ".A"}, "symbol"),
+        ({"symbol": 7}, "malformed"),
+        ({"price": 0}, "price"),
+        ({"price": -1.5}, "price"),
+        ({"price": "150"}, "malformed"),
+        ({"timestamp": -1}, "order"),
+        ({"timestamp": 2**53}, "order"),
+        ({"seq_id": 2**53}, "order"),
+        ({"seq_id": -1}, "order"),
+        ({"seq_id": 1.5}, "malformed"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_with_its_kind(changes: dict, kind: str):
+    assert refusal(json.dumps(GOOD | changes).encode()).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (b"", "not JSON"),
+        (b"secret{", "not JSON"),
+        (b'{"symbol":"\xff","price":1,"timestamp":1,"seq_id":1}', "not UTF-8"),
+        (b"[1,2]", "not a price update"),
+        (b'{"symbol":"AAPL","price":NaN,"timestamp":1,"seq_id":1}', "not JSON"),
+        (b'{"symbol":"AAPL","price":1e999,"timestamp":1,"seq_id":1}', ""),
+    ],
+)
+def test_what_is_no_update_is_refused_without_quoting_it(value: bytes, words: str):
+    reason = str(refusal(value))
+
+    assert words in reason
+    assert "secret" not in reason
+
+
+def test_a_value_over_64_kb_is_refused_by_its_size():
+    padded = json.dumps(GOOD | {"note": "x" * wire.LARGEST_VALUE}).encode()
+
+    assert refusal(padded).kind == "oversize"
+
+
+def test_newer_means_the_greater_pair_of_time_and_number():
+    earlier = Update("AAPL", 1.0, 5, 9)
+
+    assert Update("AAPL", 1.0, 6, 1).order > earlier.order
+    assert Update("AAPL", 1.0, 5, 10).order > earlier.order
+    assert Update("AAPL", 2.0, 5, 9).order == earlier.order
+
+
+@pytest.mark.parametrize("symbol", ["BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "A", "0700.HK"])
+def test_a_channel_gives_back_its_symbol_dots_and_all(symbol: str):
+    assert wire.is_symbol(symbol)
+    assert wire.channel_symbol(wire.channel_name(symbol)) == symbol
+    assert wire.stock_key(symbol) == f"stock:{symbol}"
