@@ -104,6 +104,7 @@ class Supervisor:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self.say(f"{name:<9} | runs as process {process.pid}")
         child = Child(name, process, grace)
         self._watch(child, self._pass_on, self._await_end)
 

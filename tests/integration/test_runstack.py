@@ -1,0 +1,179 @@
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Queue
+
+import pytest
+import redis
+
+from stockwatch.embedded import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 60.0
+
+
+class Running:
+    """A `runstack` process whose lines are read as they come. Temporary files of its own are in `folder`."""
+
+    def __init__(self, folder: Path, *options: str, **variables: str) -> None:
+        self.folder = folder / "temporary"
+        self.folder.mkdir(exist_ok=True)
+        self.port = free_port()
+        self.lines: list[str] = []
+        self._queue: Queue[str] = Queue()
+        environment = os.environ | {
+            "DATABASE_URL": f"sqlite:///{folder / 'stack.sqlite3'}",
+            "APP_PORT": f":{self.port}",
+            "TMPDIR": str(self.folder),
+            **variables,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "runstack", *options],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with self.process.stdout as lines:
+            for line in lines:
+                self._queue.put(line.rstrip("\n"))
+        self._queue.put("")
+
+    def next_line(self) -> str:
+        """The empty line is the end: nobody holds the output open any more, the warden included."""
+        line = self._queue.get(timeout=SECONDS)
+        self.lines.append(line)
+        return line
+
+    def await_line(self, pattern: str) -> re.Match[str]:
+        while line := self.next_line():
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(f"{pattern!r} did not come:\n" + "\n".join(self.lines))
+
+    def await_end(self) -> int:
+        while self.next_line():
+            continue
+        return self.process.wait(SECONDS)
+
+    def await_pid(self, name: str) -> int:
+        return int(self.await_line(rf"^{name} +\| runs as process (\d+)$")[1])
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[Running] = []
+
+    def run(*options: str, **variables: str) -> Running:
+        started.append(Running(tmp_path, *options, **variables))
+        return started[-1]
+
+    yield run
+    for running in started:
+        if running.process.poll() is None:
+            running.process.terminate()
+        running.process.wait(SECONDS)
+
+
+def is_open(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def export(running: Running) -> dict[str, str]:
+    """The variables of the line to paste."""
+    words = running.await_line("^export (.*)$")[1].split()
+    return dict(word.split("=", 1) for word in words)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_servers_alone_print_their_addresses_and_leave_nothing(start: Start, number: signal.Signals):
+    running = start("--only", "redis,kafka")
+    variables = export(running)
+    addresses = [variables["REDIS_ADDR"], *variables["KAFKA_BROKERS"].split(",")]
+    assert len(addresses) == 4
+    assert all(is_open(address) for address in addresses)
+    running.process.send_signal(number)
+    assert running.await_end() == 0
+    assert not any(is_open(address) for address in addresses)
+    assert list(running.folder.iterdir()) == []
+
+
+def test_a_killed_stack_leaves_nothing_either(start: Start):
+    running = start("--only", "redis,kafka,processor")
+    address = export(running)["REDIS_ADDR"]
+    running.await_pid("processor")
+    running.process.kill()
+    running.await_end()
+    assert not is_open(address)
+    assert list(running.folder.iterdir()) == []
+
+
+def test_a_port_in_use_is_said_in_one_line_before_anything_starts(start: Start):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        running = start(APP_PORT=f":{port}")
+        assert running.await_end() == 1
+    words = "cannot be used (Address already in use): stop what listens there, or set APP_PORT"
+    assert running.lines[:-1] == [f"stockwatch: 127.0.0.1:{port} {words}"]
+
+
+def test_an_unknown_part_is_said_in_one_line(start: Start):
+    running = start("--only", "redis,broker")
+    assert running.await_end() == 1
+    assert len(running.lines[:-1]) == 1
+    assert "name some of redis, kafka" in running.text
+
+
+def test_a_killed_part_stops_everything_and_is_the_last_word(start: Start):
+    running = start("--only", "redis,kafka,processor,generator")
+    address = export(running)["REDIS_ADDR"]
+    os.kill(running.await_pid("generator"), signal.SIGKILL)
+    assert running.await_end() == 1
+    reason = running.text.partition("stockwatch: generator ended by itself (killed by SIGKILL)")
+    assert reason[1]
+    assert "processor |" not in reason[2]
+    assert not is_open(address)
+
+
+def test_a_killed_redis_stops_everything_with_its_last_lines(start: Start):
+    running = start("--only", "redis")
+    host, _, port = export(running)["REDIS_ADDR"].partition(":")
+    with redis.Redis(host=host, port=int(port), protocol=2) as client:
+        os.kill(client.info("server")["process_id"], signal.SIGKILL)
+    assert running.await_end() == 1
+    assert "redis ended by itself (killed by SIGKILL), so everything was stopped; its last lines:" in running.text
+    assert "Ready to accept connections" in running.lines[-2]
+
+
+def test_prices_flow_through_redis_and_a_stop_delivers_what_is_under_way(start: Start):
+    running = start("--only", "redis,kafka,processor,generator")
+    host, _, port = export(running)["REDIS_ADDR"].partition(":")
+    with redis.Redis(host=host, port=int(port), protocol=2) as client, client.pubsub() as pubsub:
+        pubsub.psubscribe("prices.*")
+        assert pubsub.get_message(timeout=SECONDS)["type"] == "psubscribe"
+        assert pubsub.get_message(timeout=SECONDS)["channel"].startswith(b"prices.")
+    running.process.terminate()
+    assert running.await_end() == 0
+    assert re.search(r"generator .*delivered \d+, not delivered 0", running.text)
