@@ -98,6 +98,7 @@ class Feeder:
 
     def _prepare(self, stop: threading.Event) -> bool:
         """Tickers, topic and history, in this order, as long as it takes. False when the stop came first."""
+        self._sink.serve()  # it takes half a second to be given its producer id: meanwhile the rest is read
         instruments = self._insist(stop, self._database, self._tickers)
         if instruments is None:
             return False

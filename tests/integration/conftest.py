@@ -1,0 +1,46 @@
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from feeds.kafka.cluster import EmbeddedCluster
+from feeds.wire import Update, encode
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The addresses of three brokers inside this process."""
+    with EmbeddedCluster() as cluster:
+        yield cluster.addresses
+
+
+@pytest.fixture
+def topic() -> str:
+    """A topic that nobody has used."""
+    return f"ticks-{uuid4().hex}"
+
+
+Produce = Callable[..., None]
+
+
+@pytest.fixture
+def produce(kafka: str, topic: str) -> Iterator[Produce]:
+    """Writes updates, or bare (key, value) pairs, and returns when they are acknowledged."""
+    producer = Producer({"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 0, "log_level": 2})
+
+    def send(*records: Update | tuple[bytes | None, bytes | None]) -> None:
+        for record in records:
+            key, value = (record.symbol.encode(), encode(record)) if isinstance(record, Update) else record
+            producer.produce(topic, value, key)
+        assert producer.flush(10) == 0
+
+    yield send
+    producer.close()
+
+
+def committed(brokers: str, topic: str, group: str) -> int:
+    """How many records of a topic a group has behind it."""
+    with Consumer({"bootstrap.servers": brokers, "group.id": group, "log_level": 2}) as consumer:
+        partitions = [TopicPartition(topic, number) for number in range(4)]
+        return sum(max(each.offset, 0) for each in consumer.committed(partitions, timeout=10))
