@@ -1,0 +1,154 @@
+"""The fan-out in figures: `make bench`, or `python -m tests.bench.gateway [CASE …]`.
+
+A plain `daphne` on one core, load (`wsload`) and publisher on the other, the kernel's floor (`limit`) in the same run.
+Every feature of the gateway is on; only the limits on connections are lifted, for all clients come from one machine.
+Prints a table and writes `build/bench-gateway.json`.
+"""
+
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stockwatch.embedded import RedisServer, free_port
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+BUILD = ROOT / "build"
+SECONDS, WARM_UP = 10, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`own` of `symbols` are each client's, chosen at random; 0 is all of them for everybody."""
+
+    name: str
+    clients: int
+    symbols: int
+    hertz: int
+    own: int = 0
+
+    @property
+    def request(self) -> str:
+        return "%" if self.own else json.dumps([f"S{number}" for number in range(self.symbols)])
+
+
+CASES = [
+    Case("1,000 x 4 x 10", 1000, 4, 10),
+    Case("2,000 x 4 x 10", 2000, 4, 10),
+    Case("1,000 x 100 x 10", 1000, 100, 10),
+    Case("1,000 x own 20 of 500 x 5", 1000, 500, 5, own=20),
+    Case("1 x 1,000 x 10", 1, 1000, 10),
+]
+
+
+def build(name: str) -> Path:
+    """Compiles one of the C programs beside this file."""
+    BUILD.mkdir(exist_ok=True)
+    target = BUILD / name
+    subprocess.run(["gcc", "-O2", "-o", str(target), str(HERE / f"{name}.c")], check=True)
+    return target
+
+
+def run_load(wsload: Path, port: int, case: Case, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """One measurement of `wsload`; its one line as a mapping."""
+    own = ["-k", str(case.own), "-m", str(case.symbols)] if case.own else []
+    command = [str(wsload), "127.0.0.1", str(port), "/ws", str(case.clients), str(SECONDS), case.request, *own]
+    output = subprocess.run(
+        pinned(1, [*command, "-p", str(process.pid), "-w", str(WARM_UP)]), capture_output=True, text=True, check=True
+    )
+    figures: dict[str, Any] = json.loads(output.stdout)
+    return figures
+
+
+def pinned(core: int, command: list[str]) -> list[str]:
+    return ["taskset", "-c", str(core), *command]
+
+
+def measure_gateway(case: Case, wsload: Path, folder: Path) -> dict[str, Any]:
+    port = free_port()
+    with RedisServer() as server:
+        variables = os.environ | {
+            "REDIS_ADDR": server.address,
+            "DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3",
+            "GATEWAY_VALID_TICKERS": ",".join(f"S{number}" for number in range(case.symbols)),
+            "GATEWAY_MAX_CONNECTIONS": "0",
+        }
+        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=variables, check=True)
+        daphne = [sys.executable, "-m", "daphne", "-v", "0", "-p", str(port), "stockwatch.asgi:application"]
+        publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(case.symbols)]
+        gateway = subprocess.Popen(pinned(0, daphne), cwd=ROOT, env=variables)
+        wait_until(lambda: listens(port), 30, "start of the gateway")
+        feed = subprocess.Popen(pinned(1, [*publisher, str(case.hertz), str(SECONDS + WARM_UP + 30)]), cwd=ROOT)
+        try:
+            return run_load(wsload, port, case, gateway)
+        finally:
+            end(feed, gateway)
+
+
+def measure_floor(case: Case, wsload: Path, limit: Path) -> dict[str, Any]:
+    port = free_port()
+    symbols = case.own or case.symbols
+    arguments = [str(port), str(case.clients), str(symbols), str(case.hertz), str(SECONDS + WARM_UP + 3)]
+    floor = subprocess.Popen(pinned(0, [str(limit), *arguments]))
+    wait_until(lambda: in_listen_table(port), 10, "start of the floor")
+    try:
+        return run_load(wsload, port, case, floor)
+    finally:
+        end(floor)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def in_listen_table(port: int) -> bool:
+    """Whether a port listens, without connecting: the floor counts connections."""
+    return f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text()
+
+
+def end(*processes: subprocess.Popen[bytes]) -> None:
+    for process in processes:
+        process.terminate()
+        process.wait()
+
+
+def commit() -> str:
+    git = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def main(names: list[str]) -> int:
+    if sys.platform != "linux" or not shutil.which("gcc") or not shutil.which("taskset"):
+        print("The benchmark needs Linux, gcc and taskset; nothing was measured.")
+        return 0
+    wsload, limit = build("wsload"), build("limit")
+    rows = []
+    print(f"{'clients x symbols x Hz':28}{'updates/s':>11}{'per CPU-s':>12}{'of floor':>9}{'p50':>7}{'p99':>7}  RSS MB")
+    with tempfile.TemporaryDirectory() as folder:
+        for case in [case for case in CASES if not names or case.name in names]:
+            ours = measure_gateway(case, wsload, Path(folder))
+            floor = measure_floor(case, wsload, limit)
+            ratio = ours["updates_per_cpu_s"] / max(1, floor["updates_per_cpu_s"])
+            rows.append({"case": asdict(case), "gateway": ours, "floor": floor, "of_floor": ratio})
+            print(
+                f"{case.name:28}{ours['updates_s']:11,.0f}{ours['updates_per_cpu_s']:12,.0f}{ratio:9.0%}"
+                f"{ours['p50_ms']:7.1f}{ours['p99_ms']:7.1f}{ours['rss_mb']:8.0f}",
+                flush=True,
+            )
+    result = {"commit": commit(), "machine": f"{platform.platform()}, {os.cpu_count()} cores", "rows": rows}
+    (BUILD / "bench-gateway.json").write_text(json.dumps(result, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
