@@ -1,0 +1,125 @@
+"""The modules that know no DOM, run in the browser that will run them."""
+
+import random
+
+import pytest
+from playwright.sync_api import Page
+
+from watchlist.rows import write_number, write_percent, write_signed
+
+pytestmark = pytest.mark.browser
+
+
+def run(page: Page, module: str, script: str, argument=None):
+    """Runs the body of a function in the page, where `module` is the imported one and `given` the argument."""
+    source = f"async (given) => {{ const module = await import('/static/watchlist/{module}.js'); {script} }}"
+    return page.evaluate(source, argument)
+
+
+def test_numbers_are_written_as_the_server_writes_them(page: Page):
+    chance = random.Random(3)
+    values = [0.0, 0.125, -0.125, 0.005, 1.005, 999.995, 1e-9, 1234567.891, 98234.5, 2.675, -0.001]
+    values += [chance.uniform(-1, 1) * 10 ** chance.randint(-6, 9) for _ in range(2000)]
+    pairs = [[value, chance.randint(0, 8)] for value in values]
+    script = """
+    const { writeNumber, writeSigned } = module;
+    return given.map(([value, decimals]) => [writeNumber(Math.abs(value), decimals), writeSigned(value, decimals)]);
+    """
+    written = run(page, "format", script, pairs)
+    assert written == [[write_number(abs(value), decimals), write_signed(value, decimals)] for value, decimals in pairs]
+
+
+def test_what_is_no_number_is_a_dash_in_both(page: Page):
+    assert run(page, "format", "return module.writeSigned(Infinity, 2);") == write_percent(float("inf"))
+
+
+def test_ages_are_told_in_the_largest_unit_that_says_enough(page: Page):
+    ages = [-500, 0, 999, 1000, 24_900, 119_999, 120_000, 7_199_999, 7_200_000, 172_800_000]
+    assert run(page, "format", "return given.map(module.writeAge);", ages) == [
+        "< 1 s",
+        "< 1 s",
+        "< 1 s",
+        "1 s",
+        "24 s",
+        "119 s",
+        "2 min",
+        "119 min",
+        "2 h",
+        "2 d",
+    ]
+
+
+def test_newer_is_the_greater_pair_of_timestamp_and_number(page: Page):
+    pairs = [[1, 1], [1, 2], [2, 1], [2, 2]]
+    script = """
+    const at = ([timestamp, seq_id]) => ({ timestamp, seq_id });
+    return given.map((one) => given.map((other) => module.isNewer(at(one), at(other))));
+    """
+    assert run(page, "quotes", script, pairs) == [[one > other for other in pairs] for one in pairs]
+
+
+def test_only_newer_and_sound_updates_of_watched_symbols_are_taken(page: Page):
+    script = """
+    const quotes = new module.Quotes();
+    quotes.watch("A", { base: 10, decimals: 2, active: true });
+    const update = { symbol: "A", price: 1, timestamp: 5, seq_id: 5 };
+    return [update, update, { ...update, seq_id: 4 }, { ...update, seq_id: 6 }, { ...update, timestamp: 4, seq_id: 9 },
+        { ...update, timestamp: 6, seq_id: 1 }, { ...update, timestamp: 9, price: "1" }, { ...update, symbol: "B" }, {},
+    ].map((each) => quotes.take(each));
+    """
+    assert run(page, "quotes", script) == [True, False, False, True, False, True, False, False, False]
+
+
+def test_a_new_base_price_moves_the_change_and_keeps_the_price(page: Page):
+    script = """
+    const quotes = new module.Quotes();
+    quotes.watch("A", { base: 100, decimals: 2, active: true, update: { price: 150, timestamp: 1, seq_id: 1 } });
+    quotes.retick({ symbol: "A", name: "A", base: 75, decimals: 2, active: true });
+    return [quotes.get("A").price, module.changeOf(quotes.get("A"))];
+    """
+    assert run(page, "quotes", script) == [150, {"change": 75, "percent": 100}]
+
+
+def test_the_clock_follows_the_server_and_not_the_browser(page: Page):
+    script = """
+    const clock = new module.Clock(1000, 10);
+    const before = clock.now(15);
+    clock.set(5000, 20);
+    return [before, clock.now(21)];
+    """
+    assert run(page, "quotes", script) == [1005, 5001]
+
+
+def test_the_pause_before_a_retry_doubles_up_to_a_cap_half_of_it_by_chance(page: Page):
+    script = "return [0, 1, 2, 3, 4, 5, 50].map((attempt) => [module.backoff(attempt, 0), module.backoff(attempt, 1)]);"
+    assert run(page, "socket", script) == [
+        [250, 500],
+        [500, 1000],
+        [1000, 2000],
+        [2000, 4000],
+        [4000, 8000],
+        [4000, 8000],
+        [4000, 8000],
+    ]
+
+
+def test_close_codes_from_4500_to_4999_mean_do_not_come_back(page: Page):
+    codes = [1000, 1001, 1006, 1013, 4001, 4012, 4499, 4500, 4501, 4999]
+    assert run(page, "socket", "return given.map(module.comesBack);", codes) == [True] * 7 + [False] * 3
+
+
+def test_a_refused_client_stays_away(page: Page):
+    script = """
+    const states = [];
+    const made = [];
+    window.WebSocket = class { constructor() { made.push(this); } close() {} send() {} };
+    const socket = new module.PriceSocket("ws://x", ["A"], { onState: (state) => states.push(state) });
+    socket.open();
+    made[0].onclose({ code: 4501 });
+    socket.check();
+    return [states, made.length];
+    """
+    assert run(page, "socket", script) == [
+        [{"name": "connecting", "again": False}, {"name": "refused", "code": 4501}],
+        1,
+    ]

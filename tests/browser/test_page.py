@@ -1,0 +1,306 @@
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.site import PASSWORD, STAFF, Site
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"viewport": {"width": 360, "height": 780}, "is_mobile": True, "has_touch": True}
+TEN_MINUTES_WRONG = """
+const wrong = 10 * 60 * 1000 * SIGN, right = Date.now.bind(Date), Real = Date;
+Date = class extends Real { constructor(...given) { given.length ? super(...given) : super(right() + wrong); } };
+Date.now = () => right() + wrong;
+"""
+
+
+def row_of(page: Page, symbol: str) -> Locator:
+    return page.locator(f'tr[data-symbol="{symbol}"]')
+
+
+def cell(page: Page, symbol: str, kind: str) -> Locator:
+    return row_of(page, symbol).locator(f"td.{kind}")
+
+
+def expect_state(page: Page, state: str, word: str) -> None:
+    expect(page.locator("#status")).to_have_attribute("data-state", state)
+    expect(page.get_by_role("status")).to_have_text(word)
+
+
+def sign_in(page: Page) -> None:
+    page.goto("/sign-in/")
+    page.get_by_label("Username").fill(STAFF)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.locator("main").get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
+
+
+def forget_lost_connections(complaints: list[str]) -> None:
+    """A gateway that is away cannot be asked without the browser writing an error of its own."""
+    complaints[:] = [text for text in complaints if not text.startswith("WebSocket connection to ")]
+
+
+def test_without_javascript_the_prices_are_there(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 226.84)
+    page = open_page(java_script_enabled=False)
+    expect(cell(page, "AAPL", "last")).to_have_text("226.84")
+    expect(cell(page, "AAPL", "percent")).to_have_text("+1.22%")
+    expect(cell(page, "AAPL", "age")).to_have_text(re.compile(r"\d\d:\d\d:\d\d UTC"))
+    expect(page.locator("noscript .note")).to_contain_text("Live updates need JavaScript")
+    expect(page.locator("#status")).to_be_hidden()
+
+
+def test_without_javascript_the_list_is_changed_by_forms(open_page: Callable[..., Page]):
+    page = open_page(java_script_enabled=False)
+    page.get_by_label("Add a symbol").fill(" ko ")
+    page.get_by_role("button", name="Add").click()
+    expect(row_of(page, "KO")).to_be_visible()
+    page.get_by_role("button", name="Remove KO").click()
+    expect(row_of(page, "KO")).to_have_count(0)
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X"])
+def test_a_live_price_moves_its_row(site: Site, open_page: Callable[..., Page], symbol: str):
+    site.publish(symbol, 5.0)
+    page = open_page()
+    expect_state(page, "live", "Live")
+    base = float(row_of(page, symbol).get_attribute("data-base"))
+    site.publish(symbol, base * 1.5)
+    expect(cell(page, symbol, "percent")).to_have_text("+50.00%")
+    site.publish(symbol, base / 2)
+    expect(cell(page, symbol, "percent")).to_have_text("\u221250.00%")
+    expect(cell(page, symbol, "change")).to_have_class("change down")
+
+
+def test_the_first_price_ever_fills_an_empty_row(site: Site, page: Page):
+    expect_state(page, "stale", "No prices yet")
+    expect(cell(page, "AAPL", "last")).to_have_text("–")
+    site.publish("AAPL", 226.84)
+    expect(cell(page, "AAPL", "last")).to_have_text("226.84")
+    expect(cell(page, "AAPL", "age")).to_have_text("< 1 s")
+    expect_state(page, "live", "Live")
+
+
+def test_an_older_price_is_never_shown_again(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0)
+    page = open_page()
+    expect_state(page, "live", "Live")
+    site.publish("AAPL", 100.0, age=60)
+    site.publish("MSFT", 400.0)  # arrives after the older one, so that this was seen when it is here
+    expect(cell(page, "MSFT", "last")).to_have_text("400.00")
+    expect(cell(page, "AAPL", "last")).to_have_text("200.00")
+
+
+def test_a_price_without_news_grows_stale_and_recovers(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0)
+    site.publish("MSFT", 400.0, age=24)
+    page = open_page()
+    expect(row_of(page, "MSFT")).to_have_class("stale")
+    expect(cell(page, "MSFT", "age")).to_have_text(re.compile(r"stale 2\d s"))
+    expect(row_of(page, "AAPL")).not_to_have_class("stale")
+    expect(row_of(page, "AAPL")).to_have_class("stale")
+    expect_state(page, "stale", "No new prices")
+    site.publish("MSFT", 401.0)
+    expect(row_of(page, "MSFT")).not_to_have_class("stale")
+    expect_state(page, "live", "Live")
+
+
+@pytest.mark.parametrize("sign", ["1", "-1"])
+def test_a_browser_clock_ten_minutes_wrong_changes_nothing(site: Site, open_page: Callable[..., Page], sign: str):
+    page = open_page("/livez")
+    page.add_init_script(TEN_MINUTES_WRONG.replace("SIGN", sign))
+    site.publish("AAPL", 200.0)
+    site.publish("MSFT", 400.0, age=24)
+    page.goto("/")
+    expect_state(page, "live", "Live")
+    site.publish("AAPL", 201.0)
+    expect(cell(page, "AAPL", "last")).to_have_text("201.00")
+    expect(cell(page, "AAPL", "age")).to_have_text(re.compile(r"^(< 1|[1-4]) s$"))
+    expect(cell(page, "MSFT", "age")).to_have_text(re.compile(r"stale 2\d s"))
+
+
+def test_a_killed_gateway_is_seen_and_its_return_needs_no_reload(site: Site, page: Page, complaints: list[str]):
+    site.publish("AAPL", 200.0)
+    expect_state(page, "live", "Live")
+    page.evaluate("window.neverReloaded = true")
+    site.kill_server()
+    expect_state(page, "waiting", "Reconnecting")
+    expect(page.locator("#status small")).to_have_text(re.compile(r"in \d s|now"))
+    site.publish("AAPL", 210.0)
+    site.start_server()
+    expect_state(page, "live", "Live")
+    expect(cell(page, "AAPL", "last")).to_have_text("210.00")
+    site.publish("AAPL", 220.0)
+    expect(cell(page, "AAPL", "last")).to_have_text("220.00")
+    assert page.evaluate("window.neverReloaded")
+    forget_lost_connections(complaints)
+
+
+def test_a_page_loaded_without_redis_fills_when_it_returns(site: Site, open_page: Callable[..., Page]):
+    site.stop_redis()
+    page = open_page()
+    expect(page.get_by_text("Prices are not available right now")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(12)
+    site.start_redis()
+    site.publish("AAPL", 200.0)
+    expect(cell(page, "AAPL", "last")).to_have_text("200.00", timeout=20_000)
+    expect(page.get_by_text("Prices are not available right now")).to_have_count(0)
+
+
+def test_a_base_price_changed_in_the_admin_moves_the_open_page(site: Site, open_page: Callable[..., Page]):
+    site.publish("XOM", 150.0)
+    page = open_page()
+    expect(cell(page, "XOM", "percent")).to_have_text("+24.68%")
+    expect_state(page, "live", "Live")
+    admin = open_page()
+    sign_in(admin)
+    admin.goto("/admin/feeds/ticker/?q=XOM")
+    try:
+        admin.get_by_role("textbox").or_(admin.get_by_role("spinbutton")).nth(2).fill("100")
+        admin.get_by_role("button", name="Save").click()
+        expect(admin.get_by_text("1 ticker was changed successfully")).to_be_visible()
+        expect(cell(page, "XOM", "change")).to_have_text("▲+50.00")
+        expect(cell(page, "XOM", "percent")).to_have_text("+50.00%")
+    finally:
+        site.manage("loaddata", "--verbosity", "0", "tests/browser/tickers.json")
+
+
+def test_a_ticker_switched_off_says_so_in_its_row(site: Site, open_page: Callable[..., Page]):
+    site.publish("XOM", 150.0)
+    page = open_page()
+    expect_state(page, "live", "Live")
+    admin = open_page()
+    sign_in(admin)
+    try:
+        admin.goto("/admin/feeds/ticker/12/change/")
+        admin.get_by_label("Active").uncheck()
+        admin.get_by_role("button", name="Save", exact=True).click()
+        expect(cell(page, "XOM", "age")).to_have_text("off")
+    finally:
+        site.manage("loaddata", "--verbosity", "0", "tests/browser/tickers.json")
+
+
+def test_symbols_are_added_and_removed_by_keyboard(site: Site, page: Page):
+    site.publish("BTC/USD", 98000.0)
+    page.get_by_label("Add a symbol").focus()
+    page.keyboard.type("eth/usd")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("ETH/USD is in your list now.")).to_be_visible()
+    site.publish("ETH/USD", 3400.0)
+    expect(cell(page, "ETH/USD", "last")).to_have_text("3,400.00")
+    page.get_by_role("button", name="Remove BTC/USD").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("BTC/USD is no longer in your list.")).to_be_visible()
+    expect(row_of(page, "BTC/USD")).to_have_count(0)
+    expect(page.locator("tbody tr")).to_have_count(12)
+
+
+def test_an_empty_list_opens_no_socket_and_offers_a_start(site: Site, page: Page):
+    for _ in range(12):
+        page.get_by_role("button", name=re.compile("^Remove ")).first.click()
+    sockets = []
+    page.on("websocket", lambda socket: sockets.append(socket))
+    page.reload()
+    expect(page.get_by_role("heading", name="Nothing to watch yet")).to_be_visible()
+    expect(page.locator("#status")).to_have_count(0)
+    assert sockets == []
+    page.get_by_role("button", name="AAPL Apple").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect_state(page, "stale", "No prices yet")
+    assert len(sockets) == 1
+
+
+def test_a_visitor_signs_up_with_the_list_and_signs_out(page: Page):
+    page.get_by_role("button", name="Remove AAPL").click()
+    page.get_by_role("navigation").get_by_role("link", name="Sign up").click()
+    page.get_by_label("Username").fill("grace")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password again").fill(PASSWORD)
+    page.locator("main").get_by_role("button", name="Sign up").click()
+    expect(page.get_by_text("grace", exact=True)).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(11)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("tbody tr")).to_have_count(12)
+
+
+@pytest.mark.parametrize("width", [320, 360, 720, 721, 900])
+def test_no_width_scrolls_sideways(site: Site, open_page: Callable[..., Page], width: int):
+    site.publish("BTC/USD", 1_234_567.8, age=90)
+    site.publish("EURUSD=X", 1.04182)
+    page = open_page(**PHONE | {"viewport": {"width": width, "height": 780}})
+    expect(cell(page, "BTC/USD", "age")).to_contain_text("stale")
+    expect(page.locator("#status")).not_to_have_attribute("data-state", "still")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    for path in ("/sign-in/", "/sign-up/"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def slow_animations(page: Page) -> None:
+    """A flash is over in half a second; slowed down it stays to be seen."""
+    session = page.context.new_cdp_session(page)
+    session.send("Animation.enable")
+    session.send("Animation.setPlaybackRate", {"playbackRate": 0.001})
+
+
+def test_a_moved_price_flashes_in_its_direction(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0)
+    site.publish("MSFT", 400.0)
+    page = open_page()
+    expect_state(page, "live", "Live")
+    slow_animations(page)
+    site.publish("AAPL", 201.0)
+    site.publish("MSFT", 399.0)
+    expect(cell(page, "AAPL", "last")).to_have_class("last flash-up")
+    expect(cell(page, "MSFT", "last")).to_have_class("last flash-down")
+
+
+def test_nothing_flashes_with_reduced_motion(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0)
+    page = open_page(reduced_motion="reduce")
+    expect_state(page, "live", "Live")
+    slow_animations(page)
+    site.publish("AAPL", 201.0)
+    expect(cell(page, "AAPL", "last")).to_have_text("201.00")
+    expect(cell(page, "AAPL", "last")).to_have_class("last")
+
+
+def test_a_burst_is_painted_at_most_four_times_a_second_and_ends_with_the_last(
+    site: Site, open_page: Callable[..., Page]
+):
+    site.publish("AAPL", 200.0)
+    page = open_page()
+    expect_state(page, "live", "Live")
+    page.evaluate("""() => {
+        window.paints = [];
+        const observer = new MutationObserver(() => window.paints.push(performance.now()));
+        observer.observe(document.querySelector("[data-symbol=AAPL] .last"), {childList: true, characterData: true});
+    }""")
+    for step in range(1, 101):
+        site.publish("AAPL", 200.0 + step)
+    expect(cell(page, "AAPL", "last")).to_have_text("300.00")
+    paints = page.evaluate("window.paints")
+    gaps = [later - earlier for earlier, later in pairwise(paints)]
+    assert all(gap > 240 for gap in gaps), gaps
+
+
+def test_rows_are_patched_and_never_replaced(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0)
+    page = open_page()
+    before = row_of(page, "AAPL").element_handle()
+    site.publish("AAPL", 201.0)
+    expect(cell(page, "AAPL", "last")).to_have_text("201.00")
+    assert before.evaluate("row => row.isConnected && row === document.querySelector('tr[data-symbol=AAPL]')")
+
+
+def test_the_admin_needs_no_looser_policy(open_page: Callable[..., Page]):
+    page = open_page()
+    sign_in(page)
+    for path in ("", "feeds/ticker/", "feeds/ticker/add/", "feeds/ticker/1/change/", "feeds/ticker/1/delete/"):
+        page.goto(f"/admin/{path}")
+        expect(page.get_by_text("stockwatch: simulated prices")).to_be_visible()
+    page.goto("/admin/watchlist/watchlist/add/")
+    expect(page.get_by_role("heading", name="Add watchlist")).to_be_visible()
