@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+BROKERS = ("kafka-1", "kafka-2", "kafka-3")
+INFRASTRUCTURE = {*BROKERS, "valkey", "postgres", "kafka-ui"}
+ONE_SHOT = {"migrate"}
+
+
+def test_the_file_is_what_the_compose_specification_allows():
+    schema = json.loads((ROOT / "tests/stockwatch/vendored/compose-spec.json").read_text())
+    jsonschema.Draft7Validator(schema).validate(COMPOSE)
+
+
+def test_infrastructure_starts_alone_and_services_by_their_profile():
+    assert {name for name, service in SERVICES.items() if not service.get("profiles")} == INFRASTRUCTURE
+    assert all(SERVICES[name]["profiles"] == ["services"] for name in SERVICES.keys() - INFRASTRUCTURE)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOT))
+def test_every_lasting_service_has_a_health_check(name: str):
+    assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_image_is_pinned(name: str):
+    version = SERVICES[name]["image"].rpartition(":")[2]
+    assert version[0].isdigit() or version.startswith("v")
+    assert "." in version
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_ports_are_published_on_loopback_only(name: str):
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@pytest.mark.parametrize(("name", "port"), [("kafka-1", 9092), ("kafka-2", 9093), ("kafka-3", 9094), ("valkey", 6379)])
+def test_host_ports_are_those_that_people_know(name: str, port: int):
+    assert SERVICES[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
+
+
+@pytest.mark.parametrize("name", BROKERS)
+def test_a_broker_says_where_both_containers_and_the_host_find_it(name: str):
+    environment = SERVICES[name]["environment"]
+    port = SERVICES[name]["ports"][0].split(":")[1]
+    assert environment["KAFKA_ADVERTISED_LISTENERS"] == f"INTERNAL://{name}:19092,HOST://localhost:{port}"
+    assert f"HOST://:{port}" in environment["KAFKA_LISTENERS"]
+    assert f"{environment['KAFKA_NODE_ID']}@{name}:29093" in environment["KAFKA_CONTROLLER_QUORUM_VOTERS"]
+
+
+@pytest.mark.parametrize("name", BROKERS)
+def test_three_replicas_of_which_two_must_agree(name: str):
+    environment = SERVICES[name]["environment"]
+    assert (environment["KAFKA_DEFAULT_REPLICATION_FACTOR"], environment["KAFKA_MIN_INSYNC_REPLICAS"]) == (3, 2)
+    assert len({SERVICES[broker]["environment"]["CLUSTER_ID"] for broker in BROKERS}) == 1
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - INFRASTRUCTURE - ONE_SHOT))
+def test_services_wait_for_the_migrations(name: str):
+    assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_the_image_runs_as_nobody_in_particular_and_compiles_nothing():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "USER stockwatch" in dockerfile
+    assert "--only-binary :all:" in dockerfile
+    assert "HEALTHCHECK" in dockerfile
+
+
+def test_no_secret_and_no_database_gets_into_the_image():
+    patterns = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in patterns
+    assert not any(pattern in {"!.env", "!db.sqlite3", "!.git"} for pattern in patterns)
