@@ -8,6 +8,8 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 ANSWER_WITHIN = 1.0
 """Seconds a part may take to answer before it counts as down."""
@@ -43,7 +45,7 @@ def answers_redis() -> bool:
         password=settings.REDIS_PASSWORD or None,
         socket_timeout=ANSWER_WITHIN,
         socket_connect_timeout=ANSWER_WITHIN,
-        retry=None,
+        retry=Retry(NoBackoff(), 0),
         protocol=2,
     )
     try:

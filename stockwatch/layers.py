@@ -56,7 +56,7 @@ class RaiseAtOnce(Retry):
     def __init__(self) -> None:
         super().__init__(NoBackoff(), 0)
 
-    async def call_with_retry(self, do: Any, _fail: Any, *_: Any, **__: Any) -> Any:
+    async def call_with_retry(self, do: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
         return await do()
 
 
@@ -65,6 +65,8 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
 
     def __init__(self, host: dict[str, Any], channel_layer: "PricesLoopLayer") -> None:
         super().__init__(host, channel_layer)
+        self._redis: Any
+        self._pubsub: Any
         self._wake = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[None]] = {}
 
@@ -166,13 +168,13 @@ class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._shards = [PricesShard(shard.host, self) for shard in self._shards]
+        self._shards: list[PricesShard] = [PricesShard(shard.host, self) for shard in self._shards]
         self._sink: Sink | None = None
         self._on_loss: Callable[[], None] | None = None
         self._on_back: Callable[[], None] | None = None
 
     def set_sink(self, sink: Sink, on_loss: Callable[[], None], on_back: Callable[[], None]) -> None:
-        """Groups' messages go to `sink(channel, data)` from now on; the others hear of a lost connection and its end."""
+        """Messages of groups go to `sink(channel, data)`; the others hear of a lost connection and its end."""
         self._sink, self._on_loss, self._on_back = sink, on_loss, on_back
 
     def take(self, channel: bytes, data: bytes) -> None:

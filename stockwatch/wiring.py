@@ -3,11 +3,15 @@
 Imported after Django is set up.
 """
 
+from typing import Any
+
 from channels.layers import channel_layers
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
@@ -41,6 +45,7 @@ def open_redis() -> Redis:
         protocol=2,
         socket_timeout=2,
         socket_connect_timeout=2,
+        retry=Retry(NoBackoff(), 1),  # its callers wait and try again by themselves
     )
 
 
@@ -54,6 +59,6 @@ gateway = Gateway(
 REGISTRY.register(GatewayCollector(gateway))
 
 
-def compose(pages: Application) -> Application:
+def compose(pages: Any) -> Application:
     """Pages over HTTP and the gateway at `/ws`, as one application."""
     return AttachTransport(ProtocolTypeRouter({"http": pages, "websocket": route_sockets(gateway)}))

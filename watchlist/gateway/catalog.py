@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from asgiref.sync import sync_to_async
+from django.db import close_old_connections
 
 from feeds.models import Ticker
 
@@ -80,5 +81,6 @@ class Catalog:
 @sync_to_async
 def load_tickers() -> list[Listing]:
     """The whole table, the inactive ones too. Raises django.db.DatabaseError."""
+    close_old_connections()  # nobody else would close one that broke: there is no request here
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active")
     return [Listing(*row) for row in rows]

@@ -16,6 +16,7 @@ from watchlist.gateway.catalog import Catalog, Listing, ticker_payload
 from watchlist.gateway.hub import Hub
 from watchlist.gateway.intake import Intake
 from watchlist.gateway.limits import Admission, Limits
+from watchlist.gateway.metrics import END_TO_END
 from watchlist.gateway.outbox import Outbox
 from watchlist.gateway.protocol import Close
 from watchlist.gateway.session import Session
@@ -64,6 +65,7 @@ class Gateway:
         self._layer = layer
         self._redis = redis
         self._started: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.hub = Hub(self._schedule, self._want, self._unwant)
         self.intake: Intake | None = None
@@ -75,7 +77,10 @@ class Gateway:
             self._started = asyncio.ensure_future(self._start())
         await asyncio.shield(self._started)
         if not self.catalog.loaded:
-            await self._read_catalog()
+            # A thousand clients that come at once wait for one and the same reading.
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.ensure_future(self._read_catalog())
+            await asyncio.shield(self._reading)
 
     async def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -118,7 +123,11 @@ class Gateway:
         return time.time_ns() // 1000
 
     def _schedule(self, flush: Callable[[], None]) -> None:
-        self._loop.call_later(FLUSH_AFTER, flush)
+        self._loop.call_later(FLUSH_AFTER, self._flush, flush)
+
+    def _flush(self, flush: Callable[[], None]) -> None:
+        flush()
+        END_TO_END.observe(max(0, self.unix_micros() - self.hub.newest) / 1e6)
 
     def _want(self, symbol: str) -> None:
         if self.intake is not None:

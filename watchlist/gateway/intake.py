@@ -6,7 +6,6 @@ wanted again and hands in what is newer. Sockets never wait for it and never hea
 """
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 RESYNC_EVERY = 5.0
 """Seconds between two full readings; a last price that was lost on the way is at most this late."""
+LONGEST_BACKOFF = 2.0
+"""Seconds between two tries while Redis is away."""
 AT_ONCE = 1000
 """Symbols of one MGET."""
 
@@ -77,8 +78,7 @@ class Intake:
                 self.connected = False
                 if failures == 1:
                     log.warning("prices are out of reach", reason=type(error).__name__, wanted=len(self._wanted))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), random.uniform(0.5, 1) * min(2.0, 0.1 * 2**failures))  # noqa: S311
+                await asyncio.sleep(random.uniform(0.5, 1) * min(LONGEST_BACKOFF, 0.1 * 2**failures))  # noqa: S311
             except Exception:
                 log.exception("intake failed")
                 await asyncio.sleep(1)

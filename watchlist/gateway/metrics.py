@@ -3,11 +3,19 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from prometheus_client import Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from watchlist.gateway.gateway import Gateway
+
+
+END_TO_END = Histogram(
+    "stockwatch_end_to_end_seconds",
+    "From an update's own timestamp to its write to the sockets, once a flush",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
+)
 
 
 class GatewayCollector(Collector):

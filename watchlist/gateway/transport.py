@@ -44,19 +44,29 @@ def daphne_protocol(send: Any) -> Any:
     """Daphne's protocol object behind `send` (a partial of Server.handle_reply), or None where a name is missing."""
     try:
         found = send.args[0]
-        server = send.func.__self__
         transport = found.transport
         for owner, names in (
-            (server, ("ping_interval", "websocket_timeout")),
+            (found.server, ("ping_interval", "websocket_timeout")),
             (found, ("sendClose", "failHandshake", "onPong", "dropConnection", "handshake_deferred")),
-            (transport, ("dataBuffer", "_tempDataLen", "socket", "write", "registerProducer", "startWriting")),
+            (
+                transport,
+                (
+                    "dataBuffer",
+                    "_tempDataLen",
+                    "socket",
+                    "write",
+                    "registerProducer",
+                    "startWriting",
+                ),
+            ),
         ):
             for name in names:
                 getattr(owner, name)
     except (AttributeError, IndexError, TypeError):
         return None
     # Plain TCP only: a TLS connection keeps its socket, but bytes for it must pass the cipher.
-    return found if type(transport).__name__ == "Server" and not getattr(transport, "TLS", False) else None
+    plain = transport.socket.family in (socket.AF_INET, socket.AF_INET6) and not getattr(transport, "TLS", False)
+    return found if plain else None
 
 
 class DaphneTransport:
@@ -72,6 +82,9 @@ class DaphneTransport:
         self._on_drain = on_drain
         self._waiting = False
         found.onPong = lambda _payload: on_pong()
+        # Daphne's own ping (20 s, then 30 s to answer) and its daily close would undercut ours.
+        found.server.ping_interval = float("inf")
+        found.server.websocket_timeout = -1
         # The HTTP channel that the upgrade left behind stays registered, and would be told in our stead.
         self._transport.unregisterProducer()
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -117,13 +130,6 @@ class DaphneTransport:
 
     def abort(self) -> None:
         self._protocol.dropConnection(abort=True)
-
-
-def silence_timers(send: Any) -> None:
-    """Daphne's own ping (20 s, then 30 s) and its daily close would undercut ours."""
-    server = send.func.__self__
-    server.ping_interval = float("inf")
-    server.websocket_timeout = -1
 
 
 class SendTransport:

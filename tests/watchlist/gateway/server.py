@@ -42,12 +42,17 @@ class GatewayProcess:
     def __init__(self, folder: Path, database: Path, redis_server: RedisServer, command: str, **variables: str) -> None:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
-        self.log = folder / f"{command}-{self.port}.log"
+        self.log = folder / f"{self.port}.log"
         self.database = folder / f"{self.port}.sqlite3"
         shutil.copy(database, self.database)
         self._command = {
             "rungateway": [sys.executable, "manage.py", "rungateway"],
             "daphne": [sys.executable, "-m", "daphne", "-p", str(self.port), "stockwatch.asgi:application"],
+            "daphne with timers": [
+                sys.executable,
+                *["-m", "daphne", "-p", str(self.port), "--ping-interval", "1", "--ping-timeout", "1"],
+                *["--websocket_timeout", "1", "stockwatch.asgi:application"],
+            ],
             "runserver": [sys.executable, "manage.py", "runserver", "--noreload", self.address],
         }[command]
         self._variables = {

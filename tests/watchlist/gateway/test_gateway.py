@@ -218,8 +218,9 @@ def test_the_list_of_valid_tickers_is_exact_and_the_start_names_what_it_hides(ru
     assert json.loads(hidden)["symbols"] == [symbol for symbol in SYMBOLS if symbol != "AAPL"]
 
 
-def test_pings_go_out_and_a_client_that_never_answers_is_closed_while_others_stay(run_gateway):
-    gateway = run_gateway("daphne", GATEWAY_TIMEOUTS_PING_PERIOD="1s", GATEWAY_TIMEOUTS_PONG_WAIT="2s")
+@pytest.mark.parametrize("command", ["rungateway", "daphne with timers"])
+def test_pings_go_out_and_a_client_that_never_answers_is_closed_while_others_stay(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_TIMEOUTS_PING_PERIOD="3s", GATEWAY_TIMEOUTS_PONG_WAIT="4s")
     with gateway.connect() as healthy, raw_client(gateway) as deaf:
         healthy.send('{"action":"ping"}')
         deaf.sendall(masked(b'{"action":"ping"}'))
@@ -372,4 +373,5 @@ def test_metrics_show_what_goes_in_and_out(gateway):
         update = gateway.publish("AAPL")
         hear(client)
         assert gateway.metric("updates_out_total") == before + 1
+        assert gateway.metric("end_to_end_seconds_count") > 0
         assert gateway.metric("newest_update_timestamp_seconds") == pytest.approx(update.timestamp / 1e6)
