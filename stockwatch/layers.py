@@ -56,7 +56,7 @@ class RaiseAtOnce(Retry):
     def __init__(self) -> None:
         super().__init__(NoBackoff(), 0)
 
-    async def call_with_retry(self, do: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+    async def call_with_retry(self, do: Any, *_: Any, **__: Any) -> Any:
         return await do()
 
 
