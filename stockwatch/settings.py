@@ -197,7 +197,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_COOKIES = env.flag("SECURE_COOKIES", PRODUCTION)
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
-# TLS ends at the proxy, which redirects to it and promises it to browsers (HSTS); here health checks come in plain HTTP.
+# TLS ends at the proxy, which redirects to it and promises it to browsers (HSTS); health checks come in plain HTTP.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

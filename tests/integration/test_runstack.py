@@ -6,8 +6,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from http.cookiejar import CookieJar
 from pathlib import Path
 from queue import Queue
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_opener
 
 import pytest
 import redis
@@ -177,3 +181,60 @@ def test_prices_flow_through_redis_and_a_stop_delivers_what_is_under_way(start: 
     running.process.terminate()
     assert running.await_end() == 0
     assert re.search(r"generator .*delivered \d+, not delivered 0", running.text)
+
+
+def ask(
+    running: Running, path: str, data: dict[str, str] | None = None, jar: CookieJar | None = None
+) -> tuple[int, str]:
+    """Status and text of a page, asked for as a browser would; redirects are followed."""
+    opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(jar or CookieJar()))
+    address = f"http://localhost:{running.port}"
+    body = urlencode(data).encode() if data else None
+    request = Request(address + path, body, {"Referer": address + path})
+    try:
+        with opener.open(request, timeout=SECONDS) as response:
+            return response.status, response.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_the_whole_stack_shows_prices_and_lets_the_demo_user_in(start: Start):
+    running = start()
+    found = running.await_line(r"^stockwatch: (\S+) is ready; sign in as demo with the password (\S+)$")
+    assert found[1] == f"http://localhost:{running.port}"
+    jar = CookieJar()
+    status, page = ask(running, jar, "/")
+    assert status == 200
+    assert "AAPL" in page
+    ask(running, jar, "/admin/login/")
+    token = next(cookie.value for cookie in jar if cookie.name == "csrftoken")
+    form = {"username": "demo", "password": found[2], "csrfmiddlewaretoken": token}
+    status, page = ask(running, jar, "/admin/login/?next=/admin/feeds/ticker/", form)
+    assert status == 200
+    assert "BTC/USD" in page
+    running.process.send_signal(signal.SIGINT)
+    assert running.await_end() == 0
+    assert not is_open(f"127.0.0.1:{running.port}")
+    assert list(running.folder.iterdir()) == []
+    assert "Traceback" not in running.text
+
+
+def test_in_production_no_password_is_printed_and_demo_is_switched_off(start: Start):
+    running = start(
+        APP_ENV="production", SECRET_KEY="only for this test, and long enough to be taken for one: 0123456789"
+    )
+    running.await_line(rf"^stockwatch: http://localhost:{running.port} is ready$")
+    assert "password" not in running.text.replace("REDIS_PASSWORD", "")
+    running.process.terminate()
+    assert running.await_end() == 0
+
+
+def test_the_environment_s_redis_and_kafka_are_overridden_and_external_obeys_them(start: Start):
+    running = start("--external", "--only", "processor", REDIS_ADDR="127.0.0.1:1", KAFKA_BROKERS="127.0.0.1:1")
+    running.await_line("Redis and Kafka are those that .env and the environment name")
+    running.await_line("processor .* Kafka is away")
+    running.process.terminate()
+    running.await_end()
+    own = start("--only", "redis,kafka", REDIS_ADDR="127.0.0.1:1", KAFKA_BROKERS="127.0.0.1:1")
+    assert "127.0.0.1:1" not in export(own).values()

@@ -44,11 +44,16 @@ class Command(BaseCommand):
         stack.start_servers()
         for line in stack.describe_servers():
             supervisor.say(line)
-        stack.start_services(prepare_database)
-        if stack.address:
-            invitation = invite(settings.PRODUCTION)
-            ready = stack.wait_ready()
+        invitations = []
+
+        def prepare() -> None:
+            prepare_database()
+            if stack.address:
+                invitations.append(invite(settings.PRODUCTION))
+
+        stack.start_services(prepare)
+        for words in invitations:
+            state = "is ready" if stack.wait_ready() else "shows no price yet"
             if not supervisor.stopping:
-                state = "is ready" if ready else "shows no price yet"
-                supervisor.say(f"stockwatch: {stack.address} {state}{invitation}")
+                supervisor.say(f"stockwatch: {stack.address} {state}{words}")
         stack.run()
