@@ -183,11 +183,9 @@ def test_prices_flow_through_redis_and_a_stop_delivers_what_is_under_way(start: 
     assert re.search(r"generator .*delivered \d+, not delivered 0", running.text)
 
 
-def ask(
-    running: Running, path: str, data: dict[str, str] | None = None, jar: CookieJar | None = None
-) -> tuple[int, str]:
+def ask(running: Running, jar: CookieJar, path: str, data: dict[str, str] | None = None) -> tuple[int, str]:
     """Status and text of a page, asked for as a browser would; redirects are followed."""
-    opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(jar or CookieJar()))
+    opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(jar))
     address = f"http://localhost:{running.port}"
     body = urlencode(data).encode() if data else None
     request = Request(address + path, body, {"Referer": address + path})
