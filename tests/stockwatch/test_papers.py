@@ -66,7 +66,8 @@ def test_nothing_but_the_settings_reads_a_variable():
 
 
 def test_help_lists_every_target():
-    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["make", "--no-print-directory", "help"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert {line.split()[0] for line in printed.splitlines()} == {"help", *TARGETS.split()}
 
 

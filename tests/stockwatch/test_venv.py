@@ -1,4 +1,5 @@
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,11 +27,12 @@ def clone(tmp_path: Path) -> Path:
 def add_python(clone: Path, name: str, version: str, has_venv: bool = True) -> None:
     """A command on PATH that passes for such a Python."""
     script = clone.parent / "bin" / name
+    real = shlex.quote(sys.executable)
     script.write_text(
         "#!/bin/sh\n"
-        f'case "$2" in *version_info*) exec {sys.executable} -c "import sys; sys.version_info = {version}; $2";; esac\n'
+        f'case "$2" in *version_info*) exec {real} -c "import sys; sys.version_info = {version}; $2";; esac\n'
         f'case "$2" in *ensurepip*) {"" if has_venv else "exit 1"};; esac\n'
-        f'exec {sys.executable} "$@"\n'
+        f'exec {real} "$@"\n'
     )
     script.chmod(0o755)
 
