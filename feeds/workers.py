@@ -255,12 +255,11 @@ class Processing:
         for worker in self._workers:
             worker.abandon.set()
             worker.inbox.put(None)
-        self._source.commit()
         left = self._ledger.pending()
         self._ledger.fence()
-        self._source.close()
+        self._source.leave()
         for worker in self._workers:
             worker.join(1.0)
         if not done:
-            log.warning("stopped with unfinished writes, they are not committed and will be read again", reads=left)
+            log.warning("stopped with unfinished writes: they are not committed and will be read again", unfinished=left)
         return done

@@ -4,6 +4,7 @@ Only the thread that polls may touch it: the client serialises all calls, so ano
 and a rebalance that waits for such a thread would never end.
 """
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 
@@ -108,8 +109,11 @@ class Source:
 
     def commit(self) -> None:
         """Commits what was stored and waits for the answer; a failure is logged: those records will be read again."""
+        self._commit(self._member())
+
+    def _commit(self, consumer: Consumer) -> None:
         try:
-            self._member().commit(asynchronous=False)
+            consumer.commit(asynchronous=False)
         except KafkaException as error:
             if error.args[0].code() not in COMMITTED_NOTHING:
                 log.warning("offsets were not committed, records will be read again", reason=error.args[0].str())
@@ -122,11 +126,23 @@ class Source:
         """Lets all our partitions flow."""
         self._member().resume(self._member().assignment())
 
-    def close(self) -> None:
-        """Leaves the group."""
-        if self._consumer is not None:
-            self._consumer.close()
+    def leave(self, timeout: float = 4.0) -> None:
+        """Commits what was stored and leaves the group, as far as Kafka answers within so many seconds."""
+        if self._consumer is None:
+            return
+        # Both calls wait for the group's coordinator, a minute where there is none, and take no time-out. From here on
+        # the member is this thread's alone.
+        leaving = threading.Thread(target=self._leave, args=(self._consumer,), name="leaving", daemon=True)
+        leaving.start()
+        leaving.join(timeout)
+        if leaving.is_alive():
+            log.warning("Kafka does not answer, the last records are not committed and will be read again")
+        else:
             self._consumer = None
+
+    def _leave(self, consumer: Consumer) -> None:
+        self._commit(consumer)
+        consumer.close()
 
     def _member(self) -> Consumer:
         if self._consumer is None:
