@@ -26,6 +26,9 @@ LEASE_EVERY = 1.0
 FLUSH = 7.0
 """Seconds that queued updates get at the end."""
 
+FLUSH_AWAY = 3.0
+"""The same where no broker answers any more."""
+
 Answer = TypeVar("Answer")
 
 
@@ -102,7 +105,7 @@ class Feeder:
         instruments = self._insist(stop, self._database, self._tickers)
         if instruments is None:
             return False
-        past = self._insist(stop, Outage("Kafka"), lambda: self._look_back([each.symbol for each in instruments]))
+        past = self._insist(stop, self._sink.outage, lambda: self._look_back([each.symbol for each in instruments]))
         if past is None:
             return False
         for update in past.values():
@@ -208,7 +211,8 @@ class Feeder:
         self._counted = self._sink.delivered
 
     def _finish(self) -> Report:
-        report = Report(missing=self._sink.close(FLUSH) + self._unsent, delivered=self._sink.delivered)
+        patience = FLUSH_AWAY if self._sink.outage.lasting else FLUSH
+        report = Report(missing=self._sink.close(patience) + self._unsent, delivered=self._sink.delivered)
         self._count()
         try:
             self._lease.release()

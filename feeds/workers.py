@@ -133,7 +133,6 @@ class Processing:
         self._ledger = Ledger()
         self._finished: SimpleQueue[tuple[int, list[Part]]] = SimpleQueue()
         self._redis = Outage("Redis")
-        self._kafka = Outage("Kafka")
         self._chance = chance or Random()  # noqa: S311
         self._workers = [
             Worker(number, open_store(), self._finished, self._redis, self._chance) for number in range(workers)
@@ -169,10 +168,10 @@ class Processing:
             try:
                 self._source.open(self._revoked, self._lost, stop.wait)
             except BrokerUnavailable as error:
-                self._kafka.begin(error)
+                self._source.outage.begin(error)
                 stop.wait(backoff())
             else:
-                self._kafka.end()
+                self._source.outage.end()
                 return True
         return False
 
@@ -261,5 +260,7 @@ class Processing:
         for worker in self._workers:
             worker.join(1.0)
         if not done:
-            log.warning("stopped with unfinished writes: they are not committed and will be read again", unfinished=left)
+            log.warning(
+                "stopped with unfinished writes: they are not committed and will be read again", unfinished=left
+            )
         return done

@@ -42,6 +42,7 @@ class History:
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "fetch.queue.backoff.ms": 10,
+            "error_cb": lambda _error: None,  # a reading that fails says so itself
         }
 
     def read(self, wanted: Collection[str]) -> dict[str, Update]:

@@ -16,11 +16,14 @@ log = structlog.get_logger(__name__)
 
 
 class Sink:
-    """One topic to write to. `delivered` counts acknowledged updates, `failed` the others by reason."""
+    """One topic to write to. `delivered` counts acknowledged updates, `failed` the others by reason.
+
+    `outage` says once that Kafka is away; who waits for Kafka on the sink's behalf shares it.
+    """
 
     def __init__(self, brokers: str, topic: str, options: Options | None = None) -> None:
         self._topic = topic
-        self._outage = Outage("Kafka")
+        self.outage = Outage("Kafka")
         self._options = {
             "enable.idempotence": True,
             "acks": "all",
@@ -28,7 +31,7 @@ class Sink:
             # Java's: the same symbol lands in the same partition whoever produces it.
             "partitioner": "murmur2_random",
             "message.timeout.ms": 120_000,
-        } | client_options(brokers, self._outage, options)
+        } | client_options(brokers, self.outage, options)
         self._producer: Producer | None = None
         self.delivered = 0
         self.failed: Counter[str] = Counter()
@@ -47,7 +50,7 @@ class Sink:
                 return
             except BufferError:
                 if attempt == 0:
-                    self._outage.begin("the queue towards it is full, the generator waits")
+                    self.outage.begin("the queue towards it is full, the generator waits")
                 producer.poll(0.05)
             except KafkaException as error:
                 self._refuse(error.args[0])
@@ -84,7 +87,7 @@ class Sink:
     def _report(self, error: KafkaError | None, _record: Message) -> None:
         if error is None:
             self.delivered += 1
-            self._outage.end()
+            self.outage.end()
         else:
             self.failed[error.name()] += 1
 

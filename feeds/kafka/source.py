@@ -28,7 +28,10 @@ Rebalance = Callable[[Collection[int]], None]
 
 
 class Source:
-    """One topic, read as one member of one group. Offsets are committed only up to what `store` was told."""
+    """One topic, read as one member of one group. Offsets are committed only up to what `store` was told.
+
+    `outage` says once that Kafka is away; who waits for Kafka on the source's behalf shares it.
+    """
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class Source:
         self._name = topic
         self._topic = Topic(brokers, topic)
         self._extra = dict(options or {})
-        self._outage = Outage("Kafka")
+        self.outage = Outage("Kafka")
         session = session_timeout // timedelta(milliseconds=1)
         self._options = {
             "group.id": group,
@@ -54,7 +57,7 @@ class Source:
             "auto.commit.interval.ms": 1000,
             # A full local queue looks again after this; a second, its default, would be a gap in the prices.
             "fetch.queue.backoff.ms": 10,
-        } | client_options(brokers, self._outage)
+        } | client_options(brokers, self.outage)
         if instance_id:
             self._options["group.instance.id"] = instance_id
         self._consumer: Consumer | None = None
@@ -92,7 +95,7 @@ class Source:
             return []
         good = [record for record in records if record.error() is None]
         if good:
-            self._outage.end()
+            self.outage.end()
         for record in records if len(good) < len(records) else ():
             if (trouble := record.error()) is not None:
                 self._judge(trouble)
@@ -154,7 +157,7 @@ class Source:
             raise GroupRefused(
                 f"Kafka refuses this member: {error.str()}; does another process have the same KAFKA_GROUP_INSTANCE_ID?"
             )
-        self._outage.begin(error.str())
+        self.outage.begin(error.str())
 
     def _say(self, event: str, partitions: Collection[TopicPartition]) -> list[int]:
         numbers = sorted(partition.partition for partition in partitions)
