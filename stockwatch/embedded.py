@@ -66,6 +66,11 @@ class RedisServer:
 
     def start(self) -> None:
         """Returns when the server answers. Raises NoServer with the server's own words when it does not."""
+        self.launch()
+        self.await_answer()
+
+    def launch(self) -> None:
+        """Starts the process and does not wait for it. Raises NoServer when there is none to start."""
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="stockwatch-redis-")
         options = ["--port", str(self.port), "--bind", self.host, "--save", "", "--appendonly", "no"]
         with self.log.open("wb") as output:
@@ -75,12 +80,15 @@ class RedisServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in the terminal reaches the parent only, which stops things in order
             )
+
+    def await_answer(self) -> None:
+        """The second half of `start`."""
         for _ in range(100):
             if self._answers():
                 return
             # Wakes at once when the process ends, which a sleep would not.
             try:
-                self._process.wait(0.05)
+                self.process.wait(0.05)
                 break
             except subprocess.TimeoutExpired:
                 continue

@@ -103,8 +103,9 @@ class Stack:
             self.overrides |= {"KAFKA_BROKERS": self._kafka.addresses, "KAFKA_SESSION_TIMEOUT": SESSION_TIMEOUT}
         if "redis" in self._plan.parts:
             self._redis = RedisServer()
-            self._redis.start()
+            self._redis.launch()
             self._supervisor.adopt("redis", self._redis.process, self._redis.log)
+            self._redis.await_answer()
             self.overrides |= {"REDIS_ADDR": self._redis.address, "REDIS_PASSWORD": "", "REDIS_DB": "0"}
 
     @property

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -22,6 +23,8 @@ from stockwatch import warden
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_LINES = 12
+AWAIT_WATCH = 'read -r _ && exec "$@" </dev/null'
+"""A child becomes its command when the warden knows of it; where this process dies before, it never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +100,18 @@ class Supervisor:
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], grace: float) -> None:
         """Starts a process whose output is passed on line by line."""
         process = subprocess.Popen(  # noqa: S603
-            command,
+            ["/bin/sh", "-c", AWAIT_WATCH, name, *command],
             env=dict(environment),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self._watch(Child(name, process, grace), self._pass_on, self._await_end)
+        if process.stdin:
+            with suppress(BrokenPipeError), process.stdin as gate:
+                gate.write(b"watched\n")
         self.say(f"{name:<9} | runs as process {process.pid}")
-        child = Child(name, process, grace)
-        self._watch(child, self._pass_on, self._await_end)
 
     def adopt(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
         """Watches for the early end of a process that somebody else started and will stop.

@@ -105,6 +105,17 @@ def is_open(address: str) -> bool:
     return True
 
 
+def is_gone(pid: int) -> bool:
+    """Asks until the process is no more, or is dead and waits for init to collect it; False when it lives on."""
+    for _ in range(200):
+        state = subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ).stdout
+        if not state.strip() or state.startswith("Z"):
+            return True
+    return False
+
+
 def export(running: Running) -> dict[str, str]:
     """The variables of the line to paste."""
     words = running.await_line("^export (.*)$")[1].split()
@@ -127,10 +138,11 @@ def test_servers_alone_print_their_addresses_and_leave_nothing(start: Start, num
 def test_a_killed_stack_leaves_nothing_either(start: Start):
     running = start("--only", "redis,kafka,processor")
     address = export(running)["REDIS_ADDR"]
-    running.await_pid("processor")
+    processor = running.await_pid("processor")
     running.process.kill()
     running.await_end()
     assert not is_open(address)
+    assert is_gone(processor)
     assert list(running.folder.iterdir()) == []
 
 
