@@ -82,7 +82,7 @@ def test_vendored_files_are_those_that_the_list_names():
 
 
 def test_every_file_in_a_vendored_folder_is_listed():
-    found = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("[a-z]*/**/vendored/**/*") if path.is_file()}
+    found = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("[a-z]*/**/vendor*/**/*") if path.is_file()}
     assert found == set(third_party())
 
 
