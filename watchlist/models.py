@@ -1,4 +1,4 @@
-"""What is stored of a person's lists. The rules of changing them stand in `lists`."""
+"""What is stored of people: their lists, and how they want the page. The rules of changing lists stand in `book`."""
 
 from typing import ClassVar
 
@@ -9,11 +9,15 @@ from feeds.models import Ticker
 
 
 class Watchlist(models.Model):
-    """A named list of one account; `position` orders the lists of an account, from 0."""
+    """A named list of one account; `position` orders the lists of an account, from 0.
+
+    `version` grows by one with every change of the list, its entries included: open pages compare it.
+    """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")
     name = models.CharField(max_length=40)
     position = models.PositiveSmallIntegerField(default=0)
+    version = models.PositiveIntegerField(default=1, editable=False)
 
     class Meta:
         ordering: ClassVar[list[str]] = ["position", "id"]
@@ -49,3 +53,19 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"entry {self.pk} of list {self.watchlist_id}"
+
+
+class Preferences(models.Model):
+    """How an account wants the page; a visitor's are in a cookie. `preferences.Look` says what each may be."""
+
+    owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences")
+    theme = models.CharField(max_length=10, default="system")
+    palette = models.CharField(max_length=10, default="green")
+    density = models.CharField(max_length=10, default="roomy")
+    zone = models.CharField(max_length=64, default="UTC")
+
+    class Meta:
+        verbose_name_plural = "preferences"
+
+    def __str__(self) -> str:
+        return f"preferences of account {self.owner_id}"
