@@ -109,7 +109,7 @@ class Outbox:
         self.stalled_at = self._clock()
         at = 0
         rest = b""
-        for position, (_, frame) in enumerate(items):
+        for position, (_, frame) in enumerate(items):  # pragma: no branch - fewer bytes were sent than there are
             if at + len(frame) > sent:
                 # The kernel stopped inside this frame, or right before it.
                 begun = sent > at
