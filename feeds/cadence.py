@@ -167,6 +167,7 @@ class Feeder:
         """One step an interval on the monotonic clock; a clock set by hand moves timestamps, never the pace."""
         followed: list[Instrument] | None = None
         due = told = self._clock()
+        missed = 0
         while not stop.is_set():
             if self._instruments is not followed:
                 followed = self._instruments
@@ -177,12 +178,17 @@ class Feeder:
             self._send(self._generator.step(self._now() // 1000), stop)
             due += self._interval
             if (late := self._clock() - due) > self._interval:
-                metrics.MISSED.inc(late // self._interval)
-                due += late // self._interval * self._interval
+                behind = int(late // self._interval)
+                missed += behind
+                metrics.MISSED.inc(behind)
+                due += behind * self._interval
             self._rest(due, stop)
             if self._clock() - told >= 1.0:
                 told = self._clock()
                 self._sink.tell()
+                if missed:
+                    log.warning("intervals passed without updates: too many tickers, or Kafka too slow", missed=missed)
+                    missed = 0
 
     def _send(self, updates: list[Update], stop: threading.Event) -> None:
         for sent, update in enumerate(updates):

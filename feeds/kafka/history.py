@@ -42,6 +42,7 @@ class History:
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "fetch.queue.backoff.ms": 10,
+            "fetch.wait.max.ms": 5,  # it reads for a moment only, and what it wants is there already
             "error_cb": lambda _error: None,  # a reading that fails says so itself
         }
 

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 500
 """Records taken at once at most, beside the first."""
 
-LAST_WORDS = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)
+LAST_WORDS = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL)
 COMMITTED_NOTHING = (KafkaError._NO_OFFSET,)
 
 Rebalance = Callable[[Collection[int]], None]
