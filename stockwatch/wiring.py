@@ -27,6 +27,7 @@ def read_limits() -> Limits:
         allowed_origins=tuple(settings.GATEWAY_ALLOWED_ORIGINS),
         max_connections=settings.GATEWAY_MAX_CONNECTIONS,
         max_symbols=settings.GATEWAY_MAX_SYMBOLS,
+        send_buffer=settings.GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE,
         rate_per_second=settings.GATEWAY_RATE_PER_SECOND,
         rate_burst=settings.GATEWAY_RATE_BURST,
         write_wait=settings.GATEWAY_TIMEOUTS_WRITE_WAIT.total_seconds(),

@@ -5,15 +5,15 @@ which would hop through a thread for each of them to look after database connect
 """
 
 from typing import Any
-from urllib.parse import parse_qs
 
 import structlog
 from channels.consumer import AsyncConsumer
 
+from watchlist.gateway.delivery import Delivery
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import allows_origin, client_address
 from watchlist.gateway.outbox import Outbox
-from watchlist.gateway.protocol import Close
+from watchlist.gateway.protocol import BadRequest, Close, parse_query
 from watchlist.gateway.session import Session
 from watchlist.gateway.transport import (
     EXTENSION,
@@ -63,6 +63,10 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         if not allows_origin(origin.decode("latin-1") if origin is not None else None, gateway.limits.allowed_origins):
             return "origin", 403, Close.BAD_REQUESTS, 0
         try:
+            parse_query(scope.get("query_string", b""))
+        except BadRequest:
+            return "query", 400, Close.BAD_REQUESTS, 0
+        try:
             await gateway.start()
         except Exception as error:  # the database's errors differ by engine; nobody can be told what is valid
             log.warning("tickers cannot be read, a client was sent away", reason=type(error).__name__)
@@ -80,6 +84,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         return None
 
     async def _accept(self, scope: Scope, receive: Receive, send: Send) -> Session | None:
+        wishes = parse_query(scope.get("query_string", b""))
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         gateway = self.gateway
@@ -101,9 +106,9 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         else:
             transport = SendTransport(send, drain)
         gateway.fast, gateway.pings = transport.fast, transport.fast
-        outbox = Outbox(transport, gateway.now)
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        session = gateway.open_session(outbox, meta=query.get("meta") == ["1"])
+        delivery = Delivery(batch=wishes.batch)
+        outbox = Outbox(transport, gateway.now, delivery, gateway.limits.send_buffer)
+        session = gateway.open_session(outbox, wishes)
         return session
 
     async def _converse(self, session: Session, receive: Receive) -> None:

@@ -5,6 +5,7 @@ the loop it is first used in.
 """
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -18,13 +19,11 @@ from watchlist.gateway.intake import Intake
 from watchlist.gateway.limits import Admission, Limits
 from watchlist.gateway.metrics import END_TO_END
 from watchlist.gateway.outbox import Outbox
-from watchlist.gateway.protocol import Close
+from watchlist.gateway.protocol import Close, Wishes
 from watchlist.gateway.session import Session
 
 log = structlog.get_logger(__name__)
 
-FLUSH_AFTER = 0.001
-"""Seconds from an update to the write; what arrives within them shares one write a socket."""
 SWEEP_EVERY = 1.0
 CATALOG_EVERY = 0.5
 
@@ -52,7 +51,9 @@ class Gateway:
         load: Callable[[], Awaitable[list[Listing]]],
         layer: Callable[[], Any],
         redis: Callable[[], Any],
+        source: str = "simulated",
     ) -> None:
+        self.source = source
         self.limits = limits
         self.catalog = catalog
         self.counts = Counts()
@@ -98,8 +99,8 @@ class Gateway:
         if self.intake is not None:
             await self.intake.stop()
 
-    def open_session(self, outbox: Outbox, meta: bool) -> Session:
-        session = Session(self, outbox, self.now(), meta)
+    def open_session(self, outbox: Outbox, wishes: Wishes) -> Session:
+        session = Session(self, outbox, self.now(), wishes)
         self.sessions[session] = None
         self.counts.accepted += 1
         return session
@@ -108,11 +109,23 @@ class Gateway:
         self.hub.leave(session.outbox)
         self.sessions.pop(session, None)
 
-    def close_all(self) -> None:
-        """Tells every client to come back later (4001), and lets nobody in any more."""
+    def close_all(self, within: float = 0.0) -> None:
+        """Lets nobody in any more, and tells every client to come back later (4001), spread over so many seconds."""
         self.closing = True
         for session in list(self.sessions):
-            session.close(Close.SHUTDOWN, self.now())
+            wait = random.uniform(0, within)  # noqa: S311
+            session.send_notice(int(wait * 1000) + random.randrange(1000))  # noqa: S311
+            if within:
+                asyncio.get_running_loop().call_later(wait, self._close_session, session)
+            else:
+                self._close_session(session)
+
+    def _close_session(self, session: Session) -> None:
+        session.close(Close.SHUTDOWN, self.now())
+
+    def feed_age_ms(self) -> int | None:
+        """Age of the newest update that this process has taken in; None before the first."""
+        return max(0, self.unix_micros() - self.hub.newest) // 1000 if self.hub.newest else None
 
     @staticmethod
     def now() -> float:
@@ -122,8 +135,8 @@ class Gateway:
     def unix_micros() -> int:
         return time.time_ns() // 1000
 
-    def _schedule(self, flush: Callable[[], None]) -> None:
-        self._loop.call_later(FLUSH_AFTER, self._flush, flush)
+    def _schedule(self, delay: float, function: Callable[[], None]) -> None:
+        self._loop.call_later(delay, self._flush, function)
 
     def _flush(self, flush: Callable[[], None]) -> None:
         flush()
@@ -174,6 +187,6 @@ class Gateway:
 
     def _tell_changes(self, payloads: dict[str, bytes]) -> None:
         for session in list(self.sessions):
-            if session.meta:
+            if session.wishes.meta:
                 for symbol in session.outbox.symbols.intersection(payloads):
                     session.outbox.reply(payloads[symbol])

@@ -2,43 +2,24 @@
 
 The way of an update: `take` (once per update) checks that it is newer, builds its frame once and notes it with every
 cohort that wants the symbol; `flush` (1 ms later) joins each cohort's frames once and hands the block to its sockets.
-A cohort is the sockets with the same symbols: a thousand pages with one list cost one join.
+A cohort is the sockets with the same symbols and the same delivery: a thousand pages with one list cost one join.
 
 What it may not do: no I/O of its own, no await, no clock, no framework. It is called in one thread only. It asks for
 a symbol with `on_first` when its first socket comes, gives it back with `on_last` when the last one goes, and holds
 nothing of a symbol in between. What sockets do, it never waits for: an outbox takes or keeps, and returns at once.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from feeds.errors import BadRecord
 from feeds.wire import channel_name, decode
-from watchlist.gateway.outbox import Item, Outbox
+from watchlist.gateway.cohort import Cohort, Pacer, Quote, Schedule
+from watchlist.gateway.delivery import Delivery, Item
+from watchlist.gateway.outbox import Outbox
 from watchlist.gateway.protocol import text_frame
 
-
-class Cohort:
-    """Sockets with the same symbols, and the updates of the coming flush."""
-
-    __slots__ = ("members", "pending", "symbols")
-
-    def __init__(self, symbols: frozenset[str]) -> None:
-        self.symbols = symbols
-        self.members: dict[Outbox, None] = {}  # a set that keeps its order, so that runs can be repeated
-        self.pending: list[Item] = []
-
-
-class Quote:
-    """What the hub knows of one symbol that somebody wants."""
-
-    __slots__ = ("cohorts", "frame", "order", "sockets", "symbol")
-
-    def __init__(self, symbol: str) -> None:
-        self.symbol = symbol
-        self.order = (-1, -1)
-        self.frame = b""
-        self.cohorts: dict[Cohort, None] = {}
-        self.sockets = 0
+FLUSH_AFTER = 0.001
+"""Seconds from an update to the write; what arrives within them shares one write a socket."""
 
 
 class Counts:
@@ -53,24 +34,21 @@ class Counts:
 class Hub:
     """Sockets subscribe, the intake hands in what was published.
 
-    `schedule` runs a function soon (1 ms later, in this thread); `on_first` and `on_last` are told of a symbol whose
-    first socket came and whose last one went.
+    `schedule` runs a function after so many seconds, in this thread; `on_first` and `on_last` are told of a symbol
+    whose first socket came and whose last one went.
     """
 
-    def __init__(
-        self,
-        schedule: Callable[[Callable[[], None]], object],
-        on_first: Callable[[str], None],
-        on_last: Callable[[str], None],
-    ) -> None:
+    def __init__(self, schedule: Schedule, on_first: Callable[[str], None], on_last: Callable[[str], None]) -> None:
         self.counts = Counts()
         self.newest = 0  # timestamp of the newest update taken, unix microseconds
         self._schedule = schedule
         self._on_first = on_first
         self._on_last = on_last
         self._quotes: dict[bytes, Quote] = {}
-        self._cohorts: dict[frozenset[str], Cohort] = {}
+        self._cohorts: dict[tuple[frozenset[str], Delivery], Cohort] = {}
+        self._pacers: dict[float, Pacer] = {}
         self._touched: list[Cohort] = []
+        self._version = 0
 
     @property
     def symbols(self) -> list[str]:
@@ -82,8 +60,8 @@ class Hub:
         """Pairs of a socket and a symbol."""
         return sum(quote.sockets for quote in self._quotes.values())
 
-    def take(self, channel: bytes, payload: bytes, *, again: bool = False) -> None:
-        """Takes one published update in; `again` marks a value read from the store, which is old news as a rule."""
+    def take(self, channel: bytes, payload: bytes, *, read: bool = False) -> None:
+        """Takes one published update in; `read` marks a value read from the store, which is old news as a rule."""
         quote = self._quotes.get(channel)
         if quote is None:
             self.counts.unwanted += 1
@@ -97,12 +75,15 @@ class Hub:
         if update.symbol != quote.symbol:
             self.counts.malformed += 1
         elif order > quote.order:
+            first = quote.item is None
             self.counts.taken += 1
-            self.counts.gaps += update.seq_id - quote.order[1] > 1 and quote.order[1] >= 0
+            self.counts.gaps += not first and update.seq_id - quote.order[1] > 1
             quote.order = order
-            self.newest = max(self.newest, update.timestamp)
+            quote.read = read and first
+            if update.timestamp > self.newest:
+                self.newest = update.timestamp
             self._note(quote, payload)
-        elif not again:
+        elif not read:
             self.counts.stale += 1
 
     def flush(self) -> None:
@@ -116,23 +97,21 @@ class Hub:
         new = [symbol for symbol in symbols if symbol not in outbox.symbols]
         known: list[Item] = []
         for symbol in new:
-            channel = channel_name(symbol).encode()
-            quote = self._quotes.get(channel)
-            if quote is None:
-                quote = self._quotes[channel] = Quote(symbol)
-                self._on_first(symbol)
+            quote = self._want(symbol)
             quote.sockets += 1
-            if quote.frame:
-                known.append((symbol, quote.frame))
-        self._move(outbox, outbox.symbols.union(new))
-        self._send(outbox, known)
+            if quote.item is not None:
+                known.append(quote.item)
+        self._move(outbox, outbox.symbols.union(new), outbox.delivery)
+        if known and outbox.delivery.snapshot:
+            self.counts.sent += len(known)
+            outbox.write(known, outbox.delivery.block(known))
 
     def unsubscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
         """Removes symbols; nothing of them is sent to this socket after the return."""
         gone = outbox.symbols.intersection(symbols)
         if not gone:
             return
-        self._move(outbox, outbox.symbols - gone)
+        self._move(outbox, outbox.symbols - gone, outbox.delivery)
         for symbol in gone:
             outbox.forget(symbol)
             channel = channel_name(symbol).encode()
@@ -142,55 +121,71 @@ class Hub:
                 del self._quotes[channel]
                 self._on_last(symbol)
 
+    def change_delivery(self, outbox: Outbox, delivery: Delivery) -> None:
+        """Has this socket's updates come another way from now on."""
+        if delivery != outbox.delivery:
+            self._move(outbox, outbox.symbols, delivery)
+
     def leave(self, outbox: Outbox) -> None:
         """The socket is gone."""
         outbox.shut()
         self.unsubscribe(outbox, outbox.symbols)
 
+    def _want(self, symbol: str) -> Quote:
+        channel = channel_name(symbol).encode()
+        quote = self._quotes.get(channel)
+        if quote is None:
+            quote = self._quotes[channel] = Quote(symbol)
+            self._on_first(symbol)
+        return quote
+
     def _note(self, quote: Quote, payload: bytes) -> None:
-        quote.frame = frame = text_frame(payload)
-        item = (quote.symbol, frame)
+        self._version += 1
+        quote.version = self._version
+        quote.item = item = (quote.symbol, text_frame(payload), payload)
         for cohort in quote.cohorts:
-            if not cohort.pending:
+            if quote.read and not cohort.delivery.snapshot:
+                continue
+            if cohort.note(item):
                 if not self._touched:
-                    self._schedule(self.flush)
+                    self._schedule(FLUSH_AFTER, self.flush)
                 self._touched.append(cohort)
-            cohort.pending.append(item)
 
     def _flush_cohort(self, cohort: Cohort) -> None:
-        items, cohort.pending = cohort.pending, []
-        if not items:
-            return
-        block = b"".join([frame for _, frame in items])
-        for outbox in cohort.members:
-            outbox.write(items, block)
-        self.counts.sent += len(items) * len(cohort.members)
+        self.counts.sent += cohort.flush(self._version)
 
-    def _send(self, outbox: Outbox, items: Sequence[Item]) -> None:
-        if items:
-            self.counts.sent += len(items)
-            outbox.write(items, b"".join([frame for _, frame in items]))
-
-    def _move(self, outbox: Outbox, symbols: frozenset[str]) -> None:
-        """To the cohort of these symbols. Both cohorts flush first: no update is lost or seen twice by the move."""
+    def _move(self, outbox: Outbox, symbols: frozenset[str], delivery: Delivery) -> None:
+        """To the cohort of these symbols. No update is lost or seen twice by the move."""
         if outbox.symbols:
-            self._leave_cohort(self._cohorts[outbox.symbols], outbox)
+            self._leave_cohort(self._cohorts[outbox.symbols, outbox.delivery], outbox)
         outbox.symbols = symbols
+        outbox.adopt(delivery)
         if symbols:
-            cohort = self._cohorts.get(symbols) or self._make_cohort(symbols)
-            self._flush_cohort(cohort)
-            cohort.members[outbox] = None
+            cohort = self._cohorts.get((symbols, delivery)) or self._make_cohort(symbols, delivery)
+            self.counts.sent += cohort.add(outbox, self._version)
 
-    def _make_cohort(self, symbols: frozenset[str]) -> Cohort:
-        cohort = self._cohorts[symbols] = Cohort(symbols)
-        for symbol in symbols:
-            self._quotes[channel_name(symbol).encode()].cohorts[cohort] = None
+    def _make_cohort(self, symbols: frozenset[str], delivery: Delivery) -> Cohort:
+        quotes = tuple(self._quotes[channel_name(symbol).encode()] for symbol in symbols)
+        cohort = self._cohorts[symbols, delivery] = Cohort((symbols, delivery), quotes, self._version)
+        if delivery.interval:
+            self._pacer_of(delivery.interval).add(cohort)
+        else:
+            for quote in quotes:
+                quote.cohorts[cohort] = None
         return cohort
 
     def _leave_cohort(self, cohort: Cohort, outbox: Outbox) -> None:
-        self._flush_cohort(cohort)
-        del cohort.members[outbox]
-        if not cohort.members:
-            del self._cohorts[cohort.symbols]
-            for symbol in cohort.symbols:
-                del self._quotes[channel_name(symbol).encode()].cohorts[cohort]
+        self.counts.sent += cohort.remove(outbox)
+        if cohort:
+            return
+        del self._cohorts[cohort.key]
+        if cohort.delivery.interval:
+            self._pacer_of(cohort.delivery.interval).discard(cohort)
+        for quote in cohort.quotes:
+            quote.cohorts.pop(cohort, None)
+
+    def _pacer_of(self, interval: float) -> Pacer:
+        pacer = self._pacers.get(interval)
+        if pacer is None:
+            pacer = self._pacers[interval] = Pacer(interval, self._schedule, self._flush_cohort)
+        return pacer

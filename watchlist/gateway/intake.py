@@ -118,7 +118,7 @@ class Intake:
             values = await self._redis.mget([stock_key(symbol) for symbol in part])
             for symbol, value in zip(part, values, strict=True):
                 if value is not None and hub is not None:
-                    hub.take(channel_name(symbol).encode(), value, again=True)
+                    hub.take(channel_name(symbol).encode(), value, read=True)
 
     async def _resync_often(self) -> None:
         while True:

@@ -38,6 +38,7 @@ class Limits:
     allowed_origins: tuple[str, ...] = ("*",)
     max_connections: int = 1000
     max_symbols: int = 1024
+    send_buffer: int = 256
     rate_per_second: float = 1.0
     rate_burst: int = 5
     write_wait: float = 10.0

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -66,6 +67,27 @@ class Request:
     action: str
     symbols: tuple[str, ...] = ()
     id: str | None = None
+    options: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a client asked for in the address it connected to; `heartbeat` in seconds, 0 for none."""
+
+    batch: bool = False
+    heartbeat: int = 0
+    meta: bool = False
+    notice: bool = False
+
+
+def parse_query(query: bytes) -> Wishes:
+    """`?batch=1&heartbeat=15&meta=1&notice=1`; other keys are ignored. Raises BadRequest for a bad heartbeat."""
+    found = parse_qs(query.decode("latin-1"))
+    beat = found.get("heartbeat", ["0"])[0]
+    if not (beat == "0" or (beat.isascii() and beat.isdecimal() and len(beat) < 3 and 1 <= int(beat) <= 60)):
+        raise BadRequest("heartbeat must be a whole number of seconds from 1 to 60")
+    wished = {name: found.get(name) == ["1"] for name in ("batch", "meta", "notice")}
+    return Wishes(heartbeat=int(beat), **wished)
 
 
 ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping"})
@@ -100,7 +122,8 @@ def parse_action(text: str) -> Request:
     if action not in ACTIONS:
         raise BadRequest(f"Unknown action: {action[:LARGEST_ECHO]}", request_id)
     if action in {"subscribe", "unsubscribe"}:
-        return Request(action, _symbols(value.get("payload"), request_id), request_id)
+        payload: Any = value.get("payload")
+        return Request(action, _symbols(payload, request_id), request_id, payload.get("options"))
     return Request(action, (), request_id)
 
 
@@ -125,9 +148,13 @@ def _parse(text: str) -> Any:
 
 
 def ack(
-    message: str, symbols: Iterable[str], request_id: str | None = None, rejected: Mapping[str, str] | None = None
+    message: str,
+    symbols: Iterable[str],
+    request_id: str | None = None,
+    rejected: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """The reply to a request that was carried out, `symbols` being those it touched."""
+    """The reply to a request that was carried out: the symbols it touched, those it did not, the options in force."""
     reply: dict[str, Any] = {"type": "ack"}
     if request_id is not None:
         reply["id"] = request_id
@@ -135,6 +162,8 @@ def ack(
     if rejected:
         shown = list(rejected.items())[:MOST_REJECTED]
         reply["rejected"] = {symbol[:LARGEST_ECHO]: reason for symbol, reason in shown}
+    if options is not None:
+        reply["options"] = options
     return msgspec.json.encode(reply)
 
 
@@ -157,6 +186,22 @@ def pong(request_id: str | None, timestamp: int) -> bytes:
     if request_id is not None:
         reply["id"] = request_id
     return msgspec.json.encode(reply | {"timestamp": timestamp})
+
+
+def lost(symbol: str, first: int, last: int) -> bytes:
+    """Mode `all`: which numbers of a symbol a socket that did not keep up has not been sent."""
+    return msgspec.json.encode({"type": "lost", "symbol": symbol, "from": first, "to": last})
+
+
+def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str) -> bytes:
+    """The frame of `?heartbeat=`: `timestamp` in unix microseconds, the age of the newest update that came in."""
+    beat = {"type": "heartbeat", "timestamp": timestamp, "n": number, "feed_age_ms": feed_age_ms, "source": source}
+    return msgspec.json.encode(beat)
+
+
+def reconnect(retry_after_ms: int) -> bytes:
+    """The frame of `?notice=1` before a shutdown."""
+    return msgspec.json.encode({"type": "reconnect", "retry_after_ms": retry_after_ms})
 
 
 def name_list(symbols: Iterable[str]) -> str:

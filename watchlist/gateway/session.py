@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 from watchlist.gateway import protocol
 from watchlist.gateway.catalog import ticker_payload
+from watchlist.gateway.delivery import BadOptions
 from watchlist.gateway.limits import Allowance
 from watchlist.gateway.outbox import Outbox
-from watchlist.gateway.protocol import BadRequest, Close, Code, Request
+from watchlist.gateway.protocol import BadRequest, Close, Code, Request, Wishes
 
 if TYPE_CHECKING:
     from watchlist.gateway.gateway import Gateway
+
+
+NONE = Wishes()
 
 
 class Session:
@@ -23,18 +27,20 @@ class Session:
         "_action_mode",
         "_allowance",
         "_bad",
+        "_beat_at",
+        "_beats",
         "_gateway",
         "_refusals",
         "asked",
         "closing",
-        "meta",
         "outbox",
         "pinged",
         "ponged",
         "since",
+        "wishes",
     )
 
-    def __init__(self, gateway: "Gateway", outbox: Outbox, now: float, meta: bool = False) -> None:
+    def __init__(self, gateway: "Gateway", outbox: Outbox, now: float, wishes: Wishes = NONE) -> None:
         self._gateway = gateway
         limits = gateway.limits
         self._allowance = Allowance(limits.messages_per_second, limits.messages_burst, now)
@@ -42,7 +48,9 @@ class Session:
         self._bad = 0
         self._refusals: deque[float] = deque(maxlen=limits.refusals)
         self.outbox = outbox
-        self.meta = meta
+        self.wishes = wishes
+        self._beats = 0
+        self._beat_at = now + wishes.heartbeat
         self.since = now
         self.asked = False
         self.pinged = now  # when the last ping was sent
@@ -92,6 +100,19 @@ class Session:
         elif now - self.pinged >= limits.ping_period and self._gateway.pings and self.outbox.open:
             self.pinged = now
             self.outbox.transport.send_ping()
+        if self.wishes.heartbeat and not self.closing and now >= self._beat_at:
+            self._send_beat(now)
+
+    def send_notice(self, retry_after_ms: int) -> None:
+        """Says that the gateway is about to go, to a client that asked for it."""
+        if self.wishes.notice and not self.closing:
+            self.outbox.reply(protocol.reconnect(retry_after_ms))
+
+    def _send_beat(self, now: float) -> None:
+        self._beats += 1
+        self._beat_at = now + self.wishes.heartbeat
+        gateway = self._gateway
+        self._reply(protocol.heartbeat(gateway.unix_micros(), self._beats, gateway.feed_age_ms(), gateway.source), now)
 
     def note_pong(self, now: float) -> None:
         self.ponged = now
@@ -135,7 +156,8 @@ class Session:
             self._reply(protocol.error("Too many requests", Code.TOO_MANY, request.id, retry_after_ms=wait), now)
             self._count_refusal(now)
             return
-        self._bad, self.asked = 0, True
+        self.asked = True
+        self._bad = 0
         handle = {
             "subscribe": self._on_subscribe,
             "unsubscribe": self._on_unsubscribe,
@@ -153,6 +175,11 @@ class Session:
             code = Code.SUBSCRIBED if known else Code.UNKNOWN
             self._reply(protocol.error("No valid/new symbols provided", code, request.id), now)
             return
+        try:
+            delivery = self.outbox.delivery.adopt(request.options)
+        except BadOptions as error:
+            self._reply(protocol.error(str(error), Code.SHAPE, request.id), now)
+            return
         most = self._gateway.limits.max_symbols
         if len(held) + len(new) > most:
             message = f"At most {most} symbols a connection: {len(held)} are subscribed, {len(new)} more were asked for"
@@ -160,7 +187,9 @@ class Session:
             return
         rejected = {symbol: "unknown symbol" for symbol in request.symbols if not catalog.allows(symbol)}
         message = f"Subscribed to {protocol.name_list(new)}"
-        self._reply(protocol.ack(message, new, request.id, rejected), now)
+        echo = delivery.echo() if request.options is not None else None
+        self._reply(protocol.ack(message, new, request.id, rejected, echo), now)
+        self._gateway.hub.change_delivery(self.outbox, delivery)
         self._subscribe(new)
 
     def _on_unsubscribe(self, request: Request, now: float) -> None:
@@ -188,7 +217,7 @@ class Session:
     # --- common to both ---------------------------------------------------------------------------------------------
 
     def _subscribe(self, symbols: list[str]) -> None:
-        if self.meta:
+        if self.wishes.meta:
             for symbol in symbols:
                 self.outbox.reply(ticker_payload(self._gateway.catalog.listing_of(symbol)))
         self._gateway.hub.subscribe(self.outbox, symbols)

@@ -193,7 +193,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send, status: int, code: 
     if status == 403:
         await send({"type": "websocket.close"})
     elif found is not None:
-        words = {404: "Not Found", 429: "Too Many Requests", 503: "Service Unavailable"}
+        words = {400: "Bad Request", 404: "Not Found", 429: "Too Many Requests", 503: "Service Unavailable"}
         found.failHandshake(words[status], status, [*headers, ("Content-Length", "0")])
         await receive()
     elif "websocket.http.response" in scope.get("extensions", {}):

@@ -375,3 +375,29 @@ def test_metrics_show_what_goes_in_and_out(gateway):
         assert gateway.metric("updates_out_total") == before + 1
         assert gateway.metric("end_to_end_seconds_count") > 0
         assert gateway.metric("newest_update_timestamp_seconds") == pytest.approx(update.timestamp / 1e6)
+
+
+def test_a_page_gets_batches_heartbeats_and_its_rate_acknowledged(gateway):
+    first = gateway.publish("AAPL")
+    with gateway.connect("?batch=1&heartbeat=1&meta=1&notice=1") as client:
+        options = {"max_hz": 4}
+        client.send(json.dumps({"action": "subscribe", "payload": {"symbols": ["AAPL"], "options": options}}))
+        assert hear(client)["options"] == {"mode": "latest", "max_hz": 4.0, "snapshot": True}
+        assert hear(client)["type"] == "ticker"
+        assert json.loads(client.recv(timeout=5))[0]["seq_id"] == first.seq_id
+        wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+        for _ in range(20):
+            last = gateway.publish("AAPL")
+        seen = []
+        while not seen or seen[-1].get("seq_id") != last.seq_id:
+            value = json.loads(client.recv(timeout=5))
+            seen += value if isinstance(value, list) else []
+        assert len(seen) < 10
+        beat = hear(client)
+        assert (beat["type"], beat["n"], beat["source"]) == ("heartbeat", 1, "simulated")
+
+
+def test_a_heartbeat_that_cannot_be_is_refused(gateway):
+    with pytest.raises(InvalidStatus) as caught, gateway.connect("?heartbeat=99"):
+        pass
+    assert caught.value.response.status_code == 400

@@ -1,9 +1,12 @@
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from feeds.wire import Update, decode, encode
+from feeds.wire import Update, encode
 from tests.watchlist.gateway.fakes import FakeTransport
+from watchlist.gateway.cohort import PHASES
+from watchlist.gateway.delivery import LARGEST_BATCH, Delivery
 from watchlist.gateway.hub import Hub
 from watchlist.gateway.outbox import Outbox
 
@@ -16,27 +19,44 @@ class Bench:
     def __init__(self):
         self.due = []
         self.wanted = []
-        self.hub = Hub(self.due.append, self.wanted.append, self.wanted.remove)
+        self.hub = Hub(self.schedule, self.wanted.append, self.wanted.remove)
 
-    def socket(self, *symbols, room=None):
+    def schedule(self, delay, function):
+        self.due.append(function)
+
+    def socket(self, *symbols, room=None, **delivery):
         transport = FakeTransport(room)
-        outbox = Outbox(transport, clock=lambda: 0.0)
+        outbox = Outbox(transport, clock=lambda: 0.0, delivery=Delivery(**delivery), most=3)
         transport.on_drain = outbox.drain
         if symbols:
             self.hub.subscribe(outbox, symbols)
         return outbox
 
-    def publish(self, symbol, seq, again=False, timestamp=1):
-        self.hub.take(f"prices.{symbol}".encode(), encode(Update(symbol, 1.0, timestamp, seq)), again=again)
+    def publish(self, symbol, seq, read=False, timestamp=1):
+        self.hub.take(f"prices.{symbol}".encode(), encode(Update(symbol, 1.0, timestamp, seq)), read=read)
 
     def flush(self):
         due, self.due[:] = list(self.due), []
         for function in due:
             function()
 
+    def beat(self):
+        """All paced cohorts once, at least."""
+        for _ in range(PHASES + 1):
+            self.flush()
+
 
 def seen(outbox):
-    return [(update.symbol, update.seq_id) for update in map(decode, outbox.transport.payloads)]
+    updates = []
+    for payload in outbox.transport.payloads:
+        value = msgspec.json.decode(payload)
+        updates += value if isinstance(value, list) else [value]
+    return [(update["symbol"], update["seq_id"]) for update in updates if "type" not in update]
+
+
+def lost(outbox):
+    values = [msgspec.json.decode(payload) for payload in outbox.transport.payloads]
+    return [(value["from"], value["to"]) for value in values if isinstance(value, dict) and value.get("type") == "lost"]
 
 
 def test_an_update_reaches_all_sockets_of_its_symbol_and_no_other():
@@ -73,7 +93,7 @@ def test_what_is_not_newer_is_dropped_and_counted():
     bench.publish("AAPL", 5)
     bench.publish("AAPL", 5)
     bench.publish("AAPL", 4)
-    bench.publish("AAPL", 4, again=True)
+    bench.publish("AAPL", 4, read=True)
     bench.flush()
     assert seen(socket) == [("AAPL", 5)]
     assert bench.hub.counts.stale == 2
@@ -129,7 +149,7 @@ def test_a_symbol_that_comes_back_starts_from_what_is_read_then():
     bench.hub.unsubscribe(socket, ["AAPL"])
     bench.flush()
     bench.hub.subscribe(socket, ["AAPL"])
-    bench.publish("AAPL", 3, again=True)
+    bench.publish("AAPL", 3, read=True)
     bench.flush()
     assert seen(socket) == [("AAPL", 9), ("AAPL", 3)]
 
@@ -158,7 +178,7 @@ def test_a_stalled_socket_does_not_hold_up_its_cohort():
     assert seen(stalled) == [("AAPL", 5)]
 
 
-def test_subscribing_again_to_what_is_held_changes_nothing():
+def test_subscribing_read_to_what_is_held_changes_nothing():
     bench = Bench()
     socket = bench.socket("AAPL")
     bench.publish("AAPL", 1)
@@ -168,10 +188,137 @@ def test_subscribing_again_to_what_is_held_changes_nothing():
     assert bench.hub.subscriptions == 1
 
 
+def test_a_batch_is_one_frame_of_unchanged_updates():
+    bench = Bench()
+    socket = bench.socket("AAPL", "BRK.B", batch=True)
+    bench.publish("AAPL", 1)
+    bench.publish("AAPL", 2)
+    bench.publish("BRK.B", 1)
+    bench.flush()
+    (payload,) = socket.transport.payloads
+    parts = [encode(Update(symbol, 1.0, 1, seq)) for symbol, seq in (("AAPL", 1), ("AAPL", 2), ("BRK.B", 1))]
+    assert payload == b"[" + b",".join(parts) + b"]"
+
+
+def test_a_large_batch_is_split():
+    bench = Bench()
+    socket = bench.socket("AAPL", batch=True)
+    for seq in range(1, 1001):
+        bench.publish("AAPL", seq)
+    bench.flush()
+    assert [seq for _, seq in seen(socket)] == list(range(1, 1001))
+    assert len(socket.transport.payloads) > 1
+    assert max(map(len, socket.transport.payloads)) <= LARGEST_BATCH + 1000
+
+
+def test_a_paced_socket_gets_the_newest_at_its_beat_and_others_at_once():
+    bench = Bench()
+    paced, prompt = bench.socket("AAPL", hertz=4), bench.socket("AAPL")
+    for seq in (1, 2, 3):
+        bench.publish("AAPL", seq)
+        bench.hub.flush()
+    assert seen(prompt) == [("AAPL", 1), ("AAPL", 2), ("AAPL", 3)]
+    assert seen(paced) == []
+    bench.beat()
+    assert seen(paced) == [("AAPL", 3)]
+    bench.beat()
+    assert seen(paced) == [("AAPL", 3)]
+
+
+def test_a_newcomer_of_a_paced_cohort_neither_hurries_the_others_nor_gets_its_snapshot_twice():
+    bench = Bench()
+    first = bench.socket("AAPL", hertz=4)
+    bench.publish("AAPL", 1)
+    second = bench.socket("AAPL", hertz=4)
+    assert (seen(first), seen(second)) == ([], [("AAPL", 1)])
+    bench.beat()
+    assert (seen(first), seen(second)) == ([("AAPL", 1)], [("AAPL", 1)])
+
+
+def test_a_paced_socket_that_changes_its_symbols_loses_nothing():
+    bench = Bench()
+    socket = bench.socket("AAPL", hertz=4)
+    bench.publish("AAPL", 1)
+    bench.hub.subscribe(socket, ["BRK.B"])
+    bench.beat()
+    assert seen(socket) == [("AAPL", 1)]
+
+
+def test_pacers_rest_when_nobody_is_left():
+    bench = Bench()
+    bench.hub.leave(bench.socket("AAPL", hertz=4))
+    bench.flush()
+    assert bench.due == []
+
+
+def test_without_a_snapshot_only_what_is_published_from_now_on_comes():
+    bench = Bench()
+    eager = bench.socket("AAPL")
+    bench.publish("AAPL", 1)
+    bench.flush()
+    late, paced = bench.socket("AAPL", snapshot=False), bench.socket("AAPL", snapshot=False, hertz=4)
+    fresh, fresh_paced = bench.socket("BRK.B", snapshot=False), bench.socket("BRK.B", snapshot=False, hertz=4)
+    waiting = bench.socket("BRK.B", hertz=4)
+    bench.publish("BRK.B", 1, read=True)
+    bench.beat()
+    assert seen(late) == seen(paced) == seen(fresh) == seen(fresh_paced) == []
+    assert seen(waiting) == [("BRK.B", 1)]
+    bench.publish("AAPL", 2)
+    bench.publish("BRK.B", 2, read=True)
+    bench.beat()
+    assert seen(late) == seen(paced) == [("AAPL", 2)]
+    assert seen(fresh) == seen(fresh_paced) == [("BRK.B", 2)]
+    assert len(seen(eager)) == 2
+
+
+def test_in_mode_all_a_slow_socket_gets_the_last_updates_and_hears_what_it_lost():
+    bench = Bench()
+    socket = bench.socket("AAPL", "BRK.B", all=True, room=0)
+    for seq in range(1, 6):
+        bench.publish("AAPL", seq)
+        bench.flush()
+    bench.publish("BRK.B", 1)
+    bench.flush()
+    socket.transport.make_room()
+    assert lost(socket) == [(1, 3)]
+    assert seen(socket) == [("AAPL", 4), ("AAPL", 5), ("BRK.B", 1)]
+
+
+def test_in_mode_all_a_forgotten_symbol_leaves_neither_updates_nor_losses():
+    bench = Bench()
+    socket = bench.socket("AAPL", "BRK.B", all=True, room=0)
+    for seq in range(1, 6):
+        bench.publish("AAPL", seq)
+        bench.publish("BRK.B", seq)
+        bench.flush()
+    bench.hub.unsubscribe(socket, ["AAPL"])
+    socket.transport.make_room()
+    assert lost(socket) == [(1, 3)]
+    assert seen(socket) == [("BRK.B", 4), ("BRK.B", 5)]
+
+
+def test_a_socket_that_changes_its_mode_while_it_is_slow_keeps_what_waits():
+    bench = Bench()
+    socket = bench.socket("AAPL", room=0)
+    bench.publish("AAPL", 1)
+    bench.flush()
+    bench.hub.change_delivery(socket, Delivery(all=True))
+    bench.hub.change_delivery(socket, Delivery(all=True))
+    bench.publish("AAPL", 2)
+    bench.flush()
+    assert len(socket) == 2
+    bench.hub.change_delivery(socket, Delivery(batch=True))
+    socket.transport.make_room()
+    assert seen(socket) == [("AAPL", 2)]
+
+
 class HubMachine(RuleBasedStateMachine):
     """Any order of subscribe, unsubscribe, publish, flush, stall, drain and leave keeps the promises of a socket."""
 
     sockets = Bundle("sockets")
+    deliveries = st.fixed_dictionaries(
+        {"batch": st.booleans(), "all": st.booleans(), "hertz": st.sampled_from([0, 4, 10])}
+    )
 
     def __init__(self):
         super().__init__()
@@ -180,9 +327,9 @@ class HubMachine(RuleBasedStateMachine):
         self.seq = dict.fromkeys(SYMBOLS, 0)
         self.checked = {}
 
-    @rule(target=sockets, room=st.none() | st.integers(0, 300))
-    def connect(self, room):
-        outbox = self.bench.socket(room=room)
+    @rule(target=sockets, room=st.none() | st.integers(0, 300), delivery=deliveries)
+    def connect(self, room, delivery):
+        outbox = self.bench.socket(room=room, **delivery)
         self.alive.append(outbox)
         return outbox
 
@@ -204,6 +351,10 @@ class HubMachine(RuleBasedStateMachine):
         if self.bench.hub.symbols.count(symbol):
             self.seq[symbol] = max(self.seq[symbol], seq)
 
+    @rule(socket=sockets, delivery=deliveries)
+    def change(self, socket, delivery):
+        self.bench.hub.change_delivery(socket, Delivery(**delivery))
+
     @rule()
     def flush(self):
         self.bench.flush()
@@ -219,9 +370,10 @@ class HubMachine(RuleBasedStateMachine):
         return multiple()
 
     @invariant()
-    def a_socket_holds_at_most_a_slot_a_symbol(self):
+    def a_socket_holds_at_most_a_slot_a_symbol_or_its_queue(self):
         for outbox in self.alive:
-            assert len(outbox) <= len(outbox.symbols)
+            most = 3 + len(SYMBOLS) if outbox.delivery.all else len(outbox.symbols)
+            assert len(outbox) - len(outbox._replies) <= most
 
     @invariant()
     def what_is_wanted_is_what_sockets_hold(self):
@@ -230,7 +382,7 @@ class HubMachine(RuleBasedStateMachine):
         assert self.bench.hub.subscriptions == sum(len(outbox.symbols) for outbox in self.alive)
 
     def teardown(self):
-        self.bench.flush()
+        self.bench.beat()
         for outbox in self.alive:
             outbox.transport.make_room()
             self.check_socket(outbox)

@@ -14,8 +14,8 @@ def make_outbox(room=None):
 
 
 def write(outbox, *updates):
-    items = [(symbol, text_frame(payload)) for symbol, payload in updates]
-    outbox.write(items, b"".join(frame for _, frame in items))
+    items = [(symbol, text_frame(payload), payload) for symbol, payload in updates]
+    outbox.write(items, outbox.delivery.block(items))
 
 
 def test_an_open_socket_gets_every_update_at_once():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchlist.gateway import protocol
-from watchlist.gateway.protocol import BadRequest, Code, Request
+from watchlist.gateway.protocol import BadRequest, Code, Request, Wishes
 
 
 @pytest.mark.parametrize(
@@ -139,3 +139,30 @@ def test_joined_frames_split_into_what_was_joined(sizes):
 
 def test_a_ping_is_an_empty_control_frame():
     assert protocol.ping_frame() == b"\x89\x00"
+
+
+@pytest.mark.parametrize(
+    ("query", "wishes"),
+    [
+        (b"", Wishes()),
+        (b"batch=1&meta=1&notice=1&heartbeat=15&x=y", Wishes(batch=True, heartbeat=15, meta=True, notice=True)),
+        (b"batch=0&meta=true&heartbeat=0", Wishes()),
+        (b"heartbeat=60", Wishes(heartbeat=60)),
+    ],
+)
+def test_the_address_says_what_a_client_wishes(query, wishes):
+    assert protocol.parse_query(query) == wishes
+
+
+@pytest.mark.parametrize("beat", [b"61", b"-1", b"1.5", b"soon", b"\xb2", b"999999999999"])
+def test_a_heartbeat_that_cannot_be_is_refused(beat):
+    with pytest.raises(BadRequest, match="from 1 to 60"):
+        protocol.parse_query(b"heartbeat=" + beat)
+
+
+def test_frames_that_are_opted_in_to_read_as_documented():
+    assert protocol.lost("AAPL", 1, 3) == b'{"type":"lost","symbol":"AAPL","from":1,"to":3}'
+    assert protocol.reconnect(5) == b'{"type":"reconnect","retry_after_ms":5}'
+    assert protocol.heartbeat(9, 1, None, "simulated") == (
+        b'{"type":"heartbeat","timestamp":9,"n":1,"feed_age_ms":null,"source":"simulated"}'
+    )

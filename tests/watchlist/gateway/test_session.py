@@ -8,7 +8,7 @@ from watchlist.gateway.catalog import Catalog, Listing
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.outbox import Outbox
-from watchlist.gateway.protocol import Close
+from watchlist.gateway.protocol import Close, Wishes
 
 
 async def no_tickers():
@@ -19,16 +19,16 @@ def make_gateway(**limits):
     catalog = Catalog()
     catalog.replace([Listing(symbol, symbol.title(), 10.0) for symbol in ("AAPL", "GOOG", "TSLA")])
     gateway = Gateway(Limits(**limits), catalog, no_tickers, layer=lambda: None, redis=lambda: None)
-    gateway.hub._schedule = lambda flush: None
+    gateway.hub._schedule = lambda delay, function: None
     return gateway
 
 
-def connect(gateway=None, meta=False, room=None, **limits):
+def connect(gateway=None, room=None, wishes=None, **limits):
     gateway = gateway or make_gateway(**limits)
     transport = FakeTransport(room)
     outbox = Outbox(transport, clock=lambda: 0.0)
     transport.on_drain = outbox.drain
-    session = gateway.open_session(outbox, meta)
+    session = gateway.open_session(outbox, wishes or Wishes())
     session.since = session.pinged = session.ponged = 0.0
     session._allowance._at = 0.0
     return session
@@ -313,7 +313,7 @@ def test_a_client_that_asks_and_never_reads_is_closed_before_its_replies_fill_th
 
 
 def test_a_page_is_told_of_its_tickers_and_of_their_changes():
-    session, plain = (connect(gateway := make_gateway(), meta=True), connect(gateway))
+    session, plain = (connect(gateway := make_gateway(), wishes=Wishes(meta=True)), connect(gateway))
     say(session, action("subscribe", ["AAPL"]))
     say(plain, action("subscribe", ["AAPL"]))
     changed = Listing("AAPL", "Apple", 11.0)
@@ -323,3 +323,56 @@ def test_a_page_is_told_of_its_tickers_and_of_their_changes():
     assert (ack["type"], ticker["type"], ticker["base"]) == ("ack", "ticker", 10.0)
     assert change == {"new": 1}
     assert len(replies(plain)) == 1
+
+
+def test_a_heartbeat_comes_as_often_as_it_was_asked_for():
+    session = connect(wishes=Wishes(heartbeat=15))
+    session._beat_at = 15.0
+    say(session, ["AAPL"])
+    for now in range(1, 46):
+        session.sweep(float(now))
+    beats = replies(session)
+    assert [beat["n"] for beat in beats] == [1, 2, 3]
+    assert {beat["type"] for beat in beats} == {"heartbeat"}
+    assert beats[0]["source"] == "simulated"
+    assert beats[0]["feed_age_ms"] is None
+
+
+def test_a_heartbeat_says_how_old_the_newest_price_is():
+    session = connect(wishes=Wishes(heartbeat=1))
+    session._beat_at = 1.0
+    say(session, ["AAPL"])
+    stamp = session._gateway.unix_micros() - 5_000_000
+    session._gateway.hub.take(b"prices.AAPL", encode(Update("AAPL", 1.0, stamp, 1)))
+    session.sweep(1.0)
+    assert 5000 <= replies(session)[-1]["feed_age_ms"] < 60_000
+
+
+def test_options_are_acknowledged_as_they_are_in_force():
+    session = connect()
+    request = action("subscribe", ["AAPL"])
+    request["payload"]["options"] = {"max_hz": 4}
+    say(session, request)
+    assert replies(session)[0]["options"] == {"mode": "latest", "max_hz": 4.0, "snapshot": True}
+    assert session.outbox.delivery.hertz == 4
+
+
+def test_bad_options_are_refused_and_nothing_is_subscribed():
+    session = connect()
+    request = action("subscribe", ["AAPL"])
+    request["payload"]["options"] = {"mode": "some"}
+    say(session, request)
+    assert replies(session)[0]["code"] == 400
+    assert session.outbox.symbols == frozenset()
+
+
+def test_a_notice_goes_to_those_who_asked_for_one():
+    session, plain = connect(gateway := make_gateway(), wishes=Wishes(notice=True)), connect(gateway)
+    gateway.close_all()
+    (notice,) = replies(session)
+    assert notice["type"] == "reconnect"
+    assert 0 <= notice["retry_after_ms"] <= 1000
+    assert replies(plain) == []
+    assert plain.outbox.transport.codes == session.outbox.transport.codes == [Close.SHUTDOWN]
+    session.send_notice(1)
+    assert len(replies(session)) == 1
