@@ -75,6 +75,13 @@ def test_the_newest_python_makes_the_environment_and_a_second_start_does_nothing
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
 
 
+def test_asked_to_find_it_names_the_interpreter_and_makes_nothing(clone: Path):
+    add_python(clone, "python3.11", "(3, 11)")
+    add_python(clone, "python3.12", "(3, 12)", has_venv=False)
+    assert run(clone, "find").stdout == "python3.11\n"
+    assert not (clone / ".venv").exists()
+
+
 def test_a_changed_pin_is_installed_again(clone: Path):
     add_python(clone, "python3", "(3, 11)")
     run(clone)
