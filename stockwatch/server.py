@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from daphne.server import Server
+from django.conf import settings
 from twisted.internet import defer, reactor
 
 from stockwatch.asgi import application
@@ -61,13 +62,16 @@ class GatewayServer(Server):  # type: ignore[misc]
         return defer.succeed(None)
 
     def drain(self, name: str) -> None:
-        """Closes every socket with 4001, waits until they are gone, and stops."""
+        """Lets nobody in any more, closes every socket with 4001 over GATEWAY_DRAIN, and stops."""
         if gateway.closing:
             self.stop()
             return
         log.info("gateway is stopping", signal=name, connections=len(gateway.sessions))
-        gateway.close_all()
-        self._wait_closed(CLOSE_WITHIN)
+        for listener in self.listeners:
+            listener.addCallback(lambda port: port.stopListening())
+        drain = settings.GATEWAY_DRAIN.total_seconds()
+        gateway.close_all(drain)
+        self._wait_closed(drain + CLOSE_WITHIN)
 
     def _wait_closed(self, seconds: float) -> None:
         if not gateway.sessions or seconds <= 0:

@@ -85,6 +85,8 @@ PROCESSOR_METRICS_PORT = env.whole("PROCESSOR_METRICS_PORT", 0, most=65535)
 # --- Gateway --------------------------------------------------------------------------------------------------------
 GATEWAY_VALID_TICKERS = [symbol.upper() for symbol in env.words("GATEWAY_VALID_TICKERS")]
 GATEWAY_ALLOWED_ORIGINS = env.origins("GATEWAY_ALLOWED_ORIGINS", "*")
+GATEWAY_TRUSTED_PROXIES = env.networks("GATEWAY_TRUSTED_PROXIES")
+GATEWAY_DRAIN = env.duration("GATEWAY_DRAIN", "5s", least="0s")
 GATEWAY_MAX_CONNECTIONS = env.whole("GATEWAY_MAX_CONNECTIONS", 1000)
 GATEWAY_MAX_SYMBOLS = env.whole("GATEWAY_MAX_SYMBOLS", 1024, least=1)
 GATEWAY_RATE_PER_SECOND = env.number("GATEWAY_RATE_PER_SECOND", 1.0, least=0.001, most=1e6)

@@ -17,7 +17,7 @@ from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.metrics import GatewayCollector
-from watchlist.gateway.routing import route_sockets
+from watchlist.gateway.routing import route_requests, route_sockets
 from watchlist.gateway.transport import Application, AttachTransport
 
 
@@ -25,6 +25,7 @@ def read_limits() -> Limits:
     """The settings of the gateway, as it takes them."""
     return Limits(
         allowed_origins=tuple(settings.GATEWAY_ALLOWED_ORIGINS),
+        trusted_proxies=tuple(settings.GATEWAY_TRUSTED_PROXIES),
         max_connections=settings.GATEWAY_MAX_CONNECTIONS,
         max_symbols=settings.GATEWAY_MAX_SYMBOLS,
         send_buffer=settings.GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE,
@@ -62,4 +63,6 @@ REGISTRY.register(GatewayCollector(gateway))
 
 def compose(pages: Any) -> Application:
     """Pages over HTTP and the gateway at `/ws`, as one application."""
-    return AttachTransport(ProtocolTypeRouter({"http": pages, "websocket": route_sockets(gateway)}))
+    return AttachTransport(
+        ProtocolTypeRouter({"http": route_requests(gateway, pages), "websocket": route_sockets(gateway)})
+    )

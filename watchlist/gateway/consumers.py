@@ -6,26 +6,14 @@ which would hop through a thread for each of them to look after database connect
 
 from typing import Any
 
-import structlog
 from channels.consumer import AsyncConsumer
 
+from watchlist.gateway.admission import Admitted, Refusal, admit
 from watchlist.gateway.delivery import Delivery
 from watchlist.gateway.gateway import Gateway
-from watchlist.gateway.limits import allows_origin, client_address
 from watchlist.gateway.outbox import Outbox
-from watchlist.gateway.protocol import BadRequest, Close, parse_query
 from watchlist.gateway.session import Session
-from watchlist.gateway.transport import (
-    EXTENSION,
-    DaphneTransport,
-    Receive,
-    Scope,
-    Send,
-    SendTransport,
-    refuse,
-)
-
-log = structlog.get_logger(__name__)
+from watchlist.gateway.transport import EXTENSION, DaphneTransport, Receive, Scope, Send, SendTransport, refuse
 
 
 class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
@@ -40,13 +28,12 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         gateway = self.gateway
         gateway.pending += 1
         try:
-            refusal = await self._check(scope)
-            if refusal:
-                reason, status, code, retry_after = refusal
-                gateway.counts.refused[reason] += 1
-                await refuse(scope, receive, send, status, code, retry_after)
+            result = await admit(gateway, scope)
+            if isinstance(result, Refusal):
+                gateway.counts.refused[result.reason] += 1
+                await refuse(scope, receive, send, result.status, result.code, result.retry_after)
                 return
-            session = await self._accept(scope, receive, send)
+            session = await self._accept(scope, receive, send, result)
         finally:
             gateway.pending -= 1
         if session is not None:
@@ -55,36 +42,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
             finally:
                 gateway.end_session(session)
 
-    async def _check(self, scope: Scope) -> tuple[str, int, int, int] | None:
-        """Why this connection may not be: reason, status, close code and seconds to wait. Cheapest first."""
-        gateway = self.gateway
-        headers = dict(scope["headers"])
-        origin = headers.get(b"origin")
-        if not allows_origin(origin.decode("latin-1") if origin is not None else None, gateway.limits.allowed_origins):
-            return "origin", 403, Close.BAD_REQUESTS, 0
-        try:
-            parse_query(scope.get("query_string", b""))
-        except BadRequest:
-            return "query", 400, Close.BAD_REQUESTS, 0
-        try:
-            await gateway.start()
-        except Exception as error:  # the database's errors differ by engine; nobody can be told what is valid
-            log.warning("tickers cannot be read, a client was sent away", reason=type(error).__name__)
-            return "no tickers", 503, Close.FULL, 5
-        assert gateway.admission is not None  # noqa: S101 - start made it
-        wait = await gateway.admission.wait_of(client_address(scope.get("client")))
-        if wait:
-            return "address rate", 429, Close.CROWDED, wait
-        if gateway.closing:
-            return "shutdown", 503, Close.SHUTDOWN, 1
-        # This connection is among the pending ones itself.
-        most = gateway.limits.max_connections
-        if most and len(gateway.sessions) + gateway.pending > most:
-            return "full", 429, Close.FULL, 5
-        return None
-
-    async def _accept(self, scope: Scope, receive: Receive, send: Send) -> Session | None:
-        wishes = parse_query(scope.get("query_string", b""))
+    async def _accept(self, scope: Scope, receive: Receive, send: Send, admitted: Admitted) -> Session | None:
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         gateway = self.gateway
@@ -106,9 +64,9 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         else:
             transport = SendTransport(send, drain)
         gateway.fast, gateway.pings = transport.fast, transport.fast
-        delivery = Delivery(batch=wishes.batch)
+        delivery = Delivery(batch=admitted.wishes.batch)
         outbox = Outbox(transport, gateway.now, delivery, gateway.limits.send_buffer)
-        session = gateway.open_session(outbox, wishes)
+        session = gateway.open_session(outbox, admitted.wishes, admitted.visit)
         return session
 
     async def _converse(self, session: Session, receive: Receive) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from watchlist.gateway.accounts import Versions, Visit, changed_lists, read_versions
 from watchlist.gateway.catalog import Catalog, Listing, ticker_payload
 from watchlist.gateway.hub import Hub
 from watchlist.gateway.intake import Intake
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 SWEEP_EVERY = 1.0
 CATALOG_EVERY = 0.5
+ACCOUNTS_EVERY = 1.0
 
 
 class Counts:
@@ -58,6 +60,8 @@ class Gateway:
         self.catalog = catalog
         self.counts = Counts()
         self.sessions: dict[Session, None] = {}
+        self._visits: dict[Session, Visit] = {}
+        self._versions: dict[Visit, Versions] = {}
         self.pings = True
         self.fast = False
         self.closing = False
@@ -72,7 +76,7 @@ class Gateway:
         self.intake: Intake | None = None
         self.admission: Admission | None = None
 
-    async def start(self) -> None:
+    async def start(self) -> Admission:
         """Returns when tickers have been read once. Raises what the database raises while they have not."""
         if self._started is None:
             self._started = asyncio.ensure_future(self._start())
@@ -82,6 +86,8 @@ class Gateway:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.ensure_future(self._read_catalog())
             await asyncio.shield(self._reading)
+        assert self.admission is not None  # noqa: S101 - the start made it
+        return self.admission
 
     async def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -90,6 +96,7 @@ class Gateway:
         self.intake = Intake(self._layer(), redis)
         self.intake.start(self.hub)
         self._tasks = [asyncio.ensure_future(self._sweep_often()), asyncio.ensure_future(self._follow_catalog())]
+        self._tasks.append(asyncio.ensure_future(self._follow_accounts()))
 
     async def stop(self) -> None:
         """Ends all tasks; sockets are the server's to close."""
@@ -99,8 +106,15 @@ class Gateway:
         if self.intake is not None:
             await self.intake.stop()
 
-    def open_session(self, outbox: Outbox, wishes: Wishes) -> Session:
+    def is_full(self, *, asking: bool) -> bool:
+        """Whether no other connection may be; one that is being let in is among the pending ones itself."""
+        most = self.limits.max_connections
+        return most > 0 and len(self.sessions) + self.pending + asking > most
+
+    def open_session(self, outbox: Outbox, wishes: Wishes, visit: Visit | None = None) -> Session:
         session = Session(self, outbox, self.now(), wishes)
+        if visit is not None:
+            self._visits[session] = visit
         self.sessions[session] = None
         self.counts.accepted += 1
         return session
@@ -108,6 +122,7 @@ class Gateway:
     def end_session(self, session: Session) -> None:
         self.hub.leave(session.outbox)
         self.sessions.pop(session, None)
+        self._visits.pop(session, None)
 
     def close_all(self, within: float = 0.0) -> None:
         """Lets nobody in any more, and tells every client to come back later (4001), spread over so many seconds."""
@@ -176,6 +191,25 @@ class Gateway:
                     log.warning("tickers cannot be read", reason=type(error).__name__)
                 failing = True
             await asyncio.sleep(CATALOG_EVERY)
+
+    async def _follow_accounts(self) -> None:
+        while True:
+            await asyncio.sleep(ACCOUNTS_EVERY)
+            try:
+                if self._visits or self._versions:
+                    self._tell_versions(await read_versions(set(self._visits.values())))
+            except Exception as error:  # as above; what changed is told after the next reading
+                log.debug("accounts cannot be read", reason=type(error).__name__)
+
+    def _tell_versions(self, versions: dict[Visit, Versions]) -> None:
+        before, self._versions = self._versions, versions
+        for session, visit in list(self._visits.items()):
+            if visit not in versions:
+                if visit in before:
+                    del self._visits[session]  # signed out: from now on the socket is a visitor's
+            elif visit in before:
+                for payload in changed_lists(before[visit], versions[visit]):
+                    session.outbox.reply(payload)
 
     async def _read_catalog(self) -> None:
         first = not self.catalog.loaded

@@ -7,7 +7,7 @@ it holds over every gateway and over restarts.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -22,7 +22,9 @@ local tokens = tonumber(kept[1]) or burst
 local last = tonumber(kept[2]) or now
 tokens = math.min(burst, tokens + math.max(0, now - last) * rate)
 local wait = 0
-if tokens >= 1 then tokens = tokens - 1 else wait = math.ceil((1 - tokens) / rate) end
+if tokens < 1 then wait = math.ceil((1 - tokens) / rate) end
+if ARGV[3] == '0' then return wait end
+if tokens >= 1 then tokens = tokens - 1 end
 redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'last_refill', now)
 redis.call('EXPIRE', KEYS[1], 3600)
 return wait
@@ -36,6 +38,7 @@ class Limits:
     """All limits of a gateway; times in seconds. The names are those of the settings, without GATEWAY_."""
 
     allowed_origins: tuple[str, ...] = ("*",)
+    trusted_proxies: tuple[str, ...] = ()
     max_connections: int = 1000
     max_symbols: int = 1024
     send_buffer: int = 256
@@ -57,17 +60,33 @@ def allows_origin(origin: str | None, allowed: Sequence[str]) -> bool:
     return origin is None or not allowed or "*" in allowed or origin in allowed
 
 
-def client_address(client: Sequence[Any] | None) -> str:
-    """The peer's address; an IPv4 address that came over an IPv6 socket is written as IPv4."""
-    if not client:
-        return "unknown"
+def is_own_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:
+    """Whether a page may be told what is private: it is ours, or its origin is named; `*` names nobody."""
+    return origin is not None and (origin in allowed or origin.partition("://")[2] == host)
+
+
+def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()) -> str:
+    """Whom a connection counts for: the peer, or behind trusted proxies the last address that none of them has.
+
+    An IPv4 address that came over an IPv6 socket is written as IPv4; IPv6 counts by its /64, for a home has that many.
+    """
+    networks = [ip_network(network, strict=False) for network in trusted]
+    address = _parse_address(client[0]) if client else None
+    for hop in reversed(forwarded.split(",") if forwarded else []):
+        if address is None or not any(address in network for network in networks):
+            break
+        address = _parse_address(hop.strip())
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, 64), strict=False))
+    return str(address or "unknown")
+
+
+def _parse_address(text: Any) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(client[0])
+        address = ip_address(text)
     except ValueError:
-        return "unknown"
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return str(address)
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 class Allowance:
@@ -103,12 +122,15 @@ class Admission:
         self._limits = limits
         self._on_unanswered = on_unanswered
 
-    async def wait_of(self, address: str) -> int:
-        """Seconds the address has to wait; 0 lets it in, as does a Redis that does not answer."""
-        arguments = [self._limits.rate_per_second, self._limits.rate_burst]
+    async def wait_of(self, whom: str, *, spend: bool = True) -> int:
+        """Seconds an address or account has to wait; 0 lets it in, as does a Redis that does not answer.
+
+        Without `spend` the question costs nothing.
+        """
+        arguments = [self._limits.rate_per_second, self._limits.rate_burst, int(spend)]
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
-                return int(await self._script(keys=[RATE_LIMIT_PREFIX + address], args=arguments))
+                return int(await self._script(keys=[RATE_LIMIT_PREFIX + whom], args=arguments))
         except (RedisError, OSError, TimeoutError):
             self._on_unanswered()
             return 0

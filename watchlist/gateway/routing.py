@@ -1,5 +1,6 @@
-"""Which WebSocket path is what: `/ws` is the gateway, nothing else is anything."""
+"""Which path is the gateway's: the socket `/ws`, and the question `/ws/status` over HTTP."""
 
+from watchlist.gateway.admission import answer_status
 from watchlist.gateway.consumers import GatewayConsumer
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.protocol import Close
@@ -7,7 +8,7 @@ from watchlist.gateway.transport import Application, Receive, Scope, Send, refus
 
 
 def route_sockets(gateway: Gateway) -> Application:
-    """The application for scopes of type websocket."""
+    """The application for scopes of type websocket: `/ws`, and nothing else is anything."""
     consumer = GatewayConsumer.as_asgi(gateway=gateway)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -15,5 +16,17 @@ def route_sockets(gateway: Gateway) -> Application:
             await consumer(scope, receive, send)
         else:
             await refuse(scope, receive, send, 404, Close.BAD_REQUESTS)
+
+    return application
+
+
+def route_requests(gateway: Gateway, pages: Application) -> Application:
+    """The application for scopes of type http: the status of the gateway, all else is the pages'."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/ws/status" and scope["method"] == "GET":
+            await answer_status(gateway, scope, receive, send)
+        else:
+            await pages(scope, receive, send)
 
     return application

@@ -61,6 +61,7 @@ class GatewayProcess:
             "REDIS_ADDR": redis_server.address,
             "GATEWAY_RATE_PER_SECOND": "1000",
             "GATEWAY_RATE_BURST": "1000",
+            "GATEWAY_DRAIN": "200ms",
             **variables,
         }
         self.redis = redis.Redis(host=redis_server.host, port=redis_server.port, protocol=2)

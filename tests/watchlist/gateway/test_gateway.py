@@ -1,12 +1,14 @@
 """The gateway as a client meets it: a real process, a real Redis, an independent WebSocket client."""
 
 import json
+import os
 import re
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import urllib.request
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -401,3 +403,139 @@ def test_a_heartbeat_that_cannot_be_is_refused(gateway):
     with pytest.raises(InvalidStatus) as caught, gateway.connect("?heartbeat=99"):
         pass
     assert caught.value.response.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("variables", "query", "headers", "answer"),
+    [
+        ({}, "", {}, {"ok": True, "connections": 0}),
+        ({}, "?heartbeat=0.5", {}, {"ok": False, "status": 400, "reason": "query", "retry_after": 0}),
+        (
+            {"GATEWAY_ALLOWED_ORIGINS": "https://a.example"},
+            "",
+            {"Origin": "https://b.example"},
+            {"ok": False, "status": 403, "reason": "origin", "retry_after": 0},
+        ),
+    ],
+)
+def test_the_status_says_why_an_upgrade_would_fail(run_gateway, variables, query, headers, answer):
+    gateway = run_gateway("daphne", **variables)
+    request = urllib.request.Request(f"http://{gateway.address}/ws/status{query}", headers=headers)
+    with urllib.request.urlopen(request, timeout=5) as response:
+        assert json.load(response) == answer
+        assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_the_status_of_an_address_that_has_to_wait_says_how_long(run_gateway):
+    gateway = run_gateway("daphne", GATEWAY_RATE_PER_SECOND="0.1", GATEWAY_RATE_BURST="1")
+    with gateway.connect():
+        status = json.loads(gateway.get("/ws/status")[1])
+    assert (status["ok"], status["reason"]) == (False, "address rate")
+    assert 8 <= status["retry_after"] <= 10
+
+
+def sign_in(gateway):
+    """An account with a list in the gateway's database, and its session's cookie."""
+    code = (
+        "from django.contrib.auth import get_user_model, login\n"
+        "from django.contrib.sessions.backends.db import SessionStore\n"
+        "from django.http import HttpRequest\n"
+        "from watchlist.models import Watchlist\n"
+        "user = get_user_model().objects.create_user('demo', password='a long and private phrase')\n"
+        "request = HttpRequest(); request.session = SessionStore(); login(request, user); request.session.save()\n"
+        "print(request.session.session_key, Watchlist.objects.create(owner=user, name='Main').pk)\n"
+    )
+    output = subprocess.run(
+        [sys.executable, "manage.py", "shell", "-v0", "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": f"sqlite:///{gateway.database}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    key, number = output.stdout.split()
+    return {"Cookie": f"sessionid={key}", "Origin": f"http://{gateway.address}"}, int(number)
+
+
+def change(gateway, statement):
+    with sqlite3.connect(gateway.database, timeout=5) as database:
+        database.execute(statement)
+    database.close()
+
+
+def test_a_signed_in_page_hears_of_its_lists_until_it_signs_out(run_gateway):
+    gateway = run_gateway("rungateway")
+    headers, number = sign_in(gateway)
+    with (
+        gateway.connect("?meta=1", additional_headers=headers) as client,
+        gateway.connect("?meta=1", additional_headers=headers | {"Origin": "https://evil.example"}) as foreign,
+    ):
+        for socket_ in (client, foreign):
+            socket_.send('{"action":"ping"}')
+            assert hear(socket_)["type"] == "pong"
+        version = 1
+
+        def hears_of_a_change():
+            nonlocal version
+            version += 1
+            change(gateway, f"UPDATE watchlist_watchlist SET version = {version}")
+            with suppress(TimeoutError):
+                return json.loads(client.recv(timeout=2))
+            return None
+
+        assert wait_until(hears_of_a_change) == {"type": "list", "id": number, "version": version}
+        change(gateway, "DELETE FROM watchlist_watchlist")
+        assert hear(client) == {"type": "list", "id": number, "version": 0}
+        change(gateway, "DELETE FROM django_session")
+        change(gateway, "INSERT INTO watchlist_watchlist (name, position, version, owner_id) VALUES ('New', 0, 1, 1)")
+        with pytest.raises(TimeoutError):
+            client.recv(timeout=2.5)
+        with pytest.raises(TimeoutError):
+            foreign.recv(timeout=0.1)
+        client.send('{"action":"ping"}')
+        assert hear(client)["type"] == "pong"
+
+
+def test_a_signed_in_page_is_counted_by_its_account(run_gateway):
+    gateway = run_gateway("rungateway")
+    headers, _ = sign_in(gateway)
+    with gateway.connect("?meta=1", additional_headers=headers):
+        assert gateway.redis.exists("ratelimit:account:1")
+        assert not gateway.redis.exists("ratelimit:127.0.0.1")
+    with gateway.connect("?meta=1", additional_headers=headers | {"Cookie": "sessionid=invented0"}):
+        assert gateway.redis.exists("ratelimit:127.0.0.1")
+
+
+def test_a_spoofed_forwarded_address_is_ignored_and_a_trusted_proxy_is_believed(run_gateway):
+    gateway = run_gateway("daphne")
+    with gateway.connect(additional_headers={"X-Forwarded-For": "203.0.113.9", "Daphne-Root-Path": "/evil"}):
+        assert gateway.redis.exists("ratelimit:127.0.0.1")
+    trusting = run_gateway("daphne", GATEWAY_TRUSTED_PROXIES="127.0.0.0/8")
+    with trusting.connect(additional_headers={"X-Forwarded-For": "203.0.113.9"}):
+        assert trusting.redis.exists("ratelimit:203.0.113.9")
+
+
+def test_a_going_gateway_gives_notice_and_spreads_the_goodbyes(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_DRAIN="1s")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(gateway.connect("?notice=1")) for _ in range(10)]
+        for client in clients:
+            client.send('{"action":"ping"}')
+            hear(client)
+        gateway.signal()
+        notices = [hear(client) for client in clients]
+        assert {notice["type"] for notice in notices} == {"reconnect"}
+        assert len({notice["retry_after_ms"] for notice in notices}) > 1
+        assert {close_code(client) for client in clients} == {4001}
+    assert gateway.wait() == 0
+
+
+def test_a_second_signal_ends_a_gateway_at_once(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_DRAIN="60s")
+    with gateway.connect() as client:
+        client.send('{"action":"ping"}')
+        hear(client)
+        gateway.signal()
+        wait_until(lambda: "is stopping" in gateway.log.read_text())
+        gateway.signal()
+        assert gateway.wait() == 0

@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from stockwatch.embedded import free_port
-from watchlist.gateway.limits import Admission, Allowance, Limits, allows_origin, client_address
+from watchlist.gateway.limits import Admission, Allowance, Limits, allows_origin, client_address, is_own_origin
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,48 @@ def test_an_origin_must_be_named_exactly(origin, allowed, passes):
     [
         (["127.0.0.1", 5], "127.0.0.1"),
         (("::ffff:10.0.0.1", 5), "10.0.0.1"),
-        (["2001:db8::1", 5], "2001:db8::1"),
+        (["2001:db8::1", 5], "2001:db8::/64"),
         (["not an address", 5], "unknown"),
         (None, "unknown"),
     ],
 )
 def test_an_address_is_the_peers_own(client, address):
     assert client_address(client) == address
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "203.0.113.9, 10.0.0.2", "203.0.113.9"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "invented", "unknown"),
+        ("203.0.113.5", "198.51.100.1", "203.0.113.5"),
+        ("10.0.0.1", "2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+    ],
+)
+def test_behind_trusted_proxies_the_last_untrusted_address_counts(peer, forwarded, address):
+    assert client_address([peer, 5], forwarded, ["10.0.0.0/8"]) == address
+
+
+def test_a_forwarded_address_is_ignored_while_no_proxy_is_trusted():
+    assert client_address(["10.0.0.1", 5], "203.0.113.9") == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("origin", "own"),
+    [
+        ("https://prices.example", True),
+        ("https://named.example", True),
+        ("https://evil.example", False),
+        ("https://prices.example.evil.test", False),
+        ("null", False),
+        (None, False),
+    ],
+)
+def test_only_our_pages_and_named_origins_are_told_what_is_private(origin, own):
+    assert is_own_origin(origin, "prices.example", ["*", "https://named.example"]) is own
 
 
 def test_an_allowance_is_spent_and_fills_with_time():
@@ -64,6 +99,15 @@ async def test_an_address_opens_a_burst_of_connections_and_then_waits(redis_serv
     assert float(bucket[b"tokens"]) < 1
     assert int(bucket[b"last_refill"]) == pytest.approx(redis_client.time()[0], abs=5)
     assert 3500 < redis_client.ttl("ratelimit:10.1.2.3") <= 3600
+
+
+async def test_asking_costs_nothing(redis_server, redis_client):
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    admission = Admission(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: None)
+    assert [await admission.wait_of("10.1.2.3", spend=False) for _ in range(3)] == [0, 0, 0]
+    assert await admission.wait_of("10.1.2.3") == 0
+    assert await admission.wait_of("10.1.2.3", spend=False) > 0
+    await redis.aclose()
 
 
 async def test_a_bucket_that_another_program_left_is_filled_by_the_time_since(redis_server, redis_client):

@@ -1,0 +1,89 @@
+"""May this connection be? The checks before the upgrade, and the same asked over HTTP at `/ws/status`.
+
+A browser cannot see why an upgrade failed; it asks here afterwards. Asking costs nothing from the bucket.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from watchlist.gateway import accounts
+from watchlist.gateway.accounts import Visit
+from watchlist.gateway.limits import allows_origin, client_address, is_own_origin
+from watchlist.gateway.protocol import BadRequest, Close, Wishes, parse_query
+from watchlist.gateway.transport import Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from watchlist.gateway.gateway import Gateway
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a connection may not be; `code` closes it where the server cannot send `status`. Seconds to wait, or 0."""
+
+    reason: str
+    status: int
+    code: Close
+    retry_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A connection that may be: what it wished, and whose it is where its session says so."""
+
+    wishes: Wishes
+    visit: Visit | None = None
+
+
+async def admit(gateway: "Gateway", scope: Scope, *, spend: bool = True) -> Admitted | Refusal:
+    """All checks in their order, the cheapest first."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    limits, origin = gateway.limits, headers.get("origin")
+    if not allows_origin(origin, limits.allowed_origins):
+        return Refusal("origin", 403, Close.BAD_REQUESTS)
+    try:
+        wishes = parse_query(scope.get("query_string", b""))
+    except BadRequest:
+        return Refusal("query", 400, Close.BAD_REQUESTS)
+    try:
+        admission = await gateway.start()
+    except Exception as error:  # the database's errors differ by engine; nobody can be told what is valid
+        log.warning("tickers cannot be read, a client was sent away", reason=type(error).__name__)
+        return Refusal("no tickers", 503, Close.FULL, 5)
+    own = is_own_origin(origin, headers.get("host", ""), limits.allowed_origins)
+    visit = await find_visit(headers.get("cookie", "")) if wishes.meta and own else None
+    address = client_address(scope.get("client"), headers.get("x-forwarded-for", ""), limits.trusted_proxies)
+    if wait := await admission.wait_of(f"account:{visit.account}" if visit else address, spend=spend):
+        return Refusal("address rate", 429, Close.CROWDED, wait)
+    if gateway.closing:
+        return Refusal("shutdown", 503, Close.SHUTDOWN, 1)
+    if gateway.is_full(asking=not spend):
+        return Refusal("full", 429, Close.FULL, 5)
+    return Admitted(wishes, visit)
+
+
+async def find_visit(cookies: str) -> Visit | None:
+    """Whose session it is; without a session cookie nothing is asked, without a database nobody is known."""
+    key = accounts.session_key(cookies.encode("latin-1")) if cookies else None
+    if key is None:
+        return None
+    try:
+        return await accounts.find_visit(key)
+    except Exception as error:  # as above
+        log.warning("a session cannot be read, it counts as a visitor's", reason=type(error).__name__)
+        return None
+
+
+async def answer_status(gateway: "Gateway", scope: Scope, _receive: Receive, send: Send) -> None:
+    """`GET /ws/status`: always 200, for a browser calls anything else an error of the page."""
+    result = await admit(gateway, scope, spend=False)
+    body: dict[str, object] = {"ok": True, "connections": len(gateway.sessions)}
+    if isinstance(result, Refusal):
+        body = {"ok": False, "status": result.status, "reason": result.reason, "retry_after": result.retry_after}
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
