@@ -4,10 +4,11 @@ import secrets
 
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from feeds.seed import seed_demo
+from stockwatch.stack import StackFailure
 
 DEMO = "demo"
 
@@ -46,3 +47,16 @@ def invite(production: bool) -> str:
     """The words that follow the page's address: who may sign in, with what."""
     password = renew_demo(production)
     return f"; sign in as {DEMO} with the password {password}" if password else ""
+
+
+def prepare(page: bool, production: bool) -> str:
+    """All of it; returns the invitation, empty where there is no `page` to be invited to.
+
+    Raises StackFailure when the database cannot be used.
+    """
+    try:
+        prepare_database()
+        return invite(production) if page else ""
+    except Error as error:
+        words = str(error).strip().splitlines()[0]
+        raise StackFailure(f"the database cannot be used ({words}): see DATABASE_URL") from error

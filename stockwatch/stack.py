@@ -128,16 +128,19 @@ class Stack:
             f"export {exports}",
         ]
 
-    def start_services(self, prepare: Callable[[], None], clock: Callable[[], float] = monotonic) -> None:
-        """The processor first, with a head start; `prepare` (migrations, tickers) runs meanwhile for the others."""
+    def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
+        """The processor first, with a head start; `prepare` (migrations, tickers) runs meanwhile for the others.
+
+        Returns what `prepare` has to say.
+        """
         self._start("processor")
         begun = clock()
-        if self._plan.parts & {"generator", "gateway"}:
-            prepare()
+        words = prepare() if self._plan.parts & {"generator", "gateway"} else ""
         if {"kafka", "processor"} <= self._plan.parts:
             self._await_event(max(0.0, begun + HEAD_START - clock()))
         self._start("generator")
         self._start("gateway", "--host", self._plan.host, "--port", str(self._plan.port))
+        return words
 
     def _start(self, name: str, *options: str) -> None:
         if name in self._plan.parts and not self._supervisor.stopping:
@@ -147,8 +150,8 @@ class Stack:
                 name, [sys.executable, str(self._plan.manage), command, *options], environment, grace
             )
 
-    def wait_ready(self, clock: Callable[[], float] = monotonic) -> bool:
-        """True when the page answers and a price is there, False when that takes more than 30 s or a stop comes first.
+    def await_page(self, clock: Callable[[], float] = monotonic) -> str:
+        """How the page is: ready, with a price on it, or after 30 s without one; empty when a stop came first.
 
         Raises StackFailure when a part ends by itself.
         """
@@ -156,8 +159,8 @@ class Stack:
         while not self._supervisor.stopping and clock() < deadline:
             self._await_event(0.05)
             if self._has_price() and self._page_answers():
-                return True
-        return False
+                return "is ready"
+        return "" if self._supervisor.stopping else "shows no price yet"
 
     def run(self) -> None:
         """Returns when a stop is asked for. Raises StackFailure when a part ends by itself."""

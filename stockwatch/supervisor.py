@@ -76,6 +76,7 @@ class Supervisor:
         self._events: SimpleQueue[Ended | Stop] = SimpleQueue()
         self._children: list[Child] = []
         self.stopping = False
+        self._asked_at = 0.0
         self._hurry = threading.Event()
         self._warden = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", "-S", str(Path(warden.__file__))],
@@ -84,16 +85,18 @@ class Supervisor:
         )
 
     def obey_signals(self) -> None:
-        """The first stop signal asks for an orderly end, a second for one at once. Main thread only."""
+        """The first signal asks for an orderly end, another a second later for one at once. Main thread only."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._note_signal)
 
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.stopping:
+        # `make` hands a SIGTERM on that its whole group has got already: that is one request, not two.
+        if self.stopping and monotonic() > self._asked_at + 1:
             self._hurry.set()
         self._ask_stop(signal.Signals(number).name)
 
     def _ask_stop(self, reason: str) -> None:
+        self._asked_at = self._asked_at if self.stopping else monotonic()
         self.stopping = True
         self._events.put(Stop(reason))
 

@@ -248,3 +248,20 @@ def test_the_environment_s_redis_and_kafka_are_overridden_and_external_obeys_the
     running.await_end()
     own = start("--only", "redis,kafka", REDIS_ADDR="127.0.0.1:1", KAFKA_BROKERS="127.0.0.1:1")
     assert "127.0.0.1:1" not in export(own).values()
+
+
+def test_a_database_that_does_not_answer_is_the_last_word(start: Start):
+    running = start(DATABASE_URL="postgres://nobody:hunter2@127.0.0.1:1/none")
+    assert running.await_end() == 1
+    assert running.lines[-2].startswith("stockwatch: the database cannot be used (")
+    assert "hunter2" not in running.text
+    assert list(running.folder.iterdir()) == []
+
+
+def test_a_stop_before_the_page_is_ready_leaves_nothing(start: Start):
+    running = start()
+    running.await_pid("gateway")
+    running.process.send_signal(signal.SIGINT)
+    assert running.await_end() == 0
+    assert "sign in as demo" not in running.text
+    assert list(running.folder.iterdir()) == []

@@ -87,7 +87,7 @@ def test_without_a_price_the_wait_ends_at_its_deadline():
     times = iter([0.0, 1.0, 31.0])
     stack, _ = make_stack("gateway")
     with stack:
-        assert not stack.wait_ready(clock=lambda: next(times))
+        assert stack.await_page(clock=lambda: next(times)) == "shows no price yet"
 
 
 class Answer(BaseHTTPRequestHandler):

@@ -3,13 +3,14 @@
 import os
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from feeds.errors import FeedError
-from stockwatch.demo import invite, prepare_database
+from stockwatch.demo import prepare
 from stockwatch.embedded import NoServer
 from stockwatch.logging import configure
 from stockwatch.stack import PARTS, Plan, Stack, StackFailure, choose_parts, require_port
@@ -33,27 +34,17 @@ class Command(BaseCommand):
             plan = Plan(parts, host, settings.APP_PORT, settings.BASE_DIR / "manage.py", environment, settings.REDIS)
             if "gateway" in parts:
                 require_port(host, settings.APP_PORT)
-            supervisor = Supervisor(sys.stdout)
-            supervisor.obey_signals()
-            with Stack(plan, supervisor) as stack:
-                self._run(stack, supervisor)
+            with Stack(plan, supervisor := Supervisor(sys.stdout)) as stack:
+                supervisor.obey_signals()
+                self._run(stack, supervisor.say)
         except (StackFailure, NoServer, FeedError) as error:
             raise SystemExit(f"stockwatch: {error}") from error
 
-    def _run(self, stack: Stack, supervisor: Supervisor) -> None:
+    def _run(self, stack: Stack, say: Callable[[str], None]) -> None:
         stack.start_servers()
         for line in stack.describe_servers():
-            supervisor.say(line)
-        invitations = []
-
-        def prepare() -> None:
-            prepare_database()
-            if stack.address:
-                invitations.append(invite(settings.PRODUCTION))
-
-        stack.start_services(prepare)
-        for words in invitations:
-            state = "is ready" if stack.wait_ready() else "shows no price yet"
-            if not supervisor.stopping:
-                supervisor.say(f"stockwatch: {stack.address} {state}{words}")
+            say(line)
+        words = stack.start_services(lambda: prepare(bool(stack.address), settings.PRODUCTION))
+        if stack.address and (state := stack.await_page()):
+            say(f"stockwatch: {stack.address} {state}{words}")
         stack.run()
