@@ -2,18 +2,26 @@
 VENV ?= .venv
 PY = "$(VENV)/bin/python"
 export VENV PYTHON
+# Generator and gateway, started together on an empty database, migrate at once: who loses tries again and says why.
+MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt up up-all down logs restart gen proc gtw bench shot local dev
+.PHONY: help run test test-kafka test-postgres check fmt up up-all down logs restart gen proc gtw bench shot local dev
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
 
 run: local ## everything on this machine, without Docker: the page is on http://localhost:8081
 	@exec $(PY) manage.py runstack
 
 test: dev ## all tests, with a Redis and a Kafka of their own
 	@exec $(PY) -m pytest --cov
+
+test-kafka: dev ## the pipeline on three real Kafka brokers, faults and all: needs Java 17, and Maven the first time
+	@exec $(PY) -m pytest -m kafka
+
+test-postgres: dev ## the tests that touch the database, on a PostgreSQL of their own
+	@exec .ci/postgres $(PY) -m pytest --database
 
 check: dev ## lint, format, types, import contracts, migrations, deployment settings
 	@$(PY) -m ruff check .
@@ -44,14 +52,14 @@ restart: ## restart what Docker runs
 	docker compose --profile services restart
 
 gen: local ## the generator alone, as .env says
-	@$(PY) manage.py migrate --verbosity 0
+	@$(MIGRATE) 2>/dev/null || $(MIGRATE)
 	@exec $(PY) manage.py runkafkagen
 
 proc: local ## the processor alone, as .env says
 	@exec $(PY) manage.py runprocessor
 
 gtw: local ## gateway and page alone, as .env says
-	@$(PY) manage.py migrate --verbosity 0
+	@$(MIGRATE) 2>/dev/null || $(MIGRATE)
 	@exec $(PY) manage.py rungateway
 
 bench: dev ## measure the gateway

@@ -58,5 +58,5 @@ def prepare(page: bool, production: bool) -> str:
         prepare_database()
         return invite(production) if page else ""
     except Error as error:
-        words = str(error).strip().splitlines()[0]
+        words = str(error).strip().partition("\n")[0]
         raise StackFailure(f"the database cannot be used ({words}): see DATABASE_URL") from error
