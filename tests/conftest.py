@@ -7,6 +7,20 @@ import redis
 
 from stockwatch.embedded import RedisServer
 
+DATABASE = {"db", "transactional_db", "django_db_setup", "django_db_reset_sequences", "live_server"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", action="store_true", help="only tests that touch the database")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--database"):
+        return
+    chosen = [item for item in items if item.get_closest_marker("django_db") or DATABASE & set(item.fixturenames)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:

@@ -6,6 +6,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from feeds.kafka.cluster import EmbeddedCluster
 from feeds.wire import Update, encode
+from tests.integration.kafka.brokers import Brokers
+from tests.integration.kafka.distribution import NoKafka
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +15,24 @@ def kafka() -> Iterator[str]:
     """The addresses of three brokers inside this process."""
     with EmbeddedCluster() as cluster:
         yield cluster.addresses
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Brokers]:
+    """Three real brokers, a JVM each."""
+    try:
+        cluster = Brokers()
+    except NoKafka as error:
+        pytest.skip(str(error))
+    with cluster:
+        yield cluster
+
+
+@pytest.fixture
+def brokers(cluster: Brokers) -> Iterator[Brokers]:
+    """The three real brokers, all of them running before and after, whatever the test does to them."""
+    yield cluster
+    cluster.revive()
 
 
 @pytest.fixture

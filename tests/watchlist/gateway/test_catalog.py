@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 from feeds.models import Ticker
 from watchlist.gateway.catalog import Catalog, Listing, load_tickers, ticker_payload
@@ -52,3 +54,5 @@ async def test_the_table_is_read_whole_with_one_query():
         [Ticker(symbol="AAPL", name="Apple", base_price=150), Ticker(symbol="GLD", base_price=240, active=False)]
     )
     assert await load_tickers() == [APPLE, Listing("GLD", "", 240.0, 2, active=False)]
+    # The connection is that of a thread which outlives the test, and PostgreSQL drops no database while it is open.
+    await sync_to_async(connections.close_all)()
