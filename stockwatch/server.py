@@ -1,12 +1,11 @@
-"""Daphne as `rungateway` runs it: one-line refusals, and an end that tells every client to come back.
+"""Daphne as `rungateway` runs it: a listening socket of our own, and an end that tells every client to come back.
 
 Importing this installs Twisted's asyncio reactor.
 """
 
-import errno
+import os
 import signal
 import socket
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -19,40 +18,42 @@ from stockwatch.wiring import gateway
 
 log = structlog.get_logger(__name__)
 
-BACKLOG = 4096
+PARENT_EVERY = 1.0
 CLOSE_WITHIN = 3.0
 """Seconds clients have for the closing handshake when the server goes."""
 
 
-class PortTaken(Exception):
-    """Somebody else listens there, or the address is not ours."""
-
-
-def check_port(host: str, port: int) -> None:
-    """Raises PortTaken where a listener could not be opened."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen()
-        except OSError as error:
-            words = "is in use: stop what listens there, or set APP_PORT" if error.errno == errno.EADDRINUSE else ""
-            raise PortTaken(f"{host or '*'}:{port} {words or error.strerror}") from error
-
-
-def bind_host(host: str) -> str:
-    """No host means all addresses: IPv6's wildcard takes IPv4 too, where the machine has IPv6."""
-    if host:
-        return host
-    with suppress(PortTaken):
-        check_port("::", 0)
-        return "::"
-    return "0.0.0.0"  # noqa: S104 - what an APP_PORT without a host asks for
-
-
 class GatewayServer(Server):  # type: ignore[misc]
-    """Daphne's server, but for its end."""
+    """Daphne's server on a socket that is already open, with an end of its own."""
+
+    def __init__(self, listener: socket.socket, parent: int | None) -> None:
+        super().__init__(
+            application,
+            endpoints=["a socket that is already open"],
+            signal_handlers=False,
+            ping_interval=10**9,  # the gateway pings by itself
+            websocket_timeout=-1,
+            websocket_handshake_timeout=10,
+            server_name="stockwatch",
+            ready_callable=self._listen,
+        )
+        self.endpoints: list[str] = []
+        self._listener = listener
+        self._parent = parent
+
+    def _listen(self) -> None:
+        self._listener.setblocking(False)
+        self._port = reactor.adoptStreamPort(self._listener.fileno(), self._listener.family, self.http_factory)
+        self._watch_parent()
+        host, port = self._listener.getsockname()[:2]
+        log.info("gateway listens", host=host, port=port)
+
+    def _watch_parent(self) -> None:
+        """One of several processes must not outlive the parent that would replace and end it."""
+        if self._parent is not None and os.getppid() != self._parent:
+            self.drain("end of the parent")
+        else:
+            reactor.callLater(PARENT_EVERY, self._watch_parent)
 
     def kill_all_applications(self) -> Any:
         """Daphne's own raises KeyError for a connection whose application has just finished."""
@@ -67,8 +68,8 @@ class GatewayServer(Server):  # type: ignore[misc]
             self.stop()
             return
         log.info("gateway is stopping", signal=name, connections=len(gateway.sessions))
-        for listener in self.listeners:
-            listener.addCallback(lambda port: port.stopListening())
+        self._port.stopListening()
+        self._listener.close()
         drain = settings.GATEWAY_DRAIN.total_seconds()
         gateway.close_all(drain)
         self._wait_closed(drain + CLOSE_WITHIN)
@@ -81,21 +82,9 @@ class GatewayServer(Server):  # type: ignore[misc]
             reactor.callLater(0.05, self._wait_closed, seconds - 0.05)
 
 
-def run_server(host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT; a second signal stops at once. Raises PortTaken."""
-    host = bind_host(host)
-    check_port(host, port)
-    interface = host.replace(":", "\\:")
-    server = GatewayServer(
-        application,
-        endpoints=[f"tcp:port={port}:interface={interface}:backlog={BACKLOG}"],
-        signal_handlers=False,
-        ping_interval=10**9,  # the gateway pings by itself
-        websocket_timeout=-1,
-        websocket_handshake_timeout=10,
-        server_name="stockwatch",
-        ready_callable=lambda: log.info("gateway listens", host=host, port=port),
-    )
+def run_server(listener: socket.socket, parent: int | None = None) -> None:
+    """Serves until SIGTERM, SIGINT or the end of the parent; a second signal stops at once. The socket listens."""
+    server = GatewayServer(listener, parent)
 
     def on_signal(number: int, _frame: object) -> None:
         reactor.callFromThread(server.drain, signal.Signals(number).name)

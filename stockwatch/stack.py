@@ -139,7 +139,7 @@ class Stack:
         if {"kafka", "processor"} <= self._plan.parts:
             self._await_event(max(0.0, begun + HEAD_START - clock()))
         self._start("generator")
-        self._start("gateway", "--host", self._plan.host, "--port", str(self._plan.port))
+        self._start("gateway", "--host", self._plan.host, "--port", str(self._plan.port), "--processes", "1")
         return words
 
     def _start(self, name: str, *options: str) -> None:

@@ -13,10 +13,11 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from stockwatch.board import Board, Everyone
 from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
-from watchlist.gateway.metrics import GatewayCollector
+from watchlist.gateway.metrics import END_TO_END, GatewayCollector
 from watchlist.gateway.routing import route_requests, route_sockets
 from watchlist.gateway.transport import Application, AttachTransport
 
@@ -58,7 +59,17 @@ gateway = Gateway(
     layer=lambda: channel_layers["prices"],
     redis=open_redis,
 )
-REGISTRY.register(GatewayCollector(gateway))
+collector = GatewayCollector(gateway)
+REGISTRY.register(collector)
+
+
+def share(board: Board) -> None:
+    """Has this process be one of several: limits on connections and metrics are those of all."""
+    everyone = Everyone([collector, END_TO_END], board)
+    REGISTRY.unregister(collector)
+    REGISTRY.unregister(END_TO_END)
+    REGISTRY.register(everyone)
+    gateway.share(board.note_connections, lambda: board.keep_metrics(everyone.collect_own()))
 
 
 def compose(pages: Any) -> Application:

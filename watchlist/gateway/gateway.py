@@ -59,6 +59,8 @@ class Gateway:
         self.limits = limits
         self.catalog = catalog
         self.counts = Counts()
+        self._note_connections: Callable[[int], int] = lambda _mine: 0
+        self._keep_metrics: Callable[[], None] = lambda: None
         self.sessions: dict[Session, None] = {}
         self._visits: dict[Session, Visit] = {}
         self._versions: dict[Visit, Versions] = {}
@@ -109,7 +111,12 @@ class Gateway:
     def is_full(self, *, asking: bool) -> bool:
         """Whether no other connection may be; one that is being let in is among the pending ones itself."""
         most = self.limits.max_connections
-        return most > 0 and len(self.sessions) + self.pending + asking > most
+        mine = len(self.sessions) + self.pending
+        return most > 0 and mine + asking + self._note_connections(mine) > most
+
+    def share(self, note_connections: Callable[[int], int], keep_metrics: Callable[[], None]) -> None:
+        """Makes this process one of several: it notes its connections and is told how many the others have."""
+        self._note_connections, self._keep_metrics = note_connections, keep_metrics
 
     def open_session(self, outbox: Outbox, wishes: Wishes, visit: Visit | None = None) -> Session:
         session = Session(self, outbox, self.now(), wishes)
@@ -122,6 +129,7 @@ class Gateway:
     def end_session(self, session: Session) -> None:
         self.hub.leave(session.outbox)
         self.sessions.pop(session, None)
+        self._note_connections(len(self.sessions) + self.pending)
         self._visits.pop(session, None)
 
     def close_all(self, within: float = 0.0) -> None:
@@ -171,12 +179,17 @@ class Gateway:
     async def _sweep_often(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
-            now = self.now()
-            for session in list(self.sessions):
-                try:
-                    session.sweep(now)
-                except Exception:
-                    log.exception("sweep failed")
+            try:
+                self._sweep()
+            except Exception:
+                log.exception("sweep failed")
+
+    def _sweep(self) -> None:
+        now = self.now()
+        for session in list(self.sessions):
+            session.sweep(now)
+        self._note_connections(len(self.sessions) + self.pending)
+        self._keep_metrics()
 
     async def _follow_catalog(self) -> None:
         failing = False

@@ -62,6 +62,7 @@ class GatewayProcess:
             "GATEWAY_RATE_PER_SECOND": "1000",
             "GATEWAY_RATE_BURST": "1000",
             "GATEWAY_DRAIN": "200ms",
+            "GATEWAY_PROCESSES": "1",
             **variables,
         }
         self.redis = redis.Redis(host=redis_server.host, port=redis_server.port, protocol=2)
