@@ -1,0 +1,151 @@
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from shutil import copy
+from threading import Event
+from uuid import uuid4
+
+import pytest
+import redis
+
+from feeds.kafka.topic import Topic
+from feeds.wire import stock_key
+from stockwatch.embedded import RedisServer
+from tests.integration.conftest import committed
+from tests.integration.faults.programs import Program
+from tests.integration.faults.traffic import Ear, Feed, read_log
+from tests.integration.kafka.brokers import Brokers, Guard, steady_port
+from tests.ledger import Ledger, Report
+from tests.waiting import wait_until
+
+SECONDS = 120.0
+"""How long the pipeline may take to come to rest once nothing is wrong any more, on a busy machine."""
+
+
+class Line:
+    """One pipeline on real brokers: a topic, a group and a Redis of its own, and a ledger of all that passes."""
+
+    def __init__(self, brokers: Brokers, guard: Guard, folder: Path, database: Path) -> None:
+        self.brokers = brokers
+        self.topic = f"ticks-{uuid4().hex[:12]}"
+        self.group = f"group-{self.topic}"
+        self.folder = folder
+        self.redis = RedisServer(steady_port())
+        self.redis.start()
+        self.address: dict[str, object] = {"host": self.redis.host, "port": self.redis.port}
+        self.client = redis.Redis(**self.address, protocol=2)
+        self.client.config_set("client-output-buffer-limit", "pubsub 0 0 0")
+        self.ledger = Ledger()
+        self.ear = Ear(self.address, self.ledger)
+        self.programs: list[Program] = []
+        self.feeds: list[Feed] = []
+        self._guard = guard
+        self._database = database
+
+    def make_topic(self) -> None:
+        Topic(self.brokers.addresses, self.topic).ensure(timedelta(hours=24), Event().wait)
+
+    def run(self, *command: str, **variables: str) -> Program:
+        """A command of manage.py, or a script of Python, on this pipeline."""
+        self.folder.mkdir(exist_ok=True)
+        where = {
+            "KAFKA_BROKERS": self.brokers.addresses,
+            "KAFKA_TOPIC": self.topic,
+            "KAFKA_GROUP_ID": self.group,
+            "REDIS_ADDR": self.redis.address,
+            "DATABASE_URL": f"sqlite:///{self._database}",
+            "LOGGER_FORMAT": "json",
+        }
+        if not command[0].endswith(".py"):
+            command = ("manage.py", *command)
+        self.programs.append(Program(self._guard, list(command), where | variables))
+        return self.programs[-1]
+
+    def processor(self, name: str = "", **variables: str) -> Program:
+        """`name` makes its membership static."""
+        return self.run("runprocessor", KAFKA_GROUP_INSTANCE_ID=name, **variables)
+
+    def generator(self, **variables: str) -> Program:
+        return self.run("runkafkagen", **variables)
+
+    def feed(self, **options: tuple[str, ...]) -> Feed:
+        self.feeds.append(Feed(self.brokers.addresses, self.topic, self.ledger, **options))
+        return self.feeds[-1]
+
+    def stored(self) -> dict[str, bytes | None]:
+        symbols = list(self.ledger.newest())
+        return dict(zip(symbols, self.client.mget(map(stock_key, symbols)), strict=True)) if symbols else {}
+
+    def read_log(self) -> int:
+        """Books as acknowledged what the topic holds, where others than a feed have produced. How many updates."""
+        count = 0
+        for update, offset in read_log(self.brokers.addresses, self.topic):
+            self.ledger.acked(update, offset)
+            count += 1
+        return count
+
+    def committed(self) -> int:
+        return committed(self.brokers.addresses, self.topic, self.group)
+
+    def settle(self, seconds: float = SECONDS) -> Report:
+        """Waits until each symbol's newest due update was published and all of that was heard; the report then."""
+        newest = self.ledger.newest()
+
+        def done() -> bool:
+            heard = self.ear.newest
+            return all(symbol in heard and heard[symbol].order >= order for symbol, order in newest.items())
+
+        try:
+            wait_until(done, seconds, "the newest updates were published; that")
+        except AssertionError as error:
+            report = self.ledger.report(self.stored())
+            raise AssertionError(f"{error}; {report}") from error
+        self.ear.drain()
+        report = self.ledger.report(self.stored())
+        print(report)
+        return report
+
+    def close(self) -> None:
+        for feed in self.feeds:
+            feed.close()
+        for program in self.programs:
+            if program.running:
+                program.proceed()
+                program.kill()
+        self.ear.close()
+        self.client.close()
+        self.redis.close()
+
+
+@pytest.fixture(scope="session")
+def guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
+    guard = Guard(tmp_path_factory.mktemp("programs"))
+    yield guard
+    guard.close()
+
+
+@pytest.fixture(scope="session")
+def migrated(guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all its tables and nothing in them."""
+    database = tmp_path_factory.mktemp("database") / "empty.sqlite3"
+    variables = {"DATABASE_URL": f"sqlite:///{database}"}
+    assert Program(guard, ["manage.py", "migrate", "-v0"], variables).await_end() == 0
+    return database
+
+
+@pytest.fixture
+def line(brokers: Brokers, guard: Guard, migrated: Path, tmp_path: Path) -> Iterator[Line]:
+    database = Path(copy(migrated, tmp_path / "stockwatch.sqlite3"))
+    line = Line(brokers, guard, tmp_path, database)
+    yield line
+    line.close()
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> Random:
+    """Every random choice of a test; `FAULTS_SEED` repeats what a run has printed."""
+    seed = int(os.environ.get("FAULTS_SEED") or Random().randrange(10**6))
+    print(f"FAULTS_SEED={seed}")
+    return Random(seed)
