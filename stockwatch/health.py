@@ -40,9 +40,7 @@ def show_metrics(_request: HttpRequest) -> HttpResponse:
 def answers_redis() -> bool:
     """Whether Redis answers within ANSWER_WITHIN."""
     client = redis.Redis(
-        host=settings.REDIS_HOST,
-        port=settings.REDIS_PORT,
-        password=settings.REDIS_PASSWORD or None,
+        **settings.REDIS,
         socket_timeout=ANSWER_WITHIN,
         socket_connect_timeout=ANSWER_WITHIN,
         retry=Retry(NoBackoff(), 0),

@@ -41,10 +41,7 @@ def read_limits() -> Limits:
 def open_redis() -> Redis:
     """A client for reading prices and for the buckets of addresses."""
     return Redis(
-        host=settings.REDIS_HOST,
-        port=settings.REDIS_PORT,
-        password=settings.REDIS_PASSWORD or None,
-        db=settings.REDIS_DB,
+        **settings.REDIS,
         protocol=2,
         socket_timeout=2,
         socket_connect_timeout=2,

@@ -5,12 +5,12 @@ from stockwatch.embedded import free_port
 
 @pytest.fixture
 def redis_settings(settings, redis_server):
-    settings.REDIS_HOST, settings.REDIS_PORT = redis_server.host, redis_server.port
+    settings.REDIS = settings.REDIS | {"host": redis_server.host, "port": redis_server.port}
     return settings
 
 
 def test_a_process_is_alive_whatever_it_depends_on(client, settings):
-    settings.REDIS_PORT = free_port()
+    settings.REDIS = settings.REDIS | {"port": free_port()}
     assert client.get("/livez").status_code == 200
 
 
@@ -23,7 +23,7 @@ def test_a_process_is_ready_while_redis_and_the_database_answer(client, redis_se
 
 @pytest.mark.django_db
 def test_a_redis_that_is_down_is_named(client, settings):
-    settings.REDIS_HOST, settings.REDIS_PORT = "127.0.0.1", free_port()
+    settings.REDIS = settings.REDIS | {"host": "127.0.0.1", "port": free_port()}
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["down"]) == (503, ["redis"])
 
