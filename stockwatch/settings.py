@@ -8,6 +8,7 @@ import os
 import re
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -46,7 +47,7 @@ configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
 REDIS_HOST, REDIS_PORT = env.address("REDIS_ADDR", "localhost:6379")
 REDIS_PASSWORD = env.text("REDIS_PASSWORD")
 REDIS_DB = env.whole("REDIS_DB", 0, most=1023)
-REDIS: dict[str, str | int | None] = {
+REDIS: dict[str, Any] = {
     "host": REDIS_HOST or "localhost",
     "port": REDIS_PORT,
     "password": REDIS_PASSWORD or None,
