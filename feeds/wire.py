@@ -57,8 +57,10 @@ def decode(value: bytes) -> Update:
     if len(value) > LARGEST_VALUE:
         raise BadRecord(f"the value has {len(value)} bytes, more than {LARGEST_VALUE}", "oversize")
     try:
+        if not value.isascii():
+            value.decode()  # the decoder does not look into keys that it ignores, and clients get all the bytes
         update = _decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecord(f"the value is not a price update: {_cause(error)}") from error
     if not is_symbol(update.symbol):
         raise BadRecord(f"the symbol is not {SYMBOL_WORDS}", "symbol")
@@ -73,6 +75,8 @@ def _cause(error: Exception) -> str:
     """The decoder's words without what they quote of the value: log lines never carry a stranger's bytes."""
     if isinstance(error, msgspec.ValidationError):
         return str(error).split(" - ")[0].split(", got")[0]
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
     return "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not JSON"
 
 

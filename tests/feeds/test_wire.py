@@ -94,6 +94,8 @@ def test_a_value_out_of_bounds_is_refused_with_its_kind(changes: dict, kind: str
         (b"", "not JSON"),
         (b"secret{", "not JSON"),
         (b'{"symbol":"\xff","price":1,"timestamp":1,"seq_id":1}', "not UTF-8"),
+        (b'{"symbol":"AAPL","price":1,"timestamp":1,"seq_id":1,"note":"\xff"}', "not UTF-8"),
+        (b'{"note":' + b"[" * 30_000, "nested too deeply"),
         (b"[1,2]", "not a price update"),
         (b'{"symbol":"AAPL","price":NaN,"timestamp":1,"seq_id":1}', "not JSON"),
         (b'{"symbol":"AAPL","price":1e999,"timestamp":1,"seq_id":1}', ""),
