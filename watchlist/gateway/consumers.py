@@ -47,26 +47,27 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         await send({"type": "websocket.accept"})
         gateway = self.gateway
         found = scope.get("extensions", {}).get(EXTENSION)
-        session: Session | None = None
 
         def drain() -> None:
             outbox.drain()
-
-        def note_pong() -> None:
-            if session is not None:
-                session.note_pong(gateway.now())
 
         transport: DaphneTransport | SendTransport
         if found is not None:
             if not found.transport.connected:
                 return None
-            transport = DaphneTransport(found, drain, note_pong)
+            transport = DaphneTransport(found, drain)
         else:
             transport = SendTransport(send, drain)
         gateway.fast, gateway.pings = transport.fast, transport.fast
         delivery = Delivery(batch=admitted.wishes.batch)
         outbox = Outbox(transport, gateway.now, delivery, gateway.limits.send_buffer)
         session = gateway.open_session(outbox, admitted.wishes, admitted.visit)
+        if isinstance(transport, DaphneTransport):
+            transport.listen(
+                on_frame=lambda: session.receive_frame(gateway.now()),
+                on_ping=lambda payload: session.receive_ping(payload, gateway.now()),
+                on_pong=lambda: session.note_pong(gateway.now()),
+            )
         return session
 
     async def _converse(self, session: Session, receive: Receive) -> None:

@@ -50,6 +50,8 @@ class Limits:
     first_request: float = 10.0
     messages_per_second: float = 5.0
     messages_burst: int = 20
+    frames_per_second: float = 100.0
+    frames_burst: int = 1000
     bad_requests: int = 10
     refusals: int = 20
     refusals_within: float = 10.0

@@ -147,8 +147,11 @@ class Outbox:
 
     def reply(self, payload: bytes) -> bool:
         """Sends or keeps one reply. Returns False when more than LARGEST_REPLIES bytes wait: the caller closes."""
+        return self.reply_frame(protocol.text_frame(payload))
+
+    def reply_frame(self, frame: bytes) -> bool:
+        """`reply` for a frame that is made already, such as a pong."""
         if not self.closed:
-            frame = protocol.text_frame(payload)
             self.write(((None, frame, b""),), frame)
         return self._replies_size <= LARGEST_REPLIES
 

@@ -218,6 +218,11 @@ def ping_frame() -> bytes:
     return b"\x89\x00"
 
 
+def pong_frame(payload: bytes) -> bytes:
+    """The answer to a client's ping, which may have 125 bytes."""
+    return frame_header(0x8A, len(payload)) + payload
+
+
 def frame_header(first: int, length: int) -> bytes:
     if length < 126:
         return bytes((first, length))

@@ -29,6 +29,7 @@ class Session:
         "_bad",
         "_beat_at",
         "_beats",
+        "_frames",
         "_gateway",
         "_refusals",
         "asked",
@@ -44,6 +45,7 @@ class Session:
         self._gateway = gateway
         limits = gateway.limits
         self._allowance = Allowance(limits.messages_per_second, limits.messages_burst, now)
+        self._frames = Allowance(limits.frames_per_second, limits.frames_burst, now)
         self._action_mode: bool | None = None
         self._bad = 0
         self._refusals: deque[float] = deque(maxlen=limits.refusals)
@@ -116,6 +118,19 @@ class Session:
 
     def note_pong(self, now: float) -> None:
         self.ponged = now
+
+    def receive_ping(self, payload: bytes, now: float) -> None:
+        """Answers a client's ping as a reply: kept while the socket is backed up, and bounded."""
+        if not self.closing and not self.outbox.reply_frame(protocol.pong_frame(payload)):
+            self.close(Close.SLOW, now)
+
+    def receive_frame(self, now: float) -> bool:
+        """Counts a frame of any kind, fragments and control frames too; False when this client may send no more."""
+        if not self.closing and not self._frames.spend(now):
+            self._gateway.counts.refused["frame rate"] += 1
+            self.close(Close.FLOOD, now)
+            return False
+        return True
 
     # --- array mode -------------------------------------------------------------------------------------------------
 

@@ -47,7 +47,8 @@ def daphne_protocol(send: Any) -> Any:
         transport = found.transport
         for owner, names in (
             (found.server, ("ping_interval", "websocket_timeout")),
-            (found, ("sendClose", "failHandshake", "onPong", "dropConnection", "handshake_deferred")),
+            (found, ("sendClose", "failHandshake", "dropConnection", "handshake_deferred")),
+            (found, ("onPing", "onPong", "onFrameBegin", "dataReceived", "data")),
             (
                 transport,
                 (
@@ -76,12 +77,11 @@ class DaphneTransport:
 
     fast = True
 
-    def __init__(self, found: Any, on_drain: Callable[[], None], on_pong: Callable[[], None]) -> None:
+    def __init__(self, found: Any, on_drain: Callable[[], None]) -> None:
         self._protocol = found
         self._transport = found.transport
         self._on_drain = on_drain
         self._waiting = False
-        found.onPong = lambda _payload: on_pong()
         # Daphne's own ping (20 s, then 30 s to answer) and its daily close would undercut ours.
         found.server.ping_interval = float("inf")
         found.server.websocket_timeout = -1
@@ -89,6 +89,23 @@ class DaphneTransport:
         self._transport.unregisterProducer()
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             self._transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
+
+    def listen(
+        self, on_frame: Callable[[], bool], on_ping: Callable[[bytes], None], on_pong: Callable[[], None]
+    ) -> None:
+        """Has the others hear of control frames; nothing more is read once `on_frame`, asked at each frame, says so."""
+        found = self._protocol
+        begin = found.onFrameBegin
+
+        def begin_frame() -> None:
+            begin()
+            if not on_frame():
+                # autobahn would go through what has come: 64 KiB of small frames are a quarter of a second.
+                found.dataReceived = lambda _data: None
+                found.data = b""
+
+        found.onFrameBegin, found.onPing = begin_frame, on_ping
+        found.onPong = lambda _payload: on_pong()
 
     def write(self, block: bytes) -> int:
         transport = self._transport
@@ -103,7 +120,8 @@ class DaphneTransport:
 
     def finish(self, rest: bytes) -> None:
         transport = self._transport
-        if not transport.connected:
+        # A producer would keep a connection that is closing open: Twisted waits until it has no more.
+        if not transport.connected or transport.disconnecting:
             return
         if rest:
             transport.write(rest)

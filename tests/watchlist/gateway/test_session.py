@@ -30,7 +30,7 @@ def connect(gateway=None, room=None, wishes=None, **limits):
     transport.on_drain = outbox.drain
     session = gateway.open_session(outbox, wishes or Wishes())
     session.since = session.pinged = session.ponged = 0.0
-    session._allowance._at = 0.0
+    session._allowance._at = session._frames._at = 0.0
     return session
 
 
@@ -376,3 +376,26 @@ def test_a_notice_goes_to_those_who_asked_for_one():
     assert plain.outbox.transport.codes == session.outbox.transport.codes == [Close.SHUTDOWN]
     session.send_notice(1)
     assert len(replies(session)) == 1
+
+
+def test_a_ping_is_answered_with_what_it_carried():
+    session = connect()
+    session.receive_ping(b"hello", 0.0)
+    assert session.outbox.transport.wire == b"\x8a\x05hello"
+
+
+def test_pings_of_a_client_that_never_reads_fill_no_memory():
+    session = connect(room=0)
+    for _ in range(1000):
+        session.receive_ping(b"x" * 125, 0.0)
+    assert session.outbox.transport.codes == [Close.SLOW]
+    assert len(session.outbox) == 0
+
+
+def test_a_client_has_an_allowance_of_frames_whatever_is_in_them():
+    session = connect(frames_per_second=10, frames_burst=100)
+    assert all(session.receive_frame(0.0) for _ in range(100))
+    assert all(session.receive_frame(0.1) for _ in range(1))
+    assert not session.receive_frame(0.1)
+    assert session.outbox.transport.codes == [Close.FLOOD]
+    assert session._gateway.counts.refused["frame rate"] == 1

@@ -1,0 +1,212 @@
+"""`python -m tests.bench.fuzz --frames 1000000`: random frames at a real gateway, which may not crash or err.
+
+Frames come from a seed, which is printed, so that a run can be repeated: requests with parts exchanged, text of all
+kinds, fragments, control frames, and now and then what breaks the rules of framing.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+
+from stockwatch.embedded import RedisServer
+from tests.waiting import wait_until
+from tests.watchlist.gateway.raw import BINARY, CLOSE, DROPPED, PING, PONG, TEXT, RawClient, make_frame, upgrade
+from tests.watchlist.gateway.server import SYMBOLS, GatewayProcess, make_database
+
+QUERIES = (
+    "",
+    "?batch=1",
+    "?heartbeat=1",
+    "?meta=1&notice=1",
+    "?batch=1&heartbeat=60&meta=1&notice=1",
+    "?x=%00&batch=%f0",
+)
+ACTIONS = ("subscribe", "unsubscribe", "unsubscribe_all", "list", "ping", "Subscribe", "", "\x00", "\U0001f600")
+ODDITIES = (
+    *(
+        "null",
+        "true",
+        "NaN",
+        "Infinity",
+        "-0",
+        "1e999",
+        "9" * 5000,
+        "0.1",
+        "[]",
+        "{}",
+        '""',
+        '"\\ud800"',
+        '"\\u0000\\n"',
+    ),
+    *(
+        "[" * 500,
+        '{"a":' * 500,
+        "[" * 200 + "]" * 200,
+        '"' + "x" * 2000 + '"',
+        "\ufeff",
+        "'",
+        ",",
+        '{"a":1,"a":2}',
+        "//",
+    ),
+)
+
+
+class Fuzzer:
+    """Random frames; the same seed gives the same ones."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+
+    def query(self) -> str:
+        return self.random.choice(QUERIES)
+
+    def frames(self) -> bytes:
+        """The next frames as a client would send them: one as a rule, several where a message is in fragments."""
+        kinds: list[Callable[[], bytes]] = [self._text, self._control, self._fragments, self._binary, self._rubbish]
+        return self.random.choices(kinds, [82, 12, 5, 0.4, 0.6])[0]()
+
+    def _text(self) -> bytes:
+        return make_frame(TEXT, self._message())
+
+    def _control(self) -> bytes:
+        opcode = self.random.choices([PING, PONG, CLOSE], [100, 100, 1])[0]
+        size = self.random.choices([0, 2, 60, 125, 126], [100, 100, 100, 100, 1])[0]
+        return make_frame(opcode, self.random.randbytes(size))
+
+    def _fragments(self) -> bytes:
+        message, parts = self._message(), []
+        while len(message) > 1 and len(parts) < 20:
+            cut = self.random.randrange(len(message))
+            parts.append(message[:cut])
+            message = message[cut:]
+            if self.random.random() < 0.3:
+                parts.append(b"")
+        parts.append(message)
+        last = len(parts) - 1
+        return b"".join(make_frame(0 if at else TEXT, part, final=at == last) for at, part in enumerate(parts))
+
+    def _binary(self) -> bytes:
+        return make_frame(BINARY, self.random.randbytes(self.random.randrange(200)))
+
+    def _rubbish(self) -> bytes:
+        choose = self.random
+        if choose.random() < 0.5:
+            return choose.randbytes(choose.randrange(1, 200))
+        opcode, payload = choose.randrange(16), choose.randbytes(choose.randrange(300))
+        final, masked = choose.random() < 0.7, choose.random() < 0.7
+        return make_frame(opcode, payload, final=final, masked=masked, reserved=choose.randrange(8))
+
+    def _message(self) -> bytes:
+        makers: list[Callable[[], bytes]] = [self._action, self._array, self._oddity, self._bytes, self._large]
+        return self.random.choices(makers, [80, 5, 5, 1, 0.2])[0]()
+
+    def _action(self) -> bytes:
+        fields = {"action": self._value(json.dumps(self.random.choice(ACTIONS)))}
+        if self.random.random() < 0.8:
+            fields["payload"] = self._value(self._payload())
+        if self.random.random() < 0.7:
+            fields["id"] = self._value('"1"')
+        text = "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
+        if self.random.random() < 0.05:
+            text = text[: self.random.randrange(len(text))]
+        return text.encode(errors="surrogatepass")
+
+    def _payload(self) -> str:
+        symbols = self._value(json.dumps(self._symbols()))
+        if self.random.random() < 0.7:
+            return f'{{"symbols":{symbols}}}'
+        options = {
+            "mode": self._value(self.random.choice(['"latest"', '"all"'])),
+            "max_hz": self._value(str(self.random.choice([0, 0.001, 4, 50, 1e9]))),
+            "snapshot": self._value(self.random.choice(["true", "false"])),
+        }
+        words = self._value("{" + ",".join(f'"{name}":{value}' for name, value in options.items()) + "}")
+        return f'{{"symbols":{symbols},"options":{words}}}'
+
+    def _array(self) -> bytes:
+        return json.dumps(self._symbols()).encode()
+
+    def _symbols(self) -> list[str]:
+        strange = ("XXXX", "", " aapl ", "a\x00b", "\r\n", "ß", "\ud800", "x" * 500)
+        return [self.random.choice(SYMBOLS + strange) for _ in range(self.random.choice([0, 1, 2, 5, 50]))]
+
+    def _value(self, usual: str) -> str:
+        return self.random.choice(ODDITIES) if self.random.random() < 0.08 else usual
+
+    def _oddity(self) -> bytes:
+        return self.random.choice(ODDITIES).encode(errors="surrogatepass")
+
+    def _bytes(self) -> bytes:
+        return self.random.randbytes(self.random.randrange(100))
+
+    def _large(self) -> bytes:
+        return b'{"action":"ping"}'.ljust(self.random.choice([65535, 65536, 65537, 200_000]))
+
+
+def play(gateway: GatewayProcess, frames: int, seed: int) -> Counter[int]:
+    """Sends at least so many frames over as many connections as it takes; returns how each of these was closed."""
+    fuzzer, codes = Fuzzer(seed), Counter[int]()
+    while frames > 0:
+        count = min(frames, fuzzer.random.randrange(1, 40))
+        frames -= count
+        with upgrade(gateway, path=f"/ws{fuzzer.query()}") as client:
+            codes[_send(client, b"".join(fuzzer.frames() for _ in range(count)))] += 1
+    return codes
+
+
+def _send(client: RawClient, data: bytes) -> int:
+    client.sock.settimeout(0.1)
+    try:
+        client.send(data + make_frame(TEXT, b'{"action":"ping","id":"last"}'))
+        while (found := client.read_frame()) is not None and b'"last"' not in found[1]:
+            if found[0] == CLOSE:
+                return int.from_bytes(found[1][:2], "big")
+        client.send(make_frame(CLOSE, b"\x03\xe8"))
+        return client.read_close()
+    except TimeoutError:
+        # The gateway still waits for the end of the last frame.
+        return 0
+    except OSError:
+        return DROPPED
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 2**32)
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}")
+    with tempfile.TemporaryDirectory() as folder, RedisServer() as server:
+        database = make_database(Path(folder))
+        gateway = GatewayProcess(Path(folder), database, server, "daphne", GATEWAY_RATE_BURST="1000000").start()
+        try:
+            return report(gateway, arguments.frames, arguments.seed)
+        finally:
+            gateway.stop()
+
+
+def report(gateway: GatewayProcess, frames: int, seed: int) -> int:
+    """Plays in two threads and prints what came of it; 1 when the gateway was hurt."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        halves = [pool.submit(play, gateway, frames // 2, seed + half) for half in range(2)]
+        codes = sum((half.result() for half in halves), Counter[int]())
+    alive = gateway.process is not None and gateway.process.poll() is None
+    left = wait_until(lambda: not gateway.metric("connections"), 15, "the end of all connections")
+    tracebacks = gateway.log.read_text().count("Traceback")
+    print(f"{frames} frames over {codes.total()} connections in {time.monotonic() - began:.0f} s")
+    print("closed with " + ", ".join(f"{code}: {count}" for code, count in sorted(codes.items())))
+    print(f"gateway alive: {alive}; 1011: {codes[1011]}; tracebacks: {tracebacks}; all connections ended: {left}")
+    return 0 if alive and not codes[1011] and not tracebacks else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
