@@ -106,6 +106,24 @@ if GATEWAY_TIMEOUTS_PING_PERIOD >= GATEWAY_TIMEOUTS_PONG_WAIT:
 
 # --- The page -------------------------------------------------------------------------------------------------------
 STALE_AFTER = env.duration("STALE_AFTER", "5s")
+REGISTRATION_OPEN = env.flag("REGISTRATION_OPEN", True)
+REGISTRATION_PER_HOUR = env.whole("REGISTRATION_PER_HOUR", 20, least=1)
+
+# --- Mail -----------------------------------------------------------------------------------------------------------
+try:
+    _mail = environ.Env.email_url_config(env.text("EMAIL_URL", "consolemail://"))
+except (environ.ImproperlyConfigured, KeyError, ValueError) as _error:
+    # Its value may hold a password: it is not repeated.
+    raise BadVariable("EMAIL_URL", "…", "such as smtp+tls://user:password@mail.example.org:587") from _error
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
+EMAIL_PORT = _mail["EMAIL_PORT"] or 25
+EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS = bool(_mail.get("EMAIL_USE_TLS"))
+EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_SSL"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "stockwatch@localhost")
 
 # --- Django ---------------------------------------------------------------------------------------------------------
 DATABASES = {"default": environ.Env.db_url_config(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))}
@@ -128,6 +146,8 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django_htmx",
+    "import_export",
     "servestatic.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_prometheus",
@@ -141,6 +161,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "stockwatch.urls"
@@ -155,6 +176,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "watchlist.frame.describe_site",
             ]
         },
     }

@@ -52,16 +52,7 @@ class Site:
         """Returns when the server answers."""
         with self._log.open("ab") as output:
             self._server = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "daphne",
-                    "-b",
-                    "127.0.0.1",
-                    "-p",
-                    str(self.port),
-                    "stockwatch.asgi:application",
-                ],
+                [sys.executable, "manage.py", "rungateway", "--processes", "1"],
                 cwd=ROOT,
                 env=self._variables(),
                 stdout=output,
@@ -121,4 +112,5 @@ class Site:
             "REDIS_ADDR": self._redis.address,
             "GATEWAY_RATE_PER_SECOND": "1000",
             "GATEWAY_RATE_BURST": "1000",
+            "REGISTRATION_PER_HOUR": "1000",
         }

@@ -113,8 +113,8 @@ def test_a_refused_client_stays_away(page: Page):
     const states = [];
     const made = [];
     window.WebSocket = class { constructor() { made.push(this); } close() {} send() {} };
-    const socket = new module.PriceSocket("ws://x", ["A"], { onState: (state) => states.push(state) });
-    socket.open();
+    const socket = new module.PriceSocket("ws://x", { onState: (state) => states.push(state) });
+    socket.want(["A"]);
     made[0].onclose({ code: 4501 });
     socket.check();
     return [states, made.length];

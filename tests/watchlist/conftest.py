@@ -8,6 +8,20 @@ from feeds import wire
 from feeds.models import Ticker
 from stockwatch.embedded import RedisServer
 from watchlist import quotes
+from watchlist.lists import StoredShelf
+
+
+def symbols_of(person: User) -> list[str]:
+    shelf = StoredShelf(person)
+    return [ticker.symbol for ticker in shelf.tickers(shelf.tabs()[0].key)]
+
+
+def enlist(person: User, symbol: str) -> None:
+    StoredShelf(person).change(lambda book: book.put(book.lists[0].add(symbol)))
+
+
+def unlist(person: User, symbol: str) -> None:
+    StoredShelf(person).change(lambda book: book.put(book.lists[0].remove(symbol)))
 
 
 @pytest.fixture

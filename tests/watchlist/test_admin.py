@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from feeds.admin import TickerAdmin
 from feeds.models import Ticker
-from watchlist.lists import StoredList
+from tests.watchlist.conftest import unlist
 from watchlist.models import Watchlist
 
 LIST = "/admin/feeds/ticker/"
@@ -100,7 +100,7 @@ def test_an_active_ticker_is_not_deleted(staff, make_ticker):
 def test_a_watched_ticker_is_not_deleted_even_when_it_is_off(staff, make_ticker, person):
     ticker = make_ticker("AAPL")
     make_ticker("GOOG")
-    StoredList(person).remove("GOOG")
+    unlist(person, "GOOG")
     Ticker.objects.update(active=False)
     assert "AAPL is used by 1 list entry." in text_of(staff.post(f"{LIST}{ticker.pk}/delete/", {"post": "yes"}))
     assert Ticker.objects.filter(symbol="AAPL").exists()
@@ -149,7 +149,7 @@ def test_tickers_are_switched_by_an_action_that_is_logged(staff, make_ticker, ac
 def test_lists_are_found_by_the_symbols_in_them(staff, make_ticker, person):
     make_ticker("AAPL")
     make_ticker("GOOG")
-    StoredList(person).remove("GOOG")
+    unlist(person, "GOOG")
     assert "1 watchlist" in text_of(staff.get("/admin/watchlist/watchlist/", {"q": "AAPL"}))
     watchlist = Watchlist.objects.get()
     assert "AAPL" in text_of(staff.get(f"/admin/watchlist/watchlist/{watchlist.pk}/change/"))
