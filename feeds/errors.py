@@ -4,7 +4,8 @@
     ├── TransientError        the same call may succeed later: back off and retry
     │   ├── StoreUnavailable  Redis does not answer, or cannot take a write now
     │   ├── BrokerUnavailable Kafka does not answer, or a queue towards it is full
-    │   └── TickersUnavailable the database does not answer, or has no table of tickers yet
+    │   ├── TickersUnavailable the database does not answer, or has no table of tickers yet
+    │   └── RecordsUnavailable the database does not answer, is locked, or has no tables of bars yet
     └── PermanentError        no retry helps
         ├── BadRecord         a record that is not a price update
         ├── BadTicker         a ticker that cannot be seeded
@@ -34,6 +35,10 @@ class BrokerUnavailable(TransientError):
 
 class TickersUnavailable(TransientError):
     """The database does not answer, or has no table of tickers yet."""
+
+
+class RecordsUnavailable(TransientError):
+    """The database does not answer, is locked, or has no tables of bars yet."""
 
 
 class PermanentError(FeedError):

@@ -1,4 +1,4 @@
-"""What generator and processor count, in Prometheus' terms, and the port where it is read.
+"""What generator, processor and recorder count, in Prometheus' terms, and the port where it is read.
 
 The hot path counts by batch, never by update.
 """
@@ -29,6 +29,15 @@ AGE = Histogram(
     "From the timestamp of a write's oldest update until it is in Redis.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
+
+RECORDED = Counter("stockwatch_recorder_recorded", "Updates entered into bars.")
+KNOWN = Counter("stockwatch_recorder_known", "Updates that the bars had already.")
+SKIPPED = Counter("stockwatch_recorder_skipped", "Records that are no updates.", ["reason"])
+RING_WRITES = Counter("stockwatch_recorder_ring_writes", "Symbols brought to Redis.")
+SAVED = Counter("stockwatch_recorder_saved", "Bars written to the database.")
+PURGED = Counter("stockwatch_recorder_purged", "Minutes deleted, being older than RECORDER_RETENTION.")
+RECORD_RETRIES = Counter("stockwatch_recorder_retries", "Writes and readings tried again.", ["what"])
+HELD = Gauge("stockwatch_recorder_symbols", "Symbols whose bars are under way.")
 
 
 def serve_metrics(port: int, variable: str) -> None:

@@ -83,6 +83,17 @@ PROCESSOR_NUM_WORKERS = env.whole("PROCESSOR_NUM_WORKERS", 10, least=1, most=256
 PROCESSOR_STOCK_TTL = env.duration("PROCESSOR_STOCK_TTL", "168h", least="1s")
 PROCESSOR_METRICS_PORT = env.whole("PROCESSOR_METRICS_PORT", 0, most=65535)
 
+# --- Recorder -------------------------------------------------------------------------------------------------------
+RECORDER_GROUP_ID = env.text("RECORDER_GROUP_ID", "stock-recorder-group")
+RECORDER_RETENTION = env.duration("RECORDER_RETENTION", "720h", least="24h")
+RECORDER_METRICS_PORT = env.whole("RECORDER_METRICS_PORT", 0, most=65535)
+if RECORDER_GROUP_ID == KAFKA_GROUP_ID:
+    raise BadVariable("RECORDER_GROUP_ID", RECORDER_GROUP_ID, "another group than KAFKA_GROUP_ID: each reads it all")
+
+# --- The market -----------------------------------------------------------------------------------------------------
+MARKET_DAY_START = env.moment("MARKET_DAY_START", "00:00")
+MARKET_TIME_ZONE = env.zone("MARKET_TIME_ZONE", "UTC")
+
 # --- Gateway --------------------------------------------------------------------------------------------------------
 GATEWAY_VALID_TICKERS = [symbol.upper() for symbol in env.words("GATEWAY_VALID_TICKERS")]
 GATEWAY_ALLOWED_ORIGINS = env.origins("GATEWAY_ALLOWED_ORIGINS", "*")
