@@ -11,6 +11,7 @@
         ├── BadTicker         a ticker that cannot be seeded
         ├── LeaseHeld         another generator feeds this topic
         ├── GroupRefused      Kafka will not have this member in the group
+        ├── LettersRefused    a record cannot be put aside among the dead letters
         └── TopicRefused      the topic is not there and cannot be made
 
 Imports nothing.
@@ -66,6 +67,10 @@ class LeaseHeld(PermanentError):
 
 class GroupRefused(PermanentError):
     """Kafka will not have this member in the group."""
+
+
+class LettersRefused(PermanentError):
+    """A record cannot be put aside among the dead letters."""
 
 
 class TopicRefused(PermanentError):

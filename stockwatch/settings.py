@@ -60,6 +60,11 @@ KAFKA_TOPIC = env.text("KAFKA_TOPIC", "market_ticks")
 if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", KAFKA_TOPIC):
     raise BadVariable("KAFKA_TOPIC", KAFKA_TOPIC, "1 to 249 of the characters A-Z a-z 0-9 . _ -")
 KAFKA_RETENTION = env.duration("KAFKA_RETENTION", "24h", least="1m")
+KAFKA_DLQ_TOPIC = env.text("KAFKA_DLQ_TOPIC", "market_ticks.dlq")
+if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", KAFKA_DLQ_TOPIC) or KAFKA_DLQ_TOPIC == KAFKA_TOPIC:
+    allowed = "1 to 249 of the characters A-Z a-z 0-9 . _ -, and not KAFKA_TOPIC: it would feed on itself"
+    raise BadVariable("KAFKA_DLQ_TOPIC", KAFKA_DLQ_TOPIC, allowed)
+KAFKA_DLQ_RETENTION = env.duration("KAFKA_DLQ_RETENTION", "168h", least="1m")
 KAFKA_GROUP_ID = env.text("KAFKA_GROUP_ID", "stock-processor-group")
 KAFKA_GROUP_INSTANCE_ID = env.text("KAFKA_GROUP_INSTANCE_ID")
 KAFKA_SESSION_TIMEOUT = env.duration("KAFKA_SESSION_TIMEOUT", "6s", least="1s")

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from feeds import workers
 from feeds.errors import StoreUnavailable
+from feeds.kafka.deadletters import DeadLetters, read_letters
 from feeds.kafka.source import Source
 from feeds.processor import Batch
 from feeds.store import Store, connect
@@ -64,12 +65,16 @@ def run(kafka: str, topic: str, group: str, redis_server: RedisServer, redis_cli
 
     def run(workers: int = 3, store: Callable[[], Store] = open_store) -> Running:
         source = Source(kafka, topic, group, SESSION)
-        started.append(Running(Processing(source, store, workers, topic)))
+        started.append(Running(Processing(source, dead_letters(kafka, topic), store, workers, topic)))
         return started[-1]
 
     yield run
     for each in started:
         each.end()
+
+
+def dead_letters(brokers: str, topic: str) -> DeadLetters:
+    return DeadLetters(brokers, f"{topic}.dlq", timedelta(days=7))
 
 
 class Ledger:
@@ -121,6 +126,8 @@ def test_updates_flow_in_order_bad_records_are_set_aside_and_a_restart_goes_on(
     aside = [line for line in lines if line["event"] == "record set aside"]
     assert len(aside) == 4
     assert {"topic", "partition", "offset", "reason"} <= aside[0].keys()
+    letters = list(read_letters(kafka, f"{topic}.dlq"))
+    assert sorted(letter.reason for letter in letters) == ["key", "malformed", "malformed", "null"]
     assert not any("not JSON" in str(line.get("record", "")) for line in aside)
     assert committed(kafka, topic, group) == 1504
 
@@ -138,7 +145,8 @@ def test_redis_killed_and_back_empty_loses_nothing_and_is_said_once(
     with RedisServer() as server, capture_logs() as lines:
         client = redis.Redis(host=server.host, port=server.port, protocol=2)
         store = lambda: Store(connect({"host": server.host, "port": server.port}), timedelta(hours=1))  # noqa: E731
-        processing = Processing(Source(kafka, topic, group, SESSION), store, 2, topic)
+        source = Source(kafka, topic, group, SESSION)
+        processing = Processing(source, dead_letters(kafka, topic), store, 2, topic)
         running = Running(processing)
         wait_until(lambda: client.dbsize() == len(SYMBOLS))
         server.kill()
@@ -255,7 +263,7 @@ def test_before_there_is_a_broker_it_waits_says_so_once_and_obeys_the_stop(topic
     source = Source(f"127.0.0.1:{free_port()}", topic, group, SESSION)
     source._topic._timeout = 0.1
     with capture_logs() as lines:
-        running = Running(Processing(source, Slow, 1, topic))
+        running = Running(Processing(source, dead_letters("nowhere:1", topic), Slow, 1, topic))
         wait_until(lambda: any(line["event"].startswith("Kafka is away") for line in lines))
         assert running.end() is True
 
