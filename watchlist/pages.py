@@ -17,8 +17,8 @@ from watchlist.lists import Shelf, Tab, pick_tab, shelf_of
 from watchlist.offer import is_fed, offered
 from watchlist.order import OWN_ORDER, Sort, headings, read_sort
 from watchlist.preferences import look_of
-from watchlist.quotes import Quotes, read_quotes
-from watchlist.rows import Row, make_row, name_reference, write_moment
+from watchlist.quotes import Quotes, read_market
+from watchlist.rows import Day, Row, make_row, name_reference, write_moment
 
 MOST_SUGGESTIONS = 200
 """Tickers that the add field suggests without a script; the page stays small however many there are."""
@@ -78,7 +78,7 @@ def read_page(request: HttpRequest, place: Place) -> dict[str, Any]:
     tab = pick_tab(tabs, place.key)
     tickers = shelf.tickers(tab.key)
     now = timezone.now()
-    quotes = read_quotes([ticker.symbol for ticker in tickers])
+    quotes = read_market([ticker.symbol for ticker in tickers], minute_of(now))
     rows = make_rows(request, tickers, quotes, now)
     return {
         "tabs": tabs,
@@ -110,11 +110,24 @@ def clock_facts(now: datetime) -> dict[str, Any]:
 
 
 def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime) -> list[Row]:
-    zone = look_of(request).tz
+    zone, nothing = look_of(request).tz, Day()
     return [
-        make_row(ticker, quotes.updates.get(ticker.symbol), now, settings.STALE_AFTER, zone=zone, fed=is_fed(ticker))
+        make_row(
+            ticker,
+            quotes.updates.get(ticker.symbol),
+            now,
+            settings.STALE_AFTER,
+            quotes.days.get(ticker.symbol, nothing),
+            zone,
+            is_fed(ticker),
+        )
         for ticker in tickers
     ]
+
+
+def minute_of(now: datetime) -> int:
+    """Minutes since 1970, as bars count them."""
+    return int(now.timestamp()) // 60
 
 
 def suggest(listed: Sequence[Ticker]) -> list[Ticker]:

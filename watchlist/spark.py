@@ -10,7 +10,10 @@ FEWEST = 2
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:
-    """`values` oldest first; a dotted line where `reference` lies, if it lies within; `side` colours it."""
+    """`values` oldest first; a dotted line where `reference` lies, if it lies within; `side` colours it.
+
+    The range is written along, so that a script can tell prices from the points and carry the line on.
+    """
     if len(values) < FEWEST:
         return SafeString("")
     low, high = min(values), max(values)
@@ -18,7 +21,8 @@ def draw_line(values: Sequence[float], reference: float, side: str) -> SafeStrin
     if low < reference < high:
         y = _at(reference, low, high)
         level = f'<path class="level" d="M0 {y}H{WIDTH}"/>'
-    svg = f'<svg class="{side}" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true">'
+    facts = f'class="{side}" data-range="{low!r} {high!r}"'
+    svg = f'<svg {facts} viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true">'
     return mark_safe(f'{svg}{level}<path d="{write_path(values)}"/></svg>')  # noqa: S308 - numbers only
 
 

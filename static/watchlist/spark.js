@@ -33,7 +33,6 @@ export class Spark {
     const [low, high] = svg.dataset.range.split(" ").map(Number);
     this.#line = svg.lastElementChild;
     this.#level = svg.querySelector(".level");
-    this.#minute = Number(svg.dataset.minute);
     this.#values = this.#line.getAttribute("d").slice(1).split("L").map((point) => {
       const share = (HEIGHT - MARGIN - Number(point.split(" ")[1])) / (HEIGHT - 2 * MARGIN);
       return low + share * (high - low);
@@ -44,6 +43,7 @@ export class Spark {
   take(price, timestamp, reference, side) {
     const minute = Math.floor(timestamp / 1000 / MINUTE);
     const values = this.#values;
+    this.#minute ??= minute;
     if (minute > this.#minute) {
       values.push(price);
       if (values.length > 60) values.shift();
