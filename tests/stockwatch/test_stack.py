@@ -26,12 +26,12 @@ def test_parts_are_named_between_commas_in_any_case():
 
 
 def test_an_unknown_part_is_refused_with_what_there_is():
-    with pytest.raises(StackFailure, match="'recorder' is no part of the stack: name some of redis, kafka, generator"):
-        choose_parts("redis,recorder", external=False)
+    with pytest.raises(StackFailure, match="'broker' is no part of the stack: name some of redis, kafka, generator"):
+        choose_parts("redis,broker", external=False)
 
 
 def test_external_leaves_the_servers_out():
-    assert choose_parts("", external=True) == {"generator", "processor", "gateway"}
+    assert choose_parts("", external=True) == {"generator", "processor", "recorder", "gateway"}
     with pytest.raises(StackFailure, match="leaves nothing to run"):
         choose_parts("redis,kafka", external=True)
 
