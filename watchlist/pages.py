@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from feeds.models import Ticker
 from watchlist.book import MOST_LISTS, MOST_SYMBOLS, UNSAVED
+from watchlist.charts import read_days
 from watchlist.lists import Shelf, Tab, pick_tab, shelf_of
 from watchlist.offer import is_fed, offered
 from watchlist.order import OWN_ORDER, Sort, headings, read_sort
 from watchlist.preferences import look_of
-from watchlist.quotes import Quotes, read_market
+from watchlist.quotes import Quotes, read_quotes
 from watchlist.rows import Day, Row, make_row, name_reference, write_moment
 
 MOST_SUGGESTIONS = 200
@@ -78,7 +79,7 @@ def read_page(request: HttpRequest, place: Place) -> dict[str, Any]:
     tab = pick_tab(tabs, place.key)
     tickers = shelf.tickers(tab.key)
     now = timezone.now()
-    quotes = read_market([ticker.symbol for ticker in tickers], minute_of(now))
+    quotes = read_quotes([ticker.symbol for ticker in tickers])
     rows = make_rows(request, tickers, quotes, now)
     return {
         "tabs": tabs,
@@ -86,6 +87,7 @@ def read_page(request: HttpRequest, place: Place) -> dict[str, Any]:
         "place": Place(tab.key, place.sort),
         "rows": place.sort.arrange(rows),
         "headings": headings(place.sort),
+        "own_order": not place.sort.column,
         "reference": name_reference(rows),
         "suggestions": suggest(tickers),
         "available": quotes.available,
@@ -110,24 +112,21 @@ def clock_facts(now: datetime) -> dict[str, Any]:
 
 
 def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime) -> list[Row]:
+    """The rows of these tickers, with their days where Redis is there to say them quickly."""
     zone, nothing = look_of(request).tz, Day()
+    days = read_days([ticker.symbol for ticker in tickers], now) if quotes.available else {}
     return [
         make_row(
             ticker,
             quotes.updates.get(ticker.symbol),
             now,
             settings.STALE_AFTER,
-            quotes.days.get(ticker.symbol, nothing),
+            days.get(ticker.symbol, nothing),
             zone,
             is_fed(ticker),
         )
         for ticker in tickers
     ]
-
-
-def minute_of(now: datetime) -> int:
-    """Minutes since 1970, as bars count them."""
-    return int(now.timestamp()) // 60
 
 
 def suggest(listed: Sequence[Ticker]) -> list[Ticker]:

@@ -6,15 +6,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from feeds.models import Ticker
-from watchlist.pages import Place, clock_facts, make_rows, minute_of, own_shelf
-from watchlist.quotes import read_market
+from watchlist.pages import Place, clock_facts, make_rows, own_shelf
+from watchlist.quotes import read_quotes
 from watchlist.rows import name_reference, write_number
 
 
 def read_symbol(request: HttpRequest, ticker: Ticker, place: Place) -> dict[str, Any]:
     """The context of the drawer's template."""
     now = timezone.now()
-    [row] = make_rows(request, [ticker], read_market([ticker.symbol], minute_of(now)), now)
+    [row] = make_rows(request, [ticker], read_quotes([ticker.symbol]), now)
     lists = own_shelf(request).book().lists
     return {
         "shown": row,

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_POST, require_safe
 from feeds.models import Ticker
 from watchlist.book import Book
 from watchlist.lists import LIST_NAME
-from watchlist.pages import make_rows, minute_of, own_shelf
-from watchlist.quotes import read_market
+from watchlist.pages import make_rows, own_shelf
+from watchlist.quotes import read_quotes
 from watchlist.rows import Row
 from watchlist.sheet import LARGEST_FILE, Reading, merge_lists, read_sheet, write_sheet
 
@@ -112,5 +112,5 @@ def _read_text(request: HttpRequest) -> tuple[str, str]:
 def _read_rows(request: HttpRequest, symbols: set[str]) -> dict[str, Row]:
     now = timezone.now()
     tickers = list(Ticker.objects.filter(symbol__in=symbols))
-    rows = make_rows(request, tickers, read_market([ticker.symbol for ticker in tickers], minute_of(now)), now)
+    rows = make_rows(request, tickers, read_quotes([ticker.symbol for ticker in tickers]), now)
     return {row.ticker.symbol: row for row in rows}

@@ -1,8 +1,7 @@
 import pytest
 
 from stockwatch.embedded import RedisServer
-from watchlist.quotes import Quotes, read_market, read_quotes
-from watchlist.rows import Day
+from watchlist.quotes import Quotes, read_quotes
 
 
 def test_newest_prices_are_read_for_every_kind_of_symbol(put_price):
@@ -52,27 +51,3 @@ def test_prices_come_back_with_redis(settings, store, put_price):
         assert not read_quotes(["AAPL"]).available
         server.start()
         assert read_quotes(["AAPL"]).available
-
-
-@pytest.mark.parametrize("minute", [1440 * 20_000 + 5, 1440 * 20_000 + 700])  # where the ring turns, and in its middle
-def test_the_last_hour_and_the_day_are_read_with_the_prices(put_price, put_hour, minute):
-    put_price("BTC/USD", 5.0)
-    closes = [float(number) for number in range(1, 71)]
-    put_hour("BTC/USD", closes, minute)
-    put_hour("AAPL", [1.0, 2.0], minute - 90)
-    market = read_market(["AAPL", "BTC/USD", "GOOG"], minute)
-    assert list(market.updates) == ["BTC/USD"]
-    assert market.days["BTC/USD"] == Day(1.0, 70.0, 1.0, 99.0, tuple(closes[-60:]))
-    assert market.days["AAPL"].line == ()
-    assert market.days["GOOG"] == Day()
-
-
-def test_a_stored_day_that_is_none_is_left_out(store):
-    store.set("day:AAPL", b"{}")
-    store.set("bars:1m:AAPL", b"\xff" * 100)
-    assert read_market(["AAPL"], 1).days["AAPL"] == Day()
-
-
-def test_without_redis_the_market_is_away(settings):
-    settings.REDIS = settings.REDIS | {"port": 1}
-    assert read_market(["AAPL"], 1) == Quotes({}, available=False)
