@@ -105,6 +105,8 @@ class Processing:
         finally:
             done = self._finish()
         self._letters.check()
+        if self._source.drained and done:
+            log.info("all is done that was there at the start", topic=self._topic)
         return done
 
     def _join(self) -> bool:

@@ -197,6 +197,7 @@ def replay(brokers: str, letters: Iterable[Letter], timeout: float = 30.0) -> Re
                 break
             except BufferError:
                 producer.poll(0.1)
-    report.missing += producer.flush(timeout + 1)
+    left = producer.flush(timeout + 1)  # which calls `count`
+    report.missing += left
     producer.close()
     return report
