@@ -2,7 +2,7 @@
 // Knows no DOM. What arrives goes to the handlers: onState, onUpdate, onTicker, onList, onTime.
 
 const FIRST_DELAY = 500;
-const LONGEST_DELAY = 8000;
+const LONGEST_DELAY = 5000;
 const OPEN_WITHIN = 10000;
 const PING_EVERY = 15000;
 const PONG_WITHIN = 10000;

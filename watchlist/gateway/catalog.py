@@ -1,7 +1,7 @@
 """The tickers a gateway knows: which symbols may be asked for, and what a page is told of them.
 
-`Catalog` is a plain value holder; `load_tickers` asks all there is to ask. The tables are read every 0.5 s, for a change
-made by `QuerySet.update` sends no signal.
+`Catalog` is a plain value holder; `load_tickers` asks all there is to ask. The tables are read every 0.5 s, for what
+`QuerySet.update` changes sends no signal.
 """
 
 from collections.abc import Iterable, Sequence
