@@ -35,8 +35,11 @@ LETTERS = 500
 PATIENCE = 0.2
 """Seconds that reading waits for room before partitions are paused: pausing throws away what was fetched ahead."""
 
-DRAIN = 4.0
+DRAIN = 3.0
 """Seconds that unfinished writes get on a rebalance and at the end."""
+
+END = 4.0
+"""Seconds that the end takes at most: runstack kills after five."""
 
 HELD = 30.0
 """Seconds after which a worker that has given nothing back is reported. It keeps its updates, and we our partitions."""
@@ -235,6 +238,7 @@ class Processing:
         self._ledger.fence(partitions)
 
     def _finish(self) -> bool:
+        begun = self._clock()
         done = self._drain()
         for worker in self._workers:
             worker.abandon.set()
@@ -242,10 +246,9 @@ class Processing:
         left = self._ledger.pending()
         self._ledger.fence()
         self._letters.close()
-        self._source.leave()
-        deadline = self._clock() + 1.0
+        self._source.leave(max(begun + END - self._clock(), 1.0))
         for worker in self._workers:
-            worker.join(max(deadline - self._clock(), 0.0))
+            worker.join(max(begun + END - self._clock(), 0.0))
         if not done:
             log.warning("stopped with unfinished work: it is not committed and will be read again", unfinished=left)
         return done

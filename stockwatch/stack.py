@@ -26,12 +26,16 @@ from stockwatch.supervisor import Ended, Supervisor
 
 SERVERS = ("redis", "kafka")
 SERVICES = {
-    # Name: command and the seconds it gets to end by itself; together they stay under the ten that people wait.
-    "generator": ("runkafkagen", 2.0),
-    "processor": ("runprocessor", 2.0),
-    "recorder": ("runrecorder", 1.5),
+    # Name: command and the seconds that it gets to end by itself. With Redis or Kafka away some need more than four.
+    "generator": ("runkafkagen", 5.0),
+    "processor": ("runprocessor", 5.0),
+    "recorder": ("runrecorder", 5.0),
     "gateway": ("rungateway", 4.0),
 }
+TURNS = (("generator",), ("processor", "recorder"), ("gateway",))
+TURN = 2.0
+"""Seconds after which the next are asked to end too, though those before them have not: so all is over after 8, and people
+wait 10. They have ended within one, mostly."""
 PARTS = (*SERVERS, *SERVICES)
 BROKERS = 3
 SESSION_TIMEOUT = "3s"
@@ -194,6 +198,8 @@ class Stack:
 
     def stop(self) -> None:
         """Down the way of a price, so that what is under way still arrives; then the servers."""
+        for names in TURNS:
+            self._supervisor.ask(names, TURN)
         for name in SERVICES:
             self._supervisor.stop(name)
         if self._kafka:

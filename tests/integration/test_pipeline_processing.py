@@ -338,7 +338,7 @@ def test_a_revocation_that_comes_before_a_write_is_done_hands_it_to_the_next_own
         wait_until(lambda: ledger.count() == 50 * len(given))
         store.let_go.set()
         wait_until(lambda: store.written)
-        monkeypatch.setattr(workers, "DRAIN", 4.0)
+        monkeypatch.setattr(workers, "DRAIN", 3.0)
         assert first.end() is True
 
     # The one that had them first wrote what was still its own, and nothing of the rest.
