@@ -9,9 +9,11 @@ from django.utils.http import parse_etags, quote_etag
 from django.views.decorators.http import require_safe
 
 from feeds import wire
+from feeds.models import Ticker
 from watchlist.book import MOST_SYMBOLS
 from watchlist.offer import offered, search, upper
 from watchlist.quotes import read_quotes
+from watchlist.ranges import encode_bars, read_bars, read_range
 
 JSON = "application/json"
 
@@ -33,6 +35,16 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
         return _refuse("prices are not readable now", 503)
     body = msgspec.json.encode({"source": "simulated", "quotes": list(quotes.updates.values())})
     return _answer(request, body)
+
+
+@require_safe
+def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
+    """`?range=1h`: what a chart shows, `{"step":60,"bars":[[start,open,high,low,close],…]}`. 404 for no ticker."""
+    ticker = Ticker.objects.filter(symbol=symbol).first()
+    if ticker is None:
+        return _refuse("no ticker has this symbol", 404)
+    chart = read_bars(ticker, read_range(request.GET.get("range", "")))
+    return _answer(request, msgspec.json.encode({"source": "simulated", **encode_bars(chart)}))
 
 
 @require_safe

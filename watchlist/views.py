@@ -37,7 +37,7 @@ def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
         raise Http404(f"no ticker is called {symbol}")
     place = read_place(request.GET)
     if _is_part(request):
-        return render(request, "watchlist/drawer.html", read_symbol(request, ticker, place))
+        return render(request, "watchlist/drawer.html", {**read_symbol(request, ticker, place), "partial": True})
     try:
         context = read_page(request, place)
     except NoSuchList:

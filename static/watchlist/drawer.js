@@ -78,6 +78,7 @@ export class Drawer {
 
   async #begin() {
     this.#end();
+    for (const table of this.#element.querySelectorAll("details.bars")) table.open = false;
     const place = this.#element.querySelector("[data-bars]");
     if (!place) return;
     const { Chart } = await import("./chart.js");

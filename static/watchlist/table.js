@@ -34,7 +34,7 @@ class Row {
     this.open = element.querySelector(".open");
     this.high = element.querySelector(".high");
     this.low = element.querySelector(".low");
-    this.time = element.querySelector("time");
+    this.time = element.querySelector(".age time");
     const svg = element.querySelector(".spark svg");
     this.spark = svg && new Spark(svg);
     this.price = price;

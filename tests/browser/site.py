@@ -90,6 +90,13 @@ class Site:
         self.redis.set(wire.stock_key(symbol), value)
         self.redis.publish(wire.channel_name(symbol), value)
 
+    def wait_until_unheard(self, symbol: str) -> None:
+        """Returns when the gateway is no longer subscribed to a symbol's channel."""
+        deadline = time.monotonic() + 10
+        while dict(self.redis.pubsub_numsub(wire.channel_name(symbol))).popitem()[1]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the gateway still listens to {symbol}")
+
     def forget_prices(self) -> None:
         self.redis.flushall()
 
