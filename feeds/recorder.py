@@ -274,11 +274,11 @@ class Recorder:
             self._entered.pop(partition, None)
 
     def _finish(self) -> bool:
-        done = self._drain(GRACE)
-        self._entered = {}
+        done = self._drain(GRACE) and not self._waiting
+        self._entered = {}  # leaving revokes partitions, in another thread: nothing more is written
         self._source.leave()
         self._rings.close()
         self._archive.close()
         if not done:
             log.warning("stopped with unwritten bars: they are not committed and will be read again")
-        return done and not self._waiting
+        return done
