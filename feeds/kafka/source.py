@@ -95,6 +95,7 @@ class Source:
             self._own.update(self._say("partitions assigned", partitions))
             self._assigned = True
             self.lag.follow(self._own)
+            self.outage.end()
 
         def taken(event: str, call: Rebalance, partitions: list[TopicPartition]) -> None:
             numbers = self._say(event, partitions)
@@ -103,12 +104,16 @@ class Source:
             self.lag.follow(self._own)
             call(numbers)
 
+        def lost(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            self.outage.begin("the group's coordinator was silent for a session, or we were")
+            taken("partitions lost", on_lost, partitions)
+
         self._consumer = consumer
         consumer.subscribe(
             [self._name],
             on_assign=assigned,
             on_revoke=lambda _consumer, partitions: taken("partitions revoked", on_revoke, partitions),
-            on_lost=lambda _consumer, partitions: taken("partitions lost", on_lost, partitions),
+            on_lost=lost,
         )
 
     def _look_ahead(self, consumer: Consumer, partitions: int) -> dict[int, int]:
