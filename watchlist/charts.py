@@ -51,7 +51,7 @@ class Chart:
 
 
 def read_days(symbols: Sequence[str], now: datetime) -> Mapping[str, Day]:
-    """The newest day of each symbol that has one, with the closes of the last hour: one round trip, whatever the number.
+    """The newest day of each symbol that has one, with the closes of the last hour, in one round trip.
 
     What Redis does not have comes from the database, without the hour.
     """
@@ -94,7 +94,7 @@ def _stored_days(symbols: Sequence[str]) -> dict[str, Day]:
     keys = Tape.objects.filter(symbol__in=symbols).annotate(last=Subquery(last)).values_list("last", flat=True)
     rows = DayBar.objects.filter(pk__in=list(keys))
     figures = rows.values_list("tape__symbol", "open", "high", "low", "tape__previous_close")
-    return {symbol: Day(*row) for symbol, *row in figures}
+    return {row[0]: Day(*row[1:]) for row in figures}
 
 
 def read_chart(symbol: str, span: timedelta | None, now: datetime, kept: timedelta) -> Chart:
@@ -129,7 +129,7 @@ def _read_stored(tape: Tape, first: int, until: int, step: int) -> list[Candle]:
     base = MinuteBar.key(tape.pk, 0)
     with connection.cursor() as cursor:
         cursor.execute(QUESTION, [base, step, base + first, base + until])
-        return [Candle(int(bucket) * step * 60, *figures) for bucket, *figures in cursor.fetchall()]
+        return [Candle(int(row[0]) * step * 60, *row[1:5], int(row[5])) for row in cursor.fetchall()]
 
 
 def _read_long(tape: Tape | None, now: datetime, span: timedelta) -> Chart:
