@@ -8,14 +8,49 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import NestedObjects
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import ProtectedError, QuerySet
+from django.db.models import Count, ProtectedError, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from import_export.admin import ImportExportModelAdmin
+from import_export.formats.base_formats import CSV
 
 from feeds.models import Ticker
+from feeds.newest import read_newest
+from feeds.sheets import TickerResource
+from feeds.wire import Update
+
+BASE_PRICE = "Base price"
+"""The field as the log of changes names it."""
+MOST_CHANGES = 20
+
+
+class FreshnessFilter(admin.SimpleListFilter):
+    """By the age of the newest price."""
+
+    title = "price"
+    parameter_name = "price"
+
+    def lookups(self, _request: HttpRequest, _admin: Any) -> list[tuple[str, str]]:
+        return [("fresh", "Fresh"), ("stale", "Stale"), ("none", "None at all")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Ticker]) -> QuerySet[Ticker]:
+        if self.value() not in {"fresh", "stale", "none"}:
+            return queryset
+        updates = read_newest(list(queryset.values_list("symbol", flat=True)))
+        if updates is None:
+            messages.warning(request, "Redis does not answer: nothing is known of prices now.")
+            return queryset
+        if self.value() == "none":
+            return queryset.exclude(symbol__in=updates)
+        stale = [symbol for symbol, update in updates.items() if age_of(update) > settings.STALE_AFTER.total_seconds()]
+        return queryset.filter(symbol__in=stale if self.value() == "stale" else set(updates) - set(stale))
 
 
 @admin.register(Ticker)
