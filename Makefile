@@ -6,7 +6,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres check fmt up up-all down logs restart gen proc gtw bench shot local dev
+.PHONY: help run test test-kafka test-postgres check fmt up up-all down logs restart gen proc rec gtw bench bench-charts bench-replay shot local dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -58,12 +58,22 @@ gen: local ## the generator alone, as .env says
 proc: local ## the processor alone, as .env says
 	@exec $(PY) manage.py runprocessor
 
+rec: local ## the recorder alone, as .env says
+	@$(MIGRATE) 2>/dev/null || $(MIGRATE)
+	@exec $(PY) manage.py runrecorder
+
 gtw: local ## gateway and page alone, as .env says
 	@$(MIGRATE) 2>/dev/null || $(MIGRATE)
 	@exec $(PY) manage.py rungateway
 
 bench: dev ## measure the gateway
 	@exec $(PY) -m tests.bench.gateway
+
+bench-charts: dev ## measure questions for charts among 21.6 million minutes; PostgreSQL too where it is installed
+	@exec $(PY) -m tests.bench.charts
+
+bench-replay: dev ## record a day of 500 symbols twice and compare
+	@exec $(PY) -m tests.bench.replay
 
 shot: dev ## pictures of the page
 	@exec $(PY) -m tests.browser.shots

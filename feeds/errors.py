@@ -4,12 +4,14 @@
     ├── TransientError        the same call may succeed later: back off and retry
     │   ├── StoreUnavailable  Redis does not answer, or cannot take a write now
     │   ├── BrokerUnavailable Kafka does not answer, or a queue towards it is full
-    │   └── TickersUnavailable the database does not answer, or has no table of tickers yet
+    │   ├── TickersUnavailable the database does not answer, or has no table of tickers yet
+    │   └── RecordsUnavailable the database does not answer, is locked, or has no tables of bars yet
     └── PermanentError        no retry helps
         ├── BadRecord         a record that is not a price update
         ├── BadTicker         a ticker that cannot be seeded
         ├── LeaseHeld         another generator feeds this topic
         ├── GroupRefused      Kafka will not have this member in the group
+        ├── LettersRefused    a record cannot be put aside among the dead letters
         └── TopicRefused      the topic is not there and cannot be made
 
 Imports nothing.
@@ -34,6 +36,10 @@ class BrokerUnavailable(TransientError):
 
 class TickersUnavailable(TransientError):
     """The database does not answer, or has no table of tickers yet."""
+
+
+class RecordsUnavailable(TransientError):
+    """The database does not answer, is locked, or has no tables of bars yet."""
 
 
 class PermanentError(FeedError):
@@ -61,6 +67,10 @@ class LeaseHeld(PermanentError):
 
 class GroupRefused(PermanentError):
     """Kafka will not have this member in the group."""
+
+
+class LettersRefused(PermanentError):
+    """A record cannot be put aside among the dead letters."""
 
 
 class TopicRefused(PermanentError):

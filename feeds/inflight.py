@@ -1,4 +1,6 @@
-"""The ledger of what was read and is not yet in Redis: says up to where each partition may be committed.
+"""The ledger of what was read and is not done: says up to where each partition may be committed, and who has what.
+
+Done is what is in Redis, or acknowledged among the dead letters.
 
 Pure, and not for several threads: the thread that owns the consumer owns the ledger too; workers hand their finished
 parts back to it.
@@ -9,7 +11,8 @@ from collections.abc import Collection
 
 
 class Span:
-    """A run of one partition's offsets that was read at once, and how many parts of it are still with workers.
+    """A run of one partition's offsets that was read at once, and how many parts of it are not done: the shares of
+    workers, and each dead letter.
 
     `fenced` tells a worker to start no write for it: the partition belongs to somebody else now.
     """
@@ -35,7 +38,7 @@ class Ledger:
         return span
 
     def close(self, span: Span) -> None:
-        """One part of the span is in Redis."""
+        """One part of the span is done."""
         span.parts -= 1
 
     def advance(self) -> dict[int, int]:
@@ -56,3 +59,35 @@ class Ledger:
         for partition in list(self._spans) if partitions is None else partitions:
             for span in self._spans.pop(partition, ()):
                 span.fenced = True
+
+
+class Loads:
+    """What each worker has in hand, and since when it has given nothing back. Seconds by any clock."""
+
+    def __init__(self, workers: int) -> None:
+        self._counts = [0] * workers
+        self._since = [0.0] * workers
+
+    @property
+    def greatest(self) -> int:
+        """Updates with the worker that has most."""
+        return max(self._counts)
+
+    def give(self, worker: int, count: int, now: float) -> None:
+        """So many updates more."""
+        if not self._counts[worker]:
+            self._since[worker] = now
+        self._counts[worker] += count
+
+    def take(self, worker: int, count: int, now: float) -> None:
+        """So many are done."""
+        self._counts[worker] -= count
+        self._since[worker] = now
+
+    def held(self, patience: float, now: float) -> dict[int, int]:
+        """Workers that have had the same updates for more than so many seconds, and how many updates."""
+        return {
+            worker: count
+            for worker, (count, since) in enumerate(zip(self._counts, self._since, strict=True))
+            if count and now - since > patience
+        }

@@ -1,4 +1,4 @@
-"""What generator and processor count, in Prometheus' terms, and the port where it is read.
+"""What generator, processor and recorder count, in Prometheus' terms, and the port where it is read.
 
 The hot path counts by batch, never by update.
 """
@@ -16,7 +16,7 @@ ACTIVE = Gauge("stockwatch_generator_active_tickers", "Tickers that get an updat
 READ = Counter("stockwatch_processor_read", "Records read from Kafka.")
 WRITTEN = Counter("stockwatch_processor_written", "Updates stored and published.")
 STALE = Counter("stockwatch_processor_stale", "Updates dropped as not newer than what is stored.")
-ASIDE = Counter("stockwatch_processor_set_aside", "Records that can never be processed.", ["reason"])
+LETTERS = Counter("stockwatch_processor_dead_letters", "Records that are no prices, put aside.", ["reason"])
 RETRIES = Counter("stockwatch_processor_retries", "Writes tried again, Redis being away.")
 PAUSED = Counter("stockwatch_processor_pauses", "Times that partitions were paused, the workers being full.")
 BATCH = Histogram(
@@ -29,6 +29,23 @@ AGE = Histogram(
     "From the timestamp of a write's oldest update until it is in Redis.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
+DELAY = Histogram(
+    "stockwatch_processor_delay_seconds",
+    "From a write's first record being produced to Kafka, by its producer's clock in ms, until it is in Redis.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+WORKERS_HELD = Gauge("stockwatch_processor_workers_held", "Workers that have had the same updates for over 30 s.")
+
+LAG = Gauge("stockwatch_consumer_lag", "Records of a partition of ours that are not done yet.", ["partition"])
+
+RECORDED = Counter("stockwatch_recorder_recorded", "Updates entered into bars.")
+KNOWN = Counter("stockwatch_recorder_known", "Updates that the bars had already.")
+SKIPPED = Counter("stockwatch_recorder_skipped", "Records that are no updates.", ["reason"])
+RING_WRITES = Counter("stockwatch_recorder_ring_writes", "Symbols brought to Redis.")
+SAVED = Counter("stockwatch_recorder_saved", "Bars written to the database.")
+PURGED = Counter("stockwatch_recorder_purged", "Minutes deleted, being older than RECORDER_RETENTION.")
+RECORD_RETRIES = Counter("stockwatch_recorder_retries", "Writes and readings tried again.", ["what"])
+HELD = Gauge("stockwatch_recorder_symbols", "Symbols whose bars are under way.")
 
 
 def serve_metrics(port: int, variable: str) -> None:

@@ -1,4 +1,8 @@
-"""The tickers: what is fed and shown. The admin is their source of truth; generator and gateway follow it."""
+"""The tickers, and what is on record of their prices.
+
+Tickers are what is fed and shown: the admin is their source of truth, generator and gateway follow it. Tapes and bars
+are written by the recorder alone.
+"""
 
 from typing import Any, ClassVar
 
@@ -56,3 +60,85 @@ class Ticker(models.Model):
             raise ValidationError(
                 {"base_price": f"Below one unit of the {self.decimals} decimals: it would show as zero."}
             )
+
+
+class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic in the stubs only
+    """A primary key that SQLite keeps its rows in the order of, which it does for the type INTEGER only."""
+
+    def db_type(self, connection: Any) -> str | None:
+        return "integer" if connection.vendor == "sqlite" else super().db_type(connection)
+
+
+MINUTE_BITS = 32
+"""A bar of a minute has the number of its tape above so many bits, and its minute since 1970 below."""
+
+
+class Tape(models.Model):
+    """One recorded symbol, whether or not there is a ticker of it. `previous_close` belongs to the newest day's bar."""
+
+    symbol = models.CharField(max_length=15, unique=True)
+    previous_close = models.FloatField(null=True)
+
+    def __str__(self) -> str:
+        return self.symbol
+
+
+class Figures(models.Model):
+    """What every bar has. `runs` says what was counted where first, last and count do not (feeds.bars), packed."""
+
+    open = models.FloatField()
+    high = models.FloatField()
+    low = models.FloatField()
+    close = models.FloatField()
+    count = models.IntegerField()
+    first_seq = models.BigIntegerField()
+    last_seq = models.BigIntegerField()
+    runs = models.BinaryField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class MinuteBar(Figures):
+    """One minute of one tape, kept for RECORDER_RETENTION.
+
+    The key is both, tape above minute: so that all minutes of a tape lie side by side and one index serves every
+    question. `first_us` and `last_us` are microseconds within the minute.
+    """
+
+    id = ClusteredKey(primary_key=True)
+    first_us = models.IntegerField()
+    last_us = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"tape {self.tape}, minute {self.minute}"
+
+    @staticmethod
+    def key(tape: int, minute: int) -> int:
+        """`minute` counts since 1970."""
+        return tape << MINUTE_BITS | minute
+
+    @property
+    def tape(self) -> int:
+        return int(self.id) >> MINUTE_BITS
+
+    @property
+    def minute(self) -> int:
+        return int(self.id) & ((1 << MINUTE_BITS) - 1)
+
+
+class DayBar(Figures):
+    """One day of one tape, kept for ever. A day has the date on which it begins by MARKET_DAY_START."""
+
+    tape = models.ForeignKey(Tape, models.PROTECT, related_name="days", db_index=False)
+    day = models.DateField()
+    first_at = models.BigIntegerField(help_text="Unix microseconds.")
+    last_at = models.BigIntegerField(help_text="Unix microseconds.")
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["tape", "day"], name="one_bar_a_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tape} {self.day}"

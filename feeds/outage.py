@@ -10,6 +10,8 @@ from random import Random
 
 import structlog
 
+from feeds.errors import TransientError
+
 log = structlog.get_logger(__name__)
 
 
@@ -60,3 +62,33 @@ class Backoff:
 
     def reset(self) -> None:
         self._ceiling = self._least
+
+
+class Effort:
+    """Calls that need something which may be away, for a loop that must go on meanwhile.
+
+    Where one fails, the next try comes after a growing wait. `retried` is called at each failure.
+    """
+
+    def __init__(self, what: str, chance: Random, clock: Callable[[], float], retried: Callable[[], object]) -> None:
+        self._outage = Outage(what, clock)
+        self._backoff = Backoff(chance)
+        self._clock = clock
+        self._retried = retried
+        self._due = 0.0
+
+    def __call__(self, call: Callable[[], object]) -> bool:
+        """Whether the call was made, and raised no TransientError. False without a try while a wait lasts."""
+        if self._due and self._clock() < self._due:
+            return False
+        try:
+            call()
+        except TransientError as error:
+            self._outage.begin(error)
+            self._retried()
+            self._due = self._clock() + self._backoff()
+            return False
+        self._outage.end()
+        self._backoff.reset()
+        self._due = 0.0
+        return True

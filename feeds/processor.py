@@ -22,6 +22,7 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
     def partition(self) -> int | None: ...
     def offset(self) -> int | None: ...
+    def timestamp(self) -> tuple[int, int]: ...
 
 
 def check(key: bytes | None, value: bytes | None) -> Update:
@@ -43,30 +44,34 @@ def route(symbol: str, workers: int) -> int:
 
 
 class Sorted:
-    """One partition's share of what was read at once: quotes by worker, in order, and the records that are none."""
+    """One partition's share of what was read at once: quotes by worker, in order, and the records that are none.
 
-    __slots__ = ("bad", "next_offset", "shares")
+    `produced` is when its first record was produced, in unix milliseconds by its producer's clock.
+    """
 
-    def __init__(self, workers: int) -> None:
+    __slots__ = ("bad", "next_offset", "produced", "shares")
+
+    def __init__(self, workers: int, produced: int) -> None:
         self.shares: list[list[Quote]] = [[] for _ in range(workers)]
-        self.bad: list[tuple[int, BadRecord]] = []
+        self.bad: list[tuple[Record, BadRecord]] = []
         self.next_offset = 0
+        self.produced = produced
 
 
 def sort(records: Iterable[Record], workers: int) -> dict[int, Sorted]:
-    """Checks records and deals them out, by partition and worker; `bad` holds offset and reason of the others."""
+    """Checks records and deals them out, by partition and worker; `bad` has the others, with their reasons."""
     partitions: dict[int, Sorted] = {}
     for record in records:
         partition, offset = record.partition() or 0, record.offset() or 0
         share = partitions.get(partition)
         if share is None:
-            share = partitions[partition] = Sorted(workers)
+            share = partitions[partition] = Sorted(workers, record.timestamp()[1])
         share.next_offset = offset + 1
         value = record.value()
         try:
             update = check(record.key(), value)
         except BadRecord as error:
-            share.bad.append((offset, error))
+            share.bad.append((record, error))
         else:
             share.shares[route(update.symbol, workers)].append((update, value or b""))
     return partitions

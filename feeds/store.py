@@ -105,7 +105,8 @@ def connect(address: Mapping[str, Any]) -> redis.Redis:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
+    """Turns the client's errors into StoreUnavailable."""
     try:
         yield
     except redis.RedisError as error:
@@ -122,7 +123,7 @@ class Script:
 
     def __call__(self, keys: list[str], arguments: list[Any]) -> Any:
         """Raises StoreUnavailable."""
-        with _answering():
+        with answering():
             try:
                 return self._client.evalsha(self._digest, len(keys), *keys, *arguments)
             except redis.exceptions.NoScriptError:

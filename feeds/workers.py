@@ -1,144 +1,89 @@
 """The processor's loop: one thread reads Kafka and keeps the ledger, workers write to Redis.
 
-It reads no settings and no arguments. Only the reading thread touches the source and the ledger; workers get parts
-through their inboxes and hand them back through one queue.
+It reads no settings and no arguments. Only the reading thread touches the source, the dead letters and the ledger;
+workers get parts through their inboxes and hand them back through one queue.
 """
 
 import threading
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from queue import Empty, SimpleQueue
 from random import Random
 
 import structlog
 
 from feeds import metrics
-from feeds.errors import BadRecord, BrokerUnavailable, StoreUnavailable
-from feeds.inflight import Ledger, Span
+from feeds.errors import BadRecord, BrokerUnavailable
+from feeds.inflight import Ledger, Loads, Span
+from feeds.kafka.deadletters import DeadLetters
 from feeds.kafka.source import Source
+from feeds.letters import seal
 from feeds.outage import Backoff, Outage
-from feeds.processor import Batch, Quote, Record, sort
+from feeds.processor import Record, sort
 from feeds.store import Store
+from feeds.worker import Part, Worker
 
 log = structlog.get_logger(__name__)
-
-AT_ONCE = 500
-"""Updates in one write, about: Redis serves nobody else meanwhile, 2 us an update."""
 
 FULL = 2_000
 """Updates with one worker at which reading waits; below a quarter of it paused partitions flow again."""
 
+LETTERS = 500
+"""Dead letters without acknowledgement at which reading waits, in the same way. Each has 64 KB at most."""
+
 PATIENCE = 0.2
 """Seconds that reading waits for room before partitions are paused: pausing throws away what was fetched ahead."""
 
-DRAIN = 4.0
+DRAIN = 3.0
 """Seconds that unfinished writes get on a rebalance and at the end."""
 
+END = 4.0
+"""Seconds that the end takes at most: runstack kills after five."""
 
-class Part:
-    """One worker's share of a span."""
+HELD = 30.0
+"""Seconds after which a worker that has given nothing back is reported. It keeps its updates, and we our partitions."""
 
-    __slots__ = ("quotes", "span")
-
-    def __init__(self, span: Span, quotes: list[Quote]) -> None:
-        self.span = span
-        self.quotes = quotes
-
-
-class Worker(threading.Thread):
-    """Writes the parts of its inbox in their order, many at once, and hands back those that are in Redis.
-
-    A part that cannot be written is tried until it can, until its partition is somebody else's, or until `abandon`.
-    """
-
-    def __init__(
-        self, number: int, store: Store, finished: "SimpleQueue[tuple[int, list[Part]]]", outage: Outage, chance: Random
-    ) -> None:
-        super().__init__(name=f"worker-{number}", daemon=True)
-        self.number = number
-        self.inbox: SimpleQueue[Part | None] = SimpleQueue()
-        self.abandon = threading.Event()
-        self.failed = False
-        self._store = store
-        self._finished = finished
-        self._outage = outage
-        self._backoff = Backoff(chance)
-
-    def run(self) -> None:
-        try:
-            while (parts := self._take()) and self._write(parts):
-                self._finished.put((self.number, parts))
-        except Exception:
-            # An error of ours: the records stay uncommitted, and the reading thread ends the process.
-            log.exception("a worker failed", worker=self.number)
-            self.failed = True
-        finally:
-            self._store.close()
-
-    def _take(self) -> list[Part]:
-        """Waits for a part and takes what else there is, up to about one write. Empty at the end."""
-        if (part := self.inbox.get()) is None:
-            return []
-        parts, size = [part], len(part.quotes)
-        while size < AT_ONCE:
-            try:
-                part = self.inbox.get_nowait()
-            except Empty:
-                break
-            if part is None:
-                self.inbox.put(None)  # the end comes after what was taken
-                break
-            parts.append(part)
-            size += len(part.quotes)
-        return parts
-
-    def _write(self, parts: list[Part]) -> bool:
-        """False when it was told to give up."""
-        while True:
-            batch = Batch(part.quotes for part in parts if not part.span.fenced)
-            if not batch.size:
-                return True
-            try:
-                written = self._store.write(batch)
-            except StoreUnavailable as error:
-                self._outage.begin(error)
-                metrics.RETRIES.inc()
-                if self.abandon.wait(self._backoff()):
-                    return False
-                continue
-            self._outage.end()
-            self._backoff.reset()
-            metrics.WRITTEN.inc(written)
-            metrics.STALE.inc(batch.size - written)
-            metrics.BATCH.observe(batch.size)
-            metrics.AGE.observe(max(time.time() - batch.oldest / 1e6, 0.0))
-            return True
+LOOK_EVERY = 1.0
+LINES = 10
+"""Bad records that have a line of the log to themselves, each second; the others are only counted."""
 
 
 class Processing:
-    """Reads, gives out, settles, until it is told to stop. `open_store` makes a store for each worker."""
+    """Reads, gives out, settles, until it is told to stop. `open_store` makes a store for each worker.
+
+    `clock` gives seconds of any kind, `now` unix seconds.
+    """
 
     def __init__(
         self,
         source: Source,
+        letters: DeadLetters,
         open_store: Callable[[], Store],
         workers: int,
         topic: str = "",
         chance: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
+        self._letters = letters
         self._topic = topic
         self._clock = clock
+        self._now = now
         self._ledger = Ledger()
+        self._loads = Loads(workers)
         self._finished: SimpleQueue[tuple[int, list[Part]]] = SimpleQueue()
         self._redis = Outage("Redis")
         self._chance = chance or Random()  # noqa: S311
         self._workers = [
             Worker(number, open_store(), self._finished, self._redis, self._chance) for number in range(workers)
         ]
-        self._held = [0] * workers
         self._paused = False
+        self._held: set[int] = set()
+        self._looked = 0.0
+        self._aside = 0
+        self._stop = threading.Event()
 
     @property
     def failed(self) -> bool:
@@ -146,30 +91,36 @@ class Processing:
         return any(worker.failed for worker in self._workers)
 
     def run(self, stop: threading.Event) -> bool:
-        """Works until `stop`, then finishes what was read, commits and leaves the group.
+        """Works until `stop`, or until the source is drained; then finishes what was read, commits, leaves the group.
 
-        Returns whether all that was read is in Redis; what is not will be read again. Raises GroupRefused.
+        Returns whether all that was read is done; what is not will be read again. Raises GroupRefused, and
+        LettersRefused where a bad record cannot be put aside.
         """
-        if not self._join(stop):
+        self._stop = stop
+        if not self._join():
             return True
+        self._letters.prepare(stop.wait)
         for worker in self._workers:
             worker.start()
         try:
-            while not (stop.is_set() or self.failed):
+            while not (stop.is_set() or self.failed or self._letters.refusal or self._source.drained):
                 self._turn()
         finally:
             done = self._finish()
+        self._letters.check()
+        if self._source.drained and done:
+            log.info("all is done that was there at the start", topic=self._topic)
         return done
 
-    def _join(self, stop: threading.Event) -> bool:
+    def _join(self) -> bool:
         """Tries until the group can be joined. False when the stop came first."""
         backoff = Backoff(self._chance, most=1.0)
-        while not stop.is_set():
+        while not self._stop.is_set():
             try:
-                self._source.open(self._revoked, self._lost, stop.wait)
+                self._source.open(self._revoked, self._lost, self._stop.wait)
             except BrokerUnavailable as error:
                 self._source.outage.begin(error)
-                stop.wait(backoff())
+                self._stop.wait(backoff())
             else:
                 self._source.outage.end()
                 return True
@@ -183,31 +134,44 @@ class Processing:
                 self._source.pause()  # a rebalance has brought partitions that nobody paused
         self._settle()
         self._balance()
+        if self._clock() >= self._looked + LOOK_EVERY:
+            self._look()
 
     def _give(self, records: Collection[Record]) -> None:
-        """Enters records into the ledger and hands them to the workers of their symbols."""
+        """Enters records into the ledger and hands them to the workers of their symbols, or to the dead letters."""
         metrics.READ.inc(len(records))
+        now = self._clock()
         for partition, share in sort(records, len(self._workers)).items():
-            for offset, error in share.bad:
-                self._set_aside(partition, offset, error)
             given = [(number, quotes) for number, quotes in enumerate(share.shares) if quotes]
-            span = self._ledger.open(partition, share.next_offset, len(given))
+            span = self._ledger.open(partition, share.next_offset, len(given) + len(share.bad))
+            for record, error in share.bad:
+                self._put_aside(span, record, error)
             for number, quotes in given:
-                self._held[number] += len(quotes)
-                self._workers[number].inbox.put(Part(span, quotes))
+                self._loads.give(number, len(quotes), now)
+                self._workers[number].inbox.put(Part(span, quotes, share.produced))
 
-    def _set_aside(self, partition: int, offset: int, error: BadRecord) -> None:
-        metrics.ASIDE.labels(error.kind).inc()
-        log.warning("record set aside", topic=self._topic, partition=partition, offset=offset, reason=str(error))
+    def _put_aside(self, span: Span, record: Record, error: BadRecord) -> None:
+        """Sends a bad record to the dead letters; its span is done when that is acknowledged, and not before."""
+        letter = seal(record, self._topic, error, self._now())
+        self._letters.send(letter, partial(self._settle_letter, span, error.kind), self._stop.wait)
+        self._aside += 1
+        if self._aside <= LINES:
+            topic, partition, offset = letter.origin
+            log.warning("record set aside", topic=topic, partition=partition, offset=offset, reason=str(error))
+
+    def _settle_letter(self, span: Span, kind: str) -> None:
+        self._ledger.close(span)
+        metrics.LETTERS.labels(kind).inc()
 
     def _settle(self, wait: float = 0.0) -> None:
-        """Takes back what workers have finished, waiting for the first at most so long, and stores the offsets."""
+        """Takes back what is finished, waiting for the first worker at most so long, and stores the offsets."""
+        self._letters.serve()
         try:
             while True:
                 number, parts = self._finished.get(timeout=wait) if wait else self._finished.get_nowait()
                 wait = 0.0
                 for part in parts:
-                    self._held[number] -= len(part.quotes)
+                    self._loads.take(number, len(part.quotes), self._clock())
                     self._ledger.close(part.span)
         except Empty:
             pass
@@ -215,14 +179,14 @@ class Processing:
             self._source.store(moved)
 
     def _balance(self) -> None:
-        """Holds reading while a worker is full: shortly by waiting, then by pausing, so that the group is served."""
+        """Holds reading while there is too much in hand: shortly by waiting, then by pausing: the group is served."""
         if self._paused:
-            if max(self._held) < FULL / 4:
+            if not self._has(FULL // 4, LETTERS // 4):
                 self._source.resume()
                 self._paused = False
             return
         deadline = self._clock() + PATIENCE
-        while max(self._held) >= FULL:
+        while self._has(FULL, LETTERS):
             if self._clock() >= deadline:
                 self._source.pause()
                 self._paused = True
@@ -230,10 +194,34 @@ class Processing:
                 return
             self._settle(wait=0.02)
 
+    def _has(self, updates: int, letters: int) -> bool:
+        """Whether a worker has so many updates, or so many letters are not acknowledged."""
+        return self._loads.greatest >= updates or self._letters.pending >= letters
+
+    def _look(self) -> None:
+        """Once a second: says which workers are held, and how much was set aside beyond what has lines of its own."""
+        self._looked = self._clock()
+        held = self._loads.held(HELD, self._looked)
+        for number in sorted(held.keys() - self._held):
+            log.warning(
+                f"a worker has had the same updates for more than {HELD:g} s; the partitions stay ours",
+                worker=number,
+                updates=held[number],
+            )
+        for number in sorted(self._held - held.keys()):
+            log.info("a worker that was held goes on", worker=number)
+        self._held = set(held)
+        metrics.WORKERS_HELD.set(len(held))
+        if self._aside > LINES:
+            log.warning("more records set aside, see `manage.py deadletters list`", count=self._aside - LINES)
+        self._aside = 0
+
     def _drain(self, partitions: Collection[int] | None = None) -> bool:
-        """Waits for the workers to finish these partitions, or all; not for long. Whether they did."""
+        """Waits for these partitions, or all, to be finished; not for long. Whether they are."""
         deadline = self._clock() + DRAIN
         while self._ledger.pending(partitions) and self._clock() < deadline:
+            if self._letters.refusal and not self._loads.greatest:
+                break  # all that is left waits for a letter that will not be acknowledged
             self._settle(wait=0.02)
         self._settle()
         return not self._ledger.pending(partitions)
@@ -250,17 +238,17 @@ class Processing:
         self._ledger.fence(partitions)
 
     def _finish(self) -> bool:
+        begun = self._clock()
         done = self._drain()
         for worker in self._workers:
             worker.abandon.set()
             worker.inbox.put(None)
         left = self._ledger.pending()
         self._ledger.fence()
-        self._source.leave()
+        self._letters.close()
+        self._source.leave(max(begun + END - self._clock(), 1.0))
         for worker in self._workers:
-            worker.join(1.0)
+            worker.join(max(begun + END - self._clock(), 0.0))
         if not done:
-            log.warning(
-                "stopped with unfinished writes: they are not committed and will be read again", unfinished=left
-            )
+            log.warning("stopped with unfinished work: it is not committed and will be read again", unfinished=left)
         return done

@@ -5,9 +5,10 @@ Pure: it is given the mapping to read. `settings.py` is the only caller, so that
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, time, timedelta, tzinfo
 from ipaddress import ip_network
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import durationpy
 
@@ -78,6 +79,23 @@ class Environment:
         if duration < shortest:
             raise BadVariable(name, value, allowed)
         return duration
+
+    def moment(self, name: str, default: str) -> time:
+        """A time of day, `09:30`."""
+        value = self.text(name, default)
+        if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+            raise BadVariable(name, value, "a time of day from 00:00 to 23:59")
+        return time.fromisoformat(value)
+
+    def zone(self, name: str, default: str) -> tzinfo:
+        """A time zone by its name; UTC needs no database of zones on the machine."""
+        value = self.text(name, default)
+        if value == "UTC":
+            return UTC
+        try:
+            return ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise BadVariable(name, value, "a time zone that this machine knows, such as America/New_York") from error
 
     def words(self, name: str, default: str = "") -> list[str]:
         """Values between commas, trimmed, the empty ones left out."""

@@ -60,6 +60,11 @@ KAFKA_TOPIC = env.text("KAFKA_TOPIC", "market_ticks")
 if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", KAFKA_TOPIC):
     raise BadVariable("KAFKA_TOPIC", KAFKA_TOPIC, "1 to 249 of the characters A-Z a-z 0-9 . _ -")
 KAFKA_RETENTION = env.duration("KAFKA_RETENTION", "24h", least="1m")
+KAFKA_DLQ_TOPIC = env.text("KAFKA_DLQ_TOPIC", "market_ticks.dlq")
+if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", KAFKA_DLQ_TOPIC) or KAFKA_DLQ_TOPIC == KAFKA_TOPIC:
+    allowed = "1 to 249 of the characters A-Z a-z 0-9 . _ -, and not KAFKA_TOPIC: it would feed on itself"
+    raise BadVariable("KAFKA_DLQ_TOPIC", KAFKA_DLQ_TOPIC, allowed)
+KAFKA_DLQ_RETENTION = env.duration("KAFKA_DLQ_RETENTION", "168h", least="1m")
 KAFKA_GROUP_ID = env.text("KAFKA_GROUP_ID", "stock-processor-group")
 KAFKA_GROUP_INSTANCE_ID = env.text("KAFKA_GROUP_INSTANCE_ID")
 KAFKA_SESSION_TIMEOUT = env.duration("KAFKA_SESSION_TIMEOUT", "6s", least="1s")
@@ -82,6 +87,17 @@ GENERATOR_METRICS_PORT = env.whole("GENERATOR_METRICS_PORT", 0, most=65535)
 PROCESSOR_NUM_WORKERS = env.whole("PROCESSOR_NUM_WORKERS", 10, least=1, most=256)
 PROCESSOR_STOCK_TTL = env.duration("PROCESSOR_STOCK_TTL", "168h", least="1s")
 PROCESSOR_METRICS_PORT = env.whole("PROCESSOR_METRICS_PORT", 0, most=65535)
+
+# --- Recorder -------------------------------------------------------------------------------------------------------
+RECORDER_GROUP_ID = env.text("RECORDER_GROUP_ID", "stock-recorder-group")
+RECORDER_RETENTION = env.duration("RECORDER_RETENTION", "720h", least="24h")
+RECORDER_METRICS_PORT = env.whole("RECORDER_METRICS_PORT", 0, most=65535)
+if RECORDER_GROUP_ID == KAFKA_GROUP_ID:
+    raise BadVariable("RECORDER_GROUP_ID", RECORDER_GROUP_ID, "another group than KAFKA_GROUP_ID: each reads it all")
+
+# --- The market -----------------------------------------------------------------------------------------------------
+MARKET_DAY_START = env.moment("MARKET_DAY_START", "00:00")
+MARKET_TIME_ZONE = env.zone("MARKET_TIME_ZONE", "UTC")
 
 # --- Gateway --------------------------------------------------------------------------------------------------------
 GATEWAY_VALID_TICKERS = [symbol.upper() for symbol in env.words("GATEWAY_VALID_TICKERS")]
@@ -106,6 +122,24 @@ if GATEWAY_TIMEOUTS_PING_PERIOD >= GATEWAY_TIMEOUTS_PONG_WAIT:
 
 # --- The page -------------------------------------------------------------------------------------------------------
 STALE_AFTER = env.duration("STALE_AFTER", "5s")
+REGISTRATION_OPEN = env.flag("REGISTRATION_OPEN", True)
+REGISTRATION_PER_HOUR = env.whole("REGISTRATION_PER_HOUR", 20, least=1)
+
+# --- Mail -----------------------------------------------------------------------------------------------------------
+try:
+    _mail = environ.Env.email_url_config(env.text("EMAIL_URL", "consolemail://"))
+except (environ.ImproperlyConfigured, KeyError, ValueError) as _error:
+    # Its value may hold a password: it is not repeated.
+    raise BadVariable("EMAIL_URL", "…", "such as smtp+tls://user:password@mail.example.org:587") from _error
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
+EMAIL_PORT = _mail["EMAIL_PORT"] or 25
+EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS = bool(_mail.get("EMAIL_USE_TLS"))
+EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_SSL"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "stockwatch@localhost")
 
 # --- Django ---------------------------------------------------------------------------------------------------------
 DATABASES = {"default": environ.Env.db_url_config(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))}
@@ -128,6 +162,8 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django_htmx",
+    "import_export",
     "servestatic.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_prometheus",
@@ -141,6 +177,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "stockwatch.urls"
@@ -155,6 +192,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "watchlist.frame.describe_site",
             ]
         },
     }

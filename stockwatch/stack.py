@@ -26,11 +26,16 @@ from stockwatch.supervisor import Ended, Supervisor
 
 SERVERS = ("redis", "kafka")
 SERVICES = {
-    # Name: command and the seconds it gets to end by itself; together they stay under the ten that people wait.
-    "generator": ("runkafkagen", 2.0),
-    "processor": ("runprocessor", 2.0),
+    # Name: command and the seconds that it gets to end by itself. With Redis or Kafka away some need more than four.
+    "generator": ("runkafkagen", 5.0),
+    "processor": ("runprocessor", 5.0),
+    "recorder": ("runrecorder", 5.0),
     "gateway": ("rungateway", 4.0),
 }
+TURNS = (("generator",), ("processor", "recorder"), ("gateway",))
+TURN = 2.0
+"""Seconds after which the next are asked to end too, though those before them have not: so all is over after 8, and people
+wait 10. They have ended within one, mostly."""
 PARTS = (*SERVERS, *SERVICES)
 BROKERS = 3
 SESSION_TIMEOUT = "3s"
@@ -135,11 +140,13 @@ class Stack:
         """
         self._start("processor")
         begun = clock()
-        words = prepare() if self._plan.parts & {"generator", "gateway"} else ""
+        words = prepare() if self._plan.parts & {"generator", "recorder", "gateway"} else ""
         if {"kafka", "processor"} <= self._plan.parts:
             self._await_event(max(0.0, begun + HEAD_START - clock()))
         self._start("generator")
         self._start("gateway", "--host", self._plan.host, "--port", str(self._plan.port), "--processes", "1")
+        if "gateway" not in self._plan.parts:
+            self._start("recorder")
         return words
 
     def _start(self, name: str, *options: str) -> None:
@@ -153,14 +160,17 @@ class Stack:
     def await_page(self, clock: Callable[[], float] = monotonic) -> str:
         """How the page is: ready, with a price on it, or after 30 s without one; empty when a stop came first.
 
-        Raises StackFailure when a part ends by itself.
+        Starts the recorder then: beside the others it would keep the first price waiting, and it misses nothing. Raises StackFailure when a part ends by itself.
         """
         deadline = clock() + READY_WITHIN
+        state = "shows no price yet"
         while not self._supervisor.stopping and clock() < deadline:
             self._await_event(0.05)
             if self._has_price() and self._page_answers():
-                return "is ready"
-        return "" if self._supervisor.stopping else "shows no price yet"
+                state = "is ready"
+                break
+        self._start("recorder")
+        return "" if self._supervisor.stopping else state
 
     def run(self) -> None:
         """Returns when a stop is asked for. Raises StackFailure when a part ends by itself."""
@@ -188,6 +198,8 @@ class Stack:
 
     def stop(self) -> None:
         """Down the way of a price, so that what is under way still arrives; then the servers."""
+        for names in TURNS:
+            self._supervisor.ask(names, TURN)
         for name in SERVICES:
             self._supervisor.stop(name)
         if self._kafka:

@@ -58,6 +58,8 @@ class Child:
     process: subprocess.Popen[bytes]
     grace: float
     log: Path | None = None
+    asked: float | None = None
+    """When it was told to end, on the monotonic clock."""
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
     threads: list[threading.Thread] = field(default_factory=list)
     expected: bool = False
@@ -175,20 +177,37 @@ class Supervisor:
     def stop(self, name: str) -> None:
         """Ends one child: asks it, waits for its grace, then kills it and whatever it left in its group."""
         for child in [child for child in self._children if child.name == name]:
-            child.expected = True
             self._end(child)
             self._order(f"forget {child.process.pid}")
             self._children.remove(child)
 
-    def _end(self, child: Child) -> None:
-        deadline = monotonic() + child.grace
-        if child.process.poll() is None:
-            child.process.terminate()
+    def ask(self, names: Sequence[str], seconds: float) -> None:
+        """Asks these children to end, and waits for that at most so long. Their grace begins now; none is killed."""
+        asked = [child for child in self._children if child.name in names]
+        deadline = monotonic() + seconds
+        for child in asked:
+            self._ask(child)
+        for child in asked:
+            self._await(child, deadline)
+
+    def _ask(self, child: Child) -> float:
+        """When its grace began: now, or when it was asked before."""
+        child.expected = True
+        if child.asked is None:
+            child.asked = monotonic()
+            if child.process.poll() is None:
+                child.process.terminate()
+        return child.asked
+
+    def _await(self, child: Child, deadline: float) -> None:
         while child.process.poll() is None and monotonic() < deadline and not self._hurry.is_set():
             try:
                 child.process.wait(0.1)
             except subprocess.TimeoutExpired:
                 continue
+
+    def _end(self, child: Child) -> None:
+        self._await(child, self._ask(child) + child.grace)
         warden.send_signal(child.process.pid, signal.SIGKILL)
         child.process.wait()
         for thread in child.threads:

@@ -6,7 +6,10 @@
         ├── SwitchedOff    the ticker is there, but gets no prices now
         ├── AlreadyListed  the list has it
         ├── NotListed      the list does not have it
-        └── ListFull       the list has as many as it may
+        ├── ListFull       the list has as many as it may
+        ├── NoSuchList     the person has no such list
+        ├── TooManyLists   the person has as many lists as he may
+        └── BadName        a list cannot be called so
 
 Imports nothing.
 """
@@ -38,3 +41,15 @@ class NotListed(ListRefused):
 
 class ListFull(ListRefused):
     """The list has as many as it may."""
+
+
+class NoSuchList(ListRefused):
+    """The person has no such list: another tab or device may have deleted it."""
+
+
+class TooManyLists(ListRefused):
+    """The person has as many lists as he may."""
+
+
+class BadName(ListRefused):
+    """A list cannot be called so: empty, too long, unprintable, or another list is."""

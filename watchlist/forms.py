@@ -1,4 +1,4 @@
-"""What people type: a symbol, and the wish for an account."""
+"""What people type about themselves: the wish for an account, its e-mail address, its end, and a file of lists."""
 
 from typing import Any
 
@@ -6,39 +6,53 @@ from django import forms
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 
-from feeds import wire
-
-
-class SymbolForm(forms.Form):
-    """One symbol, trimmed and upper-cased."""
-
-    symbol = forms.CharField(
-        max_length=100,
-        error_messages={
-            "required": "Type a symbol first, for example AAPL.",
-            "max_length": f"That is no symbol: a symbol is {wire.SYMBOL_WORDS}.",
-        },
-    )
-
-    def clean_symbol(self) -> str:
-        symbol: str = self.cleaned_data["symbol"]
-        if symbol.isascii():  # "ß".upper() is "SS": only ASCII is upper-cased, or a stranger becomes a symbol
-            symbol = symbol.upper()
-        if not wire.is_symbol(symbol):
-            shown = symbol if len(symbol) <= 20 else symbol[:20] + "…"
-            raise forms.ValidationError(f"“{shown}” is no symbol: a symbol is {wire.SYMBOL_WORDS}.")
-        return symbol
+EMAIL_HELP = "Only for a new password, should you forget yours. You may leave it out."
 
 
 class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """Name and password, twice."""
+    """Name, e-mail address if wanted, and password, twice."""
+
+    email = forms.EmailField(label="E-mail address", required=False, help_text=EMAIL_HELP)
 
     class Meta:
         model = User
-        fields = ("username",)
+        fields = ("username", "email")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["username"].help_text = "Letters, digits and @ . + - _"
+        self.fields["email"].widget.attrs["autocomplete"] = "email"
         self.fields["password2"].label = "Password again"
         self.fields["password2"].help_text = ""
+
+
+class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The address to which a new password may be sent."""
+
+    class Meta:
+        model = User
+        fields = ("email",)
+        labels = {"email": "E-mail address"}  # noqa: RUF012
+        help_texts = {"email": EMAIL_HELP}  # noqa: RUF012
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].widget.attrs["autocomplete"] = "email"
+
+
+class FarewellForm(forms.Form):
+    """The password once more, before an account is deleted."""
+
+    password = forms.CharField(
+        label="Your password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        if not self._user.check_password(password):
+            raise forms.ValidationError("That is not your password.")
+        return password

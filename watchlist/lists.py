@@ -1,111 +1,142 @@
-"""The rules of a person's list: what it starts with, what may be added, how many, and where it is kept.
+"""Where a person's lists are kept: an account's in the database, a visitor's in the session.
 
-An account's list is in the database, a visitor's in the session; both are written at the first change only, so that a
-mere visit leaves nothing behind. Until then both show the first active tickers.
+Both are written at the first change only, so that a mere visit leaves nothing behind. Until then both show one list of
+the first active tickers. The rules of changing lists stand in `book`.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Count, F
 
 from feeds.models import Ticker
-from watchlist.errors import AlreadyListed, ListFull, NotListed, SwitchedOff, UnknownSymbol
+from watchlist.book import UNSAVED, Book, NamedList
+from watchlist.errors import NoSuchList
 from watchlist.models import Entry, Watchlist
+from watchlist.offer import offered
 
 LIST_NAME = "Main"
-MOST_SYMBOLS = 200
 FIRST_SYMBOLS = 12
-SESSION_KEY = "symbols"
+SESSION_KEY = "lists"
+
+Step = Callable[[Book], Book]
 
 
-class PersonalList(Protocol):
-    """One list of one person, wherever it is kept."""
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A list as the tabs show it."""
 
-    def tickers(self) -> list[Ticker]:
-        """In the person's order; writes nothing."""
-
-    def add(self, symbol: str) -> Ticker:
-        """At the end. Raises UnknownSymbol, SwitchedOff, AlreadyListed or ListFull."""
-
-    def remove(self, symbol: str) -> Ticker:
-        """Raises NotListed."""
+    key: int
+    name: str
+    count: int
+    version: int = 0
 
 
-def list_of(user: User | AnonymousUser, session: SessionBase) -> PersonalList:
-    return StoredList(user) if isinstance(user, User) else SessionList(session)
+class Shelf(Protocol):
+    """The lists of one person, wherever they are kept."""
+
+    @property
+    def stored(self) -> bool:
+        """Whether the person changed anything yet."""
+
+    def tabs(self) -> list[Tab]:
+        """At least one; writes nothing."""
+
+    def tickers(self, key: int) -> list[Ticker]:
+        """Of one list, in the person's order; writes nothing. Raises NoSuchList."""
+
+    def book(self) -> Book:
+        """Everything; writes nothing."""
+
+    def change(self, step: Step) -> Book:
+        """Applies a step and keeps its result, or raises what the step raises and keeps nothing."""
+
+
+def shelf_of(user: User | AnonymousUser, session: SessionBase) -> Shelf:
+    return StoredShelf(user) if isinstance(user, User) else SessionShelf(session)
 
 
 def first_tickers() -> list[Ticker]:
-    return list(Ticker.objects.filter(active=True)[:FIRST_SYMBOLS])
+    return list(offered()[:FIRST_SYMBOLS])
 
 
-def find_ticker(symbol: str) -> Ticker:
-    """An active ticker. Raises UnknownSymbol or SwitchedOff."""
-    ticker = Ticker.objects.filter(symbol=symbol).first()
-    if ticker is None:
-        raise UnknownSymbol(f"No ticker is called {symbol}. Check the spelling, or choose one that the field suggests.")
-    if not ticker.active:
-        raise SwitchedOff(f"{symbol} is switched off: it gets no prices now.")
-    return ticker
+def first_book() -> Book:
+    """What everyone starts with: an example to change."""
+    return Book((NamedList(UNSAVED, LIST_NAME, tuple(ticker.symbol for ticker in first_tickers())),))
 
 
-def check_room(symbol: str, listed: Sequence[str]) -> None:
-    """Raises AlreadyListed or ListFull."""
-    if symbol in listed:
-        raise AlreadyListed(f"{symbol} is in your list already.")
-    if len(listed) >= MOST_SYMBOLS:
-        raise ListFull(f"The list is full: it holds {MOST_SYMBOLS} symbols. Remove one to add {symbol}.")
-
-
-class StoredList:
-    """The list of an account. Changes of one account wait for each other: the list's row is locked."""
+class StoredShelf:
+    """The lists of an account. Changes of one account wait for each other: the account's row is locked."""
 
     def __init__(self, user: User) -> None:
         self._user = user
 
-    def tickers(self) -> list[Ticker]:
-        watchlist = self._stored().first()
-        return first_tickers() if watchlist is None else _listed(watchlist)
+    @property
+    def stored(self) -> bool:
+        return Watchlist.objects.filter(owner=self._user).exists()
+
+    def tabs(self) -> list[Tab]:
+        # Django drops a model's own order where it groups.
+        lists = Watchlist.objects.filter(owner=self._user).annotate(counted=Count("entries")).order_by("position", "id")
+        tabs = [Tab(row.pk, row.name, row.counted, row.version) for row in lists]
+        return tabs or [Tab(UNSAVED, LIST_NAME, len(first_tickers()))]
+
+    def tickers(self, key: int) -> list[Ticker]:
+        if key == UNSAVED:
+            return first_tickers()
+        entries = Entry.objects.filter(watchlist=key, watchlist__owner=self._user).select_related("ticker")
+        return [entry.ticker for entry in entries]
+
+    def book(self) -> Book:
+        stored = Watchlist.objects.filter(owner=self._user)
+        if not stored:
+            return first_book()
+        symbols: dict[int, list[str]] = {row.pk: [] for row in stored}
+        pairs = Entry.objects.filter(watchlist__in=symbols).values_list("watchlist_id", "ticker__symbol")
+        for key, symbol in pairs.order_by("position", "id"):
+            symbols[key].append(symbol)
+        return Book(tuple(NamedList(row.pk, row.name, tuple(symbols[row.pk])) for row in stored))
 
     @transaction.atomic
-    def add(self, symbol: str) -> Ticker:
-        ticker = find_ticker(symbol)
-        watchlist = self._opened()
-        check_room(symbol, [listed.symbol for listed in _listed(watchlist)])
-        last = watchlist.entries.aggregate(last=Max("position"))["last"]
-        watchlist.entries.create(ticker=ticker, position=0 if last is None else last + 1)
-        return ticker
+    def change(self, step: Step) -> Book:
+        User.objects.select_for_update().get(pk=self._user.pk)
+        before = self.book()
+        after = step(before)
+        return self._write(before, after)
 
-    @transaction.atomic
-    def remove(self, symbol: str) -> Ticker:
-        entry = self._opened().entries.select_related("ticker").filter(ticker__symbol=symbol).first()
-        if entry is None:
-            raise NotListed(f"{symbol} is not in your list.")
-        entry.delete()
-        return entry.ticker
+    def _write(self, before: Book, after: Book) -> Book:
+        kept = {named.key for named in after.lists}
+        gone = [named.key for named in before.lists if named.key not in kept]
+        Watchlist.objects.filter(owner=self._user, pk__in=gone).delete()
+        old = {named.key: (place, named) for place, named in enumerate(before.lists)}
+        written = []
+        for place, named in enumerate(after.lists):
+            if named.key == UNSAVED:
+                written.append(self._make(place, named))
+                continue
+            if old[named.key] != (place, named):
+                self._update(place, named, old[named.key][1])
+            written.append(named)
+        return Book(tuple(written))
 
-    def keep(self, tickers: Sequence[Ticker]) -> None:
-        """Makes these the account's list, unless it has one."""
-        with transaction.atomic():
-            watchlist, made = Watchlist.objects.get_or_create(owner=self._user, name=LIST_NAME)
-            if made:
-                _fill(watchlist, tickers)
+    def _make(self, place: int, named: NamedList) -> NamedList:
+        made = Watchlist.objects.create(owner=self._user, name=named.name, position=place)
+        _fill(made.pk, named.symbols)
+        return replace(named, key=made.pk)
 
-    def _stored(self) -> QuerySet[Watchlist]:
-        return Watchlist.objects.filter(owner=self._user, name=LIST_NAME)
-
-    def _opened(self) -> Watchlist:
-        """The list for a change, made now if this is the first one."""
-        self.keep(first_tickers())
-        return self._stored().select_for_update().get()
+    def _update(self, place: int, named: NamedList, old: NamedList) -> None:
+        Watchlist.objects.filter(pk=named.key).update(name=named.name, position=place, version=F("version") + 1)
+        if named.symbols != old.symbols:
+            Entry.objects.filter(watchlist=named.key).delete()
+            _fill(named.key, named.symbols)
 
 
-class SessionList:
-    """The list of a visitor."""
+class SessionShelf:
+    """The lists of a visitor."""
 
     def __init__(self, session: SessionBase) -> None:
         self._session = session
@@ -114,47 +145,63 @@ class SessionList:
     def stored(self) -> bool:
         return SESSION_KEY in self._session
 
-    def tickers(self) -> list[Ticker]:
-        if not self.stored:
-            return first_tickers()
-        symbols: list[str] = self._session[SESSION_KEY]
+    def tabs(self) -> list[Tab]:
+        return [Tab(named.key, named.name, len(named.symbols)) for named in self.book().lists]
+
+    def tickers(self, key: int) -> list[Ticker]:
+        symbols = self.book().find(key).symbols
         known = {ticker.symbol: ticker for ticker in Ticker.objects.filter(symbol__in=symbols)}
         return [known[symbol] for symbol in symbols if symbol in known]
 
-    def add(self, symbol: str) -> Ticker:
-        ticker = find_ticker(symbol)
-        symbols = self._symbols()
-        check_room(symbol, symbols)
-        self._session[SESSION_KEY] = [*symbols, symbol]
-        return ticker
+    def book(self) -> Book:
+        kept: list[dict[str, Any]] | None = self._session.get(SESSION_KEY)
+        if not kept:
+            return first_book()
+        return Book(tuple(NamedList(one["key"], one["name"], tuple(one["symbols"])) for one in kept))
 
-    def remove(self, symbol: str) -> Ticker:
-        tickers = {ticker.symbol: ticker for ticker in self.tickers()}
-        if symbol not in tickers:
-            raise NotListed(f"{symbol} is not in your list.")
-        self._session[SESSION_KEY] = [listed for listed in tickers if listed != symbol]
-        return tickers[symbol]
+    def change(self, step: Step) -> Book:
+        after = step(self.book())
+        free = max(named.key for named in after.lists) + 1
+        numbered = []
+        for named in after.lists:
+            if named.key == UNSAVED:
+                named = replace(named, key=free)
+                free += 1
+            numbered.append(named)
+        self._session[SESSION_KEY] = [
+            {"key": named.key, "name": named.name, "symbols": list(named.symbols)} for named in numbered
+        ]
+        return Book(tuple(numbered))
 
     def forget(self) -> None:
         self._session.pop(SESSION_KEY, None)
 
-    def _symbols(self) -> list[str]:
-        return [ticker.symbol for ticker in self.tickers()]
+
+def adopt_lists(user: User, session: SessionBase) -> None:
+    """Moves a visitor's lists into the account that he opened or came back to; an account's own lists win."""
+    visitor, account = SessionShelf(session), StoredShelf(user)
+    if not visitor.stored:
+        return
+    if not account.stored:
+        brought = visitor.book()
+        account.change(lambda _book: Book(tuple(replace(named, key=UNSAVED) for named in brought.lists)))
+    visitor.forget()
 
 
-def adopt_list(user: User, session: SessionBase) -> None:
-    """Moves a visitor's list into the account that he opened or came back to; an account's own list wins."""
-    visitor = SessionList(session)
-    if visitor.stored:
-        StoredList(user).keep(visitor.tickers())
-        visitor.forget()
+def pick_tab(tabs: Sequence[Tab], key: int | None) -> Tab:
+    """The list that is asked for, or the first one. Raises NoSuchList."""
+    if key is None:
+        return tabs[0]
+    for tab in tabs:
+        if tab.key == key:
+            return tab
+    raise NoSuchList("This list is gone: it was deleted in another tab or on another device.")
 
 
-def _listed(watchlist: Watchlist) -> list[Ticker]:
-    return [entry.ticker for entry in watchlist.entries.select_related("ticker")]
-
-
-def _fill(watchlist: Watchlist, tickers: Sequence[Ticker]) -> None:
+def _fill(key: int, symbols: Sequence[str]) -> None:
+    pks = dict(Ticker.objects.filter(symbol__in=symbols).values_list("symbol", "pk"))
     Entry.objects.bulk_create(
-        Entry(watchlist=watchlist, ticker=ticker, position=position) for position, ticker in enumerate(tickers)
+        Entry(watchlist_id=key, ticker_id=pks[symbol], position=place)
+        for place, symbol in enumerate(symbols)
+        if symbol in pks
     )

@@ -1,16 +1,20 @@
-"""A row of the table as text, from a ticker, its newest update and the time. Pure.
+"""A row of the table as text, from a ticker, its newest update, its day and the time. Pure.
 
 `static/watchlist/format.js` writes the same numbers by the same rules, so that the first live update changes nothing
 but what moved; a test holds both against each other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Context, Decimal
 from math import isfinite
 
+from django.utils.safestring import SafeString, mark_safe
+
 from feeds.models import Ticker
 from feeds.wire import Update
+from watchlist.spark import draw_line
 
 NOTHING = "–"
 MINUS = "\N{MINUS SIGN}"
@@ -20,11 +24,24 @@ ARROWS = {"up": "▲", "down": "▼", "flat": ""}
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """What is known of the current day beside the last price; `line` are closes of the last hour, oldest first."""
+
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    close: float | None = None
+    """The previous day's, None before there was one."""
+    line: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table; texts are ready to print, `side` is up, down or flat."""
 
     ticker: Ticker
     update: Update | None
+    day: Day
     last: str
     change: str
     percent: str
@@ -32,6 +49,7 @@ class Row:
     moment: datetime | None
     as_of: str
     stale: bool
+    fed: bool = True
 
     @property
     def arrow(self) -> str:
@@ -40,7 +58,7 @@ class Row:
     @property
     def classes(self) -> str:
         """What the row's look depends on: stale, off (the ticker is switched off), bare (there is no price)."""
-        marks = {"stale": self.stale, "off": not self.ticker.active, "bare": self.update is None}
+        marks = {"stale": self.stale, "off": not self.fed, "bare": self.update is None}
         return " ".join(mark for mark, holds in marks.items() if holds)
 
     @property
@@ -51,29 +69,96 @@ class Row:
     def facts(self) -> dict[str, str]:
         """Numbers for programs, never in a locale's form, by the names of the row's data attributes."""
         facts = {"base": repr(self.ticker.base_price), "decimals": str(self.ticker.decimals)}
+        day = {"close": self.day.close, "open": self.day.open, "high": self.day.high, "low": self.day.low}
+        facts |= {name: repr(value) for name, value in day.items() if value is not None}
         if self.update:
             facts |= {"price": repr(self.update.price), "timestamp": str(self.update.timestamp)}
             facts["seq"] = str(self.update.seq_id)
         return facts
 
+    @property
+    def attributes(self) -> SafeString:
+        """The facts as data attributes: numbers only, so nothing of them needs escaping."""
+        return mark_safe("".join(f' data-{name}="{value}"' for name, value in self.facts.items()))  # noqa: S308
 
-def make_row(ticker: Ticker, update: Update | None, now: datetime, stale_after: timedelta) -> Row:
-    """`now` is aware; a row without a price is not stale but empty."""
+    @property
+    def spark(self) -> str:
+        """An inline SVG of the last hour; nothing where too little is recorded."""
+        return draw_line(self.day.line, self.reference, self.side)
+
+    @property
+    def reference(self) -> float:
+        """What the change is against."""
+        return reference_of(self.ticker, self.day)
+
+    @property
+    def open(self) -> str:
+        return self._write(self.day.open)
+
+    @property
+    def high(self) -> str:
+        return self._write(self.day.high)
+
+    @property
+    def low(self) -> str:
+        return self._write(self.day.low)
+
+    @property
+    def close(self) -> str:
+        return self._write(self.day.close)
+
+    def _write(self, value: float | None) -> str:
+        return NOTHING if value is None else write_number(value, self.ticker.decimals)
+
+
+def reference_of(ticker: Ticker, day: Day) -> float:
+    """The previous day's close; before there is one, the base price."""
+    return ticker.base_price if day.close is None else day.close
+
+
+def name_reference(rows: Sequence[Row]) -> str:
+    """What the changes of these rows are against, for the header."""
+    closed = {row.day.close is not None for row in rows}
+    if closed == {True}:
+        return "previous close"
+    return "base price" if closed <= {False} else "previous close or base"
+
+
+def make_row(
+    ticker: Ticker,
+    update: Update | None,
+    now: datetime,
+    stale_after: timedelta,
+    day: Day = Day(),
+    zone: tzinfo = UTC,
+    fed: bool = True,
+) -> Row:
+    """`now` is aware; a row without a price is not stale but empty. `fed`: the ticker gets prices now."""
     if update is None:
-        return Row(ticker, None, NOTHING, NOTHING, NOTHING, "flat", None, NOTHING, stale=False)
-    change = write_signed(update.price - ticker.base_price, ticker.decimals)
+        return Row(ticker, None, day, NOTHING, NOTHING, NOTHING, "flat", None, NOTHING, stale=False, fed=fed)
+    reference = reference_of(ticker, day)
+    change = write_signed(update.price - reference, ticker.decimals)
     moment = datetime.fromtimestamp(update.timestamp / 1_000_000, UTC)
     return Row(
         ticker,
         update,
+        _stretch(day, update.price),
         write_number(update.price, ticker.decimals),
         change,
-        write_percent((update.price / ticker.base_price - 1) * 100),
+        write_percent((update.price / reference - 1) * 100),
         side_of(change),
         moment,
-        write_moment(moment, now),
+        write_moment(moment, now, zone),
         stale=now - moment > stale_after,
+        fed=fed,
     )
+
+
+def _stretch(day: Day, price: float) -> Day:
+    """The newest price may be above the high that was recorded last."""
+    if day.high is None or day.low is None:
+        return day
+    return Day(day.open, max(day.high, price), min(day.low, price), day.close, day.line)
 
 
 def write_number(value: float, decimals: int) -> str:
@@ -101,7 +186,8 @@ def side_of(signed: str) -> str:
     return {"+": "up", MINUS: "down"}.get(signed[0], "flat")
 
 
-def write_moment(moment: datetime, now: datetime) -> str:
+def write_moment(moment: datetime, now: datetime, zone: tzinfo = UTC) -> str:
     """The time with its zone; with the date where it is not today's."""
-    form = "%H:%M:%S UTC" if moment.date() == now.date() else "%Y-%m-%d %H:%M UTC"
+    moment, now = moment.astimezone(zone), now.astimezone(zone)
+    form = "%H:%M:%S %Z" if moment.date() == now.date() else "%Y-%m-%d %H:%M %Z"
     return moment.strftime(form)

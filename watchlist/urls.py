@@ -1,20 +1,58 @@
-"""The addresses of the page and of accounts."""
+"""The addresses of the page, of accounts, and of what scripts ask."""
 
-from django.contrib.auth.views import LogoutView
+from django.contrib.auth.views import (
+    LogoutView,
+    PasswordResetCompleteView,
+    PasswordResetConfirmView,
+    PasswordResetDoneView,
+)
 from django.templatetags.static import static
-from django.urls import path
+from django.urls import path, reverse_lazy
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
-from watchlist import views
+from watchlist import accounts, api, changes, transfer, views
 
 urlpatterns = [
     path("", views.show_watchlist, name="watchlist"),
-    path("list/add/", views.add_symbol, name="add-symbol"),
-    path("list/remove/", views.remove_symbol, name="remove-symbol"),
-    path("sign-up/", views.sign_up, name="sign-up"),
-    path("sign-in/", views.SignIn.as_view(), name="sign-in"),
+    path("s/<path:symbol>", views.show_symbol, name="symbol"),
+    path("list/add/", changes.add_symbols, name="add-symbols"),
+    path("list/change/", changes.change_list, name="change-list"),
+    path("lists/change/", changes.change_tabs, name="change-tabs"),
+    path("undo/", changes.undo_change, name="undo"),
+    path("transfer/", transfer.show_transfer, name="transfer"),
+    path("transfer/lists.csv", transfer.export_lists, name="export"),
+    path("transfer/preview/", transfer.preview_import, name="import-preview"),
+    path("transfer/import/", transfer.import_lists, name="import"),
+    path("api/quotes", api.show_quotes, name="api-quotes"),
+    path("api/bars/<path:symbol>", api.show_bars, name="api-bars"),
+    path("api/search", api.show_matches, name="api-search"),
+    path("sign-up/", accounts.sign_up, name="sign-up"),
+    path("sign-in/", accounts.SignIn.as_view(), name="sign-in"),
     path("sign-out/", LogoutView.as_view(http_method_names=["post", "options"]), name="sign-out"),
+    path("settings/", accounts.show_settings, name="settings"),
+    path("settings/look/", accounts.change_look, name="change-look"),
+    path("settings/email/", accounts.change_email, name="change-email"),
+    path("settings/password/", accounts.PasswordChange.as_view(), name="password-change"),
+    path("settings/delete/", accounts.delete_account, name="delete-account"),
+    path("password/", accounts.PasswordReset.as_view(), name="password-reset"),
+    path(
+        "password/sent/",
+        PasswordResetDoneView.as_view(template_name="watchlist/password_reset_sent.html"),
+        name="password-reset-sent",
+    ),
+    path(
+        "password/<uidb64>/<token>/",
+        PasswordResetConfirmView.as_view(
+            template_name="watchlist/password_reset_confirm.html", success_url=reverse_lazy("password-reset-done")
+        ),
+        name="password_reset_confirm",
+    ),
+    path(
+        "password/done/",
+        PasswordResetCompleteView.as_view(template_name="watchlist/password_reset_done.html"),
+        name="password-reset-done",
+    ),
     # Browsers ask for it on pages that name no icon, such as the admin's.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("watchlist/icon.svg"))),
 ]

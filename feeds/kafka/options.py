@@ -31,6 +31,8 @@ def client_options(brokers: str, outage: Outage, extra: Options | None = None) -
         "reconnect.backoff.max.ms": 1000,
         "socket.keepalive.enable": True,
         "socket.connection.setup.timeout.ms": 5000,
+        # A broker that hangs is left after this, and its partitions' new leaders looked up; by default it takes 60 s.
+        "socket.timeout.ms": 5000,
     } | dict(extra or {})
 
 

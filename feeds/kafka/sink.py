@@ -3,7 +3,9 @@
 Not for several threads. Nothing is dropped here: a full queue makes the caller wait.
 """
 
+import time
 from collections import Counter
+from collections.abc import Callable
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -14,6 +16,10 @@ from feeds.outage import Outage
 
 log = structlog.get_logger(__name__)
 
+SILENCE = 5.0
+"""Seconds without an acknowledgement, while some are due, after which Kafka is said to be away: the client tries again
+by itself for two minutes, and says nothing when replicas or the controllers are missing."""
+
 
 class Sink:
     """One topic to write to. `delivered` counts acknowledged updates, `failed` the others by reason.
@@ -21,8 +27,15 @@ class Sink:
     `outage` says once that Kafka is away; who waits for Kafka on the sink's behalf shares it.
     """
 
-    def __init__(self, brokers: str, topic: str, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        brokers: str,
+        topic: str,
+        options: Options | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._topic = topic
+        self._clock = clock
         self.outage = Outage("Kafka")
         self._options = {
             "enable.idempotence": True,
@@ -36,6 +49,7 @@ class Sink:
         self.delivered = 0
         self.failed: Counter[str] = Counter()
         self._told: Counter[str] = Counter()
+        self._answered = (0, 0.0)
 
     def send(self, symbol: str, value: bytes) -> None:
         """Queues one update.
@@ -66,6 +80,7 @@ class Sink:
         for reason, count in (self.failed - self._told).items():
             log.warning("updates were not delivered", reason=reason, count=count, topic=self._topic)
         self._told = self.failed.copy()
+        self._note_silence()
 
     def close(self, timeout: float) -> int:
         """Waits at most so many seconds for what is queued. Returns how many were not delivered in the sink's life."""
@@ -78,6 +93,13 @@ class Sink:
             self._producer = None
         self.tell()
         return self.failed.total()
+
+    def _note_silence(self) -> None:
+        delivered, since = self._answered
+        if delivered != self.delivered or not (self._producer is not None and len(self._producer)):
+            self._answered = (self.delivered, self._clock())
+        elif self._clock() - since >= SILENCE:
+            self.outage.begin(f"no acknowledgement for {SILENCE:g} s: too few brokers or replicas may be left")
 
     def _open(self) -> Producer:
         if self._producer is None:

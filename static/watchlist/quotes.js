@@ -1,4 +1,4 @@
-// The newest value of every symbol, and the server's clock. Knows neither socket nor DOM.
+// The newest value of every symbol, its day, and the server's clock. Knows neither socket nor DOM.
 
 // Newer is the greater pair (timestamp, seq_id); an equal one is a repeat.
 export function isNewer(update, than) {
@@ -9,12 +9,18 @@ export function isNewer(update, than) {
 
 export class Quotes {
   #bySymbol = new Map();
-  #newest;
 
-  // A symbol that is watched: what the ticker says, and the update that the page came with, if any.
-  watch(symbol, { base, decimals, active, update }) {
-    this.#bySymbol.set(symbol, { symbol, base, decimals, active });
+  // A symbol that is watched: what the ticker says, its day, and the update that the page came with, if any. What is
+  // known of it already stays where it is newer.
+  watch(symbol, { base, decimals, active, close, open, high, low, update }) {
+    if (!this.#bySymbol.has(symbol)) {
+      this.#bySymbol.set(symbol, { symbol, base, decimals, active, close, open, high, low });
+    }
     if (update) this.take({ symbol, ...update });
+  }
+
+  forget(symbol) {
+    this.#bySymbol.delete(symbol);
   }
 
   symbols() {
@@ -27,7 +33,11 @@ export class Quotes {
 
   // Timestamp (unix microseconds) of the newest update of all, undefined while there is none.
   get newest() {
-    return this.#newest;
+    let newest;
+    for (const { timestamp } of this.#bySymbol.values()) {
+      if (timestamp !== undefined && !(timestamp <= newest)) newest = timestamp;
+    }
+    return newest;
   }
 
   // Whether the update was taken: it is of a watched symbol, well formed, and newer than what is there.
@@ -36,22 +46,35 @@ export class Quotes {
     if (!quote || ![price, timestamp, seq_id].every(Number.isFinite)) return false;
     if (!isNewer({ timestamp, seq_id }, quote)) return false;
     Object.assign(quote, { price, timestamp, seq_id });
-    this.#newest = Math.max(this.#newest ?? 0, timestamp);
+    if (price > quote.high) quote.high = price;
+    if (price < quote.low) quote.low = price;
     return true;
   }
 
-  // The ticker itself changed: its base price, how it is written, whether it is switched on.
-  retick({ symbol, name, base, decimals, active }) {
+  // The ticker itself changed: its base price, how it is written, whether it is switched on, or its day began anew.
+  retick({ symbol, name, base, decimals, active, previous_close }) {
     const quote = this.#bySymbol.get(symbol);
     if (!quote || !Number.isFinite(base) || !Number.isInteger(decimals)) return false;
     Object.assign(quote, { name, base, decimals, active: active !== false });
+    if (Number.isFinite(previous_close) && previous_close !== quote.close) {
+      const anew = quote.close !== undefined;
+      quote.close = previous_close;
+      if (anew) quote.open = quote.high = quote.low = quote.price;
+    }
     return true;
   }
 }
 
-// Change and change in percent against the base price; undefined while there is no price.
-export function changeOf({ price, base }) {
-  return price === undefined ? undefined : { change: price - base, percent: (price / base - 1) * 100 };
+// What changes are against: the previous day's close, before there was one the base price.
+export function referenceOf({ close, base }) {
+  return close ?? base;
+}
+
+// Change and change in percent against the reference; undefined while there is no price.
+export function changeOf(quote) {
+  const { price } = quote;
+  const reference = referenceOf(quote);
+  return price === undefined ? undefined : { change: price - reference, percent: (price / reference - 1) * 100 };
 }
 
 // The server's time, told from readings of it. The browser's own clock is never asked what time it is: it serves as a

@@ -1,11 +1,12 @@
-// The connection to /ws in action mode: connect, subscribe to all symbols at once, parse, come back after a loss.
-// Knows no DOM. What arrives goes to the handlers: onState, onUpdate, onTicker, onTime.
+// The connection to /ws in action mode: connect, subscribe to what is wanted, parse, come back after a loss.
+// Knows no DOM. What arrives goes to the handlers: onState, onUpdate, onTicker, onList, onTime.
 
 const FIRST_DELAY = 500;
-const LONGEST_DELAY = 8000;
+const LONGEST_DELAY = 5000;
 const OPEN_WITHIN = 10000;
 const PING_EVERY = 15000;
 const PONG_WITHIN = 10000;
+const OPTIONS = { mode: "latest", max_hz: 4 };
 
 // Milliseconds before the next try: doubled each time up to a cap, the upper half of it by chance, so that the pages
 // that one gateway lost do not all return at the same moment. `chance` is from 0 to 1.
@@ -21,48 +22,102 @@ export function comesBack(code) {
 
 export class PriceSocket {
   #url;
-  #symbols;
   #handlers;
   #chance;
+  #wanted = new Set(); // what the page shows
+  #held = new Set(); // what this connection is subscribed to
+  #asleep = false;
   #socket = null;
+  #requests = 0;
   #attempt = 0;
+  #failures = 0;
   #retry = 0;
   #opening = 0;
   #pinging = 0;
   #ponging = 0;
   #pingedAt = 0;
+  #begun = false;
   #refused = false;
 
-  constructor(url, symbols, handlers, chance = Math.random) {
+  constructor(url, handlers, chance = Math.random) {
     this.#url = url;
-    this.#symbols = symbols;
     this.#handlers = handlers;
     this.#chance = chance;
   }
 
-  open() {
+  // How many upgrades failed in a row, without a word from the gateway.
+  get failures() {
+    return this.#failures;
+  }
+
+  // These symbols and no others; without any there is no connection.
+  want(symbols) {
+    this.#wanted = new Set(symbols);
+    if (!this.#wanted.size) this.#rest();
+    else if (!this.#asleep) this.check();
+  }
+
+  // Nobody looks: no updates are sent here until `wake`.
+  sleep() {
+    this.#asleep = true;
+    if (this.#isOpen() && this.#held.size) this.#send({ action: "unsubscribe_all", id: this.#name() });
+    this.#held.clear();
+  }
+
+  wake() {
+    this.#asleep = false;
+    if (this.#wanted.size) this.check();
+  }
+
+  // Comes back now, or makes sure that the line lives and carries what is wanted.
+  check() {
+    if (this.#refused) return;
+    if (!this.#socket) this.#open();
+    else if (this.#isOpen()) {
+      this.#subscribe();
+      this.#ping();
+    }
+  }
+
+  #isOpen() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  #name() {
+    this.#requests += 1;
+    return String(this.#requests);
+  }
+
+  #open() {
     clearTimeout(this.#retry);
     this.#handlers.onState({ name: "connecting", again: this.#attempt > 0 });
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
+    this.#held.clear();
+    this.#begun = false;
     this.#opening = setTimeout(() => this.#lose(1006), OPEN_WITHIN);
-    socket.onopen = () => this.#subscribe();
+    socket.onopen = () => this.#begin();
     socket.onmessage = (event) => this.#read(event.data);
     socket.onclose = (event) => this.#lose(event.code);
   }
 
-  // Called when the page is looked at again or the network is back: comes back now, or makes sure that the line lives.
-  check() {
-    if (this.#refused) return;
-    if (!this.#socket) this.open();
-    else if (this.#socket.readyState === WebSocket.OPEN) this.#ping();
+  #begin() {
+    clearTimeout(this.#opening);
+    this.#begun = true;
+    this.#subscribe();
+    this.#ping();
+    this.#pinging = setInterval(() => this.#ping(), PING_EVERY);
   }
 
   #subscribe() {
-    clearTimeout(this.#opening);
-    this.#send({ action: "subscribe", payload: { symbols: this.#symbols }, id: "1" });
-    this.#ping();
-    this.#pinging = setInterval(() => this.#ping(), PING_EVERY);
+    if (this.#asleep) return;
+    const gone = [...this.#held].filter((symbol) => !this.#wanted.has(symbol));
+    const fresh = [...this.#wanted].filter((symbol) => !this.#held.has(symbol));
+    if (gone.length) this.#send({ action: "unsubscribe", payload: { symbols: gone }, id: this.#name() });
+    if (fresh.length) {
+      this.#send({ action: "subscribe", payload: { symbols: fresh, options: OPTIONS }, id: `s${this.#name()}` });
+    }
+    this.#held = new Set(this.#wanted);
   }
 
   #send(request) {
@@ -84,47 +139,62 @@ export class PriceSocket {
     } catch {
       return;
     }
-    if (frame.type === undefined) this.#handlers.onUpdate(frame);
+    if (Array.isArray(frame)) for (const update of frame) this.#handlers.onUpdate(update);
+    else if (frame.type === undefined) this.#handlers.onUpdate(frame);
     else if (frame.type === "ticker") this.#handlers.onTicker(frame);
-    else if (frame.type === "ack") this.#acknowledged();
-    else if (frame.type === "pong") this.#tell(frame);
+    else if (frame.type === "list") this.#handlers.onList(frame);
+    else if (frame.type === "ack") this.#acknowledge(frame);
+    else if (frame.type === "pong") this.#tell(frame, (this.#pingedAt + performance.now()) / 2);
+    else if (frame.type === "heartbeat") this.#tell(frame, performance.now());
     else if (frame.type === "error") this.#fail(frame);
   }
 
   // Only an answered subscription ends the backing off: a gateway that accepts and drops is no gateway yet.
-  #acknowledged() {
-    this.#attempt = 0;
+  #acknowledge({ id }) {
+    if (!id?.startsWith("s")) return;
+    this.#attempt = this.#failures = 0;
     this.#handlers.onState({ name: "live" });
   }
 
-  #tell({ timestamp }) {
+  #tell({ timestamp }, at) {
     clearTimeout(this.#ponging);
-    const now = performance.now();
-    if (Number.isFinite(timestamp)) this.#handlers.onTime(timestamp / 1000, (this.#pingedAt + now) / 2);
+    if (Number.isFinite(timestamp)) this.#handlers.onTime(timestamp / 1000, at);
   }
 
   #fail({ id, code }) {
-    if (id !== "1") return;
+    if (!id?.startsWith("s")) return;
     if (code === 429 || code >= 500) this.#lose(1013);
-    else this.#acknowledged(); // none of the symbols is fed; the rows say so by their age
+    else this.#acknowledge({ id }); // none of the symbols is fed, or all were; the rows say so by their age
   }
 
-  #lose(code) {
+  #rest() {
+    clearTimeout(this.#retry);
+    if (this.#socket) this.#drop();
+    this.#handlers.onState({ name: "resting" });
+  }
+
+  #drop() {
     const socket = this.#socket;
-    if (!socket) return;
     this.#socket = null;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
+    this.#held.clear();
     clearTimeout(this.#opening);
     clearTimeout(this.#ponging);
     clearInterval(this.#pinging);
+  }
+
+  #lose(code) {
+    if (!this.#socket) return;
+    if (!this.#begun) this.#failures += 1;
+    this.#drop();
     if (comesBack(code)) this.#comeBack();
     else this.#giveUp(code);
   }
 
   #comeBack() {
     const delay = backoff(this.#attempt++, this.#chance());
-    this.#retry = setTimeout(() => this.open(), delay);
+    this.#retry = setTimeout(() => this.#open(), delay);
     this.#handlers.onState({ name: "waiting", until: performance.now() + delay });
   }
 

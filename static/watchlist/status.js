@@ -1,4 +1,5 @@
-// The status pill. What a screen reader hears changes only when the state does; the count of seconds stands beside it.
+// The status pill, and the one region that a screen reader listens to: it hears a change of state, what was done to a
+// list, a new order; never a price. The count of seconds stands beside the word, unheard.
 
 import { writeAge } from "./format.js";
 
@@ -6,17 +7,23 @@ export class Status {
   #element;
   #word;
   #detail;
+  #announcer;
   #offline = false;
+  #paused = false;
+  #polling = false;
+  #reason = "";
   #state = { name: "connecting", again: false };
 
-  constructor(element) {
+  constructor(element, announcer) {
     this.#element = element;
-    this.#word = element.querySelector("[role=status]");
+    this.#word = element.querySelector("span");
     this.#detail = element.querySelector("small");
+    this.#announcer = announcer;
   }
 
   set(state) {
     this.#state = state;
+    if (state.name === "live") this.#reason = "";
   }
 
   // The browser says that it has no network; it may be wrong, so this only names what the socket finds.
@@ -24,18 +31,44 @@ export class Status {
     this.#offline = offline;
   }
 
-  // `age` of the newest price of all in milliseconds, undefined while there is none; `now` is performance.now().
+  setPaused(paused) {
+    this.#paused = paused;
+  }
+
+  // Prices come by polling for now.
+  setPolling(polling) {
+    this.#polling = polling;
+  }
+
+  // Why the gateway lets no socket in, where it said so.
+  setReason(reason) {
+    this.#reason = reason;
+  }
+
+  say(sentence) {
+    // The same sentence twice is heard twice only if the text changes.
+    this.#announcer.textContent = this.#announcer.textContent === sentence ? `${sentence}\u00a0` : sentence;
+  }
+
+  // `age` of the newest price shown in milliseconds, undefined while there is none; `now` is performance.now().
   paint(age, staleAfter, now) {
     const [kind, word, detail] = this.#words(age, staleAfter, now);
     if (this.#element.dataset.state !== kind) this.#element.dataset.state = kind;
-    if (this.#word.textContent !== word) this.#word.textContent = word;
     if (this.#detail.textContent !== detail) this.#detail.textContent = detail;
+    if (this.#word.textContent === word) return;
+    this.#word.textContent = word;
+    if (word) this.say(word);
   }
 
   #words(age, staleAfter, now) {
     const { name, until, code, again } = this.#state;
+    const told = age === undefined ? "" : writeAge(age);
+    if (name === "resting") return ["still", "", ""];
+    if (this.#paused) return ["paused", "Paused", told];
+    if (this.#polling) return ["delayed", "Delayed: polling", told];
     if (name === "refused") return ["offline", "Offline", `refused (${code})`];
-    if (this.#offline && name !== "live") return ["offline", "Offline", ""];
+    if (this.#offline && name !== "live") return ["offline", "Offline", told];
+    if (this.#reason) return ["offline", "Offline", this.#reason];
     if (name === "waiting") return ["waiting", "Reconnecting", `in ${Math.max(1, Math.ceil((until - now) / 1000))} s`];
     if (name === "connecting") return ["waiting", again ? "Reconnecting" : "Connecting", again ? "now" : ""];
     if (age === undefined) return ["stale", "No prices yet", ""];

@@ -1,10 +1,12 @@
-// Patches the cells of the table that the server rendered: once per animation frame, at most four times a second per
-// row, and only text that changed. Rows are never made, moved or replaced here.
+// Patches the cells that the server rendered: once per animation frame, at most four times a second per row, and only
+// text that changed. Rows are never made, moved or replaced here.
 
 import { NOTHING, arrowOf, sideOf, writeAge, writeNumber, writeSigned } from "./format.js";
-import { changeOf } from "./quotes.js";
+import { changeOf, referenceOf } from "./quotes.js";
+import { Spark } from "./spark.js";
 
 const PAINT_EVERY = 250;
+const SPARK_EVERY = 2000;
 // A row that flashed rests for about two seconds, by chance apart from its neighbours: ten updates a second would
 // otherwise colour the whole table for good, and the colour would say nothing.
 const FLASH_REST = 1500;
@@ -12,23 +14,32 @@ const FLASH_SPREAD = 2000;
 
 // What the server wrote into a row, as `Quotes.watch` takes it.
 export function readRow(row) {
-  const { base, decimals, price, timestamp, seq } = row.dataset;
+  const { base, decimals, close, open, high, low, price, timestamp, seq } = row.dataset;
+  const number = (text) => (text === undefined ? undefined : Number(text));
   const update = price && { price: Number(price), timestamp: Number(timestamp), seq_id: Number(seq) };
-  return { base: Number(base), decimals: Number(decimals), active: !row.classList.contains("off"), update };
+  const day = { close: number(close), open: number(open), high: number(high), low: number(low) };
+  return { base: Number(base), decimals: Number(decimals), active: !row.classList.contains("off"), ...day, update };
 }
 
 class Row {
   constructor(element, price) {
     this.element = element;
+    this.symbol = element.dataset.symbol;
     this.name = element.querySelector(".name");
     this.last = element.querySelector(".last");
     this.change = element.querySelector(".change");
     this.arrow = element.querySelector(".arrow");
     this.value = element.querySelector(".value");
     this.percent = element.querySelector(".percent");
-    this.time = element.querySelector("time");
+    this.open = element.querySelector(".open");
+    this.high = element.querySelector(".high");
+    this.low = element.querySelector(".low");
+    this.time = element.querySelector(".age time");
+    const svg = element.querySelector(".spark svg");
+    this.spark = svg && new Spark(svg);
     this.price = price;
     this.paintedAt = -Infinity;
+    this.sparkedAt = -Infinity;
     this.restsUntil = 0;
     this.last.addEventListener("animationend", () => setClass(this.last, "last"));
   }
@@ -38,18 +49,28 @@ class Row {
     if (quote.name !== undefined) setText(this.name, quote.name);
     const moved = changeOf(quote);
     if (!moved) return;
+    const { decimals } = quote;
     this.element.classList.remove("bare");
-    setText(this.last, writeNumber(quote.price, quote.decimals));
-    const change = writeSigned(moved.change, quote.decimals);
+    setText(this.last, writeNumber(quote.price, decimals));
+    const change = writeSigned(moved.change, decimals);
     const side = sideOf(change);
     setText(this.arrow, arrowOf(side));
     setText(this.value, change);
     setText(this.percent, writePercent(moved.percent));
     setClass(this.change, `change ${side}`);
     setClass(this.percent, `percent ${side}`);
+    if (quote.high !== undefined) {
+      setText(this.open, writeNumber(quote.open, decimals));
+      setText(this.high, writeNumber(quote.high, decimals));
+      setText(this.low, writeNumber(quote.low, decimals));
+    }
     this.time.dateTime = new Date(quote.timestamp / 1000).toISOString();
     if (moves && now >= this.restsUntil) this.flash(quote.price - this.price, now);
     this.price = quote.price;
+    if (this.spark && now - this.sparkedAt > SPARK_EVERY) {
+      this.sparkedAt = now;
+      this.spark.take(quote.price, quote.timestamp, referenceOf(quote), side);
+    }
   }
 
   flash(step, now) {
@@ -69,7 +90,8 @@ class Row {
 }
 
 export class Table {
-  #rows = new Map();
+  #rows = new Map(); // by element
+  #bySymbol = new Map(); // the drawer may show what is a row too
   #dirty = new Set();
   #quotes;
   #clock;
@@ -77,48 +99,78 @@ export class Table {
   #still = matchMedia("(prefers-reduced-motion: reduce)");
   #frame = 0;
   #timer = 0;
+  #paused = false;
+  #held = false;
 
   // `staleAfter` in milliseconds.
-  constructor(elements, quotes, clock, staleAfter) {
+  constructor(quotes, clock, staleAfter) {
     this.#quotes = quotes;
     this.#clock = clock;
     this.#staleAfter = staleAfter;
+  }
+
+  // The elements to keep up to date, each with a `data-symbol` that the quotes watch; known ones stay as they are.
+  sync(elements) {
+    const kept = new Map();
     for (const element of elements) {
-      const { symbol } = element.dataset;
-      this.#rows.set(symbol, new Row(element, quotes.get(symbol).price));
+      const price = this.#quotes.get(element.dataset.symbol).price;
+      const row = this.#rows.get(element) ?? new Row(element, price);
+      kept.set(element, row);
+      this.#dirty.add(row);
     }
+    this.#rows = kept;
+    this.#bySymbol.clear();
+    for (const row of kept.values()) {
+      this.#bySymbol.set(row.symbol, [...(this.#bySymbol.get(row.symbol) ?? []), row]);
+    }
+    for (const row of this.#dirty) if (!kept.has(row.element)) this.#dirty.delete(row);
+    this.refresh();
+  }
+
+  // While paused nothing is painted, prices and ages alike; afterwards all that changed meanwhile is, at once.
+  pause(paused) {
+    this.#paused = paused;
+    if (!paused) for (const row of this.#rows.values()) this.#dirty.add(row);
+    this.refresh();
+  }
+
+  // Nothing is painted until what was missed is here.
+  hold(held) {
+    this.#held = held;
+    this.refresh();
   }
 
   // The symbol has something new to show.
   mark(symbol) {
-    this.#dirty.add(symbol);
+    for (const row of this.#bySymbol.get(symbol) ?? []) this.#dirty.add(row);
     this.refresh();
   }
 
   // Ages and what waits are painted at the next frame.
   refresh() {
+    if (this.#paused || this.#held) return;
     this.#frame ||= requestAnimationFrame(() => this.#paint(performance.now()));
   }
 
   #paint(now) {
     this.#frame = 0;
+    if (this.#paused || this.#held) return;
     clearTimeout(this.#timer);
     let wait = PAINT_EVERY;
-    for (const symbol of this.#dirty) {
-      const row = this.#rows.get(symbol);
+    for (const row of this.#dirty) {
       const rest = row.paintedAt + PAINT_EVERY - now;
       if (rest > 0) wait = Math.min(wait, rest);
       else {
-        row.paintPrice(this.#quotes.get(symbol), !this.#still.matches, now);
-        this.#dirty.delete(symbol);
+        row.paintPrice(this.#quotes.get(row.symbol), !this.#still.matches, now);
+        this.#dirty.delete(row);
       }
     }
-    for (const [symbol, row] of this.#rows) this.#paintAge(symbol, row, now);
+    for (const row of this.#rows.values()) this.#paintAge(row, now);
     if (this.#dirty.size) this.#timer = setTimeout(() => this.refresh(), wait);
   }
 
-  #paintAge(symbol, row, now) {
-    const quote = this.#quotes.get(symbol);
+  #paintAge(row, now) {
+    const quote = this.#quotes.get(row.symbol);
     const { timestamp } = quote;
     const age = timestamp === undefined ? undefined : this.#clock.now(now) - timestamp / 1000;
     row.paintAge(quote, age, this.#staleAfter);

@@ -52,16 +52,7 @@ class Site:
         """Returns when the server answers."""
         with self._log.open("ab") as output:
             self._server = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "daphne",
-                    "-b",
-                    "127.0.0.1",
-                    "-p",
-                    str(self.port),
-                    "stockwatch.asgi:application",
-                ],
+                [sys.executable, "manage.py", "rungateway", "--processes", "1"],
                 cwd=ROOT,
                 env=self._variables(),
                 stdout=output,
@@ -99,6 +90,13 @@ class Site:
         self.redis.set(wire.stock_key(symbol), value)
         self.redis.publish(wire.channel_name(symbol), value)
 
+    def wait_until_unheard(self, symbol: str) -> None:
+        """Returns when the gateway is no longer subscribed to a symbol's channel."""
+        deadline = time.monotonic() + 10
+        while dict(self.redis.pubsub_numsub(wire.channel_name(symbol))).popitem()[1]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the gateway still listens to {symbol}")
+
     def forget_prices(self) -> None:
         self.redis.flushall()
 
@@ -121,4 +119,5 @@ class Site:
             "REDIS_ADDR": self._redis.address,
             "GATEWAY_RATE_PER_SECOND": "1000",
             "GATEWAY_RATE_BURST": "1000",
+            "REGISTRATION_PER_HOUR": "1000",
         }

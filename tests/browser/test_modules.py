@@ -97,9 +97,9 @@ def test_the_pause_before_a_retry_doubles_up_to_a_cap_half_of_it_by_chance(page:
         [500, 1000],
         [1000, 2000],
         [2000, 4000],
-        [4000, 8000],
-        [4000, 8000],
-        [4000, 8000],
+        [2500, 5000],
+        [2500, 5000],
+        [2500, 5000],
     ]
 
 
@@ -113,8 +113,8 @@ def test_a_refused_client_stays_away(page: Page):
     const states = [];
     const made = [];
     window.WebSocket = class { constructor() { made.push(this); } close() {} send() {} };
-    const socket = new module.PriceSocket("ws://x", ["A"], { onState: (state) => states.push(state) });
-    socket.open();
+    const socket = new module.PriceSocket("ws://x", { onState: (state) => states.push(state) });
+    socket.want(["A"]);
     made[0].onclose({ code: 4501 });
     socket.check();
     return [states, made.length];

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.inflight import Ledger
+from feeds.inflight import Ledger, Loads
 
 
 def test_an_offset_may_be_stored_when_all_parts_are_in():
@@ -82,3 +82,39 @@ def test_in_whatever_order_parts_come_in_only_the_finished_prefix_is_stored(orde
         assert set(range(stored)) <= finished
         assert stored not in finished
     assert stored == 8
+
+
+def test_a_worker_that_gives_nothing_back_is_held_after_a_while():
+    loads = Loads(2)
+    loads.give(1, 7, now=100.0)
+
+    assert loads.held(30.0, now=130.0) == {}
+    assert loads.held(30.0, now=130.1) == {1: 7}
+
+
+def test_a_worker_that_gives_something_back_is_not_held_however_much_it_has():
+    loads = Loads(1)
+    loads.give(0, 7, now=0.0)
+    loads.give(0, 7, now=20.0)
+    loads.take(0, 7, now=25.0)
+
+    assert loads.held(30.0, now=50.0) == {}
+    assert loads.held(30.0, now=56.0) == {0: 7}
+
+
+def test_a_worker_without_work_is_never_held():
+    loads = Loads(1)
+    loads.give(0, 7, now=0.0)
+    loads.take(0, 7, now=1.0)
+    assert loads.held(30.0, now=1_000.0) == {}
+
+    loads.give(0, 1, now=1_000.0)
+    assert loads.held(30.0, now=1_020.0) == {}
+
+
+def test_the_greatest_load_is_that_of_the_worker_with_most():
+    loads = Loads(3)
+    loads.give(0, 5, now=0.0)
+    loads.give(2, 9, now=0.0)
+
+    assert loads.greatest == 9

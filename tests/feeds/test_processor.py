@@ -30,6 +30,9 @@ class Record:
     def offset(self) -> int:
         return self.at[1]
 
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 1_000 + self.at[1]
+
 
 def update(symbol: str = "AAPL", time: int = 1, number: int = 1) -> Update:
     return Update(symbol, 1.5, time, number)
@@ -95,9 +98,15 @@ def test_the_bytes_of_a_value_are_carried_along_unchanged():
 def test_a_bad_record_is_named_by_its_offset_and_the_rest_flows():
     dealt = sort([record(0, 1), Record((0, 2), b"AAPL", b"no"), record(0, 3)], workers=1)
 
-    assert [offset for offset, _error in dealt[0].bad] == [2]
+    assert [record.offset() for record, _error in dealt[0].bad] == [2]
     assert len(dealt[0].shares[0]) == 2
     assert dealt[0].next_offset == 4
+
+
+def test_a_share_is_as_old_as_its_first_record():
+    dealt = sort([record(0, 5), record(1, 9), record(0, 6)], workers=1)
+
+    assert (dealt[0].produced, dealt[1].produced) == (1_005, 1_009)
 
 
 def test_nothing_read_is_nothing_dealt():

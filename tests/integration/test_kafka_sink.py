@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from feeds.errors import BrokerUnavailable
 from feeds.kafka.cluster import EmbeddedCluster
 from feeds.kafka.history import History
-from feeds.kafka.sink import Sink
+from feeds.kafka.sink import SILENCE, Sink
 from feeds.wire import Update, encode
 from stockwatch.embedded import free_port
 from tests.waiting import wait_until
@@ -79,6 +79,25 @@ def test_a_failure_is_told_once(nowhere: Sink):
         nowhere.tell()
 
     assert len(lines) == 1
+
+
+def test_acknowledgements_that_stay_out_are_said_once_and_an_idle_feed_is_not():
+    time = [0.0]
+    deaf = {"error_cb": lambda _error: None}
+    sink = Sink(f"127.0.0.1:{free_port()}", "ticks", deaf, clock=lambda: time[0])
+    with capture_logs() as lines:
+        sink.serve()
+        for time[0] in (0.0, 100.0):
+            sink.tell()
+        sink.send("AAPL", encode(AAPL))
+        for time[0] in (100.0, 100.0 + SILENCE / 2):
+            sink.tell()
+        assert lines == []
+        for time[0] in (100.0 + SILENCE, 100.0 + 2 * SILENCE):
+            sink.tell()
+    sink.close(0)
+
+    assert [(line["event"][:13], line["reason"][:21]) for line in lines] == [("Kafka is away", "no acknowledgement fo")]
 
 
 def test_an_update_too_large_for_the_brokers_is_a_failure_with_a_reason(kafka: str, topic: str):

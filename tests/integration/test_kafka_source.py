@@ -1,11 +1,17 @@
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
-from feeds.errors import BrokerUnavailable, GroupRefused
+from feeds.errors import BrokerUnavailable, GroupRefused, TopicRefused
 from feeds.kafka.source import Source
+from feeds.wire import Update
+from stockwatch.embedded import free_port
+from tests.integration.conftest import Produce
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -61,3 +67,97 @@ def test_what_an_operator_must_see_is_told_from_what_passes(source: Source, code
         source._options["error_cb"](KafkaError(code))
 
     assert [line["log_level"] for line in lines] == [level]
+
+
+def record(partition: int) -> Any:
+    return SimpleNamespace(partition=lambda: partition, offset=lambda: 7, error=lambda: None)
+
+
+def test_a_record_whose_partition_goes_before_the_rest_is_taken_is_left_to_its_next_owner(source: Source):
+    def consume(_count: int, _timeout: float) -> list[Any]:
+        source._gone.add(0)  # as the revocation does, which the client calls from within
+        return [record(1)]
+
+    source._consumer = SimpleNamespace(poll=lambda _timeout: record(0), consume=consume)
+
+    assert [each.partition() for each in source.read()] == [1]
+    # The one that came before, with an earlier call, does not matter any more.
+    source._consumer.consume = lambda _count, _timeout: []
+    assert [each.partition() for each in source.read()] == [0]
+
+
+def test_when_taking_the_rest_fails_the_first_record_is_not_lost(source: Source):
+    def consume(_count: int, _timeout: float) -> list[Any]:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    source._consumer = SimpleNamespace(poll=lambda _timeout: record(0), consume=consume)
+
+    assert [each.partition() for each in source.read()] == [0]
+
+
+def once(kafka: str, topic: str) -> Source:
+    return Source(kafka, topic, f"group-{topic}", timedelta(seconds=3), once=True)
+
+
+def drain(source: Source) -> int:
+    """How many records were read until the source was drained."""
+    ignore = lambda _partitions: None  # noqa: E731
+    source.open(ignore, ignore, lambda _seconds: None)
+    count, stored = 0, {}
+
+    def drained() -> bool:
+        nonlocal count
+        for each in source.read():
+            count += 1
+            stored[each.partition()] = each.offset() + 1
+        return source.drained
+
+    wait_until(drained, 30)
+    source.store(stored)
+    source.leave()
+    return count
+
+
+def test_once_it_is_drained_when_all_is_read_that_was_there_and_a_second_time_at_once(
+    kafka: str, topic: str, produce: Produce
+):
+    produce(*(Update(symbol, 1.5, number, number) for number in range(1, 101) for symbol in ("AAPL", "BRK.B")))
+
+    assert drain(once(kafka, topic)) == 200
+    assert drain(once(kafka, topic)) == 0
+
+
+def test_once_without_a_topic_there_is_nothing_to_wait_for(kafka: str, topic: str):
+    with pytest.raises(TopicRefused, match="not there"):
+        drain(once(kafka, topic))
+
+
+def test_once_without_a_broker_is_a_trouble_that_passes(topic: str):
+    source = once(f"127.0.0.1:{free_port()}", topic)
+    source._topic._timeout = 0.2
+    with pytest.raises(BrokerUnavailable):
+        drain(source)
+
+
+def test_what_is_read_for_good_is_never_drained(kafka: str, topic: str, source: Source):
+    ignore = lambda _partitions: None  # noqa: E731
+    source.open(ignore, ignore, lambda _seconds: None)
+    wait_until(lambda: [source.read()] and source._own, 15)
+
+    assert source.drained is False
+    source.leave()
+
+
+def test_the_lag_of_its_partitions_is_known_after_a_second(kafka: str, topic: str, produce: Produce):
+    produce(*(Update("AAPL", 1.5, number, number) for number in range(1, 11)))
+    source = Source(kafka, topic, f"group-{topic}", timedelta(seconds=3))
+    ignore = lambda _partitions: None  # noqa: E731
+    source.open(ignore, ignore, lambda _seconds: None)
+    came = []
+    wait_until(lambda: came.extend(source.read()) or len(came) == 10, 15)
+    wait_until(lambda: [source.read()] and sum(source.lag.behind.values()) == 10, 15)
+    source.store({came[0].partition(): 10})
+    wait_until(lambda: [source.read()] and sum(source.lag.behind.values()) == 0, 15)
+
+    source.leave()
+    assert source.lag.behind == {}

@@ -5,12 +5,15 @@ from uuid import uuid4
 
 import pytest
 import redis
+from confluent_kafka import murmur2
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from feeds import workers
 from feeds.errors import StoreUnavailable
+from feeds.kafka.deadletters import DeadLetters, read_letters
 from feeds.kafka.source import Source
-from feeds.processor import Batch
+from feeds.processor import Batch, route
 from feeds.store import Store, connect
 from feeds.wire import Update, encode
 from feeds.workers import Processing
@@ -64,12 +67,16 @@ def run(kafka: str, topic: str, group: str, redis_server: RedisServer, redis_cli
 
     def run(workers: int = 3, store: Callable[[], Store] = open_store) -> Running:
         source = Source(kafka, topic, group, SESSION)
-        started.append(Running(Processing(source, store, workers, topic)))
+        started.append(Running(Processing(source, dead_letters(kafka, topic), store, workers, topic)))
         return started[-1]
 
     yield run
     for each in started:
         each.end()
+
+
+def dead_letters(brokers: str, topic: str) -> DeadLetters:
+    return DeadLetters(brokers, f"{topic}.dlq", timedelta(days=7))
 
 
 class Ledger:
@@ -121,6 +128,8 @@ def test_updates_flow_in_order_bad_records_are_set_aside_and_a_restart_goes_on(
     aside = [line for line in lines if line["event"] == "record set aside"]
     assert len(aside) == 4
     assert {"topic", "partition", "offset", "reason"} <= aside[0].keys()
+    letters = list(read_letters(kafka, f"{topic}.dlq"))
+    assert sorted(letter.reason for letter in letters) == ["key", "malformed", "malformed", "null"]
     assert not any("not JSON" in str(line.get("record", "")) for line in aside)
     assert committed(kafka, topic, group) == 1504
 
@@ -138,7 +147,8 @@ def test_redis_killed_and_back_empty_loses_nothing_and_is_said_once(
     with RedisServer() as server, capture_logs() as lines:
         client = redis.Redis(host=server.host, port=server.port, protocol=2)
         store = lambda: Store(connect({"host": server.host, "port": server.port}), timedelta(hours=1))  # noqa: E731
-        processing = Processing(Source(kafka, topic, group, SESSION), store, 2, topic)
+        source = Source(kafka, topic, group, SESSION)
+        processing = Processing(source, dead_letters(kafka, topic), store, 2, topic)
         running = Running(processing)
         wait_until(lambda: client.dbsize() == len(SYMBOLS))
         server.kill()
@@ -225,11 +235,13 @@ class Slow(Store):
     def __init__(self) -> None:
         self.let_go = threading.Event()
         self.asked = 0
+        self.written: set[str] = set()
 
     def write(self, batch: Batch) -> int:
         self.asked += 1
         if not self.let_go.is_set():
             raise StoreUnavailable("away")
+        self.written.update(batch.series)
         return batch.size
 
     def close(self) -> None:
@@ -255,8 +267,102 @@ def test_before_there_is_a_broker_it_waits_says_so_once_and_obeys_the_stop(topic
     source = Source(f"127.0.0.1:{free_port()}", topic, group, SESSION)
     source._topic._timeout = 0.1
     with capture_logs() as lines:
-        running = Running(Processing(source, Slow, 1, topic))
+        running = Running(Processing(source, dead_letters("nowhere:1", topic), Slow, 1, topic))
         wait_until(lambda: any(line["event"].startswith("Kafka is away") for line in lines))
         assert running.end() is True
 
     assert len([line for line in lines if line["log_level"] == "warning"]) == 1
+
+
+def test_a_worker_that_is_held_is_reported_once_keeps_its_partitions_and_others_go_on(
+    run: Run, produce: Produce, redis_server: RedisServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(workers, "HELD", 0.05)
+    monkeypatch.setattr(workers, "LOOK_EVERY", 0.01)
+    held = Stuck(connect({"host": redis_server.host, "port": redis_server.port}), timedelta(hours=1))
+    free = Store(connect({"host": redis_server.host, "port": redis_server.port}), timedelta(hours=1))
+    stores = [held, free]
+    first = [symbol for symbol in SYMBOLS if route(symbol, 2) == 0]
+    produce(*feed(1))
+    with capture_logs() as lines:
+        running = run(workers=2, store=lambda: stores.pop(0))
+        wait_until(lambda: any("the same updates" in line["event"] for line in lines))
+        assert workers_held() == 1
+        produce(*feed(20, first=2))
+        rest = set(SYMBOLS) - set(first)
+        newest = [encode(Update(symbol, 1.5, 21, 21)) for symbol in rest]
+        wait_until(lambda: redis_client.mget([f"stock:{symbol}" for symbol in rest]) == newest)
+        held.let_go.set()
+        wait_until(lambda: any("goes on" in line["event"] for line in lines))
+        wait_until(lambda: redis_client.get(f"stock:{first[0]}") == encode(Update(first[0], 1.5, 21, 21)))
+        assert running.end() is True
+
+    said = [line for line in lines if "the same updates" in line["event"]]
+    assert [(line["log_level"], line["worker"], line["updates"]) for line in said] == [("warning", 0, len(first))]
+    assert workers_held() == 0
+    revoked = [line["event"] for line in lines].index("partitions revoked")
+    assert revoked > [line["event"] for line in lines].index("a worker that was held goes on")
+
+
+def workers_held() -> float | None:
+    return REGISTRY.get_sample_value("stockwatch_processor_workers_held")
+
+
+class Stuck(Store):
+    """A store that does not come back from its first write until it is let go."""
+
+    def __init__(self, client: redis.Redis, ttl: timedelta) -> None:
+        super().__init__(client, ttl)
+        self.let_go = threading.Event()
+
+    def write(self, batch: Batch) -> int:
+        assert self.let_go.wait(20)
+        return super().write(batch)
+
+
+def test_a_revocation_that_comes_before_a_write_is_done_hands_it_to_the_next_owner(
+    run: Run, produce: Produce, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(workers, "DRAIN", 0.1)
+    store = Slow()
+    produce(*feed(50))
+    with capture_logs() as lines:
+        first = run(workers=1, store=lambda: store)
+        wait_until(lambda: store.asked)
+        second = run()
+        wait_until(lambda: any("unfinished writes" in line["event"] for line in lines), 30)
+        mine = wait_until(lambda: set(first.processing._source._own), 30)
+        wait_until(lambda: set(second.processing._source._own) == {0, 1, 2, 3} - mine, 30)
+        own = [symbol for symbol in SYMBOLS if murmur2(symbol.encode(), 4) in mine]
+        given = [symbol for symbol in SYMBOLS if symbol not in own]
+        wait_until(lambda: ledger.count() == 50 * len(given))
+        store.let_go.set()
+        wait_until(lambda: store.written)
+        monkeypatch.setattr(workers, "DRAIN", 3.0)
+        assert first.end() is True
+
+    # The one that had them first wrote what was still its own, and nothing of the rest.
+    assert set(ledger.published) == set(given)
+    assert store.written == set(own)
+    assert second.end() is True
+
+
+def test_bad_records_without_end_have_ten_lines_a_second_and_a_count(
+    run: Run, produce: Produce, kafka: str, topic: str, group: str
+):
+    produce(*[(b"AAPL", b"poison")] * 3_000)
+    with capture_logs() as lines:
+        running = run()
+        wait_until(lambda: sum(committed_lag(running)) == 0 and running.processing._letters.pending == 0, 30)
+        assert running.end() is True
+
+    aside = [line for line in lines if line["event"] == "record set aside"]
+    more = [line["count"] for line in lines if line["event"].startswith("more records set aside")]
+    assert 10 <= len(aside) <= 10 * (len(more) + 1)
+    assert committed(kafka, topic, group) == 3_000
+    assert len(list(read_letters(kafka, f"{topic}.dlq"))) == 3_000
+
+
+def committed_lag(running: Running) -> list[int]:
+    """How far each partition is behind; one that is not known yet counts."""
+    return [running.processing._source.lag.behind.get(partition, 1) for partition in range(4)]

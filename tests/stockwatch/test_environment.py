@@ -1,7 +1,8 @@
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -120,6 +121,27 @@ def test_networks_may_be_single_addresses():
     assert make(PROXIES="10.0.0.0/8, ::1").networks("PROXIES") == ["10.0.0.0/8", "::1"]
     with pytest.raises(BadVariable, match="PROXIES"):
         make(PROXIES="10.0.0").networks("PROXIES")
+
+
+def test_a_time_of_day_has_hours_and_minutes():
+    assert make(X="09:30").moment("X", "00:00") == time(9, 30)
+
+
+@pytest.mark.parametrize("text", ["", "9:30", "24:00", "09:60", "09:30:00", "noon"])
+def test_what_is_no_time_of_day_is_refused(text: str):
+    with pytest.raises(BadVariable, match="a time of day from 00:00 to 23:59"):
+        make(X=text).moment("X", "00:00")
+
+
+def test_a_zone_goes_by_its_name():
+    assert make().zone("X", "UTC") is UTC
+    assert make(X="America/New_York").zone("X", "UTC") == ZoneInfo("America/New_York")
+
+
+@pytest.mark.parametrize("text", ["", "Mars/Olympus", "../etc/passwd", "/etc/passwd", "America"])
+def test_what_is_no_zone_is_refused(text: str):
+    with pytest.raises(BadVariable, match="a time zone that this machine knows"):
+        make(X=text).zone("X", "UTC")
 
 
 def test_variables_of_a_prefix_come_by_the_rest_of_their_names():

@@ -72,6 +72,25 @@ def test_a_child_that_ignores_the_request_is_killed_after_its_grace(supervisor: 
     assert supervisor.wait(0) is None
 
 
+def test_children_that_are_asked_and_do_not_end_hold_up_nobody_and_their_grace_runs(
+    supervisor: Supervisor, output: io.StringIO
+):
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready')\nwhile True: signal.pause()"
+    start(supervisor, deaf, "deaf", grace=0.3)
+    start(supervisor, "import signal; print('here'); signal.pause()", "good")
+    await_text(supervisor, output, "deaf      | ready")
+    await_text(supervisor, output, "good      | here")
+    supervisor.ask(["deaf"], 0.01)
+    supervisor.ask(["good"], SECONDS)
+    deaf_child, good = supervisor._children
+    assert (deaf_child.process.poll(), good.process.poll()) == (None, -signal.SIGTERM)
+
+    asked = deaf_child.asked
+    supervisor.stop("deaf")
+    assert (deaf_child.asked, deaf_child.process.poll()) == (asked, -signal.SIGKILL)
+    assert supervisor.wait(0) is None
+
+
 def test_what_a_child_left_behind_in_its_group_goes_with_it(supervisor: Supervisor):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(SECONDS)

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 import redis
 from django.contrib.auth.models import User
@@ -8,6 +9,20 @@ from feeds import wire
 from feeds.models import Ticker
 from stockwatch.embedded import RedisServer
 from watchlist import quotes
+from watchlist.lists import StoredShelf
+
+
+def symbols_of(person: User) -> list[str]:
+    shelf = StoredShelf(person)
+    return [ticker.symbol for ticker in shelf.tickers(shelf.tabs()[0].key)]
+
+
+def enlist(person: User, symbol: str) -> None:
+    StoredShelf(person).change(lambda book: book.put(book.lists[0].add(symbol)))
+
+
+def unlist(person: User, symbol: str) -> None:
+    StoredShelf(person).change(lambda book: book.put(book.lists[0].remove(symbol)))
 
 
 @pytest.fixture
@@ -26,7 +41,8 @@ def tickers(make_ticker) -> list[Ticker]:
 
 
 @pytest.fixture
-def person(db) -> User:
+def person(db, settings) -> User:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one is slow by design
     return User.objects.create_user("ada", password="a long and private phrase")
 
 
@@ -44,3 +60,21 @@ def put_price(store: redis.Redis) -> Callable[..., None]:
         store.set(wire.stock_key(symbol), wire.encode(wire.Update(symbol, price, timestamp, seq_id)))
 
     return put_price
+
+
+@pytest.fixture
+def put_hour(store: redis.Redis) -> Callable[..., None]:
+    """The last hour and the day of a symbol, as the recorder writes them."""
+
+    def put_hour(symbol: str, closes: list[float], minute: int, close: float | None = 99.0) -> None:
+        ring = bytearray(wire.MINUTES.size)
+        for back, price in enumerate(reversed(closes)):
+            start = minute - back
+            at = wire.MINUTES.offset(start)
+            slot = wire.MINUTES.pack(start, (price, price, price, price, 600), (0, 1), (1, 2))
+            ring[at : at + len(slot)] = slot
+        store.set(wire.MINUTES.key(symbol), bytes(ring))
+        day = wire.Day(symbol, "2026-11-22", closes[0], max(closes), min(closes), closes[-1], 600, close, 1, 1)
+        store.set(wire.day_key(symbol), msgspec.json.encode(day))
+
+    return put_hour

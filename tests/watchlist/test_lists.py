@@ -3,9 +3,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import ProtectedError
 
-from watchlist.errors import AlreadyListed, ListFull, NotListed, SwitchedOff, UnknownSymbol
-from watchlist.lists import MOST_SYMBOLS, SessionList, StoredList, adopt_list, list_of
-from watchlist.models import Watchlist
+from watchlist.errors import BadName, NoSuchList
+from watchlist.lists import SessionShelf, StoredShelf, adopt_lists, pick_tab, shelf_of
+from watchlist.models import Entry, Watchlist
 
 
 @pytest.fixture
@@ -14,113 +14,151 @@ def session() -> SessionStore:
 
 
 @pytest.fixture(params=["account", "visitor"])
-def personal(request, person, session):
-    """Both kinds of list obey the same rules."""
-    return list_of(person if request.param == "account" else AnonymousUser(), session)
+def shelf(request, person, session):
+    """Both kinds of shelf obey the same rules."""
+    return shelf_of(person if request.param == "account" else AnonymousUser(), session)
 
 
-def symbols(personal) -> list[str]:
-    return [ticker.symbol for ticker in personal.tickers()]
+def first(shelf) -> list[str]:
+    return [ticker.symbol for ticker in shelf.tickers(shelf.tabs()[0].key)]
 
 
-def test_a_new_list_starts_with_the_first_twelve_active_tickers(personal, tickers):
+def names(shelf) -> list[str]:
+    return [tab.name for tab in shelf.tabs()]
+
+
+def add(shelf, symbol: str) -> None:
+    shelf.change(lambda book: book.put(book.lists[0].add(symbol)))
+
+
+def remove(shelf, symbol: str) -> None:
+    shelf.change(lambda book: book.put(book.lists[0].remove(symbol)))
+
+
+def test_everyone_starts_with_one_list_of_the_first_twelve_active_tickers(shelf, tickers):
     tickers[0].active = False
     tickers[0].save()
-    assert symbols(personal) == [ticker.symbol for ticker in tickers[1:13]]
+    [tab] = shelf.tabs()
+    assert (tab.name, tab.count) == ("Main", 12)
+    assert first(shelf) == [ticker.symbol for ticker in tickers[1:13]]
+    assert not shelf.stored
 
 
 def test_looking_writes_nothing(tickers, person, session):
-    StoredList(person).tickers()
-    SessionList(session).tickers()
+    for shelf in (StoredShelf(person), SessionShelf(session)):
+        shelf.tabs()
+        shelf.tickers(0)
+        shelf.book()
     assert not Watchlist.objects.exists()
     assert session.is_empty()
     assert not session.modified
 
 
-def test_an_added_symbol_comes_last(personal, tickers):
-    assert personal.add("T8").symbol == "T8"
-    assert symbols(personal)[-2:] == ["T5", "T8"]
-    assert len(symbols(personal)) == 13
+def test_a_change_is_kept(shelf, tickers):
+    add(shelf, "T8")
+    assert first(shelf)[-2:] == ["T5", "T8"]
+    assert shelf.tabs()[0].count == 13
+    assert shelf.stored
 
 
-def test_a_removed_symbol_is_gone_and_the_others_keep_their_order(personal, tickers):
-    before = symbols(personal)
-    personal.remove("BTC/USD")
-    assert symbols(personal) == [symbol for symbol in before if symbol != "BTC/USD"]
+def test_a_refused_change_keeps_nothing(shelf, tickers):
+    with pytest.raises(BadName):
+        shelf.change(lambda book: book.open("Coins").open(""))
+    assert not shelf.stored
 
 
-def test_a_list_can_be_emptied_and_stays_empty(personal, tickers):
-    for symbol in symbols(personal):
-        personal.remove(symbol)
-    assert symbols(personal) == []
-    personal.add("^GSPC")
-    assert symbols(personal) == ["^GSPC"]
+def test_a_list_can_be_emptied_and_stays_empty(shelf, tickers):
+    for symbol in first(shelf):
+        remove(shelf, symbol)
+    assert first(shelf) == []
+    add(shelf, "^GSPC")
+    assert first(shelf) == ["^GSPC"]
 
 
-def test_unknown_symbols_are_refused(personal, tickers):
-    with pytest.raises(UnknownSymbol, match="NOPE"):
-        personal.add("NOPE")
+def test_lists_are_opened_renamed_shifted_and_deleted(shelf, tickers):
+    shelf.change(lambda book: book.open("Coins", ["BTC/USD"]))
+    shelf.change(lambda book: book.open("Funds"))
+    assert names(shelf) == ["Main", "Coins", "Funds"]
+    coins = shelf.tabs()[1].key
+    shelf.change(lambda book: book.rename(coins, "Crypto"))
+    shelf.change(lambda book: book.shift(coins, -1))
+    assert names(shelf) == ["Crypto", "Main", "Funds"]
+    assert [ticker.symbol for ticker in shelf.tickers(coins)] == ["BTC/USD"]
+    shelf.change(lambda book: book.delete(coins))
+    assert names(shelf) == ["Main", "Funds"]
 
 
-def test_a_switched_off_ticker_is_refused_but_stays_where_it_is_listed(personal, tickers):
-    personal.add("T8")
-    tickers[-1].active = False
-    tickers[-1].save()
-    assert symbols(personal)[-1] == "T8"
-    personal.remove("T8")
-    with pytest.raises(SwitchedOff, match="T8"):
-        personal.add("T8")
+def test_keys_stay_when_other_lists_come_and_go(shelf, tickers):
+    shelf.change(lambda book: book.open("Coins"))
+    main, coins = (tab.key for tab in shelf.tabs())
+    assert main != coins
+    shelf.change(lambda book: book.delete(main))
+    shelf.change(lambda book: book.open("Funds"))
+    keys = {tab.name: tab.key for tab in shelf.tabs()}
+    assert keys["Coins"] == coins
+    assert keys["Funds"] not in {0, coins}
 
 
-def test_a_symbol_is_listed_once(personal, tickers):
-    with pytest.raises(AlreadyListed, match="AAPL"):
-        personal.add("AAPL")
-
-
-def test_what_is_not_listed_cannot_be_removed(personal, tickers):
-    with pytest.raises(NotListed):
-        personal.remove("T8")
-
-
-def test_a_full_list_is_refused_with_its_size(personal, make_ticker):
-    for number in range(MOST_SYMBOLS + 1):
-        make_ticker(f"S{number}")
-    for number in range(12, MOST_SYMBOLS):
-        personal.add(f"S{number}")
-    with pytest.raises(ListFull, match=str(MOST_SYMBOLS)):
-        personal.add(f"S{MOST_SYMBOLS}")
-    assert len(symbols(personal)) == MOST_SYMBOLS
+def test_a_list_that_is_gone_cannot_be_picked(shelf, tickers):
+    assert pick_tab(shelf.tabs(), None).name == "Main"
+    with pytest.raises(NoSuchList):
+        pick_tab(shelf.tabs(), 999_999)
 
 
 def test_a_ticker_that_no_longer_exists_leaves_a_visitors_list(tickers, session):
-    visitor = SessionList(session)
-    visitor.add("T8")
+    visitor = SessionShelf(session)
+    add(visitor, "T8")
     tickers[-1].delete()
-    assert "T8" not in symbols(visitor)
+    assert "T8" not in first(visitor)
 
 
 def test_a_ticker_in_an_accounts_list_cannot_be_deleted(tickers, person):
-    StoredList(person).add("T8")
+    add(StoredShelf(person), "T8")
     with pytest.raises(ProtectedError):
         tickers[-1].delete()
 
 
-def test_a_visitors_list_moves_into_a_new_account(tickers, person, session):
-    SessionList(session).remove("AAPL")
-    before = symbols(SessionList(session))
-    adopt_list(person, session)
-    assert symbols(StoredList(person)) == before
-    assert not SessionList(session).stored
+def test_nobody_reads_another_accounts_list(tickers, person, django_user_model):
+    add(StoredShelf(person), "T8")
+    key = StoredShelf(person).tabs()[0].key
+    assert StoredShelf(django_user_model.objects.create_user("bob")).tickers(key) == []
 
 
-def test_an_accounts_own_list_wins_over_the_visitors(tickers, person, session):
-    StoredList(person).add("T8")
-    before = symbols(StoredList(person))
-    SessionList(session).remove("AAPL")
-    adopt_list(person, session)
-    assert symbols(StoredList(person)) == before
+def test_every_change_of_a_list_raises_its_version_and_no_others(tickers, person):
+    shelf = StoredShelf(person)
+    shelf.change(lambda book: book.open("Coins"))
+    before = {tab.name: tab.version for tab in shelf.tabs()}
+    add(shelf, "T8")
+    after = {tab.name: tab.version for tab in shelf.tabs()}
+    assert after == {"Main": before["Main"] + 1, "Coins": before["Coins"]}
+
+
+def test_entries_are_rewritten_only_where_they_changed(tickers, person):
+    shelf = StoredShelf(person)
+    shelf.change(lambda book: book.open("Coins", ["BTC/USD"]))
+    before = set(Entry.objects.filter(watchlist__name="Main").values_list("pk", flat=True))
+    shelf.change(lambda book: book.rename(book.lists[0].key, "First"))
+    assert set(Entry.objects.filter(watchlist__name="First").values_list("pk", flat=True)) == before
+
+
+def test_a_visitors_lists_move_into_a_new_account(tickers, person, session):
+    visitor = SessionShelf(session)
+    remove(visitor, "AAPL")
+    visitor.change(lambda book: book.open("Coins", ["BTC/USD"]))
+    before = [(named.name, named.symbols) for named in visitor.book().lists]
+    adopt_lists(person, session)
+    assert [(named.name, named.symbols) for named in StoredShelf(person).book().lists] == before
+    assert not SessionShelf(session).stored
+
+
+def test_an_accounts_own_lists_win_over_the_visitors(tickers, person, session):
+    add(StoredShelf(person), "T8")
+    before = first(StoredShelf(person))
+    remove(SessionShelf(session), "AAPL")
+    adopt_lists(person, session)
+    assert first(StoredShelf(person)) == before
 
 
 def test_a_visitor_who_changed_nothing_leaves_the_account_as_it_is(tickers, person, session):
-    adopt_list(person, session)
+    adopt_lists(person, session)
     assert not Watchlist.objects.exists()

@@ -55,7 +55,7 @@ def test_a_row_is_stale_past_the_limit_and_not_at_it():
 
 
 def test_a_switched_off_ticker_is_marked():
-    assert row_of(1.0, active=False).classes == "off"
+    assert make_row(Ticker(symbol="AAPL", base_price=1.0), None, NOW, STALE_AFTER, fed=False).classes == "off bare"
 
 
 def test_the_time_has_a_zone_and_the_date_only_where_it_is_not_todays():

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from feeds.models import Ticker
-from watchlist.lists import StoredList
+from tests.watchlist.conftest import enlist, symbols_of
 from watchlist.models import Entry, Watchlist
 
 PASSWORD = "a long and private phrase"
@@ -27,11 +27,16 @@ def row_text(response, symbol: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", row).split())
 
 
+def said_by(response) -> list[str]:
+    return re.findall(r'<li class="(?:success|error|info)"><span>(.*?)</span>', text_of(response))
+
+
 def change(client, kind: str, symbol: str) -> str:
     """Posts a change, follows it, and returns what the page says about it."""
-    response = client.post(reverse(f"{kind}-symbol"), {"symbol": symbol}, follow=True)
+    where, field = ("add-symbols", "symbol") if kind == "add" else ("change-list", kind)
+    response = client.post(reverse(where), {field: symbol}, follow=True)
     assert response.redirect_chain == [("/", 302)]
-    [said] = re.findall(r'<li class="\w+">(.*?)</li>', text_of(response))
+    [said] = said_by(response)
     return said
 
 
@@ -43,16 +48,16 @@ def page(client, tickers, store):
 def test_prices_stand_in_the_page_before_any_script(client, tickers, put_price):
     put_price("AAPL", 102.5, timestamp=int(time.time() * 1_000_000))
     response = client.get("/")
-    assert re.fullmatch(r"AAPL AAPL Inc\. 102\.50 ▲ \+2\.50 \+2\.50% \d\d:\d\d:\d\d UTC", row_text(response, "AAPL"))
+    assert re.match(r"AAPL AAPL Inc\. 102\.50 ▲ \+2\.50 \+2\.50% – – – \d\d:\d\d:\d\d UTC", row_text(response, "AAPL"))
 
 
 def test_an_old_price_is_called_stale(client, tickers, put_price):
     put_price("AAPL", 102.5)
-    assert row_text(client.get("/"), "AAPL").endswith("stale 2025-12-23 08:53 UTC")
+    assert row_text(client.get("/"), "AAPL").count("stale 2025-12-23 08:53 UTC") == 1
 
 
 def test_a_symbol_without_a_price_shows_a_dash(page):
-    assert row_text(page, "AAPL") == "AAPL AAPL Inc. – – – –"
+    assert row_text(page, "AAPL").startswith("AAPL AAPL Inc. – – – – – – – ⋯ ")
 
 
 def test_a_mere_visit_leaves_no_session_and_only_the_csrf_cookie(page):
@@ -75,7 +80,7 @@ def test_the_page_says_that_prices_are_simulated(page):
 def test_the_table_has_a_caption_and_scoped_headers(page):
     html = text_of(page)
     assert "<caption>" in html
-    assert html.count('<th scope="col"') == 6
+    assert html.count('<th scope="col"') == 10
     assert html.count('<th scope="row">') == 12
     assert "vs base price" in html
 
@@ -111,7 +116,7 @@ def test_without_redis_the_page_stands_with_a_banner_and_dashes(client, tickers,
     assert response.status_code == 200
     assert "Prices are not available right now" in text_of(response)
     assert len(rows_of(response)) == 12
-    assert row_text(response, "AAPL") == "AAPL AAPL Inc. – – – –"
+    assert row_text(response, "AAPL").startswith("AAPL AAPL Inc. – – –")
 
 
 @pytest.mark.parametrize("signed_in", [False, True])
@@ -120,16 +125,16 @@ def test_add_and_remove(client, tickers, store, person, signed_in):
         client.force_login(person)
     assert change(client, "add", " t8 ") == "T8 is in your list now."
     assert rows_of(client.get("/"))[-1] == "T8"
-    assert change(client, "remove", "BTC/USD") == "BTC/USD is no longer in your list."
+    assert change(client, "remove", "BTC/USD") == "BTC/USD is no longer in “Main”."
     assert "BTC/USD" not in rows_of(client.get("/"))
 
 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("AAPL", "AAPL is in your list already."),
-        ("<b>", "“&lt;B&gt;” is no symbol"),
-        ("", "Type a symbol first"),
+        ("AAPL", "AAPL is in “Main” already."),
+        ("<b>", "“&lt;B&gt;” is neither a symbol nor a name"),
+        ("", "Type a symbol or a name first"),
         ("NOPE", "No ticker is called NOPE"),
     ],
 )
@@ -137,12 +142,16 @@ def test_a_refused_symbol_is_explained(client, tickers, store, typed, said):
     assert change(client, "add", typed).startswith(said)
 
 
-@pytest.mark.parametrize("name", ["add-symbol", "remove-symbol", "sign-out"])
+@pytest.mark.parametrize(
+    "name", ["add-symbols", "change-list", "change-tabs", "undo", "sign-out", "change-look", "import"]
+)
 def test_changes_are_posts(client, db, name):
     assert client.get(reverse(name)).status_code == 405
 
 
-@pytest.mark.parametrize("name", ["add-symbol", "remove-symbol", "sign-out", "sign-in", "sign-up"])
+@pytest.mark.parametrize(
+    "name", ["add-symbols", "change-list", "change-tabs", "undo", "sign-out", "sign-in", "sign-up", "import"]
+)
 def test_a_post_without_the_token_is_refused_on_a_page_of_ours(db, name):
     response = Client(enforce_csrf_checks=True).post(reverse(name), {"symbol": "AAPL"})
     assert response.status_code == 403
@@ -159,13 +168,14 @@ def test_two_accounts_have_two_lists(tickers, store, person):
     assert "AAPL" in rows_of(theirs.get("/"))
 
 
-def test_an_empty_list_suggests_three_symbols_and_loads_no_script(client, make_ticker, store):
+def test_an_empty_list_suggests_symbols_and_the_example(client, make_ticker, store):
     make_ticker("AAPL")
     change(client, "remove", "AAPL")
     html = text_of(client.get("/"))
     assert "Nothing to watch yet" in html
     assert 'name="symbol" value="AAPL"' in html
-    assert "<script" not in html
+    client.post(reverse("change-tabs"), {"do": "example"})
+    assert rows_of(client.get("/")) == ["AAPL"]
 
 
 def test_without_any_ticker_the_page_still_stands(client, db, store):
@@ -189,7 +199,7 @@ def test_sign_up_signs_in_and_takes_the_visitors_list_along(client, tickers, sto
     response = client.post(reverse("sign-up"), form, follow=True)
     assert response.redirect_chain == [("/", 302)]
     assert 'title="Signed in as ada"' in text_of(response)
-    assert "AAPL" not in [ticker.symbol for ticker in StoredList(User.objects.get()).tickers()]
+    assert "AAPL" not in symbols_of(User.objects.get())
 
 
 def test_a_bad_sign_up_says_why_and_makes_nothing(client, db):
@@ -200,7 +210,7 @@ def test_a_bad_sign_up_says_why_and_makes_nothing(client, db):
 
 
 def test_sign_in_leads_back_to_the_list_of_the_account(client, tickers, store, person):
-    StoredList(person).add("T8")
+    enlist(person, "T8")
     response = client.post(reverse("sign-in"), {"username": "ada", "password": PASSWORD}, follow=True)
     assert rows_of(response)[-1] == "T8"
 

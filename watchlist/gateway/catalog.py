@@ -1,29 +1,30 @@
 """The tickers a gateway knows: which symbols may be asked for, and what a page is told of them.
 
-`Catalog` is a plain value holder; `load_tickers` is the only query. The table is read every 0.5 s, for a change made by
-`QuerySet.update` sends no signal.
+`Catalog` is a plain value holder; `load_tickers` asks all there is to ask. The tables are read every 0.5 s, for what
+`QuerySet.update` changes sends no signal.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
-from feeds.models import Ticker
+from feeds.models import Tape, Ticker
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One ticker as clients see it; `base` in the instrument's currency."""
+    """One ticker as clients see it; `base` and `previous_close`, None before there was one, in its currency."""
 
     symbol: str
     name: str = ""
     base: float | None = None
     decimals: int = 2
     active: bool = True
+    previous_close: float | None = None
 
 
 def ticker_payload(listing: Listing) -> bytes:
@@ -35,7 +36,7 @@ def ticker_payload(listing: Listing) -> bytes:
         "base": listing.base,
         "decimals": listing.decimals,
         "active": listing.active,
-        "previous_close": None,
+        "previous_close": listing.previous_close,
     }
     return msgspec.json.encode(frame)
 
@@ -75,12 +76,13 @@ class Catalog:
 
     @staticmethod
     def _gone(old: Listing) -> Listing:
-        return Listing(old.symbol, old.name, old.base, old.decimals, active=False)
+        return replace(old, active=False)
 
 
 @sync_to_async
 def load_tickers() -> list[Listing]:
-    """The whole table, the inactive ones too. Raises django.db.DatabaseError."""
+    """The whole table, the inactive ones too, with what is on record of them. Raises django.db.DatabaseError."""
     close_old_connections()  # nobody else would close one that broke: there is no request here
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active")
-    return [Listing(*row) for row in rows]
+    closes = dict(Tape.objects.exclude(previous_close=None).values_list("symbol", "previous_close"))
+    return [Listing(*row, previous_close=closes.get(row[0])) for row in rows]

@@ -22,6 +22,7 @@ from watchlist.gateway.metrics import END_TO_END
 from watchlist.gateway.outbox import Outbox
 from watchlist.gateway.protocol import Close, Wishes
 from watchlist.gateway.session import Session
+from watchlist.gateway.transport import spare_accepts
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +94,7 @@ class Gateway:
 
     async def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
+        spare_accepts()
         redis = self._redis()
         self.admission = Admission(redis, self.limits, self._note_unanswered)
         self.intake = Intake(self._layer(), redis)

@@ -6,7 +6,9 @@ in `scope["extensions"]`.
 """
 
 import asyncio
+import gc
 import socket
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -17,6 +19,8 @@ from watchlist.gateway import protocol
 log = structlog.get_logger(__name__)
 
 EXTENSION = "stockwatch.transport"
+GARBAGE = 20_000
+"""New containers between two runs of the collector (Python: 700, or 2,000); a socket makes some thirty."""
 NOTSENT_LOWAT = 16 * 1024
 """Bytes the kernel keeps unsent for a socket before it counts as full: a slow reader is noticed early."""
 
@@ -38,6 +42,17 @@ class AttachTransport:
         if scope["type"] == "websocket":
             scope.setdefault("extensions", {})[EXTENSION] = daphne_protocol(send)
         await self._application(scope, receive, send)
+
+
+def spare_accepts() -> None:
+    """autobahn lays out its connection's parameters for a debug line at every accept: 29% of the work of accepting."""
+    module = sys.modules.get("autobahn.websocket.protocol")
+    if module is not None and hasattr(module, "pformat"):
+        module.pformat = lambda _: ""  # type: ignore[attr-defined]
+    # What is loaded by now stays for good: the collector need not look at it with every few hundred sockets.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def daphne_protocol(send: Any) -> Any:

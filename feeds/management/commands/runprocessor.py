@@ -1,5 +1,6 @@
-"""`manage.py runprocessor`: brings prices from Kafka into Redis. Wiring and signals only."""
+"""`manage.py runprocessor`: brings prices from Kafka into Redis. Arguments, wiring and signals only."""
 
+from argparse import ArgumentParser
 from typing import Any
 
 import structlog
@@ -7,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from feeds.errors import PermanentError
+from feeds.kafka.deadletters import DeadLetters
 from feeds.kafka.source import Source
 from feeds.metrics import serve_metrics
 from feeds.signals import stop_flag
@@ -18,7 +20,10 @@ class Command(BaseCommand):
     help = "Brings prices from Kafka into Redis until SIGTERM or Ctrl-C."
     requires_system_checks = ()
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--once", action="store_true", help="end when all is done that is there at the start")
+
+    def handle(self, *_args: Any, once: bool, **_options: Any) -> None:
         stop = stop_flag()
         serve_metrics(settings.PROCESSOR_METRICS_PORT, "PROCESSOR_METRICS_PORT")
         source = Source(
@@ -27,15 +32,17 @@ class Command(BaseCommand):
             settings.KAFKA_GROUP_ID,
             settings.KAFKA_SESSION_TIMEOUT,
             settings.KAFKA_GROUP_INSTANCE_ID,
+            once=once,
         )
+        letters = DeadLetters(settings.KAFKA_BROKERS, settings.KAFKA_DLQ_TOPIC, settings.KAFKA_DLQ_RETENTION)
 
         def open_store() -> Store:
             return Store(connect(settings.REDIS), settings.PROCESSOR_STOCK_TTL)
 
-        processing = Processing(source, open_store, settings.PROCESSOR_NUM_WORKERS, settings.KAFKA_TOPIC)
+        processing = Processing(source, letters, open_store, settings.PROCESSOR_NUM_WORKERS, settings.KAFKA_TOPIC)
         try:
-            processing.run(stop)
+            done = processing.run(stop)
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error
-        raise SystemExit(1 if processing.failed else 0)
+        raise SystemExit(1 if processing.failed or (once and not (done and source.drained)) else 0)

@@ -18,7 +18,7 @@ from stockwatch.supervisor import Supervisor
 
 
 class Command(BaseCommand):
-    help = "Starts Redis, Kafka, generator, processor and gateway on this machine; Ctrl-C stops them all."
+    help = "Starts Redis, Kafka, generator, processor, recorder and gateway on this machine; Ctrl-C stops them all."
     requires_system_checks = ()  # the services check the same code
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -25,6 +25,7 @@ class Feed:
     def __init__(self, brokers: str, topic: str, ledger: Ledger, symbols: Iterable[str] = SYMBOLS) -> None:
         self.symbols = tuple(symbols)
         self.number = 0
+        self.sent = 0
         self.acked = 0
         self.failed = 0
         self._topic = topic
@@ -67,6 +68,7 @@ class Feed:
             except BufferError:
                 self._producer.poll(0.05)
             else:
+                self.sent += 1
                 self._producer.poll(0)
                 return
 

@@ -13,9 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from uuid import uuid4
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, PartitionMetadata
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
 from stockwatch import warden
 from tests.integration.kafka.distribution import CLUSTER, PROPERTIES, NoKafka, formatted, jars, java
@@ -182,7 +183,7 @@ class Brokers:
             node.prepare(voters, self._template)
             node.start()
         try:
-            self.await_alive(3)
+            self.await_whole()
         except AssertionError as error:
             words = [node.output.read_text(errors="replace")[-600:] for node in self.nodes]
             self.close()
@@ -232,13 +233,33 @@ class Brokers:
             )
 
     def revive(self) -> None:
-        """Whatever a test has done to them, all three run again."""
+        """Whatever a test has done to them, all three run and take part again."""
+        whole = all(node.answering for node in self.nodes)
         for node in self.nodes:
             if node.running:
                 node.proceed()
             else:
                 node.start()
-        self.await_alive(3)
+        if not whole:
+            self.await_whole()
+
+    def await_whole(self) -> None:
+        """Waits until a new topic can be made and all three keep it.
+
+        What a broker says of the others may be old where most controllers were dead; such a topic needs them all.
+        """
+        name = f"probe-{uuid4().hex[:8]}"
+        wait_until(lambda: self._make(name), SECONDS, "a controller that makes topics")
+        self.await_in_sync(name)
+        self.admin.delete_topics([name])[name].result(SECONDS)
+
+    def _make(self, name: str) -> bool:
+        try:
+            self.admin.create_topics([NewTopic(name, 3, 3)], request_timeout=5)[name].result(10)
+        except KafkaException as error:
+            self._admin = None
+            return error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS
+        return True
 
     def close(self) -> None:
         """Ends them at once; nothing of theirs is left."""

@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-from feeds.models import Ticker
+from feeds.models import Tape, Ticker
 from watchlist.gateway.catalog import Catalog, Listing, load_tickers, ticker_payload
 
 APPLE = Listing("AAPL", "Apple", 150.0, 2)
@@ -48,11 +49,22 @@ def test_a_ticker_frame_says_what_a_page_needs():
     }
 
 
+def test_a_new_previous_close_is_a_change_that_the_frame_tells():
+    catalog = Catalog()
+    catalog.replace([APPLE])
+    closed = replace(APPLE, previous_close=149.5)
+    assert catalog.replace([closed]) == [closed]
+    assert json.loads(ticker_payload(closed))["previous_close"] == 149.5
+
+
 @pytest.mark.django_db(transaction=True)
-async def test_the_table_is_read_whole_with_one_query():
+async def test_the_table_is_read_whole_with_the_previous_closes_on_record():
     await Ticker.objects.abulk_create(
         [Ticker(symbol="AAPL", name="Apple", base_price=150), Ticker(symbol="GLD", base_price=240, active=False)]
     )
-    assert await load_tickers() == [APPLE, Listing("GLD", "", 240.0, 2, active=False)]
+    await Tape.objects.abulk_create(
+        [Tape(symbol="AAPL"), Tape(symbol="GLD", previous_close=239.5), Tape(symbol="XXXX", previous_close=1.0)]
+    )
+    assert await load_tickers() == [APPLE, Listing("GLD", "", 240.0, 2, active=False, previous_close=239.5)]
     # The connection is that of a thread which outlives the test, and PostgreSQL drops no database while it is open.
     await sync_to_async(connections.close_all)()

@@ -1,0 +1,58 @@
+// Prices by plain HTTP, for networks that let no socket through. Knows no DOM.
+
+const POLL_EVERY = 2000;
+
+// What the gateway says about a socket that it did not let in: a sentence, or nothing where it would let one in.
+export async function askWhy() {
+  const answer = await fetch("/ws/status", { cache: "no-store" });
+  if (answer.status === 403) return "not allowed from this address";
+  if (answer.status === 429) return "too many connections";
+  return "";
+}
+
+export class Poller {
+  #handlers;
+  #symbols = [];
+  #timer = 0;
+  #running = false;
+
+  // Handlers: onUpdate, and onWork(works) after each try.
+  constructor(handlers) {
+    this.#handlers = handlers;
+  }
+
+  get running() {
+    return this.#running;
+  }
+
+  start(symbols) {
+    this.#symbols = symbols;
+    if (this.#running) return;
+    this.#running = true;
+    this.#poll();
+  }
+
+  stop() {
+    this.#running = false;
+    clearTimeout(this.#timer);
+  }
+
+  async #poll() {
+    let works = false;
+    try {
+      const query = this.#symbols.slice(0, 200).map(encodeURIComponent).join(",");
+      // The browser keeps the answer's ETag and asks with it by itself.
+      const answer = await fetch(`/api/quotes?symbols=${query}`, { cache: "no-cache" });
+      if (answer.ok) {
+        const { quotes } = await answer.json();
+        if (this.#running) for (const update of quotes) this.#handlers.onUpdate(update);
+        works = true;
+      }
+    } catch {
+      // Said below: it does not work.
+    }
+    if (!this.#running) return;
+    this.#handlers.onWork(works);
+    this.#timer = setTimeout(() => this.#poll(), POLL_EVERY);
+  }
+}

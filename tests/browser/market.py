@@ -1,0 +1,46 @@
+"""Bars in Redis as the recorder writes them: minutes, seconds, a day. Always the same walk."""
+
+import random
+import time
+
+import msgspec
+import redis
+
+from feeds import wire
+
+BASES = {"AAPL": 224.10, "MSFT": 419.66, "NVDA": 138.07, "GOOG": 177.35, "AMZN": 198.38, "TSLA": 346.0}
+BASES |= {"BRK.B": 467.1, "BTC/USD": 97101.0, "EURUSD=X": 1.0473, "^GSPC": 5917.11, "GLD": 244.9, "XOM": 120.31}
+
+
+def put_bars(client: redis.Redis, prices: dict[str, float]) -> None:
+    """Bars of each symbol that end at its price."""
+    now = int(time.time())
+    for number, (symbol, price) in enumerate(prices.items()):
+        chance = random.Random(number)
+        minutes = _walk(chance, BASES.get(symbol, price), price, 1400, 0.0005)
+        seconds = _walk(chance, price * 0.9995, price, 300, 0.0001)
+        for ring, walk in ((wire.MINUTES, minutes), (wire.SECONDS, seconds)):
+            client.set(ring.key(symbol), _fill(ring, walk, now // ring.step))
+        close = BASES.get(symbol, price)
+        day = wire.Day(symbol, "2026-11-22", minutes[0], max(minutes), min(minutes), price, 9, close, 1, 1)
+        client.set(wire.day_key(symbol), msgspec.json.encode(day))
+
+
+def _walk(chance: random.Random, start: float, end: float, steps: int, spread: float) -> list[float]:
+    """A walk that bends towards its end and arrives there."""
+    walk = [start]
+    for _ in range(steps - 2):
+        walk.append(walk[-1] * (1 + chance.gauss(0, spread)) + (end - walk[-1]) * 0.02)
+    return [*walk, end]
+
+
+def _fill(ring: wire.Ring, walk: list[float], newest: int) -> bytes:
+    data = bytearray(ring.size)
+    for place, close in enumerate(walk):
+        open_ = walk[max(0, place - 1)]
+        start = newest - len(walk) + 1 + place
+        figures = (open_, max(open_, close) * 1.0001, min(open_, close) * 0.9999, close, 600)
+        slot = ring.pack(start, figures, (0, 1), (1, 2))
+        at = ring.offset(start)
+        data[at : at + len(slot)] = slot
+    return bytes(data)

@@ -1,0 +1,101 @@
+import signal
+from random import Random
+from time import monotonic
+
+import pytest
+
+from tests.integration.faults.conftest import Line
+from tests.integration.faults.programs import Program
+from tests.integration.faults.traffic import SYMBOLS
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.kafka
+
+EXITS = (0, -signal.SIGTERM)
+"""Of a processor that is asked to go; the signal's own where it had not begun."""
+
+KILLS = 50
+TURMOIL = 120.0
+"""Seconds in which processors come and go."""
+
+
+def test_fifty_kills_in_the_midst_of_batches_lose_nothing(line: Line, chance: Random):
+    line.make_topic()
+    feed = line.feed()
+    for _ in range(KILLS):
+        # Always more to do than is done before the kill, so that it comes in the midst of a batch.
+        while feed.sent - line.ear.count < 8_000:
+            feed.send(100)
+        program = line.processor("one")
+        enough = line.ear.count + chance.randint(1, 4_000)
+        wait_until(lambda enough=enough: line.ear.count >= enough, 60, "some more updates")
+        program.kill()
+    line.processor("one")
+    feed.send()
+    feed.end()
+
+    report = line.settle()
+    assert report.due == feed.acked == report.published
+    assert report.faults == {}
+
+
+def test_processors_that_join_and_leave_for_two_minutes_lose_reorder_and_repeat_nothing(line: Line, chance: Random):
+    line.make_topic()
+    feed = line.feed(symbols=[f"S{number}" for number in range(50)])
+    running: list[Program | None] = [line.processor(), None, None, None, None]
+    running[0].await_said("partitions assigned")
+    feed.start(rate=1_000)
+    over = monotonic() + TURMOIL
+    changes = 0
+    while monotonic() < over:
+        place = chance.randrange(5)
+        program = running[place]
+        if program is None:
+            running[place] = line.processor()
+        elif sum(each is not None for each in running) > 1:
+            running[place] = None
+            assert program.stop() in EXITS
+        # Time between changes: often less than a rebalance takes, sometimes long enough for one to end.
+        before, few = line.ear.count, chance.choice((0, 500, 3_000))
+        wait_until(lambda before=before, few=few: line.ear.count >= before + few, 60, "some more updates")
+        changes += 1
+    feed.end()
+
+    report = line.settle()
+    print(f"{changes} changes")
+    assert report.due == feed.acked
+    assert report.faults == {}
+    assert {each.stop() for each in running if each is not None} <= set(EXITS)
+
+
+def test_a_processor_that_was_stopped_past_its_session_writes_nothing_late(line: Line):
+    line.make_topic()
+    feed = line.feed()
+    feed.send(10)
+    frozen, other = line.processor(), line.processor()
+    for each in (frozen, other):
+        wait_until(lambda each=each: each.said("partitions assigned"), 60, "an assignment")
+    wait_until(lambda: line.ear.count == 10 * len(SYMBOLS), 60)
+    # Redis holds still while both have work: what the frozen one has read and not written is its late batch.
+    line.client.client_pause(3_600_000, all=False)
+    before = frozen.counted("stockwatch_processor_read_total")
+    feed.send(300)
+    wait_until(lambda: frozen.counted("stockwatch_processor_read_total") > before, 60, "records with the frozen one")
+    frozen.pause()
+    line.client.client_unpause()
+    feed.send(10)
+    feed.end()
+    wait_until(lambda: line.committed() == feed.acked, 90, "the other one has all partitions, and all is committed")
+    feed.send(10)
+    stale = frozen.counted("stockwatch_processor_stale_total")
+    frozen.proceed()
+    frozen.await_said("partitions lost")
+    feed.send(10)
+    feed.end()
+
+    report = line.settle()
+    assert report.due == feed.acked
+    assert report.faults == {}
+    wait_until(
+        lambda: frozen.counted("stockwatch_processor_stale_total") > stale, 30, "its late batch dropped as stale"
+    )

@@ -1,0 +1,117 @@
+"""What may be put on a list: the active tickers that the gateway serves, found by symbol or by name."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+
+from feeds import wire
+from feeds.models import Ticker
+from watchlist.errors import SwitchedOff, UnknownSymbol
+
+MOST_FOUND = 8
+LONGEST_TYPED = 4000
+"""Characters of a pasted list: 200 symbols of the longest kind, with room for separators."""
+SEPARATORS = re.compile(r"[\s,;|]+")
+
+
+def offered() -> QuerySet[Ticker]:
+    """The tickers that get prices on this site; GATEWAY_VALID_TICKERS, where it is set, hides the others."""
+    active = Ticker.objects.filter(active=True)
+    return active.filter(symbol__in=settings.GATEWAY_VALID_TICKERS) if settings.GATEWAY_VALID_TICKERS else active
+
+
+def is_fed(ticker: Ticker) -> bool:
+    """Whether the ticker gets prices on this site."""
+    return ticker.active and (not settings.GATEWAY_VALID_TICKERS or ticker.symbol in settings.GATEWAY_VALID_TICKERS)
+
+
+def search(text: str, most: int = MOST_FOUND) -> list[Ticker]:
+    """By symbol or name: an exact symbol first, then symbols that start so, then names, then what has it inside."""
+    text = " ".join(text.split())[:80]
+    if not text:
+        return []
+    rank = Case(
+        When(symbol__iexact=text, then=Value(0)),
+        When(symbol__istartswith=text, then=Value(1)),
+        When(name__istartswith=text, then=Value(2)),
+        When(name__icontains=" " + text, then=Value(3)),
+        default=Value(4),
+        output_field=IntegerField(),
+    )
+    hits = offered().filter(Q(symbol__icontains=text) | Q(name__icontains=text))
+    return list(hits.annotate(rank=rank).order_by("rank", "symbol")[:most])
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What a person's text means: tickers to add, sentences about the rest, and what he may have meant instead."""
+
+    tickers: tuple[Ticker, ...] = ()
+    refusals: tuple[str, ...] = ()
+    choices: tuple[Ticker, ...] = ()
+
+
+def read_typed(text: str) -> Typed:
+    """One symbol, one name, or many symbols with spaces, commas or line breaks between."""
+    text = text.strip()
+    if not text:
+        return Typed(refusals=("Type a symbol or a name first, for example AAPL or Apple.",))
+    if len(text) > LONGEST_TYPED:
+        return Typed(refusals=(f"That is too much at once: paste at most {LONGEST_TYPED} characters.",))
+    words = list(dict.fromkeys(upper(word) for word in SEPARATORS.split(text) if word))
+    known = {ticker.symbol: ticker for ticker in Ticker.objects.filter(symbol__in=words)}
+    if known:
+        return _read_symbols(words, known)
+    return _read_name(text, words)
+
+
+def find_ticker(symbol: str) -> Ticker:
+    """A ticker that gets prices here. Raises UnknownSymbol or SwitchedOff."""
+    return _check(symbol, Ticker.objects.filter(symbol=symbol).first())
+
+
+def upper(text: str) -> str:
+    # "ß".upper() is "SS": only ASCII is upper-cased, or a stranger becomes a symbol.
+    return text.upper() if text.isascii() else text
+
+
+def _read_symbols(words: Sequence[str], known: dict[str, Ticker]) -> Typed:
+    found, refusals = [], []
+    for word in words:
+        try:
+            found.append(_check(word, known.get(word)))
+        except (UnknownSymbol, SwitchedOff) as refusal:
+            refusals.append(str(refusal))
+    return Typed(tuple(found), tuple(refusals))
+
+
+def _read_name(text: str, words: Sequence[str]) -> Typed:
+    hits = search(text)
+    if len(hits) == 1:
+        return Typed(tickers=(hits[0],))
+    if hits:
+        sentence = f"“{shorten(text)}” is the name of more than one: choose one of them."
+        return Typed(refusals=(sentence,), choices=tuple(hits))
+    return _read_symbols(words, {}) if len(words) > 1 else Typed(refusals=(_explain(words[0] if words else text),))
+
+
+def _check(symbol: str, ticker: Ticker | None) -> Ticker:
+    if ticker is None:
+        raise UnknownSymbol(_explain(symbol))
+    if not is_fed(ticker):
+        raise SwitchedOff(f"{symbol} is switched off: it gets no prices now.")
+    return ticker
+
+
+def _explain(word: str) -> str:
+    if wire.is_symbol(word):
+        return f"No ticker is called {word}. Check the spelling, or search by name."
+    return f"“{shorten(word)}” is neither a symbol nor a name here; a symbol is {wire.SYMBOL_WORDS}."
+
+
+def shorten(text: str) -> str:
+    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return text if len(text) <= 20 else text[:20] + "…"
