@@ -53,6 +53,10 @@ class GatewayProcess:
                 *["-m", "daphne", "-p", str(self.port), "--ping-interval", "1", "--ping-timeout", "1"],
                 *["--websocket_timeout", "1", "stockwatch.asgi:application"],
             ],
+            "uvicorn": [
+                *(sys.executable, "-m", "uvicorn", "--port", str(self.port), "--ws", "websockets-sansio"),
+                *("--lifespan", "off", "--no-proxy-headers", "stockwatch.asgi:application"),
+            ],
             "runserver": [sys.executable, "manage.py", "runserver", "--noreload", self.address],
         }[command]
         self._variables = {

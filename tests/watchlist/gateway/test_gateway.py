@@ -20,9 +20,9 @@ from tests.waiting import wait_until
 from tests.watchlist.gateway.server import ROOT, SYMBOLS, hear
 
 
-@pytest.fixture(scope="module")
-def gateway(run_gateway):
-    return run_gateway("rungateway", GATEWAY_ALLOWED_ORIGINS="https://prices.example", GATEWAY_MAX_SYMBOLS="5")
+@pytest.fixture(scope="module", params=["rungateway", "uvicorn"])
+def gateway(run_gateway, request):
+    return run_gateway(request.param, GATEWAY_ALLOWED_ORIGINS="https://prices.example", GATEWAY_MAX_SYMBOLS="5")
 
 
 @pytest.fixture(autouse=True)
@@ -119,8 +119,9 @@ def test_another_path_is_not_found(gateway):
     assert caught.value.response.status_code == 404
 
 
-def test_an_address_that_connects_too_often_is_told_when_to_return(run_gateway):
-    gateway = run_gateway("daphne", GATEWAY_RATE_PER_SECOND="0.1", GATEWAY_RATE_BURST="2")
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_an_address_that_connects_too_often_is_told_when_to_return(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_RATE_PER_SECOND="0.1", GATEWAY_RATE_BURST="2")
     for _ in range(2):
         with gateway.connect():
             pass
@@ -131,8 +132,9 @@ def test_an_address_that_connects_too_often_is_told_when_to_return(run_gateway):
     assert gateway.metric('refused_total{reason="address rate"}') == 1
 
 
-def test_a_full_gateway_refuses_and_takes_the_next_when_one_has_left(run_gateway):
-    gateway = run_gateway("daphne", GATEWAY_MAX_CONNECTIONS="2")
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_a_full_gateway_refuses_and_takes_the_next_when_one_has_left(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_MAX_CONNECTIONS="2")
     with gateway.connect() as first, gateway.connect():
         with pytest.raises(InvalidStatus) as caught, gateway.connect():
             pass
@@ -308,9 +310,10 @@ def test_a_gateway_that_goes_tells_every_client_to_come_back(run_gateway, number
     assert "Traceback" not in gateway.log.read_text()
 
 
-def test_sockets_survive_a_redis_that_dies_and_prices_flow_again(run_gateway):
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_sockets_survive_a_redis_that_dies_and_prices_flow_again(run_gateway, command):
     with RedisServer() as server:
-        gateway = run_gateway("rungateway", server=server)
+        gateway = run_gateway(command, server=server)
         with gateway.connect() as client:
             client.send('["AAPL"]')
             wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
@@ -426,8 +429,9 @@ def test_the_status_says_why_an_upgrade_would_fail(run_gateway, variables, query
         assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_the_status_of_an_address_that_has_to_wait_says_how_long(run_gateway):
-    gateway = run_gateway("daphne", GATEWAY_RATE_PER_SECOND="0.1", GATEWAY_RATE_BURST="1")
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_the_status_of_an_address_that_has_to_wait_says_how_long(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_RATE_PER_SECOND="0.1", GATEWAY_RATE_BURST="1")
     with gateway.connect():
         status = json.loads(gateway.get("/ws/status")[1])
     assert (status["ok"], status["reason"]) == (False, "address rate")
@@ -463,8 +467,9 @@ def change(gateway, statement):
     database.close()
 
 
-def test_a_signed_in_page_hears_of_its_lists_until_it_signs_out(run_gateway):
-    gateway = run_gateway("rungateway")
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_a_signed_in_page_hears_of_its_lists_until_it_signs_out(run_gateway, command):
+    gateway = run_gateway(command)
     headers, number = sign_in(gateway)
     with (
         gateway.connect("?meta=1", additional_headers=headers) as client,
@@ -506,11 +511,12 @@ def test_a_signed_in_page_is_counted_by_its_account(run_gateway):
         assert gateway.redis.exists("ratelimit:127.0.0.1")
 
 
-def test_a_spoofed_forwarded_address_is_ignored_and_a_trusted_proxy_is_believed(run_gateway):
-    gateway = run_gateway("daphne")
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_a_spoofed_forwarded_address_is_ignored_and_a_trusted_proxy_is_believed(run_gateway, command):
+    gateway = run_gateway(command)
     with gateway.connect(additional_headers={"X-Forwarded-For": "203.0.113.9", "Daphne-Root-Path": "/evil"}):
         assert gateway.redis.exists("ratelimit:127.0.0.1")
-    trusting = run_gateway("daphne", GATEWAY_TRUSTED_PROXIES="127.0.0.0/8")
+    trusting = run_gateway(command, GATEWAY_TRUSTED_PROXIES="127.0.0.0/8")
     with trusting.connect(additional_headers={"X-Forwarded-For": "203.0.113.9"}):
         assert trusting.redis.exists("ratelimit:203.0.113.9")
 
