@@ -6,7 +6,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres check fmt up up-all down logs restart gen proc rec gtw bench bench-charts bench-replay shot local dev
+.PHONY: help run test test-kafka test-postgres check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-charts bench-replay shot local dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -68,6 +68,9 @@ gtw: local ## gateway and page alone, as .env says
 
 bench: dev ## measure the gateway
 	@exec $(PY) -m tests.bench.gateway
+
+bench-pipeline: dev ## measure generator, processor and recorder, on three real brokers where Java is
+	@exec $(PY) -m tests.bench.pipeline
 
 bench-charts: dev ## measure questions for charts among 21.6 million minutes; PostgreSQL too where it is installed
 	@exec $(PY) -m tests.bench.charts

@@ -84,7 +84,7 @@ for _symbol, _price in env.prefixed("GENERATOR_BASE_PRICES_").items():
 GENERATOR_METRICS_PORT = env.whole("GENERATOR_METRICS_PORT", 0, most=65535)
 
 # --- Processor ------------------------------------------------------------------------------------------------------
-PROCESSOR_NUM_WORKERS = env.whole("PROCESSOR_NUM_WORKERS", 10, least=1, most=256)
+PROCESSOR_NUM_WORKERS = env.whole("PROCESSOR_NUM_WORKERS", 1, least=1, most=256)
 PROCESSOR_STOCK_TTL = env.duration("PROCESSOR_STOCK_TTL", "168h", least="1s")
 PROCESSOR_METRICS_PORT = env.whole("PROCESSOR_METRICS_PORT", 0, most=65535)
 

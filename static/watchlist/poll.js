@@ -1,13 +1,18 @@
 // Prices by plain HTTP, for networks that let no socket through. Knows no DOM.
 
 const POLL_EVERY = 2000;
+const REASONS = {
+  origin: "not allowed from this site",
+  "address rate": "too many connections from your address",
+  full: "too many people at once",
+};
 
 // What the gateway says about a socket that it did not let in: a sentence, or nothing where it would let one in.
 export async function askWhy() {
   const answer = await fetch("/ws/status", { cache: "no-store" });
-  if (answer.status === 403) return "not allowed from this address";
-  if (answer.status === 429) return "too many connections";
-  return "";
+  if (!answer.ok) return "";
+  const { ok, reason } = await answer.json();
+  return ok ? "" : (REASONS[reason] ?? "");
 }
 
 export class Poller {

@@ -28,25 +28,47 @@ SECONDS, WARM_UP = 10, 3
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`own` of `symbols` are each client's, chosen at random; 0 is all of them for everybody."""
+    """`own` of `symbols` are each client's, chosen at random; 0 is all of them for everybody.
+
+    `request` is what a client sends, with % for its symbols. `reading` is the share of clients that read on, `pages`
+    the page loads a second that the same process serves meanwhile, `floor` whether the kernel's floor compares.
+    """
 
     name: str
     clients: int
     symbols: int
     hertz: int
     own: int = 0
+    path: str = "/ws"
+    request: str = "%"
+    reading: float = 1.0
+    pages: int = 0
+    floor: bool = True
 
     @property
-    def request(self) -> str:
-        return "%" if self.own else json.dumps([f"S{number}" for number in range(self.symbols)])
+    def message(self) -> str:
+        everything = json.dumps([f"S{number}" for number in range(self.symbols)])
+        return self.request if self.own else self.request.replace("%", everything)
+
+    @property
+    def offered(self) -> int:
+        """Updates a second that clients would get if nothing were conflated."""
+        return self.clients * (self.own or self.symbols) * self.hertz
 
 
+PAGE = "/ws?batch=1&heartbeat=15&meta=1"
+PAGE_REQUEST = '{"action":"subscribe","payload":{"symbols":%,"options":{"max_hz":4}}}'
 CASES = [
     Case("1,000 x 4 x 10", 1000, 4, 10),
     Case("2,000 x 4 x 10", 2000, 4, 10),
     Case("1,000 x 100 x 10", 1000, 100, 10),
     Case("1,000 x own 20 of 500 x 5", 1000, 500, 5, own=20),
-    Case("1 x 1,000 x 10", 1, 1000, 10),
+    Case("1,000 pages, own 20 of 500 x 10", 1000, 500, 10, 20, PAGE, PAGE_REQUEST, floor=False),
+    Case("1,000 x 4 x 10, 10 pages/s", 1000, 4, 10, pages=10, floor=False),
+    Case("1,000 x 4 x 10, 100 stop reading", 1000, 4, 10, reading=0.9, floor=False),
+    Case("1 x 1,000 x 10", 1, 1000, 10, floor=False),
+    Case("5,000 idle", 5000, 1, 0, request='{"action":"ping"}', floor=False),
+    Case("2,000 at once, 20 of 500", 2000, 500, 1, own=20, floor=False),
 ]
 
 
@@ -61,7 +83,8 @@ def build(name: str) -> Path:
 def run_load(wsload: Path, port: int, case: Case, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     """One measurement of `wsload`; its one line as a mapping."""
     own = ["-k", str(case.own), "-m", str(case.symbols)] if case.own else []
-    command = [str(wsload), "127.0.0.1", str(port), "/ws", str(case.clients), str(SECONDS), case.request, *own]
+    command = [str(wsload), "127.0.0.1", str(port), case.path, str(case.clients), str(SECONDS), case.message, *own]
+    command += ["-r", str(case.reading)]
     output = subprocess.run(
         pinned(1, [*command, "-p", str(process.pid), "-w", str(WARM_UP)]), capture_output=True, text=True, check=True
     )
@@ -87,11 +110,38 @@ def measure_gateway(case: Case, wsload: Path, folder: Path) -> dict[str, Any]:
         publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(case.symbols)]
         gateway = subprocess.Popen(pinned(0, daphne), cwd=ROOT, env=variables)
         wait_until(lambda: listens(port), 30, "start of the gateway")
-        feed = subprocess.Popen(pinned(1, [*publisher, str(case.hertz), str(SECONDS + WARM_UP + 30)]), cwd=ROOT)
+        started = [gateway]
+        if case.hertz:
+            feed = pinned(1, [*publisher, str(case.hertz), str(SECONDS + WARM_UP + 60)])
+            started.insert(0, subprocess.Popen(feed, cwd=ROOT))
+        if case.pages:
+            visitor = [sys.executable, "-m", "tests.bench.visitor", str(port), str(case.pages)]
+            started.insert(0, subprocess.Popen(pinned(1, visitor), cwd=ROOT))
         try:
-            return run_load(wsload, port, case, gateway)
+            before = usage(gateway)
+            figures = run_load(wsload, port, case, gateway)
+            return figures | account(case, figures, before, usage(gateway))
         finally:
-            end(feed, gateway)
+            end(*started)
+
+
+def usage(process: subprocess.Popen[bytes]) -> tuple[float, float]:
+    """CPU seconds and resident megabytes of a process so far."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(fields[21]) * 4 / 1024
+
+
+def account(
+    case: Case, figures: dict[str, Any], before: tuple[float, float], after: tuple[float, float]
+) -> dict[str, float]:
+    """What follows from the figures of the load and of the process before and after it."""
+    return {
+        "offered_per_cpu_s": case.offered / max(0.01, figures["server_cpu_s"] / figures["seconds"]),
+        "share_of_core": figures["server_cpu_s"] / figures["seconds"],
+        "kb_per_client": (figures["rss_mb"] - before[1]) * 1024 / case.clients,
+        "accepts_s": case.clients / max(0.01, figures["connect_s"]),
+        "cpu_ms_per_client": (after[0] - before[0]) * 1000 / case.clients,
+    }
 
 
 def measure_floor(case: Case, wsload: Path, limit: Path) -> dict[str, Any]:
@@ -133,21 +183,36 @@ def main(names: list[str]) -> int:
         return 0
     wsload, limit = build("wsload"), build("limit")
     rows = []
-    print(f"{'clients x symbols x Hz':28}{'updates/s':>11}{'per CPU-s':>12}{'of floor':>9}{'p50':>7}{'p99':>7}  RSS MB")
+    print(HEAD)
     with tempfile.TemporaryDirectory() as folder:
         for case in [case for case in CASES if not names or case.name in names]:
             ours = measure_gateway(case, wsload, Path(folder))
-            floor = measure_floor(case, wsload, limit)
-            ratio = ours["updates_per_cpu_s"] / max(1, floor["updates_per_cpu_s"])
-            rows.append({"case": asdict(case), "gateway": ours, "floor": floor, "of_floor": ratio})
-            print(
-                f"{case.name:28}{ours['updates_s']:11,.0f}{ours['updates_per_cpu_s']:12,.0f}{ratio:9.0%}"
-                f"{ours['p50_ms']:7.1f}{ours['p99_ms']:7.1f}{ours['rss_mb']:8.0f}",
-                flush=True,
-            )
-    result = {"commit": commit(), "machine": f"{platform.platform()}, {os.cpu_count()} cores", "rows": rows}
+            floor = measure_floor(case, wsload, limit) if case.floor else None
+            rows.append({"case": asdict(case), "gateway": ours, "floor": floor, "of_floor": ratio(ours, floor)})
+            print(line(case, ours, ratio(ours, floor)), flush=True)
+    machine = f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
+    result = {"commit": commit(), "machine": machine, "rows": rows}
     (BUILD / "bench-gateway.json").write_text(json.dumps(result, indent=1))
     return 0
+
+
+HEAD = (
+    f"{'clients x symbols x Hz':34}{'updates/s':>11}{'per CPU-s':>12}{'offered/CPU-s':>14}{'of floor':>9}"
+    f"{'p50':>7}{'p99':>7}{'core':>6}{'KB each':>8}{'accepts/s':>10}"
+)
+
+
+def ratio(ours: dict[str, Any], floor: dict[str, Any] | None) -> float:
+    return ours["updates_per_cpu_s"] / max(1, floor["updates_per_cpu_s"]) if floor else 0.0
+
+
+def line(case: Case, ours: dict[str, Any], of_floor: float) -> str:
+    share = f"{of_floor:.0%}" if of_floor else ""
+    return (
+        f"{case.name:34}{ours['updates_s']:11,.0f}{ours['updates_per_cpu_s']:12,.0f}{ours['offered_per_cpu_s']:14,.0f}"
+        f"{share:>9}{ours['p50_ms']:7.1f}{ours['p99_ms']:7.1f}{ours['share_of_core']:6.0%}{ours['kb_per_client']:8.1f}"
+        f"{ours['accepts_s']:10,.0f}"
+    )
 
 
 if __name__ == "__main__":

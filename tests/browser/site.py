@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from stockwatch.embedded import RedisServer, free_port
 
 ROOT = Path(__file__).parents[2]
 TICKERS = Path(__file__).with_name("tickers.json")
+FORGET_LISTS = "from watchlist.models import Watchlist; Watchlist.objects.all().delete()"
 STAFF, PASSWORD = "operator", "a long and private phrase"
 
 
@@ -62,7 +62,7 @@ class Site:
             try:
                 urllib.request.urlopen(self.address + "/livez", timeout=2).close()
                 return
-            except (urllib.error.URLError, ConnectionError):
+            except OSError:  # refused, or too slow on a busy machine
                 try:
                     self._server.wait(0.05)
                     break
@@ -96,6 +96,10 @@ class Site:
         while dict(self.redis.pubsub_numsub(wire.channel_name(symbol))).popitem()[1]:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the gateway still listens to {symbol}")
+
+    def forget_lists(self) -> None:
+        """Every account starts with the example again."""
+        self.manage("shell", "--verbosity", "0", "-c", FORGET_LISTS)
 
     def forget_prices(self) -> None:
         self.redis.flushall()

@@ -315,7 +315,14 @@ def test_rows_are_patched_and_never_replaced(site: Site, open_page: Callable[...
 def test_the_admin_needs_no_looser_policy(open_page: Callable[..., Page]):
     page = open_page()
     sign_in(page)
-    for path in ("", "feeds/ticker/", "feeds/ticker/add/", "feeds/ticker/1/change/", "feeds/ticker/1/delete/", "feeds/ticker/import/"):
+    for path in (
+        "",
+        "feeds/ticker/",
+        "feeds/ticker/add/",
+        "feeds/ticker/1/change/",
+        "feeds/ticker/1/delete/",
+        "feeds/ticker/import/",
+    ):
         page.goto(f"/admin/{path}")
         expect(page.get_by_text("stockwatch: simulated prices")).to_be_visible()
     page.goto("/admin/watchlist/watchlist/add/")

@@ -13,6 +13,7 @@ from tests.browser.test_page import LOST, cell, expect_state, remove, row_of, si
 
 pytestmark = pytest.mark.browser
 
+NO_SOCKET = "WebSocket = class { constructor() { setTimeout(() => this.onclose({code: 1006})); } close() {} };"
 DESK = {"viewport": {"width": 1360, "height": 900}}
 
 
@@ -160,15 +161,41 @@ def test_where_no_socket_comes_through_prices_are_polled(
 ):
     site.publish("AAPL", 200.0)
     page = open_page("/livez")
-    page.route_web_socket(re.compile("/ws"), lambda socket: socket.close(code=1011))
-    page.add_init_script(
-        "window.WebSocket = class { constructor() { setTimeout(() => this.onclose({code: 1006})); } close() {} };"
-    )
+    page.add_init_script(NO_SOCKET)
     page.goto("/")
     expect_state(page, "delayed", "Delayed: polling")
     site.publish("AAPL", 210.0)
     expect(cell(page, "AAPL", "last")).to_have_text("210.00")
     complaints[:] = [text for text in complaints if not text.startswith(LOST)]
+
+
+def test_two_tabs_of_an_account_stay_in_step(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0)
+    page = open_page()
+    sign_in(page)
+    other = page.context.new_page()
+    other.goto("/")
+    expect_state(other, "live", "Live")
+    try:
+        remove(page, "MSFT")
+        expect(row_of(other, "MSFT")).to_have_count(0)
+        open_list(page, "Coins")
+        expect(tab(other, "Coins")).to_be_visible()
+        site.publish("AAPL", 201.0)
+        expect(cell(other, "AAPL", "last")).to_have_text("201.00")
+    finally:
+        site.forget_lists()
+
+
+def test_too_many_sockets_are_said_to_be(site: Site, open_page: Callable[..., Page], complaints: list[str]):
+    page = open_page("/livez")
+    page.route("**/ws/status", lambda route: route.fulfill(json={"ok": False, "status": 429, "reason": "full"}))
+    page.route("**/api/quotes?*", lambda route: route.abort())
+    page.add_init_script(NO_SOCKET)
+    page.goto("/")
+    expect_state(page, "offline", "Offline")
+    expect(page.locator("#status small")).to_have_text("too many people at once")
+    complaints.clear()
 
 
 def test_the_drawer_has_an_address_a_chart_and_live_figures(site: Site, open_page: Callable[..., Page]):

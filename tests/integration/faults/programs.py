@@ -17,7 +17,11 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 60.0
-METRICS = {"runprocessor": "PROCESSOR_METRICS_PORT", "runkafkagen": "GENERATOR_METRICS_PORT"}
+METRICS = {
+    "runprocessor": "PROCESSOR_METRICS_PORT",
+    "tests/integration/faults/held.py": "PROCESSOR_METRICS_PORT",
+    "runkafkagen": "GENERATOR_METRICS_PORT",
+}
 
 
 class Program:

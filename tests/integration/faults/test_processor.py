@@ -99,3 +99,29 @@ def test_a_processor_that_was_stopped_past_its_session_writes_nothing_late(line:
     wait_until(
         lambda: frozen.counted("stockwatch_processor_stale_total") > stale, 30, "its late batch dropped as stale"
     )
+
+
+def test_a_worker_that_is_held_alone_keeps_its_partitions_and_is_reported(line: Line):
+    line.make_topic()
+    feed = line.feed()
+    processor = line.run("tests/integration/faults/held.py", KAFKA_SESSION_TIMEOUT="6s")
+    feed.start(rate=100)
+    said = processor.await_said("a worker has had the same updates")
+    # Longer than the session and than max.poll.interval.ms, 6 s both: the others go on, and nobody is put out.
+    over = monotonic() + 9
+    wait_until(lambda: monotonic() > over, 10)
+    before = dict(line.ear.newest)
+    assert "AAPL" not in before
+    wait_until(lambda: all(line.ear.newest[each].order > before[each].order for each in before), 30, "new prices")
+    assert processor.counted("stockwatch_processor_workers_held") == 1
+    processor.process.send_signal(signal.SIGUSR1)
+    processor.await_said("a worker that was held goes on")
+    feed.end()
+
+    report = line.settle()
+    assert report.due == feed.acked
+    assert report.faults == {}
+    assert said["level"] == "warning"
+    assert len(processor.said("partitions assigned")) == 1
+    assert processor.said("partitions lost") == processor.said("partitions revoked") == []
+    assert processor.stop() == 0

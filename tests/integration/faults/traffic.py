@@ -143,7 +143,10 @@ class Ear:
             channel.parse_response(block=True)
             self._ready.set()
             while True:
-                _kind, _pattern, name, data = channel.parse_response(block=True)
+                kind, *_pattern, name, data = channel.parse_response(block=True)
+                if kind == b"psubscribe":
+                    self._ledger.gap()  # the client has connected again by itself
+                    continue
                 if name == END:
                     self._marks += 1
                     if data == b"end":

@@ -1,0 +1,29 @@
+"""`runkafkagen` on a clock that SIGUSR1 sets back by an hour. Run as a script by one test."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+HOUR = 3_600_000_000_000
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
+
+real, shift = time.time_ns, 0
+
+
+def set_back(_number: int, _frame: FrameType | None) -> None:
+    global shift
+    shift = HOUR
+
+
+# Before the generator is imported, which takes the clock then.
+time.time_ns = lambda: real() - shift
+signal.signal(signal.SIGUSR1, set_back)
+
+from django.core.management import execute_from_command_line  # noqa: E402
+
+execute_from_command_line(["manage.py", "runkafkagen"])
