@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.chromium import launch_browser
+from tests.browser.market import put_bars
 from tests.browser.site import PASSWORD, ROOT, STAFF, Site
 
 PRICES = {
@@ -23,7 +24,8 @@ PRICES = {
     "GLD": 246.57,
     "XOM": 121.79,
 }
-DESK = {"viewport": {"width": 1280, "height": 860}}
+DESK = {"viewport": {"width": 1360, "height": 860}}
+SOCIAL = {"viewport": {"width": 1200, "height": 630}}
 PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 TABLET = {"viewport": {"width": 768, "height": 900}}
 
@@ -41,14 +43,21 @@ class Studio:
         return page
 
     def send_prices(self) -> None:
+        put_bars(self._site.redis, PRICES | {"^GSPC": 5948.71})
         for symbol, price in PRICES.items():
             self._site.publish(symbol, price)
         self._site.publish("^GSPC", 5948.71, age=24)
 
-    def open_live(self, **options) -> Page:
+    def open_live(self, path: str = "/", palette: str = "", **options) -> Page:
         """The watchlist with every price just arrived, two of them in colour for having moved."""
         self.send_prices()
-        page = self.open(**options)
+        page = self.open("/settings/", **options)
+        if palette:
+            page.get_by_label("Blue and orange").check()
+            page.get_by_role("button", name="Keep").click()
+        self.fill_lists(page)
+        page.goto(path)
+        self.send_prices()
         expect(page.locator("#status")).to_have_attribute("data-state", "live")
         # A flash is shorter than a picture takes: from here on animations hardly move.
         animations = page.context.new_cdp_session(page)
@@ -61,6 +70,18 @@ class Studio:
         expect(page.locator("[data-symbol=TSLA] .flash-down")).to_be_visible()
         return page
 
+    def fill_lists(self, page: Page) -> None:
+        """Three lists, as someone has who uses it."""
+        page.goto("/")
+        for name, symbols in (("Semiconductors", "NVDA TSLA AAPL"), ("Coins", "BTC/USD ETH/USD")):
+            page.get_by_title("New list").click()
+            page.get_by_label("Name of the new list").fill(name)
+            page.get_by_role("button", name="Make it").click()
+            expect(page.get_by_role("link", name=name)).to_have_attribute("aria-current", "page")
+            page.get_by_role("combobox").fill(symbols.replace(" ", ", "))
+            page.get_by_role("combobox").press("Enter")
+            expect(page.locator("#said .success")).to_be_visible()
+
     def sign_in(self, page: Page) -> None:
         page.goto("/sign-in/")
         page.get_by_label("Username").fill(STAFF)
@@ -69,7 +90,7 @@ class Studio:
 
 
 def save(page: Page, name: str, full: bool = False) -> None:
-    folder = ROOT / ("docs" if name in {"light", "phone"} else "shots")
+    folder = ROOT / {"light": "docs", "phone": "docs", "social": "static/watchlist"}.get(name, "shots")
     folder.mkdir(exist_ok=True)
     path = Path(folder, f"{name}.png")
     page.screenshot(path=path, full_page=full)
@@ -83,6 +104,50 @@ def take_live(studio: Studio) -> None:
     save(studio.open_live(**PHONE), "phone")
     save(studio.open_live(**PHONE, color_scheme="dark"), "phone-dark")
     save(studio.open_live(**TABLET), "tablet")
+    save(studio.open_live(**SOCIAL), "social")
+    save(studio.open_live(palette="blue", **DESK, color_scheme="dark"), "dark-blue")
+    for name, options in (("drawer", DESK), ("drawer-dark", DESK | {"color_scheme": "dark"}), ("drawer-phone", PHONE)):
+        page = studio.open_live("/s/AAPL", **options)
+        expect(page.locator("#drawer canvas").first).to_be_visible()
+        page.wait_for_function("!document.querySelector('.cross').textContent")
+        save(page, name)
+
+
+def take_parts(studio: Studio) -> None:
+    """What opens, and what explains itself."""
+    studio.send_prices()
+    save(studio.open(**DESK), "first-visit")
+    save(studio.open(**PHONE), "first-visit-phone")
+    page = studio.open_live(**DESK)
+    page.get_by_role("combobox").fill("co")
+    expect(page.get_by_role("option").first).to_be_visible()
+    save(page, "search")
+    page = studio.open_live(**DESK)
+    page.get_by_title("Change this list").click()
+    save(page, "list-menu")
+    page = studio.open_live(**DESK)
+    page.get_by_label("Actions for NVDA").click()
+    save(page, "row-menu")
+    page = studio.open_live(**DESK)
+    page.get_by_title("Look").click()
+    save(page, "look-menu")
+    page = studio.open_live(**DESK)
+    page.keyboard.press("?")
+    save(page, "keys")
+    page = studio.open_live("/?sort=-percent", **DESK)
+    page.keyboard.press("p")
+    save(page, "sorted-paused")
+    page = studio.open(**DESK)
+    page.get_by_label("Actions for NVDA").click()
+    page.get_by_role("button", name="Remove NVDA").click()
+    expect(page.locator("#undo-button")).to_be_visible()
+    save(page, "undo")
+    save(studio.open("/settings/", **DESK), "settings", full=True)
+    save(studio.open("/transfer/", **DESK), "transfer")
+    page = studio.open("/transfer/", **DESK)
+    page.get_by_label("Or its lines").fill("list,symbol\nCoins,BTC/USD\nCoins,DOGE/USD\nMain,AAPL\n,AAPL")
+    page.get_by_role("button", name="Look at it first").click()
+    save(page, "preview")
 
 
 def take_still(studio: Studio) -> None:
@@ -92,14 +157,14 @@ def take_still(studio: Studio) -> None:
 
 
 def take_states(studio: Studio, site: Site) -> None:
-    page = studio.open_live(**DESK)
-    for _ in range(12):
-        page.locator("td.remove button").first.click()
+    page = studio.open(**DESK)
+    page.get_by_role("button", name="Start with an empty list").click()
     expect(page.get_by_role("heading", name="Nothing to watch yet")).to_be_visible()
     save(page, "empty")
     page = studio.open(**DESK)
-    page.get_by_label("Add a symbol").fill("nope")
-    page.get_by_role("button", name="Add").click()
+    page.get_by_role("combobox").fill("nope")
+    page.get_by_role("combobox").press("Enter")
+    expect(page.locator("#said .error")).to_be_visible()
     save(page, "refused")
     site.forget_prices()
     for symbol, price in PRICES.items():
@@ -135,6 +200,10 @@ def take_admin(studio: Studio) -> None:
     save(page, "admin")
     page = studio.open(**DESK)
     studio.sign_in(page)
+    page.goto("/admin/feeds/ticker/1/change/")
+    save(page, "admin-ticker")
+    page = studio.open(**DESK)
+    studio.sign_in(page)
     page.goto("/admin/feeds/ticker/1/delete/")
     save(page, "admin-refused")
 
@@ -157,6 +226,7 @@ def main() -> None:
             browser = launch_browser(playwright)
             studio = Studio(site, browser)
             take_live(studio)
+            take_parts(studio)
             take_still(studio)
             take_states(studio, site)
             site.forget_prices()
