@@ -59,7 +59,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     resource_classes: ClassVar[list[type]] = [TickerResource]
     formats: ClassVar[list[type]] = [CSV]
     skip_export_form = True
-    list_display = ("symbol", "name", "last", "age", "base_price", "volatility", "decimals", "active", "watched")
+    list_display = ("symbol", "name", "last", "age", "watched", "base_price", "volatility", "decimals", "active")
     list_editable = ("name", "base_price", "volatility", "decimals", "active")
     list_filter = ("active", FreshnessFilter)
     list_per_page = 100
@@ -91,7 +91,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
             ticker.newest = (updates or {}).get(ticker.symbol)
         return changelist
 
-    @admin.display(description="last (simulated)")
+    @admin.display(description="last")
     def last(self, ticker: Any) -> str:
         return "–" if ticker.newest is None else f"{ticker.newest.price:,.{ticker.decimals}f}"
 
@@ -104,10 +104,11 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
             return write_age(age)
         return format_html('<span class="stale">stale {}</span>', write_age(age))
 
-    @admin.display(description="watched by", ordering="uses_0")
+    @admin.display(description="watched", ordering="uses_0")
     def watched(self, ticker: Any) -> str:
+        """On how many lists it is."""
         uses = sum(count for name, count in vars(ticker).items() if name.startswith("uses_"))
-        return f"{uses} list{'' if uses == 1 else 's'}" if uses else "–"
+        return str(uses) if uses else "–"
 
     @admin.display(description="Changes of the base price")
     def base_prices(self, ticker: Ticker) -> str:

@@ -30,8 +30,10 @@ def _walk(chance: random.Random, start: float, end: float, steps: int, spread: f
     """A walk that bends towards its end and arrives there."""
     walk = [start]
     for _ in range(steps - 2):
-        walk.append(walk[-1] * (1 + chance.gauss(0, spread)) + (end - walk[-1]) * 0.02)
-    return [*walk, end]
+        walk.append(walk[-1] * (1 + chance.gauss(0, spread)) + (end - walk[-1]) * 0.01)
+    # Bent, so that it arrives without a leap.
+    lack = (end - walk[-1]) / (steps - 1)
+    return [*(price + lack * place for place, price in enumerate(walk)), end]
 
 
 def _fill(ring: wire.Ring, walk: list[float], newest: int) -> bytes:

@@ -186,7 +186,7 @@ def test_last_price_age_and_watchers_stand_beside_each_ticker(staff, priced):
     response = staff.get(LIST)
     assert cells_of(response, "last") == ["1,234.50", "2.00", "–"]
     assert cells_of(response, "age") == ["0 s", "stale 90 s", "–"]
-    assert cells_of(response, "watched") == ["1 list", "1 list", "–"]
+    assert cells_of(response, "watched") == ["1", "1", "–"]
 
 
 @pytest.mark.parametrize(("asked", "shown"), [("fresh", ["BRK.B"]), ("stale", ["BTC/USD"]), ("none", ["^GSPC"])])
