@@ -18,7 +18,7 @@ from feeds.store import Script, answering
 from feeds.wire import MINUTES, SECONDS, Day, Ring, day_key, decode_day
 
 AT_ONCE = 100
-"""Symbols in one call: Redis serves nobody else meanwhile, 8 us a symbol."""
+"""Symbols in one call: Redis serves nobody else meanwhile, 15 us a symbol."""
 
 TTL = {
     "seconds": timedelta(minutes=15),

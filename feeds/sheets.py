@@ -1,5 +1,6 @@
 """Tickers as a CSV file for the admin, by django-import-export: symbol, name and what the generator makes of them."""
 
+import re
 from typing import Any
 
 from import_export import resources
@@ -7,6 +8,7 @@ from import_export.resources import Diff
 
 from feeds.models import Ticker
 
+RUNS = re.compile(r"'*[=+\-@\t\r]")
 COLUMNS = ("symbol", "name", "base_price", "volatility", "decimals", "active")
 
 
@@ -33,8 +35,14 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
     def get_diff_class(self) -> type[Diff]:
         return PlainDiff
 
+    def dehydrate_name(self, ticker: Ticker) -> str:
+        """With an apostrophe in front where a spreadsheet would run it; reading takes that away again."""
+        return "'" + ticker.name if RUNS.match(ticker.name) else ticker.name
+
     def before_import_row(self, row: Any, **_kwargs: Any) -> None:
         row["symbol"] = str(row.get("symbol") or "").strip().upper()
+        name = str(row.get("name") or "")
+        row["name"] = name[1:] if name.startswith("'") and RUNS.match(name[1:]) else name
 
     def import_instance(self, instance: Ticker, row: Any, **kwargs: Any) -> None:
         """Remembers the base price that was, for the ticker's history."""

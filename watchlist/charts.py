@@ -73,7 +73,7 @@ def read_days(symbols: Sequence[str], now: datetime) -> Mapping[str, Day]:
     for place, symbol in enumerate(symbols):
         if (day := _decode_day(symbol, values[place])) is not None:
             data = b"".join(parts[place * len(ranges) : (place + 1) * len(ranges)])
-            line = [slot.close for _, slot in wire.MINUTES.read(data, newest - LINE, newest)]
+            line = wire.MINUTES.closes(data, newest - LINE, newest)
             days[symbol] = Day(day.open, day.high, day.low, day.previous_close, line)
     missing = [symbol for symbol in symbols if symbol not in days]
     return {**_stored_days(missing), **days} if missing else days
@@ -129,14 +129,20 @@ def _read_stored(tape: Tape, first: int, until: int, step: int) -> list[Candle]:
     base = MinuteBar.key(tape.pk, 0)
     with connection.cursor() as cursor:
         cursor.execute(QUESTION, [base, step, base + first, base + until])
-        return [Candle(int(row[0]) * step * 60, *row[1:5], int(row[5])) for row in cursor.fetchall()]
+        return [
+            Candle(int(bucket) * step * 60, opened, high, low, close, int(count))
+            for bucket, opened, high, low, close, count in cursor.fetchall()
+        ]
 
 
 def _read_long(tape: Tape | None, now: datetime, span: timedelta) -> Chart:
     """Out of days; a day counts as a day of UTC here, whenever it began."""
     rows = DayBar.objects.filter(tape=tape, day__gte=(now - span).date()).order_by("day")
     figures = rows.values_list("day", "open", "high", "low", "close", "count")
-    days = [Candle(int(datetime.combine(day, time(), UTC).timestamp()), *row) for day, *row in figures]
+    days = [
+        Candle(int(datetime.combine(day, time(), UTC).timestamp()), opened, high, low, close, count)
+        for day, opened, high, low, close, count in figures
+    ]
     step = max(1, -(-len(days) // (MOST_POINTS - 1))) * 86_400
     return Chart(step, join_candles(days, step)[-MOST_POINTS:])
 

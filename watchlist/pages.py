@@ -26,18 +26,8 @@ MOST_SUGGESTIONS = 200
 MODULES = [
     f"watchlist/{name}.js"
     for name in (
-        "combobox",
-        "drag",
-        "format",
-        "keys",
-        "merge",
-        "poll",
-        "quotes",
-        "socket",
-        "sort",
-        "spark",
-        "status",
-        "table",
+        *("combobox", "drag", "drawer", "format", "keys", "merge", "poll"),
+        *("quotes", "socket", "sort", "spark", "status", "table"),
     )
 ]
 """What `main.js` imports, so that the browser fetches it all at once."""

@@ -1,11 +1,16 @@
 """The modules that know no DOM, run in the browser that will run them."""
 
 import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page
 
-from watchlist.rows import write_number, write_percent, write_signed
+from feeds.models import Ticker
+from feeds.wire import Update
+from watchlist.order import COLUMNS, headings, read_sort
+from watchlist.rows import Day, make_row, write_number, write_percent, write_signed
+from watchlist.spark import write_path
 
 pytestmark = pytest.mark.browser
 
@@ -123,3 +128,77 @@ def test_a_refused_client_stays_away(page: Page):
         [{"name": "connecting", "again": False}, {"name": "refused", "code": 4501}],
         1,
     ]
+
+
+def test_a_sparkline_is_drawn_as_the_server_draws_it(page: Page):
+    chance = random.Random(4)
+    lines = [[chance.uniform(0.5, 2) * 10 ** chance.randint(-4, 6) for _ in range(many)] for many in range(2, 61)]
+    lines.append([5.0, 5.0])
+    assert run(page, "spark", "return given.map(module.writePath);", lines) == [write_path(line) for line in lines]
+
+
+def test_headers_lead_where_the_servers_do(page: Page):
+    sorts = ["", *COLUMNS, *(f"-{column}" for column in COLUMNS)]
+    pairs = [[column, sort] for column in COLUMNS for sort in sorts]
+    led = run(page, "sort", "return given.map(([column, sort]) => module.nextSort(column, sort));", pairs)
+    assert led == [headings(read_sort(sort))[column].leads_to for column, sort in pairs]
+
+
+def test_rows_are_arranged_as_the_server_arranges_them(page: Page):
+    chance = random.Random(5)
+    rows = []
+    for number in range(40):
+        ticker = Ticker(symbol=f"S{chance.randint(0, 99)}", base_price=chance.choice([50.0, 100.0]))
+        update = Update(ticker.symbol, chance.randint(1, 9) * 20.0, 10**15 + chance.randint(0, 5), number)
+        day = Day(chance.choice([None, 1.0, 2.0]), 500.0, 1.0, chance.choice([None, 80.0]))
+        row = make_row(ticker, chance.choice([None, update, update]), datetime.now(UTC), timedelta(1), day)
+        rows.append(row)
+    quotes = [quote_of(row) for row in rows]
+    script = """
+    const [quotes, sorts] = given;
+    const items = quotes.map((quote, place) => ({ quote, place }));
+    return sorts.map((sort) => module.arrange([...items], sort, (item) => item.quote).map((item) => item.place));
+    """
+    sorts = [*COLUMNS, *(f"-{column}" for column in COLUMNS)]
+    arranged = run(page, "sort", script, [quotes, sorts])
+    for sort, places in zip(sorts, arranged, strict=True):
+        assert [rows[place] for place in places] == read_sort(sort).arrange(rows), sort
+
+
+def quote_of(row) -> dict:
+    """A row as the page's script holds it: what is not known is not there."""
+    day = {"close": row.day.close, "open": row.day.open, "high": row.day.high, "low": row.day.low}
+    quote = {"symbol": row.ticker.symbol, "base": row.ticker.base_price} | day
+    if row.update:
+        quote |= {"price": row.update.price, "timestamp": row.update.timestamp}
+    return {name: value for name, value in quote.items() if value is not None}
+
+
+def test_a_live_price_moves_the_last_bar_or_begins_the_next(page: Page):
+    script = """
+    const bars = [{ time: 60, open: 5, high: 6, low: 4, close: 5 }];
+    const old = module.extend(bars, 60, 9, 59);
+    module.extend(bars, 60, 7, 119.9);
+    module.extend(bars, 60, 3, 120);
+    return [old === undefined, bars];
+    """
+    assert run(page, "chart", script) == [
+        True,
+        [
+            {"time": 60, "open": 5, "high": 7, "low": 4, "close": 7},
+            {"time": 120, "open": 7, "high": 7, "low": 3, "close": 3},
+        ],
+    ]
+
+
+def test_a_new_day_begins_when_the_previous_close_changes(page: Page):
+    script = """
+    const quotes = new module.Quotes();
+    quotes.watch("A", { base: 10, decimals: 2, close: 9, open: 10, high: 12, low: 8 });
+    quotes.take({ symbol: "A", price: 13, timestamp: 1, seq_id: 1 });
+    const before = { ...quotes.get("A") };
+    quotes.retick({ symbol: "A", base: 10, decimals: 2, previous_close: 13 });
+    const { open, high, low, close } = quotes.get("A");
+    return [before.high, module.referenceOf(before), [open, high, low, close]];
+    """
+    assert run(page, "quotes", script) == [13, 9, [13, 13, 13, 13]]

@@ -52,6 +52,7 @@ def test_any_part_of_a_ring_gives_the_newest_turn_and_nothing_else(starts: list[
         start for start in kept.values() if max(first, last - 9) <= start <= last
     )
     assert all(slot.open == start for start, slot in found)
+    assert RING.closes(cut(data, ranges), first, last) == [slot.close for _, slot in found]
 
 
 def test_a_ring_that_is_not_there_or_cut_short_gives_what_it_has():

@@ -235,9 +235,10 @@ def import_file(staff, text: str) -> str:
 
 def test_tickers_come_back_from_their_own_file(staff, make_ticker):
     make_ticker("BTC/USD", name="Bitcoin, new", base_price=97101.25, volatility=2.5, decimals=1)
-    make_ticker("^GSPC", active=False)
+    make_ticker("^GSPC", active=False, name="=1+1")
     text = text_of(staff.get(LIST + "export/")).lstrip("\ufeff")
     assert text.startswith(HEAD.strip())
+    assert "^GSPC,'=1+1," in text
     before = list(Ticker.objects.order_by("symbol").values_list("symbol", "name", "base_price", "decimals", "active"))
     Ticker.objects.all().delete()
     assert "2 new" in import_file(staff, text)

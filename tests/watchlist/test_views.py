@@ -1,3 +1,5 @@
+import gzip
+import random
 import re
 import time
 
@@ -8,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from feeds.models import Ticker
+from stockwatch.settings import BASE_DIR
 from tests.watchlist.conftest import enlist, symbols_of
 from watchlist.models import Entry, Watchlist
 
@@ -272,3 +275,29 @@ def test_suggestions_are_what_is_active_and_not_listed(client, tickers, store):
     Ticker.objects.filter(symbol="T8").update(active=False)
     html = text_of(client.get("/"))
     assert re.findall(r'<option value="([^"]+)">', html) == ["T6", "T7"]
+
+
+def test_the_page_loads_less_than_40_kb_of_script_before_a_chart_is_opened(client, tickers, store):
+    html = text_of(client.get("/"))
+    names = set(re.findall(r'(?:src|href)="/static/([^"]+\.js)"', html))
+    sources = {name: (BASE_DIR / "static" / name).read_bytes() for name in names}
+    imported = {
+        f"watchlist/{name}" for name in re.findall(r'from "\./(\w+\.js)"', sources["watchlist/main.js"].decode())
+    }
+    assert imported <= names
+    assert sum(len(gzip.compress(source)) for source in sources.values()) < 40 * 1024
+
+
+def test_fifty_rows_with_sparklines_are_less_than_60_kb(client, person, make_ticker, put_price, put_hour):
+    now = int(time.time())
+    chance = random.Random(6)
+    watchlist = Watchlist.objects.create(owner=person, name="Main")
+    for number in range(50):
+        ticker = make_ticker(f"SYM{number}", name=f"Company number {number}")
+        Entry.objects.create(watchlist=watchlist, ticker=ticker, position=number)
+        put_price(ticker.symbol, 100 + chance.random(), timestamp=now * 1_000_000)
+        put_hour(ticker.symbol, [100 + chance.random() for _ in range(60)], now // 60)
+    client.force_login(person)
+    response = client.get("/")
+    assert text_of(response).count("<svg class=") == 50
+    assert len(gzip.compress(response.content)) < 60 * 1024

@@ -44,6 +44,10 @@ def sent(brokers: Brokers, topic: str, number: int) -> None:
     assert sink.close(30) == 0
 
 
+def shares(*members: Source) -> list[int]:
+    return [len(member._member().assignment()) for member in members]
+
+
 def test_a_topic_keeps_its_records_as_long_as_it_was_told_and_wants_two_in_sync(cluster: Brokers, topic: str):
     assert config(cluster, topic)["retention.ms"] == str(24 * 3600 * 1000)
     assert config(cluster, topic)["min.insync.replicas"] == "2"
@@ -80,7 +84,7 @@ def test_a_static_member_that_comes_back_gets_its_partitions_without_a_rebalance
     sent(cluster, topic, 1)
     came = []
     wait_until(lambda: came.extend(first.read() + second.read()) or len(came) >= 8, 60)
-    wait_until(lambda: [first.read(), second.read()] and len(second._member().assignment()) == 2, 60, "an even share")
+    wait_until(lambda: [first.read(), second.read()] and shares(first, second) == [2, 2], 60, "an even share")
     revoked.clear()
     mine = {each.partition for each in second._member().assignment()}
     second._consumer = None  # gone without a word, as a process that was killed
