@@ -1,7 +1,8 @@
 """Candles of a chart, and fewer of them. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 MOST_POINTS = 1_500
 """Of a chart: more than there are pixels, and no question costs more."""
@@ -10,8 +11,7 @@ STEPS = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
 """Minutes that a candle may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candle:
+class Candle(msgspec.Struct, frozen=True, gc=False):
     """Prices of a stretch of time that began at `start`, in unix seconds; `count` updates made it."""
 
     start: int
@@ -45,6 +45,8 @@ def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
                 candle.close,
                 last.count + candle.count,
             )
+        elif candle.start == start:
+            joined.append(candle)
         else:
             joined.append(Candle(start, candle.open, candle.high, candle.low, candle.close, candle.count))
     return joined

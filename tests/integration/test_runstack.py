@@ -2,10 +2,12 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from http.cookiejar import CookieJar
 from pathlib import Path
 from queue import Queue
@@ -17,6 +19,7 @@ import pytest
 import redis
 
 from stockwatch.embedded import free_port
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0
@@ -193,6 +196,20 @@ def test_prices_flow_through_redis_and_a_stop_delivers_what_is_under_way(start: 
     running.process.terminate()
     assert running.await_end() == 0
     assert re.search(r"generator .*delivered \d+, not delivered 0", running.text)
+
+
+def test_bars_are_recorded_and_the_last_ones_written_at_the_end(start: Start, tmp_path: Path):
+    running = start("--only", "redis,kafka,generator,recorder")
+    host, _, port = export(running)["REDIS_ADDR"].partition(":")
+    running.await_pid("recorder")
+    with redis.Redis(host=host, port=int(port), protocol=2) as client:
+        wait_until(lambda: all(client.mget("day:AAPL", "day:BTC/USD")), SECONDS, "the first bars")
+    running.process.terminate()
+    assert running.await_end() == 0
+    [delivered] = re.findall(r"generator .*delivered (\d+), not delivered 0", running.text)
+    with closing(sqlite3.connect(tmp_path / "stack.sqlite3")) as database:
+        [(counted,)] = database.execute("SELECT SUM(count) FROM feeds_daybar")
+    assert 0 < counted <= int(delivered)
 
 
 def ask(running: Running, jar: CookieJar, path: str, data: dict[str, str] | None = None) -> tuple[int, str]:
