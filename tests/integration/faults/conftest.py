@@ -33,7 +33,8 @@ class Line:
         self.group = f"group-{self.topic}"
         self.folder = folder
         self.redis = RedisServer(steady_port())
-        self.redis.start()
+        self._guard = guard
+        self.start_redis()
         self.address: dict[str, object] = {"host": self.redis.host, "port": self.redis.port}
         self.client = redis.Redis(**self.address, protocol=2)
         self.client.config_set("client-output-buffer-limit", "pubsub 0 0 0")
@@ -41,8 +42,16 @@ class Line:
         self.ear = Ear(self.address, self.ledger)
         self.programs: list[Program] = []
         self.feeds: list[Feed] = []
-        self._guard = guard
         self._database = database
+
+    def start_redis(self) -> None:
+        """At first, and after a kill: empty, at the same address."""
+        self.redis.start()
+        self._guard.watch(self.redis.process.pid)
+
+    def kill_redis(self) -> None:
+        self.redis.kill()
+        self._guard.forget(self.redis.process.pid)
 
     def make_topic(self) -> None:
         Topic(self.brokers.addresses, self.topic).ensure(timedelta(hours=24), Event().wait)
@@ -117,6 +126,7 @@ class Line:
         self.ear.close()
         self.client.close()
         self.redis.close()
+        self._guard.forget(self.redis.process.pid)
 
 
 @pytest.fixture(scope="session")

@@ -42,9 +42,9 @@ def test_redis_paused_for_10_seconds_loses_repeats_and_reorders_nothing(line: Li
 def test_redis_killed_and_back_empty_is_filled_by_the_next_updates(line: Line, flow: tuple[Feed, Program]):
     feed, processor = flow
     for time in (1, 2, 3):
-        line.redis.kill()
+        line.kill_redis()
         wait_until(lambda time=time: len(processor.said("Redis is away")) == time, 60, "a line that Redis is away")
-        line.redis.start()
+        line.start_redis()
         wait_until(lambda time=time: len(processor.said("Redis is back")) == time, 60, "a line that Redis is back")
         before = line.ear.count
         wait_until(lambda before=before: line.ear.count > before + 500, 60, "prices on the new Redis")

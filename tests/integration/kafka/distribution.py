@@ -61,7 +61,7 @@ class NoKafka(RuntimeError):
 def java() -> str:
     """Path of a Java that is new enough. Raises NoKafka."""
     home = os.environ.get("JAVA_HOME", "")
-    found = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
+    found = (home and shutil.which("java", path=f"{home}/bin")) or shutil.which("java")
     if not found:
         raise NoKafka(f"no Java: install a JRE {JAVA} (Debian and Ubuntu: apt install openjdk-{JAVA}-jre-headless)")
     said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
