@@ -34,8 +34,8 @@ SERVICES = {
 }
 TURNS = (("generator",), ("processor", "recorder"), ("gateway",))
 TURN = 2.0
-"""Seconds after which the next are asked to end too, though those before them have not: so all is over after 8, and people
-wait 10. They have ended within one, mostly."""
+"""Seconds after which the next are asked to end too, though those before them have not: so all is over after 8, and
+people wait 10. They have ended within one, mostly."""
 PARTS = (*SERVERS, *SERVICES)
 BROKERS = 3
 SESSION_TIMEOUT = "3s"
@@ -160,7 +160,8 @@ class Stack:
     def await_page(self, clock: Callable[[], float] = monotonic) -> str:
         """How the page is: ready, with a price on it, or after 30 s without one; empty when a stop came first.
 
-        Starts the recorder then: beside the others it would keep the first price waiting, and it misses nothing. Raises StackFailure when a part ends by itself.
+        Starts the recorder then: beside the others it would keep the first price waiting, and it misses nothing.
+        Raises StackFailure when a part ends by itself.
         """
         deadline = clock() + READY_WITHIN
         state = "shows no price yet"

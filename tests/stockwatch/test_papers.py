@@ -13,7 +13,10 @@ DEFAULTS = settings.env.defaults
 PREFIXES = tuple(name.removesuffix("*") for name in DEFAULTS if name.endswith("*"))
 # Where the root folder is, only the machine knows; the papers show the address as it is from there.
 SHOWN = {"DATABASE_URL": "sqlite:///db.sqlite3"}
-TARGETS = "run test test-kafka test-postgres check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-charts bench-replay shot"
+TARGETS = (
+    "run test test-kafka test-postgres check fmt up up-all down logs restart gen proc rec gtw"
+    " bench bench-pipeline bench-charts bench-replay shot"
+)
 
 
 def read(name: str) -> str:
