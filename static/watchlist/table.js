@@ -1,4 +1,4 @@
-// Patches the cells that the server rendered: once per animation frame, at most four times a second per row, and only
+// Patches the cells that the server rendered: in animation frames, ten a second at most, four a second per row, and only
 // text that changed. Rows are never made, moved or replaced here.
 
 import { NOTHING, arrowOf, sideOf, writeAge, writeNumber, writeSigned } from "./format.js";
@@ -6,6 +6,11 @@ import { changeOf, referenceOf } from "./quotes.js";
 import { Spark } from "./spark.js";
 
 const PAINT_EVERY = 250;
+// Layout and paint cost by the frame more than by the row: what moves within a tenth of a second shares one.
+const BEAT = 100;
+const FLASH_FOR = 500;
+// Rows that are scrolled away are kept, but four times a second is for eyes.
+const UNSEEN_EVERY = 1000;
 const SPARK_EVERY = 2000;
 // A row that flashed rests for about two seconds, by chance apart from its neighbours: ten updates a second would
 // otherwise colour the whole table for good, and the colour would say nothing.
@@ -38,10 +43,11 @@ class Row {
     const svg = element.querySelector(".spark svg");
     this.spark = svg && new Spark(svg);
     this.price = price;
+    this.seen = true;
     this.paintedAt = -Infinity;
     this.sparkedAt = -Infinity;
     this.restsUntil = 0;
-    this.last.addEventListener("animationend", () => setClass(this.last, "last"));
+    this.flashesUntil = 0;
   }
 
   paintPrice(quote, moves, now) {
@@ -65,7 +71,7 @@ class Row {
       setText(this.low, writeNumber(quote.low, decimals));
     }
     this.time.dateTime = new Date(quote.timestamp / 1000).toISOString();
-    if (moves && now >= this.restsUntil) this.flash(quote.price - this.price, now);
+    if (moves && this.seen && now >= this.restsUntil) this.flash(quote.price - this.price, now);
     this.price = quote.price;
     if (this.spark && now - this.sparkedAt > SPARK_EVERY) {
       this.sparkedAt = now;
@@ -75,8 +81,18 @@ class Row {
 
   flash(step, now) {
     if (!step || Number.isNaN(step)) return;
-    this.last.classList.add(step > 0 ? "flash-up" : "flash-down");
+    setClass(this.last, `last flash-${step > 0 ? "up" : "down"}`);
+    this.flashesUntil = now + FLASH_FOR;
     this.restsUntil = now + FLASH_REST + Math.random() * FLASH_SPREAD;
+  }
+
+  // Returns whether a flash is still to be taken away. A class for half a second costs two paints, a fading one thirty.
+  calm(now) {
+    if (this.flashesUntil && now >= this.flashesUntil) {
+      this.flashesUntil = 0;
+      setClass(this.last, "last");
+    }
+    return this.flashesUntil > 0;
   }
 
   paintAge(quote, age, staleAfter) {
@@ -99,8 +115,11 @@ export class Table {
   #still = matchMedia("(prefers-reduced-motion: reduce)");
   #frame = 0;
   #timer = 0;
+  #paintedAt = -Infinity;
+  #agedAt = -Infinity;
   #paused = false;
   #held = false;
+  #eye = new IntersectionObserver((entries) => this.#look(entries), { rootMargin: "120px" });
 
   // `staleAfter` in milliseconds.
   constructor(quotes, clock, staleAfter) {
@@ -114,16 +133,29 @@ export class Table {
     const kept = new Map();
     for (const element of elements) {
       const price = this.#quotes.get(element.dataset.symbol).price;
+      if (!this.#rows.has(element)) this.#eye.observe(element);
       const row = this.#rows.get(element) ?? new Row(element, price);
       kept.set(element, row);
       this.#dirty.add(row);
     }
+    for (const element of this.#rows.keys()) if (!kept.has(element)) this.#eye.unobserve(element);
     this.#rows = kept;
     this.#bySymbol.clear();
     for (const row of kept.values()) {
       this.#bySymbol.set(row.symbol, [...(this.#bySymbol.get(row.symbol) ?? []), row]);
     }
     for (const row of this.#dirty) if (!kept.has(row.element)) this.#dirty.delete(row);
+    this.refresh();
+  }
+
+  #look(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const row = this.#rows.get(target);
+      if (!row) continue;
+      row.seen = isIntersecting;
+      // Apart from each other by chance, so that those unseen do not all come in one frame.
+      row.paintedAt = isIntersecting ? -Infinity : row.paintedAt - Math.random() * UNSEEN_EVERY;
+    }
     this.refresh();
   }
 
@@ -146,27 +178,36 @@ export class Table {
     this.refresh();
   }
 
-  // Ages and what waits are painted at the next frame.
+  // Ages and what waits are painted at the next frame that is due.
   refresh() {
-    if (this.#paused || this.#held) return;
+    if (this.#paused || this.#held || this.#frame || this.#timer) return;
+    const rest = this.#paintedAt + BEAT - performance.now();
+    if (rest > 0) this.#timer = setTimeout(() => this.#ask(), rest);
+    else this.#ask();
+  }
+
+  #ask() {
+    this.#timer = 0;
     this.#frame ||= requestAnimationFrame(() => this.#paint(performance.now()));
   }
 
   #paint(now) {
     this.#frame = 0;
     if (this.#paused || this.#held) return;
-    clearTimeout(this.#timer);
-    let wait = PAINT_EVERY;
+    this.#paintedAt = now;
     for (const row of this.#dirty) {
-      const rest = row.paintedAt + PAINT_EVERY - now;
-      if (rest > 0) wait = Math.min(wait, rest);
-      else {
-        row.paintPrice(this.#quotes.get(row.symbol), !this.#still.matches, now);
-        this.#dirty.delete(row);
-      }
+      if (now < row.paintedAt + (row.seen ? PAINT_EVERY : UNSEEN_EVERY)) continue;
+      row.paintPrice(this.#quotes.get(row.symbol), !this.#still.matches, now);
+      this.#dirty.delete(row);
     }
-    for (const row of this.#rows.values()) this.#paintAge(row, now);
-    if (this.#dirty.size) this.#timer = setTimeout(() => this.refresh(), wait);
+    let flashing = false;
+    const ages = now >= this.#agedAt + PAINT_EVERY;
+    if (ages) this.#agedAt = now;
+    for (const row of this.#rows.values()) {
+      flashing = row.calm(now) || flashing;
+      if (ages) this.#paintAge(row, now);
+    }
+    if (this.#dirty.size || flashing) this.refresh();
   }
 
   #paintAge(row, now) {
