@@ -1,0 +1,200 @@
+"""docs/protocol.md and docs/asyncapi.yaml against the code: what is in one is in all three."""
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from feeds.wire import Update, encode
+from tests.watchlist.gateway.test_session import action, connect, make_gateway, say
+from watchlist.gateway import outbox, protocol
+from watchlist.gateway.accounts import changed_lists
+from watchlist.gateway.catalog import Listing, ticker_payload
+from watchlist.gateway.delivery import LARGEST_BATCH, LEAST_HERTZ, MOST_HERTZ, Delivery
+from watchlist.gateway.limits import Limits
+from watchlist.gateway.protocol import ACTIONS, Close, Code, Wishes
+
+ROOT = Path(__file__).parents[3]
+CODE = {path.stem: path.read_text() for path in (ROOT / "watchlist" / "gateway").glob("*.py")}
+PAGE = (ROOT / "docs" / "protocol.md").read_text()
+API = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
+MESSAGES = API["components"]["messages"]
+FRAME_TYPES = {found for text in CODE.values() for found in re.findall(r'"type": "(\w+)"', text)}
+REFUSALS = {(int(status), reason) for reason, status in re.findall(r'Refusal\("([^"]+)", (\d+)', CODE["admission"])}
+
+
+def rows(heading):
+    """The table under a heading: each row's cells, the code marks taken off."""
+    section = re.split(rf"^#+ {re.escape(heading)}$", PAGE, flags=re.MULTILINE)[1]
+    table = re.search(r"(?:^\|.*\n)+", re.split(r"^#", section, flags=re.MULTILINE)[0], re.MULTILINE)
+    lines = table.group().splitlines()[2:]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def names(heading):
+    return {row[0] for row in rows(heading)}
+
+
+def payload(name):
+    return MESSAGES[name]["payload"]
+
+
+def check(name, frame):
+    """Raises where a frame is not what its message in asyncapi.yaml says."""
+    schema = {"$ref": f"#/components/messages/{name}/payload", "components": API["components"]}
+    jsonschema.Draft7Validator(schema).validate(frame)
+
+
+def test_the_document_is_what_asyncapi_says_it_must_be():
+    schema = json.loads((Path(__file__).parent / "vendored" / "asyncapi-3.0.0.json").read_text())
+    # Its keys are whole numbers in YAML, text in JSON.
+    jsonschema.Draft7Validator(schema).validate(json.loads(json.dumps(API)))
+
+
+def test_every_reference_in_the_document_leads_somewhere():
+    for path in re.findall(r'\$ref: "#/([^"]+)"', (ROOT / "docs" / "asyncapi.yaml").read_text()):
+        found = API
+        for part in path.split("/"):
+            found = found[part]
+
+
+def test_every_message_is_taken_or_sent():
+    listed = [
+        each["$ref"].rpartition("/")[2] for operation in API["operations"].values() for each in operation["messages"]
+    ]
+    assert sorted(listed) == sorted(MESSAGES) == sorted(API["channels"]["prices"]["messages"])
+
+
+def test_frame_types_are_the_same_everywhere():
+    described = {
+        message["payload"]["properties"]["type"]["const"]
+        for message in MESSAGES.values()
+        if "type" in message["payload"].get("properties", {})
+    }
+    assert names("Frames from the gateway") == described == FRAME_TYPES
+
+
+def test_actions_are_the_same_everywhere():
+    assert names("Action mode") == set(payload("request")["properties"]["action"]["enum"]) == ACTIONS
+
+
+def test_options_are_the_same_everywhere():
+    described = set(payload("request")["properties"]["payload"]["properties"]["options"]["properties"])
+    section = PAGE.split("| option |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == described == set(Delivery().echo())
+    assert set(payload("ack")["properties"]["options"]["properties"]) == described
+    assert set(re.findall(r'options(?:\.get\(|\[)"(\w+)"', CODE["delivery"])) == described
+
+
+def test_wishes_are_the_same_everywhere():
+    shown = {row[0].partition("=")[0] for row in rows("Connecting")}
+    described = set(API["channels"]["prices"]["bindings"]["ws"]["query"]["properties"])
+    assert shown == described == set(Wishes.__dataclass_fields__)
+
+
+def test_error_codes_are_the_same_everywhere():
+    shown = {int(code) for code in names("Error codes")}
+    assert shown == set(payload("error")["properties"]["code"]["enum"]) == {int(code) for code in Code}
+
+
+def test_codes_that_the_page_calls_reserved_are_not_sent():
+    reserved = {int(code) for code, meaning in rows("Error codes") if meaning.startswith("reserved")}
+    used = {found for text in CODE.values() for found in re.findall(r"Code\.([A-Z_]+)", text)}
+    assert {code.name for code in Code if code in reserved} == {code.name for code in Code} - used
+
+
+def test_close_codes_are_the_same_everywhere_and_say_whether_to_come_back():
+    shown = {int(code): back == "yes" for code, back, _ in rows("Close codes")}
+    described = {code: words["comeBack"] for code, words in API["x-close-codes"].items()}
+    assert shown == described == {int(code): code < 4500 for code in Close}
+
+
+def test_refusals_are_the_same_everywhere():
+    table = PAGE.split("| status |")[1].split("\n\n")[0]
+    shown = re.findall(r"^\| (\d{3}) \|", table, re.MULTILINE)
+    assert sorted(int(status) for status in shown) == sorted(status for status, _ in REFUSALS)
+    assert {(status, reason) for status, reasons in API["x-refusals"].items() for reason in reasons} == REFUSALS
+
+
+@pytest.mark.parametrize("row", rows("Frames from the gateway"), ids=lambda row: row[0])
+def test_examples_of_frames_are_what_the_document_says(row):
+    check(row[0], json.loads(row[1]))
+
+
+@pytest.mark.parametrize("row", rows("Action mode"), ids=lambda row: row[0])
+def test_examples_of_requests_are_understood(row):
+    check("request", json.loads(row[1]))
+    session = connect()
+    say(session, row[1])
+    assert json.loads(session.outbox.transport.payloads[0]).get("code") in {None, 404}
+
+
+FRAMES = {
+    "ack": [
+        protocol.ack("Subscribed to [A]", ["A"], "1", {"B": "unknown symbol"}, Delivery(hertz=4).echo()),
+        protocol.ack("Unsubscribed from all symbols", []),
+    ],
+    "error": [
+        protocol.error("Too many requests", Code.TOO_MANY, "1", retry_after_ms=5),
+        protocol.error("x", Code.SHAPE),
+    ],
+    "arrayError": [protocol.array_error(protocol.INVALID_JSON), protocol.array_error(protocol.NO_SYMBOLS)],
+    "pong": [protocol.pong("1", 1), protocol.pong(None, 1)],
+    "heartbeat": [protocol.heartbeat(1, 1, None, "simulated"), protocol.heartbeat(1, 1, 5, "simulated")],
+    "ticker": [ticker_payload(Listing("A")), ticker_payload(Listing("A", "Apple", 1.0, 3, False, 2.0))],
+    "list": changed_lists({1: 1, 2: 1}, {1: 2}),
+    "reconnect": [protocol.reconnect(5)],
+    "lost": [protocol.lost("A", 1, 2)],
+    "update": [encode(Update("A", 1.0, 1, 1)), b'{"symbol":"A","price":1,"timestamp":1,"seq_id":1,"venue":"x"}'],
+    "batch": [b"[" + encode(Update("A", 1.0, 1, 1)) + b"]"],
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES.keys() - {"symbols", "request"})
+def test_frames_that_the_code_makes_are_what_the_document_says(name):
+    for frame in FRAMES[name]:
+        value = json.loads(frame)
+        check(name, value)
+        if isinstance(value, dict) and name != "update":
+            assert set(value) <= set(payload(name)["properties"]), "a key that the document does not have"
+
+
+def test_a_whole_conversation_is_what_the_document_says():
+    session = connect(make_gateway(), wishes=Wishes(meta=True))
+    for request in (action("subscribe", ["AAPL", "XXXX"]), action("subscribe", ["AAPL"]), action("list"), action("x")):
+        check("request", request) if request["action"] in ACTIONS else None
+        say(session, request)
+    types = [json.loads(frame)["type"] for frame in session.outbox.transport.payloads]
+    assert types == ["ack", "ticker", "error", "ack", "error"]
+    for frame in map(json.loads, session.outbox.transport.payloads):
+        check(frame["type"], frame)
+
+
+def test_limits_on_the_page_are_those_in_force():
+    limits, shown = Limits(), {row[0]: row[1] for row in rows("Limits")}
+    figures = {
+        "symbols of a connection": [limits.max_symbols],
+        "bytes of a message": [protocol.LARGEST_MESSAGE],
+        "messages": [limits.messages_per_second, limits.messages_burst],
+        "frames of any kind, fragments and pings too": [limits.frames_per_second, limits.frames_burst],
+        "bad requests in a row": [limits.bad_requests],
+        "bytes of answers that wait for a client which does not read": [outbox.LARGEST_REPLIES],
+        "updates of one batch": [LARGEST_BATCH // 1024],
+        "first request": [limits.first_request],
+        "a client that takes nothing": [limits.write_wait],
+        "pong": [limits.pong_wait, limits.ping_period],
+        "connections of an address or account": [limits.rate_per_second, limits.rate_burst],
+        "connections of a gateway": [limits.max_connections],
+    }
+    found = {
+        what: [float(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]*\b", text)]
+        for what, text in shown.items()
+    }
+    assert found == figures
+    assert f"taken into {LEAST_HERTZ:g} to {MOST_HERTZ:g}" in PAGE
+    assert f"with the last {limits.send_buffer}" in PAGE
+    assert f"up to\n{protocol.LARGEST_ECHO} characters" in PAGE
+    assert f"({protocol.MOST_REJECTED} at most)" in PAGE
