@@ -6,7 +6,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-charts bench-replay shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-charts bench-replay shot local dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -22,6 +22,10 @@ test-kafka: dev ## the pipeline on three real Kafka brokers, faults and all: nee
 
 test-postgres: dev ## the tests that touch the database, on a PostgreSQL of their own
 	@exec .ci/postgres $(PY) -m pytest --database
+
+test-clients: ## the protocol with clients by other hands, the examples, Autobahn's cases: needs Node with npm, and Go
+	@sh .ci/venv clients
+	@exec $(PY) -m pytest -m clients
 
 check: dev ## lint, format, types, import contracts, migrations, deployment settings
 	@$(PY) -m ruff check .

@@ -14,9 +14,13 @@ PREFIXES = tuple(name.removesuffix("*") for name in DEFAULTS if name.endswith("*
 # Where the root folder is, only the machine knows; the papers show the address as it is from there.
 SHOWN = {"DATABASE_URL": "sqlite:///db.sqlite3"}
 TARGETS = (
-    "run test test-kafka test-postgres check fmt up up-all down logs restart gen proc rec gtw"
+    "run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw"
     " bench bench-pipeline bench-charts bench-replay shot"
 )
+PAGES = [
+    *("README.md", "CONTRIBUTING.md", "THIRD_PARTY.md", "examples/README.md"),
+    *("docs/design.md", "docs/protocol.md"),
+]
 
 
 def read(name: str) -> str:
@@ -94,7 +98,7 @@ def test_the_image_has_the_project_s_version():
     assert f"image: stockwatch:{version}" in read("docker-compose.yml")
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/design.md", "THIRD_PARTY.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_between_pages_lead_somewhere(page: str):
     folder = (ROOT / page).parent
     for target in re.findall(r"\]\(([^)#:]+)\)", read(page)):

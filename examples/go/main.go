@@ -1,0 +1,80 @@
+// Prints updates as they come: go run . ws://localhost:8081/ws AAPL GOOG
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"math/rand"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+const first, longest = 500 * time.Millisecond, 8 * time.Second
+
+type frame struct {
+	Type, Message string
+	Rejected      map[string]string
+}
+
+// visit lasts as long as one connection. It resets the wait once the subscription is answered.
+func visit(address, request string, wait *time.Duration) error {
+	socket, response, err := websocket.Dial(context.Background(), address, nil)
+	if err != nil {
+		if response != nil && response.StatusCode != http.StatusTooManyRequests && response.StatusCode < 500 {
+			log.Fatalf("refused: %d", response.StatusCode)
+		}
+		return err
+	}
+	defer socket.CloseNow()
+	if err := socket.Write(context.Background(), websocket.MessageText, []byte(request)); err != nil {
+		return err
+	}
+	for {
+		// A dead line closes nothing by itself: three heartbeats missed are a loss.
+		patience, cancel := context.WithTimeout(context.Background(), 45*time.Second)
+		_, text, err := socket.Read(patience)
+		cancel()
+		if err != nil {
+			return err
+		}
+		var got frame
+		if err := json.Unmarshal(text, &got); err != nil {
+			return err
+		}
+		switch got.Type {
+		case "":
+			fmt.Println(string(text))
+		case "ack":
+			*wait = first
+			log.Print("rejected: ", got.Rejected)
+		case "error":
+			log.Fatal(got.Message)
+		}
+	}
+}
+
+func main() {
+	address, err := url.Parse(os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	query := address.Query()
+	query.Set("heartbeat", "15")
+	address.RawQuery = query.Encode()
+	symbols, _ := json.Marshal(os.Args[2:])
+	request := fmt.Sprintf(`{"action":"subscribe","id":"1","payload":{"symbols":%s}}`, symbols)
+	for wait := first; ; wait = min(longest, 2*wait) {
+		err := visit(address.String(), request, &wait)
+		log.Print(err)
+		if code := websocket.CloseStatus(err); code >= 4500 && code <= 4999 {
+			log.Fatalf("closed for good: %d", code)
+		}
+		time.Sleep(wait/2 + time.Duration(rand.Int63n(int64(wait/2))))
+	}
+}

@@ -1,0 +1,47 @@
+"""Prints updates as they come: python watch.py ws://localhost:8081/ws AAPL GOOG"""
+
+import asyncio
+import json
+import random
+import sys
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+FIRST, LONGEST = 0.5, 8.0
+
+
+async def visit(url: str, symbols: list[str], answered: asyncio.Event) -> None:
+    async with connect(url) as socket:
+        await socket.send(json.dumps({"action": "subscribe", "id": "1", "payload": {"symbols": symbols}}))
+        while True:
+            text = await socket.recv()
+            frame = json.loads(text)
+            if "type" not in frame:
+                print(text, flush=True)
+            elif frame["type"] == "ack":
+                answered.set()
+                print("rejected:", frame.get("rejected", {}), file=sys.stderr)
+            elif frame["type"] == "error":
+                sys.exit(frame["message"])
+
+
+async def watch(url: str, symbols: list[str]) -> None:
+    wait = FIRST
+    while True:
+        answered = asyncio.Event()
+        try:
+            await visit(url, symbols, answered)
+        except ConnectionClosed as error:
+            if error.rcvd and 4500 <= error.rcvd.code <= 4999:
+                sys.exit(f"closed for good: {error.rcvd.code}")
+        except InvalidStatus as error:
+            if error.response.status_code != 429 and error.response.status_code < 500:
+                sys.exit(f"refused: {error.response.status_code}")
+        except (OSError, InvalidHandshake) as error:
+            print(error, file=sys.stderr)
+        wait = FIRST if answered.is_set() else min(LONGEST, 2 * wait)
+        await asyncio.sleep(wait * random.uniform(0.5, 1))
+
+
+asyncio.run(watch(sys.argv[1], sys.argv[2:]))

@@ -1,0 +1,62 @@
+import sys
+
+import pytest
+
+from tests.clients.conftest import need
+from tests.watchlist.gateway.server import ROOT
+
+pytestmark = pytest.mark.clients
+
+
+@pytest.fixture
+def command_of(request):
+    """The command that runs an example; its address and symbols follow."""
+
+    def find(name):
+        if name == "websocat":
+            need("websocat", "make test-clients installs it, or see https://github.com/vi/websocat")
+            return [
+                "env",
+                f"PATH={ROOT / 'build'}:{sys.exec_prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+                "examples/websocat.sh",
+            ]
+        if name == "python":
+            return [sys.executable, "examples/watch.py"]
+        if name == "node":
+            folder = request.getfixturevalue("node_folder")(ROOT / "examples" / "node")
+            return [request.getfixturevalue("node"), str(folder / "watch.mjs")]
+        return [request.getfixturevalue("go_program")]
+
+    return find
+
+
+@pytest.mark.parametrize("name", ["websocat", "python", "node", "go"])
+def test_an_example_prints_prices_and_comes_back(run_gateway, run, command_of, name):
+    command = command_of(name)
+    gateway = run_gateway("rungateway")
+    first = gateway.publish("AAPL", 101.0)
+    program = run([*command, f"ws://{gateway.address}/ws", "AAPL", "GOOG"])
+    program.prints(f'"seq_id":{first.seq_id}')
+    live = gateway.publish("GOOG", 99.5)
+    program.prints(f'"seq_id":{live.seq_id}')
+    gateway.signal()
+    gateway.wait()
+    gateway.start()
+    again = gateway.publish("AAPL", 102.0)
+    program.prints(f'"seq_id":{again.seq_id}')
+
+
+@pytest.mark.parametrize("name", ["python", "node", "go"])
+@pytest.mark.parametrize(
+    ("path", "symbol", "words"),
+    [
+        ("/ws", "XXXX", "No valid/new symbols provided"),
+        ("/elsewhere", "AAPL", "refused: 404"),
+        ("/ws", "x" * 70_000, "closed for good: 4502"),
+    ],
+    ids=["unknown symbol", "another path", "too large"],
+)
+def test_an_example_ends_where_coming_back_is_of_no_use(gateway, run, command_of, name, path, symbol, words):
+    program = run([*command_of(name), f"ws://{gateway.address}{path}", symbol])
+    assert program.end() == 1
+    assert program.said.splitlines()[-1].endswith(words)

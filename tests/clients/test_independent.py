@@ -1,0 +1,122 @@
+"""Clients by other hands see the same conversation; Python's `websockets` does in all other tests."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from feeds import wire
+from tests.clients.conftest import need
+from tests.waiting import until, wait_until
+
+pytestmark = pytest.mark.clients
+NODE = Path(__file__).parent / "node"
+SUBSCRIBE = '{"action":"subscribe","payload":{"symbols":["AAPL","XXXX"]},"id":"1"}'
+ACK = {
+    "type": "ack",
+    "id": "1",
+    "status": "success",
+    "message": "Subscribed to [AAPL]",
+    "symbols": ["AAPL"],
+    "rejected": {"XXXX": "unknown symbol"},
+}
+FAULTS = [("not json", 4501), ('["' + "x" * 65_536 + '"]', 4502)]
+
+
+def is_heard(gateway):
+    return gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1
+
+
+async def test_aiohttp_hears_acknowledgement_snapshot_and_prices(gateway):
+    import aiohttp
+
+    first = gateway.publish("AAPL")
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"http://{gateway.address}/ws") as socket:
+        await socket.send_str(SUBSCRIBE)
+        assert await socket.receive_json(timeout=10) == ACK
+        assert await socket.receive_str(timeout=10) == wire.encode(first).decode()
+        await until(lambda: is_heard(gateway))
+        for _ in range(20):
+            update = gateway.publish("AAPL")
+            assert await socket.receive_str(timeout=10) == wire.encode(update).decode()
+        await socket.send_str('{"action":"unsubscribe_all","id":"2"}')
+        assert (await socket.receive_json(timeout=10))["id"] == "2"
+
+
+@pytest.mark.parametrize(("text", "code"), FAULTS)
+async def test_aiohttp_hears_the_close_code(gateway, text, code):
+    import aiohttp
+
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"http://{gateway.address}/ws") as socket:
+        await socket.send_str(text)
+        async for _ in socket:
+            pass
+        assert socket.close_code == code
+
+
+@pytest.fixture
+def talk(node, node_folder, run, gateway):
+    """Has Node's `ws` send something, and returns the running program."""
+    script = node_folder(NODE) / "talk.mjs"
+    return lambda *requests: run([node, str(script), f"ws://{gateway.address}/ws", *requests])
+
+
+def events(program):
+    return [json.loads(line) for line in program.out.splitlines()]
+
+
+def test_ws_of_node_hears_acknowledgement_snapshot_and_prices(gateway, talk):
+    first = gateway.publish("AAPL")
+    program = talk(SUBSCRIBE)
+    wait_until(lambda: program.out.count("\n") == 2)
+    wait_until(lambda: is_heard(gateway))
+    updates = [gateway.publish("AAPL") for _ in range(20)]
+    wait_until(lambda: json.loads(events(program)[-1]["text"])["seq_id"] == updates[-1].seq_id)
+    ack, *texts = [event["text"] for event in events(program)]
+    assert json.loads(ack) == ACK
+    assert texts == [wire.encode(update).decode() for update in (first, *updates)]
+    assert not any(event["binary"] for event in events(program))
+
+
+@pytest.mark.parametrize(("text", "code"), FAULTS)
+def test_ws_of_node_hears_the_close_code(talk, text, code):
+    program = talk(text)
+    assert program.end() == 0
+    assert events(program)[-1] == {"code": code}
+
+
+def test_ws_of_node_answers_pings_by_itself(run_gateway, node, node_folder, run):
+    gateway = run_gateway("rungateway", GATEWAY_TIMEOUTS_PING_PERIOD="1s", GATEWAY_TIMEOUTS_PONG_WAIT="2s")
+    program = run([node, str(node_folder(NODE) / "talk.mjs"), f"ws://{gateway.address}/ws", '["AAPL"]'])
+    wait_until(lambda: program.out.count('"ping"') == 4)
+    gateway.publish("AAPL")
+    program.prints("seq_id")
+    assert "code" not in program.out
+
+
+def test_wscat_shows_prices_and_the_error_of_array_mode(gateway, node, node_folder, run):
+    first = gateway.publish("AAPL")
+    wscat = [
+        node,
+        str(node_folder(NODE) / "node_modules" / "wscat" / "bin" / "wscat"),
+        "-c",
+        f"ws://{gateway.address}/ws",
+    ]
+    program = run([*wscat, "-w", "60", "-x", '["AAPL"]'])
+    program.prints(wire.encode(first).decode())
+    wait_until(lambda: is_heard(gateway))
+    program.prints(wire.encode(gateway.publish("AAPL")).decode())
+    refused = run([*wscat, "-w", "60", "-x", '["XXXX"]'])
+    refused.prints('{"error":"No valid symbols"}')
+    assert refused.end() == 0
+
+
+def test_websocat_shows_prices(gateway, run):
+    websocat = need("websocat", "make test-clients installs it, or see https://github.com/vi/websocat")
+    first = gateway.publish("AAPL")
+    command = f"echo '{SUBSCRIBE}' | {websocat} --no-close ws://{gateway.address}/ws"
+    program = run(["sh", "-c", command])
+    program.prints(wire.encode(first).decode())
+    assert json.loads(program.out.splitlines()[0]) == ACK
+    wait_until(lambda: is_heard(gateway))
+    program.prints(wire.encode(gateway.publish("AAPL")).decode())
