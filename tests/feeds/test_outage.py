@@ -1,8 +1,10 @@
 from random import Random
 
+import pytest
 from structlog.testing import capture_logs
 
-from feeds.outage import Backoff, Outage
+from feeds.errors import PermanentError, StoreUnavailable
+from feeds.outage import Backoff, Effort, Outage
 
 
 def test_an_outage_is_said_once_and_its_end_once():
@@ -35,3 +37,42 @@ def test_waits_grow_to_a_ceiling_and_start_again_after_a_success():
 
 def test_two_who_wait_do_not_come_back_at_once():
     assert Backoff(Random(1))() != Backoff(Random(2))()
+
+
+class Away:
+    """Something that is away for so many calls."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+        self.asked = 0
+
+    def __call__(self) -> None:
+        self.asked += 1
+        if self.left:
+            self.left -= 1
+            raise StoreUnavailable("away")
+
+
+def test_an_effort_is_made_again_only_after_its_wait_and_told_of_once():
+    now, retried, away = [0.0], [], Away(2)
+    effort = Effort("Redis", Random(1), lambda: now[0], lambda: retried.append(now[0]))
+    with capture_logs() as lines:
+        assert not effort(away)
+        assert not effort(away)
+        assert away.asked == 1
+        now[0] = 10.0
+        assert not effort(away)
+        now[0] = 20.0
+        assert effort(away)
+        assert effort(away)
+
+    assert (away.asked, retried) == (4, [0.0, 10.0])
+    assert [line["log_level"] for line in lines] == ["warning", "info"]
+
+
+def test_an_error_that_no_retry_helps_passes_through_an_effort():
+    def refuse() -> None:
+        raise PermanentError("never")
+
+    with pytest.raises(PermanentError):
+        Effort("Redis", Random(1), lambda: 0.0, lambda: None)(refuse)

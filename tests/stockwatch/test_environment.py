@@ -173,3 +173,9 @@ def test_production_without_a_secret_key_does_not_start():
     ended = start(APP_ENV="production", SECRET_KEY="")
     assert ended.returncode == 1
     assert "SECRET_KEY" in ended.stderr
+
+
+def test_recorder_and_processor_do_not_share_a_group():
+    ended = start(RECORDER_GROUP_ID="one", KAFKA_GROUP_ID="one")
+    assert ended.returncode == 1
+    assert "RECORDER_GROUP_ID='one' cannot be used" in ended.stderr
