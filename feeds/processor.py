@@ -44,36 +44,39 @@ def route(symbol: str, workers: int) -> int:
 
 
 class Sorted:
-    """One partition's share of what was read at once: quotes by worker, in order, and the records that are none.
+    """One partition's share of what was read at once: quotes by worker, in order, and the records that are none."""
 
-    `produced` is when its first record was produced, in unix milliseconds by its producer's clock.
-    """
+    __slots__ = ("bad", "last", "produced", "shares")
 
-    __slots__ = ("bad", "next_offset", "produced", "shares")
-
-    def __init__(self, workers: int, produced: int) -> None:
+    def __init__(self, workers: int, first: Record) -> None:
         self.shares: list[list[Quote]] = [[] for _ in range(workers)]
         self.bad: list[tuple[Record, BadRecord]] = []
-        self.next_offset = 0
-        self.produced = produced
+        self.last = first
+        self.produced = first.timestamp()[1]
+        """When the first was produced, in unix milliseconds by its producer's clock."""
+
+    @property
+    def next_offset(self) -> int:
+        return (self.last.offset() or 0) + 1
 
 
 def sort(records: Iterable[Record], workers: int) -> dict[int, Sorted]:
     """Checks records and deals them out, by partition and worker; `bad` has the others, with their reasons."""
     partitions: dict[int, Sorted] = {}
     for record in records:
-        partition, offset = record.partition() or 0, record.offset() or 0
+        partition = record.partition() or 0
         share = partitions.get(partition)
         if share is None:
-            share = partitions[partition] = Sorted(workers, record.timestamp()[1])
-        share.next_offset = offset + 1
+            share = partitions[partition] = Sorted(workers, record)
+        share.last = record
         value = record.value()
         try:
             update = check(record.key(), value)
         except BadRecord as error:
             share.bad.append((record, error))
         else:
-            share.shares[route(update.symbol, workers)].append((update, value or b""))
+            worker = route(update.symbol, workers) if workers > 1 else 0
+            share.shares[worker].append((update, value or b""))
     return partitions
 
 

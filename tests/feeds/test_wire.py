@@ -108,6 +108,13 @@ def test_what_is_no_update_is_refused_without_quoting_it(value: bytes, words: st
     assert "secret" not in reason
 
 
+def test_a_fit_symbol_is_fit_however_many_were_met_before(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(wire, "MOST_MET", 0)
+    value = json.dumps(GOOD | {"symbol": "NEVER.MET"}).encode()
+
+    assert [wire.decode(value).symbol for _ in range(2)] == ["NEVER.MET"] * 2
+
+
 def test_a_value_over_64_kb_is_refused_by_its_size():
     padded = json.dumps(GOOD | {"note": "x" * wire.LARGEST_VALUE}).encode()
 
