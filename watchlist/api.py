@@ -9,9 +9,8 @@ from django.utils.http import parse_etags, quote_etag
 from django.views.decorators.http import require_safe
 
 from feeds import wire
-from feeds.models import Ticker
 from watchlist.book import MOST_SYMBOLS
-from watchlist.offer import offered, search, upper
+from watchlist.offer import offered, search, ticker_of, upper
 from watchlist.quotes import read_quotes
 from watchlist.ranges import encode_bars, read_bars, read_range
 
@@ -40,7 +39,7 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
 @require_safe
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     """`?range=1h`: what a chart shows, `{"step":60,"bars":[[start,open,high,low,close],…]}`. 404 for no ticker."""
-    ticker = Ticker.objects.filter(symbol=symbol).first()
+    ticker = ticker_of(symbol)
     if ticker is None:
         return _refuse("no ticker has this symbol", 404)
     chart = read_bars(ticker, read_range(request.GET.get("range", "")))

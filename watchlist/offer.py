@@ -30,7 +30,8 @@ def is_fed(ticker: Ticker) -> bool:
 
 def search(text: str, most: int = MOST_FOUND) -> list[Ticker]:
     """By symbol or name: an exact symbol first, then symbols that start so, then names, then what has it inside."""
-    text = " ".join(text.split())[:80]
+    # What cannot be printed is in no name; PostgreSQL refuses a question that has a NUL in it.
+    text = " ".join("".join(filter(str.isprintable, " ".join(text.split()))).split())[:80]
     if not text:
         return []
     rank = Case(
@@ -62,7 +63,7 @@ def read_typed(text: str) -> Typed:
     if len(text) > LONGEST_TYPED:
         return Typed(refusals=(f"That is too much at once: paste at most {LONGEST_TYPED} characters.",))
     words = list(dict.fromkeys(upper(word) for word in SEPARATORS.split(text) if word))
-    known = {ticker.symbol: ticker for ticker in Ticker.objects.filter(symbol__in=words)}
+    known = {ticker.symbol: ticker for ticker in Ticker.objects.filter(symbol__in=filter(wire.is_symbol, words))}
     if known:
         return _read_symbols(words, known)
     return _read_name(text, words)
@@ -70,7 +71,12 @@ def read_typed(text: str) -> Typed:
 
 def find_ticker(symbol: str) -> Ticker:
     """A ticker that gets prices here. Raises UnknownSymbol or SwitchedOff."""
-    return _check(symbol, Ticker.objects.filter(symbol=symbol).first())
+    return _check(symbol, ticker_of(symbol))
+
+
+def ticker_of(symbol: str) -> Ticker | None:
+    """The ticker with this symbol, fed or not. What is no symbol is not asked for: PostgreSQL would refuse a NUL."""
+    return Ticker.objects.filter(symbol=symbol).first() if wire.is_symbol(symbol) else None
 
 
 def upper(text: str) -> str:

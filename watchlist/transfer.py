@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from feeds import wire
 from feeds.models import Ticker
 from watchlist.book import Book
 from watchlist.lists import LIST_NAME
@@ -111,6 +112,6 @@ def _read_text(request: HttpRequest) -> tuple[str, str]:
 
 def _read_rows(request: HttpRequest, symbols: set[str]) -> dict[str, Row]:
     now = timezone.now()
-    tickers = list(Ticker.objects.filter(symbol__in=symbols))
+    tickers = list(Ticker.objects.filter(symbol__in=filter(wire.is_symbol, symbols)))
     rows = make_rows(request, tickers, read_quotes([ticker.symbol for ticker in tickers]), now)
     return {row.ticker.symbol: row for row in rows}

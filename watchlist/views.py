@@ -8,8 +8,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from feeds.models import Ticker
 from watchlist.errors import NoSuchList
+from watchlist.offer import ticker_of
 from watchlist.pages import Place, read_page, read_place
 from watchlist.said import read_said
 from watchlist.symbols import read_symbol
@@ -32,7 +32,7 @@ def show_watchlist(request: HttpRequest) -> HttpResponse:
 @require_safe
 def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
     """The page with the drawer of a symbol open; for htmx the drawer alone. 404 where no ticker has the symbol."""
-    ticker = Ticker.objects.filter(symbol=symbol).first()
+    ticker = ticker_of(symbol)
     if ticker is None:
         raise Http404(f"no ticker is called {symbol}")
     place = read_place(request.GET)
