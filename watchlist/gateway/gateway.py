@@ -64,7 +64,7 @@ class Gateway:
         self._keep_metrics: Callable[[], None] = lambda: None
         self.sessions: dict[Session, None] = {}
         self._visits: dict[Session, Visit] = {}
-        self._versions: dict[Visit, Versions] = {}
+        self._told: dict[Session, Versions] = {}
         self.pings = True
         self.fast = False
         self.closing = False
@@ -132,7 +132,7 @@ class Gateway:
         self.hub.leave(session.outbox)
         self.sessions.pop(session, None)
         self._note_connections(len(self.sessions) + self.pending)
-        self._visits.pop(session, None)
+        self._forget_visit(session)
 
     def close_all(self, within: float = 0.0) -> None:
         """Lets nobody in any more, and tells every client to come back later (4001), spread over so many seconds."""
@@ -211,20 +211,25 @@ class Gateway:
         while True:
             await asyncio.sleep(ACCOUNTS_EVERY)
             try:
-                if self._visits or self._versions:
-                    self._tell_versions(await read_versions(set(self._visits.values())))
+                if asked := set(self._visits.values()):
+                    self._tell_versions(asked, await read_versions(asked))
             except Exception as error:  # as above; what changed is told after the next reading
                 log.debug("accounts cannot be read", reason=type(error).__name__)
 
-    def _tell_versions(self, versions: dict[Visit, Versions]) -> None:
-        before, self._versions = self._versions, versions
+    def _tell_versions(self, asked: set[Visit], versions: dict[Visit, Versions]) -> None:
+        """Tells each socket which lists differ from what it was told; the first time that is all, for its page may be
+        older than its socket."""
         for session, visit in list(self._visits.items()):
-            if visit not in versions:
-                if visit in before:
-                    del self._visits[session]  # signed out: from now on the socket is a visitor's
-            elif visit in before:
-                for payload in changed_lists(before[visit], versions[visit]):
+            if visit in versions:
+                for payload in changed_lists(self._told.get(session, {}), versions[visit]):
                     session.outbox.reply(payload)
+                self._told[session] = versions[visit]
+            elif visit in asked:
+                self._forget_visit(session)  # signed out: from now on the socket is a visitor's
+
+    def _forget_visit(self, session: Session) -> None:
+        self._visits.pop(session, None)
+        self._told.pop(session, None)
 
     async def _read_catalog(self) -> None:
         first = not self.catalog.loaded

@@ -478,6 +478,7 @@ def test_a_signed_in_page_hears_of_its_lists_until_it_signs_out(run_gateway, com
         for socket_ in (client, foreign):
             socket_.send('{"action":"ping"}')
             assert hear(socket_)["type"] == "pong"
+        assert hear(client) == {"type": "list", "id": number, "version": 1}
         version = 1
 
         def hears_of_a_change():

@@ -264,7 +264,6 @@ def test_a_line_that_is_reset_ends(gateway):
         pytest.param(make_upgrade("a", "/ws", "Sec-WebSocket-Version: 7"), id="two versions"),
         pytest.param(make_upgrade("a").replace(b"Key: dGhl", b"Key: d"), id="a key too short"),
         pytest.param(make_upgrade("a").replace(b"GET", b"POST"), id="POST"),
-        pytest.param(make_upgrade("a").replace(b"HTTP/1.1", b"HTTP/1.0"), id="HTTP/1.0"),
         pytest.param(make_upgrade("a").replace(b"Host: a\r\n", b""), id="no host"),
         pytest.param(make_upgrade("a", "/ws", "Origin: \x00\xff"), id="an origin of strange bytes"),
         pytest.param(make_upgrade("a", "/ws?heartbeat=%ff%00"), id="a heartbeat of strange bytes"),
