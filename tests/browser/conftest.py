@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.browser.chromium import NoBrowser, launch_browser
 from tests.browser.site import Site
 
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=30_000)  # a busy machine is slow, and no fault of the page
 
 
 # Package scope: Playwright's event loop must be gone before tests elsewhere run one of their own.
