@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -40,6 +40,11 @@ METRICS = {
 }
 EMBEDDED_HOLD = 150_000
 """Records; the embedded cluster keeps 5 MiB of a partition."""
+
+# What the table shows of a row, with its decimals and title.
+KEYS = ("updates_s", "updates_per_cpu_s", "cpu", "rss_mb_half_way", "rss_mb", "p50_ms", "p99_ms", "load")
+DECIMALS = (0, 0, 2, 0, 0, 1, 1, 1)
+TITLES = ("updates/s", "per CPU-s", "CPU", "MB half-way", "MB most", "p50 ms", "p99 ms", "load")
 
 Row = dict[str, Any]
 
@@ -109,6 +114,7 @@ class Bench:
         self.client = redis.Redis(host=server.host, port=server.port, protocol=2)
         self.folder = folder
         self.rows: list[Row] = []
+        self._programs: list[Watched] = []
         self._empty = folder / "empty.sqlite3"
         self._count = 0
         variables = os.environ | {"DATABASE_URL": f"sqlite:///{self._empty}"}
@@ -134,17 +140,28 @@ class Bench:
             **more,
         }
 
+    def run(self, command: str, variables: dict[str, str]) -> Watched:
+        self._programs.append(Watched(command, variables))
+        return self._programs[-1]
+
+    def close(self) -> None:
+        """Ends what a case that failed has left."""
+        for program in self._programs:
+            program.process.kill()
+            program.process.wait()
+        self.client.close()
+
     def report(self, name: str, row: Row) -> None:
         row = {"case": name, "load": os.getloadavg()[0]} | row
         self.rows.append(row)
-        cells = [f"{row[key]:,.{digits}f}" if key in row else "" for key, digits in COLUMNS]
+        cells = [f"{row[key]:,.{digits}f}" if key in row else "" for key, digits in zip(KEYS, DECIMALS, strict=True)]
         print(f"{name:44}" + "".join(f"{cell:>12}" for cell in cells) + f"   {row.get('note', '')}", flush=True)
 
     def measure_generator(self, seconds: float) -> None:
         """Updates acknowledged by all brokers, as many a second as are offered."""
-        for tickers, interval, offered in ((1_000, "20ms", 50_000), (1_000, "100ms", 10_000)):
+        for tickers, interval, offered in ((5_000, "100ms", 50_000), (1_000, "100ms", 10_000)):
             topic = f"bench-generator-{offered}-{time.time_ns()}"
-            generator = Watched("runkafkagen", self.variables(topic, tickers, GENERATOR_INTERVAL=interval))
+            generator = self.run("runkafkagen", self.variables(topic, tickers, GENERATOR_INTERVAL=interval))
             row = generator.watch(offered * seconds, 0.2)
             missed = generator.counted("stockwatch_generator_missed_intervals_total")
             status = generator.end()
@@ -156,7 +173,7 @@ class Bench:
         topic = f"bench-filled-{time.time_ns()}"
         variables = self.variables(topic, 100, GENERATOR_INTERVAL="1ms")
         for part in (1, 2):
-            generator = Watched("runkafkagen", variables)
+            generator = self.run("runkafkagen", variables)
             row = generator.watch(updates / 2, 0.1)
             assert generator.end() == 0, "the generator lost updates"
             self.report(f"generator, 100 tickers, as fast as it can ({part})", row)
@@ -168,7 +185,7 @@ class Bench:
             self.client.flushall()
             for turn in ("", ", replayed"):
                 variables = self.variables(topic, PROCESSOR_NUM_WORKERS=str(count))
-                row = self.process(Watched("runprocessor", variables), updates)
+                row = self.process(self.run("runprocessor", variables), updates)
                 self.report(f"processor, {count} workers{turn}", row)
         if beside:
             self.client.flushall()
@@ -189,7 +206,7 @@ class Bench:
 
     def measure_recorder(self, topic: str, updates: int) -> None:
         self.client.flushall()
-        recorder = Watched("runrecorder", self.variables(topic))
+        recorder = self.run("runrecorder", self.variables(topic))
         row = recorder.watch(updates, 0.2)
         assert recorder.end() == 0
         self.report("recorder", row)
@@ -198,7 +215,7 @@ class Bench:
         """From the generator's stamp to a subscriber of Redis: 4 tickers at 10/s."""
         self.client.flushall()
         variables = self.variables(f"bench-latency-{time.time_ns()}", 4)
-        programs = [Watched("runprocessor", variables), Watched("runkafkagen", variables)]
+        programs = [self.run("runprocessor", variables), self.run("runkafkagen", variables)]
         channel = self.client.pubsub()
         channel.psubscribe("prices.*")
         delays: list[float] = []
@@ -217,19 +234,6 @@ class Bench:
         cuts = quantiles(delays, n=100)
         row = {"p50_ms": cuts[49], "p99_ms": cuts[98], "max_ms": max(delays), "updates": len(delays)}
         self.report(f"latency to a subscriber over {seconds:.0f} s", row | {"note": f"{len(delays)} updates"})
-
-
-COLUMNS = (
-    ("updates_s", 0),
-    ("updates_per_cpu_s", 0),
-    ("cpu", 2),
-    ("rss_mb_half_way", 0),
-    ("rss_mb", 0),
-    ("p50_ms", 1),
-    ("p99_ms", 1),
-    ("load", 1),
-)
-TITLES = ("updates/s", "per CPU-s", "CPU", "MB half-way", "MB most", "p50 ms", "p99 ms", "load")
 
 
 @contextmanager
@@ -266,8 +270,10 @@ def main(words: list[str]) -> int:
     arguments = parse(words)
     cases = arguments.cases or list(CASES)
     workers = [int(count) for count in arguments.workers.split(",")]
-    with tempfile.TemporaryDirectory() as folder, RedisServer() as server, choose_brokers(arguments) as (where, kind):
-        bench = Bench(where, kind.startswith("embedded"), server, Path(folder))
+    with ExitStack() as stack:
+        folder, server = stack.enter_context(tempfile.TemporaryDirectory()), stack.enter_context(RedisServer())
+        where, kind = stack.enter_context(choose_brokers(arguments))
+        bench = stack.enter_context(closing(Bench(where, kind.startswith("embedded"), server, Path(folder))))
         updates = min(arguments.updates, EMBEDDED_HOLD) if bench.embedded else arguments.updates
         print(f"On {kind}, everything on {os.cpu_count()} cores.")
         print(" " * 44 + "".join(f"{title:>12}" for title in TITLES))
