@@ -1,5 +1,6 @@
 // The status pill, and the one region that a screen reader listens to: it hears a change of state, what was done to a
-// list, a new order; never a price. The count of seconds stands beside the word, unheard.
+// list, a new order; never a price. State and deeds have a place each there, or one would take the word from the other.
+// The count of seconds stands beside the word, unheard.
 
 import { writeAge } from "./format.js";
 
@@ -7,7 +8,8 @@ export class Status {
   #element;
   #word;
   #detail;
-  #announcer;
+  #heard;
+  #said;
   #offline = false;
   #paused = false;
   #polling = false;
@@ -18,7 +20,7 @@ export class Status {
     this.#element = element;
     this.#word = element.querySelector("span");
     this.#detail = element.querySelector("small");
-    this.#announcer = announcer;
+    [this.#heard, this.#said] = announcer.children;
   }
 
   set(state) {
@@ -47,7 +49,7 @@ export class Status {
 
   say(sentence) {
     // The same sentence twice is heard twice only if the text changes.
-    this.#announcer.textContent = this.#announcer.textContent === sentence ? `${sentence}\u00a0` : sentence;
+    this.#said.textContent = this.#said.textContent === sentence ? `${sentence}\u00a0` : sentence;
   }
 
   // `age` of the newest price shown in milliseconds, undefined while there is none; `now` is performance.now().
@@ -57,7 +59,7 @@ export class Status {
     if (this.#detail.textContent !== detail) this.#detail.textContent = detail;
     if (this.#word.textContent === word) return;
     this.#word.textContent = word;
-    if (word) this.say(word);
+    this.#heard.textContent = word;
   }
 
   #words(age, staleAfter, now) {

@@ -30,18 +30,52 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+# What is used of Daphne's server, of its protocol object, and of the connection that Twisted writes to.
+SERVER_NAMES = ("ping_interval", "websocket_timeout")
+PROTOCOL_NAMES = (
+    *("transport", "sendClose", "failHandshake", "dropConnection", "handshake_deferred"),
+    *("onPing", "onPong", "onFrameBegin", "dataReceived", "data"),
+)
+WIRE_NAMES = ("dataBuffer", "_tempDataLen", "socket", "startWriting", "registerProducer", "unregisterProducer")
+
+
 class AttachTransport:
     """Puts the server's protocol object of a WebSocket, where it is Daphne's, into the scope's extensions."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
+        self._missing: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Any client may send Daphne-Root-Path; no path of ours is mounted below another.
         scope["root_path"] = ""
         if scope["type"] == "websocket":
-            scope.setdefault("extensions", {})[EXTENSION] = daphne_protocol(send)
+            scope.setdefault("extensions", {})[EXTENSION] = self._find(send)
         await self._application(scope, receive, send)
+
+    def _find(self, send: Any) -> Any:
+        """Daphne's protocol object behind `send`, or None; the first connection decides, for all are alike."""
+        if self._missing is None:
+            self._missing = missing_name(send)
+            if self._missing:
+                log.warning("no direct writes: every frame goes through ASGI's send", missing=self._missing)
+        return None if self._missing else send.args[0]
+
+
+def missing_name(send: Any) -> str:
+    """What this server lacks of all that direct writes need; empty for the Daphne, autobahn and Twisted we know."""
+    found = next(iter(getattr(send, "args", ())), None)  # a partial of Server.handle_reply
+    transport = getattr(found, "transport", None)
+    if transport is None:
+        return "Daphne"
+    parts = ((getattr(found, "server", None), SERVER_NAMES), (found, PROTOCOL_NAMES), (wire_of(transport), WIRE_NAMES))
+    return next((name for part, names in parts for name in names if not hasattr(part, name)), "")
+
+
+def wire_of(transport: Any) -> Any:
+    """The connection that Twisted writes to: the transport itself, or what is below its cipher."""
+    # A cipher hands on every name it does not know, so its class is asked.
+    return transport if hasattr(type(transport), "dataBuffer") else transport.transport
 
 
 def spare_accepts() -> None:
@@ -55,46 +89,21 @@ def spare_accepts() -> None:
     gc.set_threshold(GARBAGE)
 
 
-def daphne_protocol(send: Any) -> Any:
-    """Daphne's protocol object behind `send` (a partial of Server.handle_reply), or None where a name is missing."""
-    try:
-        found = send.args[0]
-        transport = found.transport
-        for owner, names in (
-            (found.server, ("ping_interval", "websocket_timeout")),
-            (found, ("sendClose", "failHandshake", "dropConnection", "handshake_deferred")),
-            (found, ("onPing", "onPong", "onFrameBegin", "dataReceived", "data")),
-            (
-                transport,
-                (
-                    "dataBuffer",
-                    "_tempDataLen",
-                    "socket",
-                    "write",
-                    "registerProducer",
-                    "startWriting",
-                ),
-            ),
-        ):
-            for name in names:
-                getattr(owner, name)
-    except (AttributeError, IndexError, TypeError):
-        return None
-    # Plain TCP only: a TLS connection keeps its socket, but bytes for it must pass the cipher.
-    plain = transport.socket.family in (socket.AF_INET, socket.AF_INET6) and not getattr(transport, "TLS", False)
-    return found if plain else None
-
-
 class DaphneTransport:
-    """Writes to the TCP socket itself while Twisted's buffer is empty, and never lets more than a frame into it."""
+    """Writes to the socket itself while Twisted's buffer is empty, and never lets more than a frame into it.
 
-    __slots__ = ("_on_drain", "_protocol", "_transport", "_waiting")
+    Over TLS bytes must pass the cipher, and what the socket does not take of a block stays in Twisted's buffer.
+    """
+
+    __slots__ = ("_on_drain", "_plain", "_protocol", "_transport", "_waiting", "_wire")
 
     fast = True
 
     def __init__(self, found: Any, on_drain: Callable[[], None]) -> None:
         self._protocol = found
         self._transport = found.transport
+        self._wire = wire_of(found.transport)
+        self._plain = self._wire is self._transport
         self._on_drain = on_drain
         self._waiting = False
         # Daphne's own ping (20 s, then 30 s to answer) and its daily close would undercut ours.
@@ -102,8 +111,8 @@ class DaphneTransport:
         found.server.websocket_timeout = -1
         # The HTTP channel that the upgrade left behind stays registered, and would be told in our stead.
         self._transport.unregisterProducer()
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            self._transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT") and self._wire.socket.family != socket.AF_UNIX:
+            self._wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
 
     def listen(
         self, on_frame: Callable[[], bool], on_ping: Callable[[bytes], None], on_pong: Callable[[], None]
@@ -123,11 +132,14 @@ class DaphneTransport:
         found.onPong = lambda _payload: on_pong()
 
     def write(self, block: bytes) -> int:
-        transport = self._transport
-        if transport.dataBuffer or transport._tempDataLen or transport.disconnecting or not transport.connected:
+        wire, transport = self._wire, self._transport
+        if wire.dataBuffer or wire._tempDataLen or transport.disconnecting or not transport.connected:
             return 0
+        if not self._plain:
+            transport.write(block)
+            return len(block)
         try:
-            sent: int = transport.socket.send(block)
+            sent: int = wire.socket.send(block)
         except OSError:
             # Full, or broken: of the latter Twisted hears by itself.
             return 0
@@ -141,15 +153,15 @@ class DaphneTransport:
         if rest:
             transport.write(rest)
         self._waiting = True
-        transport.registerProducer(self, False)
-        transport.startWriting()
+        self._wire.registerProducer(self, False)
+        self._wire.startWriting()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
         """Twisted calls this once while registering, and again when its buffer is empty and the socket takes more."""
         if self._waiting:
             self._waiting = False
             return
-        self._transport.unregisterProducer()
+        self._wire.unregisterProducer()
         self._on_drain()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name

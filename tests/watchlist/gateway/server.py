@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from feeds import wire
 from stockwatch.embedded import RedisServer, free_port
 from tests.waiting import wait_until
+from tests.watchlist.gateway.tunnel import Tunnel
 
 ROOT = Path(__file__).parents[3]
 SYMBOLS = ("AAPL", "GOOG", "TSLA", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
@@ -36,6 +38,16 @@ def make_database(folder: Path) -> Path:
     return file
 
 
+def make_certificate(folder: Path) -> Path:
+    """A key and a certificate for 127.0.0.1 that it signs itself, in one file."""
+    file = folder / "certificate.pem"
+    kind = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    openssl = ["openssl", "req", *kind, *name, "-keyout", str(file), "-out", str(file)]
+    subprocess.run(openssl, check=True, capture_output=True)
+    return file
+
+
 class GatewayProcess:
     """Started by `start`; `variables` add to its environment."""
 
@@ -45,9 +57,16 @@ class GatewayProcess:
         self.log = folder / f"{self.port}.log"
         self.database = folder / f"{self.port}.sqlite3"
         shutil.copy(database, self.database)
+        self._tunnel: Tunnel | None = None
+        endpoint = ""
+        if command == "daphne over TLS":
+            target, certificate = free_port(), make_certificate(folder)
+            endpoint = f"ssl:{target}:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
+            self._tunnel = Tunnel(self.port, target, ssl.create_default_context(cafile=certificate))
         self._command = {
             "rungateway": [sys.executable, "manage.py", "rungateway"],
             "daphne": [sys.executable, "-m", "daphne", "-p", str(self.port), "stockwatch.asgi:application"],
+            "daphne over TLS": [sys.executable, "-m", "daphne", "-e", endpoint, "stockwatch.asgi:application"],
             "daphne with timers": [
                 sys.executable,
                 *["-m", "daphne", "-p", str(self.port), "--ping-interval", "1", "--ping-timeout", "1"],
@@ -128,6 +147,9 @@ class GatewayProcess:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self._tunnel:
+            self._tunnel.close()
+            self._tunnel = None
         self.redis.close()
 
 

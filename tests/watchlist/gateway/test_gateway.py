@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 from tests.watchlist.gateway.server import ROOT, SYMBOLS, hear
 
 
-@pytest.fixture(scope="module", params=["rungateway", "uvicorn"])
+@pytest.fixture(scope="module", params=["rungateway", "daphne over TLS", "uvicorn"])
 def gateway(run_gateway, request):
     return run_gateway(request.param, GATEWAY_ALLOWED_ORIGINS="https://prices.example", GATEWAY_MAX_SYMBOLS="5")
 
@@ -222,7 +222,7 @@ def test_the_list_of_valid_tickers_is_exact_and_the_start_names_what_it_hides(ru
     assert json.loads(hidden)["symbols"] == [symbol for symbol in SYMBOLS if symbol != "AAPL"]
 
 
-@pytest.mark.parametrize("command", ["rungateway", "daphne with timers"])
+@pytest.mark.parametrize("command", ["rungateway", "daphne over TLS", "daphne with timers"])
 def test_pings_go_out_and_a_client_that_never_answers_is_closed_while_others_stay(run_gateway, command):
     gateway = run_gateway(command, GATEWAY_TIMEOUTS_PING_PERIOD="3s", GATEWAY_TIMEOUTS_PONG_WAIT="4s")
     with gateway.connect() as healthy, raw_client(gateway) as deaf:
@@ -240,8 +240,9 @@ def test_pings_go_out_and_a_client_that_never_answers_is_closed_while_others_sta
         assert hear(healthy)["type"] == "pong"
 
 
-def test_a_client_that_never_reads_is_dropped_and_the_others_miss_nothing(run_gateway):
-    gateway = run_gateway("daphne", GATEWAY_TIMEOUTS_WRITE_WAIT="1s")
+@pytest.mark.parametrize("command", ["daphne", "daphne over TLS"])
+def test_a_client_that_never_reads_is_dropped_and_the_others_miss_nothing(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_TIMEOUTS_WRITE_WAIT="1s")
     with raw_client(gateway, receive_buffer=4096) as stalled, gateway.connect() as healthy:
         stalled.sendall(masked(b'["AAPL"]'))
         healthy.send('["AAPL"]')
@@ -280,13 +281,17 @@ def masked(payload):
     return bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
 
 
-@pytest.mark.parametrize("command", ["daphne", "rungateway"])
-def test_frames_go_straight_to_the_transport_under_both_commands(run_gateway, command):
+@pytest.mark.parametrize(
+    ("command", "fast"), [("daphne", 1), ("daphne over TLS", 1), ("rungateway", 1), ("uvicorn", 0)]
+)
+def test_frames_go_straight_to_the_transport_or_the_log_says_why_not(run_gateway, command, fast):
     gateway = run_gateway(command)
-    with gateway.connect() as client:
-        client.send('["AAPL"]')
-        wait_until(lambda: gateway.metric("subscriptions") == 1)
-        assert gateway.metric("fast_path") == 1
+    for number in (1, 2):
+        with gateway.connect() as client:
+            client.send('["AAPL"]')
+            wait_until(lambda number=number: gateway.metric("connections_accepted_total") == number)
+            assert gateway.metric("fast_path") == fast
+    assert gateway.log.read_text().count("no direct writes") == 1 - fast
 
 
 def test_the_development_server_serves_sockets_too(run_gateway):
