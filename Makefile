@@ -6,7 +6,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-charts bench-replay shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-charts bench-replay shot local dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -75,6 +75,9 @@ bench: dev ## measure the gateway
 
 bench-pipeline: dev ## measure generator, processor and recorder, on three real brokers where Java is
 	@exec $(PY) -m tests.bench.pipeline
+
+bench-page: dev ## measure the page in a browser: 200 rows, frames, memory, traffic, the first paint
+	@exec $(PY) -m tests.bench.page
 
 bench-charts: dev ## measure questions for charts among 21.6 million minutes; PostgreSQL too where it is installed
 	@exec $(PY) -m tests.bench.charts

@@ -106,10 +106,11 @@ def read_chart(symbol: str, span: timedelta | None, now: datetime, kept: timedel
     tape = Tape.objects.filter(symbol=symbol).first()
     if span is None:
         first = DayBar.objects.filter(tape=tape).order_by("day").values_list("first_at", flat=True).first()
-        span = timedelta(0) if first is None else max(now - datetime.fromtimestamp(first / 1e6, UTC), timedelta(0))
+        span = timedelta(minutes=1 if first is None else max(1, moment // 60 - first // 60_000_000 + 1))
     if span > kept:
         return _read_long(tape, now, span)
-    return _read_minutes(symbol, tape, moment // 60, span // timedelta(minutes=1) + 1)
+    # The minute under way is one of them: a day has as many as the ring.
+    return _read_minutes(symbol, tape, moment // 60, -(-span // timedelta(minutes=1)))
 
 
 def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> Chart:

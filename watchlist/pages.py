@@ -17,7 +17,7 @@ from watchlist.charts import read_days
 from watchlist.lists import Shelf, Tab, pick_tab, shelf_of
 from watchlist.offer import is_fed, offered
 from watchlist.order import OWN_ORDER, Sort, headings, read_sort
-from watchlist.preferences import look_of
+from watchlist.preferences import look_of, numerals_of
 from watchlist.quotes import Quotes, read_quotes
 from watchlist.rows import Day, Row, make_row, name_reference, write_moment
 
@@ -88,6 +88,7 @@ def read_page(request: HttpRequest, place: Place) -> dict[str, Any]:
         "new": not request.user.is_authenticated and not shelf.stored,
         "as_of": write_moment(now, now, look_of(request).tz),
         "modules": MODULES,
+        "numerals": numerals_of(request),
         **clock_facts(now),
     }
 
@@ -103,7 +104,7 @@ def clock_facts(now: datetime) -> dict[str, Any]:
 
 def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime) -> list[Row]:
     """The rows of these tickers, with their days where Redis is there to say them quickly."""
-    zone, nothing = look_of(request).tz, Day()
+    zone, numerals, nothing = look_of(request).tz, numerals_of(request), Day()
     days = read_days([ticker.symbol for ticker in tickers], now) if quotes.available else {}
     return [
         make_row(
@@ -114,6 +115,7 @@ def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, n
             days.get(ticker.symbol, nothing),
             zone,
             is_fed(ticker),
+            numerals,
         )
         for ticker in tickers
     ]

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 
 from watchlist.models import Preferences
+from watchlist.numerals import Numerals, pick_numerals
 
 COOKIE = "look"
 COOKIE_AGE = 365 * 24 * 3600
@@ -56,6 +57,11 @@ def look_of(request: HttpRequest) -> Look:
         look = _read_look(request)
         request._look = look  # type: ignore[attr-defined]
     return look
+
+
+def numerals_of(request: HttpRequest) -> Numerals:
+    """How the person's browser wants numbers: its language says so."""
+    return pick_numerals(request.headers.get("Accept-Language", ""))
 
 
 def keep_look(request: HttpRequest, response: HttpResponse, look: Look) -> None:

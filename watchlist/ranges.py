@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from feeds.models import Ticker
 from watchlist.charts import Chart, read_chart
+from watchlist.numerals import ENGLISH, Numerals
 from watchlist.rows import write_number
 
 RANGES: dict[str, tuple[str, timedelta | None]] = {
@@ -38,7 +39,7 @@ def encode_bars(chart: Chart) -> dict[str, Any]:
     return {"step": chart.step, "bars": bars}
 
 
-def write_bars(chart: Chart, decimals: int, zone: Any) -> Sequence[dict[str, Any]]:
+def write_bars(chart: Chart, decimals: int, zone: Any, numerals: Numerals = ENGLISH) -> Sequence[dict[str, Any]]:
     """The newest bars as text, newest first; the day is left out where it says nothing."""
     shown = chart.candles[-MOST_LINES:]
     brief = not shown or shown[-1].start - shown[0].start < 12 * 3600
@@ -53,7 +54,7 @@ def write_bars(chart: Chart, decimals: int, zone: Any) -> Sequence[dict[str, Any
         {
             "moment": datetime.fromtimestamp(one.start, UTC),
             "time": datetime.fromtimestamp(one.start, UTC if chart.step >= 86_400 else zone).strftime(form),
-            "figures": [write_number(value, decimals) for value in (one.open, one.high, one.low, one.close)],
+            "figures": [write_number(value, decimals, numerals) for value in (one.open, one.high, one.low, one.close)],
         }
         for one in reversed(shown)
     ]

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from feeds.models import Ticker
 from feeds.wire import Update
+from watchlist.numerals import ENGLISH, Numerals
 from watchlist.spark import draw_line
 
 NOTHING = "–"
@@ -50,6 +51,7 @@ class Row:
     as_of: str
     stale: bool
     fed: bool = True
+    numerals: Numerals = ENGLISH
 
     @property
     def arrow(self) -> str:
@@ -108,7 +110,7 @@ class Row:
         return self._write(self.day.close)
 
     def _write(self, value: float | None) -> str:
-        return NOTHING if value is None else write_number(value, self.ticker.decimals)
+        return NOTHING if value is None else write_number(value, self.ticker.decimals, self.numerals)
 
 
 def reference_of(ticker: Ticker, day: Day) -> float:
@@ -132,25 +134,28 @@ def make_row(
     day: Day = Day(),
     zone: tzinfo = UTC,
     fed: bool = True,
+    numerals: Numerals = ENGLISH,
 ) -> Row:
     """`now` is aware; a row without a price is not stale but empty. `fed`: the ticker gets prices now."""
     if update is None:
-        return Row(ticker, None, day, NOTHING, NOTHING, NOTHING, "flat", None, NOTHING, stale=False, fed=fed)
+        texts = (NOTHING, NOTHING, NOTHING, "flat", None, NOTHING)
+        return Row(ticker, None, day, *texts, stale=False, fed=fed, numerals=numerals)
     reference = reference_of(ticker, day)
-    change = write_signed(update.price - reference, ticker.decimals)
+    change = write_signed(update.price - reference, ticker.decimals, numerals)
     moment = datetime.fromtimestamp(update.timestamp / 1_000_000, UTC)
     return Row(
         ticker,
         update,
         _stretch(day, update.price),
-        write_number(update.price, ticker.decimals),
+        write_number(update.price, ticker.decimals, numerals),
         change,
-        write_percent((update.price / reference - 1) * 100),
+        write_percent((update.price / reference - 1) * 100, numerals),
         side_of(change),
         moment,
         write_moment(moment, now, zone),
         stale=now - moment > stale_after,
         fed=fed,
+        numerals=numerals,
     )
 
 
@@ -161,24 +166,24 @@ def _stretch(day: Day, price: float) -> Day:
     return Day(day.open, max(day.high, price), min(day.low, price), day.close, day.line)
 
 
-def write_number(value: float, decimals: int) -> str:
-    """`98,234.50`: fixed decimals, a half away from zero (as JavaScript's toFixed has it), commas at thousands."""
+def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
+    """`98,234.50`: fixed decimals, a half away from zero (as JavaScript's toFixed has it), punctuated by the numerals."""
     rounded = Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=DIGITS)
-    return f"{rounded:,f}"
+    return numerals.dress(f"{rounded:f}")
 
 
-def write_signed(value: float, decimals: int) -> str:
+def write_signed(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
     """With `+` or a minus sign, and with neither where it rounds to zero."""
     if not isfinite(value):
         return NOTHING
-    digits = write_number(abs(value), decimals)
+    digits = write_number(abs(value), decimals, numerals)
     if not any(digit in "123456789" for digit in digits):
         return digits
     return ("+" if value > 0 else MINUS) + digits
 
 
-def write_percent(value: float) -> str:
-    written = write_signed(value, 2)
+def write_percent(value: float, numerals: Numerals = ENGLISH) -> str:
+    written = write_signed(value, 2, numerals)
     return written if written == NOTHING else written + "%"
 
 

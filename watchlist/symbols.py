@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from feeds.models import Ticker
 from watchlist.pages import Place, clock_facts, make_rows, own_shelf
-from watchlist.preferences import look_of
+from watchlist.preferences import look_of, numerals_of
 from watchlist.quotes import read_quotes
 from watchlist.ranges import RANGES, read_bars, read_range, write_bars
 from watchlist.rows import name_reference, write_number
@@ -18,14 +18,15 @@ def read_symbol(request: HttpRequest, ticker: Ticker, place: Place) -> dict[str,
     now = timezone.now()
     [row] = make_rows(request, [ticker], read_quotes([ticker.symbol]), now)
     lists = own_shelf(request).book().lists
+    numerals = numerals_of(request)
     asked = read_range(request.GET.get("range", ""))
     return {
         "ranges": [(name, words) for name, (words, _span) in RANGES.items()],
         "range": asked,
-        "bars": write_bars(read_bars(ticker, asked), ticker.decimals, look_of(request).tz),
+        "bars": write_bars(read_bars(ticker, asked), ticker.decimals, look_of(request).tz, numerals),
         "shown": row,
         "shown_reference": name_reference([row]),
-        "base": write_number(ticker.base_price, ticker.decimals),
+        "base": write_number(ticker.base_price, ticker.decimals, numerals),
         "place": place,
         "lists_with": [named for named in lists if ticker.symbol in named.symbols],
         "lists_without": [named for named in lists if ticker.symbol not in named.symbols],

@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
 
 from watchlist.errors import NoSuchList
 from watchlist.offer import ticker_of
@@ -16,6 +17,7 @@ from watchlist.symbols import read_symbol
 
 
 @never_cache  # ages are told by the time in the page: an old copy would call old prices fresh
+@vary_on_headers("Accept-Language")  # numbers are punctuated by it
 @require_safe
 def show_watchlist(request: HttpRequest) -> HttpResponse:
     """The whole page; for htmx the workspace alone, which it merges into the page that is there."""
@@ -29,6 +31,7 @@ def show_watchlist(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
+@vary_on_headers("Accept-Language")
 @require_safe
 def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
     """The page with the drawer of a symbol open; for htmx the drawer alone. 404 where no ticker has the symbol."""

@@ -6,6 +6,7 @@ import {
   ColorType,
   createChart,
 } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { writeNumber } from "./format.js";
 
 const DAY = 86400;
 
@@ -103,17 +104,13 @@ export class Chart {
       },
       localization: {
         timeFormatter: (time) => this.#moment(time),
-        priceFormatter: (price) => price.toLocaleString("en-US", this.#digits()),
+        priceFormatter: (price) => writeNumber(price, this.#decimals),
       },
       grid: { vertLines: { visible: false } },
     });
     this.#chart.subscribeCrosshairMove((event) => this.#point(event));
     this.#draw();
     this.#paint();
-  }
-
-  #digits() {
-    return { minimumFractionDigits: this.#decimals, maximumFractionDigits: this.#decimals };
   }
 
   async #load() {
@@ -184,7 +181,7 @@ export class Chart {
       this.#cross.textContent = "";
       return;
     }
-    const write = (price) => price.toLocaleString("en-US", this.#digits());
+    const write = (price) => writeNumber(price, this.#decimals);
     const figures =
       this.#kind === "line"
         ? write(bar.value)

@@ -1,15 +1,25 @@
-// Numbers and ages as text. Pure: no DOM, no clock. watchlist/rows.py writes the same numbers by the same rules, so that
-// the first live update changes nothing but what moved.
+// Numbers and ages as text: no DOM, no clock. watchlist/rows.py writes the same numbers by the same rules, so that the first
+// live update changes nothing but what moved.
 
 export const NOTHING = "–";
 const MINUS = "\u2212";
 const ARROWS = { up: "▲", down: "▼", flat: "" };
 
-// 98,234.50: fixed decimals, commas at thousands.
+// Where groups begin, by the digits of those beyond the first; watchlist/numerals.py has the same.
+const PATTERNS = { 3: /\B(?=(?:\d{3})+$)/g, 2: /\B(?=(?:\d{2})*\d{3}$)/g };
+let numerals = { group: ",", point: ".", further: 3, least: 4 };
+
+// Numbers are punctuated so from now on: the page says how its server does.
+export function useNumerals({ group, point, further, least }) {
+  numerals = { group, point, further: Number(further), least: Number(least) };
+}
+
+// 98,234.50: fixed decimals, groups as the numerals say.
 export function writeNumber(value, decimals) {
+  const { group, point, further, least } = numerals;
   const [whole, fraction] = value.toFixed(decimals).split(".");
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
-  return fraction ? `${grouped}.${fraction}` : grouped;
+  const grouped = whole.length < least ? whole : whole.replace(PATTERNS[further], group);
+  return fraction ? grouped + point + fraction : grouped;
 }
 
 // With + or a minus sign, and with neither where it rounds to zero.

@@ -3,6 +3,7 @@
 import { Combobox } from "./combobox.js";
 import { enableDrag } from "./drag.js";
 import { Drawer } from "./drawer.js";
+import { useNumerals } from "./format.js";
 import { enableKeys } from "./keys.js";
 import { defineMerge, rowsOf } from "./merge.js";
 import { Poller, askWhy } from "./poll.js";
@@ -21,6 +22,7 @@ const { htmx } = window;
 const page = document.getElementById("content");
 const root = document.documentElement;
 const staleAfter = Number(page.dataset.staleAfter);
+useNumerals(page.dataset);
 
 // The time in the page was true when its first byte arrived.
 const [navigation] = performance.getEntriesByType("navigation");

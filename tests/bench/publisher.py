@@ -1,8 +1,10 @@
-"""Publishes synthetic prices as the processor does: `python -m tests.bench.publisher PORT SYMBOLS HZ SECONDS`.
+"""Publishes synthetic prices as the processor does: `python -m tests.bench.publisher PORT SYMBOLS HZ SECONDS [walk]`.
 
-Symbols are S0, S1, …; each gets HZ updates a second, all at the same moment, stamped when they are made.
+Symbols are S0, S1, …; each gets HZ updates a second, all at the same moment, stamped when they are made. Their price
+stands still, which is the cheapest for this process, or it walks, which is what a page has to show.
 """
 
+import random
 import sys
 import time
 
@@ -10,26 +12,35 @@ import redis
 
 from feeds import wire
 
+PRICE, STEP = 150.1234, 0.0002
 
-def publish_round(client: redis.Redis, symbols: list[str], seq: int) -> None:
+
+def publish_round(client: redis.Redis, prices: dict[str, float], seq: int) -> None:
     pipe = client.pipeline(transaction=False)
-    for symbol in symbols:
-        value = wire.encode(wire.Update(symbol, 150.1234, time.time_ns() // 1000, seq))
+    for symbol, price in prices.items():
+        value = wire.encode(wire.Update(symbol, price, time.time_ns() // 1000, seq))
         pipe.set(wire.stock_key(symbol), value)
         pipe.publish(wire.channel_name(symbol), value)
     pipe.execute()
 
 
-def main(port: int, symbols: int, hertz: float, seconds: float) -> None:
+def move(prices: dict[str, float], chance: random.Random) -> None:
+    for symbol, price in prices.items():
+        prices[symbol] = round(price * (1 + chance.gauss(0, STEP)), 2)
+
+
+def main(port: int, symbols: int, hertz: float, seconds: float, walks: bool) -> None:
     client = redis.Redis(port=port, protocol=2)
-    names = [f"S{number}" for number in range(symbols)]
+    prices = {f"S{number}": PRICE for number in range(symbols)}
     started, seq = time.monotonic(), time.time_ns() // 1_000_000
-    rounds = 0
+    rounds, chance = 0, random.Random(7)
     while rounds < hertz * seconds:
         rounds += 1
-        publish_round(client, names, seq + rounds)
+        if walks:
+            move(prices, chance)
+        publish_round(client, prices, seq + rounds)
         time.sleep(max(0.0, started + rounds / hertz - time.monotonic()))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), "walk" in sys.argv[5:])

@@ -43,6 +43,10 @@ class Site:
         )
         self.start_server()
 
+    @property
+    def redis_port(self) -> int:
+        return self._redis.port
+
     def manage(self, *arguments: str, **variables: str) -> None:
         subprocess.run(
             [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self._variables() | variables, check=True

@@ -1,6 +1,7 @@
 """The modules that know no DOM, run in the browser that will run them."""
 
 import random
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from playwright.sync_api import Page
 
 from feeds.models import Ticker
 from feeds.wire import Update
+from watchlist.numerals import TABLE
 from watchlist.order import COLUMNS, headings, read_sort
 from watchlist.rows import Day, make_row, write_number, write_percent, write_signed
 from watchlist.spark import write_path
@@ -32,6 +34,33 @@ def test_numbers_are_written_as_the_server_writes_them(page: Page):
     """
     written = run(page, "format", script, pairs)
     assert written == [[write_number(abs(value), decimals), write_signed(value, decimals)] for value, decimals in pairs]
+
+
+@pytest.mark.parametrize("tag", ["de", "fr", "sv", "pl", "es", "en-in"])
+def test_numbers_are_punctuated_as_the_server_does_and_the_browser_itself_would(page: Page, tag: str):
+    numerals = TABLE[tag]
+    chance = random.Random(6)
+    pairs = [[round(chance.uniform(-1, 1) * 10**digits, 3), 3] for digits in range(1, 13) for _ in range(20)]
+    script = """
+    const { useNumerals, writeNumber, writeSigned } = module;
+    const [facts, tag, pairs] = given;
+    useNumerals(facts);
+    const both = ([value, decimals]) => [writeNumber(Math.abs(value), decimals), writeSigned(value, decimals)];
+    const written = pairs.map(both);
+    const own = pairs.map(([value, decimals]) => {
+      const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+      return Math.abs(value).toLocaleString(tag, digits);
+    });
+    return [written, own];
+    """
+    # As the page has them: attributes are text.
+    facts = {name: str(value) for name, value in asdict(numerals).items()}
+    written, own = run(page, "format", script, [facts, tag, pairs])
+    assert written == [
+        [write_number(abs(value), decimals, numerals), write_signed(value, decimals, numerals)]
+        for value, decimals in pairs
+    ]
+    assert [number for number, _ in written] == own
 
 
 def test_what_is_no_number_is_a_dash_in_both(page: Page):
@@ -106,6 +135,11 @@ def test_the_pause_before_a_retry_doubles_up_to_a_cap_half_of_it_by_chance(page:
         [2500, 5000],
         [2500, 5000],
     ]
+
+
+def test_the_longer_the_list_the_fewer_updates_a_second_are_asked_for(page: Page):
+    counts = [1, 42, 43, 50, 56, 57, 200]
+    assert run(page, "socket", "return given.map(module.paceOf);", counts) == [4, 4, 3, 3, 3, 2, 2]
 
 
 def test_close_codes_from_4500_to_4999_mean_do_not_come_back(page: Page):

@@ -79,6 +79,14 @@ def test_a_chart_of_a_day_has_minutes_from_redis_or_else_from_the_database(recor
     assert read_chart("AAPL", timedelta(days=1), NOW, MONTH) == chart
 
 
+def test_a_chart_of_a_day_asks_the_database_for_no_minutes(records: Records, django_assert_num_queries):
+    records.enter(*(at_minute(ago, float(ago)) for ago in range(1441)))
+    with django_assert_num_queries(1) as asked:
+        chart = read_chart("AAPL", timedelta(days=1), NOW, MONTH)
+    assert "feeds_tape" in asked[0]["sql"]
+    assert [candle.close for candle in chart.candles] == [float(ago) for ago in range(1439, -1, -1)]
+
+
 def test_a_long_chart_joins_what_the_database_has_and_what_is_newer_in_redis(records: Records):
     records.enter(*(at_minute(ago, float(ago)) for ago in (10_000, 9_000)))
     records.enter(at_minute(1), at_minute(1, 50.0, second=30), at_minute(0, 60.0), save=False)

@@ -54,6 +54,16 @@ def test_prices_stand_in_the_page_before_any_script(client, tickers, put_price):
     assert re.match(r"AAPL AAPL Inc\. 102\.50 ▲ \+2\.50 \+2\.50% – – – \d\d:\d\d:\d\d UTC", row_text(response, "AAPL"))
 
 
+def test_prices_are_punctuated_by_the_browsers_language(client, tickers, put_price):
+    put_price("AAPL", 12345.5)
+    response = client.get("/", headers={"accept-language": "de-DE,de;q=0.9"})
+    assert "12.345,50" in row_text(response, "AAPL")
+    assert 'data-price="12345.5"' in text_of(response)
+    assert 'data-group="." data-point="," data-further="3" data-least="4"' in text_of(response)
+    assert "Accept-Language" in response.headers["Vary"]
+    assert "Accept-Language" in client.get("/s/AAPL").headers["Vary"]
+
+
 def test_an_old_price_is_called_stale(client, tickers, put_price):
     put_price("AAPL", 102.5)
     assert row_text(client.get("/"), "AAPL").count("stale 2025-12-23 08:53 UTC") == 1
