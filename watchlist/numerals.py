@@ -1,7 +1,7 @@
-"""How numbers are punctuated where a person comes from: a small table by language, chosen by `Accept-Language`. Pure.
+"""How numbers are punctuated where a person comes from: a small table, and the choice by `Accept-Language`. Pure.
 
-The page only: CSV files, the API and the attributes for scripts have plain numbers. `static/watchlist/format.js` is told
-by the page which numerals are in force, and writes by the same rules.
+The page only: CSV files, the API and the attributes for scripts have plain numbers. The page tells
+`static/watchlist/format.js` which numerals are in force, and that writes by the same rules.
 """
 
 import re

@@ -167,7 +167,7 @@ def _stretch(day: Day, price: float) -> Day:
 
 
 def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
-    """`98,234.50`: fixed decimals, a half away from zero (as JavaScript's toFixed has it), punctuated by the numerals."""
+    """`98,234.50`: fixed decimals, a half away from zero (as JavaScript's toFixed has it), the numerals' marks."""
     rounded = Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=DIGITS)
     return numerals.dress(f"{rounded:f}")
 

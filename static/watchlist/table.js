@@ -9,8 +9,10 @@ const PAINT_EVERY = 250;
 // Layout and paint cost by the frame more than by the row: what moves within a tenth of a second shares one.
 const BEAT = 100;
 const FLASH_FOR = 500;
-// Rows that are scrolled away are kept, but four times a second is for eyes.
-const UNSEEN_EVERY = 1000;
+// Rows that are scrolled away are kept, but four times a second is for eyes; and a few in a frame, so that a long list is
+// no long task.
+const UNSEEN_EVERY = 2000;
+const UNSEEN_AT_ONCE = 24;
 const SPARK_EVERY = 2000;
 // A row that flashed rests for about two seconds, by chance apart from its neighbours: ten updates a second would
 // otherwise colour the whole table for good, and the colour would say nothing.
@@ -195,8 +197,10 @@ export class Table {
     this.#frame = 0;
     if (this.#paused || this.#held) return;
     this.#paintedAt = now;
+    let unseen = 0;
     for (const row of this.#dirty) {
       if (now < row.paintedAt + (row.seen ? PAINT_EVERY : UNSEEN_EVERY)) continue;
+      if (!row.seen && ++unseen > UNSEEN_AT_ONCE) continue;
       row.paintPrice(this.#quotes.get(row.symbol), !this.#still.matches, now);
       this.#dirty.delete(row);
     }
