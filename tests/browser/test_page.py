@@ -49,6 +49,22 @@ def forget_lost_connections(complaints: list[str]) -> None:
     complaints[:] = [text for text in complaints if not text.startswith(LOST)]
 
 
+@pytest.mark.parametrize("width", [360, 768, 1360])
+def test_field_tabs_and_cards_share_their_edges(open_page: Callable[..., Page], width: int):
+    page = open_page(viewport={"width": width, "height": 800})
+    left, right = edges(page, "#board > .card >> nth=-1")
+    assert edges(page, "#tabs nav a >> nth=0")[0] == left
+    assert edges(page, "#add")[1] == right
+    if width == 360:
+        assert edges(page, "#symbol")[0] == left
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def edges(page: Page, selector: str) -> tuple[float, float]:
+    box = page.locator(selector).bounding_box()
+    return box["x"], box["x"] + box["width"]
+
+
 def test_without_javascript_the_prices_are_there(site: Site, open_page: Callable[..., Page]):
     site.publish("AAPL", 226.84)
     page = open_page(java_script_enabled=False)
