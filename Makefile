@@ -6,7 +6,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-charts bench-replay shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-churn bench-soak bench-charts bench-replay shot local dev
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -72,6 +72,12 @@ gtw: local ## gateway and page alone, as .env says
 
 bench: dev ## measure the gateway
 	@exec $(PY) -m tests.bench.gateway
+
+bench-churn: dev ## 100,000 clients come to the gateway and go
+	@exec $(PY) -m tests.bench.churn
+
+bench-soak: dev ## 20 minutes of mixed load with faults on the gateway
+	@exec $(PY) -m tests.bench.soak
 
 bench-pipeline: dev ## measure generator, processor and recorder, on three real brokers where Java is
 	@exec $(PY) -m tests.bench.pipeline

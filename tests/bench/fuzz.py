@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 
 from stockwatch.embedded import RedisServer
+from tests.bench.serving import Served
 from tests.waiting import wait_until
 from tests.watchlist.gateway.raw import BINARY, CLOSE, DROPPED, PING, PONG, TEXT, RawClient, make_frame, upgrade
 from tests.watchlist.gateway.server import SYMBOLS, GatewayProcess, make_database
@@ -151,7 +152,7 @@ class Fuzzer:
         return b'{"action":"ping"}'.ljust(self.random.choice([65535, 65536, 65537, 200_000]))
 
 
-def play(gateway: GatewayProcess, frames: int, seed: int) -> Counter[int]:
+def play(gateway: GatewayProcess | Served, frames: int, seed: int) -> Counter[int]:
     """Sends at least so many frames over as many connections as it takes; returns how each of these was closed."""
     fuzzer, codes = Fuzzer(seed), Counter[int]()
     while frames > 0:

@@ -8,14 +8,19 @@ Prints a table and writes `build/bench-gateway.json`.
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+import urllib.request
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
+
+import redis
 
 from stockwatch.embedded import RedisServer, free_port
 from tests.waiting import wait_until
@@ -23,7 +28,8 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 BUILD = ROOT / "build"
-SECONDS, WARM_UP = 10, 3
+WARM_UP = 3
+TURNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,8 @@ class Case:
     """`own` of `symbols` are each client's, chosen at random; 0 is all of them for everybody.
 
     `request` is what a client sends, with % for its symbols. `reading` is the share of clients that read on, `pages`
-    the page loads a second that the same process serves meanwhile, `floor` whether the kernel's floor compares.
+    the page loads a second that the same process serves meanwhile, `floor` whether the kernel's floor compares, and
+    `against` names a case that is measured in turns with this one, three times each, to compare the delay.
     """
 
     name: str
@@ -44,6 +51,8 @@ class Case:
     reading: float = 1.0
     pages: int = 0
     floor: bool = True
+    against: str = ""
+    seconds: int = 10
 
     @property
     def message(self) -> str:
@@ -64,8 +73,10 @@ CASES = [
     Case("1,000 x 100 x 10", 1000, 100, 10),
     Case("1,000 x own 20 of 500 x 5", 1000, 500, 5, own=20),
     Case("1,000 pages, own 20 of 500 x 10", 1000, 500, 10, 20, PAGE, PAGE_REQUEST, floor=False),
-    Case("1,000 x 4 x 10, 10 pages/s", 1000, 4, 10, pages=10, floor=False),
-    Case("1,000 x 4 x 10, 100 stop reading", 1000, 4, 10, reading=0.9, floor=False),
+    Case("1,000 x 4 x 10, 10 pages/s", 1000, 4, 10, pages=10, floor=False, against="1,000 x 4 x 10"),
+    Case(
+        "1,000 x 4 x 10, 100 stop reading", 1000, 4, 10, reading=0.9, floor=False, against="1,000 x 4 x 10", seconds=25
+    ),
     Case("1 x 1,000 x 10", 1, 1000, 10, floor=False),
     Case("5,000 idle", 5000, 1, 0, request='{"action":"ping"}', floor=False),
     Case("2,000 at once, 20 of 500", 2000, 500, 1, own=20, floor=False),
@@ -83,7 +94,7 @@ def build(name: str) -> Path:
 def run_load(wsload: Path, port: int, case: Case, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     """One measurement of `wsload`; its one line as a mapping."""
     own = ["-k", str(case.own), "-m", str(case.symbols)] if case.own else []
-    command = [str(wsload), "127.0.0.1", str(port), case.path, str(case.clients), str(SECONDS), case.message, *own]
+    command = [str(wsload), "127.0.0.1", str(port), case.path, str(case.clients), str(case.seconds), case.message, *own]
     command += ["-r", str(case.reading)]
     output = subprocess.run(
         pinned(1, [*command, "-p", str(process.pid), "-w", str(WARM_UP)]), capture_output=True, text=True, check=True
@@ -112,14 +123,17 @@ def measure_gateway(case: Case, wsload: Path, folder: Path) -> dict[str, Any]:
         wait_until(lambda: listens(port), 30, "start of the gateway")
         started = [gateway]
         if case.hertz:
-            feed = pinned(1, [*publisher, str(case.hertz), str(SECONDS + WARM_UP + 60)])
+            feed = pinned(1, [*publisher, str(case.hertz), str(case.seconds + WARM_UP + 60)])
             started.insert(0, subprocess.Popen(feed, cwd=ROOT))
+            with redis.Redis(port=server.port, protocol=2) as client:
+                wait_until(lambda: client.dbsize() >= case.symbols, 30, "the first prices")
         if case.pages:
             visitor = [sys.executable, "-m", "tests.bench.visitor", str(port), str(case.pages)]
             started.insert(0, subprocess.Popen(pinned(1, visitor), cwd=ROOT))
         try:
             before = usage(gateway)
             figures = run_load(wsload, port, case, gateway)
+            figures |= {"peak_mb": peak(gateway), "slow": count_slow(port)}
             return figures | account(case, figures, before, usage(gateway))
         finally:
             end(*started)
@@ -131,6 +145,19 @@ def usage(process: subprocess.Popen[bytes]) -> tuple[float, float]:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(fields[21]) * 4 / 1024
 
 
+def peak(process: subprocess.Popen[bytes]) -> float:
+    """The most megabytes that a process ever had resident."""
+    (line,) = [line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "VmHWM" in line]
+    return int(line.split()[1]) / 1024
+
+
+def count_slow(port: int) -> int:
+    """How many sockets were closed with 4008."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        found = re.search(r'closed_total{reason="slow"} ([\d.]+)', answer.read().decode())
+    return int(float(found[1])) if found else 0
+
+
 def account(
     case: Case, figures: dict[str, Any], before: tuple[float, float], after: tuple[float, float]
 ) -> dict[str, float]:
@@ -139,15 +166,31 @@ def account(
         "offered_per_cpu_s": case.offered / max(0.01, figures["server_cpu_s"] / figures["seconds"]),
         "share_of_core": figures["server_cpu_s"] / figures["seconds"],
         "kb_per_client": (figures["rss_mb"] - before[1]) * 1024 / case.clients,
-        "accepts_s": case.clients / max(0.01, figures["connect_s"]),
+        "accepts_s": case.clients / max(0.01, figures["connect_s"], figures["snapshots_s"]),
         "cpu_ms_per_client": (after[0] - before[0]) * 1000 / case.clients,
     }
+
+
+def compare(case: Case, first: dict[str, Any], wsload: Path, folder: Path) -> dict[str, Any]:
+    """The median delays of a case and of the one it is held against, by turns, and what a client that stalls costs."""
+    (plain,) = [replace(other, seconds=case.seconds) for other in CASES if other.name == case.against]
+    without, with_it = [measure_gateway(plain, wsload, folder)], [first]
+    for _ in range(TURNS - 1):
+        with_it.append(measure_gateway(case, wsload, folder))
+        without.append(measure_gateway(plain, wsload, folder))
+    figures: dict[str, Any] = {"turns_p99_ms": [row["p99_ms"] for row in with_it]}
+    figures["turns_without_p99_ms"] = [row["p99_ms"] for row in without]
+    figures["p99_ratio"] = median(figures["turns_p99_ms"]) / median(figures["turns_without_p99_ms"])
+    if stalled := case.clients - int(case.clients * case.reading):
+        more = median(row["peak_mb"] for row in with_it) - median(row["peak_mb"] for row in without)
+        figures["kb_per_stalled"] = more * 1024 / stalled
+    return figures
 
 
 def measure_floor(case: Case, wsload: Path, limit: Path) -> dict[str, Any]:
     port = free_port()
     symbols = case.own or case.symbols
-    arguments = [str(port), str(case.clients), str(symbols), str(case.hertz), str(SECONDS + WARM_UP + 3)]
+    arguments = [str(port), str(case.clients), str(symbols), str(case.hertz), str(case.seconds + WARM_UP + 3)]
     floor = subprocess.Popen(pinned(0, [str(limit), *arguments]))
     wait_until(lambda: in_listen_table(port), 10, "start of the floor")
     try:
@@ -187,6 +230,8 @@ def main(names: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for case in [case for case in CASES if not names or case.name in names]:
             ours = measure_gateway(case, wsload, Path(folder))
+            if case.against:
+                ours |= compare(case, ours, wsload, Path(folder))
             floor = measure_floor(case, wsload, limit) if case.floor else None
             rows.append({"case": asdict(case), "gateway": ours, "floor": floor, "of_floor": ratio(ours, floor)})
             print(line(case, ours, ratio(ours, floor)), flush=True)
@@ -211,8 +256,18 @@ def line(case: Case, ours: dict[str, Any], of_floor: float) -> str:
     return (
         f"{case.name:34}{ours['updates_s']:11,.0f}{ours['updates_per_cpu_s']:12,.0f}{ours['offered_per_cpu_s']:14,.0f}"
         f"{share:>9}{ours['p50_ms']:7.1f}{ours['p99_ms']:7.1f}{ours['share_of_core']:6.0%}{ours['kb_per_client']:8.1f}"
-        f"{ours['accepts_s']:10,.0f}"
+        f"{ours['accepts_s']:10,.0f}" + remark(ours)
     )
+
+
+def remark(ours: dict[str, Any]) -> str:
+    """What a comparison has shown."""
+    if "p99_ratio" not in ours:
+        return ""
+    text = f"  p99 x{ours['p99_ratio']:.2f}"
+    if "kb_per_stalled" in ours:
+        text += f", {ours['kb_per_stalled']:.0f} KB a stalled one, {ours['slow']} closed with 4008"
+    return text
 
 
 if __name__ == "__main__":

@@ -148,6 +148,11 @@ class Gateway:
     def _close_session(self, session: Session) -> None:
         session.close(Close.SHUTDOWN, self.now())
 
+    @property
+    def tasks(self) -> int:
+        """Tasks of the event loop: what ends leaves none."""
+        return len(asyncio.all_tasks(self._loop)) if self._started is not None else 0
+
     def feed_age_ms(self) -> int | None:
         """Age of the newest update that this process has taken in; None before the first."""
         return max(0, self.unix_micros() - self.hub.newest) // 1000 if self.hub.newest else None

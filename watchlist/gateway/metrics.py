@@ -29,6 +29,7 @@ class GatewayCollector(Collector):
         yield gauge("connections", "Open sockets", len(gateway.sessions))
         yield gauge("subscriptions", "Pairs of a socket and a symbol", hub.subscriptions)
         yield gauge("symbols", "Symbols that somebody wants", len(hub.symbols))
+        yield gauge("tasks", "Tasks of the event loop", gateway.tasks)
         yield gauge("fast_path", "1 while frames go straight to the transport", int(gateway.fast))
         yield gauge("channel_layer_connected", "1 while prices can arrive", int(bool(intake and intake.connected)))
         yield gauge("newest_update_timestamp_seconds", "Unix time in the newest update taken in", hub.newest / 1e6)

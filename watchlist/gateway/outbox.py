@@ -35,6 +35,9 @@ class Transport(Protocol):
     def abort(self) -> None:
         """Drops the connection, for a peer that no longer reads."""
 
+    def release(self) -> None:
+        """Lets go of a connection that is gone."""
+
 
 class Newest:
     """What waits in mode `latest`: a slot a symbol, the newest wins."""
@@ -174,6 +177,7 @@ class Outbox:
         self.closed = True
         self._replies, self._replies_size = [], 0
         self._backlog.take()
+        self.transport.release()
 
     def _stall(self, items: Sequence[Item], sent: int) -> None:
         self.open = False

@@ -89,6 +89,10 @@ def spare_accepts() -> None:
     gc.set_threshold(GARBAGE)
 
 
+def do_nothing() -> None:
+    """What a transport calls whose connection is gone."""
+
+
 class DaphneTransport:
     """Writes to the socket itself while Twisted's buffer is empty, and never lets more than a frame into it.
 
@@ -109,7 +113,9 @@ class DaphneTransport:
         # Daphne's own ping (20 s, then 30 s to answer) and its daily close would undercut ours.
         found.server.ping_interval = float("inf")
         found.server.websocket_timeout = -1
-        # The HTTP channel that the upgrade left behind stays registered, and would be told in our stead.
+        # The HTTP channel that the upgrade left behind stays registered, and would be told in our stead. It and its
+        # request hold each other.
+        getattr(getattr(self._wire, "producer", None), "requests", []).clear()
         self._transport.unregisterProducer()
         if hasattr(socket, "TCP_NOTSENT_LOWAT") and self._wire.socket.family != socket.AF_UNIX:
             self._wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
@@ -167,6 +173,15 @@ class DaphneTransport:
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
         """The connection is lost; the disconnect event says so."""
 
+    def release(self) -> None:
+        """The connection is gone: what points in a circle would keep it in memory until the collector comes by."""
+        found = self._protocol
+        for name in ("onFrameBegin", "onPing", "onPong"):
+            vars(found).pop(name, None)
+        if getattr(getattr(found, "is_closed", None), "called", False):
+            found.is_closed.result = None  # the protocol itself
+        self._on_drain = do_nothing
+
     def send_ping(self) -> None:
         self._transport.write(protocol.ping_frame())
 
@@ -198,6 +213,10 @@ class SendTransport:
 
     def finish(self, _rest: bytes) -> None:
         self._stalled = True
+
+    def release(self) -> None:
+        """As above."""
+        self._on_drain = do_nothing
 
     def send_ping(self) -> None:
         """ASGI has no ping."""

@@ -18,6 +18,7 @@ class FakeTransport:
         self.pings = 0
         self.codes: list[int] = []
         self.aborted = False
+        self.released = False
         self.on_drain: Callable[[], None] = lambda: None
 
     def write(self, block: bytes) -> int:
@@ -48,6 +49,9 @@ class FakeTransport:
 
     def abort(self) -> None:
         self.aborted = True
+
+    def release(self) -> None:
+        self.released = True
 
     @property
     def payloads(self) -> list[bytes]:

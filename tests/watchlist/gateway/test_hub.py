@@ -142,6 +142,13 @@ def test_a_symbol_is_asked_for_once_and_given_back_with_its_last_socket():
     assert bench.wanted == bench.hub.symbols == []
 
 
+def test_a_socket_that_left_is_let_go_of():
+    bench = Bench()
+    socket = bench.socket("AAPL")
+    bench.hub.leave(socket)
+    assert socket.transport.released
+
+
 def test_a_symbol_that_comes_back_starts_from_what_is_read_then():
     bench = Bench()
     socket = bench.socket("AAPL")

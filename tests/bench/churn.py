@@ -1,0 +1,101 @@
+"""Clients that come and go: `make bench-churn`, or `python -m tests.bench.churn [CONNECTS]`.
+
+Each connects from an address of its own, subscribes, waits for its snapshot and leaves, half with a close frame,
+half without a word. Afterwards a gateway must be what it was: tasks, symbols, groups in Redis, and memory.
+"""
+
+import asyncio
+import os
+import socket
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import redis
+
+from feeds import wire
+from stockwatch.embedded import RedisServer
+from tests.bench.serving import Served, serve
+from tests.waiting import wait_until
+
+SYMBOLS = 50
+AT_ONCE = 64
+WARM_UP = 5_000
+FIRST_ADDRESS = 0x7F020001  # 127.2.0.1
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+CLOSE = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
+
+
+async def visit(port: int, number: int) -> None:
+    """One client's stay."""
+    address = socket.inet_ntoa(struct.pack(">I", FIRST_ADDRESS + number))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
+    writer.write(UPGRADE)
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101"), head
+    request = f'["S{number % SYMBOLS}","S{number * 7 % SYMBOLS}"]'.encode()
+    writer.write(bytes((0x81, 0x80 | len(request), 0, 0, 0, 0)) + request)
+    await reader.readuntil(b'"seq_id"')
+    if number % 2:
+        writer.write(CLOSE)
+        await reader.read()
+    writer.transport.abort()
+
+
+async def visit_all(port: int, numbers: range) -> None:
+    """AT_ONCE clients at a time."""
+    waiting = iter(numbers)
+
+    async def follow() -> None:
+        for number in waiting:
+            await asyncio.wait_for(visit(port, number), 60)
+
+    await asyncio.gather(*(follow() for _ in range(AT_ONCE)))
+
+
+def take_stock(gateway: Served, client: "redis.Redis[bytes]") -> dict[str, float]:
+    """What must be as before."""
+    wait_until(lambda: gateway.metric("connections") == 0, 60, "the last client's end")
+    wait_until(lambda: not client.pubsub_channels("prices.*"), 60, "the last group's end")
+    return {
+        "resident MB": round(gateway.resident, 1),
+        "tasks": gateway.metric("tasks"),
+        "connections": gateway.metric("connections"),
+        "subscriptions": gateway.metric("subscriptions"),
+        "symbols": gateway.metric("symbols"),
+        "groups in Redis": len(client.pubsub_channels("prices.*")),
+        "open files": len(os.listdir(f"/proc/{gateway.process.pid}/fd")),
+    }
+
+
+def main(words: list[str]) -> int:
+    connects = int(words[0]) if words else 100_000
+    with (
+        RedisServer() as server,
+        tempfile.TemporaryDirectory() as folder,
+        serve(server, Path(folder), SYMBOLS) as gateway,
+    ):
+        client = redis.Redis(port=server.port, protocol=2)
+        for number in range(SYMBOLS):
+            update = wire.Update(f"S{number}", 100.0, time.time_ns() // 1000, 1)
+            client.set(wire.stock_key(update.symbol), wire.encode(update))
+        asyncio.run(visit_all(gateway.port, range(WARM_UP)))
+        before, begun = take_stock(gateway, client), time.monotonic()
+        asyncio.run(visit_all(gateway.port, range(WARM_UP, WARM_UP + connects)))
+        seconds = time.monotonic() - begun
+        after = take_stock(gateway, client)
+        print(f"{connects:,} clients came and went in {seconds:.0f} s, {connects / seconds:,.0f} a second.")
+        print(f"{'':20}{f'after {WARM_UP:,}':>14}{f'after {WARM_UP + connects:,}':>16}")
+        for name, value in before.items():
+            print(f"{name:20}{value:14,.1f}{after[name]:16,.1f}")
+        client.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

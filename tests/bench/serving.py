@@ -1,0 +1,67 @@
+"""A gateway for a measurement: a Redis of its own, a database file of its own, a plain `daphne`, and its figures."""
+
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stockwatch.embedded import RedisServer, free_port
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+class Served:
+    """`port` is the gateway's, `process` its process."""
+
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.port = port
+        self.address = f"127.0.0.1:{port}"
+        self.process = process
+
+    def metric(self, name: str) -> float:
+        """A metric of /metrics by its full name, labels included; 0 when it is not there."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
+            found = re.search(rf"^stockwatch_{re.escape(name)} (\S+)$", answer.read().decode(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    @property
+    def resident(self) -> float:
+        """Megabytes now."""
+        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    @property
+    def answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/livez", timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+
+@contextmanager
+def serve(server: RedisServer, folder: Path, symbols: int, **more: str) -> Iterator[Served]:
+    """A gateway that knows S0, S1, … and lets any number of clients in."""
+    port = free_port()
+    variables = os.environ | {
+        "REDIS_ADDR": server.address,
+        "DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3",
+        "GATEWAY_VALID_TICKERS": ",".join(f"S{number}" for number in range(symbols)),
+        "GATEWAY_MAX_CONNECTIONS": "0",
+        **more,
+    }
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=variables, check=True)
+    command = [sys.executable, "-m", "daphne", "-v", "0", "-p", str(port), "stockwatch.asgi:application"]
+    process = subprocess.Popen(command, cwd=ROOT, env=variables)
+    served = Served(port, process)
+    try:
+        wait_until(lambda: served.answers, 30, "start of the gateway")
+        yield served
+    finally:
+        process.terminate()
+        process.wait()
