@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 SLOT = struct.Struct("<q")
-LEAST = ("stockwatch_fast_path", "stockwatch_channel_layer_connected")
+LEAST = ("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers")
 """Gauges of which the worst process counts; of times the newest does, of all else the sum."""
 
 

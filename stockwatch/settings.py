@@ -124,6 +124,8 @@ if GATEWAY_TIMEOUTS_PING_PERIOD >= GATEWAY_TIMEOUTS_PONG_WAIT:
 STALE_AFTER = env.duration("STALE_AFTER", "5s")
 REGISTRATION_OPEN = env.flag("REGISTRATION_OPEN", True)
 REGISTRATION_PER_HOUR = env.whole("REGISTRATION_PER_HOUR", 20, least=1)
+SIGN_IN_FAILURES = env.whole("SIGN_IN_FAILURES", 10, least=1)
+SIGN_IN_WINDOW = env.duration("SIGN_IN_WINDOW", "10m", least="1s")
 
 # --- Mail -----------------------------------------------------------------------------------------------------------
 try:
@@ -150,6 +152,16 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 5,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    # Nobody waits for long: neither for a server that takes connections and does not answer, nor for one whose machine
+    # is gone. Connections are made anew for each request, so none is stale after a restart. The address may say more.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 3,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+    } | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
@@ -178,6 +190,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "watchlist.outage.DatabaseAway",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "stockwatch.urls"

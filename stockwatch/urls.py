@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from stockwatch.health import show_alive, show_metrics, show_ready
+from watchlist.throttle import limit_attempts
 
 admin.site.site_header = "stockwatch: simulated prices"
 admin.site.site_title = "stockwatch admin"
@@ -11,6 +12,7 @@ admin.site.index_title = "Tickers, lists and accounts"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("watchlist.urls")),
+    path("admin/login/", limit_attempts(admin.site.login)),
     path("admin/", admin.site.urls),
     path("livez", show_alive),
     path("readyz", show_ready),

@@ -80,5 +80,10 @@ def _read_look(request: HttpRequest) -> Look:
         row = Preferences.objects.filter(owner=user).values().first()
         if row:
             return make_look(row)
+    return cookie_look(request)
+
+
+def cookie_look(request: HttpRequest) -> Look:
+    """What the browser keeps: a visitor's, and what an account's was when it was last set here. Asks nobody."""
     names = [part.name for part in fields(Look)]
     return make_look(dict(zip(names, request.COOKIES.get(COOKIE, "").split("|"), strict=False)))

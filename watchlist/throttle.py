@@ -1,19 +1,65 @@
-"""How often one address may do what costs something: open accounts, have mail sent. Counted in Redis, by the hour."""
+"""How often one address may do what costs something: open accounts, have mail sent, guess passwords. Counted in Redis.
+
+An address is counted by the gateway's rule, behind trusted proxies the one they forward. A Redis that is away lets
+people in: nobody is locked out because something of ours is down.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate
 
 import redis
 import structlog
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
 
 from watchlist.gateway.limits import client_address
 from watchlist.quotes import redis_client
 
 HOUR = 3600
+BEGIN = """
+-- KEYS: the counts of an address and of a name. ARGV: how many there may be, and for how many ms they are remembered.
+-- Counts one more of each and returns 0; where either has enough already, counts nothing and returns the ms to wait.
+local wait = 0
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or '0') >= tonumber(ARGV[1]) then
+    wait = math.max(wait, redis.call('PTTL', key))
+  end
+end
+if wait > 0 then return wait end
+for _, key in ipairs(KEYS) do
+  redis.call('SET', key, 0, 'PX', ARGV[2], 'NX')
+  redis.call('INCR', key)
+end
+return 0
+"""
+FORGIVE = """
+-- KEYS as above. A password that was right: the name starts anew, the address has one failure less, and no more than
+-- that, or whoever owns one account could guess at all others without end.
+redis.call('DEL', KEYS[2])
+if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end
+return 0
+"""
 log = structlog.get_logger(__name__)
+
+View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
+
+
+def address_of(request: HttpRequest) -> str:
+    """Whom a request counts for."""
+    peer = (request.META.get("REMOTE_ADDR", ""), 0)
+    return client_address(peer, request.META.get("HTTP_X_FORWARDED_FOR", ""), settings.GATEWAY_TRUSTED_PROXIES)
 
 
 def may_go_on(request: HttpRequest, what: str, most: int) -> bool:
-    """Counts this time, and says whether it is within `most` an hour. A Redis that is away lets people in."""
-    key = f"throttle:{what}:{client_address((request.META.get('REMOTE_ADDR', ''), 0))}"
+    """Counts this time, and says whether it is within `most` an hour."""
+    key = f"throttle:{what}:{address_of(request)}"
     try:
         # Made with its end in one command: a key that was left without one would shut the address out for good.
         pipe = redis_client().pipeline(transaction=True)
@@ -23,3 +69,58 @@ def may_go_on(request: HttpRequest, what: str, most: int) -> bool:
     except redis.RedisError as error:
         log.warning("a throttle could not be asked, everyone passes", what=what, error=type(error).__name__)
         return True
+
+
+def limit_attempts(view: View) -> View:
+    """A sign-in view that lets an address, and anyone at a name, fail SIGN_IN_FAILURES times in SIGN_IN_WINDOW.
+
+    Each attempt is counted before the password is looked at, so that many at once are no way around it; one that was
+    right is taken back. Whether the name exists makes no difference to any answer.
+    """
+
+    @wraps(view)
+    def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST":
+            return view(request, *args, **kwargs)
+        keys = attempt_keys(request)
+        window = settings.SIGN_IN_WINDOW.total_seconds()
+        wait = _run(BEGIN, keys, settings.SIGN_IN_FAILURES, int(window * 1000))
+        if wait:
+            seconds = -(-wait // 1000)
+            response = render(request, "watchlist/sign_in_later.html", {"wait": name_wait(seconds)}, status=429)
+            response.headers["Retry-After"] = str(seconds)
+            return response
+        answer = view(request, *args, **kwargs)
+        if getattr(request, "password_was_right", False):
+            _run(FORGIVE, keys)
+        return answer
+
+    return limited
+
+
+@receiver(user_logged_in)
+def note_sign_in(request: HttpRequest | None, **_: Any) -> None:
+    """An answer of the view would not tell: it sends on whoever is signed in already, whatever was typed."""
+    if request is not None:
+        request.password_was_right = True  # type: ignore[attr-defined]
+
+
+def attempt_keys(request: HttpRequest) -> list[str]:
+    """Under what an attempt to sign in is counted. Names are hashed: they may be long, and are nobody's business."""
+    name = unicodedata.normalize("NFKC", request.POST.get("username", "")).casefold().strip()
+    digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:32]
+    return [f"throttle:sign-in:{address_of(request)}", f"throttle:sign-in-name:{digest}"]
+
+
+def name_wait(seconds: int) -> str:
+    """`40 seconds`, `7 minutes`; rounded up."""
+    number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
+    return f"{number} {unit}{'s' * (number != 1)}"
+
+
+def _run(script: str, keys: list[str], *arguments: int) -> int:
+    try:
+        return int(redis_client().register_script(script)(keys=keys, args=arguments))
+    except redis.RedisError as error:
+        log.warning("a throttle could not be asked, everyone passes", what="sign-in", error=type(error).__name__)
+        return 0

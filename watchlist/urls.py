@@ -12,6 +12,7 @@ from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
 from watchlist import accounts, api, changes, transfer, views
+from watchlist.throttle import limit_attempts
 
 urlpatterns = [
     path("", views.show_watchlist, name="watchlist"),
@@ -28,7 +29,7 @@ urlpatterns = [
     path("api/bars/<path:symbol>", api.show_bars, name="api-bars"),
     path("api/search", api.show_matches, name="api-search"),
     path("sign-up/", accounts.sign_up, name="sign-up"),
-    path("sign-in/", accounts.SignIn.as_view(), name="sign-in"),
+    path("sign-in/", limit_attempts(accounts.SignIn.as_view()), name="sign-in"),
     path("sign-out/", LogoutView.as_view(http_method_names=["post", "options"]), name="sign-out"),
     path("settings/", accounts.show_settings, name="settings"),
     path("settings/look/", accounts.change_look, name="change-look"),

@@ -23,6 +23,7 @@ const page = document.getElementById("content");
 const root = document.documentElement;
 const staleAfter = Number(page.dataset.staleAfter);
 useNumerals(page.dataset);
+const silentAfter = staleAfter * 0.8; // that nothing comes any more is said before the rows turn stale, one by one
 
 // The time in the page was true when its first byte arrived.
 const [navigation] = performance.getEntriesByType("navigation");
@@ -34,6 +35,7 @@ const combobox = new Combobox(document.getElementById("add"), (symbol) => findRo
 const pauseButton = document.getElementById("pause");
 let pausedAt; // timestamp of the newest price when the page was paused
 let holding = 0;
+let told = false; // whether this connection has said how the lists are
 
 function findRow(symbol) {
   return rowsOf(document).find((row) => row.dataset.symbol === symbol);
@@ -42,7 +44,7 @@ function findRow(symbol) {
 function paint() {
   const now = performance.now();
   const newest = pausedAt ?? quotes.newest;
-  status.paint(newest === undefined ? undefined : clock.now(now) - newest / 1000, staleAfter, now);
+  status.paint(newest === undefined ? undefined : clock.now(now) - newest / 1000, silentAfter, now);
   table.refresh();
 }
 
@@ -82,7 +84,9 @@ address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 const socket = new PriceSocket(address.href, {
   onState(state) {
     status.set(state);
+    if (state.name === "connecting") told = false;
     if (state.name === "live") {
+      if (!told) showService(true);
       poller.stop();
       status.setPolling(false);
     } else if (state.name === "waiting") despair();
@@ -93,6 +97,10 @@ const socket = new PriceSocket(address.href, {
     if (quotes.retick(ticker)) table.mark(ticker.symbol);
   },
   onList: followList,
+  onService({ lists }) {
+    told = true;
+    showService(lists);
+  },
   onTime(server, stopwatch) {
     clock.set(server, stopwatch);
   },
@@ -114,6 +122,31 @@ function merged() {
   sorter.sync();
   sync();
   drawer.refresh();
+}
+
+// Lists can be changed, or cannot for now, and prices go on: said once, visibly and to who listens.
+function showService(lists) {
+  const notice = document.getElementById("outage");
+  if (notice.hidden === lists) return;
+  notice.hidden = lists;
+  if (lists) document.getElementById("trouble")?.remove();
+  status.say(lists ? "Lists can be changed again." : notice.textContent);
+}
+
+// What a person asked for did not happen; what was said before stays, an undo among it.
+function refuse(sentence) {
+  const trouble = Object.assign(document.createElement("ul"), { className: "messages", id: "trouble" });
+  const item = Object.assign(document.createElement("li"), { className: "error", textContent: sentence });
+  trouble.append(item);
+  document.getElementById("trouble")?.remove();
+  document.getElementById("said").prepend(trouble);
+  status.say(sentence);
+}
+
+function explain({ detail }) {
+  if (detail.xhr?.status !== 503) refuse("That did not work: the server did not answer. Try again.");
+  else if (detail.requestConfig.verb === "get") refuse("That cannot be shown right now. Try again in a moment.");
+  else refuse("That was not done: lists cannot be changed right now. Nothing is lost; try again in a moment.");
 }
 
 function fetchList(path) {
@@ -149,7 +182,7 @@ document.body.addEventListener("htmx:configRequest", ({ detail }) => {
   if (button?.name) detail.parameters.set(button.name, button.value);
 });
 for (const kind of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
-  document.body.addEventListener(kind, () => status.say("That did not work: the server did not answer. Try again."));
+  document.body.addEventListener(kind, explain);
 }
 
 const sorter = new Sorter(quotes, (sort, words) => {
@@ -202,6 +235,14 @@ enableKeys({
 });
 pauseButton.addEventListener("click", pause);
 document.getElementById("help-open").addEventListener("click", help);
+
+// A row's menu closes when something in it was chosen; a merge of the page leaves it as it is.
+document.getElementById("workspace").addEventListener("click", ({ target }) => {
+  const menu = target.closest("td.more button")?.closest("details");
+  if (!menu) return;
+  menu.querySelector("summary").focus();
+  menu.open = false;
+});
 
 // --- Coming and going ------------------------------------------------------------------------------------------------
 

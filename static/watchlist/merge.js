@@ -35,9 +35,15 @@ function keepRows(fragment) {
     const row = old.get(fresh.dataset.symbol);
     if (!row) continue;
     row.querySelector("a.symbol").href = fresh.querySelector("a.symbol").getAttribute("href");
-    row.querySelector("td.more").replaceWith(fresh.querySelector("td.more"));
+    renewMenu(row.querySelector("td.more"), fresh.querySelector("td.more"));
     fresh.replaceWith(row);
   }
+}
+
+// A menu that is open stays open, and the same element where nothing in it changed.
+function renewMenu(old, fresh) {
+  fresh.querySelector("details").toggleAttribute("open", old.querySelector("details").open);
+  if (old.innerHTML !== fresh.innerHTML) old.replaceWith(fresh);
 }
 
 export function rowsOf(root) {

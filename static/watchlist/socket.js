@@ -1,5 +1,5 @@
 // The connection to /ws in action mode: connect, subscribe to what is wanted, parse, come back after a loss.
-// Knows no DOM. What arrives goes to the handlers: onState, onUpdate, onTicker, onList, onTime.
+// Knows no DOM. What arrives goes to the handlers: onState, onUpdate, onTicker, onList, onService, onTime.
 
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 5000;
@@ -152,6 +152,7 @@ export class PriceSocket {
     else if (frame.type === undefined) this.#handlers.onUpdate(frame);
     else if (frame.type === "ticker") this.#handlers.onTicker(frame);
     else if (frame.type === "list") this.#handlers.onList(frame);
+    else if (frame.type === "service") this.#handlers.onService(frame);
     else if (frame.type === "ack") this.#acknowledge(frame);
     else if (frame.type === "pong") this.#tell(frame, (this.#pingedAt + performance.now()) / 2);
     else if (frame.type === "heartbeat") this.#tell(frame, performance.now());

@@ -32,10 +32,10 @@ class Visit:
     account: int
 
 
-def session_key(cookies: bytes) -> str | None:
+def session_key(cookies: str) -> str | None:
     """The session's key in a Cookie header, where there is one."""
     try:
-        found = SimpleCookie(cookies.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
+        found = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:
         return None
     return found.value if found is not None and found.value.isalnum() else None

@@ -10,9 +10,10 @@ import msgspec
 import structlog
 
 from watchlist.gateway import accounts
-from watchlist.gateway.accounts import Visit
+from watchlist.gateway.accounts import Visit, session_key
 from watchlist.gateway.limits import allows_origin, client_address, is_own_origin
 from watchlist.gateway.protocol import BadRequest, Close, Wishes, parse_query
+from watchlist.gateway.service import Service
 from watchlist.gateway.transport import Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -37,11 +38,14 @@ class Admitted:
 
     wishes: Wishes
     visit: Visit | None = None
+    stranger: str | None = None
+    """The key of a session that could not be looked up: without a database nobody is known."""
 
 
 async def admit(gateway: "Gateway", scope: Scope, *, spend: bool = True) -> Admitted | Refusal:
     """All checks in their order, the cheapest first."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    headers, forwarded = dict(pairs), ",".join(value for name, value in pairs if name == "x-forwarded-for")
     limits, origin = gateway.limits, headers.get("origin")
     if not allows_origin(origin, limits.allowed_origins):
         return Refusal("origin", 403, Close.BAD_REQUESTS)
@@ -55,27 +59,27 @@ async def admit(gateway: "Gateway", scope: Scope, *, spend: bool = True) -> Admi
         log.warning("tickers cannot be read, a client was sent away", reason=type(error).__name__)
         return Refusal("no tickers", 503, Close.FULL, 5)
     own = is_own_origin(origin, headers.get("host", ""), limits.allowed_origins)
-    visit = await find_visit(headers.get("cookie", "")) if wishes.meta and own else None
-    address = client_address(scope.get("client"), headers.get("x-forwarded-for", ""), limits.trusted_proxies)
+    key = session_key(headers.get("cookie", "")) if wishes.meta and own else None
+    visit, stranger = await find_visit(gateway.service, key) if key else (None, None)
+    address = client_address(scope.get("client"), forwarded, limits.trusted_proxies)
     if wait := await admission.wait_of(f"account:{visit.account}" if visit else address, spend=spend):
         return Refusal("address rate", 429, Close.CROWDED, wait)
     if gateway.closing:
         return Refusal("shutdown", 503, Close.SHUTDOWN, 1)
     if gateway.is_full(asking=not spend):
         return Refusal("full", 429, Close.FULL, 5)
-    return Admitted(wishes, visit)
+    return Admitted(wishes, visit, stranger)
 
 
-async def find_visit(cookies: str) -> Visit | None:
-    """Whose session it is; without a session cookie nothing is asked, without a database nobody is known."""
-    key = accounts.session_key(cookies.encode("latin-1")) if cookies else None
-    if key is None:
-        return None
+async def find_visit(service: Service, key: str) -> tuple[Visit | None, str | None]:
+    """Whose session it is; or the key again where the database does not say, and who that is counts as a visitor."""
+    if not service.lists:
+        return None, key
     try:
-        return await accounts.find_visit(key)
+        return await service.ask(accounts.find_visit(key)), None
     except Exception as error:  # as above
         log.warning("a session cannot be read, it counts as a visitor's", reason=type(error).__name__)
-        return None
+        return None, key
 
 
 async def answer_status(gateway: "Gateway", scope: Scope, _receive: Receive, send: Send) -> None:

@@ -61,7 +61,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         gateway.fast, gateway.pings = transport.fast, transport.fast
         delivery = Delivery(batch=admitted.wishes.batch)
         outbox = Outbox(transport, gateway.now, delivery, gateway.limits.send_buffer)
-        session = gateway.open_session(outbox, admitted.wishes, admitted.visit)
+        session = gateway.open_session(outbox, admitted.wishes, admitted.visit, admitted.stranger)
         if isinstance(transport, DaphneTransport):
             transport.listen(
                 on_frame=lambda: session.receive_frame(gateway.now()),

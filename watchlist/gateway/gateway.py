@@ -13,7 +13,8 @@ from typing import Any
 
 import structlog
 
-from watchlist.gateway.accounts import Versions, Visit, changed_lists, read_versions
+from watchlist.gateway import protocol
+from watchlist.gateway.accounts import Versions, Visit, changed_lists, find_visit, read_versions
 from watchlist.gateway.catalog import Catalog, Listing, ticker_payload
 from watchlist.gateway.hub import Hub
 from watchlist.gateway.intake import Intake
@@ -21,6 +22,7 @@ from watchlist.gateway.limits import Admission, Limits
 from watchlist.gateway.metrics import END_TO_END
 from watchlist.gateway.outbox import Outbox
 from watchlist.gateway.protocol import Close, Wishes
+from watchlist.gateway.service import Service
 from watchlist.gateway.session import Session
 from watchlist.gateway.transport import spare_accepts
 
@@ -65,6 +67,8 @@ class Gateway:
         self.sessions: dict[Session, None] = {}
         self._visits: dict[Session, Visit] = {}
         self._told: dict[Session, Versions] = {}
+        self._strangers: dict[Session, str] = {}  # session keys that nobody could look up yet
+        self.service = Service(self._tell_service)
         self.pings = True
         self.fast = False
         self.closing = False
@@ -120,10 +124,17 @@ class Gateway:
         """Makes this process one of several: it notes its connections and is told how many the others have."""
         self._note_connections, self._keep_metrics = note_connections, keep_metrics
 
-    def open_session(self, outbox: Outbox, wishes: Wishes, visit: Visit | None = None) -> Session:
+    def open_session(
+        self, outbox: Outbox, wishes: Wishes, visit: Visit | None = None, stranger: str | None = None
+    ) -> Session:
+        """`stranger` is the key of a session that the database could not be asked about."""
         session = Session(self, outbox, self.now(), wishes)
         if visit is not None:
             self._visits[session] = visit
+        elif stranger is not None:
+            self._strangers[session] = stranger
+        if wishes.meta and not self.service.lists:
+            outbox.reply(protocol.service(lists=False))
         self.sessions[session] = None
         self.counts.accepted += 1
         return session
@@ -199,27 +210,31 @@ class Gateway:
         self._keep_metrics()
 
     async def _follow_catalog(self) -> None:
-        failing = False
         while True:
-            try:
-                await self._read_catalog()
-                if failing:
-                    log.info("tickers are readable again")
-                failing = False
-            except Exception as error:  # the database's errors differ by engine; the last table stays in force
-                if not failing:
-                    log.warning("tickers cannot be read", reason=type(error).__name__)
-                failing = True
+            await self.service.watch(self._read_catalog)
             await asyncio.sleep(CATALOG_EVERY)
+
+    def _tell_service(self, lists: bool) -> None:
+        for session in list(self.sessions):
+            if session.wishes.meta:
+                session.outbox.reply(protocol.service(lists=lists))
 
     async def _follow_accounts(self) -> None:
         while True:
             await asyncio.sleep(ACCOUNTS_EVERY)
+            if not self.service.lists:
+                continue
             try:
+                for session, key in list(self._strangers.items()):
+                    self._know(session, await find_visit(key))
                 if asked := set(self._visits.values()):
                     self._tell_versions(asked, await read_versions(asked))
-            except Exception as error:  # as above; what changed is told after the next reading
+            except Exception as error:  # they differ by engine; what changed is told after the next reading
                 log.debug("accounts cannot be read", reason=type(error).__name__)
+
+    def _know(self, session: Session, visit: Visit | None) -> None:
+        if self._strangers.pop(session, None) is not None and visit is not None:
+            self._visits[session] = visit
 
     def _tell_versions(self, asked: set[Visit], versions: dict[Visit, Versions]) -> None:
         """Tells each socket which lists differ from what it was told; the first time that is all, for its page may be
@@ -233,8 +248,8 @@ class Gateway:
                 self._forget_visit(session)  # signed out: from now on the socket is a visitor's
 
     def _forget_visit(self, session: Session) -> None:
-        self._visits.pop(session, None)
-        self._told.pop(session, None)
+        for known in (self._visits, self._told, self._strangers):
+            known.pop(session, None)
 
     async def _read_catalog(self) -> None:
         first = not self.catalog.loaded

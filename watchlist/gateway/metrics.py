@@ -32,6 +32,7 @@ class GatewayCollector(Collector):
         yield gauge("tasks", "Tasks of the event loop", gateway.tasks)
         yield gauge("fast_path", "1 while frames go straight to the transport", int(gateway.fast))
         yield gauge("channel_layer_connected", "1 while prices can arrive", int(bool(intake and intake.connected)))
+        yield gauge("database_answers", "1 while tickers, lists and accounts can be read", int(gateway.service.lists))
         yield gauge("newest_update_timestamp_seconds", "Unix time in the newest update taken in", hub.newest / 1e6)
         yield counter("connections_accepted", "Sockets accepted", gateway.counts.accepted)
         yield counter("updates_in", "Updates taken in", hub.counts.taken)

@@ -204,6 +204,11 @@ def reconnect(retry_after_ms: int) -> bytes:
     return msgspec.json.encode({"type": "reconnect", "retry_after_ms": retry_after_ms})
 
 
+def service(*, lists: bool) -> bytes:
+    """The frame of `?meta=1` when lists can no longer be changed, and when they can again."""
+    return msgspec.json.encode({"type": "service", "lists": lists})
+
+
 def name_list(symbols: Iterable[str]) -> str:
     """Symbols as the replies write them: `[AAPL GOOG]`."""
     return "[" + " ".join(symbol[:LARGEST_ECHO] for symbol in list(symbols)[:MOST_REJECTED]) + "]"

@@ -146,6 +146,7 @@ FRAMES = {
     "heartbeat": [protocol.heartbeat(1, 1, None, "simulated"), protocol.heartbeat(1, 1, 5, "simulated")],
     "ticker": [ticker_payload(Listing("A")), ticker_payload(Listing("A", "Apple", 1.0, 3, False, 2.0))],
     "list": changed_lists({1: 1, 2: 1}, {1: 2}),
+    "service": [protocol.service(lists=False), protocol.service(lists=True)],
     "reconnect": [protocol.reconnect(5)],
     "lost": [protocol.lost("A", 1, 2)],
     "update": [encode(Update("A", 1.0, 1, 1)), b'{"symbol":"A","price":1,"timestamp":1,"seq_id":1,"venue":"x"}'],

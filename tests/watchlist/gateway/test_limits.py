@@ -1,10 +1,20 @@
 import asyncio
+import threading
 
 import pytest
 from redis.asyncio import Redis
 
 from stockwatch.embedded import free_port
-from watchlist.gateway.limits import Admission, Allowance, Limits, allows_origin, client_address, is_own_origin
+from watchlist.gateway import limits
+from watchlist.gateway.limits import (
+    AT_ONCE,
+    Admission,
+    Allowance,
+    Limits,
+    allows_origin,
+    client_address,
+    is_own_origin,
+)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +135,11 @@ async def test_a_redis_that_does_not_answer_lets_people_in_and_is_counted():
     await redis.aclose()
 
 
-async def test_a_redis_that_hangs_is_not_waited_for():
+async def test_a_redis_that_hangs_is_not_waited_for_however_many_come():
+    questions = []
+
     async def hang(reader, writer):
+        questions.append(await reader.read(1))
         await reader.read()
         writer.close()
 
@@ -134,8 +147,52 @@ async def test_a_redis_that_hangs_is_not_waited_for():
     port = server.sockets[0].getsockname()[1]
     redis = Redis(host="127.0.0.1", port=port, protocol=2)
     unanswered = []
-    assert await Admission(redis, Limits(), lambda: unanswered.append(1)).wait_of("10.1.2.3") == 0
-    assert unanswered == [1]
+    admission = Admission(redis, Limits(), lambda: unanswered.append(1))
+    assert await asyncio.gather(*(admission.wait_of("10.1.2.3") for _ in range(100))) == [0] * 100
+    assert len(unanswered) == 100
+    assert 1 <= len(questions) <= AT_ONCE
     await redis.aclose()
     server.close()
     await server.wait_closed()
+
+
+async def test_two_hundred_at_once_from_one_address_get_no_more_than_the_burst(redis_server, redis_client, monkeypatch):
+    monkeypatch.setattr(limits, "ANSWER_WITHIN", 10.0)  # a busy machine is none of this
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    unanswered = []
+    admission = Admission(redis, Limits(rate_per_second=0.01), lambda: unanswered.append(1))
+    waits = await asyncio.gather(*(admission.wait_of("10.1.2.3") for _ in range(200)))
+    assert (waits.count(0), unanswered) == (5, [])
+    await redis.aclose()
+
+
+async def test_two_hundred_addresses_or_accounts_at_once_all_get_in(redis_server, redis_client, monkeypatch):
+    monkeypatch.setattr(limits, "ANSWER_WITHIN", 10.0)  # a busy machine is none of this
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    unanswered = []
+    admission = Admission(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: unanswered.append(1))
+    everybody = [f"203.0.113.{number}" for number in range(200)] + [f"account:{number}" for number in range(200)]
+    assert await asyncio.gather(*(admission.wait_of(whom) for whom in everybody)) == [0] * 400
+    assert all(await asyncio.gather(*(admission.wait_of(whom) for whom in everybody)))
+    assert unanswered == []
+    await redis.aclose()
+
+
+async def test_an_answer_that_came_while_the_process_was_held_up_counts(redis_server, redis_client, monkeypatch):
+    monkeypatch.setattr(limits, "ANSWER_WITHIN", 1.0)
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    unanswered = []
+    admission = Admission(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: unanswered.append(1))
+    await admission.wait_of("10.1.2.3")
+    asked = asyncio.ensure_future(admission.wait_of("10.1.2.3"))
+    held_up = asyncio.Event()
+
+    def hold_up():
+        threading.Event().wait(1.0)
+        held_up.set()
+
+    asyncio.get_running_loop().call_later(0.0005, hold_up)
+    await held_up.wait()
+    assert await asked > 0
+    assert unanswered == []
+    await redis.aclose()
