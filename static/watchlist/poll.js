@@ -5,6 +5,7 @@ const REASONS = {
   origin: "not allowed from this site",
   "address rate": "too many connections from your address",
   full: "too many people at once",
+  "no tickers": "the database does not answer",
 };
 
 // What the gateway says about a socket that it did not let in: a sentence, or nothing where it would let one in.
