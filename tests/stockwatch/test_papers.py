@@ -15,7 +15,7 @@ PREFIXES = tuple(name.removesuffix("*") for name in DEFAULTS if name.endswith("*
 SHOWN = {"DATABASE_URL": "sqlite:///db.sqlite3"}
 TARGETS = (
     "run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw"
-    " bench bench-pipeline bench-page bench-charts bench-replay shot"
+    " bench bench-pipeline bench-page bench-churn bench-soak bench-charts bench-replay shot"
 )
 PAGES = [
     *("README.md", "CONTRIBUTING.md", "THIRD_PARTY.md", "examples/README.md"),
