@@ -16,8 +16,11 @@ export function defineMerge(htmx, onMerge) {
       const board = document.getElementById("board");
       board.replaceChildren(...fragment.querySelector("#board").childNodes);
       returnFocus(focus);
+      const fresh = [document.getElementById("tabs"), document.getElementById("said"), board];
+      // At once, not when htmx has settled: a key pressed in between would send a form the plain way and reload the page.
+      for (const element of fresh) htmx.process(element);
       onMerge();
-      return [document.getElementById("tabs"), document.getElementById("said"), board];
+      return fresh;
     },
   });
 }
