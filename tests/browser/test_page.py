@@ -258,6 +258,14 @@ def test_a_visitor_signs_up_with_the_list_and_signs_out(page: Page):
     expect(page.locator("tbody tr")).to_have_count(12)
 
 
+@pytest.mark.parametrize("path", ["/", "/s/AAPL"])
+def test_symbols_and_names_have_room_at_any_width(open_page: Callable[..., Page], path: str):
+    page = open_page(path)
+    for width in (721, 800, 860, 999, 1000, 1060, 1100, 1160, 1180, 1240, 1300):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate("document.querySelector('#quotes tbody th').offsetWidth") >= 110, width
+
+
 @pytest.mark.parametrize("width", [320, 360, 720, 721, 900])
 def test_no_width_scrolls_sideways(site: Site, open_page: Callable[..., Page], width: int):
     site.publish("BTC/USD", 1_234_567.8, age=90)
