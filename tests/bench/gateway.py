@@ -8,13 +8,10 @@ Prints a table and writes `build/bench-gateway.json`.
 import json
 import os
 import platform
-import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -23,9 +20,9 @@ from typing import Any
 import redis
 
 from stockwatch.embedded import RedisServer, free_port
+from tests.bench.serving import ROOT, pinned, serve
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 BUILD = ROOT / "build"
 WARM_UP = 3
@@ -103,71 +100,40 @@ def run_load(wsload: Path, port: int, case: Case, process: subprocess.Popen[byte
     return figures
 
 
-def pinned(core: int, command: list[str]) -> list[str]:
-    return ["taskset", "-c", str(core), *command]
-
-
 def measure_gateway(case: Case, wsload: Path, folder: Path) -> dict[str, Any]:
-    port = free_port()
-    with RedisServer() as server:
-        variables = os.environ | {
-            "REDIS_ADDR": server.address,
-            "DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3",
-            "GATEWAY_VALID_TICKERS": ",".join(f"S{number}" for number in range(case.symbols)),
-            "GATEWAY_MAX_CONNECTIONS": "0",
-        }
-        subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=variables, check=True)
-        daphne = [sys.executable, "-m", "daphne", "-v", "0", "-p", str(port), "stockwatch.asgi:application"]
-        publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(case.symbols)]
-        gateway = subprocess.Popen(pinned(0, daphne), cwd=ROOT, env=variables)
-        wait_until(lambda: listens(port), 30, "start of the gateway")
-        started = [gateway]
+    with RedisServer() as server, serve(server, folder, case.symbols, core=0) as gateway:
+        others: list[subprocess.Popen[bytes]] = []
         if case.hertz:
-            feed = pinned(1, [*publisher, str(case.hertz), str(case.seconds + WARM_UP + 60)])
-            started.insert(0, subprocess.Popen(feed, cwd=ROOT))
+            publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(case.symbols)]
+            others.append(start_beside([*publisher, str(case.hertz), str(case.seconds + WARM_UP + 60)]))
             with redis.Redis(port=server.port, protocol=2) as client:
                 wait_until(lambda: client.dbsize() >= case.symbols, 30, "the first prices")
         if case.pages:
-            visitor = [sys.executable, "-m", "tests.bench.visitor", str(port), str(case.pages)]
-            started.insert(0, subprocess.Popen(pinned(1, visitor), cwd=ROOT))
+            others.append(
+                start_beside([sys.executable, "-m", "tests.bench.visitor", str(gateway.port), str(case.pages)])
+            )
         try:
-            before = usage(gateway)
-            figures = run_load(wsload, port, case, gateway)
-            figures |= {"peak_mb": peak(gateway), "slow": count_slow(port)}
-            return figures | account(case, figures, before, usage(gateway))
+            before, resident = gateway.cpu, gateway.resident
+            figures = run_load(wsload, gateway.port, case, gateway.process)
+            figures |= {"peak_mb": gateway.peak, "slow": int(gateway.metric('closed_total{reason="slow"}'))}
+            return figures | account(case, figures, gateway.cpu - before, resident)
         finally:
-            end(*started)
+            end(*others)
 
 
-def usage(process: subprocess.Popen[bytes]) -> tuple[float, float]:
-    """CPU seconds and resident megabytes of a process so far."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(fields[21]) * 4 / 1024
+def start_beside(command: list[str]) -> subprocess.Popen[bytes]:
+    """On the core of the clients."""
+    return subprocess.Popen(pinned(1, command), cwd=ROOT)
 
 
-def peak(process: subprocess.Popen[bytes]) -> float:
-    """The most megabytes that a process ever had resident."""
-    (line,) = [line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "VmHWM" in line]
-    return int(line.split()[1]) / 1024
-
-
-def count_slow(port: int) -> int:
-    """How many sockets were closed with 4008."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        found = re.search(r'closed_total{reason="slow"} ([\d.]+)', answer.read().decode())
-    return int(float(found[1])) if found else 0
-
-
-def account(
-    case: Case, figures: dict[str, Any], before: tuple[float, float], after: tuple[float, float]
-) -> dict[str, float]:
-    """What follows from the figures of the load and of the process before and after it."""
+def account(case: Case, figures: dict[str, Any], cpu: float, resident: float) -> dict[str, float]:
+    """What follows from the figures of the load, the gateway's CPU seconds in all and its megabytes before."""
     return {
         "offered_per_cpu_s": case.offered / max(0.01, figures["server_cpu_s"] / figures["seconds"]),
         "share_of_core": figures["server_cpu_s"] / figures["seconds"],
-        "kb_per_client": (figures["rss_mb"] - before[1]) * 1024 / case.clients,
+        "kb_per_client": (figures["rss_mb"] - resident) * 1024 / case.clients,
         "accepts_s": case.clients / max(0.01, figures["connect_s"], figures["snapshots_s"]),
-        "cpu_ms_per_client": (after[0] - before[0]) * 1000 / case.clients,
+        "cpu_ms_per_client": cpu * 1000 / case.clients,
     }
 
 
@@ -197,11 +163,6 @@ def measure_floor(case: Case, wsload: Path, limit: Path) -> dict[str, Any]:
         return run_load(wsload, port, case, floor)
     finally:
         end(floor)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def in_listen_table(port: int) -> bool:

@@ -19,7 +19,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwright
 
-from tests.bench.gateway import BUILD, ROOT, commit, end
+from tests.bench.gateway import BUILD, commit, end
+from tests.bench.serving import ROOT
 from tests.bench.trace import CATEGORIES, LONG, Trace, join_traces, read_trace
 from tests.browser.chromium import launch_browser
 from tests.browser.market import put_bars

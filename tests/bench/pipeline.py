@@ -28,7 +28,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from feeds.kafka.cluster import EmbeddedCluster
 from stockwatch.embedded import RedisServer, free_port
-from tests.bench.gateway import BUILD, ROOT, commit
+from tests.bench.gateway import BUILD, commit
+from tests.bench.serving import ROOT
 from tests.integration.kafka.brokers import Brokers, NoKafka
 from tests.waiting import wait_until
 

@@ -36,6 +36,20 @@ class Served:
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     @property
+    def peak(self) -> float:
+        """The most megabytes ever resident."""
+        (line,) = [
+            line for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines() if "VmHWM" in line
+        ]
+        return int(line.split()[1]) / 1024
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def answers(self) -> bool:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{self.port}/livez", timeout=5).close()
@@ -44,9 +58,13 @@ class Served:
         return True
 
 
+def pinned(core: int | None, command: list[str]) -> list[str]:
+    return command if core is None else ["taskset", "-c", str(core), *command]
+
+
 @contextmanager
-def serve(server: RedisServer, folder: Path, symbols: int, **more: str) -> Iterator[Served]:
-    """A gateway that knows S0, S1, … and lets any number of clients in."""
+def serve(server: RedisServer, folder: Path, symbols: int, core: int | None = None, **more: str) -> Iterator[Served]:
+    """A gateway that knows S0, S1, … and lets any number of clients in, on one core where that is named."""
     port = free_port()
     variables = os.environ | {
         "REDIS_ADDR": server.address,
@@ -57,7 +75,7 @@ def serve(server: RedisServer, folder: Path, symbols: int, **more: str) -> Itera
     }
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=variables, check=True)
     command = [sys.executable, "-m", "daphne", "-v", "0", "-p", str(port), "stockwatch.asgi:application"]
-    process = subprocess.Popen(command, cwd=ROOT, env=variables)
+    process = subprocess.Popen(pinned(core, command), cwd=ROOT, env=variables)
     served = Served(port, process)
     try:
         wait_until(lambda: served.answers, 30, "start of the gateway")
