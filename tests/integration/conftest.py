@@ -53,7 +53,7 @@ def produce(kafka: str, topic: str) -> Iterator[Produce]:
         for record in records:
             key, value = (record.symbol.encode(), encode(record)) if isinstance(record, Update) else record
             producer.produce(topic, value, key)
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
 
     yield send
     producer.close()

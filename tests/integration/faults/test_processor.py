@@ -104,7 +104,7 @@ def test_a_processor_that_was_stopped_past_its_session_writes_nothing_late(line:
 def test_a_worker_that_is_held_alone_keeps_its_partitions_and_is_reported(line: Line):
     line.make_topic()
     feed = line.feed()
-    processor = line.run("tests/integration/faults/held.py", KAFKA_SESSION_TIMEOUT="6s")
+    processor = line.run("tests/integration/faults/held.py", KAFKA_SESSION_TIMEOUT="6s", PROCESSOR_NUM_WORKERS="10")
     feed.start(rate=100)
     said = processor.await_said("a worker has had the same updates")
     # Longer than the session and than max.poll.interval.ms, 6 s both: the others go on, and nobody is put out.
