@@ -10,6 +10,7 @@ admin.site.site_header = "stockwatch: simulated prices"
 admin.site.site_title = "stockwatch admin"
 admin.site.index_title = "Tickers, lists and accounts"
 
+handler500 = "watchlist.outage.show_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("watchlist.urls")),
     path("admin/login/", limit_attempts(admin.site.login)),

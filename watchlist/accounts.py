@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView, PasswordChangeView, PasswordResetView
+from django.contrib.auth.views import LoginView, PasswordChangeView, PasswordResetConfirmView, PasswordResetView
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from watchlist.forms import EmailForm, FarewellForm, SignUpForm
 from watchlist.lists import adopt_lists
 from watchlist.preferences import CHOICES, keep_look, look_of, make_look, zones
-from watchlist.throttle import may_go_on
+from watchlist.throttle import forget_name, may_go_on
 
 
 @sensitive_post_parameters("password1", "password2")
@@ -73,6 +73,16 @@ class PasswordReset(PasswordResetView):
         if not may_go_on(self.request, "reset", settings.REGISTRATION_PER_HOUR):
             form.add_error(None, "Too many letters were asked for from your address in the last hour. Try again later.")
             return self.form_invalid(form)
+        return super().form_valid(form)
+
+
+class PasswordResetConfirm(PasswordResetConfirmView):
+    template_name = "watchlist/password_reset_confirm.html"
+    success_url = reverse_lazy("password-reset-done")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        # Whoever kept its owner out by guessing must not keep the new password out too.
+        forget_name(form.user.get_username())
         return super().form_valid(form)
 
 

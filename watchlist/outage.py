@@ -3,6 +3,7 @@
 Prices need no database; lists, accounts and the first paint of a page do.
 """
 
+import sys
 from typing import Any
 
 import structlog
@@ -10,6 +11,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
+from django.views.defaults import server_error
 
 from watchlist.preferences import cookie_look
 
@@ -23,13 +25,23 @@ class DatabaseAway(MiddlewareMixin):
     """Answers for a view that the database did not answer; any other error stays an error of ours."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not is_away(error):
-            return None
-        log.warning("a request could not be served: the database is away", reason=type(error).__name__)
-        response = show_outage(request)
-        response.headers["Retry-After"] = str(RETRY_AFTER)
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return answer_outage(request, error) if is_away(error) else None
+
+
+def show_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500, for what no view raised: a session, for one, is saved when the view is over."""
+    error = sys.exc_info()[1]
+    if isinstance(error, Exception) and is_away(error):
+        return answer_outage(request, error)
+    return server_error(request)
+
+
+def answer_outage(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.warning("a request could not be served: the database is away", reason=type(error).__name__)
+    response = show_outage(request)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def is_away(error: Exception) -> bool:

@@ -24,17 +24,17 @@ from watchlist.quotes import redis_client
 
 HOUR = 3600
 BEGIN = """
--- KEYS: the counts of an address and of a name. ARGV: how many there may be, and for how many ms they are remembered.
+-- KEYS: the counts of an address and of a name. ARGV: for how many ms they are kept, how many there may be of each.
 -- Counts one more of each and returns 0; where either has enough already, counts nothing and returns the ms to wait.
 local wait = 0
-for _, key in ipairs(KEYS) do
-  if tonumber(redis.call('GET', key) or '0') >= tonumber(ARGV[1]) then
+for at, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or '0') >= tonumber(ARGV[1 + at]) then
     wait = math.max(wait, redis.call('PTTL', key))
   end
 end
 if wait > 0 then return wait end
 for _, key in ipairs(KEYS) do
-  redis.call('SET', key, 0, 'PX', ARGV[2], 'NX')
+  redis.call('SET', key, 0, 'PX', ARGV[1], 'NX')
   redis.call('INCR', key)
 end
 return 0
@@ -46,6 +46,15 @@ redis.call('DEL', KEYS[2])
 if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end
 return 0
 """
+UNDO = """
+-- KEYS as above. An attempt that came to no end, for something of ours failed.
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
+end
+return 0
+"""
+ADDRESSES = 5
+"""How many addresses it takes to close a name for everybody: one alone is stopped before."""
 log = structlog.get_logger(__name__)
 
 View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
@@ -72,7 +81,7 @@ def may_go_on(request: HttpRequest, what: str, most: int) -> bool:
 
 
 def limit_attempts(view: View) -> View:
-    """A sign-in view that lets an address, and anyone at a name, fail SIGN_IN_FAILURES times in SIGN_IN_WINDOW.
+    """A sign-in view that lets an address fail SIGN_IN_FAILURES times in SIGN_IN_WINDOW, all at a name five times that.
 
     Each attempt is counted before the password is looked at, so that many at once are no way around it; one that was
     right is taken back. Whether the name exists makes no difference to any answer.
@@ -84,16 +93,23 @@ def limit_attempts(view: View) -> View:
             return view(request, *args, **kwargs)
         keys = attempt_keys(request)
         window = settings.SIGN_IN_WINDOW.total_seconds()
-        wait = _run(BEGIN, keys, settings.SIGN_IN_FAILURES, int(window * 1000))
+        most = settings.SIGN_IN_FAILURES
+        wait = _run(BEGIN, keys, int(window * 1000), most, most * ADDRESSES)
         if wait:
             seconds = -(-wait // 1000)
             response = render(request, "watchlist/sign_in_later.html", {"wait": name_wait(seconds)}, status=429)
             response.headers["Retry-After"] = str(seconds)
             return response
-        answer = view(request, *args, **kwargs)
-        if getattr(request, "password_was_right", False):
-            _run(FORGIVE, keys)
-        return answer
+        verdict = UNDO
+        try:
+            answer = view(request, *args, **kwargs)
+            verdict = ""
+            return answer
+        finally:
+            if getattr(request, "password_was_right", False):
+                verdict = FORGIVE
+            if verdict:
+                _run(verdict, keys)
 
     return limited
 
@@ -105,11 +121,23 @@ def note_sign_in(request: HttpRequest | None, **_: Any) -> None:
         request.password_was_right = True  # type: ignore[attr-defined]
 
 
+def forget_name(name: str) -> None:
+    """Opens a name again, whose owner has shown by a letter that he is it."""
+    try:
+        redis_client().delete(name_key(name))
+    except redis.RedisError as error:
+        log.warning("a throttle could not be asked, the name stays as it is", error=type(error).__name__)
+
+
 def attempt_keys(request: HttpRequest) -> list[str]:
-    """Under what an attempt to sign in is counted. Names are hashed: they may be long, and are nobody's business."""
-    name = unicodedata.normalize("NFKC", request.POST.get("username", "")).casefold().strip()
-    digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:32]
-    return [f"throttle:sign-in:{address_of(request)}", f"throttle:sign-in-name:{digest}"]
+    """Under what an attempt to sign in is counted."""
+    return [f"throttle:sign-in:{address_of(request)}", name_key(request.POST.get("username", ""))]
+
+
+def name_key(name: str) -> str:
+    """Names are hashed: they may be long, and are nobody's business."""
+    name = unicodedata.normalize("NFKC", name).casefold().strip()
+    return f"throttle:sign-in-name:{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"
 
 
 def name_wait(seconds: int) -> str:

@@ -3,11 +3,10 @@
 from django.contrib.auth.views import (
     LogoutView,
     PasswordResetCompleteView,
-    PasswordResetConfirmView,
     PasswordResetDoneView,
 )
 from django.templatetags.static import static
-from django.urls import path, reverse_lazy
+from django.urls import path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
@@ -44,9 +43,7 @@ urlpatterns = [
     ),
     path(
         "password/<uidb64>/<token>/",
-        PasswordResetConfirmView.as_view(
-            template_name="watchlist/password_reset_confirm.html", success_url=reverse_lazy("password-reset-done")
-        ),
+        accounts.PasswordResetConfirm.as_view(),
         name="password_reset_confirm",
     ),
     path(

@@ -33,6 +33,7 @@ export class PriceSocket {
   #handlers;
   #chance;
   #wanted = new Set(); // what the page shows
+  #pace = 0; // updates a second of each symbol
   #held = new Set(); // what this connection is subscribed to
   #asleep = false;
   #socket = null;
@@ -119,11 +120,15 @@ export class PriceSocket {
 
   #subscribe() {
     if (this.#asleep) return;
-    const gone = [...this.#held].filter((symbol) => !this.#wanted.has(symbol));
-    const fresh = [...this.#wanted].filter((symbol) => !this.#held.has(symbol));
+    const pace = paceOf(this.#wanted.size);
+    // Options come with new symbols only: where there are none, another pace takes a new subscription.
+    const anew = pace !== this.#pace && [...this.#wanted].every((symbol) => this.#held.has(symbol));
+    const gone = [...this.#held].filter((symbol) => anew || !this.#wanted.has(symbol));
+    const fresh = [...this.#wanted].filter((symbol) => anew || !this.#held.has(symbol));
+    this.#pace = pace;
     if (gone.length) this.#send({ action: "unsubscribe", payload: { symbols: gone }, id: this.#name() });
     if (fresh.length) {
-      const options = { mode: "latest", max_hz: paceOf(this.#wanted.size) };
+      const options = { mode: "latest", max_hz: pace };
       this.#send({ action: "subscribe", payload: { symbols: fresh, options }, id: `s${this.#name()}` });
     }
     this.#held = new Set(this.#wanted);

@@ -62,3 +62,23 @@ def test_a_wrong_question_is_an_error_of_ours(error, db):
 def test_a_database_that_is_locked_for_too_long_is_away(db):
     connection.ensure_connection()
     assert outage.is_away(OperationalError("database is locked"))
+
+
+def test_a_visitors_list_that_cannot_be_saved_is_no_error_of_ours(client, tickers, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise OperationalError("database is locked")
+
+    client.raise_request_exception = False
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.save", fail)
+    answer = client.post(reverse("add-symbols"), {"symbol": "T8"})
+    assert (answer.status_code, answer["Retry-After"]) == (503, "3")
+    assert b"nothing was changed" in answer.content
+
+
+def test_an_error_of_ours_keeps_its_page(client, monkeypatch, db):
+    def fail(*_):
+        raise ValueError
+
+    client.raise_request_exception = False
+    monkeypatch.setattr(views, "read_page", fail)
+    assert client.get("/").status_code == 500

@@ -2,11 +2,14 @@ import re
 
 import pytest
 from django.contrib.auth.models import User
+from django.core import mail
+from django.db import OperationalError
 from django.test import Client, RequestFactory
 
 from watchlist.throttle import address_of, attempt_keys, name_wait
 
 PASSWORD = "a long and private phrase"
+NEW = "another long and private phrase"
 
 
 @pytest.fixture
@@ -33,10 +36,41 @@ def test_an_address_that_failed_often_is_told_how_long_to_wait(few, where):
 
 
 def test_a_name_that_was_guessed_at_from_everywhere_is_closed_for_a_while(few, store):
-    answers = [attempt(f"192.0.2.{number}", name).status_code for number, name in enumerate(("ada", "ADA", " ada "))]
-    assert answers == [200, 200, 200]
+    names = ("ada", "ADA", " ada ")
+    answers = [attempt(f"192.0.2.{number // 3}", names[number % 3]).status_code for number in range(15)]
+    assert answers == [200] * 15
     assert attempt("192.0.2.9", password=PASSWORD).status_code == 429
     assert max(store.pttl(key) for key in store.keys("throttle:sign-in-name:*")) <= 600_000
+
+
+def test_one_address_alone_closes_no_name_to_others(few):
+    assert [attempt().status_code for _ in range(30)] == [200] * 3 + [429] * 27
+    assert attempt("192.0.2.2", password=PASSWORD).status_code == 302
+
+
+def test_a_new_password_by_letter_opens_a_closed_name(few, person):
+    for number in range(15):
+        attempt(f"192.0.2.{number // 3}")
+    person.email = "ada@example.org"
+    person.save()
+    client = Client(REMOTE_ADDR="192.0.2.9")
+    client.post("/password/", {"email": person.email})
+    address = re.search(r"/password/\S+/\S+/", mail.outbox[0].body)[0]
+    form = client.get(address, follow=True).redirect_chain[-1][0]
+    client.post(form, {"new_password1": NEW, "new_password2": NEW})
+    assert attempt("192.0.2.9", password=NEW).status_code == 302
+
+
+@pytest.mark.parametrize("where", ["/sign-in/", "/admin/login/"])
+def test_an_attempt_that_the_database_did_not_answer_counts_for_nobody(few, store, monkeypatch, where):
+    def fail(*_arguments, **_options):
+        raise OperationalError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("django.contrib.auth.forms.authenticate", fail)
+        assert [attempt(where=where).status_code for _ in range(5)] == [503] * 5
+    assert {store.get(key) for key in store.keys("throttle:sign-in*")} == {b"0"}
+    assert attempt(password=PASSWORD).status_code == 302
 
 
 def test_a_refused_attempt_counts_for_nobody_else(few, store):
@@ -47,10 +81,12 @@ def test_a_refused_attempt_counts_for_nobody_else(few, store):
 
 def test_no_answer_tells_whether_a_name_exists(few):
     known, unknown = (
-        [attempt(f"{net}.1", name) for _ in range(4)] for net, name in (("192.0.2", "ada"), ("198.51.100", "nobody"))
+        [attempt(f"{net}.{number // 3}", name) for number in range(16)]
+        for net, name in (("192.0.2", "ada"), ("198.51.100", "nobody"))
     )
-    assert [answer.status_code for answer in known] == [answer.status_code for answer in unknown] == [200] * 3 + [429]
-    pages = [re.sub(rb'token" value="\w+"', b"", answers[3].content) for answers in (known, unknown)]
+    codes = [[answer.status_code for answer in answers] for answers in (known, unknown)]
+    assert codes == [[200] * 15 + [429]] * 2
+    pages = [re.sub(rb'token" value="\w+"', b"", answers[15].content) for answers in (known, unknown)]
     assert pages[0] == pages[1]
 
 

@@ -59,7 +59,8 @@ async def admit(gateway: "Gateway", scope: Scope, *, spend: bool = True) -> Admi
         log.warning("tickers cannot be read, a client was sent away", reason=type(error).__name__)
         return Refusal("no tickers", 503, Close.FULL, 5)
     own = is_own_origin(origin, headers.get("host", ""), limits.allowed_origins)
-    key = session_key(headers.get("cookie", "")) if wishes.meta and own else None
+    # A question that costs nothing may not cost the database anything either.
+    key = session_key(headers.get("cookie", "")) if wishes.meta and own and spend else None
     visit, stranger = await find_visit(gateway.service, key) if key else (None, None)
     address = client_address(scope.get("client"), forwarded, limits.trusted_proxies)
     if wait := await admission.wait_of(f"account:{visit.account}" if visit else address, spend=spend):
@@ -76,7 +77,7 @@ async def find_visit(service: Service, key: str) -> tuple[Visit | None, str | No
     if not service.lists:
         return None, key
     try:
-        return await service.ask(accounts.find_visit(key)), None
+        return await service.ask(lambda: accounts.find_visit(key)), None
     except Exception as error:  # as above
         log.warning("a session cannot be read, it counts as a visitor's", reason=type(error).__name__)
         return None, key

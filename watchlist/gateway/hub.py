@@ -1,8 +1,9 @@
 """The fan-out of one gateway process: newest update of each symbol, who wants it, and one write a socket and flush.
 
 The way of an update: `take` (once per update) checks that it is newer, builds its frame once and notes it with every
-cohort that wants the symbol; `flush` (1 ms later) joins each cohort's frames once and hands the block to its sockets.
-A cohort is the sockets with the same symbols and the same delivery: a thousand pages with one list cost one join.
+cohort that wants the symbol; `flush` (1 ms later; a few where it has a thousand cohorts) joins each cohort's frames
+once and hands the block to its sockets. A cohort is the sockets with the same symbols and the same delivery: a thousand
+pages with one list cost one join.
 
 What it may not do: no I/O of its own, no await, no clock, no framework. It is called in one thread only. It asks for
 a symbol with `on_first` when its first socket comes, gives it back with `on_last` when the last one goes, and holds
@@ -20,6 +21,10 @@ from watchlist.gateway.protocol import text_frame
 
 FLUSH_AFTER = 0.001
 """Seconds from an update to the write; what arrives within them shares one write a socket."""
+FOR_COHORT = 5e-6
+LATEST_FLUSH = 0.006
+"""Each cohort of the last flush has the next one wait so much longer, up to so much: a thousand lists that all differ
+are a thousand joins and writes, and what comes meanwhile shares them."""
 
 
 class Counts:
@@ -48,6 +53,7 @@ class Hub:
         self._cohorts: dict[tuple[frozenset[str], Delivery], Cohort] = {}
         self._pacers: dict[float, Pacer] = {}
         self._touched: list[Cohort] = []
+        self._wait = FLUSH_AFTER
         self._version = 0
 
     @property
@@ -89,6 +95,7 @@ class Hub:
     def flush(self) -> None:
         """Writes what was noted since the last flush, one block to a socket."""
         touched, self._touched = self._touched, []
+        self._wait = min(LATEST_FLUSH, FLUSH_AFTER + FOR_COHORT * len(touched))
         for cohort in touched:
             self._flush_cohort(cohort)
 
@@ -148,7 +155,7 @@ class Hub:
                 continue
             if cohort.note(item):
                 if not self._touched:
-                    self._schedule(FLUSH_AFTER, self.flush)
+                    self._schedule(self._wait, self.flush)
                 self._touched.append(cohort)
 
     def _flush_cohort(self, cohort: Cohort) -> None:

@@ -13,6 +13,11 @@ log = structlog.get_logger(__name__)
 
 ANSWER_WITHIN = 3.0
 """Seconds without an answer after which the database counts as away, though nothing has failed."""
+QUESTIONS = 4
+"""Questions of clients that wait for the database at once. All share one thread with the reading of the tickers: more
+of them before it, and the reading would be late without any fault of the database's."""
+TURN_WITHIN = 1.0
+"""Seconds that one more of them waits for its turn."""
 FAILURES = 2
 """Readings in a row that must fail: one may be a connection that a restart cut."""
 
@@ -26,6 +31,7 @@ class Service:
         self.lists = True
         self._tell = tell
         self._failures = 0
+        self._turns = asyncio.Semaphore(QUESTIONS)
 
     async def watch(self, reading: Callable[[], Awaitable[None]]) -> None:
         """One reading, and what it says of the database. Raises nothing: the last table stays in force."""
@@ -51,11 +57,18 @@ class Service:
             log.warning("the database is away, prices go on with the last tickers", reason=reason)
             self._tell(False)
 
-    async def ask(self, question: Awaitable[Answer]) -> Answer:
+    async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
         """The answer to a question of the database. Raises TimeoutError; what hangs is left to end by itself."""
-        task = asyncio.ensure_future(question)
+        async with asyncio.timeout(TURN_WITHIN):
+            await self._turns.acquire()
+        task = asyncio.ensure_future(question())
+        task.add_done_callback(self._end_question)
         done, _ = await asyncio.wait({task}, timeout=ANSWER_WITHIN)
         if not done:
-            task.add_done_callback(lambda late: late.cancelled() or late.exception())
             raise TimeoutError("the database does not answer")
         return task.result()
+
+    def _end_question(self, task: "asyncio.Future[Answer]") -> None:
+        self._turns.release()
+        if not task.cancelled():
+            task.exception()  # nobody may be left who waits for it

@@ -75,7 +75,7 @@ def missing_name(send: Any) -> str:
 def wire_of(transport: Any) -> Any:
     """The connection that Twisted writes to: the transport itself, or what is below its cipher."""
     # A cipher hands on every name it does not know, so its class is asked.
-    return transport if hasattr(type(transport), "dataBuffer") else transport.transport
+    return transport if hasattr(type(transport), "dataBuffer") else getattr(transport, "transport", None)
 
 
 def spare_accepts() -> None:
@@ -115,7 +115,9 @@ class DaphneTransport:
         found.server.websocket_timeout = -1
         # The HTTP channel that the upgrade left behind stays registered, and would be told in our stead. It and its
         # request hold each other.
-        getattr(getattr(self._wire, "producer", None), "requests", []).clear()
+        channel = getattr(self._wire, "producer", None)
+        channel = getattr(channel, "_producer", channel)  # what a cipher has put around it
+        getattr(channel, "requests", []).clear()
         self._transport.unregisterProducer()
         if hasattr(socket, "TCP_NOTSENT_LOWAT") and self._wire.socket.family != socket.AF_UNIX:
             self._wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)

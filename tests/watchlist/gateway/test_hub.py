@@ -7,7 +7,7 @@ from feeds.wire import Update, encode
 from tests.watchlist.gateway.fakes import FakeTransport
 from watchlist.gateway.cohort import PHASES
 from watchlist.gateway.delivery import LARGEST_BATCH, Delivery
-from watchlist.gateway.hub import Hub
+from watchlist.gateway.hub import FLUSH_AFTER, FOR_COHORT, LATEST_FLUSH, Hub
 from watchlist.gateway.outbox import Outbox
 
 SYMBOLS = ["AAPL", "BRK.B", "BTC/USD", "^GSPC"]
@@ -18,10 +18,12 @@ class Bench:
 
     def __init__(self):
         self.due = []
+        self.delays = []
         self.wanted = []
         self.hub = Hub(self.schedule, self.wanted.append, self.wanted.remove)
 
     def schedule(self, delay, function):
+        self.delays.append(delay)
         self.due.append(function)
 
     def socket(self, *symbols, room=None, **delivery):
@@ -65,6 +67,18 @@ def test_an_update_reaches_all_sockets_of_its_symbol_and_no_other():
     bench.publish("AAPL", 1)
     bench.flush()
     assert (seen(first), seen(second), seen(other)) == ([("AAPL", 1)], [("AAPL", 1)], [])
+
+
+def test_a_flush_waits_longer_where_the_last_one_had_many_cohorts():
+    bench = Bench()
+    for number in range(2000):
+        bench.socket("AAPL", f"S{number}")
+    bench.socket("GOOG")
+    for seq, symbol in enumerate(["AAPL", "AAPL", "GOOG", "AAPL"], 1):
+        bench.publish(symbol, seq)
+        bench.flush()
+    bench.publish("AAPL", 9)
+    assert bench.delays == [FLUSH_AFTER, LATEST_FLUSH, LATEST_FLUSH, FLUSH_AFTER + FOR_COHORT, LATEST_FLUSH]
 
 
 def test_the_bytes_are_passed_on_unchanged():

@@ -78,7 +78,7 @@ async def test_a_question_that_hangs_is_given_up_and_ends_by_itself(gateway, mon
         raise OSError
 
     with pytest.raises(TimeoutError):
-        await gateway.service.ask(hang())
+        await gateway.service.ask(hang)
     answer.set()
     await until(lambda: ended)
 
@@ -100,3 +100,23 @@ async def test_a_page_that_came_meanwhile_is_known_when_the_database_is_back(gat
     assert list(gateway._visits) == [page]
     gateway._tell_versions({visit}, {visit: {3: 1}})
     assert replies(page) == [{"type": "list", "id": 3, "version": 1}]
+
+
+async def test_questions_wait_for_their_turn_and_give_up(gateway, monkeypatch):
+    monkeypatch.setattr(service, "TURN_WITHIN", 0.01)
+    over, asked = asyncio.Event(), []
+
+    async def hang():
+        asked.append(1)
+        await over.wait()
+        return len(asked)
+
+    questions = [asyncio.ensure_future(gateway.service.ask(hang)) for _ in range(service.QUESTIONS)]
+    await until(lambda: len(asked) == service.QUESTIONS)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await gateway.service.ask(hang)
+    assert len(asked) == service.QUESTIONS
+    over.set()
+    assert await asyncio.gather(*questions) == [service.QUESTIONS] * service.QUESTIONS
+    assert await gateway.service.ask(hang) == service.QUESTIONS + 1
