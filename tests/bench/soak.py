@@ -207,13 +207,13 @@ async def soak(gateway: Served, server: RedisServer, minutes: float) -> int:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    settled = memory[len(memory) // 4 :]
+    settled = memory[len(memory) // 2 :]
     slope = linear_regression(*zip(*settled, strict=True)).slope * 1024 if len(settled) > 2 else 0.0
     updates, cuts = (sum(client.counts[name] for client in clients) for name in ("updates", "cut off"))
     older = sum(client.back_steps for client in clients)
     print(f"{rounds} rounds, {updates:,} updates heard, clients cut off {cuts}, slow ones {count_closed(gateway)}.")
     print(f"Last prices compared {pairs:,}, lost {lost}; older after newer {older}.")
-    print(f"Memory after the first quarter {settled[0][1]:.1f} to {settled[-1][1]:.1f} MB, {slope:+.1f} KB a minute.")
+    print(f"Memory in the second half {settled[0][1]:.1f} to {settled[-1][1]:.1f} MB, {slope:+.1f} KB a minute.")
     return int(lost > 0 or older > 0)
 
 

@@ -14,6 +14,7 @@ from feeds.kafka.topic import Topic
 from feeds.wire import stock_key
 from stockwatch.embedded import RedisServer
 from tests.integration.conftest import committed
+from tests.integration.faults.gate import Gate
 from tests.integration.faults.programs import Program
 from tests.integration.faults.traffic import Ear, Feed, read_log
 from tests.integration.kafka.brokers import Brokers, Guard, steady_port
@@ -151,6 +152,14 @@ def line(brokers: Brokers, guard: Guard, migrated: Path, tmp_path: Path) -> Iter
     line = Line(brokers, guard, tmp_path, database)
     yield line
     line.close()
+
+
+@pytest.fixture
+def gate(line: Line) -> Iterator[Gate]:
+    host, _, port = line.redis.address.rpartition(":")
+    gate = Gate((host, int(port)))
+    yield gate
+    gate.close()
 
 
 @pytest.fixture

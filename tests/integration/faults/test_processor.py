@@ -5,6 +5,7 @@ from time import monotonic
 import pytest
 
 from tests.integration.faults.conftest import Line
+from tests.integration.faults.gate import Gate
 from tests.integration.faults.programs import Program
 from tests.integration.faults.traffic import SYMBOLS
 from tests.waiting import wait_until
@@ -68,26 +69,25 @@ def test_processors_that_join_and_leave_for_two_minutes_lose_reorder_and_repeat_
     assert {each.stop() for each in running if each is not None} <= set(EXITS)
 
 
-def test_a_processor_that_was_stopped_past_its_session_writes_nothing_late(line: Line):
+def test_a_processor_that_was_stopped_past_its_session_writes_nothing_late(line: Line, gate: Gate):
     line.make_topic()
     feed = line.feed()
     feed.send(10)
-    frozen, other = line.processor(), line.processor()
+    frozen, other = line.processor(REDIS_ADDR=gate.address), line.processor()
     for each in (frozen, other):
         wait_until(lambda each=each: each.said("partitions assigned"), 60, "an assignment")
     wait_until(lambda: line.ear.count == 10 * len(SYMBOLS), 60)
-    # Redis holds still while both have work: what the frozen one has read and not written is its late batch.
-    line.client.client_pause(3_600_000, all=False)
-    before = frozen.counted("stockwatch_processor_read_total")
+    # A write of the frozen one is under way, and what it has read beside it is not written yet.
+    gate.hold()
     feed.send(300)
-    wait_until(lambda: frozen.counted("stockwatch_processor_read_total") > before, 60, "records with the frozen one")
+    assert gate.holding.wait(60), "the frozen one writes"
     frozen.pause()
-    line.client.client_unpause()
     feed.send(10)
     feed.end()
     wait_until(lambda: line.committed() == feed.acked, 90, "the other one has all partitions, and all is committed")
     feed.send(10)
     stale = frozen.counted("stockwatch_processor_stale_total")
+    gate.release()
     frozen.proceed()
     frozen.await_said("partitions lost")
     feed.send(10)
