@@ -10,7 +10,7 @@ export function enableKeys(actions) {
       if (!closeMenus(null, true)) actions.close();
       return;
     }
-    if (event.target.closest("input, textarea, select, dialog")) return;
+    if (event.target.closest("input, textarea, select, dialog[open]")) return;
     const act = {
       "/": actions.add,
       p: actions.pause,
@@ -35,7 +35,9 @@ function focusedRow() {
 function walk(step) {
   const rows = rowsOf(document);
   const row = focusedRow();
-  if (!rows.length || (!row && document.activeElement !== document.body)) return false;
+  // A dialog that was closed a moment ago still has the focus, until the next frame.
+  const isFree = document.activeElement === document.body || document.activeElement?.closest("dialog:not([open])");
+  if (!rows.length || (!row && !isFree)) return false;
   const next = row ? rows[rows.indexOf(row) + step] : rows[step > 0 ? 0 : rows.length - 1];
   next?.querySelector("a.symbol").focus();
   return true;

@@ -220,16 +220,9 @@ function pause() {
   paint();
 }
 
-const helpDialog = document.getElementById("help");
-
 function help() {
-  helpDialog.showModal();
+  document.getElementById("help").showModal();
 }
-
-// A closed dialog keeps the focus until the next frame where nothing had it before: keys pressed at once would be lost.
-helpDialog.addEventListener("close", () => {
-  if (helpDialog.contains(document.activeElement)) document.activeElement.blur();
-});
 
 enableDrag((symbol, before) => change({ move: symbol, before }));
 enableKeys({
