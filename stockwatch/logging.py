@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import structlog
+from django.core.exceptions import RequestAborted
 from structlog.types import EventDict, WrappedLogger
 
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "sessionid")
@@ -49,6 +50,11 @@ def drop_quotes(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
     return event
 
 
+def is_news(record: logging.LogRecord) -> bool:
+    """False for one who left while his page was made: Django loses that in a task, and asyncio calls it an error."""
+    return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], RequestAborted))
+
+
 def _shared() -> list[Any]:
     return [
         structlog.contextvars.merge_contextvars,
@@ -77,6 +83,7 @@ def configure(level: str, form: str, stream: Any = None) -> None:
     handler = logging.StreamHandler(target)
     processors = [drop_quotes, *_renderers(form, target.isatty())]
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_shared(), processors=processors))
+    handler.addFilter(is_news)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel({"warn": "WARNING"}.get(level, level.upper()))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
+from django.core.exceptions import RequestAborted
 
 from stockwatch.logging import configure
 
@@ -125,3 +126,9 @@ def test_a_console_traceback_shows_no_local_variables(stream: io.StringIO):
         structlog.get_logger().exception("a step failed")
     assert "ValueError" in stream.getvalue()
     assert "hunter2" not in stream.getvalue().replace('key = "hunter2"', "")
+
+
+def test_a_visitor_who_left_early_is_no_error(stream: io.StringIO, line: Line):
+    for error in (RequestAborted(), ValueError()):
+        logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=error)
+    assert "ValueError" in str(line()["exception"])
