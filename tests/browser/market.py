@@ -11,6 +11,22 @@ from feeds import wire
 BASES = {"AAPL": 224.10, "MSFT": 419.66, "NVDA": 138.07, "GOOG": 177.35, "AMZN": 198.38, "TSLA": 346.0}
 BASES |= {"BRK.B": 467.1, "BTC/USD": 97101.0, "EURUSD=X": 1.0473, "^GSPC": 5917.11, "GLD": 244.9, "XOM": 120.31}
 
+PRICES = {
+    "AAPL": 226.84,
+    "MSFT": 417.32,
+    "NVDA": 141.95,
+    "GOOG": 177.33,
+    "AMZN": 202.88,
+    "TSLA": 338.74,
+    "BRK.B": 468.01,
+    "BTC/USD": 98234.5,
+    "EURUSD=X": 1.04182,
+    "^GSPC": 5948.71,
+    "GLD": 246.57,
+    "XOM": 121.79,
+}
+"""Where they stand in pictures: the symbols of the example list."""
+
 
 def put_bars(client: redis.Redis, prices: dict[str, float]) -> None:
     """Bars of each symbol that end at its price."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.chromium import launch_browser
-from tests.browser.market import put_bars
+from tests.browser.market import PRICES, put_bars
 from tests.browser.site import ROOT, Site
 
 FOLDER = Path(__file__).with_name("pictures")
@@ -24,20 +24,6 @@ STEP = 16
 MOST = 0.04
 """Of all squares may differ."""
 
-PRICES = {
-    "AAPL": 226.84,
-    "MSFT": 417.32,
-    "NVDA": 141.95,
-    "GOOG": 177.33,
-    "AMZN": 202.88,
-    "TSLA": 338.74,
-    "BRK.B": 468.01,
-    "BTC/USD": 98234.5,
-    "EURUSD=X": 1.04182,
-    "^GSPC": 5948.71,
-    "GLD": 246.57,
-    "XOM": 121.79,
-}
 DESK = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 360, "height": 780}, "is_mobile": True, "has_touch": True}
 SCENES = {

@@ -8,22 +8,11 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.chromium import launch_browser
-from tests.browser.market import put_bars
+from tests.browser.market import PRICES, put_bars
 from tests.browser.site import PASSWORD, ROOT, STAFF, Site
 
-PRICES = {
-    "AAPL": 226.84,
-    "MSFT": 417.32,
-    "NVDA": 141.95,
-    "GOOG": 177.33,
-    "AMZN": 202.88,
-    "TSLA": 338.74,
-    "BRK.B": 468.01,
-    "BTC/USD": 98234.5,
-    "EURUSD=X": 1.04182,
-    "GLD": 246.57,
-    "XOM": 121.79,
-}
+MOVING = {symbol: price for symbol, price in PRICES.items() if symbol != "^GSPC"}
+"""The others; an index is left to grow stale."""
 DESK = {"viewport": {"width": 1360, "height": 860}}
 SOCIAL = {"viewport": {"width": 1200, "height": 630}}
 PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
@@ -43,10 +32,10 @@ class Studio:
         return page
 
     def send_prices(self) -> None:
-        put_bars(self._site.redis, PRICES | {"^GSPC": 5948.71})
-        for symbol, price in PRICES.items():
+        put_bars(self._site.redis, PRICES)
+        for symbol, price in MOVING.items():
             self._site.publish(symbol, price)
-        self._site.publish("^GSPC", 5948.71, age=24)
+        self._site.publish("^GSPC", PRICES["^GSPC"], age=24)
 
     def open_live(self, path: str = "/", palette: str = "", **options) -> Page:
         """The watchlist with every price just arrived, two of them in colour for having moved."""
@@ -167,7 +156,7 @@ def take_states(studio: Studio, site: Site) -> None:
     expect(page.locator("#said .error")).to_be_visible()
     save(page, "refused")
     site.forget_prices()
-    for symbol, price in PRICES.items():
+    for symbol, price in MOVING.items():
         site.publish(symbol, price, age=130)
     page = studio.open(**DESK)
     expect(page.locator("#status")).to_have_attribute("data-state", "stale")
