@@ -1,5 +1,5 @@
 module stockwatch.example/watch
 
-go 1.23
+go 1.19
 
-require github.com/coder/websocket v1.8.15
+require github.com/coder/websocket v1.8.12

@@ -69,12 +69,16 @@ func main() {
 	address.RawQuery = query.Encode()
 	symbols, _ := json.Marshal(os.Args[2:])
 	request := fmt.Sprintf(`{"action":"subscribe","id":"1","payload":{"symbols":%s}}`, symbols)
-	for wait := first; ; wait = min(longest, 2*wait) {
+	chance := rand.New(rand.NewSource(time.Now().UnixNano()))
+	for wait := first; ; wait *= 2 {
 		err := visit(address.String(), request, &wait)
 		log.Print(err)
 		if code := websocket.CloseStatus(err); code >= 4500 && code <= 4999 {
 			log.Fatalf("closed for good: %d", code)
 		}
-		time.Sleep(wait/2 + time.Duration(rand.Int63n(int64(wait/2))))
+		if wait > longest {
+			wait = longest
+		}
+		time.Sleep(wait/2 + time.Duration(chance.Int63n(int64(wait/2))))
 	}
 }
