@@ -18,6 +18,7 @@ from django.db import close_old_connections
 from django.http import HttpRequest
 from django.utils import timezone
 
+from watchlist.gateway.delivery import Item, fact
 from watchlist.models import Watchlist
 
 Versions = Mapping[int, int]
@@ -69,8 +70,11 @@ def read_versions(visits: Iterable[Visit]) -> dict[Visit, Versions]:
     return {visit: lists.get(visit.account, {}) for visit in visits if visit.key in alive}
 
 
-def changed_lists(before: Versions, now: Versions) -> list[bytes]:
+def changed_lists(before: Versions, now: Versions) -> list[Item]:
     """A frame for each list that is new, was changed, or is gone (version 0)."""
-    frames = [(number, version) for number, version in now.items() if before.get(number) != version]
-    frames += [(number, 0) for number in before if number not in now]
-    return [msgspec.json.encode({"type": "list", "id": number, "version": version}) for number, version in frames]
+    found = [(number, version) for number, version in now.items() if before.get(number) != version]
+    found += [(number, 0) for number in before if number not in now]
+    return [
+        fact(f"list {number}", msgspec.json.encode({"type": "list", "id": number, "version": version}))
+        for number, version in found
+    ]

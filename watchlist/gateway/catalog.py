@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
 from feeds.models import Tape, Ticker
+from watchlist.gateway.delivery import Item, fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,18 @@ def ticker_payload(listing: Listing) -> bytes:
     return msgspec.json.encode(frame)
 
 
+def facts_of(listings: Iterable[Listing]) -> dict[str, Item]:
+    """The ticker frames of these tickers by symbol, to be kept once for all sockets."""
+    return {listing.symbol: fact(listing.symbol, ticker_payload(listing)) for listing in listings}
+
+
 class Catalog:
     """The newest table read. `only` (GATEWAY_VALID_TICKERS) names exactly what is valid, whatever the table says."""
 
     def __init__(self, only: Sequence[str] = ()) -> None:
         self._only = frozenset(only)
         self._listings: dict[str, Listing] = {}
+        self._facts: dict[str, Item] = {}
         self.loaded = False
 
     def allows(self, symbol: str) -> bool:
@@ -60,6 +67,13 @@ class Catalog:
         """What is known of a symbol; a valid one that the table does not have has no name and no base price."""
         return self._listings.get(symbol) or Listing(symbol, active=symbol in self._only)
 
+    def fact_of(self, symbol: str) -> Item:
+        """The ticker frame of a symbol: one for all sockets, as long as nothing changes."""
+        known = self._facts.get(symbol)
+        if known is None:
+            known = self._facts[symbol] = fact(symbol, ticker_payload(self.listing_of(symbol)))
+        return known
+
     @property
     def hidden(self) -> list[str]:
         """Active tickers that `only` hides."""
@@ -72,6 +86,8 @@ class Catalog:
         changed = [listing for listing in new.values() if self._listings.get(listing.symbol) != listing]
         changed += [self._gone(old) for symbol, old in self._listings.items() if symbol not in new]
         self._listings, self.loaded = new, True
+        for listing in changed:
+            self._facts.pop(listing.symbol, None)
         return changed
 
     @staticmethod

@@ -14,7 +14,16 @@ LARGEST_BATCH = 16 * 1024
 LEAST_HERTZ, MOST_HERTZ = 0.1, 50.0
 
 Item = tuple[str | None, bytes, bytes]
-"""A symbol, the frame of its update alone, and the update; or None, the frame of a reply, and nothing."""
+"""A symbol, the frame of its update alone, and the update; or a fact's key, its frame, and nothing; or None, the frame
+of a reply, and nothing."""
+
+
+def fact(key: str, payload: bytes) -> Item:
+    """What a client is told without asking: of one key only the newest counts, so that is all that ever waits.
+
+    A ticker's key is its symbol; all others begin in lower case, which no symbol does.
+    """
+    return key, text_frame(payload), b""
 
 
 class BadOptions(Exception):
@@ -61,7 +70,7 @@ class Delivery:
             return [((item,), item[1]) for item in items]
         pieces: list[tuple[Sequence[Item], bytes]] = []
         for run in _runs(items):
-            frame = run[0][1] if run[0][0] is None else text_frame(b"[" + b",".join([item[2] for item in run]) + b"]")
+            frame = text_frame(b"[" + b",".join([item[2] for item in run]) + b"]") if run[0][2] else run[0][1]
             pieces.append((run, frame))
         return pieces
 
@@ -81,12 +90,11 @@ def _hertz(value: Any) -> float:
 
 
 def _runs(items: Iterable[Item]) -> list[list[Item]]:
-    """Replies each for themselves, updates in runs of at most LARGEST_BATCH."""
+    """Replies and facts each for themselves, updates in runs of at most LARGEST_BATCH."""
     runs: list[list[Item]] = []
     size = 0
     for item in items:
-        fits = runs and item[0] is not None and runs[-1][0][0] is not None and size + len(item[2]) <= LARGEST_BATCH
-        if fits:
+        if runs and item[2] and runs[-1][0][2] and size + len(item[2]) <= LARGEST_BATCH:
             runs[-1].append(item)
             size += len(item[2])
         else:

@@ -15,7 +15,8 @@ import structlog
 
 from watchlist.gateway import protocol
 from watchlist.gateway.accounts import Versions, Visit, changed_lists, find_visit, read_versions
-from watchlist.gateway.catalog import Catalog, Listing, ticker_payload
+from watchlist.gateway.catalog import Catalog, Listing, facts_of
+from watchlist.gateway.delivery import Item, fact
 from watchlist.gateway.hub import Hub
 from watchlist.gateway.intake import Intake
 from watchlist.gateway.limits import Admission, Limits
@@ -134,7 +135,7 @@ class Gateway:
         elif stranger is not None:
             self._strangers[session] = stranger
         if wishes.meta and not self.service.lists:
-            outbox.reply(protocol.service(lists=False))
+            outbox.tell([fact("service", protocol.service(lists=False))])
         self.sessions[session] = None
         self.counts.accepted += 1
         return session
@@ -215,9 +216,10 @@ class Gateway:
             await asyncio.sleep(CATALOG_EVERY)
 
     def _tell_service(self, lists: bool) -> None:
+        told = [fact("service", protocol.service(lists=lists))]
         for session in list(self.sessions):
             if session.wishes.meta:
-                session.outbox.reply(protocol.service(lists=lists))
+                session.outbox.tell(told)
 
     async def _follow_accounts(self) -> None:
         while True:
@@ -238,12 +240,12 @@ class Gateway:
 
     def _tell_versions(self, asked: set[Visit], versions: dict[Visit, Versions]) -> None:
         """Tells each socket which lists differ from what it was told; the first time that is all, for its page may be
-        older than its socket."""
+        older than its socket. One that has not taken what it was told hears of the difference later."""
         for session, visit in list(self._visits.items()):
             if visit in versions:
-                for payload in changed_lists(self._told.get(session, {}), versions[visit]):
-                    session.outbox.reply(payload)
-                self._told[session] = versions[visit]
+                if not session.outbox.telling:
+                    session.outbox.tell(changed_lists(self._told.get(session, {}), versions[visit]))
+                    self._told[session] = versions[visit]
             elif visit in asked:
                 self._forget_visit(session)  # signed out: from now on the socket is a visitor's
 
@@ -257,10 +259,9 @@ class Gateway:
         if first and (hidden := self.catalog.hidden):
             log.warning("active tickers are hidden by GATEWAY_VALID_TICKERS", symbols=hidden)
         if changed and not first:
-            self._tell_changes({listing.symbol: ticker_payload(listing) for listing in changed})
+            self._tell_changes(facts_of(changed))
 
-    def _tell_changes(self, payloads: dict[str, bytes]) -> None:
+    def _tell_changes(self, facts: dict[str, Item]) -> None:
         for session in list(self.sessions):
             if session.wishes.meta:
-                for symbol in session.outbox.symbols.intersection(payloads):
-                    session.outbox.reply(payloads[symbol])
+                session.outbox.tell([facts[symbol] for symbol in session.outbox.symbols.intersection(facts)])

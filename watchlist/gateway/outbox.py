@@ -1,8 +1,9 @@
 """One socket's bounded buffer: open, it passes frames straight on; backed up, it keeps replies and what is newest.
 
-Pure: it is given the transport. The bound is: one frame begun in the transport, LARGEST_REPLIES bytes of replies, and
-either one slot a symbol (`latest`) or so many updates in a row (`all`). Replies are never dropped; a socket that does
-not read them and still asks for more is closed instead.
+Pure: it is given the transport. The bound is: one frame begun in the transport, LARGEST_REPLIES bytes of replies, one
+fact of each key, and either one update a symbol (`latest`) or so many more in a row (`all`). Replies are never dropped;
+a socket that does not read them and still asks for more is closed instead. Of facts and updates a socket keeps
+references: their bytes are those that all sockets share.
 """
 
 from collections import deque
@@ -11,7 +12,7 @@ from typing import Protocol
 
 from feeds.wire import decode
 from watchlist.gateway import protocol
-from watchlist.gateway.delivery import Delivery, Item
+from watchlist.gateway.delivery import Delivery, Item, fact
 
 LARGEST_REPLIES = 64 * 1024
 """Bytes of replies that wait for a socket which does not read."""
@@ -62,34 +63,48 @@ class Newest:
 
 
 class Queue:
-    """What waits in mode `all`: the last so many updates, and for each symbol which numbers before them were lost."""
+    """What waits in mode `all`: the last so many updates, and what is older only where it is its symbol's newest.
 
-    __slots__ = ("_items", "_lost", "_most")
+    What falls out is noted in `losses`: the first and the last number of each symbol.
+    """
 
-    def __init__(self, most: int) -> None:
+    __slots__ = ("_items", "_kept", "_losses", "_most", "_newest")
+
+    def __init__(self, most: int, losses: dict[str, tuple[int, int]]) -> None:
         self._most = most
+        self._losses = losses
         self._items: deque[tuple[str, Item]] = deque()
-        self._lost: dict[str, tuple[int, int]] = {}
+        self._newest: dict[str, Item] = {}
+        self._kept: dict[str, Item] = {}
 
     def __len__(self) -> int:
-        return len(self._items) + len(self._lost)
+        return len(self._items) + len(self._kept)
 
     def add(self, symbol: str, item: Item) -> None:
+        if symbol in self._kept:
+            self._lose(symbol, self._kept.pop(symbol))
         self._items.append((symbol, item))
+        self._newest[symbol] = item
         if len(self._items) > self._most:
             oldest, dropped = self._items.popleft()
-            seq = decode(dropped[2]).seq_id
-            self._lost[oldest] = (self._lost.get(oldest, (seq, seq))[0], seq)
+            if self._newest[oldest] is dropped:
+                self._kept[oldest] = dropped
+            else:
+                self._lose(oldest, dropped)
 
     def forget(self, symbol: str) -> None:
         self._items = deque(entry for entry in self._items if entry[0] != symbol)
-        self._lost.pop(symbol, None)
+        self._newest.pop(symbol, None)
+        self._kept.pop(symbol, None)
 
     def take(self) -> list[Item]:
-        lost = [(None, protocol.text_frame(protocol.lost(symbol, *span)), b"") for symbol, span in self._lost.items()]
-        taken: list[Item] = [*lost, *(item for _, item in self._items)]
-        self._items, self._lost = deque(), {}
+        taken = [*self._kept.values(), *(item for _, item in self._items)]
+        self._items, self._newest, self._kept = deque(), {}, {}
         return taken
+
+    def _lose(self, symbol: str, item: Item) -> None:
+        seq = decode(item[2]).seq_id
+        self._losses[symbol] = (self._losses.get(symbol, (seq, seq))[0], seq)
 
 
 class Outbox:
@@ -98,6 +113,8 @@ class Outbox:
     __slots__ = (
         "_backlog",
         "_clock",
+        "_facts",
+        "_losses",
         "_most",
         "_replies",
         "_replies_size",
@@ -121,24 +138,31 @@ class Outbox:
         self._most = most
         self._replies: list[Item] = []
         self._replies_size = 0
+        self._facts: dict[str, Item] = {}
+        self._losses: dict[str, tuple[int, int]] = {}
         self._backlog: Newest | Queue = Newest()
         self.delivery = Delivery()
         self.adopt(delivery or Delivery())
 
     def __len__(self) -> int:
         """Frames that wait."""
-        return len(self._replies) + len(self._backlog)
+        return len(self._replies) + len(self._facts) + len(self._losses) + len(self._backlog)
+
+    @property
+    def telling(self) -> bool:
+        """Whether facts wait."""
+        return bool(self._facts)
 
     def adopt(self, delivery: Delivery) -> None:
         """Changes how updates come; what waits goes on to wait."""
         if delivery.all != self.delivery.all:
             waiting = self._backlog.take()
-            self._backlog = Queue(self._most) if delivery.all else Newest()
+            self._backlog = Queue(self._most, self._losses) if delivery.all else Newest()
             self._hold(waiting)
         self.delivery = delivery
 
     def write(self, items: Sequence[Item], block: bytes) -> None:
-        """Sends updates, or keeps the newest of each symbol; `block` is the items' frames, joined once for many."""
+        """Sends items, or keeps what their kinds say; `block` is the items' frames, joined once for many sockets."""
         if self.closed:
             return
         if self.open:
@@ -147,6 +171,11 @@ class Outbox:
                 self._stall(items, sent)
         else:
             self._hold(items)
+
+    def tell(self, items: Sequence[Item]) -> None:
+        """`write` for one socket alone. Facts that wait close nobody, for they never grow to more than there are."""
+        if items:
+            self.write(items, self.delivery.block(items))
 
     def reply(self, payload: bytes) -> bool:
         """Sends or keeps one reply. Returns False when more than LARGEST_REPLIES bytes wait: the caller closes."""
@@ -162,22 +191,36 @@ class Outbox:
         """The transport is empty again: sends what waited, replies first, for they were asked for."""
         if self.closed:
             return
-        items = [*self._replies, *self._backlog.take()]
-        self._replies, self._replies_size = [], 0
         self.open = True
-        if items:
-            self.write(items, self.delivery.block(items))
+        waiting = [*self._replies, *self._facts.values()]
+        self._drop_told()
+        self.tell(waiting)
+        # Only now losses become facts: none that waits is ever replaced by a later one of the same symbol.
+        if self.open:
+            self.tell([*self._take_losses(), *self._backlog.take()])
 
     def forget(self, symbol: str) -> None:
         """After an unsubscribe nothing of the symbol may follow the acknowledgement."""
         self._backlog.forget(symbol)
+        self._losses.pop(symbol, None)
+        for key in (symbol, loss_key(symbol)):
+            self._facts.pop(key, None)
 
     def shut(self) -> None:
         """Nothing is sent or kept any more."""
         self.closed = True
-        self._replies, self._replies_size = [], 0
+        self._drop_told()
+        self._losses.clear()
         self._backlog.take()
         self.transport.release()
+
+    def _drop_told(self) -> None:
+        self._replies, self._replies_size, self._facts = [], 0, {}
+
+    def _take_losses(self) -> list[Item]:
+        lost = [fact(loss_key(symbol), protocol.lost(symbol, *span)) for symbol, span in self._losses.items()]
+        self._losses.clear()
+        return lost
 
     def _stall(self, items: Sequence[Item], sent: int) -> None:
         self.open = False
@@ -195,8 +238,16 @@ class Outbox:
 
     def _hold(self, items: Sequence[Item]) -> None:
         for item in items:
-            if item[0] is None:
+            name, frame, update = item
+            if name is None:
                 self._replies.append(item)
-                self._replies_size += len(item[1])
+                self._replies_size += len(frame)
+            elif update:
+                self._backlog.add(name, item)
             else:
-                self._backlog.add(item[0], item)
+                self._facts[name] = item
+
+
+def loss_key(symbol: str) -> str:
+    """The key of the fact that updates of the symbol were lost."""
+    return f"lost {symbol}"

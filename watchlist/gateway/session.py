@@ -7,8 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from watchlist.gateway import protocol
-from watchlist.gateway.catalog import ticker_payload
-from watchlist.gateway.delivery import BadOptions
+from watchlist.gateway.delivery import BadOptions, fact
 from watchlist.gateway.limits import Allowance
 from watchlist.gateway.outbox import Outbox
 from watchlist.gateway.protocol import BadRequest, Close, Code, Request, Wishes
@@ -108,7 +107,7 @@ class Session:
     def send_notice(self, retry_after_ms: int) -> None:
         """Says that the gateway is about to go, to a client that asked for it."""
         if self.wishes.notice and not self.closing:
-            self.outbox.reply(protocol.reconnect(retry_after_ms))
+            self.outbox.tell([fact("reconnect", protocol.reconnect(retry_after_ms))])
 
     def _send_beat(self, now: float) -> None:
         self._beats += 1
@@ -233,8 +232,7 @@ class Session:
 
     def _subscribe(self, symbols: list[str]) -> None:
         if self.wishes.meta:
-            for symbol in symbols:
-                self.outbox.reply(ticker_payload(self._gateway.catalog.listing_of(symbol)))
+            self.outbox.tell([self._gateway.catalog.fact_of(symbol) for symbol in symbols])
         self._gateway.hub.subscribe(self.outbox, symbols)
 
     def _reply(self, payload: bytes, now: float) -> None:

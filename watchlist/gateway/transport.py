@@ -23,6 +23,8 @@ GARBAGE = 20_000
 """New containers between two runs of the collector (Python: 700, or 2,000); a socket makes some thirty."""
 NOTSENT_LOWAT = 16 * 1024
 """Bytes the kernel keeps unsent for a socket before it counts as full: a slow reader is noticed early."""
+LARGEST_WRITE = 64 * 1024
+"""Bytes that a cipher or another server is handed at once: what the socket does not take of them waits in memory."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -144,8 +146,8 @@ class DaphneTransport:
         if wire.dataBuffer or wire._tempDataLen or transport.disconnecting or not transport.connected:
             return 0
         if not self._plain:
-            transport.write(block)
-            return len(block)
+            transport.write(block[:LARGEST_WRITE])
+            return min(len(block), LARGEST_WRITE)
         try:
             sent: int = wire.socket.send(block)
         except OSError:
@@ -210,8 +212,15 @@ class SendTransport:
     def write(self, block: bytes) -> int:
         if self._task is not None:
             return 0
-        self._task = asyncio.ensure_future(self._send_all(protocol.split_frames(block)))
-        return len(block)
+        frames: list[bytes] = []
+        size = 0
+        for frame in protocol.split_frames(block):
+            if frames and size + len(frame) > LARGEST_WRITE:
+                break
+            frames.append(frame)
+            size += len(frame)
+        self._task = asyncio.ensure_future(self._send_all(frames))
+        return size
 
     def finish(self, _rest: bytes) -> None:
         self._stalled = True

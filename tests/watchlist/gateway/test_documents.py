@@ -145,7 +145,7 @@ FRAMES = {
     "pong": [protocol.pong("1", 1), protocol.pong(None, 1)],
     "heartbeat": [protocol.heartbeat(1, 1, None, "simulated"), protocol.heartbeat(1, 1, 5, "simulated")],
     "ticker": [ticker_payload(Listing("A")), ticker_payload(Listing("A", "Apple", 1.0, 3, False, 2.0))],
-    "list": changed_lists({1: 1, 2: 1}, {1: 2}),
+    "list": [protocol.frame_payload(frame) for _, frame, _ in changed_lists({1: 1, 2: 1}, {1: 2})],
     "service": [protocol.service(lists=False), protocol.service(lists=True)],
     "reconnect": [protocol.reconnect(5)],
     "lost": [protocol.lost("A", 1, 2)],

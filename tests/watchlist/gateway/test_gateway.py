@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from feeds import wire
 from stockwatch.embedded import RedisServer, free_port
 from tests.waiting import wait_until
+from tests.watchlist.gateway.raw import upgrade
 from tests.watchlist.gateway.server import ROOT, SYMBOLS, hear
 
 
@@ -257,6 +258,35 @@ def test_a_client_that_never_reads_is_dropped_and_the_others_miss_nothing(run_ga
 
         wait_until(flood, 60)
         wait_until(lambda: gateway.metric("connections") == 1)
+
+
+@pytest.mark.parametrize("command", ["daphne", "daphne over TLS"])
+def test_a_page_that_does_not_read_while_all_tickers_change_gets_each_as_it_is_when_it_reads(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_TIMEOUTS_WRITE_WAIT="10m")
+    symbols = [f"S{number}" for number in range(1000)]
+    columns = "symbol, name, base_price, volatility, decimals, active"
+    with sqlite3.connect(gateway.database, timeout=15) as database:
+        rows = [(symbol, "A name of some length", 100.0, 1.0, 2, True) for symbol in symbols]
+        database.executemany(f"INSERT INTO feeds_ticker ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
+    database.close()
+    subscribe = json.dumps({"action": "subscribe", "payload": {"symbols": symbols}}).encode()
+    with gateway.connect("?meta=1") as witness, upgrade(gateway, path="/ws?meta=1", receive_buffer=4096) as late:
+        witness.send('["S999"]')
+        late.send_text(subscribe)
+        wait_until(lambda: gateway.metric("subscriptions") == 1001)
+        for base in range(1, 8):
+            change(gateway, f"UPDATE feeds_ticker SET base_price = {base}")
+            while hear(witness).get("base") != base:
+                pass
+        late.send_text('{"action":"ping","id":"alive"}')
+        bases, count = {}, 0
+        while set(bases.values()) != {7.0} or len(bases) < len(symbols):
+            frame = json.loads(late.read_text())
+            if frame["type"] == "ticker":
+                bases[frame["symbol"]] = frame["base"]
+                count += 1
+        assert count < 4 * len(symbols), "more was kept than the newest"
+    assert gateway.metric('closed_total{reason="slow"}') == 0
 
 
 def raw_client(gateway, receive_buffer=None):

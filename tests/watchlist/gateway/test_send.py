@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 from channels.testing import ApplicationCommunicator
@@ -13,8 +14,9 @@ from tests.waiting import until
 from watchlist.gateway.catalog import Catalog, Listing
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
+from watchlist.gateway.protocol import text_frame
 from watchlist.gateway.routing import route_sockets
-from watchlist.gateway.transport import AttachTransport
+from watchlist.gateway.transport import LARGEST_WRITE, AttachTransport, DaphneTransport, SendTransport
 
 
 async def load():
@@ -135,6 +137,38 @@ async def test_a_slow_send_conflates_and_ends_with_the_newest(start):
     assert len(sent) < 10
     events.put_nowait({"type": "websocket.disconnect", "code": 1000})
     await task
+
+
+async def test_a_server_that_does_not_send_is_handed_no_more_than_a_part_at_once():
+    gate, sent, drained = asyncio.Event(), [], []
+
+    async def send(event):
+        sent.append(event["text"])
+        await gate.wait()
+
+    transport = SendTransport(send, lambda: drained.append(True))
+    frames = [text_frame(str(number).encode() * 1000) for number in range(1000)]
+    taken = transport.write(b"".join(frames))
+    assert LARGEST_WRITE - max(map(len, frames)) < taken <= LARGEST_WRITE
+    assert transport.write(frames[0]) == 0
+    transport.finish(b"")
+    gate.set()
+    await until(lambda: drained)
+    assert sum(len(text_frame(text.encode())) for text in sent) == taken
+    large = text_frame(b"x" * 2 * LARGEST_WRITE)
+    assert transport.write(large + large) == len(large)
+    await until(lambda: len(sent[-1]) == 2 * LARGEST_WRITE)
+
+
+def test_a_cipher_is_handed_no_more_than_a_part_at_once():
+    wire = SimpleNamespace(dataBuffer=b"", _tempDataLen=0)
+    taken = []
+    cipher = SimpleNamespace(transport=wire, connected=True, disconnecting=False, write=taken.append)
+    transport = DaphneTransport.__new__(DaphneTransport)
+    transport._transport, transport._wire, transport._plain = cipher, wire, False
+    assert transport.write(b"x" * 10 * LARGEST_WRITE) == LARGEST_WRITE
+    assert transport.write(b"y") == 1
+    assert [len(block) for block in taken] == [LARGEST_WRITE, 1]
 
 
 async def test_a_send_that_fails_ends_nothing_but_itself(start):

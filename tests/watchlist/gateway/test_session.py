@@ -4,7 +4,8 @@ import pytest
 
 from feeds.wire import Update, encode
 from tests.watchlist.gateway.fakes import FakeTransport
-from watchlist.gateway.catalog import Catalog, Listing
+from watchlist.gateway.accounts import Visit
+from watchlist.gateway.catalog import Catalog, Listing, facts_of
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.outbox import Outbox
@@ -318,11 +319,65 @@ def test_a_page_is_told_of_its_tickers_and_of_their_changes():
     say(plain, action("subscribe", ["AAPL"]))
     changed = Listing("AAPL", "Apple", 11.0)
     gateway.catalog.replace([changed])
-    gateway._tell_changes({"AAPL": b'{"new":1}', "GOOG": b'{"new":2}'})
+    gateway._tell_changes(facts_of([changed, Listing("GOOG", "Alphabet", 12.0)]))
     ack, ticker, change = replies(session)
     assert (ack["type"], ticker["type"], ticker["base"]) == ("ack", "ticker", 10.0)
-    assert change == {"new": 1}
+    assert (change["symbol"], change["name"], change["base"]) == ("AAPL", "Apple", 11.0)
     assert len(replies(plain)) == 1
+
+
+def make_crowd(count):
+    """A gateway with so many tickers, and the listings that change all of them."""
+    gateway = make_gateway(max_symbols=count)
+    listings = [Listing(f"S{number}", "A name of some length", 10.0) for number in range(count)]
+    gateway.catalog.replace(listings)
+    return gateway, [listing.symbol for listing in listings]
+
+
+def change_all(gateway, symbols, base):
+    changed = gateway.catalog.replace([Listing(symbol, "A name of some length", base) for symbol in symbols])
+    gateway._tell_changes(facts_of(changed))
+
+
+def test_a_page_that_reads_late_gets_each_ticker_once_as_it_is_then_and_is_not_closed():
+    gateway, symbols = make_crowd(1000)
+    page = connect(gateway, room=0, wishes=Wishes(meta=True))
+    say(page, action("subscribe", symbols))
+    for base in range(20):
+        change_all(gateway, symbols, base + 100.0)
+    say(page, action("ping"))
+    assert page.outbox.transport.codes == []
+    page.outbox.transport.make_room()
+    ack, pong, *tickers = replies(page)
+    assert (ack["type"], pong["type"]) == ("ack", "pong")
+    assert [(ticker["symbol"], ticker["base"]) for ticker in tickers] == [(symbol, 119.0) for symbol in symbols]
+
+
+def test_what_pages_that_do_not_read_are_told_is_kept_once_for_all_of_them():
+    gateway, symbols = make_crowd(10)
+    first, second = (connect(gateway, room=0, wishes=Wishes(meta=True)) for _ in range(2))
+    for page in (first, second):
+        say(page, action("subscribe", symbols[:5]))
+        say(page, action("unsubscribe", symbols[:1]))
+    gateway._tell_service(False)
+    for symbol in symbols[1:5]:
+        assert first.outbox._facts[symbol] is second.outbox._facts[symbol]
+    change_all(gateway, symbols, 11.0)
+    assert list(first.outbox._facts) == [*symbols[1:5], "service"]
+    assert all(first.outbox._facts[key] is fact for key, fact in second.outbox._facts.items())
+
+
+def test_a_page_that_has_not_taken_its_lists_hears_later_how_they_are_then():
+    page = connect(make_gateway(), room=0, wishes=Wishes(meta=True))
+    gateway, visit = page._gateway, Visit("a1", 7)
+    gateway._visits[page] = visit
+    for version in range(1, 1000):
+        gateway._tell_versions({visit}, {visit: {version: 1, 5000: version}})
+    assert len(page.outbox) == 2
+    page.outbox.transport.make_room()
+    gateway._tell_versions({visit}, {visit: {5000: 1000}})
+    told = {frame["id"]: frame["version"] for frame in replies(page)}
+    assert told == {1: 0, 5000: 1000}
 
 
 def test_a_heartbeat_comes_as_often_as_it_was_asked_for():
