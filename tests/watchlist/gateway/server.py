@@ -20,6 +20,8 @@ from tests.waiting import wait_until
 from tests.watchlist.gateway.tunnel import Tunnel
 
 ROOT = Path(__file__).parents[3]
+PATIENCE = 30.0
+"""Seconds to wait for a frame, on a machine that may be busy."""
 SYMBOLS = ("AAPL", "GOOG", "TSLA", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 
 
@@ -135,6 +137,17 @@ class GatewayProcess:
         self.redis.publish(wire.channel_name(symbol), wire.encode(update))
         return update
 
+    def publish_at_once(self, symbol: str, count: int) -> wire.Update:
+        """So many prices that Redis hands on together; the last of them."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            for _ in range(count):
+                self._sequence += 1
+                update = wire.Update(symbol, 100.0, self._sequence, self._sequence)
+                pipe.set(wire.stock_key(symbol), wire.encode(update))
+                pipe.publish(wire.channel_name(symbol), wire.encode(update))
+            pipe.execute()
+        return update
+
     def signal(self, number: int = signal.SIGTERM) -> None:
         assert self.process is not None
         self.process.send_signal(number)
@@ -155,6 +168,13 @@ class GatewayProcess:
 
 def hear(socket: ClientConnection) -> dict[str, object]:
     """The next frame, parsed."""
-    value = json.loads(socket.recv(timeout=10))
+    value = json.loads(socket.recv(timeout=PATIENCE))
     assert isinstance(value, dict)
+    return value
+
+
+def hear_kind(socket: ClientConnection, kind: str) -> dict[str, object]:
+    """The next frame of this type, whatever comes before it."""
+    while (value := hear(socket)).get("type") != kind:
+        pass
     return value

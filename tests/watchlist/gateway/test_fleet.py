@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.waiting import wait_until
-from tests.watchlist.gateway.server import hear
+from tests.watchlist.gateway.server import PATIENCE, hear
 
 
 def children(gateway):
@@ -54,6 +54,11 @@ def served_by(client):
         if fields[4].endswith(f":{port}") and "pid=" in line:
             return line.partition("pid=")[2].partition(",")[0]
     return None
+
+
+@pytest.fixture(autouse=True)
+def no_old_prices(redis_client):
+    return redis_client
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +116,7 @@ def test_all_processes_go_with_a_goodbye(run_gateway):
         for client in clients:
             with suppress(Exception):
                 while True:
-                    client.recv(timeout=10)
+                    client.recv(timeout=PATIENCE)
             assert client.close_code == 4001
     assert gateway.wait() == 0
     assert not any(runs(pid) for pid in pids)

@@ -18,7 +18,7 @@ from feeds import wire
 from stockwatch.embedded import RedisServer, free_port
 from tests.waiting import wait_until
 from tests.watchlist.gateway.raw import upgrade
-from tests.watchlist.gateway.server import ROOT, SYMBOLS, hear
+from tests.watchlist.gateway.server import PATIENCE, ROOT, SYMBOLS, hear, hear_kind
 
 
 @pytest.fixture(scope="module", params=["rungateway", "daphne over TLS", "uvicorn"])
@@ -35,7 +35,7 @@ def close_code(client):
     """The code that the server closed with."""
     with suppress(ConnectionClosed):
         while True:
-            client.recv(timeout=15)
+            client.recv(timeout=PATIENCE)
     return client.close_code
 
 
@@ -43,13 +43,13 @@ def test_two_snapshots_then_every_update_as_it_was_published(gateway):
     first, second = gateway.publish("AAPL"), gateway.publish("GOOG")
     with gateway.connect() as client:
         client.send('["AAPL","GOOG"]')
-        assert {client.recv(timeout=5), client.recv(timeout=5)} == {
+        assert {client.recv(timeout=PATIENCE), client.recv(timeout=PATIENCE)} == {
             wire.encode(first).decode(),
             wire.encode(second).decode(),
         }
         for _ in range(50):
             update = gateway.publish("AAPL")
-            assert client.recv(timeout=5) == wire.encode(update).decode()
+            assert client.recv(timeout=PATIENCE) == wire.encode(update).decode()
 
 
 def test_the_action_form_acknowledges_first(gateway):
@@ -79,8 +79,9 @@ def test_whatever_is_published_on_the_channel_arrives_byte_for_byte(gateway):
     payload = '{ "timestamp": 99, "seq_id":1, "price":1.50, "symbol":"TSLA","venue":"elsewhere" }'
     with gateway.connect() as client:
         client.send('["TSLA"]')
+        wait_until(lambda: gateway.metric("subscriptions") == 1)
         wait_until(lambda: gateway.redis.publish("prices.TSLA", payload) == 1)
-        assert client.recv(timeout=5) == payload
+        assert client.recv(timeout=PATIENCE) == payload
 
 
 def test_a_process_listens_once_to_a_symbol_and_leaves_it_with_the_last_client(gateway):
@@ -120,16 +121,20 @@ def test_another_path_is_not_found(gateway):
     assert caught.value.response.status_code == 404
 
 
-@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
-def test_an_address_that_connects_too_often_is_told_when_to_return(run_gateway, command):
-    gateway = run_gateway(command, GATEWAY_RATE_PER_SECOND="0.1", GATEWAY_RATE_BURST="2")
-    for _ in range(2):
+def connect_often(gateway):
+    """More often than a burst of two allows, though a Redis that is late on a busy machine lets one more in."""
+    for _ in range(20):
         with gateway.connect():
             pass
-    with pytest.raises(InvalidStatus) as caught, gateway.connect():
-        pass
+
+
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_an_address_that_connects_too_often_is_told_when_to_return(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_RATE_PER_SECOND="0.01", GATEWAY_RATE_BURST="2")
+    with pytest.raises(InvalidStatus) as caught:
+        connect_often(gateway)
     assert caught.value.response.status_code == 429
-    assert 8 <= int(caught.value.response.headers["Retry-After"]) <= 10
+    assert 50 <= int(caught.value.response.headers["Retry-After"]) <= 100
     assert gateway.metric('refused_total{reason="address rate"}') == 1
 
 
@@ -225,13 +230,15 @@ def test_the_list_of_valid_tickers_is_exact_and_the_start_names_what_it_hides(ru
 
 @pytest.mark.parametrize("command", ["rungateway", "daphne over TLS", "daphne with timers"])
 def test_pings_go_out_and_a_client_that_never_answers_is_closed_while_others_stay(run_gateway, command):
-    gateway = run_gateway(command, GATEWAY_TIMEOUTS_PING_PERIOD="3s", GATEWAY_TIMEOUTS_PONG_WAIT="4s")
+    gateway = run_gateway(command, GATEWAY_TIMEOUTS_PING_PERIOD="1s", GATEWAY_TIMEOUTS_PONG_WAIT="6s")
     with gateway.connect() as healthy, raw_client(gateway) as deaf:
         healthy.send('{"action":"ping"}')
         deaf.sendall(masked(b'{"action":"ping"}'))
         received = b""
         while b"\x88\x02" not in received:
-            received += deaf.recv(4096)
+            more = deaf.recv(4096)
+            assert more, f"no close frame after {received!r}"
+            received += more
             if b"\x89\x00" in received[-2:]:
                 deaf.sendall(masked(b'{"action":"ping"}'))  # data is not a pong
         code = int.from_bytes(received[received.index(b"\x88\x02") + 2 :][:2], "big")
@@ -417,24 +424,28 @@ def test_metrics_show_what_goes_in_and_out(gateway):
         assert gateway.metric("newest_update_timestamp_seconds") == pytest.approx(update.timestamp / 1e6)
 
 
-def test_a_page_gets_batches_heartbeats_and_its_rate_acknowledged(gateway):
+def test_a_page_gets_batches_and_its_rate_acknowledged(gateway):
     first = gateway.publish("AAPL")
-    with gateway.connect("?batch=1&heartbeat=1&meta=1&notice=1") as client:
+    with gateway.connect("?batch=1&heartbeat=60&meta=1&notice=1") as client:
         options = {"max_hz": 4}
         client.send(json.dumps({"action": "subscribe", "payload": {"symbols": ["AAPL"], "options": options}}))
         assert hear(client)["options"] == {"mode": "latest", "max_hz": 4.0, "snapshot": True}
         assert hear(client)["type"] == "ticker"
-        assert json.loads(client.recv(timeout=5))[0]["seq_id"] == first.seq_id
+        assert json.loads(client.recv(timeout=PATIENCE))[0]["seq_id"] == first.seq_id
         wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
-        for _ in range(20):
-            last = gateway.publish("AAPL")
+        last = gateway.publish_at_once("AAPL", 20)
         seen = []
         while not seen or seen[-1].get("seq_id") != last.seq_id:
-            value = json.loads(client.recv(timeout=5))
+            value = json.loads(client.recv(timeout=PATIENCE))
             seen += value if isinstance(value, list) else []
         assert len(seen) < 10
-        beat = hear(client)
-        assert (beat["type"], beat["n"], beat["source"]) == ("heartbeat", 1, "simulated")
+
+
+def test_a_page_hears_heartbeats_that_are_numbered_and_name_the_source(gateway):
+    with gateway.connect("?heartbeat=1") as client:
+        client.send('{"action":"ping"}')
+        beats = [hear_kind(client, "heartbeat") for _ in range(2)]
+        assert [(beat["n"], beat["source"]) for beat in beats] == [(1, "simulated"), (2, "simulated")]
 
 
 def test_a_heartbeat_that_cannot_be_is_refused(gateway):
@@ -466,11 +477,16 @@ def test_the_status_says_why_an_upgrade_would_fail(run_gateway, variables, query
 
 @pytest.mark.parametrize("command", ["daphne", "uvicorn"])
 def test_the_status_of_an_address_that_has_to_wait_says_how_long(run_gateway, command):
-    gateway = run_gateway(command, GATEWAY_RATE_PER_SECOND="0.1", GATEWAY_RATE_BURST="1")
-    with gateway.connect():
-        status = json.loads(gateway.get("/ws/status")[1])
-    assert (status["ok"], status["reason"]) == (False, "address rate")
-    assert 8 <= status["retry_after"] <= 10
+    gateway = run_gateway(command, GATEWAY_RATE_PER_SECOND="0.01", GATEWAY_RATE_BURST="1")
+
+    def refusal():
+        with gateway.connect():
+            status = json.loads(gateway.get("/ws/status")[1])
+        return None if status["ok"] else status
+
+    status = wait_until(refusal)
+    assert status["reason"] == "address rate"
+    assert 50 <= status["retry_after"] <= 100
 
 
 def sign_in(gateway):
@@ -512,49 +528,49 @@ def test_a_signed_in_page_hears_of_its_lists_until_it_signs_out(run_gateway, com
     ):
         for socket_ in (client, foreign):
             socket_.send('{"action":"ping"}')
-            assert hear(socket_)["type"] == "pong"
-        assert hear(client) == {"type": "list", "id": number, "version": 1}
-        version = 1
-
-        def hears_of_a_change():
-            nonlocal version
-            version += 1
-            change(gateway, f"UPDATE watchlist_watchlist SET version = {version}")
-            with suppress(TimeoutError):
-                return json.loads(client.recv(timeout=2))
-            return None
-
-        assert wait_until(hears_of_a_change) == {"type": "list", "id": number, "version": version}
+        assert hear_kind(foreign, "pong")
+        assert hear_kind(client, "list") == {"type": "list", "id": number, "version": 1}
+        change(gateway, "UPDATE watchlist_watchlist SET version = 2")
+        assert hear_kind(client, "list") == {"type": "list", "id": number, "version": 2}
         change(gateway, "DELETE FROM watchlist_watchlist")
-        assert hear(client) == {"type": "list", "id": number, "version": 0}
+        assert hear_kind(client, "list") == {"type": "list", "id": number, "version": 0}
         change(gateway, "DELETE FROM django_session")
         change(gateway, "INSERT INTO watchlist_watchlist (name, position, version, owner_id) VALUES ('New', 0, 1, 1)")
-        with pytest.raises(TimeoutError):
-            client.recv(timeout=2.5)
-        with pytest.raises(TimeoutError):
-            foreign.recv(timeout=0.1)
-        client.send('{"action":"ping"}')
-        assert hear(client)["type"] == "pong"
+
+        def hears_no_more():
+            change(gateway, "UPDATE watchlist_watchlist SET version = version + 1")
+            with suppress(TimeoutError):
+                client.recv(timeout=2.5)
+                return False
+            return True
+
+        wait_until(hears_no_more, PATIENCE)
+        for socket_ in (client, foreign):
+            socket_.send('{"action":"ping","id":"last"}')
+            kinds = []
+            while (frame := hear(socket_)).get("id") != "last":
+                kinds.append(frame["type"])
+            assert "list" not in kinds
 
 
 def test_a_signed_in_page_is_counted_by_its_account(run_gateway):
     gateway = run_gateway("rungateway")
     headers, _ = sign_in(gateway)
     with gateway.connect("?meta=1", additional_headers=headers):
-        assert gateway.redis.exists("ratelimit:account:1")
+        wait_until(lambda: gateway.redis.exists("ratelimit:account:1"))
         assert not gateway.redis.exists("ratelimit:127.0.0.1")
     with gateway.connect("?meta=1", additional_headers=headers | {"Cookie": "sessionid=invented0"}):
-        assert gateway.redis.exists("ratelimit:127.0.0.1")
+        wait_until(lambda: gateway.redis.exists("ratelimit:127.0.0.1"))
 
 
 @pytest.mark.parametrize("command", ["daphne", "uvicorn"])
 def test_a_spoofed_forwarded_address_is_ignored_and_a_trusted_proxy_is_believed(run_gateway, command):
     gateway = run_gateway(command)
     with gateway.connect(additional_headers={"X-Forwarded-For": "203.0.113.9", "Daphne-Root-Path": "/evil"}):
-        assert gateway.redis.exists("ratelimit:127.0.0.1")
+        wait_until(lambda: gateway.redis.exists("ratelimit:127.0.0.1"))
     trusting = run_gateway(command, GATEWAY_TRUSTED_PROXIES="127.0.0.0/8")
     with trusting.connect(additional_headers={"X-Forwarded-For": "203.0.113.9"}):
-        assert trusting.redis.exists("ratelimit:203.0.113.9")
+        wait_until(lambda: trusting.redis.exists("ratelimit:203.0.113.9"))
 
 
 def test_a_going_gateway_gives_notice_and_spreads_the_goodbyes(run_gateway):

@@ -174,7 +174,7 @@ def test_a_client_that_leaves_while_it_is_answered_is_gone_at_once(gateway):
     with upgrade(gateway) as client:
         client.send(ALIVE * 3 + make_frame(CLOSE, b"\x03\xe8"))
         assert client.read_close() == 1000
-        wait_until(lambda: is_alone(gateway), 5)
+        wait_until(lambda: is_alone(gateway))
     assert gateway.metric('closed_total{reason="slow"}') == 0
 
 
@@ -303,6 +303,7 @@ def test_an_origin_that_is_not_named_is_refused(gateway, origin):
 def test_an_address_that_a_client_claims_counts_for_nothing(gateway, header):
     with upgrade(gateway, f"{header}: 203.0.113.9") as client:
         assert is_alive(client)
+        wait_until(lambda: gateway.redis.keys("ratelimit:*"))
     assert gateway.redis.keys("ratelimit:*") == [b"ratelimit:127.0.0.1"]
 
 
