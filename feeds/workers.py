@@ -202,6 +202,7 @@ class Processing:
         """Once a second: says which workers are held, and how much was set aside beyond what has lines of its own."""
         self._looked = self._clock()
         held = self._loads.held(HELD, self._looked)
+        metrics.WORKERS_HELD.set(len(held))
         for number in sorted(held.keys() - self._held):
             log.warning(
                 f"a worker has had the same updates for more than {HELD:g} s; the partitions stay ours",
@@ -211,7 +212,6 @@ class Processing:
         for number in sorted(self._held - held.keys()):
             log.info("a worker that was held goes on", worker=number)
         self._held = set(held)
-        metrics.WORKERS_HELD.set(len(held))
         if self._aside > LINES:
             log.warning("more records set aside, see `manage.py deadletters list`", count=self._aside - LINES)
         self._aside = 0

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import durationpy
 
+from feeds.wire import SYMBOL, SYMBOL_WORDS
+
 DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(h|ms|m|us|µs|ns|s))+|0")
 DURATION_WORDS = "a duration such as 500ms, 10s, 1m or 168h"
 
@@ -39,6 +41,13 @@ class Environment:
         self.defaults.setdefault(name, default)
         return self._variables.get(name, default).strip()
 
+    def matching(self, name: str, default: str, pattern: str, allowed: str) -> str:
+        """A text of which the whole matches the pattern."""
+        value = self.text(name, default)
+        if not re.fullmatch(pattern, value):
+            raise BadVariable(name, value, allowed)
+        return value
+
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
         value = self.text(name, default).lower()
         if value not in allowed:
@@ -65,18 +74,18 @@ class Environment:
             raise BadVariable(name, value, f"a number from {least:g} to {most:g}")
         return float(value)
 
-    def duration(self, name: str, default: str, least: str = "1ms") -> timedelta:
+    def duration(self, name: str, default: str, least: str = "1ms", most: str = "876000h") -> timedelta:
         """A duration as Go writes it; durationpy knows more units than Go, so the form is checked first."""
         value = self.text(name, default)
-        shortest = durationpy.from_str(least)
-        allowed = f"{DURATION_WORDS}, at least {least}"
+        shortest, longest = durationpy.from_str(least), durationpy.from_str(most)
+        allowed = f"{DURATION_WORDS}, at least {least} and at most {most}"
         if not DURATION.fullmatch(value):
             raise BadVariable(name, value, allowed)
         try:
             duration = durationpy.from_str(value)
         except durationpy.DurationError as error:
             raise BadVariable(name, value, allowed) from error
-        if duration < shortest:
+        if not shortest <= duration <= longest:
             raise BadVariable(name, value, allowed)
         return duration
 
@@ -101,11 +110,19 @@ class Environment:
         """Values between commas, trimmed, the empty ones left out."""
         return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
 
+    def symbols(self, name: str, default: str = "") -> list[str]:
+        """Symbols between commas, in any case; upper case comes back."""
+        words = self.words(name, default)
+        for word in words:
+            if not SYMBOL.fullmatch(word.upper()):
+                raise BadVariable(name, word, f"symbols between commas, each {SYMBOL_WORDS}")
+        return [word.upper() for word in words]
+
     def address(self, name: str, default: str) -> tuple[str, int]:
         """`host:port` or `:port`; the host is empty in the second form."""
         value = self.text(name, default)
         host, colon, port = value.rpartition(":")
-        if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+        if not colon or not _is_port(port):
             raise BadVariable(name, value, "host:port or :port, with a port from 1 to 65535")
         return host.strip("[]"), int(port)
 
@@ -113,17 +130,20 @@ class Environment:
         """`host:port` between commas, at least one."""
         values = self.words(name, default)
         for value in values or [""]:
-            if not re.fullmatch(r"[^\s,:/]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5}", value):
-                raise BadVariable(name, ",".join(values), "host:port, several between commas")
+            if not re.fullmatch(r"([^\s,:/]+|\[[0-9a-fA-F:]+\]):[0-9]+", value) or not _is_port(
+                value.rpartition(":")[2]
+            ):
+                allowed = "host:port, several between commas, with ports from 1 to 65535"
+                raise BadVariable(name, ",".join(values), allowed)
         return values
 
-    def origins(self, name: str, default: str) -> list[str]:
-        """`*` or exact web origins (`https://example.org`) between commas; an empty list is no check."""
+    def origins(self, name: str, default: str, wildcard: bool = True) -> list[str]:
+        """Exact web origins (`https://example.org`) between commas, or `*` where it is allowed."""
         values = self.words(name, default)
         for value in values:
-            parts = urlsplit(value)
-            if value != "*" and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path):
-                raise BadVariable(name, ",".join(values), "* or origins such as https://example.org between commas")
+            if not (wildcard and value == "*") and not _is_origin(value):
+                allowed = "origins such as https://example.org between commas"
+                raise BadVariable(name, ",".join(values), "* or " + allowed if wildcard else allowed)
         return values
 
     def networks(self, name: str, default: str = "") -> list[str]:
@@ -144,3 +164,21 @@ class Environment:
         return {
             name[len(prefix) :]: value.strip() for name, value in self._variables.items() if name.startswith(prefix)
         }
+
+
+def _is_port(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,5}", text) is not None and 1 <= int(text) <= 65535
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        # Asking for the port checks it.
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not (parts.path or parts.query or parts.fragment or parts.username)
+        )
+    except ValueError:
+        return False

@@ -5,7 +5,7 @@ each variable, and a test holds both against this file.
 """
 
 import os
-import re
+import warnings
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ if not SECRET_KEY:
     SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
 
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
 
 # --- Logs -----------------------------------------------------------------------------------------------------------
 LOGGER_LEVEL = env.choice("LOGGER_LEVEL", "info", ["debug", "info", "warn", "warning", "error"])
@@ -56,23 +56,24 @@ REDIS: dict[str, Any] = {
 
 # --- Kafka ----------------------------------------------------------------------------------------------------------
 KAFKA_BROKERS = ",".join(env.addresses("KAFKA_BROKERS", "localhost:9092"))
-KAFKA_TOPIC = env.text("KAFKA_TOPIC", "market_ticks")
-if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", KAFKA_TOPIC):
-    raise BadVariable("KAFKA_TOPIC", KAFKA_TOPIC, "1 to 249 of the characters A-Z a-z 0-9 . _ -")
+_TOPIC = r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}"
+_TOPIC_WORDS = "1 to 249 of the characters A-Z a-z 0-9 . _ -, and not . or .."
+KAFKA_TOPIC = env.matching("KAFKA_TOPIC", "market_ticks", _TOPIC, _TOPIC_WORDS)
 KAFKA_RETENTION = env.duration("KAFKA_RETENTION", "24h", least="1m")
-KAFKA_DLQ_TOPIC = env.text("KAFKA_DLQ_TOPIC", "market_ticks.dlq")
-if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", KAFKA_DLQ_TOPIC) or KAFKA_DLQ_TOPIC == KAFKA_TOPIC:
-    allowed = "1 to 249 of the characters A-Z a-z 0-9 . _ -, and not KAFKA_TOPIC: it would feed on itself"
-    raise BadVariable("KAFKA_DLQ_TOPIC", KAFKA_DLQ_TOPIC, allowed)
+KAFKA_DLQ_TOPIC = env.matching("KAFKA_DLQ_TOPIC", "market_ticks.dlq", _TOPIC, _TOPIC_WORDS)
+if KAFKA_DLQ_TOPIC == KAFKA_TOPIC:
+    raise BadVariable("KAFKA_DLQ_TOPIC", KAFKA_DLQ_TOPIC, "another topic than KAFKA_TOPIC: it would feed on itself")
 KAFKA_DLQ_RETENTION = env.duration("KAFKA_DLQ_RETENTION", "168h", least="1m")
-KAFKA_GROUP_ID = env.text("KAFKA_GROUP_ID", "stock-processor-group")
+_GROUP = r".{1,249}"
+_GROUP_WORDS = "the name of a consumer group, 1 to 249 characters"
+KAFKA_GROUP_ID = env.matching("KAFKA_GROUP_ID", "stock-processor-group", _GROUP, _GROUP_WORDS)
 KAFKA_GROUP_INSTANCE_ID = env.text("KAFKA_GROUP_INSTANCE_ID")
-KAFKA_SESSION_TIMEOUT = env.duration("KAFKA_SESSION_TIMEOUT", "6s", least="1s")
+KAFKA_SESSION_TIMEOUT = env.duration("KAFKA_SESSION_TIMEOUT", "6s", least="1s", most="5m")
 
 # --- Generator ------------------------------------------------------------------------------------------------------
 GENERATOR_INTERVAL = env.duration("GENERATOR_INTERVAL", "100ms")
 GENERATOR_SEED = env.text("GENERATOR_SEED")
-GENERATOR_TICKERS = [symbol.upper() for symbol in env.words("GENERATOR_TICKERS", "AAPL,GOOG,TSLA,AMZN")]
+GENERATOR_TICKERS = env.symbols("GENERATOR_TICKERS", "AAPL,GOOG,TSLA,AMZN")
 GENERATOR_BASE_PRICES = {"AAPL": 150.0, "GOOG": 2800.0, "TSLA": 700.0, "AMZN": 3400.0}
 for _symbol, _price in env.prefixed("GENERATOR_BASE_PRICES_").items():
     try:
@@ -89,7 +90,7 @@ PROCESSOR_STOCK_TTL = env.duration("PROCESSOR_STOCK_TTL", "168h", least="1s")
 PROCESSOR_METRICS_PORT = env.whole("PROCESSOR_METRICS_PORT", 0, most=65535)
 
 # --- Recorder -------------------------------------------------------------------------------------------------------
-RECORDER_GROUP_ID = env.text("RECORDER_GROUP_ID", "stock-recorder-group")
+RECORDER_GROUP_ID = env.matching("RECORDER_GROUP_ID", "stock-recorder-group", _GROUP, _GROUP_WORDS)
 RECORDER_RETENTION = env.duration("RECORDER_RETENTION", "720h", least="24h")
 RECORDER_METRICS_PORT = env.whole("RECORDER_METRICS_PORT", 0, most=65535)
 if RECORDER_GROUP_ID == KAFKA_GROUP_ID:
@@ -100,7 +101,7 @@ MARKET_DAY_START = env.moment("MARKET_DAY_START", "00:00")
 MARKET_TIME_ZONE = env.zone("MARKET_TIME_ZONE", "UTC")
 
 # --- Gateway --------------------------------------------------------------------------------------------------------
-GATEWAY_VALID_TICKERS = [symbol.upper() for symbol in env.words("GATEWAY_VALID_TICKERS")]
+GATEWAY_VALID_TICKERS = env.symbols("GATEWAY_VALID_TICKERS")
 GATEWAY_ALLOWED_ORIGINS = env.origins("GATEWAY_ALLOWED_ORIGINS", "*")
 GATEWAY_TRUSTED_PROXIES = env.networks("GATEWAY_TRUSTED_PROXIES")
 GATEWAY_PROCESSES = env.whole("GATEWAY_PROCESSES", 0, most=1024)
@@ -144,7 +145,17 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "stockwatch@localhost")
 
 # --- Django ---------------------------------------------------------------------------------------------------------
-DATABASES = {"default": environ.Env.db_url_config(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))}
+try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they repeat the value
+        _database = environ.Env.db_url_config(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))
+except (environ.ImproperlyConfigured, KeyError, ValueError):
+    _database = {}
+if not str(_database.get("ENGINE", "")).endswith((".sqlite3", ".postgresql")):
+    # Its value may hold a password: it is not repeated.
+    _allowed = "such as sqlite:////srv/stockwatch.sqlite3 or postgres://user:password@db.example.org:5432/stockwatch"
+    raise BadVariable("DATABASE_URL", "…", f"{_allowed}, with / @ : # ? of a password as %2F %40 %3A %23 %3F")
+DATABASES = {"default": _database}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Several processes share the file: readers must not block the writer, and a writer waits its turn.
     DATABASES["default"]["OPTIONS"] = {

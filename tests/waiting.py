@@ -10,7 +10,7 @@ T = TypeVar("T")
 PAUSE = threading.Event()
 
 
-def wait_until(condition: Callable[[], T], seconds: float = 15.0, what: str = "condition") -> T:
+def wait_until(condition: Callable[[], T], seconds: float = 60.0, what: str = "condition") -> T:
     """The condition's first true value. Raises AssertionError when it does not hold within the seconds."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -19,7 +19,7 @@ def wait_until(condition: Callable[[], T], seconds: float = 15.0, what: str = "c
     return value
 
 
-async def until(condition: Callable[[], T], seconds: float = 10.0, what: str = "condition") -> T:
+async def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "condition") -> T:
     """`wait_until` for coroutines: lets the loop run in between."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

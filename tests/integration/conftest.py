@@ -6,6 +6,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from feeds.kafka.cluster import EmbeddedCluster
 from feeds.wire import Update, encode
+from tests.integration.faults.traffic import LARGEST_MESSAGE
 from tests.integration.kafka.brokers import Brokers
 from tests.integration.kafka.distribution import NoKafka
 
@@ -47,7 +48,8 @@ Produce = Callable[..., None]
 @pytest.fixture
 def produce(kafka: str, topic: str) -> Iterator[Produce]:
     """Writes updates, or bare (key, value) pairs, and returns when they are acknowledged."""
-    producer = Producer({"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 0, "log_level": 2})
+    options = {"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 0, "log_level": 2}
+    producer = Producer(options | {"message.max.bytes": LARGEST_MESSAGE})
 
     def send(*records: Update | tuple[bytes | None, bytes | None]) -> None:
         for record in records:

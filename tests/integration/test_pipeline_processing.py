@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from uuid import uuid4
@@ -44,7 +45,7 @@ class Running:
         return self.wait()
 
     def wait(self) -> bool | None:
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         return self.done
 
@@ -65,9 +66,11 @@ def run(kafka: str, topic: str, group: str, redis_server: RedisServer, redis_cli
     def open_store() -> Store:
         return Store(connect({"host": redis_server.host, "port": redis_server.port}), timedelta(hours=1))
 
-    def run(workers: int = 3, store: Callable[[], Store] = open_store) -> Running:
+    def run(
+        workers: int = 3, store: Callable[[], Store] = open_store, clock: Callable[[], float] = time.monotonic
+    ) -> Running:
         source = Source(kafka, topic, group, SESSION)
-        started.append(Running(Processing(source, dead_letters(kafka, topic), store, workers, topic)))
+        started.append(Running(Processing(source, dead_letters(kafka, topic), store, workers, topic, clock=clock)))
         return started[-1]
 
     yield run
@@ -275,26 +278,30 @@ def test_before_there_is_a_broker_it_waits_says_so_once_and_obeys_the_stop(topic
 
 
 def test_a_worker_that_is_held_is_reported_once_keeps_its_partitions_and_others_go_on(
-    run: Run, produce: Produce, redis_server: RedisServer, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    run: Run, produce: Produce, redis_server: RedisServer, redis_client: redis.Redis
 ):
-    monkeypatch.setattr(workers, "HELD", 0.05)
-    monkeypatch.setattr(workers, "LOOK_EVERY", 0.01)
     held = Stuck(connect({"host": redis_server.host, "port": redis_server.port}), timedelta(hours=1))
     free = Store(connect({"host": redis_server.host, "port": redis_server.port}), timedelta(hours=1))
     stores = [held, free]
     first = [symbol for symbol in SYMBOLS if route(symbol, 2) == 0]
+    rest = set(SYMBOLS) - set(first)
+    clock = [0.0]
     produce(*feed(1))
     with capture_logs() as lines:
-        running = run(workers=2, store=lambda: stores.pop(0))
+        running = run(workers=2, store=lambda: stores.pop(0), clock=lambda: clock[0])
+        wait_until(lambda: all(redis_client.mget([f"stock:{symbol}" for symbol in rest])))
+        wait_until(lambda: in_hand(running) == {0: len(first)})
+        clock[0] = workers.HELD + 1
         wait_until(lambda: any("the same updates" in line["event"] for line in lines))
         assert workers_held() == 1
         produce(*feed(20, first=2))
-        rest = set(SYMBOLS) - set(first)
         newest = [encode(Update(symbol, 1.5, 21, 21)) for symbol in rest]
         wait_until(lambda: redis_client.mget([f"stock:{symbol}" for symbol in rest]) == newest)
         held.let_go.set()
-        wait_until(lambda: any("goes on" in line["event"] for line in lines))
         wait_until(lambda: redis_client.get(f"stock:{first[0]}") == encode(Update(first[0], 1.5, 21, 21)))
+        wait_until(lambda: in_hand(running) == {})
+        clock[0] += workers.LOOK_EVERY
+        wait_until(lambda: any("goes on" in line["event"] for line in lines))
         assert running.end() is True
 
     said = [line for line in lines if "the same updates" in line["event"]]
@@ -302,6 +309,11 @@ def test_a_worker_that_is_held_is_reported_once_keeps_its_partitions_and_others_
     assert workers_held() == 0
     revoked = [line["event"] for line in lines].index("partitions revoked")
     assert revoked > [line["event"] for line in lines].index("a worker that was held goes on")
+
+
+def in_hand(running: Running) -> dict[int, int]:
+    """How many updates each worker has that has any."""
+    return running.processing._loads.held(-1.0, 0.0)
 
 
 def workers_held() -> float | None:
@@ -316,7 +328,7 @@ class Stuck(Store):
         self.let_go = threading.Event()
 
     def write(self, batch: Batch) -> int:
-        assert self.let_go.wait(20)
+        assert self.let_go.wait(60)
         return super().write(batch)
 
 

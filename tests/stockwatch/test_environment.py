@@ -59,6 +59,12 @@ def test_a_duration_below_its_least_is_refused():
         make(WAIT="59s").duration("WAIT", "1h", least="1m")
 
 
+@pytest.mark.parametrize("text", ["301s", "6m", "100h"])
+def test_a_duration_above_its_most_is_refused(text: str):
+    with pytest.raises(BadVariable, match="at least 1s and at most 5m"):
+        make(WAIT=text).duration("WAIT", "6s", least="1s", most="5m")
+
+
 def test_zero_is_a_duration_where_it_is_allowed():
     assert make(WAIT="0").duration("WAIT", "1s", least="0s") == timedelta(0)
 
@@ -97,7 +103,9 @@ def test_what_is_no_address_is_refused(text: str):
         make(PLACE=text).address("PLACE", ":1")
 
 
-@pytest.mark.parametrize("text", ["", "a", "a:1,b", "a:1;b:2", "http://a:1", "a b:1"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a:1,b", "a:1;b:2", "http://a:1", "a b:1", "a:0", "a:65536", "a:99999", "a:١"]
+)
 def test_what_is_no_list_of_addresses_is_refused(text: str):
     with pytest.raises(BadVariable, match="BROKERS"):
         make(BROKERS=text).addresses("BROKERS", "localhost:9092")
@@ -107,10 +115,38 @@ def test_several_addresses_stand_between_commas():
     assert make(BROKERS="a:1, [::1]:2").addresses("BROKERS", "x:1") == ["a:1", "[::1]:2"]
 
 
-@pytest.mark.parametrize("text", ["example.org", "https://", "https://example.org/page", "ftp://example.org"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("example.org", "https://", "https://example.org/page", "ftp://example.org", "https://example.org?a=b"),
+        *("http://[", "http://[::1", "https://:443", "https://example.org:port", "https://example.org:99999"),
+        *("https://example.org:0", "https://demo@example.org", "*.example.org", "https://a.example.org,**"),
+    ],
+)
 def test_what_is_no_origin_is_refused(text: str):
     with pytest.raises(BadVariable, match="ORIGINS"):
         make(ORIGINS=text).origins("ORIGINS", "*")
+
+
+def test_origins_are_taken_as_they_stand():
+    values = ["https://example.org", "http://[::1]:8081", "http://localhost:8081"]
+    assert make(ORIGINS=", ".join(values)).origins("ORIGINS", "*") == values
+    assert make().origins("ORIGINS", "*") == ["*"]
+
+
+def test_where_every_origin_would_be_too_much_a_star_is_refused():
+    with pytest.raises(BadVariable, match="it must be origins such as"):
+        make(ORIGINS="*").origins("ORIGINS", "", wildcard=False)
+
+
+def test_symbols_are_read_in_any_case():
+    assert make(SYMBOLS="aapl, ^GSPC,btc/usd,").symbols("SYMBOLS") == ["AAPL", "^GSPC", "BTC/USD"]
+
+
+@pytest.mark.parametrize("text", ["a b", "AAPL;GOOG", "-X", "ABCDEFGHIJKLMNOP", "AAPL,Ü"])
+def test_what_is_no_symbol_is_refused(text: str):
+    with pytest.raises(BadVariable, match="symbols between commas, each 1 to 15 of the characters"):
+        make(SYMBOLS=text).symbols("SYMBOLS")
 
 
 def test_an_empty_list_of_origins_is_no_check():
@@ -179,3 +215,40 @@ def test_recorder_and_processor_do_not_share_a_group():
     ended = start(RECORDER_GROUP_ID="one", KAFKA_GROUP_ID="one")
     assert ended.returncode == 1
     assert "RECORDER_GROUP_ID='one' cannot be used" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("KAFKA_GROUP_ID", ""),
+        ("RECORDER_GROUP_ID", " "),
+        ("KAFKA_SESSION_TIMEOUT", "6m"),
+        ("KAFKA_BROKERS", "localhost:99999"),
+        ("KAFKA_TOPIC", ".."),
+        ("KAFKA_DLQ_TOPIC", "."),
+        ("KAFKA_DLQ_TOPIC", "market_ticks"),
+        ("GATEWAY_VALID_TICKERS", "a b"),
+        ("GATEWAY_ALLOWED_ORIGINS", "http://[::1"),
+        ("CSRF_TRUSTED_ORIGINS", "*"),
+    ],
+)
+def test_a_value_that_could_never_work_stops_the_start(name: str, text: str):
+    ended = start(**{name: text})
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"stockwatch: {name}={text.strip()!r} cannot be used: it must be ")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "garbage", "mysql2://x", "mysql://x/y", "postgres://user:hunter2@db:port/stock"),
+        *("postgres://user:hunter2@db:99999/stock", "postgres://user:hunter2/x@db:5432/stock"),
+    ],
+)
+def test_an_address_of_the_database_that_cannot_be_used_is_not_repeated(text: str):
+    ended = start(DATABASE_URL=text)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("stockwatch: DATABASE_URL='…' cannot be used: it must be such as sqlite:///")
+    assert ended.stderr.count("\n") == 1
+    assert "hunter2" not in ended.stderr

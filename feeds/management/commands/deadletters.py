@@ -1,6 +1,6 @@
 """`manage.py deadletters list|show|replay`: what the processor has put aside. Arguments, wiring and output only."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,7 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("--partition", type=int, help="those that came from this partition")
         parser.add_argument("--offset", type=int, help="those that had this offset there")
         parser.add_argument("--reason", help="those of this reason, one word of the table")
-        parser.add_argument("--limit", type=int, help=f"the newest so many; list and show: {SHOWN}, replay: all")
+        parser.add_argument(
+            "--limit", type=_read_count, help=f"the newest so many; list and show: {SHOWN}, replay: all"
+        )
 
     def handle(self, *_args: Any, action: str, **options: Any) -> None:
         limit = SHOWN if options["limit"] is None and action != "replay" else options["limit"]
@@ -48,3 +50,9 @@ class Command(BaseCommand):
         self.stdout.write(f"replayed {report.acked}, refused {len(report.cut)}, not acknowledged {report.missing}")
         if report.cut or report.missing:
             raise SystemExit(1)
+
+
+def _read_count(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise ArgumentTypeError(f"{text[:20]!r} is no count: it must be a whole number from 1 on")
+    return int(text)

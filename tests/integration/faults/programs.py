@@ -96,12 +96,17 @@ class Program:
         self.process.send_signal(signal.SIGCONT)
 
     def counted(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples that have these labels, as its /metrics has it; 0 before it counts."""
+        """The sum of a metric's samples that have these labels, as its /metrics has it; 0 before it listens.
+
+        Raises TimeoutError or URLError when it listens and does not answer, as one that is stopped.
+        """
         opener = build_opener(ProxyHandler({}))
         try:
-            with opener.open(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as response:
+            with opener.open(f"http://127.0.0.1:{self._port}/metrics", timeout=SECONDS) as response:
                 text = response.read().decode()
-        except OSError:
-            return 0.0
+        except OSError as error:
+            if isinstance(getattr(error, "reason", error), ConnectionError):
+                return 0.0
+            raise
         samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
         return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())

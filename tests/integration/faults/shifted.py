@@ -1,4 +1,5 @@
-"""`runkafkagen` on a clock that SIGUSR1 sets back by an hour. Run as a script by one test."""
+"""`runkafkagen` on a clock that SIGUSR1 sets back by an hour, or that is back from the start: `shifted.py back`. Run as
+a script by one test."""
 
 import os
 import signal
@@ -12,7 +13,7 @@ HOUR = 3_600_000_000_000
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
 
-real, shift = time.time_ns, 0
+real, shift = time.time_ns, HOUR if sys.argv[1:] == ["back"] else 0
 
 
 def set_back(_number: int, _frame: FrameType | None) -> None:

@@ -67,9 +67,7 @@ def test_our_clock_an_hour_back_makes_no_gap(line: Line):
     assert line.settle().faults == {}
     assert_unbroken(line)
     # A restart goes on from there too, though its clock is an hour behind.
-    again = line.run("tests/integration/faults/shifted.py", GENERATOR_INTERVAL=FAST)
-    again.await_said("generator ready")
-    again.process.send_signal(signal.SIGUSR1)
+    again = line.run("tests/integration/faults/shifted.py", "back", GENERATOR_INTERVAL=FAST)
     await_more(line)
     assert again.stop() == 0
     line.read_log()

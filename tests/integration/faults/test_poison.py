@@ -30,7 +30,7 @@ def test_a_hundred_poisoned_records_among_ten_thousand_are_put_aside_and_block_n
     line.make_topic()
     feed = line.feed()
     processor = line.processor(KAFKA_DLQ_TOPIC=f"{line.topic}.dlq")
-    poison = POISON * 9 + [(b"AAPL", b"x" * 900_000)] * 10
+    poison = POISON * 9 + [(b"AAPL", b"x" * 1_000_000)] * 10
     chance.shuffle(poison)
     places = set(chance.sample(range(10_000), len(poison)))
     for number in range(10_000):

@@ -81,12 +81,12 @@ def test_a_processor_that_was_stopped_past_its_session_writes_nothing_late(line:
     gate.hold()
     feed.send(300)
     assert gate.holding.wait(60), "the frozen one writes"
+    stale = frozen.counted("stockwatch_processor_stale_total")
     frozen.pause()
     feed.send(10)
     feed.end()
     wait_until(lambda: line.committed() == feed.acked, 90, "the other one has all partitions, and all is committed")
     feed.send(10)
-    stale = frozen.counted("stockwatch_processor_stale_total")
     gate.release()
     frozen.proceed()
     frozen.await_said("partitions lost")

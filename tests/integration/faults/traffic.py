@@ -18,6 +18,9 @@ SECONDS = 90.0
 END = b"prices.~"
 """A channel of no symbol: what is published there says that all before it was heard."""
 
+LARGEST_MESSAGE = 1_040_000
+"""Bytes; a producer's own limit, just below the brokers' 1,048,588 for a batch, lets records of 1 MB through."""
+
 
 class Feed:
     """Produces updates of all symbols in turn, each newer than the one before, and books them."""
@@ -44,6 +47,7 @@ class Feed:
                 "reconnect.backoff.max.ms": 1000,
                 "socket.timeout.ms": 10_000,
                 "request.timeout.ms": 5_000,
+                "message.max.bytes": LARGEST_MESSAGE,
             }
         )
 

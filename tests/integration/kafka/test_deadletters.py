@@ -25,7 +25,7 @@ from tests.integration.kafka.conftest import Join
 from tests.waiting import wait_until
 
 WEEK = timedelta(days=7)
-BIG = b'{"symbol":"AAPL","note":"' + b"x" * 900_000 + b'"}'
+BIG = b'{"symbol":"AAPL","note":"' + b"x" * 1_000_000 + b'"}'
 POISON = {
     "not UTF-8": (b"AAPL", b'{"symbol":"\xff\xfe","price":1,"timestamp":1,"seq_id":1}'),
     "not JSON": (b"AAPL", b"\x1b[31mnot JSON"),
@@ -226,3 +226,9 @@ def test_the_command_says_in_one_line_that_kafka_is_away(command: Callable[..., 
 
     with pytest.raises(CommandError, match="no answer from"):
         command("list")
+
+
+@pytest.mark.parametrize("limit", ["0", "-5", "two", "1.5"])
+def test_a_limit_that_is_no_count_is_refused_before_anything_is_read(limit: str):
+    with pytest.raises(CommandError, match=f"--limit: '{limit}' is no count"):
+        call_command("deadletters", "list", f"--limit={limit}")
