@@ -4,8 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from stockwatch.embedded import RedisServer
+
+# The same examples on every run and machine, however busy it is: a failure is there for everybody, or for nobody.
+SAME = {"derandomize": True, "database": None, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("same", **SAME)
+settings.load_profile("same")
 
 DATABASE = {"db", "transactional_db", "django_db_setup", "django_db_reset_sequences", "live_server"}
 
