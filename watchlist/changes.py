@@ -15,6 +15,7 @@ from watchlist.book import Book, NamedList
 from watchlist.errors import AlreadyListed, ListFull, ListRefused
 from watchlist.lists import first_book
 from watchlist.offer import Typed, read_typed, upper
+from watchlist.owner import same_owner
 from watchlist.pages import Place, own_shelf, read_place
 
 UNDO_KEY = "undo"
@@ -23,6 +24,7 @@ MOST_NAMED = 6
 
 
 @require_POST
+@same_owner
 def add_symbols(request: HttpRequest) -> HttpResponse:
     """What was typed or pasted: one symbol or name, or many symbols."""
     place = read_place(request.POST)
@@ -37,6 +39,7 @@ def add_symbols(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@same_owner
 def change_list(request: HttpRequest) -> HttpResponse:
     """One of `remove`, `up`, `down`, `top`, `bottom` with a symbol; or `move` with a symbol and `before` another."""
     place = read_place(request.POST)
@@ -48,6 +51,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@same_owner
 def change_tabs(request: HttpRequest) -> HttpResponse:
     """`do` is one of `open` (a new list), `rename`, `left`, `right`, `delete`, `clear`, `example`."""
     place = read_place(request.POST)
@@ -61,6 +65,7 @@ def change_tabs(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@same_owner
 def undo_change(request: HttpRequest) -> HttpResponse:
     """Takes back the newest removal or deletion of this session."""
     place = read_place(request.POST)

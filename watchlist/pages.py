@@ -17,6 +17,7 @@ from watchlist.charts import read_days
 from watchlist.lists import Shelf, Tab, pick_tab, shelf_of
 from watchlist.offer import is_fed, offered
 from watchlist.order import OWN_ORDER, Sort, headings, read_sort
+from watchlist.owner import owner_of
 from watchlist.preferences import look_of, numerals_of
 from watchlist.quotes import Quotes, read_quotes
 from watchlist.rows import Day, Row, make_row, name_reference, write_moment
@@ -88,6 +89,7 @@ def read_page(request: HttpRequest, place: Place) -> dict[str, Any]:
         "new": not request.user.is_authenticated and not shelf.stored,
         "as_of": write_moment(now, now, look_of(request).tz),
         "modules": MODULES,
+        "owner": owner_of(request),
         "numerals": numerals_of(request),
         **clock_facts(now),
     }

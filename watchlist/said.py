@@ -17,8 +17,8 @@ class Said:
 
 
 def read_said(request: HttpRequest) -> list[Said]:
-    """Takes the messages of the request: they are shown once."""
-    return [
+    """Takes the messages of the request: they are shown once, and what was said twice on the way here once too."""
+    said = [
         Said(
             str(message),
             message.level_tag,
@@ -27,3 +27,4 @@ def read_said(request: HttpRequest) -> list[Said]:
         )
         for message in get_messages(request)
     ]
+    return list(dict.fromkeys(said))

@@ -11,6 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from watchlist.errors import NoSuchList
 from watchlist.offer import ticker_of
+from watchlist.owner import same_owner
 from watchlist.pages import Place, read_page, read_place
 from watchlist.said import read_said
 from watchlist.symbols import read_symbol
@@ -19,6 +20,7 @@ from watchlist.symbols import read_symbol
 @never_cache  # ages are told by the time in the page: an old copy would call old prices fresh
 @vary_on_headers("Accept-Language")  # numbers are punctuated by it
 @require_safe
+@same_owner
 def show_watchlist(request: HttpRequest) -> HttpResponse:
     """The whole page; for htmx the workspace alone, which it merges into the page that is there."""
     place = read_place(request.GET)
@@ -33,6 +35,7 @@ def show_watchlist(request: HttpRequest) -> HttpResponse:
 @never_cache
 @vary_on_headers("Accept-Language")
 @require_safe
+@same_owner
 def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
     """The page with the drawer of a symbol open; for htmx the drawer alone. 404 where no ticker has the symbol."""
     ticker = ticker_of(symbol)

@@ -35,6 +35,7 @@ const combobox = new Combobox(document.getElementById("add"), (symbol) => findRo
 const pauseButton = document.getElementById("pause");
 let pausedAt; // timestamp of the newest price when the page was paused
 let holding = 0;
+let polled = false; // whether prices came by polling when the tab was hidden
 let told = false; // whether this connection has said how the lists are
 
 function findRow(symbol) {
@@ -134,9 +135,14 @@ function showService(lists) {
 }
 
 // What a person asked for did not happen; what was said before stays, an undo among it.
-function refuse(sentence) {
+function refuse(sentence, anew = false) {
   const trouble = Object.assign(document.createElement("ul"), { className: "messages", id: "trouble" });
   const item = Object.assign(document.createElement("li"), { className: "error", textContent: sentence });
+  if (anew) {
+    const again = Object.assign(document.createElement("a"), { className: "link", textContent: "Load the page again" });
+    again.href = location.pathname;
+    item.append(" ", again);
+  }
   trouble.append(item);
   document.getElementById("trouble")?.remove();
   document.getElementById("said").prepend(trouble);
@@ -144,7 +150,10 @@ function refuse(sentence) {
 }
 
 function explain({ detail }) {
-  if (detail.xhr?.status !== 503) refuse("That did not work: the server did not answer. Try again.");
+  const status = detail.xhr?.status;
+  if (!status) refuse("That did not work: the server did not answer. Try again.");
+  else if (status === 403) refuse("That was not done: you signed in or out in another tab meanwhile.", true);
+  else if (status !== 503) refuse(`That did not work: the server answered with error ${status}.`, true);
   else if (detail.requestConfig.verb === "get") refuse("That cannot be shown right now. Try again in a moment.");
   else refuse("That was not done: lists cannot be changed right now. Nothing is lost; try again in a moment.");
 }
@@ -255,9 +264,12 @@ function letGo() {
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
+    polled = poller.running;
+    poller.stop();
     socket.sleep();
     return;
   }
+  if (polled) poller.start(quotes.symbols());
   // Old prices are not painted for new ones: the first that arrives, or a while without any, lets the page go on.
   table.hold(true);
   clearTimeout(holding);

@@ -21,6 +21,7 @@ export class Poller {
   #symbols = [];
   #timer = 0;
   #running = false;
+  #round = 0; // a try of an earlier round that comes back late goes on no more
 
   // Handlers: onUpdate, and onWork(works) after each try.
   constructor(handlers) {
@@ -35,7 +36,8 @@ export class Poller {
     this.#symbols = symbols;
     if (this.#running) return;
     this.#running = true;
-    this.#poll();
+    this.#round += 1;
+    this.#poll(this.#round);
   }
 
   stop() {
@@ -43,7 +45,7 @@ export class Poller {
     clearTimeout(this.#timer);
   }
 
-  async #poll() {
+  async #poll(round) {
     let works = false;
     try {
       const query = this.#symbols.slice(0, 200).map(encodeURIComponent).join(",");
@@ -51,14 +53,18 @@ export class Poller {
       const answer = await fetch(`/api/quotes?symbols=${query}`, { cache: "no-cache" });
       if (answer.ok) {
         const { quotes } = await answer.json();
-        if (this.#running) for (const update of quotes) this.#handlers.onUpdate(update);
+        if (this.#goesOn(round)) for (const update of quotes) this.#handlers.onUpdate(update);
         works = true;
       }
     } catch {
       // Said below: it does not work.
     }
-    if (!this.#running) return;
+    if (!this.#goesOn(round)) return;
     this.#handlers.onWork(works);
-    this.#timer = setTimeout(() => this.#poll(), POLL_EVERY);
+    this.#timer = setTimeout(() => this.#poll(round), POLL_EVERY);
+  }
+
+  #goesOn(round) {
+    return this.#running && round === this.#round;
   }
 }

@@ -66,9 +66,10 @@ export class PriceSocket {
     else if (!this.#asleep) this.check();
   }
 
-  // Nobody looks: no updates are sent here until `wake`.
+  // Nobody looks: no updates are sent here until `wake`, and a connection that is lost stays so.
   sleep() {
     this.#asleep = true;
+    clearTimeout(this.#retry);
     if (this.#isOpen() && this.#held.size) this.#send({ action: "unsubscribe_all", id: this.#name() });
     this.#held.clear();
   }
@@ -81,7 +82,7 @@ export class PriceSocket {
   // Comes back now, or makes sure that the line lives and carries what is wanted.
   check() {
     if (this.#refused) return;
-    if (!this.#socket) this.#open();
+    if (!this.#socket && !this.#asleep) this.#open();
     else if (this.#isOpen()) {
       this.#subscribe();
       this.#ping();
@@ -209,7 +210,7 @@ export class PriceSocket {
 
   #comeBack() {
     const delay = backoff(this.#attempt++, this.#chance());
-    this.#retry = setTimeout(() => this.#open(), delay);
+    if (!this.#asleep) this.#retry = setTimeout(() => this.#open(), delay);
     this.#handlers.onState({ name: "waiting", until: performance.now() + delay });
   }
 

@@ -42,9 +42,9 @@ export class Status {
     this.#polling = polling;
   }
 
-  // Why the gateway lets no socket in, where it said so.
+  // Why the gateway lets no socket in, where it said so; an answer that comes when it has let one in is old.
   setReason(reason) {
-    this.#reason = reason;
+    if (this.#state.name !== "live") this.#reason = reason;
   }
 
   say(sentence) {

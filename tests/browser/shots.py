@@ -208,7 +208,7 @@ def take_outages(studio: Studio, site: Site) -> None:
 
 
 def main() -> None:
-    site = Site()
+    site = Site(stale_after="5s")
     try:
         site.start()
         with sync_playwright() as playwright:

@@ -23,9 +23,13 @@ STAFF, PASSWORD = "operator", "a long and private phrase"
 
 
 class Site:
-    """`address` is where it listens; `stop_server` and `start_server` keep the port, the prices and the accounts."""
+    """`address` is where it listens; `stop_server` and `start_server` keep the port, the prices and the accounts.
 
-    def __init__(self) -> None:
+    By default a price that was fresh when a test sent it still is when a slow machine has loaded the page.
+    """
+
+    def __init__(self, stale_after: str = "30s") -> None:
+        self._stale_after = stale_after
         self._folder = tempfile.TemporaryDirectory(prefix="stockwatch-site-")
         self._redis = RedisServer()
         self.port = free_port()
@@ -125,6 +129,7 @@ class Site:
             "APP_PORT": f"127.0.0.1:{self.port}",
             "DATABASE_URL": f"sqlite:///{self._folder.name}/site.sqlite3",
             "REDIS_ADDR": self._redis.address,
+            "STALE_AFTER": self._stale_after,
             "GATEWAY_RATE_PER_SECOND": "1000",
             "GATEWAY_RATE_BURST": "1000",
             "REGISTRATION_PER_HOUR": "1000",

@@ -164,6 +164,69 @@ def test_a_refused_client_stays_away(page: Page):
     ]
 
 
+def test_a_sleeping_client_that_is_lost_comes_back_when_it_wakes(page: Page):
+    script = """
+    const states = [];
+    const made = [];
+    const due = [];
+    window.setTimeout = (act) => due.push(act);
+    window.clearTimeout = (number) => (due[number - 1] = () => {});
+    window.WebSocket = class { static OPEN = 1; constructor() { made.push(this); } close() {} send() {} };
+    const socket = new module.PriceSocket("ws://x", { onState: (state) => states.push(state.name) });
+    socket.want(["A"]);
+    made[0].onclose({ code: 1006 });
+    socket.sleep();
+    socket.check();
+    for (const act of [...due]) act();
+    const asleep = made.length;
+    socket.wake();
+    made[1].onclose({ code: 1006 });
+    socket.sleep();
+    made[1].onclose?.({ code: 1006 });
+    return [asleep, made.length, states];
+    """
+    assert run(page, "socket", script) == [1, 2, ["connecting", "waiting", "connecting", "waiting"]]
+
+
+def test_polling_that_stopped_and_starts_again_has_one_question_under_way(page: Page):
+    script = """
+    const due = [];
+    const asked = [];
+    window.setTimeout = (act) => due.push(act);
+    window.clearTimeout = () => {};
+    window.fetch = () => new Promise((answer) => asked.push(() => answer({ ok: true, json: () => ({ quotes: [] }) })));
+    const poller = new module.Poller({ onUpdate() {}, onWork() {} });
+    poller.start(["A"]);
+    poller.stop();
+    poller.start(["A"]);
+    for (const answer of asked) answer();
+    for (let turn = 0; turn < 20; turn++) await null;
+    return [asked.length, due.length];
+    """
+    assert run(page, "poll", script) == [2, 1]
+
+
+def test_why_no_socket_is_let_in_is_forgotten_once_one_is(page: Page):
+    script = """
+    const pill = document.createElement("p");
+    pill.innerHTML = "<span></span><small></small>";
+    const announcer = document.createElement("p");
+    announcer.innerHTML = "<span></span><span></span>";
+    const status = new module.Status(pill, announcer);
+    const words = [];
+    const paint = () => { status.paint(100, 4000, 0); words.push(pill.textContent); };
+    status.set({ name: "waiting", until: 500 });
+    status.setReason("too many people at once");
+    paint();
+    status.set({ name: "live" });
+    paint();
+    status.setReason("too many people at once");
+    paint();
+    return words;
+    """
+    assert run(page, "status", script) == ["Offlinetoo many people at once", "Live< 1 s", "Live< 1 s"]
+
+
 def test_a_sparkline_is_drawn_as_the_server_draws_it(page: Page):
     chance = random.Random(4)
     lines = [[chance.uniform(0.5, 2) * 10 ** chance.randint(-4, 6) for _ in range(many)] for many in range(2, 61)]

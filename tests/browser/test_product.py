@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.market import put_bars
-from tests.browser.site import ROOT, Site
+from tests.browser.site import ROOT, STAFF, Site
 from tests.browser.test_page import LOST, cell, expect_state, remove, row_of, sign_in
 
 pytestmark = pytest.mark.browser
@@ -28,6 +28,17 @@ def expect_first(page: Page, *symbols: str) -> None:
 
 def tab(page: Page, name: str) -> Locator:
     return page.get_by_role("navigation", name="Lists").get_by_role("link", name=name)
+
+
+def hide(page: Page, hidden: bool) -> None:
+    """As a browser does with a tab that is put behind another one."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
 
 
 def open_list(page: Page, name: str) -> None:
@@ -112,14 +123,22 @@ def test_headers_sort_by_live_prices_and_give_the_own_order_back(site: Site, pag
 def test_sorted_rows_wait_for_the_pointer_and_the_focus_to_leave(site: Site, open_page: Callable[..., Page]):
     site.publish("AAPL", 50.0)
     site.publish("MSFT", 40.0)
-    page = open_page("/?sort=-last")
+    page = open_page("/livez")
+    page.clock.install()  # before the page makes its timers
+    page.goto("/?sort=-last")
     expect_state(page, "live", "Live")
-    page.clock.install()
     row_of(page, "AAPL").get_by_role("link").focus()
     site.publish("MSFT", 60.0)
     expect(cell(page, "MSFT", "last")).to_have_text("60.00")
     page.clock.run_for(5000)
     assert symbols_on(page)[:2] == ["AAPL", "MSFT"]
+    row_of(page, "AAPL").hover()
+    page.evaluate("document.activeElement.blur()")
+    page.clock.run_for(5000)
+    assert symbols_on(page)[:2] == ["AAPL", "MSFT"]
+    page.get_by_role("link", name="stockwatch").first.hover()
+    page.clock.run_for(5000)
+    expect_first(page, "MSFT", "AAPL")
 
 
 def test_a_paused_page_stands_still_and_goes_on_with_the_newest(site: Site, open_page: Callable[..., Page]):
@@ -142,16 +161,10 @@ def test_a_hidden_tab_is_not_fed_and_is_right_when_it_returns(site: Site, open_p
     expect_state(page, "live", "Live")
     frames = []
     page.on("websocket", lambda socket: socket.on("framereceived", frames.append))
-    page.evaluate("""() => {
-        Object.defineProperty(document, "hidden", {value: true, configurable: true});
-        document.dispatchEvent(new Event("visibilitychange"));
-    }""")
+    hide(page, True)
     site.wait_until_unheard("AAPL")
     site.publish("AAPL", 210.0)
-    page.evaluate("""() => {
-        Object.defineProperty(document, "hidden", {value: false, configurable: true});
-        document.dispatchEvent(new Event("visibilitychange"));
-    }""")
+    hide(page, False)
     expect(cell(page, "AAPL", "last")).to_have_text("210.00")
     expect_state(page, "live", "Live")
 
@@ -167,6 +180,52 @@ def test_where_no_socket_comes_through_prices_are_polled(
     site.publish("AAPL", 210.0)
     expect(cell(page, "AAPL", "last")).to_have_text("210.00")
     complaints[:] = [text for text in complaints if not text.startswith(LOST)]
+
+
+def test_a_hidden_page_asks_for_nothing_where_no_socket_comes_through(
+    site: Site, open_page: Callable[..., Page], complaints: list[str]
+):
+    site.publish("AAPL", 200.0)
+    page = open_page("/livez")
+    page.clock.install()
+    page.add_init_script(NO_SOCKET)
+    page.goto("/")
+    expect_state(page, "delayed", "Delayed: polling")
+    hide(page, True)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(20_000)
+    site.publish("AAPL", 210.0)
+    assert asked == []
+    hide(page, False)
+    expect(cell(page, "AAPL", "last")).to_have_text("210.00")
+    complaints[:] = [text for text in complaints if not text.startswith(LOST)]
+
+
+def test_a_change_after_signing_in_elsewhere_says_so_and_offers_the_page_anew(page: Page, complaints: list[str]):
+    other = page.context.new_page()
+    sign_in(other)
+    remove(page, "AAPL")
+    expect(page.locator("#said .error")).to_contain_text("you signed in or out in another tab meanwhile")
+    page.get_by_role("link", name="Load the page again").click()
+    expect(page.get_by_title(f"Signed in as {STAFF}")).to_be_visible()
+    expect(row_of(page, "AAPL")).to_be_visible()
+    complaints[:] = [text for text in complaints if "403" not in text]
+
+
+def test_where_the_session_has_ended_a_change_brings_the_page_anew_and_says_why(site: Site, page: Page):
+    sign_in(page)
+    open_list(page, "Coins")
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_title("Change this list").click()
+    page.get_by_role("button", name="Delete this list").click()
+    expect(page.locator("#said .error")).to_have_text(
+        "That was not done. Your session has ended: sign in again to go on with your lists."
+    )
+    expect(page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
+    sign_in(page)
+    expect(tab(page, "Coins")).to_be_visible()
+    site.forget_lists()
 
 
 def test_two_tabs_of_an_account_stay_in_step(site: Site, open_page: Callable[..., Page]):
