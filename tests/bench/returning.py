@@ -3,6 +3,7 @@
 All come from one address, with the default limits on connections, and wait between tries as static/watchlist/socket.js
 does. Three cases: a proxy that the gateway trusts forwards their own addresses; they share an address and are signed
 in, each to an account of its own; they share an address and nobody is signed in, whom the address's limit then meets.
+With `--rolling` one process of two is ended after the other instead, and how long pages were without a socket is told.
 """
 
 import argparse
@@ -16,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
@@ -24,8 +27,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from stockwatch.embedded import RedisServer
-from tests.waiting import until
-from tests.watchlist.gateway.server import ROOT, SYMBOLS, GatewayProcess, make_database
+from tests.waiting import until, wait_until
+from tests.watchlist.gateway.server import ROOT, SYMBOLS, GatewayProcess, children, listeners, make_database
 
 SOCKET = (ROOT / "static" / "watchlist" / "socket.js").read_text()
 FIRST_DELAY, LONGEST_DELAY = (
@@ -46,12 +49,17 @@ for user in User.objects.bulk_create(users):
     session.save()
     print(session.session_key)
 """
+PROCESSES = 2
 PATIENCE = 30.0
 """Seconds after which who is not live again is counted as such."""
 
 
 class Page:
-    """One client; `live` is when its newest subscription was answered, None while it has none."""
+    """One client; `live` is when its newest subscription was answered, None while it has none.
+
+    `newest` is what it heard last of each symbol, `losses` how long it was without a socket each time, in seconds, and
+    how much of that it waited by itself.
+    """
 
     def __init__(self, address: str, headers: dict[str, str]) -> None:
         self._address = address
@@ -59,9 +67,12 @@ class Page:
         self._attempt = 0
         self.live: float | None = None
         self.tries = 0
+        self.newest: dict[str, int] = {}
+        self.losses: list[tuple[float, float]] = []
 
     async def stay(self) -> None:
         """Until it is cancelled: connects, is lost, waits, comes back."""
+        lost, waited = 0.0, 0.0
         while True:
             self.tries += 1
             with suppress(OSError, TimeoutError, InvalidHandshake, WebSocketException):
@@ -69,12 +80,20 @@ class Page:
                     symbols = {"symbols": list(SYMBOLS), "options": {"mode": "latest", "max_hz": 4}}
                     await socket.send(json.dumps({"action": "subscribe", "payload": symbols, "id": "s1"}))
                     async for text in socket:
-                        if self.live is None and '"type":"ack"' in text:
+                        if text.startswith("["):
+                            self.newest |= {update["symbol"]: update["seq_id"] for update in json.loads(text)}
+                        elif self.live is None and '"type":"ack"' in text:
                             self.live, self._attempt = time.monotonic(), 0
+                            if lost:
+                                self.losses.append((self.live - lost, waited))
+            if self.live is not None:
+                lost, waited = time.monotonic(), 0.0
             self.live = None
             longest = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(self._attempt, 10))
             self._attempt += 1
-            await asyncio.sleep(longest / 2 + random.random() * longest / 2)
+            wait = longest / 2 + random.random() * longest / 2
+            waited += wait
+            await asyncio.sleep(wait)
 
 
 async def restart(pages: list[Page], gateway: GatewayProcess, patience: float) -> dict[str, float]:
@@ -103,6 +122,66 @@ async def restart(pages: list[Page], gateway: GatewayProcess, patience: float) -
         "last": live[-1] if live else patience,
         "tries": sum(page.tries for page in pages) - tries,
     }
+
+
+async def roll(pages: list[Page], gateway: GatewayProcess, end_prices: Callable[[], None]) -> dict[str, float]:
+    """Ends one process of the gateway after the other, each when the one before it is replaced, under its pages."""
+    tasks = [asyncio.ensure_future(page.stay()) for page in pages]
+    await until(lambda: all(page.live for page in pages), 60, "the first connections")
+    for victim in children(gateway):
+        os.kill(victim, signal.SIGTERM)
+        await asyncio.to_thread(wait_until, partial(is_replaced, victim, gateway), 60, "the next process")
+        await until(lambda: all(page.live for page in pages), 60, "the return of all pages")
+    await asyncio.to_thread(end_prices)
+    last = {symbol: gateway.publish(symbol).seq_id for symbol in SYMBOLS}
+    with suppress(AssertionError):  # who has not is told in the figures
+        await until(lambda: all(page.newest == last for page in pages), 30)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    away = sorted(loss for page in pages for loss in page.losses)
+    return {
+        "pages": len(pages),
+        "lost": sum(bool(page.losses) for page in pages),
+        "newest": sum(page.newest == last for page in pages),
+        "losses": len(away),
+        "half": away[len(away) // 2][0],
+        "longest": away[-1][0],
+        "waited": away[-1][1],
+        "beyond": max(seconds - waited for seconds, waited in away),
+        "twice": sum(waited > FIRST_DELAY for _, waited in away),
+    }
+
+
+def is_replaced(victim: int, gateway: GatewayProcess) -> bool:
+    found = children(gateway)
+    return victim not in found and len(found) == listeners(gateway) == PROCESSES
+
+
+def roll_case(count: int) -> dict[str, float]:
+    """So many pages, each behind a proxy at an address of its own, and prices throughout."""
+    case = "own addresses behind a proxy"
+    with tempfile.TemporaryDirectory() as name, RedisServer() as redis:
+        folder = Path(name)
+        variables = DEFAULT | {"GATEWAY_TRUSTED_PROXIES": "127.0.0.0/8", "GATEWAY_PROCESSES": str(PROCESSES)}
+        gateway = GatewayProcess(folder, make_database(folder), redis, "rungateway", **variables)
+        done = Event()
+        publisher = Thread(target=publish, args=(gateway, done))
+
+        def end_prices() -> None:
+            done.set()
+            publisher.join()
+
+        try:
+            gateway.start()
+            publisher.start()
+            wait_until(lambda: listeners(gateway) == PROCESSES, 30)
+            address = f"ws://{gateway.address}/ws?meta=1&batch=1&heartbeat=15"
+            pages = [Page(address, headers_of(case, number, gateway, [])) for number in range(count)]
+            return asyncio.run(roll(pages, gateway, end_prices))
+        finally:
+            done.set()
+            gateway.stop()
 
 
 def sign_in(gateway: GatewayProcess, count: int) -> list[str]:
@@ -153,7 +232,18 @@ def publish(gateway: GatewayProcess, done: Event) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=200)
-    count = parser.parse_args().pages
+    parser.add_argument("--rolling", action="store_true", help="end one of two processes after the other instead")
+    arguments = parser.parse_args()
+    count = arguments.pages
+    if arguments.rolling:
+        found = roll_case(count)
+        print(
+            f"{count} pages, one of {PROCESSES} processes after the other: {found['losses']:.0f} sockets lost, "
+            f"half back within {found['half']:.2f} s, the last after {found['longest']:.2f}, of which it waited "
+            f"{found['waited']:.2f} by itself; {found['twice']:.0f} needed a second try, no loss went "
+            f"more than {found['beyond']:.3f} s beyond its wait; newest price with {found['newest']:.0f}"
+        )
+        return
     print(f"{count} pages, seconds from the kill; waits from {FIRST_DELAY} to {LONGEST_DELAY} s as in socket.js")
     for case in ("own addresses behind a proxy", "accounts at one address", "visitors at one address"):
         found = restart_case(case, count)

@@ -166,6 +166,19 @@ class GatewayProcess:
         self.redis.close()
 
 
+def children(gateway: GatewayProcess) -> list[int]:
+    """The process ids of the gateway's workers."""
+    assert gateway.process is not None
+    output = subprocess.run(["ps", "-o", "pid=", "--ppid", str(gateway.process.pid)], capture_output=True, text=True)
+    return [int(pid) for pid in output.stdout.split()]
+
+
+def listeners(gateway: GatewayProcess) -> int:
+    """How many processes listen on the gateway's port."""
+    output = subprocess.run(["ss", "-ltnH", f"sport = :{gateway.port}"], capture_output=True, text=True).stdout
+    return len(output.splitlines())
+
+
 def hear(socket: ClientConnection) -> dict[str, object]:
     """The next frame, parsed."""
     value = json.loads(socket.recv(timeout=PATIENCE))

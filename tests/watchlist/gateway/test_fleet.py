@@ -7,14 +7,9 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.bench.returning import roll_case
 from tests.waiting import wait_until
-from tests.watchlist.gateway.server import PATIENCE, hear
-
-
-def children(gateway):
-    """The process ids of the gateway's workers."""
-    output = subprocess.run(["ps", "-o", "pid=", "--ppid", str(gateway.process.pid)], capture_output=True, text=True)
-    return [int(pid) for pid in output.stdout.split()]
+from tests.watchlist.gateway.server import PATIENCE, children, hear
 
 
 def runs(pid):
@@ -23,12 +18,6 @@ def runs(pid):
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-
-
-def listeners(gateway):
-    """How many processes listen on the gateway's port."""
-    output = subprocess.run(["ss", "-ltnH", f"sport = :{gateway.port}"], capture_output=True, text=True).stdout
-    return len(output.splitlines())
 
 
 def connect_until_spread(gateway, stack, at_least=2):
@@ -130,13 +119,6 @@ def test_no_process_outlives_a_parent_that_was_killed(run_gateway):
     wait_until(lambda: not any(runs(pid) for pid in pids), 30)
 
 
-def test_a_rolling_restart_keeps_prices_flowing(run_gateway, redis_server):
-    gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2")
-    wait_until(lambda: listeners(gateway) == 2)
-    for victim in children(gateway):
-        os.kill(victim, signal.SIGTERM)
-        wait_until(lambda victim=victim: victim not in children(gateway))
-        with gateway.connect() as client:
-            client.send('{"action":"ping"}')
-            assert hear(client)["type"] == "pong"
-        wait_until(lambda: listeners(gateway) == 2)
+def test_a_rolling_restart_under_load_leaves_every_client_with_the_newest_prices():
+    found = roll_case(30)
+    assert (found["pages"], found["lost"], found["newest"]) == (30, 30, 30)
