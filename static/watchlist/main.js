@@ -109,6 +109,7 @@ const socket = new PriceSocket(address.href, {
 
 // The socket does not come up: asks why, and goes on by plain HTTP while that works.
 function despair() {
+  if (document.hidden) return; // a try that was under way when the tab was hidden
   if (socket.failures >= FAILURES_TO_POLL) poller.start(quotes.symbols());
   if (socket.failures < FAILURES_TO_ASK) return;
   askWhy().then((reason) => status.setReason(reason)).catch(() => status.setReason(""));

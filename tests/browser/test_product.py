@@ -14,6 +14,13 @@ from tests.browser.test_page import LOST, cell, expect_state, remove, row_of, si
 pytestmark = pytest.mark.browser
 
 NO_SOCKET = "WebSocket = class { constructor() { setTimeout(() => this.onclose({code: 1006})); } close() {} };"
+FAILING_TRIES = """
+window.tries = [];
+window.asked = [];
+WebSocket = class { constructor() { tries.push(this); } close() {} };
+const ask = fetch;
+fetch = (...given) => (asked.push(given[0]), ask(...given));
+"""
 DESK = {"viewport": {"width": 1360, "height": 900}}
 
 
@@ -200,6 +207,21 @@ def test_a_hidden_page_asks_for_nothing_where_no_socket_comes_through(
     hide(page, False)
     expect(cell(page, "AAPL", "last")).to_have_text("210.00")
     complaints[:] = [text for text in complaints if not text.startswith(LOST)]
+
+
+def test_a_try_that_fails_when_the_page_is_hidden_starts_no_polling(open_page: Callable[..., Page]):
+    page = open_page("/livez")
+    page.clock.install()
+    page.add_init_script(FAILING_TRIES)
+    page.goto("/")
+    for made in (1, 2, 3):
+        page.wait_for_function("made => tries.length === made", arg=made)
+        if made == 3:
+            hide(page, True)
+            page.evaluate("asked.length = 0")
+        page.evaluate("tries.at(-1).onclose({ code: 1006 })")
+        page.clock.run_for(5000)
+    assert page.evaluate("asked") == []
 
 
 def test_a_change_after_signing_in_elsewhere_says_so_and_offers_the_page_anew(page: Page, complaints: list[str]):
