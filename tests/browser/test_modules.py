@@ -1,6 +1,7 @@
 """The modules that know no DOM, run in the browser that will run them."""
 
 import random
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -299,3 +300,46 @@ def test_a_new_day_begins_when_the_previous_close_changes(page: Page):
     return [before.high, module.referenceOf(before), [open, high, low, close]];
     """
     assert run(page, "quotes", script) == [13, 9, [13, 13, 13, 13]]
+
+
+TABLE_OF_ONE = """
+window.IntersectionObserver = class { observe() {} unobserve() {} };
+document.body.innerHTML = `<table><tr data-symbol="A" data-base="100" data-decimals="2">
+    <th><span class="name"></span></th><td class="last"></td>
+    <td class="change"><span class="arrow"></span><span class="value"></span></td>
+    <td class="percent"></td><td class="age"><time></time></td></tr></table>`;
+const { Quotes } = await import("/static/watchlist/quotes.js");
+const row = document.querySelector("tr");
+const quotes = new Quotes();
+quotes.watch("A", module.readRow(row));
+const time = { now: 0 };
+const table = new module.Table(quotes, { now: () => time.now }, 5000);
+table.sync([row]);
+const send = (price) => {
+  quotes.take({ symbol: "A", price, timestamp: price * 1000, seq_id: 1 });
+  table.mark("A");
+};
+window.stage = { time, table, send };
+"""
+
+
+@pytest.fixture
+def bare_page(open_page: Callable[..., Page]) -> Page:
+    """One that runs no script of its own, and whose time passes as it is told."""
+    page = open_page("/livez")
+    page.clock.install(time=0)
+    page.goto("/sign-in/")
+    page.clock.pause_at(60_000)
+    return page
+
+
+def test_a_row_is_painted_at_most_four_times_a_second_and_ends_with_the_last(bare_page: Page):
+    run(bare_page, "table", TABLE_OF_ONE)
+    shown = []
+    for price in range(1, 201):
+        bare_page.evaluate("price => stage.send(price)", price)
+        bare_page.clock.run_for(10)
+        shown.append(bare_page.locator(".last").text_content())
+    assert 4 <= len(set(shown) - {""}) <= 9, shown
+    bare_page.clock.run_for(500)
+    assert bare_page.locator(".last").text_content() == "200.00"
