@@ -35,6 +35,8 @@ const combobox = new Combobox(document.getElementById("add"), (symbol) => findRo
 const pauseButton = document.getElementById("pause");
 let pausedAt; // timestamp of the newest price when the page was paused
 let holding = 0;
+let asking = 0; // requests of ours that are under way
+const heard = new Map(); // versions of lists that were told meanwhile, by the list's number
 let polled = false; // whether prices came by polling when the tab was hidden
 let told = false; // whether this connection has said how the lists are
 
@@ -136,12 +138,12 @@ function showService(lists) {
 }
 
 // What a person asked for did not happen; what was said before stays, an undo among it.
-function refuse(sentence, anew = false) {
+function refuse(sentence, address = "") {
   const trouble = Object.assign(document.createElement("ul"), { className: "messages", id: "trouble" });
   const item = Object.assign(document.createElement("li"), { className: "error", textContent: sentence });
-  if (anew) {
+  if (address) {
     const again = Object.assign(document.createElement("a"), { className: "link", textContent: "Load the page again" });
-    again.href = location.pathname;
+    again.href = address;
     item.append(" ", again);
   }
   trouble.append(item);
@@ -153,8 +155,8 @@ function refuse(sentence, anew = false) {
 function explain({ detail }) {
   const status = detail.xhr?.status;
   if (!status) refuse("That did not work: the server did not answer. Try again.");
-  else if (status === 403) refuse("That was not done: you signed in or out in another tab meanwhile.", true);
-  else if (status !== 503) refuse(`That did not work: the server answered with error ${status}.`, true);
+  else if (status === 403) refuse("That was not done: you signed in or out in another tab meanwhile.", "/");
+  else if (status !== 503) refuse(`That did not work: the server answered with error ${status}.`, location.href);
   else if (detail.requestConfig.verb === "get") refuse("That cannot be shown right now. Try again in a moment.");
   else refuse("That was not done: lists cannot be changed right now. Nothing is lost; try again in a moment.");
 }
@@ -167,8 +169,13 @@ function change(values) {
   return htmx.ajax("POST", "/list/change/", { source: "#change", target: "#workspace", swap: "merge", values });
 }
 
-// A list of this account was changed in another tab or on another device.
+// A list of this account was changed: here, or in another tab or on another device. Word of a change made here may come
+// before its answer, which brings the list itself: what is heard meanwhile is looked at afterwards.
 function followList({ id, version }) {
+  if (asking) {
+    heard.set(id, version);
+    return;
+  }
   const tab = document.querySelector(`#tabs a[data-list="${Number(id)}"]`);
   if (tab && Number(tab.dataset.version) === version) return;
   fetchList(`/${location.search}`);
@@ -187,9 +194,19 @@ document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
   if (new URLSearchParams(search).has("list")) push((drawer.symbol ? location.pathname : "/") + search);
 });
 // htmx looks for the pressed button inside the form; ours stand in the rows.
-document.body.addEventListener("htmx:configRequest", ({ detail }) => {
+document.body.addEventListener("htmx:configRequest", ({ target, detail }) => {
+  // It may be off the page when its answer comes, replaced by another answer, and htmx would not find the way to merge.
+  target.setAttribute("hx-ext", "merge");
   const button = detail.triggeringEvent?.submitter;
   if (button?.name) detail.parameters.set(button.name, button.value);
+});
+document.body.addEventListener("htmx:beforeSend", () => (asking += 1));
+document.body.addEventListener("htmx:afterRequest", () => {
+  asking -= 1;
+  if (asking) return;
+  const late = [...heard].map(([id, version]) => ({ id, version }));
+  heard.clear();
+  for (const list of late) followList(list);
 });
 for (const kind of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
   document.body.addEventListener(kind, explain);

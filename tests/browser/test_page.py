@@ -331,23 +331,13 @@ def test_nothing_flashes_with_reduced_motion(site: Site, open_page: Callable[...
     assert page.evaluate("window.flashes") == []
 
 
-def test_a_burst_is_painted_at_most_four_times_a_second_and_ends_with_the_last(
-    site: Site, open_page: Callable[..., Page]
-):
+def test_a_burst_ends_with_its_last_price(site: Site, open_page: Callable[..., Page]):
     site.publish("AAPL", 200.0)
     page = open_page()
     expect_state(page, "live", "Live")
-    page.evaluate("""() => {
-        window.paints = [];
-        const observer = new MutationObserver(() => window.paints.push(performance.now()));
-        observer.observe(document.querySelector("[data-symbol=AAPL] .last"), {characterData: true, subtree: true});
-    }""")
     for step in range(1, 101):
         site.publish("AAPL", 200.0 + step)
     expect(cell(page, "AAPL", "last")).to_have_text("300.00")
-    paints = page.evaluate("window.paints")
-    # Each is noted when it is over: the first one's and the last one's own time may make the span look shorter.
-    assert len(paints) <= (paints[-1] - paints[0]) / 250 + 2, paints
 
 
 def test_rows_are_patched_and_never_replaced(site: Site, open_page: Callable[..., Page]):

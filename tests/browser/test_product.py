@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.market import put_bars
 from tests.browser.site import ROOT, STAFF, Site
 from tests.browser.test_page import LOST, cell, expect_state, remove, row_of, sign_in
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -166,8 +167,6 @@ def test_a_hidden_tab_is_not_fed_and_is_right_when_it_returns(site: Site, open_p
     site.publish("AAPL", 200.0)
     page = open_page()
     expect_state(page, "live", "Live")
-    frames = []
-    page.on("websocket", lambda socket: socket.on("framereceived", frames.append))
     hide(page, True)
     site.wait_until_unheard("AAPL")
     site.publish("AAPL", 210.0)
@@ -266,6 +265,56 @@ def test_two_tabs_of_an_account_stay_in_step(site: Site, open_page: Callable[...
         expect(cell(other, "AAPL", "last")).to_have_text("201.00")
     finally:
         site.forget_lists()
+
+
+def test_word_of_a_list_before_the_answer_that_makes_it_leaves_the_page_at_that_list(site: Site, page: Page):
+    heard: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: heard.append(str(frame))))
+    sign_in(page)
+    site.publish("AAPL", 200.0)
+    expect_state(page, "live", "Live")
+    held = []
+    asked = []
+    page.route("**/lists/change/", lambda route: held.append((route, route.fetch(max_redirects=0))))
+    page.on("request", lambda request: asked.append(request.url) if request.resource_type == "xhr" else None)
+    try:
+        page.get_by_title("New list").click()
+        page.get_by_label("Name of the new list").fill("Coins")
+        page.get_by_role("button", name="Make it").click()
+        wait_until(lambda: page.evaluate("1") and any('"type":"list"' in frame for frame in heard))
+        [(route, answer)] = held
+        route.fulfill(response=answer)
+        expect(tab(page, "Coins")).to_have_attribute("aria-current", "page")
+        expect(page.locator("#tabs [aria-current]")).to_have_count(1)
+        assert len(asked) == 2, "the change and the page that it leads to"
+        # What is changed elsewhere later is followed as ever.
+        page.get_by_role("combobox").fill("AAPL")
+        page.get_by_role("combobox").press("Enter")
+        expect(row_of(page, "AAPL")).to_be_visible()
+        expect_state(page, "live", "Live")
+        other = page.context.new_page()
+        other.goto("/")
+        remove(other, "AAPL")
+        expect(tab(page, "Main")).to_contain_text("11")
+    finally:
+        site.forget_lists()
+
+
+def test_an_answer_whose_form_another_answer_has_replaced_is_merged_like_any(page: Page):
+    held = []
+    page.route("**/lists/change/", lambda route: held.append((route, route.fetch(max_redirects=0))))
+    page.get_by_title("New list").click()
+    page.get_by_label("Name of the new list").fill("Coins")
+    page.get_by_role("button", name="Make it").click()
+    wait_until(lambda: page.evaluate("1") and held)
+    form = page.locator("#new-menu form").element_handle()
+    with page.expect_response("**/?list=*"):
+        tab(page, "Main").evaluate("link => link.click()")
+    page.wait_for_function("form => !form.isConnected", arg=form)
+    [(route, answer)] = held
+    route.fulfill(response=answer)
+    expect(tab(page, "Coins")).to_have_attribute("aria-current", "page")
+    expect(page.locator("#tabs, #tabs nav")).to_have_count(2)
 
 
 def test_too_many_sockets_are_said_to_be(site: Site, open_page: Callable[..., Page], complaints: list[str]):
