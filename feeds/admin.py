@@ -23,8 +23,8 @@ from import_export.admin import ImportExportModelAdmin
 from import_export.formats.base_formats import CSV
 
 from feeds.models import Ticker
-from feeds.newest import read_newest
-from feeds.sheets import TickerResource
+from feeds.store.quote_reader import read_newest
+from feeds.tickers.csv_file import TickerResource
 from feeds.wire import Update
 
 BASE_PRICE = "Base price"

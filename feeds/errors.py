@@ -69,7 +69,7 @@ class GroupRefused(PermanentError):
     """Kafka will not have this member in the group."""
 
 
-class LettersRefused(PermanentError):
+class DeadLetterTopicRefused(PermanentError):
     """A record cannot be put aside among the dead letters."""
 
 

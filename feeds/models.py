@@ -10,13 +10,13 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from feeds import wire
+from feeds.symbols import SYMBOL_WORDS, is_symbol, upper_case
 
 
 def validate_symbol(value: str) -> None:
     """Raises ValidationError for what is not a symbol."""
-    if not wire.is_symbol(value):
-        raise ValidationError(f"A symbol is {wire.SYMBOL_WORDS}.")
+    if not is_symbol(value):
+        raise ValidationError(f"A symbol is {SYMBOL_WORDS}.")
 
 
 def validate_price(value: float) -> None:
@@ -52,7 +52,7 @@ class Ticker(models.Model):
         return self.symbol
 
     def clean_fields(self, exclude: Any = None) -> None:
-        self.symbol = self.symbol.strip().upper()
+        self.symbol = upper_case(self.symbol)
         super().clean_fields(exclude=exclude)
 
     def clean(self) -> None:
@@ -84,7 +84,7 @@ class Tape(models.Model):
 
 
 class Figures(models.Model):
-    """What every bar has. `runs` says what was counted where first, last and count do not (feeds.bars), packed."""
+    """The columns of every bar. `runs` is packed; it tells what was counted if the other columns do not."""
 
     open = models.FloatField()
     high = models.FloatField()

@@ -7,6 +7,6 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
 pages = get_asgi_application()
 
-from stockwatch.wiring import compose  # noqa: E402 - Django is set up from here on
+from stockwatch.serving.wiring import compose  # noqa: E402 - Django is set up from here on
 
 application = compose(pages)

@@ -201,7 +201,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "watchlist.outage.DatabaseAway",
+    "watchlist.middleware.DatabaseOutageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "stockwatch.urls"
@@ -216,7 +216,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "watchlist.frame.describe_site",
+                "watchlist.page.site.describe_site",
             ]
         },
     }
@@ -224,7 +224,7 @@ TEMPLATES = [
 CHANNEL_LAYERS = {
     # The Redis channel prices.SYMBOL itself, bytes only, read by the gateway's hub alone.
     "prices": {
-        "BACKEND": "stockwatch.layers.PricesChannelLayer",
+        "BACKEND": "watchlist.gateway.fanout.channel_layer.PricesChannelLayer",
         "CONFIG": {"hosts": [{**REDIS, "protocol": 2}]},
     },
     # Everything else that wants a channel layer; nothing of the gateway runs over it.

@@ -4,13 +4,13 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from stockwatch.health import show_alive, show_metrics, show_ready
-from watchlist.throttle import limit_attempts
+from watchlist.accounts.throttle import limit_attempts
 
 admin.site.site_header = "stockwatch: simulated prices"
 admin.site.site_title = "stockwatch admin"
 admin.site.index_title = "Tickers, lists and accounts"
 
-handler500 = "watchlist.outage.show_error"
+handler500 = "watchlist.middleware.show_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("watchlist.urls")),
     path("admin/login/", limit_attempts(admin.site.login)),

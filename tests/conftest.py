@@ -6,7 +6,13 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
-from stockwatch.embedded import RedisServer
+from stockwatch.local.redis_server import RedisServer
+
+pytest_plugins = [
+    "tests.support.watchlist_fixtures",
+    "tests.support.gateway.fixtures",
+    "tests.support.kafka.fixtures",
+]
 
 # The same examples on every run and machine, however busy it is: a failure is there for everybody, or for nobody.
 SAME = {"derandomize": True, "database": None, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

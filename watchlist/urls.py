@@ -10,8 +10,12 @@ from django.urls import path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
-from watchlist import accounts, api, changes, transfer, views
-from watchlist.throttle import limit_attempts
+from watchlist.accounts import views as accounts
+from watchlist.accounts.throttle import limit_attempts
+from watchlist.api import views as api
+from watchlist.page import change_views as changes
+from watchlist.page import transfer_views as transfer
+from watchlist.page import views
 
 urlpatterns = [
     path("", views.show_watchlist, name="watchlist"),

@@ -13,9 +13,9 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from feeds.errors import BrokerUnavailable, TopicRefused
-from feeds.kafka.cluster import EMBEDDED_NAME
-from feeds.kafka.options import Options, client_options
-from feeds.outage import Outage
+from feeds.kafka.client_options import Options, client_options
+from feeds.kafka.embedded import EMBEDDED_NAME
+from feeds.retry import Outage
 
 log = structlog.get_logger(__name__)
 

@@ -1,11 +1,11 @@
-// Numbers and ages as text: no DOM, no clock. watchlist/rows.py writes the same numbers by the same rules, so that the first
+// Numbers and ages as text: no DOM, no clock. watchlist/page/rows.py writes the same numbers by the same rules, so that the first
 // live update changes nothing but what moved.
 
 export const NOTHING = "–";
 const MINUS = "\u2212";
 const ARROWS = { up: "▲", down: "▼", flat: "" };
 
-// Where groups begin, by the digits of those beyond the first; watchlist/numerals.py has the same.
+// Where groups begin, by the digits of those beyond the first; watchlist/formatting/numerals.py has the same.
 const PATTERNS = { 3: /\B(?=(?:\d{3})+$)/g, 2: /\B(?=(?:\d{2})*\d{3}$)/g };
 let numerals = { group: ",", point: ".", further: 3, least: 4 };
 

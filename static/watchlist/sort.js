@@ -1,4 +1,4 @@
-// The order of rows by a column, kept up while prices move, by the rules of watchlist/order.py. Rows never jump under the
+// The order of rows by a column, kept up while prices move, by the rules of watchlist/page/sorting.py. Rows never jump under the
 // pointer or the focus: they wait until both are elsewhere.
 
 import { changeOf } from "./quotes.js";

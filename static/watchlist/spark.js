@@ -1,4 +1,4 @@
-// A sparkline that the server drew, carried on with live prices. The path is written by the rules of watchlist/spark.py.
+// A sparkline that the server drew, carried on with live prices. The path is written by the rules of watchlist/page/sparkline.py.
 
 const WIDTH = 104;
 const HEIGHT = 26;

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from stockwatch.embedded import RedisServer
+from stockwatch.local.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
@@ -83,7 +83,7 @@ def fill(connection: Any) -> None:
 
 def measure(name: str, span: timedelta | None, chance: Random) -> dict[str, Any]:
     """Milliseconds of one question each for so many symbols, none asked for twice; `cpu` is this process's part."""
-    from watchlist.charts import read_chart
+    from watchlist.prices.history import read_chart
 
     now = datetime.fromtimestamp(NEWEST * 60 + 30, UTC)
     taken, points, spent = [], 0, time.process_time()

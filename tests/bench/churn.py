@@ -16,9 +16,9 @@ from pathlib import Path
 import redis
 
 from feeds import wire
-from stockwatch.embedded import RedisServer
+from stockwatch.local.redis_server import RedisServer
 from tests.bench.serving import Served, serve
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 SYMBOLS = 50
 AT_ONCE = 64

@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
-from stockwatch.embedded import RedisServer
+from stockwatch.local.redis_server import RedisServer
 from tests.bench.serving import Served
-from tests.waiting import wait_until
-from tests.watchlist.gateway.raw import BINARY, CLOSE, DROPPED, PING, PONG, TEXT, RawClient, make_frame, upgrade
-from tests.watchlist.gateway.server import SYMBOLS, GatewayProcess, make_database
+from tests.support.gateway.process import SYMBOLS, GatewayProcess, make_database
+from tests.support.gateway.raw_socket import BINARY, CLOSE, DROPPED, PING, PONG, TEXT, RawClient, make_frame, upgrade
+from tests.support.waiting import wait_until
 
 QUERIES = (
     "",

@@ -19,9 +19,9 @@ from typing import Any
 
 import redis
 
-from stockwatch.embedded import RedisServer, free_port
+from stockwatch.local.redis_server import RedisServer, free_port
 from tests.bench.serving import ROOT, pinned, serve
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 HERE = Path(__file__).parent
 BUILD = ROOT / "build"
@@ -57,7 +57,7 @@ class Case:
         return self.request if self.own else self.request.replace("%", everything)
 
     @property
-    def offered(self) -> int:
+    def served_tickers(self) -> int:
         """Updates a second that clients would get if nothing were conflated."""
         return self.clients * (self.own or self.symbols) * self.hertz
 
@@ -129,7 +129,7 @@ def start_beside(command: list[str]) -> subprocess.Popen[bytes]:
 def account(case: Case, figures: dict[str, Any], cpu: float, resident: float) -> dict[str, float]:
     """What follows from the figures of the load, the gateway's CPU seconds in all and its megabytes before."""
     return {
-        "offered_per_cpu_s": case.offered / max(0.01, figures["server_cpu_s"] / figures["seconds"]),
+        "offered_per_cpu_s": case.served_tickers / max(0.01, figures["server_cpu_s"] / figures["seconds"]),
         "share_of_core": figures["server_cpu_s"] / figures["seconds"],
         "kb_per_client": (figures["rss_mb"] - resident) * 1024 / case.clients,
         "accepts_s": case.clients / max(0.01, figures["connect_s"], figures["snapshots_s"]),

@@ -22,9 +22,9 @@ from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwrigh
 from tests.bench.gateway import BUILD, commit, end
 from tests.bench.serving import ROOT
 from tests.bench.trace import CATEGORIES, LONG, Trace, join_traces, read_trace
-from tests.browser.chromium import launch_browser
-from tests.browser.market import put_bars
-from tests.browser.site import Site
+from tests.support.browser.chromium import launch_browser
+from tests.support.browser.market import put_bars
+from tests.support.browser.site import Site
 
 SECONDS = 60
 ROWS, FEW, HERTZ = 200, 50, 10

@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from stockwatch.embedded import RedisServer
+from stockwatch.local.redis_server import RedisServer
 
 TIMES = 30
 
@@ -27,9 +27,9 @@ def fill(rows: int) -> Any:
 
     from feeds.models import Ticker
     from feeds.wire import Update, encode, stock_key
-    from tests.browser.market import put_bars
+    from tests.support.browser.market import put_bars
     from watchlist.models import Entry, Watchlist
-    from watchlist.quotes import redis_client
+    from watchlist.prices.quotes import redis_client
 
     person = User.objects.create_user("bench")
     shown = Watchlist.objects.create(owner=person, name="Main")

@@ -26,12 +26,12 @@ from urllib.request import ProxyHandler, build_opener
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from feeds.kafka.cluster import EmbeddedCluster
-from stockwatch.embedded import RedisServer, free_port
+from feeds.kafka.embedded import EmbeddedCluster
+from stockwatch.local.redis_server import RedisServer, free_port
 from tests.bench.gateway import BUILD, commit
 from tests.bench.serving import ROOT
-from tests.integration.kafka.brokers import Brokers, NoKafka
-from tests.waiting import wait_until
+from tests.support.kafka.brokers import Brokers, NoKafka
+from tests.support.waiting import wait_until
 
 CASES = ("generator", "processor", "recorder", "latency")
 METRICS = {

@@ -25,7 +25,7 @@ from random import Random
 from typing import Any
 
 from feeds.wire import Update, encode
-from stockwatch.embedded import RedisServer
+from stockwatch.local.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
@@ -146,16 +146,16 @@ def record(symbols: int, offsets: Path) -> None:
     django.setup()
     from django.conf import settings
 
-    from feeds.archive import Archive
-    from feeds.days import Days
-    from feeds.recorder import Recorder
-    from feeds.rings import Rings
-    from feeds.store import connect
+    from feeds.recorder.bar_archive import BarArchive
+    from feeds.recorder.loop import Recorder
+    from feeds.recorder.market_days import Days
+    from feeds.recorder.recent_bars import RecentBars
+    from feeds.store.connection import connect
 
     reel = Reel(symbols, offsets)
     days = Days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
-    rings = Rings(connect(settings.REDIS))
-    made = Recorder(reel, rings, Archive(), days, timedelta(days=30), now=lambda: DAY + 90_000.0)  # type: ignore[arg-type]
+    rings = RecentBars(connect(settings.REDIS))
+    made = Recorder(reel, rings, BarArchive(), days, timedelta(days=30), now=lambda: DAY + 90_000.0)  # type: ignore[arg-type]
     began, spent = time.monotonic(), time.process_time()
     done = made.run(Over(reel))  # type: ignore[arg-type]
     usage = resource.getrusage(resource.RUSAGE_SELF)

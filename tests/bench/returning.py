@@ -26,9 +26,9 @@ from threading import Event, Thread
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
-from stockwatch.embedded import RedisServer
-from tests.waiting import until, wait_until
-from tests.watchlist.gateway.server import ROOT, SYMBOLS, GatewayProcess, children, listeners, make_database
+from stockwatch.local.redis_server import RedisServer
+from tests.support.gateway.process import ROOT, SYMBOLS, GatewayProcess, children, listeners, make_database
+from tests.support.waiting import until, wait_until
 
 SOCKET = (ROOT / "static" / "watchlist" / "socket.js").read_text()
 FIRST_DELAY, LONGEST_DELAY = (

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stockwatch.embedded import RedisServer, free_port
-from tests.waiting import wait_until
+from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 

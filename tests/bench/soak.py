@@ -24,7 +24,7 @@ import redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from stockwatch.embedded import RedisServer
+from stockwatch.local.redis_server import RedisServer
 from tests.bench.fuzz import play
 from tests.bench.serving import ROOT, Served, serve
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.chromium import NoBrowser, launch_browser
-from tests.browser.site import Site
+from tests.support.browser.chromium import NoBrowser, launch_browser
+from tests.support.browser.site import Site
 
 expect.set_options(timeout=30_000)  # a busy machine is slow, and no fault of the page
 

@@ -16,13 +16,13 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from stockwatch.embedded import RedisServer
-from tests.browser.chromium import launch_browser
-from tests.browser.site import PASSWORD, STAFF, TICKERS
-from tests.integration.faults.programs import Program
-from tests.integration.kafka.brokers import Brokers, Guard, steady_port
-from tests.integration.postgres import Postgres
-from tests.waiting import wait_until
+from stockwatch.local.redis_server import RedisServer
+from tests.support.browser.chromium import launch_browser
+from tests.support.browser.site import PASSWORD, STAFF, TICKERS
+from tests.support.kafka.brokers import Brokers, Guard, steady_port
+from tests.support.kafka.programs import Program
+from tests.support.postgres import Postgres
+from tests.support.waiting import wait_until
 
 PARTS = ("redis", "kafka", "gateway", "database")
 PATIENCE = 90_000

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.chromium import launch_browser
-from tests.browser.market import PRICES, put_bars
-from tests.browser.site import ROOT, Site
+from tests.support.browser.chromium import launch_browser
+from tests.support.browser.market import PRICES, put_bars
+from tests.support.browser.site import ROOT, Site
 
 FOLDER = Path(__file__).with_name("pictures")
 SEEN = ROOT / "build" / "pictures"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.chromium import launch_browser
-from tests.browser.market import PRICES, put_bars
-from tests.browser.site import PASSWORD, ROOT, STAFF, Site
+from tests.support.browser.chromium import launch_browser
+from tests.support.browser.market import PRICES, put_bars
+from tests.support.browser.site import PASSWORD, ROOT, STAFF, Site
 
 MOVING = {symbol: price for symbol, price in PRICES.items() if symbol != "^GSPC"}
 """The others; an index is left to grow stale."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.market import BASES, put_bars
-from tests.browser.site import Site
-from tests.browser.test_page import PHONE, expect_state, sign_in
+from tests.support.browser.market import BASES, put_bars
+from tests.support.browser.page import PHONE, expect_state, sign_in
+from tests.support.browser.site import Site
 
 pytestmark = pytest.mark.browser
 

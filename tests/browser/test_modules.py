@@ -10,10 +10,12 @@ from playwright.sync_api import Page
 
 from feeds.models import Ticker
 from feeds.wire import Update
-from watchlist.numerals import TABLE
-from watchlist.order import COLUMNS, headings, read_sort
-from watchlist.rows import Day, make_row, write_number, write_percent, write_signed
-from watchlist.spark import write_path
+from watchlist.formatting.numbers import write_number, write_percent, write_signed
+from watchlist.formatting.numerals import TABLE
+from watchlist.page.rows import make_row
+from watchlist.page.sorting import COLUMNS, headings, read_sort
+from watchlist.page.sparkline import write_path
+from watchlist.prices.day import Day
 
 pytestmark = pytest.mark.browser
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.market import put_bars
-from tests.browser.site import Site
-from tests.browser.test_page import cell, expect_state
-from watchlist.rows import MINUS
+from tests.support.browser.market import put_bars
+from tests.support.browser.page import cell, expect_state
+from tests.support.browser.site import Site
+from watchlist.formatting.numbers import MINUS
 
 pytestmark = pytest.mark.browser
 

@@ -11,11 +11,11 @@ from playwright.sync_api import Browser, expect
 from websockets.sync.client import ClientConnection, connect
 
 from tests.browser.outages import PARTS, PATIENCE, Stage, Viewer, break_part
-from tests.browser.test_page import LOST
-from tests.integration.kafka.distribution import NoKafka
-from tests.integration.postgres import NoPostgres
-from tests.waiting import wait_until
-from tests.watchlist.gateway.server import hear
+from tests.support.browser.page import LOST
+from tests.support.gateway.process import hear
+from tests.support.kafka.distribution import NoKafka
+from tests.support.postgres import NoPostgres
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.kafka]
 

@@ -2,51 +2,28 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.site import PASSWORD, STAFF, Site
-from tests.waiting import wait_until
+from tests.support.browser.page import (
+    PHONE,
+    cell,
+    edges,
+    expect_state,
+    forget_lost_connections,
+    remove,
+    row_of,
+    sign_in,
+)
+from tests.support.browser.site import PASSWORD, Site
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
-PHONE = {"viewport": {"width": 360, "height": 780}, "is_mobile": True, "has_touch": True}
-LOST = ("WebSocket connection to ", "Failed to load resource: net::ERR_CONNECTION_REFUSED")
 TEN_MINUTES_WRONG = """
 const wrong = 10 * 60 * 1000 * SIGN, right = Date.now.bind(Date), Real = Date;
 Date = class extends Real { constructor(...given) { given.length ? super(...given) : super(right() + wrong); } };
 Date.now = () => right() + wrong;
 """
-
-
-def row_of(page: Page, symbol: str) -> Locator:
-    return page.locator(f'tr[data-symbol="{symbol}"]')
-
-
-def cell(page: Page, symbol: str, kind: str) -> Locator:
-    return row_of(page, symbol).locator(f"td.{kind}")
-
-
-def expect_state(page: Page, state: str, word: str) -> None:
-    expect(page.locator("#status")).to_have_attribute("data-state", state)
-    expect(page.locator("#status span")).to_have_text(word)
-
-
-def remove(page: Page, symbol: str) -> None:
-    row_of(page, symbol).get_by_label(f"Actions for {symbol}").click()
-    page.get_by_role("button", name=f"Remove {symbol}").click()
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/sign-in/")
-    page.get_by_label("Username").fill(STAFF)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.locator("main").get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/")
-
-
-def forget_lost_connections(complaints: list[str]) -> None:
-    """A gateway that is away cannot be asked without the browser writing an error of its own."""
-    complaints[:] = [text for text in complaints if not text.startswith(LOST)]
 
 
 @pytest.mark.parametrize("width", [360, 768, 1360])
@@ -58,11 +35,6 @@ def test_field_tabs_and_cards_share_their_edges(open_page: Callable[..., Page], 
     if width == 360:
         assert edges(page, "#symbol")[0] == left
         assert page.evaluate("document.documentElement.scrollWidth") == width
-
-
-def edges(page: Page, selector: str) -> tuple[float, float]:
-    box = page.locator(selector).bounding_box()
-    return box["x"], box["x"] + box["width"]
 
 
 def test_without_javascript_the_prices_are_there(site: Site, open_page: Callable[..., Page]):
@@ -197,7 +169,7 @@ def test_a_base_price_changed_in_the_admin_moves_the_open_page(site: Site, open_
         expect(cell(page, "XOM", "change")).to_have_text("▲+50.00")
         expect(cell(page, "XOM", "percent")).to_have_text("+50.00%")
     finally:
-        site.manage("loaddata", "--verbosity", "0", "tests/browser/tickers.json")
+        site.manage("loaddata", "--verbosity", "0", "tests/support/browser/tickers.json")
 
 
 def test_a_ticker_switched_off_says_so_in_its_row(site: Site, open_page: Callable[..., Page]):
@@ -212,7 +184,7 @@ def test_a_ticker_switched_off_says_so_in_its_row(site: Site, open_page: Callabl
         admin.get_by_role("button", name="Save", exact=True).click()
         expect(cell(page, "XOM", "age")).to_have_text("off")
     finally:
-        site.manage("loaddata", "--verbosity", "0", "tests/browser/tickers.json")
+        site.manage("loaddata", "--verbosity", "0", "tests/support/browser/tickers.json")
 
 
 def test_symbols_are_added_and_removed_by_keyboard(site: Site, page: Page):

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.pictures import FOLDER, MOST, SCENES, SEEN, compare, set_scene, take_picture
-from tests.browser.site import Site
+from tests.support.browser.site import Site
 
 pytestmark = pytest.mark.browser
 

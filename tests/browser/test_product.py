@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.market import put_bars
-from tests.browser.site import ROOT, STAFF, Site
-from tests.browser.test_page import LOST, cell, expect_state, remove, row_of, sign_in
-from tests.waiting import wait_until
+from tests.support.browser.market import put_bars
+from tests.support.browser.page import LOST, cell, expect_state, remove, row_of, sign_in
+from tests.support.browser.site import ROOT, STAFF, Site
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stockwatch.embedded import free_port
-from tests.waiting import wait_until
-from tests.watchlist.gateway.server import ROOT
+from stockwatch.local.redis_server import free_port
+from tests.support.gateway.process import ROOT
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.clients
 PAGE = (ROOT / "docs" / "protocol.md").read_text()

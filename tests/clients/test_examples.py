@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from tests.clients.conftest import need
-from tests.watchlist.gateway.server import ROOT
+from tests.support.clients import need
+from tests.support.gateway.process import ROOT
 
 pytestmark = pytest.mark.clients
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from feeds import wire
-from tests.clients.conftest import need
-from tests.waiting import until, wait_until
+from tests.support.clients import need
+from tests.support.waiting import until, wait_until
 
 pytestmark = pytest.mark.clients
 NODE = Path(__file__).parent / "node"

@@ -1,7 +1,7 @@
 import pytest
 
 from feeds.metrics import serve_metrics
-from stockwatch.embedded import RedisServer
+from stockwatch.local.redis_server import RedisServer
 
 
 def test_without_a_port_nothing_listens():

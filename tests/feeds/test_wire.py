@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from feeds import wire
 from feeds.errors import BadRecord
+from feeds.symbols import SYMBOL, is_symbol
 from feeds.wire import Update, decode, encode
 
-SYMBOLS = st.from_regex(wire.SYMBOL, fullmatch=True)
+SYMBOLS = st.from_regex(SYMBOL, fullmatch=True)
 UPDATES = st.builds(
     Update,
     symbol=SYMBOLS,
@@ -40,7 +41,7 @@ def test_every_update_reads_back_as_it_was_written(update: Update):
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_update_or_a_bad_record(value: bytes):
     with suppress(BadRecord):
-        assert wire.is_symbol(decode(value).symbol)
+        assert is_symbol(decode(value).symbol)
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(GOOD, st.none() | st.booleans() | st.integers() | st.floats() | st.text())))
@@ -131,6 +132,6 @@ def test_newer_means_the_greater_pair_of_time_and_number():
 
 @pytest.mark.parametrize("symbol", ["BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "A", "0700.HK"])
 def test_a_channel_gives_back_its_symbol_dots_and_all(symbol: str):
-    assert wire.is_symbol(symbol)
+    assert is_symbol(symbol)
     assert wire.channel_symbol(wire.channel_name(symbol)) == symbol
     assert wire.stock_key(symbol) == f"stock:{symbol}"

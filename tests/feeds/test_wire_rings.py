@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feeds.bar_layout import MINUTES, SECONDS, BarRing, Day, day_key, decode_day
 from feeds.errors import BadRecord
-from feeds.wire import MINUTES, SECONDS, Day, Ring, day_key, decode_day
 
-RING = Ring("bars:", 1, 10)
+RING = BarRing("bars:", 1, 10)
 SLOT = RING.size // RING.slots
 
 

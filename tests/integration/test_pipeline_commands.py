@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import subprocess
@@ -11,45 +10,12 @@ from time import monotonic
 import pytest
 import redis
 
-from feeds.kafka.cluster import EmbeddedCluster
-from feeds.kafka.history import History
+from feeds.kafka.embedded import EmbeddedCluster
+from feeds.kafka.last_updates import LastUpdates
 from feeds.wire import decode
-from stockwatch.embedded import RedisServer, free_port
-from tests.waiting import wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Command:
-    """A command as a process of its own; its log is kept in a file."""
-
-    def __init__(self, name: str, environment: dict[str, str], log: Path) -> None:
-        self._log = log
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), name],
-                env=environment,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-
-    @property
-    def text(self) -> str:
-        return self._log.read_text()
-
-    @property
-    def lines(self) -> list[dict]:
-        return [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
-
-    def said(self, words: str) -> bool:
-        return words in self.text
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Its exit status after the signal, which it has a minute to obey."""
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
+from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.commands import ROOT, Command
+from tests.support.waiting import wait_until
 
 Start = Callable[..., Command]
 
@@ -107,7 +73,7 @@ def test_prices_flow_through_real_processes_and_each_part_ends_well(
 
     assert generator.end() == 0
     assert generator.said("not delivered 0")
-    newest = History(brokers, "market_ticks", monotonic).read(["AAPL"])["AAPL"]
+    newest = LastUpdates(brokers, "market_ticks", monotonic).read(["AAPL"])["AAPL"]
     wait_until(lambda: decode(redis_client.get("stock:AAPL")) == newest)
 
     generator = start("runkafkagen", brokers)
@@ -115,7 +81,7 @@ def test_prices_flow_through_real_processes_and_each_part_ends_well(
     assert again.price == pytest.approx(newest.price, rel=0.01)
     assert generator.end(signal.SIGINT) == 0
     count = int(generator.text.split("delivered ")[-2].split(",")[0])
-    last = History(brokers, "market_ticks", monotonic).read(["AAPL"])["AAPL"]
+    last = LastUpdates(brokers, "market_ticks", monotonic).read(["AAPL"])["AAPL"]
     assert last.seq_id == newest.seq_id + count // 4
 
     wait_until(lambda: decode(redis_client.get("stock:AAPL")) == last)

@@ -15,13 +15,13 @@ import pytest
 import redis
 from confluent_kafka import Producer
 
-from feeds.bars import Bar
-from feeds.kafka.cluster import EmbeddedCluster
+from feeds.kafka.embedded import EmbeddedCluster
+from feeds.recorder.bars import Bar
 from feeds.wire import Update, encode
-from stockwatch.embedded import RedisServer, free_port
-from tests.integration.conftest import committed
-from tests.integration.test_pipeline_commands import Command
-from tests.waiting import wait_until
+from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.commands import Command
+from tests.support.kafka.fixtures import committed
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP = "stock-recorder-group"

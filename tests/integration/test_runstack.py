@@ -18,8 +18,8 @@ from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_ope
 import pytest
 import redis
 
-from stockwatch.embedded import free_port
-from tests.waiting import wait_until
+from stockwatch.local.redis_server import free_port
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60.0

@@ -1,6 +1,6 @@
 import pytest
 
-from stockwatch.embedded import free_port
+from stockwatch.local.redis_server import free_port
 
 
 @pytest.fixture

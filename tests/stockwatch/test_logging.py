@@ -38,10 +38,10 @@ def line(stream: io.StringIO) -> Line:
 
 
 def test_a_line_is_one_object_with_level_logger_event_and_time(line: Line):
-    structlog.get_logger("feeds.workers").warning("a batch failed", size=3)
+    structlog.get_logger("feeds.processor.loop").warning("a batch failed", size=3)
     record = line()
     time = record.pop("time")
-    assert record == {"level": "warning", "logger": "feeds.workers", "event": "a batch failed", "size": 3}
+    assert record == {"level": "warning", "logger": "feeds.processor.loop", "event": "a batch failed", "size": 3}
     assert isinstance(time, str)
     assert time.endswith("Z")
 
@@ -111,7 +111,7 @@ def test_what_is_below_the_level_is_not_written(stream: io.StringIO):
 
 def test_console_form_is_plain_text_where_no_terminal_reads_it(stream: io.StringIO):
     configure(level="info", form="console", stream=stream)
-    structlog.get_logger("feeds.workers").info("started", workers=4)
+    structlog.get_logger("feeds.processor.loop").info("started", workers=4)
     assert "started" in stream.getvalue()
     assert "workers=4" in stream.getvalue()
     assert "\x1b" not in stream.getvalue()

@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
 from feeds.models import Tape, Ticker
-from watchlist.gateway.delivery import Item, fact
+from watchlist.gateway.fanout.delivery import Item, fact
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,19 @@ from typing import Any
 import structlog
 
 from watchlist.gateway import protocol
-from watchlist.gateway.accounts import Versions, Visit, changed_lists, find_visit, read_versions
+from watchlist.gateway.account_lists import AccountSession, Versions, changed_lists, find_account_session, read_versions
 from watchlist.gateway.catalog import Catalog, Listing, facts_of
-from watchlist.gateway.delivery import Item, fact
-from watchlist.gateway.hub import Hub
-from watchlist.gateway.intake import Intake
-from watchlist.gateway.limits import Admission, Limits
+from watchlist.gateway.database import DatabaseMonitor
+from watchlist.gateway.fanout.delivery import Item, fact
+from watchlist.gateway.fanout.hub import Hub
+from watchlist.gateway.fanout.intake import Intake
+from watchlist.gateway.fanout.outbox import Outbox
+from watchlist.gateway.limits import Limits
 from watchlist.gateway.metrics import END_TO_END
-from watchlist.gateway.outbox import Outbox
-from watchlist.gateway.protocol import Close, Wishes
-from watchlist.gateway.service import Service
-from watchlist.gateway.session import Session
-from watchlist.gateway.transport import spare_accepts
+from watchlist.gateway.protocol import Close, ConnectionOptions
+from watchlist.gateway.sockets.connection_rate import ConnectionRate
+from watchlist.gateway.sockets.session import Session
+from watchlist.gateway.sockets.transport import spare_accepts
 
 log = structlog.get_logger(__name__)
 
@@ -66,10 +67,10 @@ class Gateway:
         self._note_connections: Callable[[int], int] = lambda _mine: 0
         self._keep_metrics: Callable[[], None] = lambda: None
         self.sessions: dict[Session, None] = {}
-        self._visits: dict[Session, Visit] = {}
+        self._visits: dict[Session, AccountSession] = {}
         self._told: dict[Session, Versions] = {}
         self._strangers: dict[Session, str] = {}  # session keys that nobody could look up yet
-        self.service = Service(self._tell_service)
+        self.service = DatabaseMonitor(self._tell_service)
         self.pings = True
         self.fast = False
         self.closing = False
@@ -82,9 +83,9 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self.hub = Hub(self._schedule, self._want, self._unwant)
         self.intake: Intake | None = None
-        self.admission: Admission | None = None
+        self.admission: ConnectionRate | None = None
 
-    async def start(self) -> Admission:
+    async def start(self) -> ConnectionRate:
         """Returns when tickers have been read once. Raises what the database raises while they have not."""
         if self._started is None:
             self._started = asyncio.ensure_future(self._start())
@@ -101,7 +102,7 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         spare_accepts()
         redis = self._redis()
-        self.admission = Admission(redis, self.limits, self._note_unanswered)
+        self.admission = ConnectionRate(redis, self.limits, self._note_unanswered)
         self.intake = Intake(self._layer(), redis)
         self.intake.start(self.hub)
         self._tasks = [asyncio.ensure_future(self._sweep_often()), asyncio.ensure_future(self._follow_catalog())]
@@ -126,7 +127,11 @@ class Gateway:
         self._note_connections, self._keep_metrics = note_connections, keep_metrics
 
     def open_session(
-        self, outbox: Outbox, wishes: Wishes, visit: Visit | None = None, stranger: str | None = None
+        self,
+        outbox: Outbox,
+        wishes: ConnectionOptions,
+        visit: AccountSession | None = None,
+        stranger: str | None = None,
     ) -> Session:
         """`stranger` is the key of a session that the database could not be asked about."""
         session = Session(self, outbox, self.now(), wishes)
@@ -228,17 +233,17 @@ class Gateway:
                 continue
             try:
                 for session, key in list(self._strangers.items()):
-                    self._know(session, await find_visit(key))
+                    self._know(session, await find_account_session(key))
                 if asked := set(self._visits.values()):
                     self._tell_versions(asked, await read_versions(asked))
             except Exception as error:  # they differ by engine; what changed is told after the next reading
                 log.debug("accounts cannot be read", reason=type(error).__name__)
 
-    def _know(self, session: Session, visit: Visit | None) -> None:
+    def _know(self, session: Session, visit: AccountSession | None) -> None:
         if self._strangers.pop(session, None) is not None and visit is not None:
             self._visits[session] = visit
 
-    def _tell_versions(self, asked: set[Visit], versions: dict[Visit, Versions]) -> None:
+    def _tell_versions(self, asked: set[AccountSession], versions: dict[AccountSession, Versions]) -> None:
         """Tells each socket which lists differ from what it was told; the first time that is all, for its page may be
         older than its socket. One that has not taken what it was told hears of the difference later."""
         for session, visit in list(self._visits.items()):

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from feeds.symbols import upper_case
+
 LARGEST_MESSAGE = 64 * 1024
 """Bytes of one message from a client."""
 LARGEST_ECHO = 64
@@ -71,7 +73,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ConnectionOptions:
     """What a client asked for in the address it connected to; `heartbeat` in seconds, 0 for none."""
 
     batch: bool = False
@@ -80,14 +82,14 @@ class Wishes:
     notice: bool = False
 
 
-def parse_query(query: bytes) -> Wishes:
+def parse_query(query: bytes) -> ConnectionOptions:
     """`?batch=1&heartbeat=15&meta=1&notice=1`; other keys are ignored. Raises BadRequest for a bad heartbeat."""
     found = parse_qs(query.decode("latin-1"))
     beat = found.get("heartbeat", ["0"])[0]
     if not (beat == "0" or (beat.isascii() and beat.isdecimal() and len(beat) < 3 and 1 <= int(beat) <= 60)):
         raise BadRequest("heartbeat must be a whole number of seconds from 1 to 60")
     wished = {name: found.get(name) == ["1"] for name in ("batch", "meta", "notice")}
-    return Wishes(heartbeat=int(beat), **wished)
+    return ConnectionOptions(heartbeat=int(beat), **wished)
 
 
 ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping"})
@@ -135,9 +137,7 @@ def _symbols(payload: Any, request_id: str | None) -> tuple[str, ...]:
 
 
 def _clean(symbols: Iterable[str]) -> tuple[str, ...]:
-    # Only ASCII is upper-cased: "ß".upper() is "SS", which would turn a stranger into a symbol.
-    trimmed = (symbol.strip() for symbol in symbols)
-    return tuple(dict.fromkeys(symbol.upper() if symbol.isascii() else symbol for symbol in trimmed))
+    return tuple(dict.fromkeys(map(upper_case, symbols)))
 
 
 def _parse(text: str) -> Any:

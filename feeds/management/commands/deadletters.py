@@ -7,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from feeds.dead_letters import DeadLetter, DeadLetterFilter, describe, refuse_replay, tabulate
 from feeds.errors import FeedError
-from feeds.kafka.deadletters import read_letters, replay
-from feeds.letters import Choice, Letter, describe, refuse_replay, tabulate
+from feeds.kafka.dead_letter_topic import read_dead_letters, replay
 
 SHOWN = 100
 
@@ -29,21 +29,21 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, action: str, **options: Any) -> None:
         limit = SHOWN if options["limit"] is None and action != "replay" else options["limit"]
-        choice = Choice(options["partition"], options["offset"], options["reason"], limit)
+        choice = DeadLetterFilter(options["partition"], options["offset"], options["reason"], limit)
         act = {"list": self._list, "show": self._show, "replay": self._replay}[action]
         try:
-            act(choice.pick(read_letters(settings.KAFKA_BROKERS, settings.KAFKA_DLQ_TOPIC)))
+            act(choice.pick(read_dead_letters(settings.KAFKA_BROKERS, settings.KAFKA_DLQ_TOPIC)))
         except FeedError as error:
             raise CommandError(str(error)) from error
 
-    def _list(self, letters: Iterable[Letter]) -> None:
+    def _list(self, letters: Iterable[DeadLetter]) -> None:
         self.stdout.write("\n".join(tabulate(letters)))
 
-    def _show(self, letters: Iterable[Letter]) -> None:
+    def _show(self, letters: Iterable[DeadLetter]) -> None:
         for letter in letters:
             self.stdout.write("\n".join([*describe(letter), ""]))
 
-    def _replay(self, letters: Iterable[Letter]) -> None:
+    def _replay(self, letters: Iterable[DeadLetter]) -> None:
         report = replay(settings.KAFKA_BROKERS, letters)
         for letter in report.cut:
             self.stdout.write(refuse_replay(letter))

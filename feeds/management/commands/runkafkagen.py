@@ -10,17 +10,18 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from feeds.cadence import Feeder
 from feeds.errors import PermanentError
-from feeds.generator import Generator
-from feeds.kafka.history import History
-from feeds.kafka.sink import Sink
+from feeds.generator.lease import Lease
+from feeds.generator.loop import GeneratorLoop
+from feeds.kafka.last_updates import LastUpdates
+from feeds.kafka.producer import UpdateProducer
 from feeds.kafka.topic import Topic
 from feeds.metrics import serve_metrics
-from feeds.seed import seed_tickers
-from feeds.signals import stop_flag
-from feeds.store import Lease, connect
-from feeds.tickers import Tickers
+from feeds.sources.simulated import PriceSimulator
+from feeds.stop_signals import stop_flag
+from feeds.store.connection import connect
+from feeds.tickers.instruments import Tickers
+from feeds.tickers.seed import seed_tickers
 from feeds.wire import Update
 
 
@@ -35,14 +36,16 @@ class Command(BaseCommand):
 
         def look_back(symbols: Collection[str]) -> Mapping[str, Update]:
             Topic(*where).ensure(settings.KAFKA_RETENTION, stop.wait)
-            return History(*where, monotonic).read(symbols)
+            return LastUpdates(*where, monotonic).read(symbols)
 
         interval = settings.GENERATOR_INTERVAL.total_seconds()
-        generator = Generator(interval, settings.GENERATOR_SEED or token_hex(8))
+        generator = PriceSimulator(interval, settings.GENERATOR_SEED or token_hex(8))
         tickers = Tickers(partial(seed_tickers, settings.GENERATOR_TICKERS, settings.GENERATOR_BASE_PRICES))
         lease = Lease(connect(settings.REDIS), settings.KAFKA_TOPIC)
         try:
-            report = Feeder(generator, Sink(*where), lease, tickers.read, look_back, interval).run(stop)
+            report = GeneratorLoop(generator, UpdateProducer(*where), lease, tickers.read, look_back, interval).run(
+                stop
+            )
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error

@@ -8,12 +8,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from feeds.errors import PermanentError
-from feeds.kafka.deadletters import DeadLetters
-from feeds.kafka.source import Source
+from feeds.kafka.consumer import UpdateConsumer
+from feeds.kafka.dead_letter_topic import DeadLetterTopic
 from feeds.metrics import serve_metrics
-from feeds.signals import stop_flag
-from feeds.store import Store, connect
-from feeds.workers import Processing
+from feeds.processor.loop import Processor
+from feeds.stop_signals import stop_flag
+from feeds.store.connection import connect
+from feeds.store.quote_writer import QuoteWriter
 
 
 class Command(BaseCommand):
@@ -26,7 +27,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, once: bool, **_options: Any) -> None:
         stop = stop_flag()
         serve_metrics(settings.PROCESSOR_METRICS_PORT, "PROCESSOR_METRICS_PORT")
-        source = Source(
+        source = UpdateConsumer(
             settings.KAFKA_BROKERS,
             settings.KAFKA_TOPIC,
             settings.KAFKA_GROUP_ID,
@@ -34,12 +35,12 @@ class Command(BaseCommand):
             settings.KAFKA_GROUP_INSTANCE_ID,
             once=once,
         )
-        letters = DeadLetters(settings.KAFKA_BROKERS, settings.KAFKA_DLQ_TOPIC, settings.KAFKA_DLQ_RETENTION)
+        letters = DeadLetterTopic(settings.KAFKA_BROKERS, settings.KAFKA_DLQ_TOPIC, settings.KAFKA_DLQ_RETENTION)
 
-        def open_store() -> Store:
-            return Store(connect(settings.REDIS), settings.PROCESSOR_STOCK_TTL)
+        def open_store() -> QuoteWriter:
+            return QuoteWriter(connect(settings.REDIS), settings.PROCESSOR_STOCK_TTL)
 
-        processing = Processing(source, letters, open_store, settings.PROCESSOR_NUM_WORKERS, settings.KAFKA_TOPIC)
+        processing = Processor(source, letters, open_store, settings.PROCESSOR_NUM_WORKERS, settings.KAFKA_TOPIC)
         try:
             done = processing.run(stop)
         except PermanentError as error:

@@ -6,15 +6,15 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from feeds.archive import Archive
-from feeds.days import Days
 from feeds.errors import PermanentError
-from feeds.kafka.source import Source
+from feeds.kafka.consumer import UpdateConsumer
 from feeds.metrics import serve_metrics
-from feeds.recorder import Recorder
-from feeds.rings import Rings
-from feeds.signals import stop_flag
-from feeds.store import connect
+from feeds.recorder.bar_archive import BarArchive
+from feeds.recorder.loop import Recorder
+from feeds.recorder.market_days import Days
+from feeds.recorder.recent_bars import RecentBars
+from feeds.stop_signals import stop_flag
+from feeds.store.connection import connect
 
 
 class Command(BaseCommand):
@@ -24,11 +24,13 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         stop = stop_flag()
         serve_metrics(settings.RECORDER_METRICS_PORT, "RECORDER_METRICS_PORT")
-        source = Source(
+        source = UpdateConsumer(
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.RECORDER_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )
         days = Days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
-        recorder = Recorder(source, Rings(connect(settings.REDIS)), Archive(), days, settings.RECORDER_RETENTION)
+        recorder = Recorder(
+            source, RecentBars(connect(settings.REDIS)), BarArchive(), days, settings.RECORDER_RETENTION
+        )
         try:
             done = recorder.run(stop)
         except PermanentError as error:

@@ -9,9 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from stockwatch.board import Board
-from stockwatch.fleet import Fleet
-from stockwatch.ports import PortTaken, bind_host, open_listener
+from stockwatch.serving.ports import PortTaken, bind_host, open_listener
+from stockwatch.serving.processes import GatewayProcesses
+from stockwatch.serving.shared_counts import SharedCounts
 
 
 class Command(BaseCommand):
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             elif processes == 1:
                 self._serve(open_listener(host, port), options["parent"], None)
             else:
-                sys.exit(Fleet(host, port, processes, settings.GATEWAY_DRAIN.total_seconds()).run())
+                sys.exit(GatewayProcesses(host, port, processes, settings.GATEWAY_DRAIN.total_seconds()).run())
         except PortTaken as error:
             raise CommandError(str(error)) from error
 
@@ -46,18 +46,18 @@ class Command(BaseCommand):
         return open_listener(host, port, shared=True) if inherited is None else socket.socket(fileno=inherited)
 
     @staticmethod
-    def _serve(listener: socket.socket, parent: int, board: Board | None) -> None:
+    def _serve(listener: socket.socket, parent: int, board: SharedCounts | None) -> None:
         # Imported here: Daphne installs Twisted's reactor, which no other command and no parent needs.
-        from stockwatch.server import run_server
-        from stockwatch.wiring import share
+        from stockwatch.serving.server import run_server
+        from stockwatch.serving.wiring import share
 
         if board is not None:
             share(board)
         run_server(listener, parent if board is not None else None)
 
 
-def make_board(worker: str, board: str) -> Board:
+def make_board(worker: str, board: str) -> SharedCounts:
     """What the processes of one gateway share, from a child's arguments."""
     slot, _, count = worker.partition("/")
     memory, _, folder = board.partition(":")
-    return Board(int(memory), folder, slots=int(count), mine=int(slot))
+    return SharedCounts(int(memory), folder, slots=int(count), mine=int(slot))

@@ -10,11 +10,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from feeds.errors import FeedError
-from stockwatch.demo import prepare
-from stockwatch.embedded import NoServer
+from stockwatch.local.demo import prepare
+from stockwatch.local.redis_server import NoServer
+from stockwatch.local.stack import PARTS, Plan, Stack, StackFailure, choose_parts, require_port
+from stockwatch.local.supervisor import Supervisor
 from stockwatch.logging import configure
-from stockwatch.stack import PARTS, Plan, Stack, StackFailure, choose_parts, require_port
-from stockwatch.supervisor import Supervisor
 
 
 class Command(BaseCommand):

@@ -9,16 +9,17 @@ import pytest
 import yaml
 
 from feeds.wire import Update, encode
-from tests.watchlist.gateway.test_session import action, connect, make_gateway, say
-from watchlist.gateway import outbox, protocol
-from watchlist.gateway.accounts import changed_lists
+from tests.support.gateway.sessions import action, connect, make_gateway, say
+from watchlist.gateway import protocol
+from watchlist.gateway.account_lists import changed_lists
 from watchlist.gateway.catalog import Listing, ticker_payload
-from watchlist.gateway.delivery import LARGEST_BATCH, LEAST_HERTZ, MOST_HERTZ, Delivery
+from watchlist.gateway.fanout import outbox
+from watchlist.gateway.fanout.delivery import LARGEST_BATCH, LEAST_HERTZ, MOST_HERTZ, Delivery
 from watchlist.gateway.limits import Limits
-from watchlist.gateway.protocol import ACTIONS, Close, Code, Wishes
+from watchlist.gateway.protocol import ACTIONS, Close, Code, ConnectionOptions
 
 ROOT = Path(__file__).parents[3]
-CODE = {path.stem: path.read_text() for path in (ROOT / "watchlist" / "gateway").glob("*.py")}
+CODE = {path.stem: path.read_text() for path in (ROOT / "watchlist" / "gateway").rglob("*.py")}
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 API = yaml.safe_load((ROOT / "docs" / "asyncapi.yaml").read_text())
 MESSAGES = API["components"]["messages"]
@@ -92,7 +93,7 @@ def test_options_are_the_same_everywhere():
 def test_wishes_are_the_same_everywhere():
     shown = {row[0].partition("=")[0] for row in rows("Connecting")}
     described = set(API["channels"]["prices"]["bindings"]["ws"]["query"]["properties"])
-    assert shown == described == set(Wishes.__dataclass_fields__)
+    assert shown == described == set(ConnectionOptions.__dataclass_fields__)
 
 
 def test_error_codes_are_the_same_everywhere():
@@ -164,7 +165,7 @@ def test_frames_that_the_code_makes_are_what_the_document_says(name):
 
 
 def test_a_whole_conversation_is_what_the_document_says():
-    session = connect(make_gateway(), wishes=Wishes(meta=True))
+    session = connect(make_gateway(), wishes=ConnectionOptions(meta=True))
     for request in (action("subscribe", ["AAPL", "XXXX"]), action("subscribe", ["AAPL"]), action("list"), action("x")):
         check("request", request) if request["action"] in ACTIONS else None
         say(session, request)

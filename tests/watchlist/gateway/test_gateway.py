@@ -15,10 +15,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from feeds import wire
-from stockwatch.embedded import RedisServer, free_port
-from tests.waiting import wait_until
-from tests.watchlist.gateway.raw import upgrade
-from tests.watchlist.gateway.server import PATIENCE, ROOT, SYMBOLS, hear, hear_kind
+from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.gateway.process import PATIENCE, ROOT, SYMBOLS, hear, hear_kind
+from tests.support.gateway.raw_socket import upgrade
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module", params=["rungateway", "daphne over TLS", "uvicorn"])

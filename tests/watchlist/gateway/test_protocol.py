@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchlist.gateway import protocol
-from watchlist.gateway.protocol import BadRequest, Code, Request, Wishes
+from watchlist.gateway.protocol import BadRequest, Code, ConnectionOptions, Request
 
 
 @pytest.mark.parametrize(
@@ -144,10 +144,13 @@ def test_a_ping_is_an_empty_control_frame():
 @pytest.mark.parametrize(
     ("query", "wishes"),
     [
-        (b"", Wishes()),
-        (b"batch=1&meta=1&notice=1&heartbeat=15&x=y", Wishes(batch=True, heartbeat=15, meta=True, notice=True)),
-        (b"batch=0&meta=true&heartbeat=0", Wishes()),
-        (b"heartbeat=60", Wishes(heartbeat=60)),
+        (b"", ConnectionOptions()),
+        (
+            b"batch=1&meta=1&notice=1&heartbeat=15&x=y",
+            ConnectionOptions(batch=True, heartbeat=15, meta=True, notice=True),
+        ),
+        (b"batch=0&meta=true&heartbeat=0", ConnectionOptions()),
+        (b"heartbeat=60", ConnectionOptions(heartbeat=60)),
     ],
 )
 def test_the_address_says_what_a_client_wishes(query, wishes):

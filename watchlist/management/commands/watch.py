@@ -10,9 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from watchlist.panel import Panel
-from watchlist.screen import Lines, LiveTable
-from watchlist.watcher import Refused, Watcher
+from watchlist.terminal.client import Refused, Watcher
+from watchlist.terminal.display import Lines, LiveTable
+from watchlist.terminal.state import WatchState
 
 
 class Command(BaseCommand):
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--url", default=address, help=f"the gateway; default: {address}")
 
     def handle(self, *_args: Any, symbols: list[str], url: str, **_options: Any) -> None:
-        panel = Panel(symbols, settings.STALE_AFTER.total_seconds())
+        panel = WatchState(symbols, settings.STALE_AFTER.total_seconds())
         screen = LiveTable(panel, url) if sys.stdout.isatty() else Lines(panel, sys.stdout, sys.stderr)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:

@@ -1,0 +1,66 @@
+from time import monotonic
+
+import pytest
+
+from feeds.errors import BrokerUnavailable
+from feeds.kafka import last_updates as history
+from feeds.kafka.last_updates import LastUpdates
+from feeds.wire import Update
+from stockwatch.local.redis_server import free_port
+from tests.support.kafka.fixtures import Produce
+
+
+def update(symbol: str, number: int) -> Update:
+    return Update(symbol, 1.5, 1000 + number, number)
+
+
+def test_an_empty_topic_has_no_history(kafka: str, topic: str):
+    assert LastUpdates(kafka, topic, monotonic).read(["AAPL"]) == {}
+
+
+def test_the_newest_update_of_each_symbol_is_found(kafka: str, topic: str, produce: Produce):
+    produce(*(update(symbol, number) for number in range(20) for symbol in ("AAPL", "GOOG", "BRK.B")))
+
+    found = LastUpdates(kafka, topic, monotonic).read(["AAPL", "BRK.B", "NEW"])
+    assert found == {"AAPL": update("AAPL", 19), "BRK.B": update("BRK.B", 19)}
+
+
+def test_the_newest_is_the_one_with_the_greatest_order_whatever_came_last(kafka: str, topic: str, produce: Produce):
+    produce(update("AAPL", 7), Update("AAPL", 1.5, 1, 1), (b"AAPL", b"poison"), (b"AAPL", None))
+
+    assert LastUpdates(kafka, topic, monotonic).read(["AAPL"]) == {"AAPL": update("AAPL", 7)}
+
+
+def test_a_symbol_far_back_is_found_by_a_larger_window(
+    kafka: str, topic: str, produce: Produce, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(history, "WINDOWS", (10, 30, 100))
+    produce(update("RARE", 1), *(update("AAPL", number) for number in range(60)))
+
+    found = LastUpdates(kafka, topic, monotonic).read(["AAPL", "RARE"])
+    assert found == {"AAPL": update("AAPL", 59), "RARE": update("RARE", 1)}
+
+
+def test_beyond_the_largest_window_nothing_is_looked_at(
+    kafka: str, topic: str, produce: Produce, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(history, "WINDOWS", (10, 30))
+    # In one partition, so that the window of one symbol is filled by the other.
+    produce(
+        *((b"AAPL", b'{"symbol":"OLD","price":1,"timestamp":1,"seq_id":1}'),), *(update("AAPL", n) for n in range(60))
+    )
+
+    assert list(LastUpdates(kafka, topic, monotonic).read(["AAPL", "OLD"])) == ["AAPL"]
+
+
+def test_without_a_broker_it_is_a_trouble_that_passes(topic: str):
+    with pytest.raises(BrokerUnavailable, match="cannot be read"):
+        LastUpdates(f"127.0.0.1:{free_port()}", topic, monotonic, timeout=0.2).read(["AAPL"])
+
+
+def test_a_reading_that_takes_too_long_ends(kafka: str, topic: str, produce: Produce):
+    produce(update("AAPL", 1))
+    ticks = iter(range(0, 1000, 10))
+
+    with pytest.raises(BrokerUnavailable, match="within 5 s"):
+        LastUpdates(kafka, topic, lambda: next(ticks), timeout=5).read(["AAPL"])

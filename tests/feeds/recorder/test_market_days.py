@@ -1,0 +1,66 @@
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feeds.recorder.market_days import Days
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def micros(*moment: int, zone=UTC) -> int:
+    return int(datetime(*moment, tzinfo=zone).timestamp()) * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        (micros(2026, 11, 22), date(2026, 11, 22)),
+        (micros(2026, 11, 22) - 1, date(2026, 11, 21)),
+        (micros(2026, 11, 22, 23, 59, 59), date(2026, 11, 22)),
+        (0, date(1970, 1, 1)),
+    ],
+)
+def test_a_day_of_utc_begins_at_midnight(at: int, day: date):
+    assert date.fromordinal(Days(UTC, time(0)).find(at)) == day
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        ((2026, 11, 22, 16, 59), date(2026, 11, 21)),
+        ((2026, 11, 22, 17, 0), date(2026, 11, 22)),
+        ((2026, 11, 23, 0, 30), date(2026, 11, 22)),
+    ],
+)
+def test_a_day_may_begin_in_the_evening_of_another_zone(moment: tuple[int, ...], day: date):
+    assert date.fromordinal(Days(NEW_YORK, time(17)).find(micros(*moment, zone=NEW_YORK))) == day
+
+
+def test_days_are_longer_and_shorter_where_clocks_change():
+    days = Days(NEW_YORK, time(0))
+    spring, autumn = date(2026, 3, 8).toordinal(), date(2026, 11, 1).toordinal()
+    hours = [(days.begin(day + 1) - days.begin(day)) / 3_600_000_000 for day in (spring, autumn)]
+    assert hours == [23, 25]
+
+
+def test_a_date_that_a_zone_has_leapt_over_has_no_moment():
+    days = Days(ZoneInfo("Pacific/Apia"), time(12))
+    assert date.fromordinal(days.find(micros(2011, 12, 30, 15))) == date(2011, 12, 29)
+    assert date.fromordinal(days.find(micros(2011, 12, 30, 22))) == date(2011, 12, 31)
+
+
+@given(
+    st.integers(0, 4_000_000_000_000_000),
+    st.sampled_from(
+        [UTC, NEW_YORK, ZoneInfo("Pacific/Apia"), ZoneInfo("Asia/Kathmandu"), ZoneInfo("Australia/Lord_Howe")]
+    ),
+    st.times(),
+)
+def test_every_moment_is_of_the_one_day_that_has_begun_and_not_ended(at: int, zone, start: time):
+    days = Days(zone, start.replace(microsecond=0))
+    day = days.find(at)
+    assert days.begin(day) <= at < days.begin(day + 1)
+    assert days.find(at) == day

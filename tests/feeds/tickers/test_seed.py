@@ -1,0 +1,60 @@
+import pytest
+from structlog.testing import capture_logs
+
+from feeds.errors import BadTicker
+from feeds.models import Ticker
+from feeds.tickers.seed import seed_demo, seed_tickers
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_empty_table_is_seeded_in_the_order_given():
+    assert seed_tickers(["GOOG", "AAPL", "GOOG"], {"AAPL": 150.0, "GOOG": 2800.0}) == 2
+    assert list(Ticker.objects.values_list("symbol", "base_price", "active")) == [
+        ("GOOG", 2800.0, True),
+        ("AAPL", 150.0, True),
+    ]
+
+
+def test_a_table_with_rows_is_left_to_the_admin():
+    Ticker.objects.create(symbol="MINE", base_price=1.0, active=False)
+
+    assert seed_tickers(["AAPL"], {"AAPL": 150.0}) == 0
+    assert seed_demo() == 0
+    assert Ticker.objects.count() == 1
+
+
+def test_a_symbol_without_a_price_starts_at_100_and_the_log_says_what_to_set():
+    with capture_logs() as lines:
+        seed_tickers(["BRK.B"], {})
+
+    assert Ticker.objects.get().base_price == 100.0
+    assert "GENERATOR_BASE_PRICES_BRK_B" in lines[0]["event"]
+
+
+def test_a_price_under_a_name_that_shells_allow_is_found():
+    seed_tickers(["BRK.B"], {"BRK_B": 468.01})
+
+    assert Ticker.objects.get().base_price == 468.01
+
+
+def test_what_is_no_symbol_is_refused_and_nothing_is_seeded():
+    with pytest.raises(BadTicker, match="GENERATOR_TICKERS: 'not a symbol'"):
+        seed_tickers(["AAPL", "not a symbol"], {"AAPL": 1.0})
+
+    assert not Ticker.objects.exists()
+
+
+def test_a_price_below_one_cent_is_refused_by_the_name_of_its_variable():
+    with pytest.raises(BadTicker, match=r"GENERATOR_BASE_PRICES_AAPL=0\.001"):
+        seed_tickers(["AAPL"], {"AAPL": 0.001})
+
+
+def test_the_demonstration_has_some_forty_valid_tickers_of_all_kinds():
+    assert 38 <= seed_demo() <= 48
+    for ticker in Ticker.objects.all():
+        ticker.full_clean(validate_unique=False)
+        assert ticker.name
+    twelve = ["AAPL", "MSFT", "NVDA", "GOOG", "AMZN", "TSLA", "BRK.B", "BTC/USD", "EURUSD=X", "^GSPC", "GLD", "XOM"]
+    assert list(Ticker.objects.values_list("symbol", flat=True)[:12]) == twelve
+    assert Ticker.objects.get(symbol="EURUSD=X").decimals == 5

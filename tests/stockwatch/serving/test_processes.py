@@ -1,0 +1,124 @@
+import os
+import signal
+import subprocess
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.bench.returning import roll_case
+from tests.support.gateway.process import PATIENCE, children, hear
+from tests.support.waiting import wait_until
+
+
+def runs(pid):
+    """Whether a process is there, and more than an entry that nobody has read yet."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def connect_until_spread(gateway, stack, at_least=2):
+    """Opens sockets until so many workers serve some; what each worker has is told by its own status."""
+    clients = []
+
+    def spread():
+        client = stack.enter_context(gateway.connect())
+        client.send('{"action":"ping"}')
+        hear(client)
+        clients.append(client)
+        return len({served_by(client) for client in clients}) >= at_least
+
+    wait_until(spread)
+    return clients
+
+
+def served_by(client):
+    """Which process holds the other end of a client's socket."""
+    port = client.local_address[1]
+    for line in subprocess.run(["ss", "-tnpH"], capture_output=True, text=True).stdout.splitlines():
+        fields = line.split()
+        if fields[4].endswith(f":{port}") and "pid=" in line:
+            return line.partition("pid=")[2].partition(",")[0]
+    return None
+
+
+@pytest.fixture(autouse=True)
+def no_old_prices(redis_client):
+    return redis_client
+
+
+@pytest.fixture(scope="module")
+def gateway(run_gateway):
+    return run_gateway("rungateway", GATEWAY_PROCESSES="2", GATEWAY_MAX_CONNECTIONS="40")
+
+
+def test_connections_spread_over_the_processes_and_each_gets_its_prices(gateway):
+    with ExitStack() as stack:
+        clients = connect_until_spread(gateway, stack)
+        for client in clients:
+            client.send('{"action":"subscribe","payload":{"symbols":["AAPL"]}}')
+            assert hear(client)["type"] == "ack"
+        wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 2)
+        update = gateway.publish("AAPL")
+        assert {hear(client)["seq_id"] for client in clients} == {update.seq_id}
+
+
+def test_any_process_tells_the_metrics_of_all(gateway):
+    with ExitStack() as stack:
+        clients = connect_until_spread(gateway, stack)
+        wait_until(lambda: gateway.metric("connections") == len(clients))
+
+
+def test_the_limit_on_connections_holds_over_all_processes(gateway):
+    wait_until(lambda: gateway.metric("connections") == 0)
+    with ExitStack() as stack:
+        opened = 0
+        with suppress(InvalidStatus):
+            for _ in range(60):
+                stack.enter_context(gateway.connect())
+                opened += 1
+        assert opened == 40
+
+
+def test_a_process_that_dies_is_replaced_and_the_others_serve_on(gateway):
+    with ExitStack() as stack:
+        clients = connect_until_spread(gateway, stack)
+        pids = [wait_until(lambda client=client: served_by(client)) for client in clients]
+        victim = pids[0]
+        survivor = next(client for client, pid in zip(clients, pids, strict=True) if pid != victim)
+        os.kill(int(victim), signal.SIGKILL)
+        survivor.send('{"action":"ping"}')
+        assert hear(survivor)["type"] == "pong"
+        wait_until(lambda: len(children(gateway)) == 2 and int(victim) not in children(gateway))
+        assert "starting another" in gateway.log.read_text()
+
+
+def test_all_processes_go_with_a_goodbye(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2")
+    with ExitStack() as stack:
+        clients = connect_until_spread(gateway, stack)
+        pids = children(gateway)
+        gateway.signal()
+        for client in clients:
+            with suppress(Exception):
+                while True:
+                    client.recv(timeout=PATIENCE)
+            assert client.close_code == 4001
+    assert gateway.wait() == 0
+    assert not any(runs(pid) for pid in pids)
+
+
+def test_no_process_outlives_a_parent_that_was_killed(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2")
+    pids = wait_until(lambda: children(gateway))
+    gateway.signal(signal.SIGKILL)
+    gateway.wait()
+    wait_until(lambda: not any(runs(pid) for pid in pids), 30)
+
+
+def test_a_rolling_restart_under_load_leaves_every_client_with_the_newest_prices():
+    found = roll_case(30)
+    assert (found["pages"], found["lost"], found["newest"]) == (30, 30, 30)

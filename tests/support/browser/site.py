@@ -1,0 +1,136 @@
+"""A whole site on this machine for a browser to visit: Redis, a migrated database file, and the real server.
+
+Prices are written to Redis as the processor writes them, one by one, so that a test decides what is shown when.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import redis
+
+from feeds import wire
+from stockwatch.local.redis_server import RedisServer, free_port
+
+ROOT = Path(__file__).parents[3]
+TICKERS = Path(__file__).with_name("tickers.json")
+FORGET_LISTS = "from watchlist.models import Watchlist; Watchlist.objects.all().delete()"
+STAFF, PASSWORD = "operator", "a long and private phrase"
+
+
+class Site:
+    """`address` is where it listens; `stop_server` and `start_server` keep the port, the prices and the accounts.
+
+    By default a price that was fresh when a test sent it still is when a slow machine has loaded the page.
+    """
+
+    def __init__(self, stale_after: str = "30s") -> None:
+        self._stale_after = stale_after
+        self._folder = tempfile.TemporaryDirectory(prefix="stockwatch-site-")
+        self._redis = RedisServer()
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._sequence = 0
+
+    def start(self) -> None:
+        self._redis.start()
+        self.redis = redis.Redis(host=self._redis.host, port=self._redis.port, protocol=2)
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("loaddata", "--verbosity", "0", str(TICKERS))
+        self.manage(
+            "createsuperuser", "--noinput", "--username", STAFF, "--email", "", DJANGO_SUPERUSER_PASSWORD=PASSWORD
+        )
+        self.start_server()
+
+    @property
+    def redis_port(self) -> int:
+        return self._redis.port
+
+    def manage(self, *arguments: str, **variables: str) -> None:
+        subprocess.run(
+            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self._variables() | variables, check=True
+        )
+
+    def start_server(self) -> None:
+        """Returns when the server answers."""
+        with self._log.open("ab") as output:
+            self._server = subprocess.Popen(
+                [sys.executable, "manage.py", "rungateway", "--processes", "1"],
+                cwd=ROOT,
+                env=self._variables(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        for _ in range(400):
+            try:
+                urllib.request.urlopen(self.address + "/livez", timeout=2).close()
+                return
+            except OSError:  # refused, or too slow on a busy machine
+                try:
+                    self._server.wait(0.05)
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+        raise RuntimeError(f"the server did not start:\n{self._log.read_text(errors='replace')[-4000:]}")
+
+    def kill_server(self) -> None:
+        """Ends the server as a crash would."""
+        if self._server:
+            self._server.kill()
+            self._server.wait()
+
+    def stop_redis(self) -> None:
+        self._redis.stop()
+
+    def start_redis(self) -> None:
+        self._redis.start()
+
+    def publish(self, symbol: str, price: float, age: float = 0.0) -> None:
+        """A price as the processor sends it; `age` in seconds is how old it is said to be."""
+        self._sequence += 1
+        moment = int((time.time() - age) * 1_000_000)
+        value = wire.encode(wire.Update(symbol, price, moment, self._sequence))
+        self.redis.set(wire.stock_key(symbol), value)
+        self.redis.publish(wire.channel_name(symbol), value)
+
+    def wait_until_unheard(self, symbol: str) -> None:
+        """Returns when the gateway is no longer subscribed to a symbol's channel."""
+        deadline = time.monotonic() + 10
+        while dict(self.redis.pubsub_numsub(wire.channel_name(symbol))).popitem()[1]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the gateway still listens to {symbol}")
+
+    def forget_lists(self) -> None:
+        """Every account starts with the example again."""
+        self.manage("shell", "--verbosity", "0", "-c", FORGET_LISTS)
+
+    def forget_prices(self) -> None:
+        self.redis.flushall()
+
+    def close(self) -> None:
+        self.kill_server()
+        if hasattr(self, "redis"):
+            self.redis.close()
+        self._redis.close()
+        self._folder.cleanup()
+
+    @property
+    def _log(self) -> Path:
+        return Path(self._folder.name, "server.log")
+
+    def _variables(self) -> dict[str, str]:
+        return os.environ | {
+            "APP_ENV": "test",
+            "APP_PORT": f"127.0.0.1:{self.port}",
+            "DATABASE_URL": f"sqlite:///{self._folder.name}/site.sqlite3",
+            "REDIS_ADDR": self._redis.address,
+            "STALE_AFTER": self._stale_after,
+            "GATEWAY_RATE_PER_SECOND": "1000",
+            "GATEWAY_RATE_BURST": "1000",
+            "REGISTRATION_PER_HOUR": "1000",
+        }

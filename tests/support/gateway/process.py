@@ -1,0 +1,193 @@
+"""A real gateway process for tests: `rungateway` or plain `daphne`, with a Redis and a database file of its own."""
+
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import redis
+from websockets.sync.client import ClientConnection, connect
+
+from feeds import wire
+from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.gateway.tls_tunnel import Tunnel
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 30.0
+"""Seconds to wait for a frame, on a machine that may be busy."""
+SYMBOLS = ("AAPL", "GOOG", "TSLA", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
+
+
+def make_database(folder: Path) -> Path:
+    """A migrated file with the tickers of SYMBOLS."""
+    file = folder / "template.sqlite3"
+    rows = [
+        {"model": "feeds.ticker", "pk": number, "fields": {"symbol": symbol, "name": symbol, "base_price": 100.0}}
+        for number, symbol in enumerate(SYMBOLS, 1)
+    ]
+    fixture = folder / "tickers.json"
+    fixture.write_text(json.dumps(rows))
+    variables = os.environ | {"DATABASE_URL": f"sqlite:///{file}"}
+    for command in (["migrate"], ["loaddata", str(fixture)]):
+        subprocess.run([sys.executable, "manage.py", *command, "-v0"], cwd=ROOT, env=variables, check=True)
+    return file
+
+
+def make_certificate(folder: Path) -> Path:
+    """A key and a certificate for 127.0.0.1 that it signs itself, in one file."""
+    file = folder / "certificate.pem"
+    kind = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    openssl = ["openssl", "req", *kind, *name, "-keyout", str(file), "-out", str(file)]
+    subprocess.run(openssl, check=True, capture_output=True)
+    return file
+
+
+class GatewayProcess:
+    """Started by `start`; `variables` add to its environment."""
+
+    def __init__(self, folder: Path, database: Path, redis_server: RedisServer, command: str, **variables: str) -> None:
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.log = folder / f"{self.port}.log"
+        self.database = folder / f"{self.port}.sqlite3"
+        shutil.copy(database, self.database)
+        self._tunnel: Tunnel | None = None
+        endpoint = ""
+        if command == "daphne over TLS":
+            target, certificate = free_port(), make_certificate(folder)
+            endpoint = f"ssl:{target}:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
+            self._tunnel = Tunnel(self.port, target, ssl.create_default_context(cafile=certificate))
+        self._command = {
+            "rungateway": [sys.executable, "manage.py", "rungateway"],
+            "daphne": [sys.executable, "-m", "daphne", "-p", str(self.port), "stockwatch.asgi:application"],
+            "daphne over TLS": [sys.executable, "-m", "daphne", "-e", endpoint, "stockwatch.asgi:application"],
+            "daphne with timers": [
+                sys.executable,
+                *["-m", "daphne", "-p", str(self.port), "--ping-interval", "1", "--ping-timeout", "1"],
+                *["--websocket_timeout", "1", "stockwatch.asgi:application"],
+            ],
+            "uvicorn": [
+                *(sys.executable, "-m", "uvicorn", "--port", str(self.port), "--ws", "websockets-sansio"),
+                *("--lifespan", "off", "--no-proxy-headers", "stockwatch.asgi:application"),
+            ],
+            "runserver": [sys.executable, "manage.py", "runserver", "--noreload", self.address],
+        }[command]
+        self._variables = {
+            "APP_PORT": self.address,
+            "DATABASE_URL": f"sqlite:///{self.database}",
+            "REDIS_ADDR": redis_server.address,
+            "GATEWAY_RATE_PER_SECOND": "1000",
+            "GATEWAY_RATE_BURST": "1000",
+            "GATEWAY_DRAIN": "200ms",
+            "GATEWAY_PROCESSES": "1",
+            **variables,
+        }
+        self.redis = redis.Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+        self._sequence = time.time_ns() // 1000
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "GatewayProcess":
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self._command, cwd=ROOT, env=os.environ | self._variables, stdout=output, stderr=subprocess.STDOUT
+            )
+        wait_until(self._answers, 30, f"start of the gateway:\n{self.log.read_text()}")
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"the gateway ended:\n{self.log.read_text()}"
+        try:
+            return self.get("/livez")[0] == 200
+        except OSError:
+            return False
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, name: str) -> float:
+        """A metric's value by its full name, labels included; 0 when it is not there."""
+        for line in self.get("/metrics")[1].splitlines():
+            if line.startswith(f"stockwatch_{name} "):
+                return float(line.rpartition(" ")[2])
+        return 0.0
+
+    def connect(self, query: str = "", **options: object) -> ClientConnection:
+        options.setdefault("compression", None)
+        options.setdefault("ping_interval", None)
+        return connect(f"ws://{self.address}/ws{query}", **options)
+
+    def publish(self, symbol: str, price: float = 100.0) -> wire.Update:
+        """A price as the processor writes it."""
+        self._sequence += 1
+        update = wire.Update(symbol, price, self._sequence, self._sequence)
+        self.redis.set(wire.stock_key(symbol), wire.encode(update))
+        self.redis.publish(wire.channel_name(symbol), wire.encode(update))
+        return update
+
+    def publish_at_once(self, symbol: str, count: int) -> wire.Update:
+        """So many prices that Redis hands on together; the last of them."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            for _ in range(count):
+                self._sequence += 1
+                update = wire.Update(symbol, 100.0, self._sequence, self._sequence)
+                pipe.set(wire.stock_key(symbol), wire.encode(update))
+                pipe.publish(wire.channel_name(symbol), wire.encode(update))
+            pipe.execute()
+        return update
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        assert self.process is not None
+        return self.process.wait(15)
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self._tunnel:
+            self._tunnel.close()
+            self._tunnel = None
+        self.redis.close()
+
+
+def children(gateway: GatewayProcess) -> list[int]:
+    """The process ids of the gateway's workers."""
+    assert gateway.process is not None
+    output = subprocess.run(["ps", "-o", "pid=", "--ppid", str(gateway.process.pid)], capture_output=True, text=True)
+    return [int(pid) for pid in output.stdout.split()]
+
+
+def listeners(gateway: GatewayProcess) -> int:
+    """How many processes listen on the gateway's port."""
+    output = subprocess.run(["ss", "-ltnH", f"sport = :{gateway.port}"], capture_output=True, text=True).stdout
+    return len(output.splitlines())
+
+
+def hear(socket: ClientConnection) -> dict[str, object]:
+    """The next frame, parsed."""
+    value = json.loads(socket.recv(timeout=PATIENCE))
+    assert isinstance(value, dict)
+    return value
+
+
+def hear_kind(socket: ClientConnection, kind: str) -> dict[str, object]:
+    """The next frame of this type, whatever comes before it."""
+    while (value := hear(socket)).get("type") != kind:
+        pass
+    return value

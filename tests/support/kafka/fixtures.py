@@ -1,0 +1,68 @@
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from feeds.kafka.embedded import EmbeddedCluster
+from feeds.wire import Update, encode
+from tests.support.kafka.brokers import Brokers
+from tests.support.kafka.distribution import NoKafka
+from tests.support.kafka.traffic import LARGEST_MESSAGE
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The addresses of three brokers inside this process."""
+    with EmbeddedCluster() as cluster:
+        yield cluster.addresses
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Brokers]:
+    """Three real brokers, a JVM each."""
+    try:
+        cluster = Brokers()
+    except NoKafka as error:
+        pytest.skip(str(error))
+    with cluster:
+        yield cluster
+
+
+@pytest.fixture
+def brokers(cluster: Brokers) -> Iterator[Brokers]:
+    """The three real brokers, all of them running before and after, whatever the test does to them."""
+    yield cluster
+    cluster.revive()
+
+
+@pytest.fixture
+def topic() -> str:
+    """A topic that nobody has used."""
+    return f"ticks-{uuid4().hex}"
+
+
+Produce = Callable[..., None]
+
+
+@pytest.fixture
+def produce(kafka: str, topic: str) -> Iterator[Produce]:
+    """Writes updates, or bare (key, value) pairs, and returns when they are acknowledged."""
+    options = {"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 0, "log_level": 2}
+    producer = Producer(options | {"message.max.bytes": LARGEST_MESSAGE})
+
+    def send(*records: Update | tuple[bytes | None, bytes | None]) -> None:
+        for record in records:
+            key, value = (record.symbol.encode(), encode(record)) if isinstance(record, Update) else record
+            producer.produce(topic, value, key)
+        assert producer.flush(60) == 0
+
+    yield send
+    producer.close()
+
+
+def committed(brokers: str, topic: str, group: str) -> int:
+    """How many records of a topic a group has behind it."""
+    with Consumer({"bootstrap.servers": brokers, "group.id": group, "log_level": 2}) as consumer:
+        partitions = [TopicPartition(topic, number) for number in range(4)]
+        return sum(max(each.offset, 0) for each in consumer.committed(partitions, timeout=10))

@@ -1,0 +1,159 @@
+import asyncio
+
+import pytest
+from asgiref.sync import async_to_sync
+from redis.exceptions import RedisError
+
+from stockwatch.local.redis_server import RedisServer
+from tests.support.waiting import until
+from watchlist.gateway.fanout.channel_layer import PricesChannelLayer
+
+
+def make_layer(server):
+    return PricesChannelLayer(hosts=[{"host": server.host, "port": server.port, "protocol": 2}])
+
+
+class Listener:
+    """A layer with a sink that keeps what comes."""
+
+    def __init__(self, server):
+        self.layer = make_layer(server)
+        self.taken = []
+        self.losses = 0
+        self.returns = 0
+
+    async def __aenter__(self):
+        self.channel = await self.layer.new_channel()
+        self.layer.set_sink(lambda channel, data: self.taken.append((channel, data)), self.lose, self.come_back)
+        return self
+
+    async def __aexit__(self, *_):
+        await self.layer.flush()
+
+    def lose(self):
+        self.losses += 1
+
+    def come_back(self):
+        self.returns += 1
+
+    async def join(self, *groups):
+        for group in groups:
+            await self.layer.group_add(group, self.channel)
+
+
+@pytest.fixture
+def own_server():
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "RDS-A"])
+async def test_a_group_is_the_redis_channel_of_the_same_name(redis_server, redis_client, symbol):
+    async with Listener(redis_server) as listener:
+        await listener.join(f"prices.{symbol}")
+        assert redis_client.publish(f"prices.{symbol}", b"\x00raw bytes") == 1
+        await until(lambda: listener.taken)
+        assert listener.taken == [(f"prices.{symbol}".encode(), b"\x00raw bytes")]
+
+
+async def test_joining_returns_when_redis_has_confirmed(redis_server, redis_client):
+    async with Listener(redis_server) as listener:
+        await asyncio.gather(*(listener.join(f"prices.S{number}") for number in range(200)))
+        assert all(redis_client.publish(f"prices.S{number}", b"x") == 1 for number in range(200))
+        await until(lambda: len(listener.taken) == 200)
+
+
+async def test_without_a_sink_messages_come_by_receive(redis_server, redis_client):
+    layer = make_layer(redis_server)
+    channel = await layer.new_channel()
+    await layer.group_add("prices.AAPL", channel)
+    redis_client.publish("prices.AAPL", b"one")
+    assert await layer.receive(channel) == b"one"
+    await layer.flush()
+
+
+async def test_a_message_to_a_channel_of_its_own_is_not_the_sinks(redis_server):
+    async with Listener(redis_server) as listener:
+        await listener.layer.send(listener.channel, b"for you")
+        assert await listener.layer.receive(listener.channel) == b"for you"
+        assert listener.taken == []
+
+
+def test_any_thread_can_send_to_a_group(redis_server, redis_client):
+    watcher = redis_client.pubsub()
+    watcher.subscribe("prices.AAPL")
+    assert watcher.get_message(timeout=5)["type"] == "subscribe"
+    layer = make_layer(redis_server)
+    async_to_sync(layer.group_send)("prices.AAPL", b"sent")
+    assert watcher.get_message(timeout=5)["data"] == b"sent"
+    watcher.close()
+
+
+async def test_a_burst_arrives_whole_and_in_order(redis_server, redis_client):
+    async with Listener(redis_server) as listener:
+        await listener.join("prices.AAPL")
+        pipe = redis_client.pipeline(transaction=False)
+        for number in range(5000):
+            pipe.publish("prices.AAPL", b"%d" % number)
+        pipe.execute()
+        await until(lambda: len(listener.taken) == 5000)
+        assert [int(data) for _, data in listener.taken] == list(range(5000))
+
+
+async def test_a_cut_connection_is_told_and_mended_with_all_its_groups(redis_server, redis_client):
+    async with Listener(redis_server) as listener:
+        await listener.join("prices.AAPL", "prices.GOOG")
+        redis_client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await until(lambda: listener.returns == 1)
+        assert listener.losses == 1
+        for group in ("prices.AAPL", "prices.GOOG"):
+            await until(lambda group=group: redis_client.publish(group, b"again") == 1)
+        await until(lambda: {data for _, data in listener.taken} == {b"again"})
+
+
+async def test_what_was_left_under_load_does_not_come_back_with_the_connection(redis_server, redis_client):
+    async with Listener(redis_server) as listener:
+        groups = [f"prices.S{number}" for number in range(50)]
+        await listener.join(*groups)
+        pipe = redis_client.pipeline(transaction=False)
+        for number in range(2000):
+            pipe.publish(groups[number % 50], b"load")
+        pipe.execute()
+        for group in groups[10:]:
+            await listener.layer.group_discard(group, listener.channel)
+        redis_client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await until(lambda: listener.returns == 1)
+        await until(lambda: all(count == 1 for _, count in redis_client.pubsub_numsub(*groups[:10])))
+        assert all(count == 0 for _, count in redis_client.pubsub_numsub(*groups[10:]))
+
+
+async def test_a_redis_that_dies_and_returns_is_found_again(own_server):
+    async with Listener(own_server) as listener:
+        await listener.join("prices.AAPL", "prices.GOOG")
+        own_server.kill()
+        await until(lambda: listener.losses == 1)
+        await listener.layer.group_discard("prices.GOOG", listener.channel)
+        with pytest.raises(RedisError):
+            await listener.join("prices.TSLA")
+        await asyncio.to_thread(own_server.start)
+        await until(lambda: listener.returns == 1)
+        await listener.join("prices.TSLA")
+        await listener.layer.group_send("prices.AAPL", b"1")
+        await listener.layer.group_send("prices.GOOG", b"2")
+        await listener.layer.group_send("prices.TSLA", b"3")
+        await until(lambda: len(listener.taken) == 2)
+        assert listener.taken == [(b"prices.AAPL", b"1"), (b"prices.TSLA", b"3")]
+
+
+def test_the_layer_closes_its_connection_with_the_loop(redis_server, redis_client):
+    layer = make_layer(redis_server)
+
+    async def join():
+        await layer.group_add("prices.AAPL", await layer.new_channel())
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(join())
+    assert redis_client.pubsub_numsub("prices.AAPL")[0][1] == 1
+    loop.close()
+    assert redis_client.pubsub_numsub("prices.AAPL")[0][1] == 0
+    assert layer._layers == {}
