@@ -1,4 +1,4 @@
-"""How bars lie in Redis: the day of a symbol as JSON, seconds and minutes as rings of fixed-size slots. Pure."""
+"""Defines how Redis stores bars: the newest day as JSON, seconds and minutes as rings of slots. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from feeds.wire import decode_failure
 DAY_PREFIX = "day:"
 
 
-class Day(msgspec.Struct, frozen=True, gc=False):
-    """The newest day of one symbol, as `day:AAPL` holds it: a JSON object of these keys.
+class NewestDay(msgspec.Struct, frozen=True, gc=False):
+    """The newest market day of one symbol, as `day:AAPL` holds it: a JSON object with these keys.
 
-    `day` is the date on which it began (2026-11-22), `previous_close` the last price of the day before it that had any;
-    `timestamp` and `seq_id` are those of the update that made `close`.
+    `day` is the date on which the day begins (2026-11-22). `previous_close` is the last price of the last earlier day
+    with a price. `timestamp` and `seq_id` belong to the update that set `close`.
     """
 
     symbol: str
@@ -36,11 +36,11 @@ def day_key(symbol: str) -> str:
     return DAY_PREFIX + symbol
 
 
-_decode_day = msgspec.json.Decoder(Day).decode
+_decode_day = msgspec.json.Decoder(NewestDay).decode
 
 
-def decode_day(value: bytes) -> Day:
-    """Raises BadRecord when the bytes are not a day."""
+def decode_day(value: bytes) -> NewestDay:
+    """Decodes the value of a `day:` key. Raises BadRecord if it is not a day."""
     try:
         return _decode_day(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -48,14 +48,14 @@ def decode_day(value: bytes) -> Day:
 
 
 class Slot(NamedTuple):
-    """One bar in a ring: little-endian, 64 bytes, empty where `counted` is 0.
+    """One bar in a ring: 64 bytes, little-endian; the slot is empty if `update_count` is 0.
 
-    `turn` says which round of the ring the bar belongs to; `first_us` and `last_us` when in the bar its first and last
-    updates were made, in microseconds.
+    `cycle` is the number of times that the ring was filled before this bar. `first_us` and `last_us` are the times of
+    the first and the last update, in microseconds from the start of the bar.
     """
 
-    turn: int
-    counted: int
+    cycle: int
+    update_count: int
     first_us: int
     last_us: int
     open: float
@@ -71,14 +71,14 @@ _SLOT = Struct("<IIIIddddqq")
 
 @dataclass(frozen=True, slots=True)
 class BarRing:
-    """Bars of one length in a Redis string: the bar that began `start` lengths after 1970 is in slot `start % slots`.
+    """Bars of one length in a Redis string: the bar with number `start` since 1970 is in slot `start % slots`.
 
-    Each is overwritten one turn later, so a ring trims itself, a repeated write changes nothing, and any part of it is
-    one GETRANGE. `step` is the length in seconds.
+    Each bar overwrites the one `slots` bars before it. So a ring needs no trimming, a repeated write changes nothing,
+    and one or two GETRANGE calls read any part of it.
     """
 
     prefix: str
-    step: int
+    bar_seconds: int
     slots: int
 
     @property
@@ -90,36 +90,44 @@ class BarRing:
         return self.prefix + symbol
 
     def offset(self, start: int) -> int:
-        """Where in the string the slot of a bar begins."""
+        """The position in the string, in bytes, of the slot of a bar."""
         return start % self.slots * _SLOT.size
 
-    def ranges(self, first: int, last: int) -> list[tuple[int, int]]:
-        """First and last byte of what holds the bars from `first` to `last`, in their order: one range, or two.
+    def byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
+        """First and last byte of the bars from `first` to `last`, in the order of time: one range, or two.
 
-        At most a whole ring of them, the last ones.
+        If the ring has fewer slots, these are the ranges of the last bars that fit.
         """
         first = max(first, last - self.slots + 1)
         begin, end = self.offset(first), self.offset(last) + _SLOT.size - 1
         return [(begin, end)] if begin < end else [(begin, self.size - 1), (0, end)]
 
-    def pack(self, start: int, figures: Sequence[float], moments: tuple[int, int], numbers: tuple[int, int]) -> bytes:
-        """The slot of a bar: open, high, low, close, count; first and last microsecond in it, first and last seq_id."""
-        return _SLOT.pack(start // self.slots, figures[4], *moments, *figures[:4], *numbers)
+    def pack(
+        self, start: int, ohlc_count: Sequence[float], within_us: tuple[int, int], seq_ids: tuple[int, int]
+    ) -> bytes:
+        """Encodes the slot of a bar.
 
-    def read(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
-        """Bars from `first` to `last` out of the bytes of their ranges, each with its start; slots of other turns and
-        empty ones are left out, and what is cut short."""
-        return [(start, Slot._make(raw)) for start, raw in self._slots(data, first, last)]
+        `ohlc_count` holds open, high, low, close and count. `within_us` and `seq_ids` belong to the first and the last
+        update; times are in microseconds from the start of the bar.
+        """
+        return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids)
 
-    def closes(self, data: bytes, first: int, last: int) -> list[float]:
-        """The closing prices of the same bars, for those who draw many lines."""
-        return [raw[7] for _, raw in self._slots(data, first, last)]
+    def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
+        """Decodes the bytes of `byte_ranges(first, last)`: the start and the slot of each bar, in order of time.
 
-    def _slots(self, data: bytes, first: int, last: int) -> list[tuple[int, tuple[Any, ...]]]:
+        Skips slots that are empty, belong to another cycle or are incomplete.
+        """
+        return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
+
+    def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
+        """The closing prices of the same bars; faster than `unpack`."""
+        return [raw[7] for _, raw in self._unpack_valid(data, first, last)]
+
+    def _unpack_valid(self, data: bytes, first: int, last: int) -> list[tuple[int, tuple[Any, ...]]]:
         first = max(first, last - self.slots + 1)
         whole = memoryview(data)[: len(data) // _SLOT.size * _SLOT.size]
-        found = zip(range(first, last + 1), _SLOT.iter_unpack(whole), strict=False)
-        return [(start, raw) for start, raw in found if raw[1] and raw[0] == start // self.slots]
+        slots = zip(range(first, last + 1), _SLOT.iter_unpack(whole), strict=False)
+        return [(start, raw) for start, raw in slots if raw[1] and raw[0] == start // self.slots]
 
 
 SECONDS = BarRing("bars:1s:", 1, 600)

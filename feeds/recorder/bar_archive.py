@@ -1,11 +1,11 @@
-"""Bars in the database: the only writer of tapes, minute bars and day bars.
+"""Saves bars to the database and reads them back: the only writer of tapes and bars.
 
-It knows neither Kafka nor Redis. Transactions are short, for SQLite has one writer at a time, and whatever is written
-may be written again: a bar replaces the stored one only where it has counted at least as much. So a recorder that was
-stopped, lost its partitions and goes on with old bars can undo nothing.
+It knows neither Kafka nor Redis. Transactions are short because SQLite has one writer at a time. Saving may be
+repeated: a bar replaces the stored one only if its count is at least as high. So a recorder that has lost its
+partitions without noticing cannot overwrite newer bars with old ones.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any, TypeVar
@@ -16,146 +16,154 @@ from django.db import Error, connection, transaction
 from feeds.errors import RecordsUnavailable
 from feeds.models import DayBar, MinuteBar, Tape
 from feeds.recorder.bars import Bar
-from feeds.recorder.open_bars import MINUTE, SymbolBars, Wanted
+from feeds.recorder.open_bars import MINUTE_US, BarStarts, SymbolBars
 
-AT_ONCE = 1_000
-"""Rows in one transaction: some 10 ms, in which nobody else writes to SQLite."""
+ROWS_PER_TRANSACTION = 1_000
+"""About 10 ms, in which no other process can write to SQLite."""
 
-AT_ONCE_ASKED = 500
-"""Keys in one question."""
+KEYS_PER_QUERY = 500
 
-FIGURES = ("open", "high", "low", "close", "count", "first_seq", "last_seq", "runs")
-MINUTE_COLUMNS = ("id", "first_us", "last_us", *FIGURES)
-DAY_COLUMNS = ("tape_id", "day", "first_at", "last_at", *FIGURES)
+VALUE_COLUMNS = ("open", "high", "low", "close", "count", "first_seq", "last_seq", "runs")
+MINUTE_COLUMNS = ("id", "first_us", "last_us", *VALUE_COLUMNS)
+DAY_COLUMNS = ("tape_id", "day", "first_at", "last_at", *VALUE_COLUMNS)
 
 
 def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
     names = ", ".join(f'"{name}"' for name in columns)
-    news = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in key)
-    marks = ", ".join(["%s"] * len(columns))
+    placeholders = ", ".join(["%s"] * len(columns))
+    assignments = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in key)
     return (
-        f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({', '.join(key)}) "  # noqa: S608  # names of ours
-        f'DO UPDATE SET {news} WHERE excluded."count" >= {table}."count"'
+        f"INSERT INTO {table} ({names}) VALUES ({placeholders}) "  # noqa: S608 - all names are constants
+        f"ON CONFLICT ({', '.join(key)}) "
+        f'DO UPDATE SET {assignments} WHERE excluded."count" >= {table}."count"'
     )
 
 
-SAVE_MINUTE = _upsert("feeds_minutebar", ("id",), MINUTE_COLUMNS)
-SAVE_DAY = _upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
+UPSERT_MINUTE = _upsert("feeds_minutebar", ("id",), MINUTE_COLUMNS)
+UPSERT_DAY = _upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
 
 Item = TypeVar("Item")
 
 
 class BarArchive:
-    """The tables, seen by one recorder."""
+    """The tapes and bars in the database."""
 
     def __init__(self) -> None:
-        self._doomed: list[int] = []
+        self._tapes_to_purge: list[int] = []
 
-    def open_tracks(self, seconds: Mapping[str, int]) -> list[SymbolBars]:
-        """A track for each symbol, with what is stored of it; makes tapes for new ones. Raises RecordsUnavailable.
+    def load_symbols(self, newest_seconds: Mapping[str, int]) -> list[SymbolBars]:
+        """Loads the newest bars of each symbol; creates the tapes of new symbols. Raises RecordsUnavailable.
 
-        `seconds` gives the newest second that Redis has of each symbol, -1 for none.
+        `newest_seconds` gives the newest second of each symbol in Redis, -1 for none.
         """
-        with _answering():
-            tapes = self._find_tapes(list(seconds))
-            return [self._open_track(tapes[symbol], second) for symbol, second in seconds.items()]
+        with _translate_errors():
+            tapes = self._get_or_create_tapes(list(newest_seconds))
+            return [self._load_symbol(tapes[symbol], second) for symbol, second in newest_seconds.items()]
 
-    def _find_tapes(self, symbols: list[str]) -> dict[str, Tape]:
-        found: dict[str, Tape] = {}
-        for some in chunks(symbols, AT_ONCE_ASKED):
-            found |= {tape.symbol: tape for tape in Tape.objects.filter(symbol__in=some)}
-        if missing := [symbol for symbol in symbols if symbol not in found]:
+    def _get_or_create_tapes(self, symbols: list[str]) -> dict[str, Tape]:
+        tapes: dict[str, Tape] = {}
+        for batch in chunks(symbols, KEYS_PER_QUERY):
+            tapes |= {tape.symbol: tape for tape in Tape.objects.filter(symbol__in=batch)}
+        if missing := [symbol for symbol in symbols if symbol not in tapes]:
             Tape.objects.bulk_create([Tape(symbol=symbol) for symbol in missing], ignore_conflicts=True)
-            found |= self._find_tapes(missing)
-        return found
+            tapes |= self._get_or_create_tapes(missing)
+        return tapes
 
-    def _open_track(self, tape: Tape, second: int) -> SymbolBars:
+    def _load_symbol(self, tape: Tape, newest_second: int) -> SymbolBars:
         rows = MinuteBar.objects.filter(id__gte=MinuteBar.key(tape.pk, 0), id__lt=MinuteBar.key(tape.pk + 1, 0))
-        newest = rows.order_by("-id").values_list("id", flat=True).first()
-        minute = -1 if newest is None else newest - MinuteBar.key(tape.pk, 0)
-        days = DayBar.objects.filter(tape=tape).order_by("-day").values_list(*DAY_COLUMNS)[:2]
-        bars = [read_day(row) for row in days]
-        return SymbolBars(tape.symbol, tape.pk, second, minute, bars, tape.previous_close)
+        newest_key = rows.order_by("-id").values_list("id", flat=True).first()
+        newest_minute = -1 if newest_key is None else newest_key - MinuteBar.key(tape.pk, 0)
+        day_rows = DayBar.objects.filter(tape=tape).order_by("-day").values_list(*DAY_COLUMNS)[:2]
+        newest_days = [_decode_day_row(row) for row in day_rows]
+        return SymbolBars(tape.symbol, tape.pk, newest_second, newest_minute, newest_days, tape.previous_close)
 
-    def fetch_minutes(self, wanted: Wanted) -> None:
-        """Puts stored minutes into their tracks, empty ones for those not stored. Raises RecordsUnavailable."""
-        keys = {MinuteBar.key(track.number, start): (track, start) for track, starts in wanted for start in starts}
-        with _answering():
-            for some in chunks(list(keys), AT_ONCE_ASKED):
-                rows = MinuteBar.objects.filter(id__in=some).values_list(*MINUTE_COLUMNS)
-                stored = {row[0]: read_minute(row) for row in rows}
-                for key in some:
-                    track, start = keys[key]
-                    track.minutes.put(stored.get(key) or Bar(start))
+    def fetch_minutes(self, wanted: BarStarts) -> None:
+        """Puts stored minutes into memory, empty ones for those that are not stored. Raises RecordsUnavailable."""
+        keys = {
+            MinuteBar.key(symbol_bars.tape_id, start): (symbol_bars, start)
+            for symbol_bars, starts in wanted
+            for start in starts
+        }
+        with _translate_errors():
+            for batch in chunks(list(keys), KEYS_PER_QUERY):
+                rows = MinuteBar.objects.filter(id__in=batch).values_list(*MINUTE_COLUMNS)
+                stored = {row[0]: _decode_minute_row(row) for row in rows}
+                for key in batch:
+                    symbol_bars, start = keys[key]
+                    symbol_bars.minutes.put(stored.get(key) or Bar(start))
 
-    def fetch_days(self, wanted: Wanted) -> None:
-        """The same for days."""
-        with _answering():
-            for track, starts in wanted:
-                asked = [date.fromordinal(start) for start in starts]
-                rows = DayBar.objects.filter(tape_id=track.number, day__in=asked).values_list(*DAY_COLUMNS)
-                stored = {bar.start: bar for bar in map(read_day, rows)}
+    def fetch_days(self, wanted: BarStarts) -> None:
+        """Puts stored days into memory, empty ones for those that are not stored. Raises RecordsUnavailable."""
+        with _translate_errors():
+            for symbol_bars, starts in wanted:
+                dates = [date.fromordinal(start) for start in starts]
+                rows = DayBar.objects.filter(tape_id=symbol_bars.tape_id, day__in=dates).values_list(*DAY_COLUMNS)
+                stored = {bar.start: bar for bar in map(_decode_day_row, rows)}
                 for start in starts:
-                    track.days.put(stored.get(start) or Bar(start))
+                    symbol_bars.days.put(stored.get(start) or Bar(start))
 
     def save(
-        self, minutes: Iterator[tuple[SymbolBars, list[Bar]]], days: Iterator[tuple[SymbolBars, list[Bar]]]
+        self, minutes: Iterable[tuple[SymbolBars, list[Bar]]], days: Iterable[tuple[SymbolBars, list[Bar]]]
     ) -> int:
-        """Writes bars; returns how many. Raises RecordsUnavailable, with some written: all may be written again."""
-        rows = [_minute_row(track, bar) for track, bars in minutes for bar in bars]
-        day_rows = [_day_row(track, bar) for track, bars in days for bar in bars]
-        with _answering():
-            for statement, all_rows in ((SAVE_MINUTE, rows), (SAVE_DAY, day_rows)):
-                for some in chunks(all_rows, AT_ONCE):
+        """Saves bars and returns their number. Raises RecordsUnavailable; some bars may be saved then."""
+        minute_rows = [_minute_row(symbol_bars, bar) for symbol_bars, bars in minutes for bar in bars]
+        day_rows = [_day_row(symbol_bars, bar) for symbol_bars, bars in days for bar in bars]
+        with _translate_errors():
+            for statement, rows in ((UPSERT_MINUTE, minute_rows), (UPSERT_DAY, day_rows)):
+                for batch in chunks(rows, ROWS_PER_TRANSACTION):
                     with transaction.atomic(), connection.cursor() as cursor:
-                        cursor.executemany(statement, some)
-        return len(rows) + len(day_rows)
+                        cursor.executemany(statement, batch)
+        return len(minute_rows) + len(day_rows)
 
-    def save_closes(self, tracks: Sequence[SymbolBars]) -> None:
-        """Writes the previous close of each symbol where it is not what is stored. Raises RecordsUnavailable."""
-        for some in chunks(tracks, AT_ONCE_ASKED):
-            tapes = [Tape(pk=track.number, previous_close=track.previous_close) for track in some]
-            with _answering():
+    def save_closes(self, symbols: Sequence[SymbolBars]) -> None:
+        """Saves the previous close of each of these symbols. Raises RecordsUnavailable."""
+        for batch in chunks(symbols, KEYS_PER_QUERY):
+            tapes = [Tape(pk=symbol_bars.tape_id, previous_close=symbol_bars.previous_close) for symbol_bars in batch]
+            with _translate_errors():
                 Tape.objects.bulk_update(tapes, ["previous_close"])
-            for track in some:
-                track.saved_close = track.previous_close
+            for symbol_bars in batch:
+                symbol_bars.saved_close = symbol_bars.previous_close
 
-    def read_minutes(self, track: SymbolBars, since: int) -> list[Bar]:
-        """The stored minutes of one symbol from `since` on. Raises RecordsUnavailable."""
-        first, last = MinuteBar.key(track.number, since), MinuteBar.key(track.number + 1, 0)
-        with _answering():
-            rows = MinuteBar.objects.filter(id__gte=first, id__lt=last).order_by("id").values_list(*MINUTE_COLUMNS)
-            return [read_minute(row) for row in rows]
+    def read_minutes(self, symbol_bars: SymbolBars, since: int) -> list[Bar]:
+        """Reads the minutes of one symbol from minute `since` on. Raises RecordsUnavailable."""
+        first, end = MinuteBar.key(symbol_bars.tape_id, since), MinuteBar.key(symbol_bars.tape_id + 1, 0)
+        with _translate_errors():
+            rows = MinuteBar.objects.filter(id__gte=first, id__lt=end).order_by("id").values_list(*MINUTE_COLUMNS)
+            return [_decode_minute_row(row) for row in rows]
 
-    def purge(self, before: int, most: int = 10_000) -> int:
-        """Deletes at most so many minutes that began before a minute, in one transaction; returns how many.
+    def purge(self, before: int, max_rows: int = 10_000) -> int:
+        """Deletes up to `max_rows` minutes that are older than minute `before`, in one transaction.
 
-        Fewer than `most` is the end of a round through all tapes. Raises RecordsUnavailable.
+        Returns how many it deleted; fewer than `max_rows` means that no older minute is left. Raises
+        RecordsUnavailable.
         """
-        gone = 0
-        with _answering(), transaction.atomic():
-            self._doomed = self._doomed or list(Tape.objects.values_list("id", flat=True))
-            while self._doomed and gone < most:
-                tape = self._doomed[-1]
-                rows = MinuteBar.objects.filter(id__gte=MinuteBar.key(tape, 0), id__lt=MinuteBar.key(tape, before))
-                keys = list(rows.order_by("id").values_list("id", flat=True)[: most - gone])
-                if keys:
-                    MinuteBar.objects.filter(id__gte=keys[0], id__lte=keys[-1]).delete()
-                gone += len(keys)
-                if gone < most:
-                    self._doomed.pop()
-        return gone
+        deleted = 0
+        with _translate_errors(), transaction.atomic():
+            self._tapes_to_purge = self._tapes_to_purge or list(Tape.objects.values_list("id", flat=True))
+            while self._tapes_to_purge and deleted < max_rows:
+                deleted += self._purge_tape(self._tapes_to_purge[-1], before, max_rows - deleted)
+                if deleted < max_rows:
+                    self._tapes_to_purge.pop()
+        return deleted
+
+    def _purge_tape(self, tape_id: int, before: int, max_rows: int) -> int:
+        rows = MinuteBar.objects.filter(id__gte=MinuteBar.key(tape_id, 0), id__lt=MinuteBar.key(tape_id, before))
+        keys = list(rows.order_by("id").values_list("id", flat=True)[:max_rows])
+        if keys:
+            MinuteBar.objects.filter(id__gte=keys[0], id__lte=keys[-1]).delete()
+        return len(keys)
 
     def close(self) -> None:
         connection.close()
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
+    """Raises RecordsUnavailable for database errors."""
     try:
         yield
     except Error as error:
-        # A connection that broke is not mended by itself outside of requests.
+        # Outside of requests Django keeps a broken connection; without this, no later query would succeed.
         connection.close()
         raise RecordsUnavailable(
             f"bars cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
@@ -163,40 +171,43 @@ def _answering() -> Iterator[None]:
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Runs of at most so many items."""
+    """Splits items into sequences of at most `size`."""
     return (items[at : at + size] for at in range(0, len(items), size))
 
 
-def _minute_row(track: SymbolBars, bar: Bar) -> tuple[Any, ...]:
-    begin = bar.start * MINUTE
-    key = MinuteBar.key(track.number, bar.start)
-    return key, bar.first_at - begin, bar.last_at - begin, *bar.figures, bar.first_seq, bar.last_seq, _pack(bar)
+def _minute_row(symbol_bars: SymbolBars, bar: Bar) -> tuple[Any, ...]:
+    begin = bar.start * MINUTE_US
+    key = MinuteBar.key(symbol_bars.tape_id, bar.start)
+    within_us = bar.first_at - begin, bar.last_at - begin
+    return key, *within_us, *bar.ohlc_count, bar.first_seq, bar.last_seq, _encode_runs(bar)
 
 
-def _day_row(track: SymbolBars, bar: Bar) -> tuple[Any, ...]:
-    day = date.fromordinal(bar.start)
-    return track.number, day, bar.first_at, bar.last_at, *bar.figures, bar.first_seq, bar.last_seq, _pack(bar)
+def _day_row(symbol_bars: SymbolBars, bar: Bar) -> tuple[Any, ...]:
+    key = symbol_bars.tape_id, date.fromordinal(bar.start)
+    return *key, bar.first_at, bar.last_at, *bar.ohlc_count, bar.first_seq, bar.last_seq, _encode_runs(bar)
 
 
-def _pack(bar: Bar) -> bytes | None:
+def _encode_runs(bar: Bar) -> bytes | None:
     return None if bar.runs is None else msgspec.msgpack.encode(bar.runs)
 
 
-def read_minute(row: tuple[Any, ...]) -> Bar:
+def _decode_minute_row(row: tuple[Any, ...]) -> Bar:
     """The bar of a row of MINUTE_COLUMNS."""
     start = row[0] & (MinuteBar.key(1, 0) - 1)
-    return _bar(start, start * MINUTE + row[1], start * MINUTE + row[2], row[3:])
+    begin = start * MINUTE_US
+    return _make_bar(start, begin + row[1], begin + row[2], row[3:])
 
 
-def read_day(row: tuple[Any, ...]) -> Bar:
+def _decode_day_row(row: tuple[Any, ...]) -> Bar:
     """The bar of a row of DAY_COLUMNS."""
-    return _bar(row[1].toordinal(), row[2], row[3], row[4:])
+    return _make_bar(row[1].toordinal(), row[2], row[3], row[4:])
 
 
-def _bar(start: int, first_at: int, last_at: int, figures: tuple[Any, ...]) -> Bar:
+def _make_bar(start: int, first_at: int, last_at: int, values: tuple[Any, ...]) -> Bar:
+    """`values` are those of VALUE_COLUMNS."""
     bar = Bar(start)
     bar.first_at, bar.last_at = first_at, last_at
-    bar.open, bar.high, bar.low, bar.close, bar.count, bar.first_seq, bar.last_seq, runs = figures
+    bar.open, bar.high, bar.low, bar.close, bar.count, bar.first_seq, bar.last_seq, runs = values
     if runs is not None:
         bar.runs = msgspec.msgpack.decode(runs, type=list[tuple[int, int, int, int]])
     return bar

@@ -1,35 +1,36 @@
-"""Bars: what the prices of a symbol did within a second, a minute or a day. Pure: updates in, figures out.
+"""Bars: open, high, low, close and count of the updates in one period. Pure.
 
-A bar is a function of the *set* of its updates, whatever their order, their batches, and how often each comes:
+A bar is a function of the *set* of its updates. Their order, their batches and repeats make no difference:
 
-- `open` and `close` are the prices of the first and the last update by (timestamp, seq_id), `high` and `low` the
-  extremes. Each is a minimum or a maximum, so a repeat changes nothing and a late update finds its place.
-- `count` is how many updates there were. So that a repeat is not counted again, a bar remembers what it has counted as
-  runs: rectangles of time and number, each of numbers without a gap. A feed whose numbers grow by one needs a single
-  run, which first, last and count say already; so remembering costs nothing, and no offset has to be kept beside bars.
+- `open` and `close` are the prices of the first and the last update by (timestamp, seq_id); `high` and `low` are the
+  extremes. Each is a minimum or a maximum, so a repeat changes nothing and a late update is handled like any other.
+- `count` is the number of updates. To count a repeat only once, a bar keeps the updates that it has counted as runs:
+  ranges of timestamps and seq_ids without a gap. If the seq_ids of a feed grow by one, there is a single run, which
+  first, last and count describe already. So runs cost nothing, and no Kafka offset has to be stored beside the bars.
 
-Prices are right for any updates at all. The count is, too, unless two feeds use the same numbers of one symbol within
-one bar *and* their updates arrive mingled: then one may be taken for a repeat of the other.
+Prices are right for any updates. The count is right too, with one exception: if two feeds use the same seq_ids of one
+symbol within one bar *and* their updates arrive interleaved, an update of one can pass for a repeat of the other.
 """
 
 from bisect import insort
 
 from feeds.wire import Update
 
-MOST_RUNS = 64
-"""Runs that a bar remembers. Beyond them its two oldest become one, and what comes late between those two is not
-counted any more (its price is). A feed that loses records has some; one that shares numbers among symbols has many."""
+MAX_RUNS = 64
+"""Runs that a bar keeps. Beyond that its two oldest runs are merged, and a late update between them is not counted (its
+price is used). A feed that loses records needs several runs; one that shares seq_ids among symbols needs many."""
 
-ANY_SEQ = (0, 2**53)
+ALL_SEQ_IDS = (0, 2**53)
 
 Run = tuple[int, int, int, int]
 """First and last timestamp, first and last seq_id of updates that were all counted."""
 
 
 class Bar:
-    """One bar; `start` counts in its own length since 1970 (seconds, minutes), or is the ordinal of a day.
+    """One bar. `start` is the number of its second or minute since 1970, or the ordinal of its day.
 
-    Prices in the instrument's currency, `first_at` and `last_at` in unix microseconds. Empty until the first `add`.
+    Prices are in the instrument's currency, `first_at` and `last_at` in unix microseconds. `count` is 0 before the
+    first `add`.
     """
 
     __slots__ = (
@@ -52,13 +53,13 @@ class Bar:
         self.count = 0
         self.first_at = self.first_seq = self.last_at = self.last_seq = 0
         self.runs: list[Run] | None = None
-        """None: a single run, from first to last."""
+        """None stands for a single run from the first to the last update."""
 
     def add(self, update: Update) -> bool:
-        """Enters an update; False when the bar had it already, and is as it was."""
+        """Adds an update. Returns False if the bar had it already and did not change."""
         at, seq, price = update.timestamp, update.seq_id, update.price
         if self.runs is None and seq == self.last_seq + 1 and at >= self.last_at and self.count:
-            # The next number, as nearly always: the one run grows.
+            # The usual case: the next seq_id extends the single run.
             self.close, self.last_at, self.last_seq = price, at, seq
             self.count += 1
             if price > self.high:
@@ -72,11 +73,11 @@ class Bar:
             self.first_seq = self.last_seq = seq
             self.count = 1
             return True
-        return self._add_odd(at, seq, price)
+        return self._add_out_of_sequence(at, seq, price)
 
-    def _add_odd(self, at: int, seq: int, price: float) -> bool:
-        """A repeat, a late update, or one after a gap."""
-        changed = self._count(at, seq)
+    def _add_out_of_sequence(self, at: int, seq: int, price: float) -> bool:
+        """Adds a repeat, a late update, or one after a gap."""
+        changed = self._count_once(at, seq)
         if price > self.high or price < self.low:
             self.high, self.low = max(self.high, price), min(self.low, price)
             changed = True
@@ -90,8 +91,8 @@ class Bar:
             self.runs = None
         return changed
 
-    def _count(self, at: int, seq: int) -> bool:
-        """Counts an update that no run holds, and joins the runs that it touches."""
+    def _count_once(self, at: int, seq: int) -> bool:
+        """Counts an update unless a run contains it, and merges the runs next to it."""
         runs = [(self.first_at, self.last_at, self.first_seq, self.last_seq)] if self.runs is None else self.runs
         before = after = None
         for run in runs:
@@ -99,39 +100,39 @@ class Bar:
             if first_at <= at <= last_at and first_seq <= seq <= last_seq:
                 return False
             if last_seq == seq - 1 and last_at <= at:
-                before = run  # the latest of them: runs are in the order of their times
+                before = run  # keeps the latest: runs are sorted by time
             elif first_seq == seq + 1 and first_at >= at and after is None:
                 after = run
-        grown = [at, at, seq, seq]
+        first_at, first_seq, last_at, last_seq = at, seq, at, seq
         if before:
-            grown[0], grown[2] = before[0], before[2]
+            first_at, first_seq = before[0], before[2]
             runs.remove(before)
         if after:
-            grown[1], grown[3] = after[1], after[3]
+            last_at, last_seq = after[1], after[3]
             runs.remove(after)
-        insort(runs, (grown[0], grown[1], grown[2], grown[3]))
-        if len(runs) > MOST_RUNS:
-            runs[:2] = [_enclose(*runs[:2])]
+        insort(runs, (first_at, last_at, first_seq, last_seq))
+        if len(runs) > MAX_RUNS:
+            runs[:2] = [_merge(*runs[:2])]
         self.runs = runs
         self.count += 1
         return True
 
-    def seal(self) -> None:
-        """Takes all between first and last for counted: for a bar whose runs were not kept."""
+    def mark_range_counted(self) -> None:
+        """Treats all updates between the first and the last as counted. For a bar whose runs were not stored."""
         if self.count != self.last_seq - self.first_seq + 1:
-            self.runs = [(self.first_at, self.last_at, *ANY_SEQ)]
+            self.runs = [(self.first_at, self.last_at, *ALL_SEQ_IDS)]
 
     @property
-    def figures(self) -> tuple[float, float, float, float, int]:
+    def ohlc_count(self) -> tuple[float, float, float, float, int]:
         """Open, high, low, close, count."""
         return self.open, self.high, self.low, self.close, self.count
 
     @property
     def state(self) -> tuple[object, ...]:
-        """All that it is; two bars of the same updates have the same."""
+        """All values of the bar; equal for two bars of the same updates."""
         first, last = (self.first_at, self.first_seq), (self.last_at, self.last_seq)
-        return self.start, *self.figures, first, last, self.runs
+        return self.start, *self.ohlc_count, first, last, self.runs
 
 
-def _enclose(one: Run, other: Run) -> Run:
+def _merge(one: Run, other: Run) -> Run:
     return min(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), max(one[3], other[3])

@@ -1,4 +1,4 @@
-"""The one rule for what a day is: it begins at a time of day in a zone. Pure."""
+"""Assigns moments to market days, which begin at a time of day in a time zone. Pure."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
@@ -6,25 +6,25 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Days:
-    """Which day a moment belongs to. A day begins at `start` in `zone` and ends where the next begins.
+class MarketDays:
+    """The calendar of market days. A day begins at `start` in `zone` and ends when the next day begins.
 
-    It carries the date on which it begins. Where clocks change it has 23 or 25 hours; a start that the clock leaps
-    over counts by the offset before the leap.
+    A day has the date on which it begins. It has 23 or 25 hours if the clocks change. If the clocks skip over `start`,
+    the UTC offset before the change applies.
     """
 
     def __init__(self, zone: tzinfo, start: time) -> None:
         self._zone = zone
         self._start = start
-        self._day = self._from = self._to = 0
+        self._day = self._begins_at = self._ends_at = 0
 
-    def find(self, at: int) -> int:
+    def day_at(self, timestamp: int) -> int:
         """The ordinal of the day of a moment in unix microseconds."""
-        if not self._from <= at < self._to:  # nearly all updates in a row are of one day
-            day = (EPOCH + at * MICROSECOND).astimezone(self._zone).date().toordinal()
-            while at < self.begin(day):  # not begun yet; twice where a date was leapt over
+        if not self._begins_at <= timestamp < self._ends_at:  # successive updates nearly always share a day
+            day = (EPOCH + timestamp * MICROSECOND).astimezone(self._zone).date().toordinal()
+            while timestamp < self.begin(day):  # twice if the zone skipped a date
                 day -= 1
-            self._day, self._from, self._to = day, self.begin(day), self.begin(day + 1)
+            self._day, self._begins_at, self._ends_at = day, self.begin(day), self.begin(day + 1)
         return self._day
 
     def begin(self, day: int) -> int:

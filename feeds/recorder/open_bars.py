@@ -1,203 +1,239 @@
-"""What the recorder holds in memory: the bars under way, which of them must be fetched first, which must be written.
+"""Holds the open bars of all symbols and knows which to fetch, write and save. Pure.
 
-Pure. The rule that makes a restart exact: offsets are committed only after all that was entered has been written. So
-when a symbol is met for the first time, every bar that an earlier reading has touched stands in the stores. `known` is
-the newest of them: up to it a bar is fetched before it is added to, beyond it a bar is new.
+"Write" means to Redis, "save" means to the database.
+
+A restart is exact because offsets are committed only after all that was added is written and saved. So if a recorder
+meets a symbol for the first time, the stores contain every bar that an earlier recorder has changed. A bar up to
+`newest_stored` must be fetched before an update is added to it; a later bar is new.
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from feeds.recorder.bars import Bar
-from feeds.recorder.market_days import Days
+from feeds.recorder.market_days import MarketDays
 from feeds.wire import Update
 
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
 
-Wanted = list[tuple["SymbolBars", list[int]]]
-"""Bars to fetch, by symbol."""
+BarStarts = list[tuple["SymbolBars", list[int]]]
+"""Starts of bars, in ascending order, by symbol."""
+
+
+class BarsToFetch(NamedTuple):
+    """Stored bars that must be in memory before updates are added to them."""
+
+    seconds: BarStarts
+    minutes: BarStarts
+    days: BarStarts
+
+
+class PreviousDay(NamedTuple):
+    """The last day with a price before the newest day. `day` is its ordinal."""
+
+    day: int
+    close: float
 
 
 class BarSeries:
-    """The bars of one symbol and one length. `bare` and `unsaved` wait for Redis and for the database."""
+    """The bars of one symbol and one length. `unwritten` and `unsaved` hold the starts of changed bars."""
 
-    __slots__ = ("bare", "bars", "known", "newest", "unsaved")
+    __slots__ = ("bars", "newest", "newest_stored", "unsaved", "unwritten")
 
-    def __init__(self, known: int) -> None:
-        self.known = self.newest = known
+    def __init__(self, newest_stored: int) -> None:
+        self.newest_stored = self.newest = newest_stored
         self.bars: dict[int, Bar] = {}
-        self.bare: set[int] = set()
+        self.unwritten: set[int] = set()
         self.unsaved: set[int] = set()
 
     def put(self, bar: Bar) -> None:
-        """Takes a bar that was fetched, or an empty one for what is not there."""
+        """Takes a fetched bar, or an empty one if there is no stored bar."""
         self.bars[bar.start] = bar
 
     def add(self, start: int, update: Update) -> Bar | None:
-        """Enters an update and returns its bar; None when it is a repeat."""
+        """Adds an update to the bar of this start and returns the bar; None if the update is a repeat."""
         bar = self.bars.get(start)
         if bar is None:
             bar = self.bars[start] = Bar(start)
             self.newest = max(self.newest, start)
         return bar if bar.add(update) else None
 
+    def unsaved_bars(self) -> list[Bar]:
+        """Bars that are not in the database yet, in order of time."""
+        return [self.bars[start] for start in sorted(self.unsaved)]
+
     def trim(self) -> None:
-        """Lets go of what is written, except the newest bar."""
+        """Drops all unchanged bars except the newest."""
         if len(self.bars) < 2:
             return
-        keep = self.bare | self.unsaved
-        for start in [start for start in self.bars if start != self.newest and start not in keep]:
+        changed = self.unwritten | self.unsaved
+        for start in [start for start in self.bars if start != self.newest and start not in changed]:
             del self.bars[start]
-            self.known = max(self.known, start)
+            self.newest_stored = max(self.newest_stored, start)
 
 
 class SymbolBars:
-    """One symbol: its number in the database, the partition it came from last, its three lanes.
+    """The open bars of one symbol. `partition` is the one of its last update, -1 before the first."""
 
-    `previous` is the day before the newest one and its close.
-    """
-
-    __slots__ = ("days", "minutes", "number", "partition", "previous", "saved_close", "seconds", "symbol")
+    __slots__ = ("days", "minutes", "partition", "previous_day", "saved_close", "seconds", "symbol", "tape_id")
 
     def __init__(
         self,
         symbol: str,
-        number: int,
-        second: int = -1,
-        minute: int = -1,
-        days: Collection[Bar] = (),
+        tape_id: int,
+        newest_second: int = -1,
+        newest_minute: int = -1,
+        newest_days: Collection[Bar] = (),
         saved_close: float | None = None,
     ) -> None:
-        """`second` and `minute` are the newest that are stored, `days` the newest two stored days."""
+        """Arguments describe the stored bars; `newest_days` holds at most two, `saved_close` is the previous close."""
         self.symbol = symbol
-        self.number = number
+        self.tape_id = tape_id
         self.partition = -1
-        self.seconds = BarSeries(second)
-        self.minutes = BarSeries(minute)
-        past = sorted(days, key=lambda bar: bar.start)
-        self.days = BarSeries(past[-1].start if past else -1)
-        for bar in past:
+        self.seconds = BarSeries(newest_second)
+        self.minutes = BarSeries(newest_minute)
+        days = sorted(newest_days, key=lambda bar: bar.start)
+        self.days = BarSeries(days[-1].start if days else -1)
+        for bar in days:
             self.days.put(bar)
-        self.previous: tuple[int, float] | None = (past[0].start, past[0].close) if len(past) > 1 else None
+        self.previous_day = PreviousDay(days[0].start, days[0].close) if len(days) > 1 else None
         self.saved_close = saved_close
 
     @property
     def previous_close(self) -> float | None:
-        return self.previous[1] if self.previous else None
+        return self.previous_day.close if self.previous_day else None
 
     @property
-    def day(self) -> Bar | None:
-        """The newest day."""
+    def newest_day(self) -> Bar | None:
         return self.days.bars.get(self.days.newest)
 
     @property
-    def waits_for_redis(self) -> bool:
-        return bool(self.seconds.bare or self.minutes.bare or self.days.bare)
+    def has_unwritten(self) -> bool:
+        return bool(self.seconds.unwritten or self.minutes.unwritten or self.days.unwritten)
 
-    def enter_day(self, start: int, update: Update) -> bool:
-        """Adds to a day, and keeps `previous` right when a new day begins or an older one changes."""
-        before = self.day
+    @property
+    def has_unsaved_close(self) -> bool:
+        return self.previous_close != self.saved_close
+
+    def add_to_day(self, start: int, update: Update) -> bool:
+        """Adds an update to a day and keeps `previous_day` right. Returns False if the update is a repeat."""
+        before = self.newest_day
         if (bar := self.days.add(start, update)) is None:
             return False
         if before is not None and start > before.start:
-            self.previous = (before.start, before.close)
-        elif start < self.days.newest and (self.previous is None or start >= self.previous[0]):
-            self.previous = (start, bar.close)
+            self.previous_day = PreviousDay(before.start, before.close)
+        elif start < self.days.newest and (self.previous_day is None or start >= self.previous_day.day):
+            self.previous_day = PreviousDay(start, bar.close)
         return True
 
 
 class OpenBars:
-    """All symbols of this process."""
+    """The open bars of all symbols of this process."""
 
-    def __init__(self, days: Days) -> None:
-        self._days = days
-        self.tracks: dict[str, SymbolBars] = {}
-        self._begun = [0, 0]
+    def __init__(self, market_days: MarketDays) -> None:
+        self._market_days = market_days
+        self.by_symbol: dict[str, SymbolBars] = {}
+        self._new_seconds = 0
+        self._new_minutes = 0
 
     @property
-    def begun(self) -> int:
-        """How many seconds and minutes were begun and not written since: what memory depends on."""
-        return sum(self._begun)
+    def new_bars(self) -> int:
+        """Seconds that are new since the last write, plus minutes that are new since the last save."""
+        return self._new_seconds + self._new_minutes
 
-    def strangers(self, updates: Iterable[Update]) -> list[str]:
-        """Symbols that have no track yet, each once."""
-        return list(dict.fromkeys(update.symbol for update in updates if update.symbol not in self.tracks))
+    def find_unknown(self, updates: Iterable[Update]) -> list[str]:
+        """Symbols of these updates that were not added yet, each once."""
+        return list(dict.fromkeys(update.symbol for update in updates if update.symbol not in self.by_symbol))
 
-    def enter(self, track: SymbolBars) -> None:
-        self.tracks[track.symbol] = track
+    def add_symbol(self, symbol_bars: SymbolBars) -> None:
+        self.by_symbol[symbol_bars.symbol] = symbol_bars
 
-    def wanted(self, updates: Iterable[Update], second: int, minute: int) -> tuple[Wanted, Wanted, Wanted]:
-        """Seconds, minutes and days to fetch before these updates are added; the first two not before a start.
+    def find_bars_to_fetch(self, updates: Iterable[Update], oldest_second: int, oldest_minute: int) -> BarsToFetch:
+        """Stored bars of these updates that are not in memory, except seconds and minutes before the oldest.
 
-        Every symbol has its track.
+        The symbol of each update must have been added.
         """
-        lists: tuple[dict[SymbolBars, set[int]], ...] = ({}, {}, {})
+        seconds: dict[SymbolBars, set[int]] = {}
+        minutes: dict[SymbolBars, set[int]] = {}
+        days: dict[SymbolBars, set[int]] = {}
         for update in updates:
-            track, at = self.tracks[update.symbol], update.timestamp
-            starts = (at // SECOND, at // MINUTE, self._days.find(at))
-            if starts[0] > track.seconds.known and starts[1] > track.minutes.known and starts[2] > track.days.known:
-                continue
-            for found, lane, start, least in zip(
-                lists, (track.seconds, track.minutes, track.days), starts, (second, minute, 0), strict=True
-            ):
-                if least <= start <= lane.known and start not in lane.bars:
-                    found.setdefault(track, set()).add(start)
-        seconds, minutes, days = ([(track, sorted(starts)) for track, starts in found.items()] for found in lists)
-        return seconds, minutes, days
+            symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
+            second, minute, day = at // SECOND_US, at // MINUTE_US, self._market_days.day_at(at)
+            if oldest_second <= second <= symbol_bars.seconds.newest_stored and second not in symbol_bars.seconds.bars:
+                seconds.setdefault(symbol_bars, set()).add(second)
+            if oldest_minute <= minute <= symbol_bars.minutes.newest_stored and minute not in symbol_bars.minutes.bars:
+                minutes.setdefault(symbol_bars, set()).add(minute)
+            if day <= symbol_bars.days.newest_stored and day not in symbol_bars.days.bars:
+                days.setdefault(symbol_bars, set()).add(day)
+        return BarsToFetch(_sort_starts(seconds), _sort_starts(minutes), _sort_starts(days))
 
-    def add(self, update: Update, partition: int, second: int, minute: int) -> bool:
-        """Enters an update, into bars of seconds and minutes from these starts on. False when it is a repeat."""
-        track, at = self.tracks[update.symbol], update.timestamp
-        track.partition = partition
-        news = False
-        if (start := at // SECOND) >= second and (bar := track.seconds.add(start, update)):
-            track.seconds.bare.add(start)
-            self._begun[0] += bar.count == 1
-            news = True
-        if (start := at // MINUTE) >= minute and (bar := track.minutes.add(start, update)):
-            track.minutes.bare.add(start)
-            track.minutes.unsaved.add(start)
-            self._begun[1] += bar.count == 1
-            news = True
-        start = self._days.find(at)
-        if track.enter_day(start, update):
-            track.days.bare.add(start)
-            track.days.unsaved.add(start)
-            news = True
-        return news
+    def add(self, update: Update, partition: int, oldest_second: int, oldest_minute: int) -> bool:
+        """Adds an update to its day, and to its second and minute unless they are before the oldest.
 
-    def bare(self) -> list[SymbolBars]:
-        """Symbols with something that is not in Redis."""
-        return [track for track in self.tracks.values() if track.waits_for_redis]
+        Returns False if all these bars had it already.
+        """
+        symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
+        symbol_bars.partition = partition
+        changed = False
+        if (start := at // SECOND_US) >= oldest_second and (bar := symbol_bars.seconds.add(start, update)):
+            symbol_bars.seconds.unwritten.add(start)
+            self._new_seconds += bar.count == 1
+            changed = True
+        if (start := at // MINUTE_US) >= oldest_minute and (bar := symbol_bars.minutes.add(start, update)):
+            symbol_bars.minutes.unwritten.add(start)
+            symbol_bars.minutes.unsaved.add(start)
+            self._new_minutes += bar.count == 1
+            changed = True
+        start = self._market_days.day_at(at)
+        if symbol_bars.add_to_day(start, update):
+            symbol_bars.days.unwritten.add(start)
+            symbol_bars.days.unsaved.add(start)
+            changed = True
+        return changed
 
-    def unsaved(self, lane: str) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Bars that are not in the database, of `minutes` or `days`."""
-        for track in self.tracks.values():
-            found: BarSeries = getattr(track, lane)
-            if found.unsaved:
-                yield track, [found.bars[start] for start in sorted(found.unsaved)]
+    def unwritten_symbols(self) -> list[SymbolBars]:
+        """Symbols with bars that are not in Redis yet."""
+        return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unwritten]
 
-    def turned(self) -> list[SymbolBars]:
-        """Symbols whose previous close is not yet in the database."""
-        return [track for track in self.tracks.values() if track.previous_close != track.saved_close]
+    def unsaved_minutes(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
+        """Minutes that are not in the database yet, by symbol, in order of time."""
+        for symbol_bars in self.by_symbol.values():
+            if symbol_bars.minutes.unsaved:
+                yield symbol_bars, symbol_bars.minutes.unsaved_bars()
 
-    def dress(self, tracks: Iterable[SymbolBars]) -> None:
-        """What these symbols had for Redis is there."""
-        for track in tracks:
-            for lane in (track.seconds, track.minutes, track.days):
-                lane.bare.clear()
-            track.seconds.trim()
-        self._begun[0] = 0
+    def unsaved_days(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
+        """Days that are not in the database yet, by symbol, in order of time."""
+        for symbol_bars in self.by_symbol.values():
+            if symbol_bars.days.unsaved:
+                yield symbol_bars, symbol_bars.days.unsaved_bars()
 
-    def save(self) -> None:
-        """All bars are in the database."""
-        for track in self.tracks.values():
-            for lane in (track.minutes, track.days):
-                lane.unsaved.clear()
-                lane.trim()
-        self._begun[1] = 0
+    def symbols_with_unsaved_close(self) -> list[SymbolBars]:
+        """Symbols whose previous close is not in the database yet."""
+        return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unsaved_close]
 
-    def forget(self, partitions: Collection[int]) -> None:
-        """Drops the symbols of partitions that are somebody else's now."""
-        for symbol in [symbol for symbol, track in self.tracks.items() if track.partition in partitions]:
-            del self.tracks[symbol]
+    def mark_written(self, symbols: Iterable[SymbolBars]) -> None:
+        """Records that Redis has all bars of these symbols, which are all with unwritten bars."""
+        for symbol_bars in symbols:
+            symbol_bars.seconds.unwritten.clear()
+            symbol_bars.minutes.unwritten.clear()
+            symbol_bars.days.unwritten.clear()
+            symbol_bars.seconds.trim()
+        self._new_seconds = 0
+
+    def mark_saved(self) -> None:
+        """Records that the database has all minutes and days."""
+        for symbol_bars in self.by_symbol.values():
+            for series in (symbol_bars.minutes, symbol_bars.days):
+                series.unsaved.clear()
+                series.trim()
+        self._new_minutes = 0
+
+    def drop_partitions(self, partitions: Collection[int]) -> None:
+        """Drops the symbols of partitions that are assigned to another member of the group."""
+        for symbol in [symbol for symbol, symbol_bars in self.by_symbol.items() if symbol_bars.partition in partitions]:
+            del self.by_symbol[symbol]
+
+
+def _sort_starts(starts: dict[SymbolBars, set[int]]) -> BarStarts:
+    return [(symbol_bars, sorted(found)) for symbol_bars, found in starts.items()]

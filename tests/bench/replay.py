@@ -148,14 +148,14 @@ def record(symbols: int, offsets: Path) -> None:
 
     from feeds.recorder.bar_archive import BarArchive
     from feeds.recorder.loop import Recorder
-    from feeds.recorder.market_days import Days
+    from feeds.recorder.market_days import MarketDays
     from feeds.recorder.recent_bars import RecentBars
     from feeds.store.connection import connect
 
     reel = Reel(symbols, offsets)
-    days = Days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
+    market_days = MarketDays(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
     rings = RecentBars(connect(settings.REDIS))
-    made = Recorder(reel, rings, BarArchive(), days, timedelta(days=30), now=lambda: DAY + 90_000.0)  # type: ignore[arg-type]
+    made = Recorder(reel, rings, BarArchive(), market_days, timedelta(days=30), now=lambda: DAY + 90_000.0)  # type: ignore[arg-type]
     began, spent = time.monotonic(), time.process_time()
     done = made.run(Over(reel))  # type: ignore[arg-type]
     usage = resource.getrusage(resource.RUSAGE_SELF)

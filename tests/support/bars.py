@@ -1,17 +1,15 @@
-"""Days and limits that tests of bars share."""
+"""Constants that tests of bars share."""
 
 from datetime import UTC, time
 
-from feeds.recorder.market_days import Days
-from feeds.recorder.open_bars import MINUTE
+from feeds.recorder.market_days import MarketDays
+from feeds.recorder.open_bars import MINUTE_US
 
-DAY = 24 * 60 * MINUTE
+DAY_US = 24 * 60 * MINUTE_US
 
+UTC_DAYS = MarketDays(UTC, time(0))
 
-DAYS = Days(UTC, time(0))
+FIRST_DAY = UTC_DAYS.day_at(0)
 
-
-FIRST_DAY = DAYS.find(0)
-
-
-ALL = (-1, -1)
+NO_OLDEST = (-1, -1)
+"""The oldest second and minute of a recorder that retains everything."""

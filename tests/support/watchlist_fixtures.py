@@ -60,7 +60,9 @@ def put_hour(store: redis.Redis) -> Callable[..., None]:
             slot = bar_layout.MINUTES.pack(start, (price, price, price, price, 600), (0, 1), (1, 2))
             ring[at : at + len(slot)] = slot
         store.set(bar_layout.MINUTES.key(symbol), bytes(ring))
-        day = bar_layout.Day(symbol, "2026-11-22", closes[0], max(closes), min(closes), closes[-1], 600, close, 1, 1)
+        day = bar_layout.NewestDay(
+            symbol, "2026-11-22", closes[0], max(closes), min(closes), closes[-1], 600, close, 1, 1
+        )
         store.set(bar_layout.day_key(symbol), msgspec.json.encode(day))
 
     return put_hour

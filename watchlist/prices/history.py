@@ -58,7 +58,7 @@ def read_days(symbols: Sequence[str], now: datetime) -> Mapping[str, Day]:
     if not symbols:
         return {}
     newest = int(now.timestamp()) // 60
-    ranges = bar_layout.MINUTES.ranges(newest - LINE, newest)
+    ranges = bar_layout.MINUTES.byte_ranges(newest - LINE, newest)
     pipe = redis_client().pipeline(transaction=False)
     pipe.mget([bar_layout.day_key(symbol) for symbol in symbols])
     for symbol in symbols:
@@ -73,13 +73,13 @@ def read_days(symbols: Sequence[str], now: datetime) -> Mapping[str, Day]:
     for place, symbol in enumerate(symbols):
         if (day := _decode_day(symbol, values[place])) is not None:
             data = b"".join(parts[place * len(ranges) : (place + 1) * len(ranges)])
-            line = bar_layout.MINUTES.closes(data, newest - LINE, newest)
+            line = bar_layout.MINUTES.unpack_closes(data, newest - LINE, newest)
             days[symbol] = Day(day.open, day.high, day.low, day.previous_close, line)
     missing = [symbol for symbol in symbols if symbol not in days]
     return {**_stored_days(missing), **days} if missing else days
 
 
-def _decode_day(symbol: str, value: bytes | None) -> bar_layout.Day | None:
+def _decode_day(symbol: str, value: bytes | None) -> bar_layout.NewestDay | None:
     if value is None:
         return None
     try:
@@ -152,7 +152,7 @@ def _read_long(tape: Tape | None, now: datetime, span: timedelta) -> Chart:
 
 def _read_ring(ring: bar_layout.BarRing, symbol: str, first: int, last: int) -> list[Candle]:
     pipe = redis_client().pipeline(transaction=False)
-    for begin, end in ring.ranges(first, last):
+    for begin, end in ring.byte_ranges(first, last):
         pipe.getrange(ring.key(symbol), begin, end)
     try:
         parts: list[Any] = pipe.execute()
@@ -160,6 +160,6 @@ def _read_ring(ring: bar_layout.BarRing, symbol: str, first: int, last: int) -> 
         log.warning("bars are not readable: Redis does not answer", error=type(error).__name__)
         return []
     return [
-        Candle(start * ring.step, slot.open, slot.high, slot.low, slot.close, slot.counted)
-        for start, slot in ring.read(b"".join(parts), first, last)
+        Candle(start * ring.bar_seconds, slot.open, slot.high, slot.low, slot.close, slot.update_count)
+        for start, slot in ring.unpack(b"".join(parts), first, last)
     ]

@@ -1,4 +1,4 @@
-"""`manage.py runrecorder`: keeps bars of all prices, for charts and changes. Wiring and signals only."""
+"""Defines `manage.py runrecorder`, which records bars. Wiring and signals only."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from feeds.kafka.consumer import UpdateConsumer
 from feeds.metrics import serve_metrics
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.loop import Recorder
-from feeds.recorder.market_days import Days
+from feeds.recorder.market_days import MarketDays
 from feeds.recorder.recent_bars import RecentBars
 from feeds.stop_signals import stop_flag
 from feeds.store.connection import connect
 
 
 class Command(BaseCommand):
-    help = "Keeps bars of all prices in Redis and in the database until SIGTERM or Ctrl-C."
+    help = "Records bars of all prices in Redis and in the database until SIGTERM or Ctrl-C."
     requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
@@ -27,13 +27,13 @@ class Command(BaseCommand):
         source = UpdateConsumer(
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.RECORDER_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )
-        days = Days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
+        market_days = MarketDays(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
         recorder = Recorder(
-            source, RecentBars(connect(settings.REDIS)), BarArchive(), days, settings.RECORDER_RETENTION
+            source, RecentBars(connect(settings.REDIS)), BarArchive(), market_days, settings.RECORDER_RETENTION
         )
         try:
-            done = recorder.run(stop)
+            complete = recorder.run(stop)
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error
-        raise SystemExit(0 if done else 1)
+        raise SystemExit(0 if complete else 1)

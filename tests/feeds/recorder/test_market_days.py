@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.recorder.market_days import Days
+from feeds.recorder.market_days import MarketDays
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -23,8 +23,8 @@ def micros(*moment: int, zone=UTC) -> int:
         (0, date(1970, 1, 1)),
     ],
 )
-def test_a_day_of_utc_begins_at_midnight(at: int, day: date):
-    assert date.fromordinal(Days(UTC, time(0)).find(at)) == day
+def test_a_utc_day_begins_at_midnight(at: int, day: date):
+    assert date.fromordinal(MarketDays(UTC, time(0)).day_at(at)) == day
 
 
 @pytest.mark.parametrize(
@@ -35,21 +35,21 @@ def test_a_day_of_utc_begins_at_midnight(at: int, day: date):
         ((2026, 11, 23, 0, 30), date(2026, 11, 22)),
     ],
 )
-def test_a_day_may_begin_in_the_evening_of_another_zone(moment: tuple[int, ...], day: date):
-    assert date.fromordinal(Days(NEW_YORK, time(17)).find(micros(*moment, zone=NEW_YORK))) == day
+def test_a_day_can_begin_in_the_evening_of_another_zone(moment: tuple[int, ...], day: date):
+    assert date.fromordinal(MarketDays(NEW_YORK, time(17)).day_at(micros(*moment, zone=NEW_YORK))) == day
 
 
-def test_days_are_longer_and_shorter_where_clocks_change():
-    days = Days(NEW_YORK, time(0))
+def test_days_are_shorter_and_longer_when_clocks_change():
+    days = MarketDays(NEW_YORK, time(0))
     spring, autumn = date(2026, 3, 8).toordinal(), date(2026, 11, 1).toordinal()
     hours = [(days.begin(day + 1) - days.begin(day)) / 3_600_000_000 for day in (spring, autumn)]
     assert hours == [23, 25]
 
 
-def test_a_date_that_a_zone_has_leapt_over_has_no_moment():
-    days = Days(ZoneInfo("Pacific/Apia"), time(12))
-    assert date.fromordinal(days.find(micros(2011, 12, 30, 15))) == date(2011, 12, 29)
-    assert date.fromordinal(days.find(micros(2011, 12, 30, 22))) == date(2011, 12, 31)
+def test_a_date_that_a_zone_skipped_has_no_moment():
+    days = MarketDays(ZoneInfo("Pacific/Apia"), time(12))
+    assert date.fromordinal(days.day_at(micros(2011, 12, 30, 15))) == date(2011, 12, 29)
+    assert date.fromordinal(days.day_at(micros(2011, 12, 30, 22))) == date(2011, 12, 31)
 
 
 @given(
@@ -59,8 +59,8 @@ def test_a_date_that_a_zone_has_leapt_over_has_no_moment():
     ),
     st.times(),
 )
-def test_every_moment_is_of_the_one_day_that_has_begun_and_not_ended(at: int, zone, start: time):
-    days = Days(zone, start.replace(microsecond=0))
-    day = days.find(at)
+def test_every_moment_belongs_to_the_day_that_has_begun_and_not_ended(at: int, zone, start: time):
+    days = MarketDays(zone, start.replace(microsecond=0))
+    day = days.day_at(at)
     assert days.begin(day) <= at < days.begin(day + 1)
-    assert days.find(at) == day
+    assert days.day_at(at) == day

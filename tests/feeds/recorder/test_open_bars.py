@@ -1,156 +1,175 @@
+from collections.abc import Callable
 from copy import deepcopy
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.recorder.bars import Bar
-from feeds.recorder.open_bars import MINUTE, SECOND, OpenBars, SymbolBars, Wanted
+from feeds.recorder.open_bars import MINUTE_US, SECOND_US, BarSeries, BarStarts, OpenBars, SymbolBars
 from feeds.wire import Update
-from tests.support.bars import ALL, DAY, DAYS, FIRST_DAY
+from tests.support.bars import DAY_US, FIRST_DAY, NO_OLDEST, UTC_DAYS
 
 SYMBOLS = ("AAPL", "BRK.B")
 
+StoredBars = dict[tuple[str, int], Bar]
+"""By symbol and start."""
 
-class Stores:
-    """What Redis and the database keep of a book, and the offset that was committed."""
+
+class MemoryStores:
+    """Stands for Redis, the database and the committed offset: keeps written and saved bars and loads them again."""
 
     def __init__(self) -> None:
-        self.seconds: dict[tuple[str, int], Bar] = {}
-        self.minutes: dict[tuple[str, int], Bar] = {}
-        self.days: dict[tuple[str, int], Bar] = {}
+        self.seconds: StoredBars = {}
+        self.minutes: StoredBars = {}
+        self.days: StoredBars = {}
         self.closes: dict[str, float | None] = {}
         self.offset = 0
 
-    def open_track(self, symbol: str) -> SymbolBars:
-        second, minute = (
-            max((start for name, start in kept if name == symbol), default=-1) for kept in (self.seconds, self.minutes)
+    def load_symbol(self, symbol: str) -> SymbolBars:
+        newest_second, newest_minute = (
+            max((start for name, start in stored if name == symbol), default=-1)
+            for stored in (self.seconds, self.minutes)
         )
         days = sorted((bar for (name, _), bar in self.days.items() if name == symbol), key=lambda bar: bar.start)
-        return SymbolBars(symbol, 1, second, minute, deepcopy(days[-2:]), self.closes.get(symbol))
+        return SymbolBars(symbol, 1, newest_second, newest_minute, deepcopy(days[-2:]), self.closes.get(symbol))
 
-    def fetch(self, lane: str, wanted: Wanted) -> None:
-        for track, starts in wanted:
-            for start in starts:
-                kept = getattr(self, lane).get((track.symbol, start))
-                getattr(track, lane).put(deepcopy(kept) if kept else Bar(start))
-
-    def enter(self, book: OpenBars, updates: list[Update]) -> None:
-        for symbol in book.strangers(updates):
-            book.enter(self.open_track(symbol))
-        for lane, wanted in zip(("seconds", "minutes", "days"), book.wanted(updates, *ALL), strict=True):
-            self.fetch(lane, wanted)
+    def add(self, open_bars: OpenBars, updates: list[Update]) -> None:
+        """Loads the bars that the updates belong to, then adds the updates."""
+        for symbol in open_bars.find_unknown(updates):
+            open_bars.add_symbol(self.load_symbol(symbol))
+        to_fetch = open_bars.find_bars_to_fetch(updates, *NO_OLDEST)
+        fetch(self.seconds, to_fetch.seconds, lambda symbol_bars: symbol_bars.seconds)
+        fetch(self.minutes, to_fetch.minutes, lambda symbol_bars: symbol_bars.minutes)
+        fetch(self.days, to_fetch.days, lambda symbol_bars: symbol_bars.days)
         for update in updates:
-            book.add(update, 0, *ALL)
+            open_bars.add(update, 0, *NO_OLDEST)
 
-    def refresh(self, book: OpenBars) -> None:
-        tracks = book.bare()
-        for track in tracks:
-            for start in track.seconds.bare:
-                self.seconds[track.symbol, start] = deepcopy(track.seconds.bars[start])
-        book.dress(tracks)
+    def write(self, open_bars: OpenBars) -> None:
+        symbols = open_bars.unwritten_symbols()
+        for symbol_bars in symbols:
+            for start in symbol_bars.seconds.unwritten:
+                self.seconds[symbol_bars.symbol, start] = deepcopy(symbol_bars.seconds.bars[start])
+        open_bars.mark_written(symbols)
 
-    def save(self, book: OpenBars, offset: int) -> None:
-        self.refresh(book)
-        for lane in ("minutes", "days"):
-            for track, bars in book.unsaved(lane):
-                getattr(self, lane).update({(track.symbol, bar.start): deepcopy(bar) for bar in bars})
-        for track in book.turned():
-            self.closes[track.symbol] = track.saved_close = track.previous_close
-        book.save()
+    def save(self, open_bars: OpenBars, offset: int) -> None:
+        self.write(open_bars)
+        for stored, unsaved in (
+            (self.minutes, open_bars.unsaved_minutes()),
+            (self.days, open_bars.unsaved_days()),
+        ):
+            for symbol_bars, bars in unsaved:
+                stored.update({(symbol_bars.symbol, bar.start): deepcopy(bar) for bar in bars})
+        for symbol_bars in open_bars.symbols_with_unsaved_close():
+            self.closes[symbol_bars.symbol] = symbol_bars.saved_close = symbol_bars.previous_close
+        open_bars.mark_saved()
         self.offset = offset
 
     @property
     def state(self) -> list[object]:
-        kept = (self.seconds, self.minutes, self.days)
-        return [{key: bar.state for key, bar in bars.items()} for bars in kept] + [self.closes]
+        return state_of(self.seconds, self.minutes, self.days, self.closes)
+
+
+def fetch(stored: StoredBars, wanted: BarStarts, series_of: Callable[[SymbolBars], BarSeries]) -> None:
+    for symbol_bars, starts in wanted:
+        for start in starts:
+            bar = stored.get((symbol_bars.symbol, start))
+            series_of(symbol_bars).put(deepcopy(bar) if bar else Bar(start))
+
+
+def state_of(
+    seconds: StoredBars, minutes: StoredBars, days: StoredBars, closes: dict[str, float | None]
+) -> list[object]:
+    return [{key: bar.state for key, bar in bars.items()} for bars in (seconds, minutes, days)] + [closes]
 
 
 def expected(feed: list[Update]) -> list[object]:
-    """The bars of the feed's updates, each added to an empty bar in turn."""
-    kept: list[dict[tuple[str, int], Bar]] = [{}, {}, {}]
+    """The state that the stores must have: each update added to its bars in turn."""
+    bars: tuple[StoredBars, StoredBars, StoredBars] = ({}, {}, {})
     for update in feed:
-        starts = (update.timestamp // SECOND, update.timestamp // MINUTE, DAYS.find(update.timestamp))
-        for bars, start in zip(kept, starts, strict=True):
-            bars.setdefault((update.symbol, start), Bar(start)).add(update)
+        starts = (update.timestamp // SECOND_US, update.timestamp // MINUTE_US, UTC_DAYS.day_at(update.timestamp))
+        for stored, start in zip(bars, starts, strict=True):
+            stored.setdefault((update.symbol, start), Bar(start)).add(update)
+    days = bars[2]
     closes: dict[str, float | None] = {}
-    for symbol, start in sorted(kept[2]):
-        before = [kept[2][key].close for key in sorted(kept[2]) if key[0] == symbol and key[1] < start]
+    for symbol, start in sorted(days):
+        before = [days[key].close for key in sorted(days) if key[0] == symbol and key[1] < start]
         if before:
             closes[symbol] = before[-1]
-    return [{key: bar.state for key, bar in bars.items()} for bars in kept] + [closes]
+    return state_of(*bars, closes)
 
 
 @st.composite
 def feeds(draw: st.DrawFn) -> list[Update]:
-    """A topic: numbers grow by one per symbol, and times mostly; some updates are late, some stand there twice."""
-    feed, at, numbers = [], 0, dict.fromkeys(SYMBOLS, 0)
+    """The records of a topic: seq_ids grow by one per symbol, times mostly grow; some updates are late or repeated."""
+    feed, at, seq_ids = [], 0, dict.fromkeys(SYMBOLS, 0)
     for _ in range(draw(st.integers(1, 40))):
         symbol = draw(st.sampled_from(SYMBOLS))
-        at += draw(st.sampled_from([1, SECOND // 2, SECOND, MINUTE, DAY // 3]))
-        numbers[symbol] += 1
-        late = draw(st.sampled_from([0, 0, 0, 0, SECOND, 2 * MINUTE, DAY]))
+        at += draw(st.sampled_from([1, SECOND_US // 2, SECOND_US, MINUTE_US, DAY_US // 3]))
+        seq_ids[symbol] += 1
+        late = draw(st.sampled_from([0, 0, 0, 0, SECOND_US, 2 * MINUTE_US, DAY_US]))
         price = draw(st.sampled_from([1.0, 1.5, 2.0]))
-        feed.append(Update(symbol, price, max(0, at - late), numbers[symbol]))
+        feed.append(Update(symbol, price, max(0, at - late), seq_ids[symbol]))
         if draw(st.integers(0, 9)) == 0:
             feed.append(draw(st.sampled_from(feed)))
     return feed
 
 
-@given(feeds(), st.lists(st.sampled_from(["read", "read", "read", "refresh", "save", "crash", "replay"]), max_size=40))
-def test_no_batches_crashes_or_replays_make_other_bars(feed: list[Update], steps: list[str]):
-    stores, book, at = Stores(), OpenBars(DAYS), 0
-    for step in [*steps, "last"]:
+@given(feeds(), st.lists(st.sampled_from(["read", "read", "read", "write", "save", "crash", "replay"]), max_size=40))
+def test_batches_crashes_and_replays_change_no_bar(feed: list[Update], steps: list[str]):
+    stores, open_bars, offset = MemoryStores(), OpenBars(UTC_DAYS), 0
+    for step in [*steps, "read all"]:
         if step in {"crash", "replay"}:
-            book, at = OpenBars(DAYS), stores.offset if step == "crash" else 0
-        elif step == "refresh":
-            stores.refresh(book)
+            open_bars, offset = OpenBars(UTC_DAYS), stores.offset if step == "crash" else 0
+        elif step == "write":
+            stores.write(open_bars)
         elif step == "save":
-            stores.save(book, at)
+            stores.save(open_bars, offset)
         else:
-            some = feed[at:] if step == "last" else feed[at : at + 5]
-            stores.enter(book, some)
-            at += len(some)
-    stores.save(book, at)
+            updates = feed[offset:] if step == "read all" else feed[offset : offset + 5]
+            stores.add(open_bars, updates)
+            offset += len(updates)
+    stores.save(open_bars, offset)
     assert stores.state == expected(feed)
-    assert book.begun == 0
-    assert list(book.unsaved("minutes")) == []
+    assert open_bars.new_bars == 0
+    assert list(open_bars.unsaved_minutes()) == []
 
 
-def test_only_the_newest_bars_stay_in_memory_once_they_are_written():
-    stores, book = Stores(), OpenBars(DAYS)
-    stores.enter(book, [Update("AAPL", 1.5, at * MINUTE, at) for at in range(3000)])
-    assert book.begun == 6000
-    stores.save(book, 3000)
-    track = book.tracks["AAPL"]
-    assert [len(lane.bars) for lane in (track.seconds, track.minutes, track.days)] == [1, 1, 1]
+def test_only_the_newest_bars_stay_in_memory_after_a_save():
+    stores, open_bars = MemoryStores(), OpenBars(UTC_DAYS)
+    stores.add(open_bars, [Update("AAPL", 1.5, at * MINUTE_US, at) for at in range(3000)])
+    assert open_bars.new_bars == 6000
+    stores.save(open_bars, 3000)
+    symbol_bars = open_bars.by_symbol["AAPL"]
+    assert [len(series.bars) for series in (symbol_bars.seconds, symbol_bars.minutes, symbol_bars.days)] == [1, 1, 1]
 
 
-def test_what_is_older_than_its_window_goes_into_the_day_alone():
-    book = OpenBars(DAYS)
-    book.enter(SymbolBars("AAPL", 1))
-    assert book.add(Update("AAPL", 1.5, 5 * MINUTE, 1), 0, second=301, minute=6)
-    track = book.tracks["AAPL"]
-    assert (track.seconds.bars, track.minutes.bars, list(track.days.bars)) == ({}, {}, [FIRST_DAY])
-    assert not book.add(Update("AAPL", 1.5, 5 * MINUTE, 1), 0, second=301, minute=6)
+def test_an_update_before_the_oldest_second_and_minute_is_added_to_its_day_only():
+    open_bars = OpenBars(UTC_DAYS)
+    open_bars.add_symbol(SymbolBars("AAPL", 1))
+    update = Update("AAPL", 1.5, 5 * MINUTE_US, 1)
+    assert open_bars.add(update, 0, oldest_second=301, oldest_minute=6)
+    symbol_bars = open_bars.by_symbol["AAPL"]
+    assert (symbol_bars.seconds.bars, symbol_bars.minutes.bars, list(symbol_bars.days.bars)) == ({}, {}, [FIRST_DAY])
+    assert not open_bars.add(update, 0, oldest_second=301, oldest_minute=6)
 
 
-def test_a_late_update_changes_the_previous_close_and_not_the_day():
-    book = OpenBars(DAYS)
-    book.enter(SymbolBars("AAPL", 1))
-    track = book.tracks["AAPL"]
-    assert track.day is None
-    for number, (at, price) in enumerate([(0, 1.0), (2 * DAY, 3.0), (DAY, 2.0), (1, 9.0)]):
-        book.add(Update("AAPL", price, at, number), 0, *ALL)
-    assert track.previous == (FIRST_DAY + 1, 2.0)
-    assert track.day is not None
-    assert track.day.figures == (3.0, 3.0, 3.0, 3.0, 1)
+def test_a_late_update_changes_the_previous_close_and_not_the_newest_day():
+    open_bars = OpenBars(UTC_DAYS)
+    open_bars.add_symbol(SymbolBars("AAPL", 1))
+    symbol_bars = open_bars.by_symbol["AAPL"]
+    assert symbol_bars.newest_day is None
+    for seq_id, (at, price) in enumerate([(0, 1.0), (2 * DAY_US, 3.0), (DAY_US, 2.0), (1, 9.0)]):
+        open_bars.add(Update("AAPL", price, at, seq_id), 0, *NO_OLDEST)
+    assert symbol_bars.previous_day == (FIRST_DAY + 1, 2.0)
+    assert symbol_bars.newest_day is not None
+    assert symbol_bars.newest_day.ohlc_count == (3.0, 3.0, 3.0, 3.0, 1)
 
 
-def test_symbols_of_partitions_that_are_gone_are_forgotten():
-    book = OpenBars(DAYS)
+def test_symbols_of_lost_partitions_are_dropped():
+    open_bars = OpenBars(UTC_DAYS)
     for partition, symbol in enumerate(SYMBOLS):
-        book.enter(SymbolBars(symbol, 1))
-        book.add(Update(symbol, 1.5, 1, 1), partition, *ALL)
-    book.forget([1, 2])
-    assert list(book.tracks) == ["AAPL"]
-    assert book.strangers([Update(symbol, 1.5, 1, 1) for symbol in SYMBOLS]) == ["BRK.B"]
+        open_bars.add_symbol(SymbolBars(symbol, 1))
+        open_bars.add(Update(symbol, 1.5, 1, 1), partition, *NO_OLDEST)
+    open_bars.drop_partitions([1, 2])
+    assert list(open_bars.by_symbol) == ["AAPL"]
+    assert open_bars.find_unknown([Update(symbol, 1.5, 1, 1) for symbol in SYMBOLS]) == ["BRK.B"]

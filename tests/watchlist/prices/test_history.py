@@ -5,12 +5,12 @@ import pytest
 import redis
 
 from feeds.recorder.bar_archive import BarArchive
-from feeds.recorder.open_bars import MINUTE, OpenBars
+from feeds.recorder.open_bars import MINUTE_US, OpenBars
 from feeds.recorder.recent_bars import RecentBars
 from feeds.store.connection import connect
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer, free_port
-from tests.support.bars import ALL, DAYS
+from tests.support.bars import NO_OLDEST, UTC_DAYS
 from watchlist.prices.candles import MOST_POINTS
 from watchlist.prices.day import Day
 from watchlist.prices.history import read_chart, read_days
@@ -31,16 +31,16 @@ class Records:
 
     def enter(self, *updates: Update, save: bool = True) -> None:
         """Each minute and day in one call. Without `save` the database has none of it yet."""
-        book = OpenBars(DAYS)
-        for track in self.archive.open_tracks({update.symbol: -1 for update in updates}):
-            book.enter(track)
+        book = OpenBars(UTC_DAYS)
+        for track in self.archive.load_symbols({update.symbol: -1 for update in updates}):
+            book.add_symbol(track)
         for update in updates:
-            book.add(update, 0, *ALL)
-        self.rings.write(book.bare())
+            book.add(update, 0, *NO_OLDEST)
+        self.rings.write(book.unwritten_symbols())
         if not save:
             return
-        self.archive.save(book.unsaved("minutes"), book.unsaved("days"))
-        self.archive.save_closes(book.turned())
+        self.archive.save(book.unsaved_minutes(), book.unsaved_days())
+        self.archive.save_closes(book.symbols_with_unsaved_close())
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def redis_away(settings) -> None:
 
 
 def at_minute(ago: int, price: float = 1.5, symbol: str = "AAPL", second: int = 0) -> Update:
-    start = (THIS - ago) * MINUTE + second * 1_000_000
+    start = (THIS - ago) * MINUTE_US + second * 1_000_000
     return Update(symbol, price, start, start)
 
 

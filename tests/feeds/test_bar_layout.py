@@ -3,26 +3,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.bar_layout import MINUTES, SECONDS, BarRing, Day, day_key, decode_day
+from feeds.bar_layout import MINUTES, SECONDS, BarRing, NewestDay, day_key, decode_day
 from feeds.errors import BadRecord
 
 RING = BarRing("bars:", 1, 10)
-SLOT = RING.size // RING.slots
+SLOT_BYTES = RING.size // RING.slots
 
 
 def write(data: bytearray, start: int, price: float = 1.5) -> None:
     at = RING.offset(start)
-    data[at : at + SLOT] = RING.pack(start, (price, 4.0, 1.0, 2.0, 3), (5, 6), (7, 8))
+    data[at : at + SLOT_BYTES] = RING.pack(start, (price, 4.0, 1.0, 2.0, 3), (5, 6), (7, 8))
 
 
-def cut(data: bytearray, ranges: list[tuple[int, int]]) -> bytes:
-    """What GETRANGE gives of each range, joined."""
+def get_ranges(data: bytearray, ranges: list[tuple[int, int]]) -> bytes:
+    """Returns the bytes of all ranges, as GETRANGE does."""
     return b"".join(bytes(data[begin : end + 1]) for begin, end in ranges)
 
 
 def test_rings_hold_ten_minutes_of_seconds_and_a_day_of_minutes():
-    assert SECONDS.slots * SECONDS.step == 600
-    assert MINUTES.slots * MINUTES.step == 86_400
+    assert SECONDS.slots * SECONDS.bar_seconds == 600
+    assert MINUTES.slots * MINUTES.bar_seconds == 86_400
     assert (SECONDS.key("BRK.B"), MINUTES.key("^GSPC"), day_key("BTC/USD")) == (
         "bars:1s:BRK.B",
         "bars:1m:^GSPC",
@@ -33,41 +33,41 @@ def test_rings_hold_ten_minutes_of_seconds_and_a_day_of_minutes():
 def test_a_bar_is_read_as_it_was_written():
     data = bytearray(RING.size)
     write(data, 123)
-    [(start, slot)] = RING.read(cut(data, RING.ranges(120, 125)), 120, 125)
-    assert (start, slot.turn) == (123, 12)
+    [(start, slot)] = RING.unpack(get_ranges(data, RING.byte_ranges(120, 125)), 120, 125)
+    assert (start, slot.cycle) == (123, 12)
     assert slot[1:] == (3, 5, 6, 1.5, 4.0, 1.0, 2.0, 7, 8)
 
 
 @given(st.lists(st.integers(100, 140)), st.integers(100, 140), st.integers(0, 30))
-def test_any_part_of_a_ring_gives_the_newest_turn_and_nothing_else(starts: list[int], first: int, length: int):
+def test_any_part_of_a_ring_contains_only_the_newest_cycle(starts: list[int], first: int, length: int):
     data = bytearray(RING.size)
     for start in starts:
         write(data, start, float(start))
     last = first + length
-    ranges = RING.ranges(first, last)
+    ranges = RING.byte_ranges(first, last)
     kept = {start % 10: start for start in starts}
-    found = RING.read(cut(data, ranges), first, last)
+    found = RING.unpack(get_ranges(data, ranges), first, last)
     assert len(ranges) <= 2
     assert [start for start, _ in found] == sorted(
         start for start in kept.values() if max(first, last - 9) <= start <= last
     )
     assert all(slot.open == start for start, slot in found)
-    assert RING.closes(cut(data, ranges), first, last) == [slot.close for _, slot in found]
+    assert RING.unpack_closes(get_ranges(data, ranges), first, last) == [slot.close for _, slot in found]
 
 
-def test_a_ring_that_is_not_there_or_cut_short_gives_what_it_has():
+def test_a_missing_or_incomplete_ring_contains_the_bars_that_are_there():
     data = bytearray(RING.size)
     write(data, 120)
-    assert RING.read(b"", 120, 125) == []
-    assert [start for start, _ in RING.read(bytes(data[: SLOT + 5]), 120, 125)] == [120]
+    assert RING.unpack(b"", 120, 125) == []
+    assert [start for start, _ in RING.unpack(bytes(data[: SLOT_BYTES + 5]), 120, 125)] == [120]
 
 
 def test_a_day_is_read_as_it_was_written():
-    day = Day("AAPL", "2026-11-22", 1.0, 4.0, 0.5, 2.0, 3, None, 5, 6)
+    day = NewestDay("AAPL", "2026-11-22", 1.0, 4.0, 0.5, 2.0, 3, None, 5, 6)
     assert decode_day(msgspec.json.encode(day)) == day
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"[1]", b'{"symbol":"\xff"}'])
-def test_what_is_no_day_is_refused(value: bytes):
+def test_bytes_that_are_not_a_day_are_rejected(value: bytes):
     with pytest.raises(BadRecord, match="not a day"):
         decode_day(value)

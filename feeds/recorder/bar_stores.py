@@ -1,0 +1,133 @@
+"""Moves bars between memory, Redis and the database, and retries while one of the two is unavailable.
+
+No method raises because a store is unavailable. Each returns whether it succeeded; the caller calls it again later, and
+until a growing wait is over, such a call fails at once.
+"""
+
+from collections.abc import Callable, Collection
+from random import Random
+
+from feeds import metrics
+from feeds.bar_layout import MINUTES
+from feeds.recorder.bar_archive import BarArchive
+from feeds.recorder.bars import Bar
+from feeds.recorder.open_bars import OpenBars, SymbolBars
+from feeds.recorder.recent_bars import RecentBars
+from feeds.retry import RetriedCalls
+from feeds.wire import Update
+
+MAX_PURGED_ROWS = 10_000
+"""Minutes that one purge deletes at most."""
+
+MAX_RESTORED_SYMBOLS = 10
+"""Symbols that one call of `restore_minutes` handles at most, so that Kafka is read in between."""
+
+
+class BarStores:
+    """The two stores of the bars in `open_bars`: recent bars in Redis and the bar archive in the database."""
+
+    def __init__(
+        self, open_bars: OpenBars, recent_bars: RecentBars, archive: BarArchive, rng: Random, clock: Callable[[], float]
+    ) -> None:
+        self._open_bars = open_bars
+        self._recent_bars = recent_bars
+        self._archive = archive
+        self._redis = RetriedCalls("Redis", rng, clock, metrics.RECORD_RETRIES.labels("redis").inc)
+        self._database = RetriedCalls("the database", rng, clock, metrics.RECORD_RETRIES.labels("database").inc)
+        self._to_restore: list[SymbolBars] = []
+        """Symbols whose minutes Redis has lost."""
+
+    def load(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
+        """Loads the symbols of these updates, and every stored bar that the updates belong to."""
+        return self._load_symbols(updates) and self._fetch_bars(updates, oldest_second, oldest_minute)
+
+    def _load_symbols(self, updates: Collection[Update]) -> bool:
+        unknown = self._open_bars.find_unknown(updates)
+        if not unknown:
+            return True
+        newest_seconds: dict[str, int] = {}
+
+        def read_newest_seconds() -> None:
+            newest_seconds.update(self._recent_bars.newest_seconds(unknown))
+
+        def load_symbols() -> None:
+            for symbol_bars in self._archive.load_symbols(newest_seconds):
+                self._open_bars.add_symbol(symbol_bars)
+
+        return self._redis(read_newest_seconds) and self._database(load_symbols)
+
+    def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
+        """Fetches stored bars: needed after a start, for late updates and in a replay."""
+        seconds, minutes, days = self._open_bars.find_bars_to_fetch(updates, oldest_second, oldest_minute)
+        return (
+            (not seconds or self._redis(lambda: self._recent_bars.fetch_seconds(seconds)))
+            and (not minutes or self._database(lambda: self._archive.fetch_minutes(minutes)))
+            and (not days or self._database(lambda: self._archive.fetch_days(days)))
+        )
+
+    def write(self) -> bool:
+        """Writes all unwritten bars to Redis."""
+        symbols = self._open_bars.unwritten_symbols()
+        return not symbols or self._redis(lambda: self._write(symbols))
+
+    def _write(self, symbols: list[SymbolBars]) -> None:
+        self._to_restore += self._recent_bars.write(symbols)
+        self._open_bars.mark_written(symbols)
+        metrics.RING_WRITES.inc(len(symbols))
+
+    def save(self) -> bool:
+        """Saves all unsaved bars and previous closes to the database."""
+        return self._database(self._save)
+
+    def _save(self) -> None:
+        metrics.SAVED.inc(self._archive.save(self._open_bars.unsaved_minutes(), self._open_bars.unsaved_days()))
+        self._archive.save_closes(self._open_bars.symbols_with_unsaved_close())
+        self._open_bars.mark_saved()
+        metrics.HELD.set(len(self._open_bars.by_symbol))
+
+    @property
+    def has_lost_minutes(self) -> bool:
+        """Whether Redis has lost minutes that `restore_minutes` writes back."""
+        return bool(self._to_restore)
+
+    def restore_minutes(self) -> bool:
+        """Copies the minutes of some symbols from the database back to Redis.
+
+        Minutes in memory are newer than the saved ones, so the next `write` writes them again.
+        """
+        batch = [
+            symbol_bars
+            for symbol_bars in self._to_restore[:MAX_RESTORED_SYMBOLS]
+            if self._open_bars.by_symbol.get(symbol_bars.symbol) is symbol_bars
+        ]
+        saved: list[tuple[SymbolBars, list[Bar]]] = []
+
+        def read_saved() -> None:
+            for symbol_bars in batch:
+                oldest = symbol_bars.minutes.newest - MINUTES.slots + 1
+                saved.append((symbol_bars, self._archive.read_minutes(symbol_bars, oldest)))
+
+        def write_back() -> None:
+            for symbol_bars, bars in saved:
+                self._recent_bars.restore_minutes(symbol_bars, bars)
+                symbol_bars.minutes.unwritten.update(symbol_bars.minutes.bars)
+
+        if not (self._database(read_saved) and self._redis(write_back)):
+            return False
+        del self._to_restore[:MAX_RESTORED_SYMBOLS]
+        return True
+
+    def purge(self, before: int) -> bool:
+        """Deletes some saved minutes older than minute `before`. Returns True if none is left."""
+        deleted = 0
+
+        def delete() -> None:
+            nonlocal deleted
+            deleted = self._archive.purge(before, MAX_PURGED_ROWS)
+            metrics.PURGED.inc(deleted)
+
+        return self._database(delete) and deleted < MAX_PURGED_ROWS
+
+    def close(self) -> None:
+        self._recent_bars.close()
+        self._archive.close()

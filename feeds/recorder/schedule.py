@@ -1,0 +1,60 @@
+"""Decides when the recorder writes to Redis, saves to the database and purges old minutes. Pure."""
+
+from collections.abc import Callable
+
+WRITE_EVERY_SECONDS = 1.0
+"""The shortest time between two writes of a symbol to Redis."""
+
+SAVE_EVERY_SECONDS = 60.0
+SAVE_AFTER_SECONDS = 2.0
+"""A save is due so long after each full minute: so most minutes are saved once, when they are complete."""
+
+PURGE_EVERY_SECONDS = 3600.0
+
+
+class Schedule:
+    """The times at which the next write, save and purge are due.
+
+    `clock` gives seconds since any moment, `now` unix seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float], now: Callable[[], float]) -> None:
+        self._clock = clock
+        self._now = now
+        self._write_due = self._save_due = self._purge_due = 0.0
+
+    def start(self) -> None:
+        """Begins to count: the first write, save and purge are not due at once."""
+        begin = self._clock()
+        self._write_due = begin + WRITE_EVERY_SECONDS
+        self._save_due = self._next_save()
+        self._purge_due = begin + SAVE_EVERY_SECONDS
+
+    @property
+    def write_is_due(self) -> bool:
+        return self._clock() >= self._write_due
+
+    @property
+    def save_is_due(self) -> bool:
+        return self._clock() >= self._save_due
+
+    @property
+    def purge_is_due(self) -> bool:
+        return self._clock() >= self._purge_due
+
+    def written(self) -> None:
+        self._write_due = self._clock() + WRITE_EVERY_SECONDS
+
+    def save_soon(self) -> None:
+        """Makes a save due now."""
+        self._save_due = self._clock()
+
+    def saved(self) -> None:
+        self._save_due = self._next_save()
+
+    def purged(self) -> None:
+        """Plans the next purge; called when no old minute is left."""
+        self._purge_due = self._clock() + PURGE_EVERY_SECONDS
+
+    def _next_save(self) -> float:
+        return self._clock() + SAVE_EVERY_SECONDS - (self._now() - SAVE_AFTER_SECONDS) % SAVE_EVERY_SECONDS

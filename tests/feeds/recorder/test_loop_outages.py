@@ -1,0 +1,113 @@
+import pytest
+import redis
+from django.db import connection
+from structlog.testing import capture_logs
+
+from feeds.bar_layout import MINUTES
+from feeds.models import MinuteBar
+from feeds.recorder import loop, schedule
+from feeds.recorder.open_bars import MINUTE_US
+from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.kafka.fixtures import Produce, committed
+from tests.support.recorder import (
+    NOON,
+    SYMBOLS,
+    RecorderFactory,
+    StopWhen,
+    expected_minutes,
+    make_feed,
+    read_ring,
+    stored_minutes,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FIRST, LAST = NOON // MINUTE_US, NOON // MINUTE_US + 59
+"""The minutes of a feed of one hour."""
+
+
+def test_a_redis_that_was_killed_and_starts_empty_gets_its_minutes_back_and_no_update_is_lost(
+    kafka: str, topic: str, produce: Produce, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(loop, "MAX_NEW_BARS", 200)
+    monkeypatch.setattr(schedule, "WRITE_EVERY_SECONDS", 0.05)
+    updates = make_feed(60)
+    early, rest = updates[:900], updates[900:]
+    with RedisServer() as server, capture_logs() as lines:
+        factory = RecorderFactory(kafka, topic, server)
+        client = redis.Redis(host=server.host, port=server.port, protocol=2)
+        produce(*early)
+        factory.run_until_read(len(early))
+        recorder = factory.make_recorder()
+
+        def kill_redis() -> bool:
+            if ready := bool(recorder._open_bars.by_symbol):
+                server.kill()
+                produce(*rest[5:])
+            return ready
+
+        def start_redis() -> bool:
+            if ready := recorder._paused:
+                server.start()
+            return ready
+
+        def is_restored() -> bool:
+            rings = (read_ring(client, MINUTES, symbol, FIRST, LAST) for symbol in SYMBOLS)
+            return factory.source.records_read >= len(rest) and all(len(ring) == 60 for ring in rings)
+
+        produce(*rest[:5])
+        steps = [kill_redis, start_redis, is_restored]
+        assert recorder.run(StopWhen(lambda: steps[0]() and steps.pop(0) and not steps)) is True
+        assert stored_minutes() == expected_minutes(updates)
+        for symbol in SYMBOLS:
+            minutes = {key[1]: row[:5] for key, row in expected_minutes(updates).items() if key[0] == symbol}
+            assert read_ring(client, MINUTES, symbol, FIRST, LAST) == minutes
+        client.close()
+    levels = [line["log_level"] for line in lines if line["event"].startswith("Redis is")]
+    assert levels == ["warning", "info"]
+
+
+def test_during_an_outage_of_the_database_nothing_is_committed_and_no_update_is_lost(
+    factory: RecorderFactory, produce: Produce
+):
+    updates = make_feed(5)
+    produce(*updates)
+    recorder = factory.make_recorder()
+    with connection.cursor() as cursor, capture_logs() as lines:
+        cursor.execute("ALTER TABLE feeds_minutebar RENAME TO elsewhere")
+        try:
+            assert recorder.run(StopWhen(lambda: recorder._paused)) is False
+        finally:
+            connection.cursor().execute("ALTER TABLE elsewhere RENAME TO feeds_minutebar")
+    assert committed(factory.kafka, factory.topic, factory.group) == 0
+    assert [line["log_level"] for line in lines if line["event"].startswith("the database is away")] == ["warning"]
+    factory.run_until_read(len(updates))
+    assert stored_minutes() == expected_minutes(updates)
+
+
+def test_without_a_broker_the_recorder_logs_one_warning_and_waits_until_it_is_stopped(
+    factory: RecorderFactory, topic: str
+):
+    factory.kafka = f"127.0.0.1:{free_port()}"
+    with capture_logs() as lines:
+        recorder = factory.make_recorder()
+        recorder._source._topic._timeout = 0.1
+        stop = StopWhen(lambda: any(line["event"].startswith("Kafka is away") for line in lines))
+        assert recorder.run(stop) is True
+    assert len([line for line in lines if line["log_level"] == "warning"]) == 1
+
+
+def test_bars_of_lost_partitions_are_dropped_unsaved(factory: RecorderFactory, produce: Produce):
+    updates = make_feed(1)
+    produce(*updates)
+    recorder = factory.make_recorder()
+
+    def lose_partitions_when_all_is_read() -> bool:
+        if all_read := sum(recorder._unsaved_offsets.values()) == len(updates):
+            recorder._on_lost([0, 1, 2, 3])
+        return all_read
+
+    recorder.run(StopWhen(lose_partitions_when_all_is_read))
+    assert recorder._open_bars.by_symbol == {}
+    assert MinuteBar.objects.count() == 0
+    assert committed(factory.kafka, factory.topic, factory.group) == 0
