@@ -267,7 +267,7 @@ def test_rows_are_arranged_as_the_server_arranges_them(page: Page):
 
 def quote_of(row) -> dict:
     """A row as the page's script holds it: what is not known is not there."""
-    day = {"close": row.day.close, "open": row.day.open, "high": row.day.high, "low": row.day.low}
+    day = {"close": row.day.previous_close, "open": row.day.open, "high": row.day.high, "low": row.day.low}
     quote = {"symbol": row.ticker.symbol, "base": row.ticker.base_price} | day
     if row.update:
         quote |= {"price": row.update.price, "timestamp": row.update.timestamp}

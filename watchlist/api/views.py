@@ -12,7 +12,7 @@ from feeds.symbols import is_symbol, upper_case
 from watchlist.lists.rules import MOST_SYMBOLS
 from watchlist.lists.search import search, served_tickers, ticker_of
 from watchlist.prices.quotes import read_quotes
-from watchlist.prices.ranges import encode_bars, read_bars, read_range
+from watchlist.prices.ranges import encode_candles, parse_range, read_range_candles
 
 JSON = "application/json"
 
@@ -40,8 +40,8 @@ def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     ticker = ticker_of(symbol)
     if ticker is None:
         return _refuse("no ticker has this symbol", 404)
-    chart = read_bars(ticker, read_range(request.GET.get("range", "")))
-    return _answer(request, msgspec.json.encode({"source": "simulated", **encode_bars(chart)}))
+    series = read_range_candles(ticker, parse_range(request.GET.get("range", "")))
+    return _answer(request, msgspec.json.encode({"source": "simulated", **encode_candles(series)}))
 
 
 @require_safe

@@ -21,8 +21,8 @@ from watchlist.lists.storage import ListStore, Tab, lists_of, pick_tab
 from watchlist.page.rows import Row, make_row, name_reference
 from watchlist.page.sorting import OWN_ORDER, Sort, headings, read_sort
 from watchlist.prices.day import Day
-from watchlist.prices.history import read_days
 from watchlist.prices.quotes import Quotes, read_quotes
+from watchlist.prices.recent_days import read_days
 
 MOST_SUGGESTIONS = 200
 """Tickers that the add field suggests without a script; the page stays small however many there are."""

@@ -29,7 +29,7 @@ def _cells(row: Row) -> list[str]:
     cells = [escape(row.ticker.symbol), escape(row.ticker.name)]
     if row.update is None:
         return [*cells, "", "", "", "", "", "simulated"]
-    against = "base price" if row.day.close is None else "previous close"
+    against = "base price" if row.day.previous_close is None else "previous close"
     change = row.update.price - row.reference
     percent = (row.update.price / row.reference - 1) * 100
     return [

@@ -11,7 +11,7 @@ from watchlist.formatting.numbers import write_number
 from watchlist.page.context import PagePosition, clock_facts, make_rows, own_lists
 from watchlist.page.rows import name_reference
 from watchlist.prices.quotes import read_quotes
-from watchlist.prices.ranges import RANGES, read_bars, read_range, write_bars
+from watchlist.prices.ranges import RANGES, parse_range, read_range_candles, write_table
 
 
 def read_symbol(request: HttpRequest, ticker: Ticker, place: PagePosition) -> dict[str, Any]:
@@ -20,11 +20,11 @@ def read_symbol(request: HttpRequest, ticker: Ticker, place: PagePosition) -> di
     [row] = make_rows(request, [ticker], read_quotes([ticker.symbol]), now)
     lists = own_lists(request).book().lists
     numerals = numerals_for(request)
-    asked = read_range(request.GET.get("range", ""))
+    asked = parse_range(request.GET.get("range", ""))
     return {
-        "ranges": [(name, words) for name, (words, _span) in RANGES.items()],
+        "ranges": [(name, chart_range.label) for name, chart_range in RANGES.items()],
         "range": asked,
-        "bars": write_bars(read_bars(ticker, asked), ticker.decimals, appearance_of(request).tz, numerals),
+        "bars": write_table(read_range_candles(ticker, asked), ticker.decimals, appearance_of(request).tz, numerals),
         "shown": row,
         "shown_reference": name_reference([row]),
         "base": write_number(ticker.base_price, ticker.decimals, numerals),

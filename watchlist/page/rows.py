@@ -56,7 +56,7 @@ class Row:
     def facts(self) -> dict[str, str]:
         """Numbers for programs, never in a locale's form, by the names of the row's data attributes."""
         facts = {"base": repr(self.ticker.base_price), "decimals": str(self.ticker.decimals)}
-        day = {"close": self.day.close, "open": self.day.open, "high": self.day.high, "low": self.day.low}
+        day = {"close": self.day.previous_close, "open": self.day.open, "high": self.day.high, "low": self.day.low}
         facts |= {name: repr(value) for name, value in day.items() if value is not None}
         if self.update:
             facts |= {"price": repr(self.update.price), "timestamp": str(self.update.timestamp)}
@@ -71,12 +71,12 @@ class Row:
     @property
     def spark(self) -> str:
         """An inline SVG of the last hour; nothing where too little is recorded."""
-        return draw_line(self.day.line, self.reference, self.side)
+        return draw_line(self.day.minute_closes, self.reference, self.side)
 
     @property
     def reference(self) -> float:
         """What the change is against."""
-        return reference_price(self.ticker.base_price, self.day.close)
+        return reference_price(self.ticker.base_price, self.day.previous_close)
 
     @property
     def open(self) -> str:
@@ -92,7 +92,7 @@ class Row:
 
     @property
     def close(self) -> str:
-        return self._write(self.day.close)
+        return self._write(self.day.previous_close)
 
     def _write(self, value: float | None) -> str:
         return NOTHING if value is None else write_number(value, self.ticker.decimals, self.numerals)
@@ -100,7 +100,7 @@ class Row:
 
 def name_reference(rows: Sequence[Row]) -> str:
     """What the changes of these rows are against, for the header."""
-    closed = {row.day.close is not None for row in rows}
+    closed = {row.day.previous_close is not None for row in rows}
     if closed == {True}:
         return "previous close"
     return "base price" if closed <= {False} else "previous close or base"
@@ -120,7 +120,7 @@ def make_row(
     if update is None:
         texts = (NOTHING, NOTHING, NOTHING, "flat", None, NOTHING)
         return Row(ticker, None, day, *texts, stale=False, fed=fed, numerals=numerals)
-    reference = reference_price(ticker.base_price, day.close)
+    reference = reference_price(ticker.base_price, day.previous_close)
     change = write_signed(change_of(update.price, reference), ticker.decimals, numerals)
     moment = datetime.fromtimestamp(update.timestamp / 1_000_000, UTC)
     return Row(
@@ -143,4 +143,4 @@ def _stretch(day: Day, price: float) -> Day:
     """The newest price may be above the high that was recorded last."""
     if day.high is None or day.low is None:
         return day
-    return Day(day.open, max(day.high, price), min(day.low, price), day.close, day.line)
+    return Day(day.open, max(day.high, price), min(day.low, price), day.previous_close, day.minute_closes)

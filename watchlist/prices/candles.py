@@ -1,18 +1,19 @@
-"""Candles of a chart, and fewer of them. Pure."""
+"""Defines the candles of a chart and joins short ones to longer ones. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
-MOST_POINTS = 1_500
-"""Of a chart: more than there are pixels, and no question costs more."""
+MAX_CANDLES = 1_500
+"""Candles of a chart: more than it has pixels, and few enough that no request is expensive."""
 
-STEPS = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
-"""Minutes that a candle may have."""
+STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
+"""Lengths that a candle can have; beyond the last, its multiples."""
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
-    """Prices of a stretch of time that began at `start`, in unix seconds; `count` updates made it."""
+    """Prices of the period that begins at `start`, in unix seconds; `count` is the number of its updates."""
 
     start: int
     open: float
@@ -22,31 +23,42 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
     count: int
 
 
-def choose_step(minutes: int) -> int:
-    """The shortest candle, in minutes, that shows so many minutes with at most 1,500 of them."""
-    for step in STEPS:
-        if minutes // step + 2 <= MOST_POINTS:  # one is cut at either end
+@dataclass(frozen=True, slots=True)
+class CandleSeries:
+    """At most MAX_CANDLES candles of `step` seconds each, oldest first. Periods without a price have no candle."""
+
+    step: int
+    candles: Sequence[Candle]
+
+
+def choose_step_minutes(minutes: int) -> int:
+    """The shortest length of a candle, in minutes, with which a chart of so many minutes fits in MAX_CANDLES."""
+    for step in STEP_MINUTES:
+        if minutes // step + 2 <= MAX_CANDLES:  # the first and the last candle may be partial
             return step
-    return -(-minutes // (MOST_POINTS - 2) // STEPS[-1]) * STEPS[-1]
+    return -(-minutes // (MAX_CANDLES - 2) // STEP_MINUTES[-1]) * STEP_MINUTES[-1]
 
 
 def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
-    """Candles of `step` seconds, on its multiples since 1970, out of shorter ones in the order of their times."""
+    """Joins candles, given oldest first, to candles of `step` seconds that start at multiples of it since 1970."""
     joined: list[Candle] = []
     for candle in candles:
         start = candle.start // step * step
         if joined and joined[-1].start == start:
-            last = joined[-1]
-            joined[-1] = Candle(
-                start,
-                last.open,
-                max(last.high, candle.high),
-                min(last.low, candle.low),
-                candle.close,
-                last.count + candle.count,
-            )
+            joined[-1] = _join(joined[-1], candle)
         elif candle.start == start:
             joined.append(candle)
         else:
             joined.append(Candle(start, candle.open, candle.high, candle.low, candle.close, candle.count))
     return joined
+
+
+def _join(earlier: Candle, later: Candle) -> Candle:
+    return Candle(
+        earlier.start,
+        earlier.open,
+        max(earlier.high, later.high),
+        min(earlier.low, later.low),
+        later.close,
+        earlier.count + later.count,
+    )

@@ -1,19 +1,20 @@
-"""The change of a price: against what, by how much, by how many percent. Pure.
+"""Computes the reference price of a symbol, and the change of a price. Pure.
 
-`static/watchlist/quotes.js` computes the same; tests/cases/change.json holds both to it.
+No other Python module computes these. `static/watchlist/quotes.js` repeats the rules for the browser, and
+tests/cases/change.json tests both.
 """
 
 
 def reference_price(base_price: float, previous_close: float | None) -> float:
-    """The price that changes are told against: the previous day's close, or the base price before the first close."""
+    """The price that a change is relative to: the previous close, or the base price if there is none yet."""
     return base_price if previous_close is None else previous_close
 
 
 def change(price: float, reference: float) -> float:
-    """In the currency of both."""
+    """The change in the currency of both prices."""
     return price - reference
 
 
 def change_percent(price: float, reference: float) -> float:
-    """In percent; `reference` is not 0."""
+    """The change in percent. `reference` must not be 0."""
     return (price / reference - 1) * 100

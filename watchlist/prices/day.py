@@ -1,20 +1,25 @@
-"""What is known of a symbol's current day beside the last price. Pure."""
+"""Defines what a page shows of a symbol's market day. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SPARKLINE_POINTS = 60
+"""Points that a sparkline has at most, one for each minute of the last hour."""
+
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What is known of the current day beside the last price; `line` are closes of the last hour, oldest first."""
+    """The newest market day of a symbol, without its last price; None stands for an unknown price.
+
+    `minute_closes` are the closing prices of the last hour's minutes, oldest first, at most SPARKLINE_POINTS.
+    """
 
     open: float | None = None
     high: float | None = None
     low: float | None = None
-    close: float | None = None
-    """The previous day's, None before there was one."""
-    line: Sequence[float] = ()
+    previous_close: float | None = None
+    minute_closes: Sequence[float] = ()
 
 
 NO_DAY = Day()
-"""Nothing is known yet."""
+"""The day of a symbol without a price."""

@@ -1,6 +1,6 @@
-"""The newest prices, read from Redis for the first paint of a page; after it they come over the socket.
+"""Reads quotes from Redis for the first paint of a page; later updates come over the socket.
 
-Reads only. A Redis that is away is an answer here (`available` is false), not an error: the page stays up without it.
+Raises no error if Redis is unreachable, so that pages work without it; `available` is False then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,27 +25,27 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """Newest updates by symbol; symbols without a price are not in it. `available`: Redis answered."""
+    """Quotes by symbol, without symbols that have none. `available` tells whether Redis answered."""
 
     updates: Mapping[str, Update] = field(default_factory=dict)
     available: bool = True
 
 
 def read_quotes(symbols: Sequence[str]) -> Quotes:
-    """One MGET, whatever the number of symbols."""
+    """Reads the quotes of all symbols with one MGET."""
     if not symbols:
         return Quotes()
     try:
         values: list[Any] = redis_client().mget([stock_key(symbol) for symbol in symbols])
     except redis.RedisError as error:
-        log.warning("prices are not readable: Redis does not answer", error=type(error).__name__)
+        log.warning("quotes unavailable in Redis", error=type(error).__name__)
         return Quotes(available=False)
-    pairs = ((symbol, _read_update(symbol, value)) for symbol, value in zip(symbols, values, strict=True))
+    pairs = ((symbol, _decode_quote(symbol, value)) for symbol, value in zip(symbols, values, strict=True))
     return Quotes({symbol: update for symbol, update in pairs if update is not None})
 
 
 def redis_client() -> redis.Redis:
-    """The process's client of the Redis that the settings name now."""
+    """The client of this process for the Redis in the settings."""
     return _client(**settings.REDIS)
 
 
@@ -61,13 +61,13 @@ def _client(**where: Any) -> redis.Redis:
     )
 
 
-def _read_update(symbol: str, value: bytes | None) -> Update | None:
-    """None where there is no price, or another program wrote something else there."""
+def _decode_quote(symbol: str, value: bytes | None) -> Update | None:
+    """Decodes the value of `stock:SYMBOL`; None if there is none or it is not a quote of this symbol."""
     if value is None:
         return None
     try:
         update = decode(value)
     except BadRecord as error:
-        log.warning("a stored price is not readable", symbol=symbol, reason=str(error))
+        log.warning("stored quote is invalid", symbol=symbol, reason=str(error))
         return None
     return update if update.symbol == symbol else None

@@ -1,7 +1,8 @@
-"""The stretches of time that a chart shows, and their candles as scripts and the table without one take them."""
+"""Defines the time ranges of a chart, and writes their candles as JSON and as table rows."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from django.conf import settings
@@ -10,51 +11,76 @@ from django.utils import timezone
 from feeds.models import Ticker
 from watchlist.formatting.numbers import write_number
 from watchlist.formatting.numerals import ENGLISH, Numerals
-from watchlist.prices.history import Chart, read_chart
+from watchlist.prices.candles import Candle, CandleSeries
+from watchlist.prices.history import read_candles
 
-RANGES: dict[str, tuple[str, timedelta | None]] = {
-    "5m": ("5 min", timedelta(minutes=5)),
-    "1h": ("1 h", timedelta(hours=1)),
-    "1d": ("1 d", timedelta(days=1)),
-    "1w": ("1 w", timedelta(days=7)),
-    "all": ("All", None),
+
+@dataclass(frozen=True, slots=True)
+class ChartRange:
+    """A time range that a chart offers. `span` is None for all that is recorded."""
+
+    label: str
+    span: timedelta | None
+
+
+RANGES = {
+    "5m": ChartRange("5 min", timedelta(minutes=5)),
+    "1h": ChartRange("1 h", timedelta(hours=1)),
+    "1d": ChartRange("1 d", timedelta(days=1)),
+    "1w": ChartRange("1 w", timedelta(days=7)),
+    "all": ChartRange("All", None),
 }
-DEFAULT = "1h"
-MOST_LINES = 120
-"""Lines of the table of bars; the newest."""
+DEFAULT_RANGE = "1h"
+MAX_TABLE_ROWS = 120
+
+MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 
-def read_range(name: str) -> str:
-    """The name of a range; what is none is the default."""
-    return name if name in RANGES else DEFAULT
+def parse_range(name: str) -> str:
+    """The name of a range; an unknown name becomes the default range."""
+    return name if name in RANGES else DEFAULT_RANGE
 
 
-def read_bars(ticker: Ticker, name: str) -> Chart:
-    return read_chart(ticker.symbol, RANGES[name][1], timezone.now(), settings.RECORDER_RETENTION)
+def read_range_candles(ticker: Ticker, name: str) -> CandleSeries:
+    """Reads the candles of a range until now."""
+    return read_candles(ticker.symbol, RANGES[name].span, timezone.now(), settings.RECORDER_RETENTION)
 
 
-def encode_bars(chart: Chart) -> dict[str, Any]:
+def encode_candles(series: CandleSeries) -> dict[str, Any]:
     """`{"step":60,"bars":[[start, open, high, low, close], …]}`, `start` in unix seconds, oldest first."""
-    bars = [[one.start, one.open, one.high, one.low, one.close] for one in chart.candles]
-    return {"step": chart.step, "bars": bars}
+    bars = [[candle.start, candle.open, candle.high, candle.low, candle.close] for candle in series.candles]
+    return {"step": series.step, "bars": bars}
 
 
-def write_bars(chart: Chart, decimals: int, zone: Any, numerals: Numerals = ENGLISH) -> Sequence[dict[str, Any]]:
-    """The newest bars as text, newest first; the day is left out where it says nothing."""
-    shown = chart.candles[-MOST_LINES:]
-    brief = not shown or shown[-1].start - shown[0].start < 12 * 3600
-    form = (
-        "%Y-%m-%d"
-        if chart.step >= 86_400
-        else ("%H:%M" if brief else "%d %b %H:%M")
-        if chart.step >= 60
-        else "%H:%M:%S"
-    )
+def write_table(
+    series: CandleSeries, decimals: int, zone: tzinfo, numerals: Numerals = ENGLISH
+) -> Sequence[dict[str, Any]]:
+    """The newest candles as text, newest first, at most MAX_TABLE_ROWS.
+
+    Each row has `moment` (the start), `time` (its text in `zone`, for days the UTC date) and `figures` (open, high,
+    low, close).
+    """
+    candles = series.candles[-MAX_TABLE_ROWS:]
+    time_format = _choose_time_format(candles, series.step)
+    shown_zone = UTC if series.step >= DAY_SECONDS else zone
     return [
         {
-            "moment": datetime.fromtimestamp(one.start, UTC),
-            "time": datetime.fromtimestamp(one.start, UTC if chart.step >= 86_400 else zone).strftime(form),
-            "figures": [write_number(value, decimals, numerals) for value in (one.open, one.high, one.low, one.close)],
+            "moment": datetime.fromtimestamp(candle.start, UTC),
+            "time": datetime.fromtimestamp(candle.start, shown_zone).strftime(time_format),
+            "figures": [
+                write_number(price, decimals, numerals)
+                for price in (candle.open, candle.high, candle.low, candle.close)
+            ],
         }
-        for one in reversed(shown)
+        for candle in reversed(candles)
     ]
+
+
+def _choose_time_format(candles: Sequence[Candle], step: int) -> str:
+    """The shortest format that distinguishes the rows of a table: the date only if they span half a day."""
+    if step >= DAY_SECONDS:
+        return "%Y-%m-%d"
+    if step < MINUTE_SECONDS:
+        return "%H:%M:%S"
+    is_short = not candles or candles[-1].start - candles[0].start < DAY_SECONDS // 2
+    return "%H:%M" if is_short else "%d %b %H:%M"

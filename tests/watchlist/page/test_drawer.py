@@ -1,15 +1,8 @@
 import re
 import time
-from datetime import UTC
 
 import pytest
 from django.urls import reverse
-
-from watchlist.prices.candles import Candle
-from watchlist.prices.history import Chart
-from watchlist.prices.ranges import MOST_LINES, encode_bars, read_range, write_bars
-
-NOW = 1_766_480_000
 
 
 def text_of(response) -> str:
@@ -69,33 +62,3 @@ def test_bars_are_answered_as_arrays(client, tickers, put_hour):
         reverse("api-bars", args=["BTC/USD"]), {"range": "1h"}, headers={"If-None-Match": answer.headers["ETag"]}
     )
     assert again.status_code == 304
-
-
-@pytest.mark.parametrize(("asked", "read"), [("1d", "1d"), ("all", "all"), ("", "1h"), ("2y", "1h")])
-def test_an_unknown_range_is_the_hour(asked, read):
-    assert read_range(asked) == read
-
-
-def chart(step: int, many: int) -> Chart:
-    return Chart(step, [Candle(NOW + number * step, 1.0, 3.0, 0.5, 2.0, 10) for number in range(many)])
-
-
-def test_bars_are_encoded_oldest_first():
-    assert encode_bars(chart(60, 2)) == {
-        "step": 60,
-        "bars": [[NOW, 1.0, 3.0, 0.5, 2.0], [NOW + 60, 1.0, 3.0, 0.5, 2.0]],
-    }
-
-
-@pytest.mark.parametrize(("step", "many", "newest"), [(1, 3, "08:53:22"), (60, 3, "08:55"), (3600, 20, "24 Dec 03:53")])
-def test_the_table_says_as_much_of_the_time_as_it_needs(step, many, newest):
-
-    lines = write_bars(chart(step, many), 2, UTC)
-    assert lines[0]["time"] == newest
-    assert lines[0]["figures"] == ["1.00", "3.00", "0.50", "2.00"]
-
-
-def test_the_table_is_not_endless():
-
-    assert len(write_bars(chart(60, 1500), 2, UTC)) == MOST_LINES
-    assert write_bars(chart(60, 0), 2, UTC) == []

@@ -4,7 +4,7 @@ from stockwatch.local.redis_server import RedisServer
 from watchlist.prices.quotes import Quotes, read_quotes
 
 
-def test_newest_prices_are_read_for_every_kind_of_symbol(put_price):
+def test_quotes_are_read_for_every_kind_of_symbol(put_price):
     for price, symbol in enumerate(["AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X"], start=1):
         put_price(symbol, float(price))
     quotes = read_quotes(["EURUSD=X", "AAPL", "BRK.B", "^GSPC", "BTC/USD"])
@@ -18,7 +18,7 @@ def test_newest_prices_are_read_for_every_kind_of_symbol(put_price):
     }
 
 
-def test_a_symbol_without_a_price_is_left_out(put_price):
+def test_a_symbol_without_a_quote_is_omitted(put_price):
     put_price("AAPL", 1.0)
     assert list(read_quotes(["AAPL", "GOOG"]).updates) == ["AAPL"]
 
@@ -26,24 +26,24 @@ def test_a_symbol_without_a_price_is_left_out(put_price):
 @pytest.mark.parametrize(
     "value", [b"", b"not json", b"\xff", b"{}", b'{"symbol":"GOOG","price":1,"timestamp":1,"seq_id":1}']
 )
-def test_a_value_that_is_not_the_symbols_update_is_left_out(store, value):
+def test_a_value_that_is_not_a_quote_of_the_symbol_is_omitted(store, value):
     store.set("stock:AAPL", value)
     assert read_quotes(["AAPL"]) == Quotes({}, available=True)
 
 
-def test_an_empty_list_asks_nothing(store):
+def test_an_empty_list_sends_no_command(store):
     before = store.info("commandstats").get("cmdstat_mget")
     assert read_quotes([]) == Quotes()
     assert store.info("commandstats").get("cmdstat_mget") == before
 
 
-def test_without_redis_the_answer_says_so(settings):
-    with RedisServer() as gone:
-        settings.REDIS = settings.REDIS | {"host": gone.host, "port": gone.port}
+def test_quotes_are_unavailable_if_redis_is_unreachable(settings):
+    with RedisServer() as stopped:
+        settings.REDIS = settings.REDIS | {"host": stopped.host, "port": stopped.port}
     assert read_quotes(["AAPL"]) == Quotes({}, available=False)
 
 
-def test_prices_come_back_with_redis(settings, store, put_price):
+def test_quotes_are_available_again_after_redis_restarts(settings, store, put_price):
     with RedisServer() as server:
         settings.REDIS = settings.REDIS | {"host": server.host, "port": server.port}
         assert read_quotes(["AAPL"]).available

@@ -1,0 +1,32 @@
+"""Records updates for tests of pages, as the recorder does."""
+
+from feeds.recorder.bar_archive import BarArchive
+from feeds.recorder.open_bars import OpenBars
+from feeds.recorder.recent_bars import RecentBars
+from feeds.store.connection import connect
+from feeds.wire import Update
+from stockwatch.local.redis_server import RedisServer
+from tests.support.bars import NO_OLDEST, UTC_DAYS
+
+
+class RecordedBars:
+    """The bars of recorded updates, in a Redis and in the database of the test."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._recent_bars = RecentBars(connect({"host": server.host, "port": server.port}))
+        self._archive = BarArchive()
+
+    def record(self, *updates: Update, save: bool = True) -> None:
+        """Records updates; those of one minute or day must come in one call. Without `save` only Redis has them."""
+        open_bars = OpenBars(UTC_DAYS)
+        for symbol_bars in self._archive.load_symbols({update.symbol: -1 for update in updates}):
+            open_bars.add_symbol(symbol_bars)
+        for update in updates:
+            open_bars.add(update, 0, *NO_OLDEST)
+        self._recent_bars.write(open_bars.unwritten_symbols())
+        if save:
+            self._archive.save(open_bars.unsaved_minutes(), open_bars.unsaved_days())
+            self._archive.save_closes(open_bars.symbols_with_unsaved_close())
+
+    def close(self) -> None:
+        self._recent_bars.close()

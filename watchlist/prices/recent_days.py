@@ -1,0 +1,72 @@
+"""Reads the newest market day and the last hour of many symbols.
+
+Redis answers in one round trip. Days that it does not have come from the database, which lags by up to a minute and has
+no closes of the last hour here. If Redis is unreachable, all days come from the database.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import redis
+import structlog
+from django.db.models import OuterRef, Subquery
+
+from feeds.bar_layout import MINUTES, NewestDay, day_key, decode_day
+from feeds.errors import BadRecord
+from feeds.models import DayBar, Tape
+from watchlist.prices.day import SPARKLINE_POINTS, Day
+from watchlist.prices.quotes import redis_client
+
+log = structlog.get_logger(__name__)
+
+
+def read_days(symbols: Sequence[str], now: datetime) -> Mapping[str, Day]:
+    """The newest day of each symbol that has one."""
+    if not symbols:
+        return {}
+    try:
+        days = _read_redis(symbols, now)
+    except redis.RedisError as error:
+        log.warning("days unavailable in Redis", error=type(error).__name__)
+        return _read_database(symbols)
+    missing = [symbol for symbol in symbols if symbol not in days]
+    return {**_read_database(missing), **days} if missing else days
+
+
+def _read_redis(symbols: Sequence[str], now: datetime) -> dict[str, Day]:
+    last = int(now.timestamp()) // 60
+    first = last - SPARKLINE_POINTS + 1
+    ranges = MINUTES.byte_ranges(first, last)
+    pipe = redis_client().pipeline(transaction=False)
+    pipe.mget([day_key(symbol) for symbol in symbols])
+    for symbol in symbols:
+        for begin, end in ranges:
+            pipe.getrange(MINUTES.key(symbol), begin, end)
+    values: list[Any]
+    values, *parts = pipe.execute()
+    days = {}
+    for place, symbol in enumerate(symbols):
+        if (day := _decode_day(symbol, values[place])) is not None:
+            data = b"".join(parts[place * len(ranges) : (place + 1) * len(ranges)])
+            closes = MINUTES.unpack_closes(data, first, last)
+            days[symbol] = Day(day.open, day.high, day.low, day.previous_close, closes)
+    return days
+
+
+def _decode_day(symbol: str, value: bytes | None) -> NewestDay | None:
+    if value is None:
+        return None
+    try:
+        return decode_day(value)
+    except BadRecord as error:
+        log.warning("stored day is invalid", symbol=symbol, reason=str(error))
+        return None
+
+
+def _read_database(symbols: Sequence[str]) -> dict[str, Day]:
+    newest = DayBar.objects.filter(tape=OuterRef("pk")).order_by("-day").values("pk")[:1]
+    keys = Tape.objects.filter(symbol__in=symbols).annotate(newest=Subquery(newest)).values_list("newest", flat=True)
+    bars = DayBar.objects.filter(pk__in=list(keys))
+    rows = bars.values_list("tape__symbol", "open", "high", "low", "tape__previous_close")
+    return {row[0]: Day(*row[1:]) for row in rows}
