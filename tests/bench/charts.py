@@ -1,8 +1,8 @@
-"""Questions for charts in figures: `make bench-charts`, or `python -m tests.bench.charts [FOLDER]`.
+"""Measures the queries of charts: `make bench-charts`, or `python -m tests.bench.charts [FOLDER]`.
 
-A month of minutes of 500 symbols, 21.6 million rows, lying as the recorder leaves them; first in SQLite, then in
-PostgreSQL, where it is installed. Takes some five minutes and 6 GB; a FOLDER keeps SQLite's file for the next time.
-Prints a table and writes `build/bench-charts.json`.
+Reads charts from a month of minutes of 500 symbols, 21.6 million rows in the order in which the recorder writes them.
+Measures SQLite and, if it is installed, PostgreSQL. Takes about five minutes and 6 GB. With FOLDER it keeps the SQLite
+file there for the next run. Prints a table and writes `build/bench-charts.json`.
 """
 
 import json
@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
 SYMBOLS, MINUTES = 500, 30 * 1440
 NEWEST = 29_841_120
-"""The last minute there is, since 1970; the clock of all questions stands in it."""
-ASKED = 40
+"""The last recorded minute, counted since 1970; all charts end in it."""
+CHARTS_PER_RANGE = 40
 RANGES = {
     "1 h": timedelta(hours=1),
     "1 day": timedelta(days=1),
@@ -35,71 +35,76 @@ RANGES = {
     "all": None,
 }
 
-FIGURES = """
+MINUTE_VALUES = """
     100 + i * 0.001 + i % 7 * 0.01, 101 + i * 0.001, 99 + i * 0.001, 100.5 + i * 0.001 + i % 5 * 0.01, 6,
     1766480000000 + i * 6, 1766480000005 + i * 6, 1000, 59000000, (CAST({tape} AS bigint) << 32) + {first} + i
 """
-INSERT = """
+INSERT_MINUTES = """
 INSERT INTO feeds_minutebar
     ("open", high, low, "close", "count", first_seq, last_seq, first_us, last_us, id)
 """
 
 
 def fill_sqlite(cursor: Any) -> None:
-    """Symbol after symbol: SQLite keeps the order of the key, in whatever order rows come."""
-    figures = FIGURES.replace("%", "%%").format(tape="%s", first=NEWEST - MINUTES + 1)
+    """Inserts symbol by symbol: SQLite stores rows in the order of the key, whatever the order of insertion."""
+    values = MINUTE_VALUES.replace("%", "%%").format(tape="%s", first=NEWEST - MINUTES + 1)
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {MINUTES - 1}) "
     for tape in range(1, SYMBOLS + 1):
-        cursor.execute(f"{INSERT} {numbers} SELECT {figures} FROM n", [tape])
+        cursor.execute(f"{INSERT_MINUTES} {numbers} SELECT {values} FROM n", [tape])
 
 
 def fill_postgres(cursor: Any) -> None:
-    """Minute after minute: PostgreSQL keeps rows where they came."""
-    figures = FIGURES.format(tape="s", first=NEWEST - MINUTES + 1)
+    """Inserts minute by minute: PostgreSQL stores rows in the order of insertion."""
+    values = MINUTE_VALUES.format(tape="s", first=NEWEST - MINUTES + 1)
     for day in range(MINUTES // 1440):
         first, last = day * 1440, day * 1440 + 1439
         cursor.execute(
-            f"{INSERT} SELECT {figures} FROM generate_series({first}, {last}) AS i "
+            f"{INSERT_MINUTES} SELECT {values} FROM generate_series({first}, {last}) AS i "
             f"CROSS JOIN LATERAL generate_series(1, {SYMBOLS} + i * 0) AS s"
         )
     cursor.execute("VACUUM (ANALYZE) feeds_minutebar")
 
 
 def fill(connection: Any) -> None:
+    """Inserts all rows, unless the database has some already."""
     from feeds.models import DayBar, MinuteBar, Tape
 
     if MinuteBar.objects.order_by("id").exists():
         return
     Tape.objects.bulk_create([Tape(pk=number, symbol=f"S{number}") for number in range(1, SYMBOLS + 1)])
-    figures = {"open": 1, "high": 2, "low": 1, "close": 2, "count": 8640, "first_seq": 1, "last_seq": 2}
+    values = {"open": 1, "high": 2, "low": 1, "close": 2, "count": 8640, "first_seq": 1, "last_seq": 2}
     at = (NEWEST - MINUTES + 1) * 60_000_000
     day = datetime.fromtimestamp(at / 1e6, UTC).date()
     DayBar.objects.bulk_create(
-        [DayBar(tape_id=number, day=day, first_at=at, last_at=at, **figures) for number in range(1, SYMBOLS + 1)]
+        [DayBar(tape_id=number, day=day, first_at=at, last_at=at, **values) for number in range(1, SYMBOLS + 1)]
     )
     with connection.cursor() as cursor:
         (fill_sqlite if connection.vendor == "sqlite" else fill_postgres)(cursor)
 
 
-def measure(name: str, span: timedelta | None, chance: Random) -> dict[str, Any]:
-    """Milliseconds of one question each for so many symbols, none asked for twice; `cpu` is this process's part."""
-    from watchlist.prices.history import read_chart
+def measure(name: str, span: timedelta | None, rng: Random) -> dict[str, Any]:
+    """Milliseconds to read one chart each of CHARTS_PER_RANGE different symbols; `cpu` is the CPU of this process."""
+    from watchlist.prices.history import read_candles
 
     now = datetime.fromtimestamp(NEWEST * 60 + 30, UTC)
-    taken, points, spent = [], 0, time.process_time()
-    for number in chance.sample(range(1, SYMBOLS + 1), ASKED):
-        began = time.perf_counter()
-        chart = read_chart(f"S{number}", span, now, timedelta(days=31))
-        taken.append((time.perf_counter() - began) * 1000)
-        points = max(points, len(chart.candles))
-    taken.sort()
-    cpu = (time.process_time() - spent) * 1000 / ASKED
-    places = {"p50": taken[ASKED // 2], "p95": taken[-ASKED // 20], "most": taken[-1]}
-    return {"range": name, "points": points, **places, "cpu": cpu}
+    durations, points, cpu_begin = [], 0, time.process_time()
+    for number in rng.sample(range(1, SYMBOLS + 1), CHARTS_PER_RANGE):
+        begin = time.perf_counter()
+        series = read_candles(f"S{number}", span, now, timedelta(days=31))
+        durations.append((time.perf_counter() - begin) * 1000)
+        points = max(points, len(series.candles))
+    durations.sort()
+    cpu = (time.process_time() - cpu_begin) * 1000 / CHARTS_PER_RANGE
+    percentiles = {
+        "p50": durations[CHARTS_PER_RANGE // 2],
+        "p95": durations[-CHARTS_PER_RANGE // 20],
+        "max": durations[-1],
+    }
+    return {"range": name, "points": points, **percentiles, "cpu": cpu}
 
 
-def ask() -> None:
-    """One database, named by the environment: fills it where it is empty, and asks."""
+def measure_database() -> None:
+    """Fills the database that the environment names, if it is empty, and measures all ranges."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
     import django
 
@@ -108,35 +113,36 @@ def ask() -> None:
     from django.db import connection
 
     call_command("migrate", verbosity=0)
-    began = time.monotonic()
+    begin = time.monotonic()
     fill(connection)
-    chance = Random(7)
-    rows = [measure(name, span, chance) for name, span in RANGES.items()]
-    print(json.dumps({"database": connection.vendor, "filled_s": time.monotonic() - began, "rows": rows}))
+    rng = Random(7)
+    rows = [measure(name, span, rng) for name, span in RANGES.items()]
+    print(json.dumps({"database": connection.vendor, "filled_s": time.monotonic() - begin, "rows": rows}))
 
 
 def run(command: list[str], variables: dict[str, str]) -> dict[str, Any]:
+    """Measures one database in a process of its own and prints its part of the table."""
     output = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
     if output.returncode:
         raise SystemExit(output.stderr)
     result: dict[str, Any] = json.loads(output.stdout.splitlines()[-1])
     name = f"{result['database']}, {SYMBOLS * MINUTES:,} rows"
-    print(f"{name:28}{'range':>8}{'points':>8}{'p50 ms':>8}{'p95':>8}{'most':>8}{'CPU':>8}")
+    print(f"{name:28}{'range':>8}{'points':>8}{'p50 ms':>8}{'p95':>8}{'max':>8}{'CPU':>8}")
     for row in result["rows"]:
-        figures = "".join(f"{row[key]:8.1f}" for key in ("p50", "p95", "most", "cpu"))
-        print(f"{row['range']:>36}{row['points']:8}{figures}", flush=True)
+        milliseconds = "".join(f"{row[key]:8.1f}" for key in ("p50", "p95", "max", "cpu"))
+        print(f"{row['range']:>36}{row['points']:8}{milliseconds}", flush=True)
     return result
 
 
 def main(folder: Path) -> int:
-    ours = [sys.executable, "-m", "tests.bench.charts", "--ask"]
+    command = [sys.executable, "-m", "tests.bench.charts", "--measure-database"]
     with RedisServer() as server:
-        place = {"REDIS_ADDR": server.address, "LOGGER_LEVEL": "error"}
-        results = [run(ours, place | {"DATABASE_URL": f"sqlite:///{folder}/charts.sqlite3"})]
+        variables = {"REDIS_ADDR": server.address, "LOGGER_LEVEL": "error"}
+        results = [run(command, variables | {"DATABASE_URL": f"sqlite:///{folder}/charts.sqlite3"})]
         if shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
-            results.append(run([str(ROOT / ".ci/postgres"), *ours], place))
+            results.append(run([str(ROOT / ".ci/postgres"), *command], variables))
         else:
-            print("PostgreSQL is not here: install it (Debian and Ubuntu: apt install postgresql) to measure it too.")
+            print("PostgreSQL is not installed; to measure it too: apt install postgresql (Debian, Ubuntu).")
     machine = f"{platform.platform()}, {os.cpu_count()} cores"
     BUILD.mkdir(exist_ok=True)
     (BUILD / "bench-charts.json").write_text(json.dumps({"machine": machine, "results": results}, indent=1))
@@ -144,8 +150,8 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    if "--ask" in sys.argv:
-        ask()
+    if "--measure-database" in sys.argv:
+        measure_database()
     elif len(sys.argv) > 1:
         sys.exit(main(Path(sys.argv[1])))
     else:

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwrigh
 
 from tests.bench.gateway import BUILD, commit, end
 from tests.bench.serving import ROOT
-from tests.bench.trace import CATEGORIES, LONG, Trace, join_traces, read_trace
+from tests.bench.trace import CATEGORIES, LONG_TASK_MS, Trace, join_traces, read_trace
 from tests.support.browser.chromium import launch_browser
 from tests.support.browser.market import put_bars
 from tests.support.browser.site import Site
@@ -200,9 +200,9 @@ def list_figures(
         Figure("scripts before a chart is opened, gzip -6, KB", paint["script_gzip_bytes"] / 1e3, ".1f", most=40),
         Figure(f"{FEW} rows: received, MB an hour", traffic["mb_an_hour"], ".1f", most=60),
         Figure(f"{FEW} rows: messages/s", traffic["messages_s"], ".1f"),
-        Figure(f"{ROWS} rows x {HERTZ}/s: tasks over {LONG:.0f} ms", len(still.long), "d", most=0),
+        Figure(f"{ROWS} rows x {HERTZ}/s: tasks over {LONG_TASK_MS:.0f} ms", len(still.long), "d", most=0),
         Figure("  longest task by the clock, ms", still.longest.wall, ".1f"),
-        Figure("  longest task by CPU, ms", still.busiest.cpu, ".1f", most=LONG),
+        Figure("  longest task by CPU, ms", still.busiest.cpu, ".1f", most=LONG_TASK_MS),
         Figure("  main thread, % of a core", still.share * 100, ".1f", most=25),
         Figure("  frames/s drawn for prices", still.rate, ".1f"),
         Figure("  heap of scripts at the start, MB", weights[0].heap, ".2f"),
@@ -211,8 +211,8 @@ def list_figures(
         Figure("  nodes of the document, start", weights[0].nodes, "d"),
         Figure("  end", weights[2].nodes, "d", most=weights[0].nodes + 50),
         Figure("with something to draw in every frame: frames/s", moving.rate, ".1f", least=30),
-        Figure(f"  tasks over {LONG:.0f} ms", len(moving.long), "d", most=0),
-        Figure("  longest task by CPU, ms", moving.busiest.cpu, ".1f", most=LONG),
+        Figure(f"  tasks over {LONG_TASK_MS:.0f} ms", len(moving.long), "d", most=0),
+        Figure("  longest task by CPU, ms", moving.busiest.cpu, ".1f", most=LONG_TASK_MS),
         Figure("  main thread, % of a core", moving.share * 100, ".1f", most=25),
     ]
 
@@ -240,7 +240,7 @@ def main(seconds: float) -> int:
     print(*(figure.line for figure in figures), sep="\n")
     for trace in (still, moving):
         for task in trace.long or [trace.longest]:
-            print(f"{'long' if trace.long else 'longest'}: {task.words}")
+            print(f"{'long' if trace.long else 'longest'}: {task.description}")
     machine = f"{platform.platform()}, {os.cpu_count()} cores, Chromium {version}"
     loads = f"load {load:.1f} before, {os.getloadavg()[0]:.1f} after"
     print(f"{commit()}; {machine}; {loads}")

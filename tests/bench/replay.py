@@ -1,10 +1,13 @@
-"""A day recorded again and again: `make bench-replay`, or `python -m tests.bench.replay [SYMBOLS]`.
+"""Records one day again and again and compares: `make bench-replay`, or `python -m tests.bench.replay [SYMBOLS]`.
 
-A UTC day of 500 symbols, one update each per 10 s, some of them late and some twice, from a foreign generator that
-starts at 1 again at noon: 4.3 million records. The real recorder, with a real Redis and a database file, reads them
-from memory instead of Kafka: at first; again with all rows there; and from nothing, killed (SIGKILL) at random moments,
-where the figures are those of the last process. Each time every row must be what it was, and every update counted once.
-Prints a table and writes `build/bench-replay.json`. Ends with 1 where a row differs.
+The topic holds a UTC day of 500 symbols, one update each per 10 s, 4.3 million records. Some updates are late, some are
+repeated, and at noon the seq_ids start at 1 again, as those of another generator do. The real recorder, with a real
+Redis and a database file, reads the records from memory instead of Kafka three times: into empty tables; again with all
+rows in place; and into empty tables while it is killed (SIGKILL) at random moments. Every row must be the same each
+time, and every update must be counted once.
+
+Prints a table and writes `build/bench-replay.json`. The CPU time is that of the recorder without the making of the
+records; with kills, all figures are those of the last process. Exits with 1 if a row differs.
 """
 
 import json
@@ -29,33 +32,38 @@ from stockwatch.local.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
-DAY = int(datetime(2026, 11, 21, tzinfo=UTC).timestamp())
+DAY_BEGIN = int(datetime(2026, 11, 21, tzinfo=UTC).timestamp())
+STEP_SECONDS = 10
+STEPS = 86_400 // STEP_SECONDS
 PARTITIONS = 4
-AT_ONCE = 501
-"""Records in one reading, as the Kafka client gives them."""
+RECORDS_PER_READ = 501
+"""As many as the Kafka client returns at most."""
 KILLS = 5
-ROWS = "tape.symbol, bar.id & 4294967295, open, high, low, close, count, first_us, last_us, first_seq, last_seq, runs"
-DAYS = "tape.symbol, bar.day, open, high, low, close, count, first_at, last_at, first_seq, last_seq, runs"
-TABLES = {
-    "minutes": f"SELECT {ROWS} FROM feeds_minutebar AS bar JOIN feeds_tape AS tape ON tape.id = bar.id >> 32",
-    "days": f"SELECT {DAYS} FROM feeds_daybar AS bar JOIN feeds_tape AS tape ON tape.id = bar.tape_id",
+MINUTE_COLUMNS = (
+    "tape.symbol, bar.id & 4294967295, open, high, low, close, count, first_us, last_us, first_seq, last_seq, runs"
+)
+DAY_COLUMNS = "tape.symbol, bar.day, open, high, low, close, count, first_at, last_at, first_seq, last_seq, runs"
+QUERIES = {
+    "minutes": f"SELECT {MINUTE_COLUMNS} FROM feeds_minutebar AS bar JOIN feeds_tape AS tape ON tape.id = bar.id >> 32",
+    "days": f"SELECT {DAY_COLUMNS} FROM feeds_daybar AS bar JOIN feeds_tape AS tape ON tape.id = bar.tape_id",
 }
 
 
 class Record:
-    """One record of the topic, as the Kafka client hands it over."""
+    """One record of the topic, with the interface of the Kafka client's."""
 
-    __slots__ = ("_offset", "_update")
+    __slots__ = ("_key", "_offset", "_value")
 
     def __init__(self, update: Update, offset: int) -> None:
-        self._update = update
+        self._key = update.symbol.encode()
+        self._value = encode(update)
         self._offset = offset
 
     def key(self) -> bytes:
-        return self._update.symbol.encode()
+        return self._key
 
     def value(self) -> bytes:
-        return encode(self._update)
+        return self._value
 
     def partition(self) -> int:
         return self._offset % PARTITIONS
@@ -64,15 +72,15 @@ class Record:
         return self._offset
 
 
-def updates(symbols: int) -> Iterator[Update]:
-    """The day, round after round; each thousandth update comes 40 s late, each 997th twice."""
-    chance, prices, late = Random(7), [100.0 + number for number in range(symbols)], []
-    for step in range(8640):
+def make_updates(symbols: int) -> Iterator[Update]:
+    """The updates of the day, step by step. Each 1000th is 40 s late, each 997th is repeated."""
+    rng, prices, late = Random(7), [100.0 + number for number in range(symbols)], []
+    for step in range(STEPS):
         for number in range(symbols):
-            prices[number] = round(prices[number] * (1 + chance.gauss(0, 0.0002)), 2)
-            seq = step + 1 if step < 4320 else step - 4319
-            at = (DAY + step * 10) * 1_000_000 + number * 19_000
-            update = Update(f"S{number}", prices[number], at, seq)
+            prices[number] = round(prices[number] * (1 + rng.gauss(0, 0.0002)), 2)
+            seq_id = step % (STEPS // 2) + 1
+            at = (DAY_BEGIN + step * STEP_SECONDS) * 1_000_000 + number * 19_000
+            update = Update(f"S{number}", prices[number], at, seq_id)
             place = step * symbols + number
             if place % 1000 == 999:
                 late.append(update)
@@ -86,31 +94,41 @@ def updates(symbols: int) -> Iterator[Update]:
     yield from late
 
 
-class Reel:
-    """A source that reads the day from memory; what is committed is in a file. Ends when there is no more."""
+class MemorySource:
+    """A source with the interface of UpdateConsumer that reads the day from memory.
 
-    def __init__(self, symbols: int, offsets: Path) -> None:
-        self._updates = enumerate(updates(symbols))
-        self._offsets = offsets
-        self._begin = int(offsets.read_text()) if offsets.exists() else 0
-        self.at = 0
-        self.over = False
+    Keeps the committed offset in a file. `at_end` is true after the last record, `cpu` are the CPU seconds spent on
+    making records.
+    """
+
+    def __init__(self, symbols: int, offset_file: Path) -> None:
+        self._updates = enumerate(make_updates(symbols))
+        self._offset_file = offset_file
+        self._committed = int(offset_file.read_text()) if offset_file.exists() else 0
+        self.records_read = 0
+        self.at_end = False
+        self.cpu = 0.0
 
     def open(self, *_: Any) -> None:
-        """Skips what is committed."""
-        self.at = sum(1 for _ in islice(self._updates, self._begin))
+        """Skips the committed records."""
+        begin = time.process_time()
+        for _ in islice(self._updates, self._committed):
+            pass
+        self.cpu += time.process_time() - begin
 
     def read(self, timeout: float = 0.05) -> list[Record]:
-        records = [Record(update, offset) for offset, update in islice(self._updates, AT_ONCE)]
-        self.over = len(records) < AT_ONCE
-        self.at += len(records)
+        begin = time.process_time()
+        records = [Record(update, offset) for offset, update in islice(self._updates, RECORDS_PER_READ)]
+        self.cpu += time.process_time() - begin
+        self.at_end = len(records) < RECORDS_PER_READ
+        self.records_read += len(records)
         return records
 
     def store(self, offsets: Mapping[int, int]) -> None:
-        """All partitions stand at the same place here: one number serves."""
-        new = self._offsets.with_suffix(".new")
+        """Commits the highest offset: here all partitions are at the same position."""
+        new = self._offset_file.with_suffix(".new")
         new.write_text(str(max(offsets.values())))
-        new.replace(self._offsets)
+        new.replace(self._offset_file)
 
     def commit(self) -> None:
         pass
@@ -125,21 +143,21 @@ class Reel:
         pass
 
 
-class Over:
-    """The stop: when the reel is."""
+class StopAtEnd:
+    """A stop event that is set when the source is at its end."""
 
-    def __init__(self, reel: Reel) -> None:
-        self._reel = reel
+    def __init__(self, source: MemorySource) -> None:
+        self._source = source
 
     def is_set(self) -> bool:
-        return self._reel.over
+        return self._source.at_end
 
     def wait(self, timeout: float | None = None) -> bool:
-        return self._reel.over
+        return self._source.at_end
 
 
-def record(symbols: int, offsets: Path) -> None:
-    """One reading, as a process of its own; the last line says what it took."""
+def record(symbols: int, offset_file: Path) -> None:
+    """Records the day from the committed offset on and prints the figures as JSON. Runs in a process of its own."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
     import django
 
@@ -152,26 +170,33 @@ def record(symbols: int, offsets: Path) -> None:
     from feeds.recorder.recent_bars import RecentBars
     from feeds.store.connection import connect
 
-    reel = Reel(symbols, offsets)
+    source = MemorySource(symbols, offset_file)
     market_days = MarketDays(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
-    rings = RecentBars(connect(settings.REDIS))
-    made = Recorder(reel, rings, BarArchive(), market_days, timedelta(days=30), now=lambda: DAY + 90_000.0)  # type: ignore[arg-type]
-    began, spent = time.monotonic(), time.process_time()
-    done = made.run(Over(reel))  # type: ignore[arg-type]
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    recorder = Recorder(
+        source,  # type: ignore[arg-type]  # has the methods that the recorder calls
+        RecentBars(connect(settings.REDIS)),
+        BarArchive(),
+        market_days,
+        timedelta(days=30),
+        now=lambda: DAY_BEGIN + 90_000.0,
+    )
+    begin, cpu_begin = time.monotonic(), time.process_time()
+    complete = recorder.run(StopAtEnd(source))  # type: ignore[arg-type]  # has the methods that the recorder calls
     figures = {
-        "records": reel.at,
-        "seconds": time.monotonic() - began,
-        "cpu": time.process_time() - spent,
-        "rss_mb": usage.ru_maxrss / 1024,
+        "records": source.records_read,
+        "seconds": time.monotonic() - begin,
+        "cpu": time.process_time() - cpu_begin - source.cpu,
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(figures))
-    sys.exit(0 if done else 1)
+    sys.exit(0 if complete else 1)
 
 
-def run_once(symbols: int, offsets: Path, variables: dict[str, str], kills: Collection[float] = ()) -> dict[str, Any]:
-    """Records the rest of the day; is killed first after each of these seconds."""
-    command = [sys.executable, "-m", "tests.bench.replay", "--record", str(symbols), str(offsets)]
+def run_recorder(
+    symbols: int, offset_file: Path, variables: dict[str, str], kills: Collection[float] = ()
+) -> dict[str, Any]:
+    """Runs recorders until the day is recorded; kills one after each of `kills` seconds. Returns the last's figures."""
+    command = [sys.executable, "-m", "tests.bench.replay", "--record", str(symbols), str(offset_file)]
     for seconds in kills:
         victim = subprocess.Popen(command, cwd=ROOT, env=os.environ | variables, stdout=subprocess.DEVNULL)
         try:
@@ -186,29 +211,30 @@ def run_once(symbols: int, offsets: Path, variables: dict[str, str], kills: Coll
     return figures
 
 
-def keep_rows(file: Path) -> dict[str, int]:
-    """Copies what is recorded, to hold later rows against; returns how many rows there are."""
+def copy_rows(file: Path) -> dict[str, int]:
+    """Copies all rows to compare later ones with them; returns their numbers."""
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
-        for name, rows in TABLES.items():
-            database.execute(f"CREATE TABLE first_{name} AS {rows}")
-        return {name: database.execute(f"SELECT COUNT(*) FROM first_{name}").fetchone()[0] for name in TABLES}
+        for name, query in QUERIES.items():
+            database.execute(f"CREATE TABLE first_{name} AS {query}")
+        return {name: database.execute(f"SELECT COUNT(*) FROM first_{name}").fetchone()[0] for name in QUERIES}
 
 
 def count_differing(file: Path) -> int:
-    """Rows that are recorded now and were not so, and the reverse."""
+    """Counts rows that are not in the copy, and rows of the copy that are missing."""
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         differing = 0
-        for name, now in TABLES.items():
+        for name, query in QUERIES.items():
             first = f"SELECT * FROM first_{name}"
-            for one, other in ((first, now), (now, first)):
+            for one, other in ((first, query), (query, first)):
                 differing += database.execute(f"SELECT COUNT(*) FROM ({one} EXCEPT {other})").fetchone()[0]
         return differing
 
 
 def count_updates(file: Path) -> dict[str, int]:
+    """Adds up the counts of all bars."""
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         return {
-            name: database.execute(f"SELECT SUM(count) FROM ({rows})").fetchone()[0] for name, rows in TABLES.items()
+            name: database.execute(f"SELECT SUM(count) FROM ({query})").fetchone()[0] for name, query in QUERIES.items()
         }
 
 
@@ -218,10 +244,27 @@ def delete_rows(file: Path) -> None:
             database.execute(f"DELETE FROM {table}")
 
 
+def print_header() -> None:
+    columns = (
+        f"{'records':>11}{'seconds':>9}{'per s':>9}{'CPU s':>7}{'per CPU-s':>11}{'RSS MB':>8}{'differing rows':>16}"
+    )
+    print(f"{'run':28}{columns}")
+
+
+def print_result(name: str, result: dict[str, Any]) -> None:
+    records, cpu = result["records"], max(result["cpu"], 0.01)
+    print(
+        f"{name:28}{records:11,}{result['seconds']:9.1f}{records / result['seconds']:9,.0f}{cpu:7.1f}"
+        f"{records / cpu:11,.0f}{result['rss_mb']:8.0f}{result['differing']:16,}",
+        flush=True,
+    )
+
+
 def main(symbols: int) -> int:
-    chance, results = Random(3), []
-    with tempfile.TemporaryDirectory() as name, RedisServer() as server:
-        file, offsets = Path(name, "db.sqlite3"), Path(name, "offsets")
+    rng, results = Random(3), []
+    rows: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder, RedisServer() as server:
+        file, offset_file = Path(folder, "db.sqlite3"), Path(folder, "offset")
         variables = {
             "DATABASE_URL": f"sqlite:///{file}",
             "REDIS_ADDR": server.address,
@@ -229,31 +272,24 @@ def main(symbols: int) -> int:
         }
         migrate = [sys.executable, "manage.py", "migrate", "-v0"]
         subprocess.run(migrate, cwd=ROOT, env=os.environ | variables, check=True)
-        print(f"{'reading':28}{'records':>11}{'seconds':>9}{'per s':>9}{'CPU s':>7}{'RSS MB':>8}{'differing rows':>16}")
-        for title in ("first", "again, rows in place", f"from nothing, killed {KILLS} x"):
-            offsets.unlink(missing_ok=True)
+        print_header()
+        for name in ("empty tables", "rows in place", f"empty tables, {KILLS} kills"):
+            offset_file.unlink(missing_ok=True)
             kills: list[float] = []
-            if title.startswith("from nothing"):
+            if "kills" in name:
                 delete_rows(file)
-                kills = [chance.uniform(2, 12) * symbols / 500 + 2 for _ in range(KILLS)]
-            figures = run_once(symbols, offsets, variables, kills)
-            if title == "first":
-                rows = keep_rows(file)
-            differing = count_differing(file)
-            results.append({"reading": title, "differing": differing, "kills": kills, **figures})
-            print(
-                f"{title:28}{figures['records']:11,}{figures['seconds']:9.1f}"
-                f"{figures['records'] / figures['seconds']:9,.0f}{figures['cpu']:7.1f}{figures['rss_mb']:8.0f}"
-                f"{differing:16,}",
-                flush=True,
-            )
+                kills = [rng.uniform(2, 12) * symbols / 500 + 2 for _ in range(KILLS)]
+            figures = run_recorder(symbols, offset_file, variables, kills)
+            rows = rows or copy_rows(file)
+            results.append({"run": name, "differing": count_differing(file), "kills": kills, **figures})
+            print_result(name, results[-1])
         counted = count_updates(file)
-    wrong = counted != {"minutes": symbols * 8640, "days": symbols * 8640}
     print(f"rows: {rows['minutes']:,} minutes, {rows['days']:,} days; updates counted in them: {counted}")
     report = {"machine": f"{platform.platform()}, {os.cpu_count()} cores", "rows": rows, "results": results}
     BUILD.mkdir(exist_ok=True)
     (BUILD / "bench-replay.json").write_text(json.dumps(report, indent=1))
-    return 1 if wrong or any(result["differing"] for result in results) else 0
+    is_complete = counted == {"minutes": symbols * STEPS, "days": symbols * STEPS}
+    return 0 if is_complete and not any(result["differing"] for result in results) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a browser's trace says of one page: tasks of its main thread, and frames that were drawn. Pure."""
+"""Reads tasks of the main thread and drawn frames of one page from a browser trace. Pure."""
 
 import json
 from collections import defaultdict
@@ -8,20 +8,20 @@ from typing import Any
 
 CATEGORIES = (
     "disabled-by-default-devtools.timeline",  # RunTask
-    "devtools.timeline",  # what a task did
+    "devtools.timeline",  # the events within a task
     "disabled-by-default-devtools.timeline.frame",  # DrawFrame
 )
-LONG = 50.0
-"""Milliseconds from which on a task is long, as the Long Tasks API has it."""
+LONG_TASK_MS = 50.0
+"""A longer task is a long task, as the Long Tasks API defines it."""
 
 Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of the main thread: milliseconds by the clock and of CPU, and what took most of it.
+    """One task of the main thread. `wall` and `cpu` are milliseconds, `parts` describe its longest events.
 
-    A task may take long by the clock and little of the CPU: then the machine ran something else meanwhile.
+    If `wall` is much more than `cpu`, the machine ran other programs during the task.
     """
 
     wall: float
@@ -29,13 +29,13 @@ class Task:
     parts: tuple[str, ...] = ()
 
     @property
-    def words(self) -> str:
-        return f"{self.wall:.0f} ms, {self.cpu:.0f} ms of CPU: {', '.join(self.parts) or 'nothing that has a name'}"
+    def description(self) -> str:
+        return f"{self.wall:.0f} ms, {self.cpu:.0f} ms of CPU: {', '.join(self.parts) or 'no named event'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """`seconds` from the first to the last task; `tasks` are the main thread's, `frames` those that were drawn."""
+    """Tasks of the main thread, the number of drawn frames, and the seconds from the first task to the last."""
 
     seconds: float
     tasks: Sequence[Task]
@@ -43,11 +43,12 @@ class Trace:
 
     @property
     def share(self) -> float:
-        """Of a core, that the main thread used."""
+        """The share of a core that the main thread used."""
         return sum(task.cpu for task in self.tasks) / 1000 / self.seconds
 
     @property
     def rate(self) -> float:
+        """Drawn frames per second."""
         return self.frames / self.seconds
 
     @property
@@ -60,12 +61,12 @@ class Trace:
 
     @property
     def long(self) -> list[Task]:
-        return [task for task in self.tasks if task.wall > LONG]
+        return [task for task in self.tasks if task.wall > LONG_TASK_MS]
 
     @property
     def busy(self) -> list[Task]:
-        """Those that are long by the CPU that they used, whatever else the machine did."""
-        return [task for task in self.tasks if task.cpu > LONG]
+        """Tasks that are long by their CPU time, which other programs do not affect."""
+        return [task for task in self.tasks if task.cpu > LONG_TASK_MS]
 
 
 def join_traces(one: Trace, other: Trace) -> Trace:
@@ -73,29 +74,29 @@ def join_traces(one: Trace, other: Trace) -> Trace:
 
 
 def read_trace(data: bytes) -> Trace:
-    """From the JSON that the browser wrote. The page is the renderer that was busiest."""
+    """Reads the JSON of a trace. Takes the renderer with the most events for the page."""
     events: list[Event] = json.loads(data)["traceEvents"]
-    names = {(one["pid"], one["tid"]): one["args"]["name"] for one in events if one["name"] == "thread_name"}
+    names = {(event["pid"], event["tid"]): event["args"]["name"] for event in events if event["name"] == "thread_name"}
     threads = defaultdict(list)
     for event in events:
-        place = (event["pid"], event["tid"])
-        if event["ph"] == "X" and "dur" in event and names.get(place) == "CrRendererMain":
-            threads[place].append(event)
-    process, own = max(threads.items(), key=lambda item: len(item[1]))
-    tasks = [event for event in own if event["name"] == "RunTask"]
-    frames = [event for event in events if event["name"] == "DrawFrame" and event["pid"] == process[0]]
-    begun, ended = min(event["ts"] for event in tasks), max(event["ts"] + event["dur"] for event in tasks)
-    return Trace((ended - begun) / 1e6, [_read_task(task, own) for task in tasks], len(frames))
+        thread = (event["pid"], event["tid"])
+        if event["ph"] == "X" and "dur" in event and names.get(thread) == "CrRendererMain":
+            threads[thread].append(event)
+    (process_id, _), page_events = max(threads.items(), key=lambda item: len(item[1]))
+    tasks = [event for event in page_events if event["name"] == "RunTask"]
+    frames = [event for event in events if event["name"] == "DrawFrame" and event["pid"] == process_id]
+    begin, end = min(event["ts"] for event in tasks), max(event["ts"] + event["dur"] for event in tasks)
+    return Trace((end - begin) / 1e6, [_read_task(task, page_events) for task in tasks], len(frames))
 
 
 def _read_task(task: Event, events: Sequence[Event]) -> Task:
     wall, cpu = task["dur"] / 1000, task.get("tdur", task["dur"]) / 1000
-    return Task(wall, cpu, _name_parts(task, events) if wall > LONG / 2 else ())
+    return Task(wall, cpu, _describe_parts(task, events) if wall > LONG_TASK_MS / 2 else ())
 
 
-def _name_parts(task: Event, events: Sequence[Event], most: int = 4) -> tuple[str, ...]:
-    """The longest that happened within a task, by the clock."""
-    begun, ended = task["ts"], task["ts"] + task["dur"]
-    within = [event for event in events if begun <= event["ts"] < ended and event["name"] != "RunTask"]
+def _describe_parts(task: Event, events: Sequence[Event], max_parts: int = 4) -> tuple[str, ...]:
+    """Names and durations of the longest events within a task."""
+    begin, end = task["ts"], task["ts"] + task["dur"]
+    within = [event for event in events if begin <= event["ts"] < end and event["name"] != "RunTask"]
     within.sort(key=lambda event: -event["dur"])
-    return tuple(f"{event['name']} {event['dur'] / 1000:.0f} ms" for event in within[:most])
+    return tuple(f"{event['name']} {event['dur'] / 1000:.0f} ms" for event in within[:max_parts])
