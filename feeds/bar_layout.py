@@ -1,4 +1,4 @@
-"""Defines how Redis stores bars: the newest day as JSON, seconds and minutes as rings of slots. Pure."""
+"""Defines how Redis stores bars: days as JSON, seconds and minutes as rings. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ DAY_PREFIX = "day:"
 
 
 class NewestDay(msgspec.Struct, frozen=True, gc=False):
-    """The newest market day of one symbol, as `day:AAPL` holds it: a JSON object with these keys.
+    """The newest market day of one symbol: the JSON object in `day:AAPL`.
 
     `day` is the date on which the day begins (2026-11-22). `previous_close` is the last price of the last earlier day
     with a price. `timestamp` and `seq_id` belong to the update that set `close`.
@@ -48,10 +48,10 @@ def decode_day(value: bytes) -> NewestDay:
 
 
 class Slot(NamedTuple):
-    """One bar in a ring: 64 bytes, little-endian; the slot is empty if `update_count` is 0.
+    """One bar in a ring: 64 bytes, little-endian.
 
-    `cycle` is the number of times that the ring was filled before this bar. `first_us` and `last_us` are the times of
-    the first and the last update, in microseconds from the start of the bar.
+    The slot is empty if `update_count` is 0. `cycle` is the number of times that the ring was filled before this bar.
+    `first_us` and `last_us` are the times of the first and the last update, in microseconds from the start of the bar.
     """
 
     cycle: int
@@ -71,10 +71,11 @@ _SLOT = Struct("<IIIIddddqq")
 
 @dataclass(frozen=True, slots=True)
 class BarRing:
-    """Bars of one length in a Redis string: the bar with number `start` since 1970 is in slot `start % slots`.
+    """Bars of one length in a Redis string.
 
-    Each bar overwrites the one `slots` bars before it. So a ring needs no trimming, a repeated write changes nothing,
-    and one or two GETRANGE calls read any part of it.
+    The bar with number `start` since 1970 is in slot `start % slots`. Each bar overwrites the one `slots` bars before
+    it. So a ring needs no trimming, a repeated write changes nothing, and one or two GETRANGE calls read any part of
+    it.
     """
 
     prefix: str
@@ -94,9 +95,10 @@ class BarRing:
         return start % self.slots * _SLOT.size
 
     def byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
-        """First and last byte of the bars from `first` to `last`, in the order of time: one range, or two.
+        """First and last byte of the bars from `first` to `last`.
 
-        If the ring has fewer slots, these are the ranges of the last bars that fit.
+        Returns one range, or two in order of time. If the ring has fewer slots, these are the ranges of the last bars
+        that fit.
         """
         first = max(first, last - self.slots + 1)
         begin, end = self.offset(first), self.offset(last) + _SLOT.size - 1
@@ -113,9 +115,10 @@ class BarRing:
         return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids)
 
     def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
-        """Decodes the bytes of `byte_ranges(first, last)`: the start and the slot of each bar, in order of time.
+        """Decodes the bytes of `byte_ranges(first, last)`.
 
-        Skips slots that are empty, belong to another cycle or are incomplete.
+        Returns the start and the slot of each bar, in order of time. Skips slots that are empty, belong to another
+        cycle or are incomplete.
         """
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 

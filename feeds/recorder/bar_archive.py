@@ -1,8 +1,8 @@
-"""Saves bars to the database and reads them back: the only writer of tapes and bars.
+"""Saves bars to the database and reads them back.
 
-It knows neither Kafka nor Redis. Transactions are short because SQLite has one writer at a time. Saving may be
-repeated: a bar replaces the stored one only if its count is at least as high. So a recorder that has lost its
-partitions without noticing cannot overwrite newer bars with old ones.
+The only writer of tapes and bars; it knows neither Kafka nor Redis. Transactions are short because SQLite has one
+writer at a time. Saving may be repeated: a bar replaces the stored one only if its count is at least as high. So a
+recorder that has lost its partitions without noticing cannot overwrite newer bars with old ones.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -78,7 +78,7 @@ class BarArchive:
         return SymbolBars(tape.symbol, tape.pk, newest_second, newest_minute, newest_days, tape.previous_close)
 
     def fetch_minutes(self, wanted: BarStarts) -> None:
-        """Puts stored minutes into memory, empty ones for those that are not stored. Raises RecordsUnavailable."""
+        """Puts stored minutes into memory, empty ones if not stored. Raises RecordsUnavailable."""
         keys = {
             MinuteBar.key(symbol_bars.tape_id, start): (symbol_bars, start)
             for symbol_bars, starts in wanted
@@ -93,7 +93,7 @@ class BarArchive:
                     symbol_bars.minutes.put(stored.get(key) or Bar(start))
 
     def fetch_days(self, wanted: BarStarts) -> None:
-        """Puts stored days into memory, empty ones for those that are not stored. Raises RecordsUnavailable."""
+        """Puts stored days into memory, empty ones if not stored. Raises RecordsUnavailable."""
         with _translate_errors():
             for symbol_bars, starts in wanted:
                 dates = [date.fromordinal(start) for start in starts]

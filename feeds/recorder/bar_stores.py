@@ -1,7 +1,7 @@
-"""Moves bars between memory, Redis and the database, and retries while one of the two is unavailable.
+"""Moves bars between memory, Redis and the database, with retries.
 
-No method raises because a store is unavailable. Each returns whether it succeeded; the caller calls it again later, and
-until a growing wait is over, such a call fails at once.
+No method raises an error because a store is unavailable. Each returns whether it succeeded, and the caller calls it
+again later. After a failure, calls fail at once until a growing wait is over.
 """
 
 from collections.abc import Callable, Collection
@@ -24,7 +24,7 @@ MAX_RESTORED_SYMBOLS = 10
 
 
 class BarStores:
-    """The two stores of the bars in `open_bars`: recent bars in Redis and the bar archive in the database."""
+    """The two stores of open bars: recent bars and the bar archive."""
 
     def __init__(
         self, open_bars: OpenBars, recent_bars: RecentBars, archive: BarArchive, rng: Random, clock: Callable[[], float]

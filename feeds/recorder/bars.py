@@ -27,10 +27,10 @@ Run = tuple[int, int, int, int]
 
 
 class Bar:
-    """One bar. `start` is the number of its second or minute since 1970, or the ordinal of its day.
+    """One bar of a symbol.
 
-    Prices are in the instrument's currency, `first_at` and `last_at` in unix microseconds. `count` is 0 before the
-    first `add`.
+    `start` is the number of its second or minute since 1970, or the ordinal of its day. Prices are in the instrument's
+    currency, `first_at` and `last_at` in unix microseconds. `count` is 0 before the first `add`.
     """
 
     __slots__ = (
@@ -118,7 +118,10 @@ class Bar:
         return True
 
     def mark_range_counted(self) -> None:
-        """Treats all updates between the first and the last as counted. For a bar whose runs were not stored."""
+        """Treats all updates between the first and the last as counted.
+
+        For a bar whose runs were not stored.
+        """
         if self.count != self.last_seq - self.first_seq + 1:
             self.runs = [(self.first_at, self.last_at, *ALL_SEQ_IDS)]
 

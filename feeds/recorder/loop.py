@@ -1,4 +1,4 @@
-"""Runs the recorder: reads updates from Kafka and keeps their bars in Redis and in the database.
+"""Runs the recorder, which reads updates from Kafka and stores their bars.
 
 One thread does everything, because no other part waits for a bar. Offsets are stored after all that was read is in both
 stores, about once a minute. A recorder that was killed reads the last minute again; bars recognize updates that they
@@ -98,7 +98,7 @@ class Recorder:
         return False
 
     def run_once(self) -> None:
-        """Reads once from Kafka, adds the updates to bars, and does what is due."""
+        """Reads a batch from Kafka, adds the updates to bars, and does what is due."""
         self._read()
         self._add_pending()
         self._write_and_save()
@@ -185,7 +185,7 @@ class Recorder:
         self._on_lost(partitions)
 
     def _on_lost(self, partitions: Collection[int]) -> None:
-        """Drops all bars and updates of partitions that another member has now; that member saves them."""
+        """Drops the bars and updates of partitions that another member records now."""
         self._open_bars.drop_partitions(partitions)
         self._pending = [(update, partition) for update, partition in self._pending if partition not in partitions]
         for partition in partitions:

@@ -1,4 +1,4 @@
-"""Assigns moments to market days, which begin at a time of day in a time zone. Pure."""
+"""Decides to which market day a moment belongs. Pure."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
@@ -7,10 +7,10 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 class MarketDays:
-    """The calendar of market days. A day begins at `start` in `zone` and ends when the next day begins.
+    """The calendar of market days.
 
-    A day has the date on which it begins. It has 23 or 25 hours if the clocks change. If the clocks skip over `start`,
-    the UTC offset before the change applies.
+    A day begins at `start` in `zone` and ends when the next day begins. It has the date on which it begins. It has 23
+    or 25 hours if the clocks change. If the clocks skip over `start`, the UTC offset before the change applies.
     """
 
     def __init__(self, zone: tzinfo, start: time) -> None:

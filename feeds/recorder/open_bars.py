@@ -1,4 +1,4 @@
-"""Holds the open bars of all symbols and knows which to fetch, write and save. Pure.
+"""Holds the open bars and decides which to fetch, write and save. Pure.
 
 "Write" means to Redis, "save" means to the database.
 
@@ -37,7 +37,10 @@ class PreviousDay(NamedTuple):
 
 
 class BarSeries:
-    """The bars of one symbol and one length. `unwritten` and `unsaved` hold the starts of changed bars."""
+    """The bars of one symbol and one length.
+
+    `unwritten` and `unsaved` hold the starts of bars that Redis and the database do not have yet.
+    """
 
     __slots__ = ("bars", "newest", "newest_stored", "unsaved", "unwritten")
 
@@ -52,7 +55,7 @@ class BarSeries:
         self.bars[bar.start] = bar
 
     def add(self, start: int, update: Update) -> Bar | None:
-        """Adds an update to the bar of this start and returns the bar; None if the update is a repeat."""
+        """Adds an update and returns its bar; None if the update is a repeat."""
         bar = self.bars.get(start)
         if bar is None:
             bar = self.bars[start] = Bar(start)
@@ -74,7 +77,10 @@ class BarSeries:
 
 
 class SymbolBars:
-    """The open bars of one symbol. `partition` is the one of its last update, -1 before the first."""
+    """The open bars of one symbol.
+
+    `partition` is that of the last update, -1 before the first. `saved_close` is the previous close in the database.
+    """
 
     __slots__ = ("days", "minutes", "partition", "previous_day", "saved_close", "seconds", "symbol", "tape_id")
 
@@ -87,7 +93,7 @@ class SymbolBars:
         newest_days: Collection[Bar] = (),
         saved_close: float | None = None,
     ) -> None:
-        """Arguments describe the stored bars; `newest_days` holds at most two, `saved_close` is the previous close."""
+        """The arguments describe the stored bars; `newest_days` holds at most two."""
         self.symbol = symbol
         self.tape_id = tape_id
         self.partition = -1
@@ -117,7 +123,10 @@ class SymbolBars:
         return self.previous_close != self.saved_close
 
     def add_to_day(self, start: int, update: Update) -> bool:
-        """Adds an update to a day and keeps `previous_day` right. Returns False if the update is a repeat."""
+        """Adds an update to a day and keeps `previous_day` right.
+
+        Returns False if the update is a repeat.
+        """
         before = self.newest_day
         if (bar := self.days.add(start, update)) is None:
             return False
@@ -139,20 +148,20 @@ class OpenBars:
 
     @property
     def new_bars(self) -> int:
-        """Seconds that are new since the last write, plus minutes that are new since the last save."""
+        """Number of new seconds since the last write and new minutes since the last save."""
         return self._new_seconds + self._new_minutes
 
     def find_unknown(self, updates: Iterable[Update]) -> list[str]:
-        """Symbols of these updates that were not added yet, each once."""
+        """Symbols of these updates that were not added yet, without duplicates."""
         return list(dict.fromkeys(update.symbol for update in updates if update.symbol not in self.by_symbol))
 
     def add_symbol(self, symbol_bars: SymbolBars) -> None:
         self.by_symbol[symbol_bars.symbol] = symbol_bars
 
     def find_bars_to_fetch(self, updates: Iterable[Update], oldest_second: int, oldest_minute: int) -> BarsToFetch:
-        """Stored bars of these updates that are not in memory, except seconds and minutes before the oldest.
+        """Finds the stored bars of these updates that are not in memory.
 
-        The symbol of each update must have been added.
+        Leaves out seconds and minutes before the oldest. The symbol of each update must have been added.
         """
         seconds: dict[SymbolBars, set[int]] = {}
         minutes: dict[SymbolBars, set[int]] = {}
@@ -169,9 +178,9 @@ class OpenBars:
         return BarsToFetch(_sort_starts(seconds), _sort_starts(minutes), _sort_starts(days))
 
     def add(self, update: Update, partition: int, oldest_second: int, oldest_minute: int) -> bool:
-        """Adds an update to its day, and to its second and minute unless they are before the oldest.
+        """Adds an update to its second, minute and day.
 
-        Returns False if all these bars had it already.
+        Leaves out a second or minute before the oldest. Returns False if the other bars had the update already.
         """
         symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
         symbol_bars.partition = partition
@@ -213,7 +222,7 @@ class OpenBars:
         return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unsaved_close]
 
     def mark_written(self, symbols: Iterable[SymbolBars]) -> None:
-        """Records that Redis has all bars of these symbols, which are all with unwritten bars."""
+        """Marks the bars of all unwritten symbols as written."""
         for symbol_bars in symbols:
             symbol_bars.seconds.unwritten.clear()
             symbol_bars.minutes.unwritten.clear()
@@ -222,7 +231,7 @@ class OpenBars:
         self._new_seconds = 0
 
     def mark_saved(self) -> None:
-        """Records that the database has all minutes and days."""
+        """Marks all minutes and days as saved."""
         for symbol_bars in self.by_symbol.values():
             for series in (symbol_bars.minutes, symbol_bars.days):
                 series.unsaved.clear()
@@ -230,7 +239,7 @@ class OpenBars:
         self._new_minutes = 0
 
     def drop_partitions(self, partitions: Collection[int]) -> None:
-        """Drops the symbols of partitions that are assigned to another member of the group."""
+        """Drops the symbols of partitions that another member of the group has now."""
         for symbol in [symbol for symbol, symbol_bars in self.by_symbol.items() if symbol_bars.partition in partitions]:
             del self.by_symbol[symbol]
 

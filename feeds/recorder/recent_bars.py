@@ -1,7 +1,8 @@
-"""Writes recent bars to Redis and reads them back: rings of seconds and minutes, and the newest day.
+"""Writes recent bars to Redis and reads them back.
 
-It knows neither Kafka nor the database. Writes may be repeated. Redis may lose everything at any time; a ring that is
-shorter than its size shows that it did.
+Recent bars are the rings of seconds and minutes, and the newest day of each symbol. This module knows neither Kafka nor
+the database. Writes may be repeated. Redis may lose everything at any time; a ring that is shorter than its size shows
+that it did.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -75,7 +76,7 @@ class RecentBars:
         return {symbol: _newest_second(value) for symbol, value in zip(symbols, values, strict=True)}
 
     def fetch_seconds(self, wanted: BarStarts) -> None:
-        """Puts stored seconds into memory, and empty ones for those that are not stored. Raises StoreUnavailable."""
+        """Puts stored seconds into memory, empty ones if not stored. Raises StoreUnavailable."""
         pipe = self._client.pipeline(transaction=False)
         for symbol_bars, starts in wanted:
             for start in starts:

@@ -1,4 +1,4 @@
-"""Decides when the recorder writes to Redis, saves to the database and purges old minutes. Pure."""
+"""Decides when the recorder writes, saves and purges bars. Pure."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ WRITE_EVERY_SECONDS = 1.0
 
 SAVE_EVERY_SECONDS = 60.0
 SAVE_AFTER_SECONDS = 2.0
-"""A save is due so long after each full minute: so most minutes are saved once, when they are complete."""
+"""Delay of a save after each full minute, so that most minutes are saved once, when they are complete."""
 
 PURGE_EVERY_SECONDS = 3600.0
 
@@ -24,7 +24,7 @@ class Schedule:
         self._write_due = self._save_due = self._purge_due = 0.0
 
     def start(self) -> None:
-        """Begins to count: the first write, save and purge are not due at once."""
+        """Plans the first write, save and purge."""
         begin = self._clock()
         self._write_due = begin + WRITE_EVERY_SECONDS
         self._save_due = self._next_save()

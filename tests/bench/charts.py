@@ -46,7 +46,7 @@ INSERT INTO feeds_minutebar
 
 
 def fill_sqlite(cursor: Any) -> None:
-    """Inserts symbol by symbol: SQLite stores rows in the order of the key, whatever the order of insertion."""
+    """Inserts symbol by symbol: SQLite stores rows in the order of the key."""
     values = MINUTE_VALUES.replace("%", "%%").format(tape="%s", first=NEWEST - MINUTES + 1)
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {MINUTES - 1}) "
     for tape in range(1, SYMBOLS + 1):
@@ -83,7 +83,10 @@ def fill(connection: Any) -> None:
 
 
 def measure(name: str, span: timedelta | None, rng: Random) -> dict[str, Any]:
-    """Milliseconds to read one chart each of CHARTS_PER_RANGE different symbols; `cpu` is the CPU of this process."""
+    """Measures the milliseconds to read one chart of each of CHARTS_PER_RANGE symbols.
+
+    `cpu` is the CPU time of this process for a chart, without the database server.
+    """
     from watchlist.prices.history import read_candles
 
     now = datetime.fromtimestamp(NEWEST * 60 + 30, UTC)
@@ -121,7 +124,7 @@ def measure_database() -> None:
 
 
 def run(command: list[str], variables: dict[str, str]) -> dict[str, Any]:
-    """Measures one database in a process of its own and prints its part of the table."""
+    """Measures one database in a separate process and prints its results."""
     output = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
     if output.returncode:
         raise SystemExit(output.stderr)

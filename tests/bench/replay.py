@@ -73,7 +73,10 @@ class Record:
 
 
 def make_updates(symbols: int) -> Iterator[Update]:
-    """The updates of the day, step by step. Each 1000th is 40 s late, each 997th is repeated."""
+    """Makes the updates of the day.
+
+    Each 1000th is 40 s late, each 997th is repeated.
+    """
     rng, prices, late = Random(7), [100.0 + number for number in range(symbols)], []
     for step in range(STEPS):
         for number in range(symbols):
@@ -157,7 +160,10 @@ class StopAtEnd:
 
 
 def record(symbols: int, offset_file: Path) -> None:
-    """Records the day from the committed offset on and prints the figures as JSON. Runs in a process of its own."""
+    """Records the day from the committed offset on and prints figures as JSON.
+
+    Runs in a separate process.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
     import django
 
@@ -195,7 +201,10 @@ def record(symbols: int, offset_file: Path) -> None:
 def run_recorder(
     symbols: int, offset_file: Path, variables: dict[str, str], kills: Collection[float] = ()
 ) -> dict[str, Any]:
-    """Runs recorders until the day is recorded; kills one after each of `kills` seconds. Returns the last's figures."""
+    """Runs recorders until the day is recorded and returns the figures of the last.
+
+    Before that it kills one recorder after each of `kills` seconds.
+    """
     command = [sys.executable, "-m", "tests.bench.replay", "--record", str(symbols), str(offset_file)]
     for seconds in kills:
         victim = subprocess.Popen(command, cwd=ROOT, env=os.environ | variables, stdout=subprocess.DEVNULL)
@@ -220,7 +229,7 @@ def copy_rows(file: Path) -> dict[str, int]:
 
 
 def count_differing(file: Path) -> int:
-    """Counts rows that are not in the copy, and rows of the copy that are missing."""
+    """Counts rows that the copy or the tables lack."""
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         differing = 0
         for name, query in QUERIES.items():

@@ -1,4 +1,4 @@
-"""Reads tasks of the main thread and drawn frames of one page from a browser trace. Pure."""
+"""Reads tasks and drawn frames of one page from a browser trace. Pure."""
 
 import json
 from collections import defaultdict
@@ -19,9 +19,10 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of the main thread. `wall` and `cpu` are milliseconds, `parts` describe its longest events.
+    """One task of the main thread.
 
-    If `wall` is much more than `cpu`, the machine ran other programs during the task.
+    `wall` and `cpu` are milliseconds, `parts` describe the longest events. If `wall` is much more than `cpu`, the
+    machine ran other programs during the task.
     """
 
     wall: float
@@ -35,7 +36,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Tasks of the main thread, the number of drawn frames, and the seconds from the first task to the last."""
+    """Tasks of the main thread and the number of drawn frames within `seconds`."""
 
     seconds: float
     tasks: Sequence[Task]
@@ -74,7 +75,7 @@ def join_traces(one: Trace, other: Trace) -> Trace:
 
 
 def read_trace(data: bytes) -> Trace:
-    """Reads the JSON of a trace. Takes the renderer with the most events for the page."""
+    """Reads the JSON of a trace; the page is the renderer with the most events."""
     events: list[Event] = json.loads(data)["traceEvents"]
     names = {(event["pid"], event["tid"]): event["args"]["name"] for event in events if event["name"] == "thread_name"}
     threads = defaultdict(list)

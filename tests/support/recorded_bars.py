@@ -17,7 +17,10 @@ class RecordedBars:
         self._archive = BarArchive()
 
     def record(self, *updates: Update, save: bool = True) -> None:
-        """Records updates; those of one minute or day must come in one call. Without `save` only Redis has them."""
+        """Records updates in Redis and, with `save`, in the database.
+
+        All updates of a minute or day must come in one call.
+        """
         open_bars = OpenBars(UTC_DAYS)
         for symbol_bars in self._archive.load_symbols({update.symbol: -1 for update in updates}):
             open_bars.add_symbol(symbol_bars)

@@ -1,4 +1,4 @@
-"""Runs the recorder in a test, and computes and reads the bars that it must store."""
+"""Runs recorders in tests, and reads and computes the bars that they store."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -31,7 +31,10 @@ Rows = dict[tuple[str, object], tuple[object, ...]]
 
 
 class StopWhen(threading.Event):
-    """A stop event that is set when a condition holds. Raises AssertionError if it does not hold within 30 s."""
+    """A stop event that is set when a condition holds.
+
+    Raises AssertionError if the condition does not hold within 30 s.
+    """
 
     def __init__(self, condition: Callable[[], object]) -> None:
         super().__init__()
@@ -61,7 +64,10 @@ class CountingConsumer(UpdateConsumer):
 
 
 class RecorderFactory:
-    """Makes recorders of one topic and group. `now_us` is the time of their clock, in unix microseconds."""
+    """Makes recorders of one topic and group.
+
+    `now_us` is the time of their clock, in unix microseconds.
+    """
 
     def __init__(self, kafka: str, topic: str, server: RedisServer) -> None:
         self.kafka, self.topic, self.server = kafka, topic, server
@@ -89,7 +95,7 @@ class RecorderFactory:
 
 
 def make_feed(minutes: int, first: int = NOON, step: int = 10 * SECOND_US) -> list[Update]:
-    """An update of each symbol at each step; seq_ids grow with time, prices go up and down."""
+    """Makes an update of each symbol at each step; prices go up and down."""
     return [
         Update(symbol, 100.0 + at // step % 7 - number % 3, at, at // step)
         for at in range(first, first + minutes * MINUTE_US, step)

@@ -13,7 +13,10 @@ STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
-    """Prices of the period that begins at `start`, in unix seconds; `count` is the number of its updates."""
+    """Prices of the period that begins at `start`, in unix seconds.
+
+    `count` is the number of its updates.
+    """
 
     start: int
     open: float
@@ -25,14 +28,17 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class CandleSeries:
-    """At most MAX_CANDLES candles of `step` seconds each, oldest first. Periods without a price have no candle."""
+    """At most MAX_CANDLES candles of `step` seconds each, oldest first.
+
+    Periods without a price have no candle.
+    """
 
     step: int
     candles: Sequence[Candle]
 
 
 def choose_step_minutes(minutes: int) -> int:
-    """The shortest length of a candle, in minutes, with which a chart of so many minutes fits in MAX_CANDLES."""
+    """The shortest candle, in minutes, with which so many minutes fit in MAX_CANDLES."""
     for step in STEP_MINUTES:
         if minutes // step + 2 <= MAX_CANDLES:  # the first and the last candle may be partial
             return step
@@ -40,7 +46,10 @@ def choose_step_minutes(minutes: int) -> int:
 
 
 def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
-    """Joins candles, given oldest first, to candles of `step` seconds that start at multiples of it since 1970."""
+    """Joins candles, given oldest first, to candles of `step` seconds.
+
+    They start at multiples of `step` since 1970.
+    """
     joined: list[Candle] = []
     for candle in candles:
         start = candle.start // step * step

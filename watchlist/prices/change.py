@@ -6,7 +6,7 @@ tests/cases/change.json tests both.
 
 
 def reference_price(base_price: float, previous_close: float | None) -> float:
-    """The price that a change is relative to: the previous close, or the base price if there is none yet."""
+    """The previous close, or the base price before the first close."""
     return base_price if previous_close is None else previous_close
 
 

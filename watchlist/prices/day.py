@@ -9,9 +9,10 @@ SPARKLINE_POINTS = 60
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The newest market day of a symbol, without its last price; None stands for an unknown price.
+    """The newest market day of a symbol, without its last price.
 
-    `minute_closes` are the closing prices of the last hour's minutes, oldest first, at most SPARKLINE_POINTS.
+    None stands for an unknown price. `minute_closes` are the closing prices of the last hour's minutes, oldest first,
+    at most SPARKLINE_POINTS.
     """
 
     open: float | None = None

@@ -35,7 +35,10 @@ log = structlog.get_logger(__name__)
 
 
 def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: timedelta) -> CandleSeries:
-    """Reads the candles of the last `span`, None for all. `retention` is that of minutes; days are never deleted."""
+    """Reads the candles of the last `span`, or of all time if it is None.
+
+    `retention` is that of minutes; days are never deleted.
+    """
     timestamp = int(now.timestamp())
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
         seconds = int(span.total_seconds())
@@ -69,7 +72,7 @@ def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> 
 
 
 def _read_stored_minutes(tape: Tape, first: int, end: int, step: int) -> list[Candle]:
-    """Candles of `step` minutes out of the minutes from `first` to `end`, without `end`, in the database."""
+    """Reads minutes from `first` up to and without `end`, joined to candles of `step` minutes."""
     if first >= end:
         return []
     base = MinuteBar.key(tape.pk, 0)

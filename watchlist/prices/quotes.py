@@ -1,6 +1,7 @@
-"""Reads quotes from Redis for the first paint of a page; later updates come over the socket.
+"""Reads quotes from Redis for the first paint of a page.
 
-Raises no error if Redis is unreachable, so that pages work without it; `available` is False then.
+Later updates come over the socket. If Redis is unreachable, `available` is False; no error is raised, so that pages
+work without Redis.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """Quotes by symbol, without symbols that have none. `available` tells whether Redis answered."""
+    """Quotes by symbol. Symbols without a quote are missing.
+
+    `available` is False if Redis did not answer.
+    """
 
     updates: Mapping[str, Update] = field(default_factory=dict)
     available: bool = True
@@ -62,7 +66,7 @@ def _client(**where: Any) -> redis.Redis:
 
 
 def _decode_quote(symbol: str, value: bytes | None) -> Update | None:
-    """Decodes the value of `stock:SYMBOL`; None if there is none or it is not a quote of this symbol."""
+    """Decodes the value of `stock:SYMBOL`. Returns None if it is not a quote of the symbol."""
     if value is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Defines the time ranges of a chart, and writes their candles as JSON and as table rows."""
+"""Defines the ranges of a chart and writes candles as JSON and as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def write_table(
 
 
 def _choose_time_format(candles: Sequence[Candle], step: int) -> str:
-    """The shortest format that distinguishes the rows of a table: the date only if they span half a day."""
+    """Chooses the shortest format that tells all rows of a table apart."""
     if step >= DAY_SECONDS:
         return "%Y-%m-%d"
     if step < MINUTE_SECONDS:

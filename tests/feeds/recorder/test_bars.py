@@ -32,7 +32,10 @@ def expected_of(updates: Iterable[Update]) -> tuple[float, float, float, float, 
 
 @st.composite
 def feeds(draw: st.DrawFn) -> list[Update]:
-    """The updates of one feed within a bar: seq_ids grow with gaps; times grow too, except in some examples."""
+    """The updates of one feed within a bar.
+
+    The seq_ids grow, with gaps. In half of the examples times grow with them.
+    """
     seq_ids = draw(st.lists(st.integers(1, 60), min_size=1, unique=True).map(sorted))
     times = draw(st.lists(st.integers(0, 40), min_size=len(seq_ids), max_size=len(seq_ids)))
     if draw(st.booleans()):
@@ -42,7 +45,7 @@ def feeds(draw: st.DrawFn) -> list[Update]:
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> tuple[list[Update], list[Update]]:
-    """A feed, and the same updates as they arrive: in any order, some of them repeated."""
+    """A feed, and its updates in any order, some of them repeated."""
     feed = draw(feeds())
     again = draw(st.lists(st.sampled_from(feed)))
     return feed, draw(st.permutations([*feed, *again]))

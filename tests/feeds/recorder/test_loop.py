@@ -109,7 +109,7 @@ def test_the_previous_close_of_a_new_day_is_saved_before_the_next_regular_save(
     recorder.run(StopWhen(lambda: recorder._open_bars.by_symbol))
     assert set(stored_closes().values()) == {None}
     produce(*make_feed(1, MIDNIGHT))
-    # The next regular save is 30 s away: by the recorder's clock, which stands still, the minute is half over.
+    # The recorder's clock does not advance, so the next regular save would be 32 s later.
     factory.run_until(lambda: None not in stored_closes().values() and len(stored_closes()) == len(SYMBOLS))
 
 

@@ -16,7 +16,7 @@ StoredBars = dict[tuple[str, int], Bar]
 
 
 class MemoryStores:
-    """Stands for Redis, the database and the committed offset: keeps written and saved bars and loads them again."""
+    """Stands for Redis, the database and the committed offset."""
 
     def __init__(self) -> None:
         self.seconds: StoredBars = {}
@@ -100,7 +100,10 @@ def expected(feed: list[Update]) -> list[object]:
 
 @st.composite
 def feeds(draw: st.DrawFn) -> list[Update]:
-    """The records of a topic: seq_ids grow by one per symbol, times mostly grow; some updates are late or repeated."""
+    """The records of a topic.
+
+    The seq_ids grow by one per symbol. Times mostly grow; some updates are late or repeated.
+    """
     feed, at, seq_ids = [], 0, dict.fromkeys(SYMBOLS, 0)
     for _ in range(draw(st.integers(1, 40))):
         symbol = draw(st.sampled_from(SYMBOLS))
