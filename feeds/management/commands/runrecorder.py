@@ -1,4 +1,4 @@
-"""Defines `manage.py runrecorder`, which records bars. Wiring and signals only."""
+"""`manage.py runrecorder`: runs the recorder."""
 
 from typing import Any
 
