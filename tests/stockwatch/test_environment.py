@@ -30,6 +30,22 @@ def test_choices_are_read_in_any_case():
     assert make(FORM="JSON").choice("FORM", "console", ["json", "console"]) == "json"
 
 
+def test_an_unknown_choice_is_refused():
+    with pytest.raises(BadVariable, match="FORM='xml' cannot be used: it must be one of json, console"):
+        make(FORM="xml").choice("FORM", "json", ["json", "console"])
+
+
+def test_a_text_must_match_its_pattern_as_a_whole():
+    assert make(NAME="abc").matching_text("NAME", "", "[a-z]+", "letters") == "abc"
+    with pytest.raises(BadVariable, match="NAME='abc1' cannot be used: it must be letters"):
+        make(NAME="abc1").matching_text("NAME", "", "[a-z]+", "letters")
+
+
+def test_a_boolean_with_another_spelling_is_refused():
+    with pytest.raises(BadVariable, match="DEBUG='maybe' cannot be used: it must be true or false"):
+        make(DEBUG="maybe").boolean("DEBUG")
+
+
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("Yes", True), ("on", True), ("0", False), ("", False)])
 def test_a_boolean_has_several_spellings(text: str, value: bool):
     assert make(DEBUG=text).boolean("DEBUG", default=not value) is value
