@@ -70,7 +70,7 @@ def test_the_newest_python_creates_the_environment_and_a_second_run_does_nothing
         add_python(clone, name, version)
     first = run(clone)
     assert first.returncode == 0, first.stderr
-    assert "making .venv with python3.13, " in first.stdout
+    assert "creating .venv with python3.13, " in first.stdout
     second = run(clone)
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
 
@@ -99,7 +99,7 @@ def test_an_environment_for_tests_is_sufficient_to_run(clone: Path):
 def test_an_interpreter_that_cannot_be_used_is_refused(clone: Path):
     add_python(clone, "python3", "(3, 11)")
     ended = run(clone, PYTHON="python9")
-    assert "PYTHON=python9 is no Python 3.11 to 3.14 with the venv module" in ended.stderr
+    assert "PYTHON=python9 is not a Python 3.11 to 3.14 with the venv module" in ended.stderr
 
 
 def test_a_folder_that_is_not_a_virtual_environment_is_not_changed(clone: Path):
@@ -108,5 +108,5 @@ def test_a_folder_that_is_not_a_virtual_environment_is_not_changed(clone: Path):
     (clone / "kept" / "notes.txt").write_text("text")
     ended = run(clone, VENV="kept")
     assert ended.returncode == 1
-    assert "kept is there and is no virtual environment" in ended.stderr
+    assert "kept exists and is not a virtual environment" in ended.stderr
     assert (clone / "kept" / "notes.txt").exists()
