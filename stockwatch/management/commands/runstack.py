@@ -32,26 +32,12 @@ class Command(BaseCommand):
         environment = {"LOGGER_FORMAT": "console", **os.environ}  # passed on whole; the services read it
         configure(level=settings.LOGGER_LEVEL, form=environment["LOGGER_FORMAT"].lower())
         try:
-            plan = self._plan(choose_parts(only, external), host, environment)
+            plan = make_plan(choose_parts(only, external), host, environment)
             with Stack(plan, supervisor := Supervisor(sys.stdout)) as stack:
                 supervisor.handle_signals()
                 self._run(stack, supervisor.write_line)
         except (StackFailure, RedisNotStarted, FeedError) as error:
             raise SystemExit(f"stockwatch: {error}") from error
-
-    @staticmethod
-    def _plan(parts: frozenset[str], host: str, environment: dict[str, str]) -> Plan:
-        if "gateway" in parts:
-            require_free_port(host, settings.APP_PORT)
-        return Plan(
-            parts=parts,
-            host=host,
-            port=settings.APP_PORT,
-            manage=settings.BASE_DIR / "manage.py",
-            environment=environment,
-            redis=settings.REDIS,
-            host_header=next((name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"), "localhost"),
-        )
 
     @staticmethod
     def _run(stack: Stack, write_line: Callable[[str], None]) -> None:
@@ -62,3 +48,18 @@ class Command(BaseCommand):
         if stack.page_url and (state := stack.wait_for_page()):
             write_line(f"stockwatch: {stack.page_url} {state}{hint}")
         stack.run()
+
+
+def make_plan(parts: frozenset[str], host: str, environment: dict[str, str]) -> Plan:
+    """Builds the plan from the settings. Raises StackFailure if the port of the page is in use."""
+    if "gateway" in parts:
+        require_free_port(host, settings.APP_PORT)
+    return Plan(
+        parts=parts,
+        host=host,
+        port=settings.APP_PORT,
+        manage=settings.BASE_DIR / "manage.py",
+        environment=environment,
+        redis=settings.REDIS,
+        host_header=next((name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"), "localhost"),
+    )
