@@ -13,7 +13,7 @@ COPY . .
 RUN python -m compileall -q stockwatch feeds watchlist
 USER stockwatch
 EXPOSE 8081
-# Docker's Ctrl-C and stop reach the Python process itself: the command is not wrapped in a shell.
+# The exec form makes Python process 1, so that signals from Docker reach it.
 CMD ["python", "manage.py", "rungateway", "--host", "0.0.0.0"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=6 \
     CMD ["python", "-m", "stockwatch.probe", "http://127.0.0.1:8081/readyz"]

@@ -1,33 +1,34 @@
-# `make help` says what there is. VENV=… names another virtual environment, PYTHON=… the interpreter to make it with.
+# `make help` lists the targets. VENV=… names another virtual environment, PYTHON=… the interpreter that creates it.
 VENV ?= .venv
 PY = "$(VENV)/bin/python"
 export VENV PYTHON
-# Generator and gateway, started together on an empty database, migrate at once: who loses tries again and says why.
+# Generator and gateway may start together on an empty database and migrate at once: the second tries again, with its
+# errors shown.
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-churn bench-soak bench-charts bench-replay shot local dev
 
-help: ## this list
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
 
-run: local ## everything on this machine, without Docker: the page is on http://localhost:8081
+run: local ## run everything on this machine without Docker; the page is on http://localhost:8081
 	@exec $(PY) manage.py runstack
 
-test: dev ## all tests, with a Redis and a Kafka of their own
+test: dev ## run all tests with their own Redis and Kafka
 	@exec $(PY) -m pytest --cov
 
-test-kafka: dev ## the pipeline on three real Kafka brokers, faults and all: needs Java 17, and Maven the first time
+test-kafka: dev ## test the pipeline on three real Kafka brokers, with faults: needs Java 17, and Maven for the first run
 	@exec $(PY) -m pytest -m kafka
 
-test-postgres: dev ## the tests that touch the database, on a PostgreSQL of their own
+test-postgres: dev ## run the tests that use the database on their own PostgreSQL
 	@exec .ci/postgres $(PY) -m pytest --database
 
-test-clients: ## the protocol with clients by other hands, the examples, Autobahn's cases: needs Node with npm, and Go
+test-clients: ## test the protocol with third-party clients, the examples and Autobahn's cases: needs Node with npm, and Go
 	@sh .ci/venv clients
 	@exec $(PY) -m pytest -m clients
 
-check: dev ## lint, format, types, import contracts, migrations, deployment settings
+check: dev ## check lint, format, types, import contracts, migrations and deployment settings
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
@@ -36,62 +37,62 @@ check: dev ## lint, format, types, import contracts, migrations, deployment sett
 	@SECRET_KEY=$$($(PY) -c "import secrets; print(secrets.token_urlsafe(50))") APP_ENV=production \
 		$(PY) manage.py check --deploy --fail-level WARNING
 
-fmt: dev ## write the code as the linter wants it
+fmt: dev ## format the code
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-up: ## infrastructure in Docker: three Kafka brokers, Valkey, PostgreSQL, kafka-ui
+up: ## start the infrastructure in Docker: three Kafka brokers, Valkey, PostgreSQL, kafka-ui
 	docker compose up -d --wait
 
-up-all: ## infrastructure and services in Docker
+up-all: ## start infrastructure and services in Docker
 	docker compose --profile services up -d --build --wait
 
-down: ## stop what Docker runs; volumes stay
+down: ## stop the containers; volumes stay
 	docker compose --profile services down
 
-logs: ## follow what Docker runs
+logs: ## follow the logs of the containers
 	docker compose --profile services logs -f
 
-restart: ## restart what Docker runs
+restart: ## restart the containers
 	docker compose --profile services restart
 
-gen: local ## the generator alone, as .env says
+gen: local ## run the generator with the settings of .env
 	@$(MIGRATE) 2>/dev/null || $(MIGRATE)
 	@exec $(PY) manage.py runkafkagen
 
-proc: local ## the processor alone, as .env says
+proc: local ## run the processor with the settings of .env
 	@exec $(PY) manage.py runprocessor
 
-rec: local ## the recorder alone, as .env says
+rec: local ## run the recorder with the settings of .env
 	@$(MIGRATE) 2>/dev/null || $(MIGRATE)
 	@exec $(PY) manage.py runrecorder
 
-gtw: local ## gateway and page alone, as .env says
+gtw: local ## run gateway and page with the settings of .env
 	@$(MIGRATE) 2>/dev/null || $(MIGRATE)
 	@exec $(PY) manage.py rungateway
 
 bench: dev ## measure the gateway
 	@exec $(PY) -m tests.bench.gateway
 
-bench-churn: dev ## 100,000 clients come to the gateway and go
+bench-churn: dev ## measure the gateway with 100,000 clients that connect and disconnect
 	@exec $(PY) -m tests.bench.churn
 
-bench-soak: dev ## 20 minutes of mixed load with faults on the gateway
+bench-soak: dev ## run 20 minutes of mixed load with faults on the gateway
 	@exec $(PY) -m tests.bench.soak
 
-bench-pipeline: dev ## measure generator, processor and recorder, on three real brokers where Java is
+bench-pipeline: dev ## measure generator, processor and recorder, on three real brokers if Java is installed
 	@exec $(PY) -m tests.bench.pipeline
 
 bench-page: dev ## measure the page in a browser: 200 rows, frames, memory, traffic, the first paint
 	@exec $(PY) -m tests.bench.page
 
-bench-charts: dev ## measure questions for charts among 21.6 million minutes; PostgreSQL too where it is installed
+bench-charts: dev ## measure chart queries over 21.6 million minute bars; on PostgreSQL too if it is installed
 	@exec $(PY) -m tests.bench.charts
 
 bench-replay: dev ## record a day of 500 symbols twice and compare
 	@exec $(PY) -m tests.bench.replay
 
-shot: dev ## pictures of the page
+shot: dev ## take pictures of the page
 	@exec $(PY) -m tests.browser.shots
 
 local:

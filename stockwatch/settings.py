@@ -1,7 +1,7 @@
-"""Every setting of the project, and the only place that reads the environment.
+"""Defines every setting of the project; the only module that reads the environment.
 
-`.env` in the root is read by itself; the real environment wins over it. `.env.example` and the README's table describe
-each variable, and a test holds both against this file.
+`.env` in the root folder is read first, and real environment variables override it. `.env.example` and
+`docs/settings.md` describe each variable; a test compares them with this file.
 """
 
 import os
@@ -20,12 +20,12 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
 env = Environment(os.environ)
 
-# --- What runs where ------------------------------------------------------------------------------------------------
+# --- Environment ------------------------------------------------------------------------------------------------
 APP_ENV = env.choice("APP_ENV", "development", ["development", "test", "prod", "production"]).replace(
     "production", "prod"
 )
 PRODUCTION = APP_ENV == "prod"
-DEBUG = env.flag("DEBUG")
+DEBUG = env.boolean("DEBUG")
 APP_HOST, APP_PORT = env.address("APP_PORT", ":8081")
 
 SECRET_KEY = env.text("SECRET_KEY")
@@ -34,19 +34,19 @@ if not SECRET_KEY:
         raise BadVariable("SECRET_KEY", "", "a long random text when APP_ENV is production")
     SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
 
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", "", wildcard=False)
 
 # --- Logs -----------------------------------------------------------------------------------------------------------
 LOGGER_LEVEL = env.choice("LOGGER_LEVEL", "info", ["debug", "info", "warn", "warning", "error"])
 LOGGER_FORMAT = env.choice("LOGGER_FORMAT", "json", ["json", "console"])
-LOGGING_CONFIG = None  # structlog is set up here, once, for Django's and every library's records too
+LOGGING_CONFIG = None  # `configure` below handles the records of Django and all libraries
 configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
 
 # --- Redis ----------------------------------------------------------------------------------------------------------
 REDIS_HOST, REDIS_PORT = env.address("REDIS_ADDR", "localhost:6379")
 REDIS_PASSWORD = env.text("REDIS_PASSWORD")
-REDIS_DB = env.whole("REDIS_DB", 0, most=1023)
+REDIS_DB = env.integer("REDIS_DB", 0, maximum=1023)
 REDIS: dict[str, Any] = {
     "host": REDIS_HOST or "localhost",
     "port": REDIS_PORT,
@@ -57,82 +57,86 @@ REDIS: dict[str, Any] = {
 # --- Kafka ----------------------------------------------------------------------------------------------------------
 KAFKA_BROKERS = ",".join(env.addresses("KAFKA_BROKERS", "localhost:9092"))
 _TOPIC = r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}"
-_TOPIC_WORDS = "1 to 249 of the characters A-Z a-z 0-9 . _ -, and not . or .."
-KAFKA_TOPIC = env.matching("KAFKA_TOPIC", "market_ticks", _TOPIC, _TOPIC_WORDS)
-KAFKA_RETENTION = env.duration("KAFKA_RETENTION", "24h", least="1m")
-KAFKA_DLQ_TOPIC = env.matching("KAFKA_DLQ_TOPIC", "market_ticks.dlq", _TOPIC, _TOPIC_WORDS)
+_TOPIC_DESCRIPTION = "1 to 249 of the characters A-Z a-z 0-9 . _ -, and not . or .."
+KAFKA_TOPIC = env.matching_text("KAFKA_TOPIC", "market_ticks", _TOPIC, _TOPIC_DESCRIPTION)
+KAFKA_RETENTION = env.duration("KAFKA_RETENTION", "24h", minimum="1m")
+KAFKA_DLQ_TOPIC = env.matching_text("KAFKA_DLQ_TOPIC", "market_ticks.dlq", _TOPIC, _TOPIC_DESCRIPTION)
 if KAFKA_DLQ_TOPIC == KAFKA_TOPIC:
-    raise BadVariable("KAFKA_DLQ_TOPIC", KAFKA_DLQ_TOPIC, "another topic than KAFKA_TOPIC: it would feed on itself")
-KAFKA_DLQ_RETENTION = env.duration("KAFKA_DLQ_RETENTION", "168h", least="1m")
+    raise BadVariable(
+        "KAFKA_DLQ_TOPIC", KAFKA_DLQ_TOPIC, "another topic than KAFKA_TOPIC, or dead letters would be read as updates"
+    )
+KAFKA_DLQ_RETENTION = env.duration("KAFKA_DLQ_RETENTION", "168h", minimum="1m")
 _GROUP = r".{1,249}"
-_GROUP_WORDS = "the name of a consumer group, 1 to 249 characters"
-KAFKA_GROUP_ID = env.matching("KAFKA_GROUP_ID", "stock-processor-group", _GROUP, _GROUP_WORDS)
+_GROUP_DESCRIPTION = "the name of a consumer group, 1 to 249 characters"
+KAFKA_GROUP_ID = env.matching_text("KAFKA_GROUP_ID", "stock-processor-group", _GROUP, _GROUP_DESCRIPTION)
 KAFKA_GROUP_INSTANCE_ID = env.text("KAFKA_GROUP_INSTANCE_ID")
-KAFKA_SESSION_TIMEOUT = env.duration("KAFKA_SESSION_TIMEOUT", "6s", least="1s", most="5m")
+KAFKA_SESSION_TIMEOUT = env.duration("KAFKA_SESSION_TIMEOUT", "6s", minimum="1s", maximum="5m")
 
 # --- Generator ------------------------------------------------------------------------------------------------------
 GENERATOR_INTERVAL = env.duration("GENERATOR_INTERVAL", "100ms")
 GENERATOR_SEED = env.text("GENERATOR_SEED")
 GENERATOR_TICKERS = env.symbols("GENERATOR_TICKERS", "AAPL,GOOG,TSLA,AMZN")
 GENERATOR_BASE_PRICES = {"AAPL": 150.0, "GOOG": 2800.0, "TSLA": 700.0, "AMZN": 3400.0}
-for _symbol, _price in env.prefixed("GENERATOR_BASE_PRICES_").items():
+for _symbol, _price in env.with_prefix("GENERATOR_BASE_PRICES_").items():
     try:
         GENERATOR_BASE_PRICES[_symbol.upper()] = float(_price)
     except ValueError as _error:
         raise BadVariable(f"GENERATOR_BASE_PRICES_{_symbol}", _price, "a price such as 150.25") from _error
     if not isfinite(float(_price)) or float(_price) <= 0:
         raise BadVariable(f"GENERATOR_BASE_PRICES_{_symbol}", _price, "a price above zero")
-GENERATOR_METRICS_PORT = env.whole("GENERATOR_METRICS_PORT", 0, most=65535)
+GENERATOR_METRICS_PORT = env.integer("GENERATOR_METRICS_PORT", 0, maximum=65535)
 
 # --- Processor ------------------------------------------------------------------------------------------------------
-PROCESSOR_NUM_WORKERS = env.whole("PROCESSOR_NUM_WORKERS", 1, least=1, most=256)
-PROCESSOR_STOCK_TTL = env.duration("PROCESSOR_STOCK_TTL", "168h", least="1s")
-PROCESSOR_METRICS_PORT = env.whole("PROCESSOR_METRICS_PORT", 0, most=65535)
+PROCESSOR_NUM_WORKERS = env.integer("PROCESSOR_NUM_WORKERS", 1, minimum=1, maximum=256)
+PROCESSOR_STOCK_TTL = env.duration("PROCESSOR_STOCK_TTL", "168h", minimum="1s")
+PROCESSOR_METRICS_PORT = env.integer("PROCESSOR_METRICS_PORT", 0, maximum=65535)
 
 # --- Recorder -------------------------------------------------------------------------------------------------------
-RECORDER_GROUP_ID = env.matching("RECORDER_GROUP_ID", "stock-recorder-group", _GROUP, _GROUP_WORDS)
-RECORDER_RETENTION = env.duration("RECORDER_RETENTION", "720h", least="24h")
-RECORDER_METRICS_PORT = env.whole("RECORDER_METRICS_PORT", 0, most=65535)
+RECORDER_GROUP_ID = env.matching_text("RECORDER_GROUP_ID", "stock-recorder-group", _GROUP, _GROUP_DESCRIPTION)
+RECORDER_RETENTION = env.duration("RECORDER_RETENTION", "720h", minimum="24h")
+RECORDER_METRICS_PORT = env.integer("RECORDER_METRICS_PORT", 0, maximum=65535)
 if RECORDER_GROUP_ID == KAFKA_GROUP_ID:
-    raise BadVariable("RECORDER_GROUP_ID", RECORDER_GROUP_ID, "another group than KAFKA_GROUP_ID: each reads it all")
+    raise BadVariable(
+        "RECORDER_GROUP_ID", RECORDER_GROUP_ID, "another group than KAFKA_GROUP_ID, so that both read every record"
+    )
 
-# --- The market -----------------------------------------------------------------------------------------------------
-MARKET_DAY_START = env.moment("MARKET_DAY_START", "00:00")
-MARKET_TIME_ZONE = env.zone("MARKET_TIME_ZONE", "UTC")
+# --- Market -----------------------------------------------------------------------------------------------------
+MARKET_DAY_START = env.time_of_day("MARKET_DAY_START", "00:00")
+MARKET_TIME_ZONE = env.time_zone("MARKET_TIME_ZONE", "UTC")
 
 # --- Gateway --------------------------------------------------------------------------------------------------------
 GATEWAY_VALID_TICKERS = env.symbols("GATEWAY_VALID_TICKERS")
 GATEWAY_ALLOWED_ORIGINS = env.origins("GATEWAY_ALLOWED_ORIGINS", "*")
 GATEWAY_TRUSTED_PROXIES = env.networks("GATEWAY_TRUSTED_PROXIES")
-GATEWAY_PROCESSES = env.whole("GATEWAY_PROCESSES", 0, most=1024)
-GATEWAY_DRAIN = env.duration("GATEWAY_DRAIN", "5s", least="0s")
-GATEWAY_MAX_CONNECTIONS = env.whole("GATEWAY_MAX_CONNECTIONS", 1000)
-GATEWAY_MAX_SYMBOLS = env.whole("GATEWAY_MAX_SYMBOLS", 1024, least=1)
-GATEWAY_RATE_PER_SECOND = env.number("GATEWAY_RATE_PER_SECOND", 1.0, least=0.001, most=1e6)
-GATEWAY_RATE_BURST = env.whole("GATEWAY_RATE_BURST", 5, least=1)
+GATEWAY_PROCESSES = env.integer("GATEWAY_PROCESSES", 0, maximum=1024)
+GATEWAY_DRAIN = env.duration("GATEWAY_DRAIN", "5s", minimum="0s")
+GATEWAY_MAX_CONNECTIONS = env.integer("GATEWAY_MAX_CONNECTIONS", 1000)
+GATEWAY_MAX_SYMBOLS = env.integer("GATEWAY_MAX_SYMBOLS", 1024, minimum=1)
+GATEWAY_RATE_PER_SECOND = env.number("GATEWAY_RATE_PER_SECOND", 1.0, minimum=0.001, maximum=1e6)
+GATEWAY_RATE_BURST = env.integer("GATEWAY_RATE_BURST", 5, minimum=1)
 GATEWAY_TIMEOUTS_WRITE_WAIT = env.duration("GATEWAY_TIMEOUTS_WRITE_WAIT", "10s")
 GATEWAY_TIMEOUTS_PONG_WAIT = env.duration("GATEWAY_TIMEOUTS_PONG_WAIT", "60s")
 GATEWAY_TIMEOUTS_PING_PERIOD = env.duration("GATEWAY_TIMEOUTS_PING_PERIOD", "54s")
-GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE = env.whole("GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE", 256, least=1, most=65536)
+GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE = env.integer("GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE", 256, minimum=1, maximum=65536)
 if GATEWAY_TIMEOUTS_PING_PERIOD >= GATEWAY_TIMEOUTS_PONG_WAIT:
     raise BadVariable(
         "GATEWAY_TIMEOUTS_PING_PERIOD",
         env.text("GATEWAY_TIMEOUTS_PING_PERIOD", "54s"),
-        "shorter than GATEWAY_TIMEOUTS_PONG_WAIT, or no client could answer in time",
+        "shorter than GATEWAY_TIMEOUTS_PONG_WAIT, so that a client can answer in time",
     )
 
-# --- The page -------------------------------------------------------------------------------------------------------
+# --- Page -------------------------------------------------------------------------------------------------------
 STALE_AFTER = env.duration("STALE_AFTER", "5s")
-REGISTRATION_OPEN = env.flag("REGISTRATION_OPEN", True)
-REGISTRATION_PER_HOUR = env.whole("REGISTRATION_PER_HOUR", 20, least=1)
-SIGN_IN_FAILURES = env.whole("SIGN_IN_FAILURES", 10, least=1)
-SIGN_IN_WINDOW = env.duration("SIGN_IN_WINDOW", "10m", least="1s")
+REGISTRATION_OPEN = env.boolean("REGISTRATION_OPEN", True)
+REGISTRATION_PER_HOUR = env.integer("REGISTRATION_PER_HOUR", 20, minimum=1)
+SIGN_IN_FAILURES = env.integer("SIGN_IN_FAILURES", 10, minimum=1)
+SIGN_IN_WINDOW = env.duration("SIGN_IN_WINDOW", "10m", minimum="1s")
 
-# --- Mail -----------------------------------------------------------------------------------------------------------
+# --- E-mail -----------------------------------------------------------------------------------------------------------
 try:
     _mail = environ.Env.email_url_config(env.text("EMAIL_URL", "consolemail://"))
 except (environ.ImproperlyConfigured, KeyError, ValueError) as _error:
-    # Its value may hold a password: it is not repeated.
+    # The value may contain a password, so the message does not repeat it.
     raise BadVariable("EMAIL_URL", "…", "such as smtp+tls://user:password@mail.example.org:587") from _error
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
 EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
@@ -147,25 +151,25 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "stockwatch@localhost
 # --- Django ---------------------------------------------------------------------------------------------------------
 try:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they repeat the value
+        warnings.simplefilter("ignore")  # the warnings repeat the value
         _database = environ.Env.db_url_config(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))
 except (environ.ImproperlyConfigured, KeyError, ValueError):
     _database = {}
 if not str(_database.get("ENGINE", "")).endswith((".sqlite3", ".postgresql")):
-    # Its value may hold a password: it is not repeated.
+    # The value may contain a password, so the message does not repeat it.
     _allowed = "such as sqlite:////srv/stockwatch.sqlite3 or postgres://user:password@db.example.org:5432/stockwatch"
-    raise BadVariable("DATABASE_URL", "…", f"{_allowed}, with / @ : # ? of a password as %2F %40 %3A %23 %3F")
+    raise BadVariable("DATABASE_URL", "…", f"{_allowed}, with / @ : # ? in a password written as %2F %40 %3A %23 %3F")
 DATABASES = {"default": _database}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # Several processes share the file: readers must not block the writer, and a writer waits its turn.
+    # Several processes share the file. In WAL mode readers do not block the writer; writers wait for each other.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 5,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    # Nobody waits for long: neither for a server that takes connections and does not answer, nor for one whose machine
-    # is gone. Connections are made anew for each request, so none is stale after a restart. The address may say more.
+    # Time limits for a server that accepts connections without answering, and for a machine that is down. Each request
+    # opens a new connection, so none is broken after a restart of the server. DATABASE_URL can override the options.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 3,
         "keepalives_idle": 5,
@@ -222,12 +226,12 @@ TEMPLATES = [
     }
 ]
 CHANNEL_LAYERS = {
-    # The Redis channel prices.SYMBOL itself, bytes only, read by the gateway's hub alone.
+    # Its groups are the Redis channels prices.SYMBOL. Only the gateway's intake reads it.
     "prices": {
         "BACKEND": "watchlist.gateway.fanout.channel_layer.PricesChannelLayer",
         "CONFIG": {"hosts": [{**REDIS, "protocol": 2}]},
     },
-    # Everything else that wants a channel layer; nothing of the gateway runs over it.
+    # For other uses of Channels; the gateway does not use it.
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {"hosts": [{**REDIS, "protocol": 2}]},
@@ -251,19 +255,19 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-SERVESTATIC_USE_FINDERS = True  # files are served from where they lie; collectstatic is for a CDN only
-SERVESTATIC_AUTOREFRESH = not PRODUCTION  # a file changed during development is seen at the next load
-# Browsers ask each time and mostly get 304: modules of two versions never meet in one page.
+SERVESTATIC_USE_FINDERS = True  # serves files from their source folders; only a CDN needs collectstatic
+SERVESTATIC_AUTOREFRESH = not PRODUCTION  # in development, the next load shows a changed file
+# Browsers revalidate each file (mostly 304), so that a page never mixes modules of two versions.
 SERVESTATIC_MAX_AGE = 0
 
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SECURE_COOKIES = env.flag("SECURE_COOKIES", PRODUCTION)
+SECURE_COOKIES = env.boolean("SECURE_COOKIES", PRODUCTION)
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
-# TLS ends at the proxy, which redirects to it and promises it to browsers (HSTS); health checks come in plain HTTP.
+# The proxy terminates TLS, redirects to it and sends HSTS. Health checks use plain HTTP.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -1,4 +1,4 @@
-"""All addresses of the project: the page, the admin, and what operators ask."""
+"""Routes all URLs of the project: the page, the admin, and health and metrics."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path

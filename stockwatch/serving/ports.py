@@ -1,4 +1,4 @@
-"""Listening sockets: one line when a port is taken, and several processes on one."""
+"""Opens the gateway's listening socket; several processes can share one port."""
 
 import errno
 import socket
@@ -6,28 +6,28 @@ import sys
 from contextlib import suppress
 
 BACKLOG = 4096
-BALANCES = sys.platform == "linux"
-"""Whether the kernel spreads connections over sockets that share a port."""
+KERNEL_BALANCES = sys.platform == "linux"
+"""Whether the kernel distributes connections over sockets that share a port."""
 
 
-class PortTaken(Exception):
-    """Somebody else listens there, or the address is not ours."""
+class PortUnavailable(Exception):
+    """The port is in use, or the address does not belong to this machine."""
 
 
-def bind_host(host: str) -> str:
-    """No host means all addresses: IPv6's wildcard takes IPv4 too, where the machine has IPv6."""
+def resolve_host(host: str) -> str:
+    """Returns the address to bind. No host means all addresses: `::` (IPv6 and IPv4) if the machine has IPv6."""
     if host:
         return host
-    with suppress(PortTaken):
+    with suppress(PortUnavailable):
         open_listener("::", 0).close()
         return "::"
-    return "0.0.0.0"  # noqa: S104 - what an APP_PORT without a host asks for
+    return "0.0.0.0"  # noqa: S104 - APP_PORT names no host
 
 
 def open_listener(host: str, port: int, *, shared: bool = False, listen: bool = True) -> socket.socket:
-    """A listening socket; a `shared` one lets others of the same user share its port, for which a taken one looks free.
+    """Returns a bound socket. Raises PortUnavailable.
 
-    Raises PortTaken.
+    A `shared` socket lets other processes of the same user bind the same port, and ignores theirs.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
@@ -39,6 +39,7 @@ def open_listener(host: str, port: int, *, shared: bool = False, listen: bool = 
             listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        words = "is in use: stop what listens there, or set APP_PORT" if error.errno == errno.EADDRINUSE else ""
-        raise PortTaken(f"{host}:{port} {words or error.strerror}") from error
+        advice = "is in use: stop the process that listens there, or set APP_PORT"
+        reason = advice if error.errno == errno.EADDRINUSE else error.strerror
+        raise PortUnavailable(f"{host}:{port} {reason}") from error
     return listener

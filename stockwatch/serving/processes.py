@@ -1,7 +1,7 @@
-"""The parent of a gateway with several processes: it holds the port, starts the children, and replaces one that dies.
+"""Runs a gateway as several processes: holds the port, starts them, and replaces one that dies.
 
-It serves nothing itself. Children each listen on a socket of their own with SO_REUSEPORT, among which the kernel
-spreads connections; where it does not (macOS), they share one listening socket of the parent.
+The parent serves no connection. Each child listens on its own socket with SO_REUSEPORT, and the kernel distributes
+connections over these sockets. On macOS the kernel does not; there the children share one socket of the parent.
 """
 
 import os
@@ -15,17 +15,19 @@ from contextlib import suppress
 
 import structlog
 
-from stockwatch.serving.ports import BALANCES, open_listener
+from stockwatch.serving.ports import KERNEL_BALANCES, open_listener
 from stockwatch.serving.shared_counts import SharedCounts
 
 log = structlog.get_logger(__name__)
 
-SHORTEST_LIFE = 1.0
-"""Seconds; a child that lived less is started again only after as long, or a broken one would be started for ever."""
+MIN_LIFETIME_SECONDS = 1.0
+"""A child that lived less is restarted after a delay of the same length, so that a broken one does not loop."""
+CHECK_SECONDS = 0.2
+KILL_AFTER_DRAIN_SECONDS = 5
 
 
 class GatewayProcesses:
-    """`count` gateways on one port. `drain` is how many seconds children get to end."""
+    """`count` gateway processes on one port. `drain` is the time in which they close their sockets, in seconds."""
 
     def __init__(self, host: str, port: int, count: int, drain: float) -> None:
         self._host = host
@@ -34,66 +36,59 @@ class GatewayProcesses:
         self._drain = drain
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
-        self._signals = 0
+        self._signal_count = 0
 
     def run(self) -> int:
         """Serves until SIGTERM or SIGINT; a second signal ends the children at once. Returns the exit status.
 
-        Raises PortTaken.
+        Raises PortUnavailable.
         """
-        # Without SO_REUSEPORT first: with it, somebody else's gateway of this user would look like one of ours.
+        # Checked without SO_REUSEPORT, because with it another gateway of the same user would go unnoticed.
         open_listener(self._host, self._port).close()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        # Bound and not listening: the port stays ours while no child listens.
-        holder = open_listener(self._host, self._port, shared=True, listen=not BALANCES)
-        with tempfile.TemporaryDirectory(prefix="stockwatch-gateway-") as folder, holder:
-            self._listener = holder
-            self._folder, self._memory = folder, SharedCounts.make_memory(self._count)
-            log.info("gateway starts", host=self._host, port=self._port, processes=self._count)
+        # Bound without listening: this reserves the port while no child listens.
+        reservation = open_listener(self._host, self._port, shared=True, listen=not KERNEL_BALANCES)
+        with tempfile.TemporaryDirectory(prefix="stockwatch-gateway-") as folder, reservation:
+            self._listener = reservation
+            self._folder, self._memory = folder, SharedCounts.create_memory(self._count)
+            log.info("gateway starting", host=self._host, port=self._port, processes=self._count)
             for slot in range(self._count):
                 self._start(slot)
             self._watch()
             os.close(self._memory)
-            return self._finish()
+            return self._stop()
 
     def _start(self, slot: int) -> None:
         command = [sys.executable, sys.argv[0], "rungateway", "--host", self._host, "--port", str(self._port)]
-        command += [
-            "--worker",
-            f"{slot}/{self._count}",
-            "--parent",
-            str(os.getpid()),
-            "--board",
-            f"{self._memory}:{self._folder}",
-        ]
-        shared = [] if BALANCES else [self._listener.fileno()]
-        if shared:
-            command += ["--listener", str(shared[0])]
-        self._children[slot] = subprocess.Popen(  # noqa: S603
-            command, pass_fds=[self._memory, *shared], start_new_session=True
-        )
+        command += ["--worker", f"{slot}/{self._count}", "--parent", str(os.getpid())]
+        command += ["--shared", f"{self._memory}:{self._folder}"]
+        inherited = [self._memory]
+        if not KERNEL_BALANCES:
+            command += ["--listener", str(self._listener.fileno())]
+            inherited.append(self._listener.fileno())
+        self._children[slot] = subprocess.Popen(command, pass_fds=inherited, start_new_session=True)  # noqa: S603
 
     def _watch(self) -> None:
-        born = dict.fromkeys(self._children, time.monotonic())
-        while not self._stopping.wait(0.2):
+        started_at = dict.fromkeys(self._children, time.monotonic())
+        while not self._stopping.wait(CHECK_SECONDS):
             for slot, child in list(self._children.items()):
                 if child.poll() is None or self._stopping.is_set():
                     continue
-                lived = time.monotonic() - born[slot]
-                log.error("a gateway process died, starting another", slot=slot, status=child.returncode)
-                if lived < SHORTEST_LIFE:
-                    self._stopping.wait(SHORTEST_LIFE)
+                lifetime = time.monotonic() - started_at[slot]
+                log.error("gateway process died, restarting", slot=slot, status=child.returncode)
+                if lifetime < MIN_LIFETIME_SECONDS:
+                    self._stopping.wait(MIN_LIFETIME_SECONDS)
                 if not self._stopping.is_set():
-                    born[slot] = time.monotonic()
+                    started_at[slot] = time.monotonic()
                     self._start(slot)
 
-    def _finish(self) -> int:
-        deadline = time.monotonic() + self._drain + 5
+    def _stop(self) -> int:
+        deadline = time.monotonic() + self._drain + KILL_AFTER_DRAIN_SECONDS
         for child in self._children.values():
             child.terminate()
         for child in self._children.values():
-            while child.poll() is None and time.monotonic() < deadline and self._signals < 2:
+            while child.poll() is None and time.monotonic() < deadline and self._signal_count < 2:
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(0.1)
             if child.poll() is None:
@@ -102,5 +97,5 @@ class GatewayProcesses:
         return 0
 
     def _on_signal(self, _number: int, _frame: object) -> None:
-        self._signals += 1
+        self._signal_count += 1
         self._stopping.set()

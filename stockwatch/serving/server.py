@@ -1,6 +1,6 @@
-"""Daphne as `rungateway` runs it: a listening socket of our own, and an end that tells every client to come back.
+"""Runs Daphne for `rungateway`: on an open socket, with an orderly drain before the end.
 
-Importing this installs Twisted's asyncio reactor.
+Importing this module installs Twisted's asyncio reactor.
 """
 
 import os
@@ -18,20 +18,21 @@ from stockwatch.serving.wiring import gateway
 
 log = structlog.get_logger(__name__)
 
-PARENT_EVERY = 1.0
-CLOSE_WITHIN = 3.0
-"""Seconds clients have for the closing handshake when the server goes."""
+PARENT_CHECK_SECONDS = 1.0
+CLOSE_TIMEOUT_SECONDS = 3.0
+"""How long clients have for the closing handshake when the server stops."""
+DRAIN_CHECK_SECONDS = 0.05
 
 
 class GatewayServer(Server):  # type: ignore[misc]
-    """Daphne's server on a socket that is already open, with an end of its own."""
+    """Daphne's server on an open socket. It stops when the parent dies."""
 
     def __init__(self, listener: socket.socket, parent: int | None) -> None:
         super().__init__(
             application,
-            endpoints=["a socket that is already open"],
+            endpoints=["an open socket"],
             signal_handlers=False,
-            ping_interval=10**9,  # the gateway pings by itself
+            ping_interval=10**9,  # the gateway sends pings itself
             websocket_timeout=-1,
             websocket_handshake_timeout=10,
             server_name="stockwatch",
@@ -46,44 +47,47 @@ class GatewayServer(Server):  # type: ignore[misc]
         self._port = reactor.adoptStreamPort(self._listener.fileno(), self._listener.family, self.http_factory)
         self._watch_parent()
         host, port = self._listener.getsockname()[:2]
-        log.info("gateway listens", host=host, port=port)
+        log.info("gateway listening", host=host, port=port)
 
     def _watch_parent(self) -> None:
-        """One of several processes must not outlive the parent that would replace and end it."""
+        """Drains if the parent is gone, because no process would replace or stop this one."""
         if self._parent is not None and os.getppid() != self._parent:
-            self.drain("end of the parent")
+            self.drain("parent exited")
         else:
-            reactor.callLater(PARENT_EVERY, self._watch_parent)
+            reactor.callLater(PARENT_CHECK_SECONDS, self._watch_parent)
 
     def kill_all_applications(self) -> Any:
-        """Daphne's own raises KeyError for a connection whose application has just finished."""
+        """Cancels all applications. Daphne's own method raises KeyError if one has just finished."""
         for details in self.connections.values():
             if task := details.get("application_instance"):
                 task.cancel()
         return defer.succeed(None)
 
-    def drain(self, name: str) -> None:
-        """Lets nobody in any more, closes every socket with 4001 over GATEWAY_DRAIN, and stops."""
+    def drain(self, reason: str) -> None:
+        """Stops accepting, closes all sockets with 4001 spread over GATEWAY_DRAIN, and stops the server.
+
+        A second call stops the server at once.
+        """
         if gateway.closing:
             self.stop()
             return
-        log.info("gateway is stopping", signal=name, connections=len(gateway.sessions))
+        log.info("gateway stopping", reason=reason, connections=len(gateway.sessions))
         self._port.stopListening()
         self._listener.close()
         drain = settings.GATEWAY_DRAIN.total_seconds()
         gateway.close_all(drain)
-        self._wait_closed(drain + CLOSE_WITHIN)
+        self._stop_when_closed(drain + CLOSE_TIMEOUT_SECONDS)
 
-    def _wait_closed(self, seconds: float) -> None:
-        if not gateway.sessions or seconds <= 0:
+    def _stop_when_closed(self, seconds_left: float) -> None:
+        if not gateway.sessions or seconds_left <= 0:
             log.info("gateway stopped", connections_left=len(gateway.sessions))
             self.stop()
         else:
-            reactor.callLater(0.05, self._wait_closed, seconds - 0.05)
+            reactor.callLater(DRAIN_CHECK_SECONDS, self._stop_when_closed, seconds_left - DRAIN_CHECK_SECONDS)
 
 
 def run_server(listener: socket.socket, parent: int | None = None) -> None:
-    """Serves until SIGTERM, SIGINT or the end of the parent; a second signal stops at once. The socket listens."""
+    """Serves on a listening socket until SIGTERM, SIGINT or the exit of `parent`; a second signal stops at once."""
     server = GatewayServer(listener, parent)
 
     def on_signal(number: int, _frame: object) -> None:

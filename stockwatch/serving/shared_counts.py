@@ -1,7 +1,7 @@
-"""What the processes of one gateway know of each other: their open connections, and their metrics.
+"""Shares connection counts and metrics between the processes of one gateway.
 
-Connections stand in shared memory, a number a process; metrics in a folder, a file a process, written every second. The
-numbers of a process that died stay in the counters, so that no sum ever falls.
+Connection counts are in shared memory, one number per process. Metrics are in a folder, one file per process, written
+every second. The counters of a process that died are kept, so that no sum decreases.
 """
 
 import mmap
@@ -16,106 +16,111 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-SLOT = struct.Struct("<q")
-LEAST = ("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers")
-"""Gauges of which the worst process counts; of times the newest does, of all else the sum."""
+COUNT = struct.Struct("<q")
+MINIMUM_GAUGES = ("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers")
+"""Gauges whose total is the minimum over all processes. The total of a timestamp is the maximum, of others the sum."""
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """A sample as it lies in a file; `counter` tells what outlives its process."""
+class StoredSample(msgspec.Struct, frozen=True):
+    """A sample in a file. If `is_counter` is set, it outlives its process."""
 
     name: str
     labels: dict[str, str]
     value: float
-    counter: bool
+    is_counter: bool
 
 
 class SharedCounts:
-    """`slots` processes share it; `mine` is this one's number."""
+    """The counts of `slots` processes. `slot` is the number of this process, from 0."""
 
-    def __init__(self, memory: int, folder: str, slots: int, mine: int) -> None:
+    def __init__(self, memory: int, folder: str, slots: int, slot: int) -> None:
         self._slots = slots
-        self._mine = mine
-        self._numbers = mmap.mmap(memory, slots * SLOT.size)
+        self._slot = slot
+        self._counts = mmap.mmap(memory, slots * COUNT.size)
         self._folder = Path(folder)
-        if (mine_before := self._file(mine)).exists():
-            mine_before.rename(mine_before.with_suffix(f".{os.getpid()}.gone"))
+        if (predecessor := self._file(slot)).exists():
+            predecessor.rename(predecessor.with_suffix(f".{os.getpid()}.gone"))
 
     @staticmethod
-    def make_memory(slots: int) -> int:
-        """A file descriptor of shared memory for so many processes."""
+    def create_memory(slots: int) -> int:
+        """Returns a file descriptor of shared memory for `slots` processes."""
         if hasattr(os, "memfd_create"):
-            memory = os.memfd_create("stockwatch-board", 0)
+            memory = os.memfd_create("stockwatch-counts", 0)
         else:
-            memory, name = tempfile.mkstemp(prefix="stockwatch-board-")
+            memory, name = tempfile.mkstemp(prefix="stockwatch-counts-")
             os.unlink(name)
-        os.truncate(memory, slots * SLOT.size)
+        os.truncate(memory, slots * COUNT.size)
         return memory
 
-    def note_connections(self, count: int) -> int:
-        """Notes this process's connections; returns those of all the others."""
-        SLOT.pack_into(self._numbers, self._mine * SLOT.size, count)
-        numbers: list[int] = [SLOT.unpack_from(self._numbers, slot * SLOT.size)[0] for slot in range(self._slots)]
-        return sum(numbers) - count
+    def set_connections(self, count: int) -> int:
+        """Stores the connection count of this process; returns the sum of the others."""
+        COUNT.pack_into(self._counts, self._slot * COUNT.size, count)
+        counts: list[int] = [COUNT.unpack_from(self._counts, slot * COUNT.size)[0] for slot in range(self._slots)]
+        return sum(counts) - count
 
-    def keep_metrics(self, families: Iterable[Metric]) -> None:
-        """Leaves this process's samples for the others."""
-        kept = [
-            Kept(sample.name, dict(sample.labels), sample.value, family.type in {"counter", "histogram"})
+    def store_metrics(self, families: Iterable[Metric]) -> None:
+        """Writes the samples of this process for the others to read."""
+        samples = [
+            StoredSample(sample.name, dict(sample.labels), sample.value, family.type in {"counter", "histogram"})
             for family in families
             for sample in family.samples
             if sample.name.startswith("stockwatch_")
         ]
-        scratch = self._file(self._mine).with_suffix(".new")
-        scratch.write_bytes(msgspec.json.encode(kept))
-        scratch.replace(self._file(self._mine))
+        new_file = self._file(self._slot).with_suffix(".new")
+        new_file.write_bytes(msgspec.json.encode(samples))
+        new_file.replace(self._file(self._slot))
 
-    def others(self) -> list[Kept]:
-        """The samples of the other processes, and the counters of those that are gone."""
-        found: list[Kept] = []
+    def load_other_metrics(self) -> list[StoredSample]:
+        """Returns the samples of the other processes, and the counters of processes that died."""
+        samples: list[StoredSample] = []
         for path in self._folder.glob("*.json"):
-            if path != self._file(self._mine):
-                found += msgspec.json.decode(path.read_bytes(), type=list[Kept])
+            if path != self._file(self._slot):
+                samples += msgspec.json.decode(path.read_bytes(), type=list[StoredSample])
         for path in self._folder.glob("*.gone"):
-            found += [kept for kept in msgspec.json.decode(path.read_bytes(), type=list[Kept]) if kept.counter]
-        return found
+            stored = msgspec.json.decode(path.read_bytes(), type=list[StoredSample])
+            samples += [sample for sample in stored if sample.is_counter]
+        return samples
 
-    def _file(self, number: int) -> Path:
-        return self._folder / f"{number}.json"
+    def _file(self, slot: int) -> Path:
+        return self._folder / f"{slot}.json"
+
+
+SampleKey = tuple[str, frozenset[tuple[str, str]]]
 
 
 class AllProcessesCollector(Collector):
-    """The collectors of this process, with what the other processes left added to each sample."""
+    """Collects the metrics of this process and adds those of the other processes to each sample."""
 
-    def __init__(self, own: Iterable[Collector], board: SharedCounts) -> None:
+    def __init__(self, own: Iterable[Collector], shared_counts: SharedCounts) -> None:
         self._own = list(own)
-        self._board = board
+        self._shared_counts = shared_counts
 
     def collect_own(self) -> Iterator[Metric]:
+        """Yields the metrics of this process alone."""
         for collector in self._own:
             yield from collector.collect()
 
     def collect(self) -> Iterator[Metric]:
-        others: dict[tuple[str, frozenset[tuple[str, str]]], list[float]] = {}
-        for kept in self._board.others():
-            others.setdefault((kept.name, frozenset(kept.labels.items())), []).append(kept.value)
+        others: dict[SampleKey, list[float]] = {}
+        for stored in self._shared_counts.load_other_metrics():
+            others.setdefault((stored.name, frozenset(stored.labels.items())), []).append(stored.value)
         for family in self.collect_own():
             for position, sample in enumerate(family.samples):
-                theirs = others.pop((sample.name, frozenset(sample.labels.items())), [])
-                family.samples[position] = Sample(sample.name, sample.labels, _join(sample, theirs))
-            self._adopt_strangers(family, others)
+                values = others.pop((sample.name, frozenset(sample.labels.items())), [])
+                family.samples[position] = Sample(sample.name, sample.labels, _total(sample, values))
+            self._add_missing_samples(family, others)
             yield family
 
     @staticmethod
-    def _adopt_strangers(family: Metric, others: dict[tuple[str, frozenset[tuple[str, str]]], list[float]]) -> None:
-        """Samples of this family with labels that only others have had, such as a reason that did not occur here."""
+    def _add_missing_samples(family: Metric, others: dict[SampleKey, list[float]]) -> None:
+        """Adds samples whose labels this process does not have, such as a reason that occurred elsewhere only."""
         for key in [key for key in others if key[0] in {family.name, f"{family.name}_total"}]:
             values = others.pop(key)
             family.samples.append(Sample(key[0], dict(key[1]), sum(values)))
 
 
-def _join(sample: Sample, theirs: list[float]) -> float:
-    values = [sample.value, *theirs]
-    if sample.name in LEAST:
+def _total(sample: Sample, other_values: list[float]) -> float:
+    values = [sample.value, *other_values]
+    if sample.name in MINIMUM_GAUGES:
         return min(values)
     return max(values) if sample.name.endswith("_timestamp_seconds") else sum(values)

@@ -1,6 +1,6 @@
-"""Where the gateway meets the settings: built once a process, used by the ASGI application and by `rungateway`.
+"""Builds the gateway of this process from the settings.
 
-Imported after Django is set up.
+The ASGI application and `rungateway` import it after Django is set up.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from watchlist.gateway.sockets.transport import Application, AttachTransport
 
 
 def read_limits() -> Limits:
-    """The settings of the gateway, as it takes them."""
+    """Returns the settings of the gateway as its limits."""
     return Limits(
         allowed_origins=tuple(settings.GATEWAY_ALLOWED_ORIGINS),
         trusted_proxies=tuple(settings.GATEWAY_TRUSTED_PROXIES),
@@ -39,13 +39,13 @@ def read_limits() -> Limits:
 
 
 def open_redis() -> Redis:
-    """A client for reading prices and for the buckets of addresses."""
+    """Returns a Redis client for quotes and connection rates."""
     return Redis(
         **settings.REDIS,
         protocol=2,
         socket_timeout=2,
         socket_connect_timeout=2,
-        retry=Retry(NoBackoff(), 1),  # its callers wait and try again by themselves
+        retry=Retry(NoBackoff(), 1),  # the callers retry with a backoff
     )
 
 
@@ -60,17 +60,20 @@ collector = GatewayCollector(gateway)
 REGISTRY.register(collector)
 
 
-def share(board: SharedCounts) -> None:
-    """Has this process be one of several: limits on connections and metrics are those of all."""
-    everyone = AllProcessesCollector([collector, END_TO_END], board)
+def share_counts(shared_counts: SharedCounts) -> None:
+    """Makes connection limits and metrics cover all processes of the gateway."""
+    all_processes = AllProcessesCollector([collector, END_TO_END], shared_counts)
     REGISTRY.unregister(collector)
     REGISTRY.unregister(END_TO_END)
-    REGISTRY.register(everyone)
-    gateway.share(board.note_connections, lambda: board.keep_metrics(everyone.collect_own()))
+    REGISTRY.register(all_processes)
+    gateway.share(
+        shared_counts.set_connections,
+        lambda: shared_counts.store_metrics(all_processes.collect_own()),
+    )
 
 
-def compose(pages: Any) -> Application:
-    """Pages over HTTP and the gateway at `/ws`, as one application."""
+def build_application(django_application: Any) -> Application:
+    """Returns the ASGI application: `/ws` goes to the gateway, other HTTP requests to Django."""
     return AttachTransport(
-        ProtocolTypeRouter({"http": route_requests(gateway, pages), "websocket": route_sockets(gateway)})
+        ProtocolTypeRouter({"http": route_requests(gateway, django_application), "websocket": route_sockets(gateway)})
     )

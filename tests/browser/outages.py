@@ -93,7 +93,7 @@ class Stage:
 
     def _start_gateway(self) -> None:
         self.gateway = self._run("rungateway")
-        self.gateway.await_said("gateway listens")
+        self.gateway.await_said("gateway listening")
 
     def kill(self, part: str) -> None:
         """kill -9, all of it at once."""

@@ -22,11 +22,11 @@ from stockwatch.local.redis_server import free_port
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 60.0
+TIMEOUT = 60.0
 
 
-class Running:
-    """A `runstack` process whose lines are read as they come. Temporary files of its own are in `folder`."""
+class RunningStack:
+    """A `runstack` process whose output is read line by line. Its temporary files are in `folder`."""
 
     def __init__(self, folder: Path, *options: str, **variables: str) -> None:
         self.folder = folder / "temporary"
@@ -57,46 +57,46 @@ class Running:
         self._queue.put("")
 
     def next_line(self) -> str:
-        """The empty line is the end: nobody holds the output open any more, the warden included."""
-        line = self._queue.get(timeout=SECONDS)
+        """Returns the next line; an empty one if no process, including the reaper, holds the output open."""
+        line = self._queue.get(timeout=TIMEOUT)
         self.lines.append(line)
         return line
 
-    def await_line(self, pattern: str) -> re.Match[str]:
+    def wait_for_line(self, pattern: str) -> re.Match[str]:
         while line := self.next_line():
             if found := re.search(pattern, line):
                 return found
-        raise AssertionError(f"{pattern!r} did not come:\n" + "\n".join(self.lines))
+        raise AssertionError(f"{pattern!r} is missing in:\n" + "\n".join(self.lines))
 
-    def await_end(self) -> int:
+    def wait_for_exit(self) -> int:
         while self.next_line():
             continue
-        return self.process.wait(SECONDS)
+        return self.process.wait(TIMEOUT)
 
-    def await_pid(self, name: str) -> int:
-        return int(self.await_line(rf"^{name} +\| runs as process (\d+)$")[1])
+    def wait_for_pid(self, name: str) -> int:
+        return int(self.wait_for_line(rf"^{name} +\| started as process (\d+)$")[1])
 
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
 
 
-Start = Callable[..., Running]
+Start = Callable[..., RunningStack]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    started: list[Running] = []
+    started: list[RunningStack] = []
 
-    def run(*options: str, **variables: str) -> Running:
-        started.append(Running(tmp_path, *options, **variables))
+    def run(*options: str, **variables: str) -> RunningStack:
+        started.append(RunningStack(tmp_path, *options, **variables))
         return started[-1]
 
     yield run
     for running in started:
         if running.process.poll() is None:
             running.process.terminate()
-        running.process.wait(SECONDS)
+        running.process.wait(TIMEOUT)
 
 
 def is_open(address: str) -> bool:
@@ -108,8 +108,8 @@ def is_open(address: str) -> bool:
     return True
 
 
-def is_gone(pid: int) -> bool:
-    """Asks until the process is no more, or is dead and waits for init to collect it; False when it lives on."""
+def has_ended(pid: int) -> bool:
+    """Waits until the process has ended (zombies count); returns False if it still runs after 200 checks."""
     for _ in range(200):
         state = subprocess.run(
             ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
@@ -119,166 +119,168 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-def export(running: Running) -> dict[str, str]:
-    """The variables of the line to paste."""
-    words = running.await_line("^export (.*)$")[1].split()
+def read_export(running: RunningStack) -> dict[str, str]:
+    """Returns the variables of the printed `export` line."""
+    words = running.wait_for_line("^export (.*)$")[1].split()
     return dict(word.split("=", 1) for word in words)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_servers_alone_print_their_addresses_and_leave_nothing(start: Start, number: signal.Signals):
+def test_servers_alone_print_their_addresses_and_leave_no_file(start: Start, number: signal.Signals):
     running = start("--only", "redis,kafka")
-    variables = export(running)
+    variables = read_export(running)
     addresses = [variables["REDIS_ADDR"], *variables["KAFKA_BROKERS"].split(",")]
     assert len(addresses) == 4
     assert all(is_open(address) for address in addresses)
     running.process.send_signal(number)
-    assert running.await_end() == 0
+    assert running.wait_for_exit() == 0
     assert not any(is_open(address) for address in addresses)
     assert list(running.folder.iterdir()) == []
 
 
-def test_a_killed_stack_leaves_nothing_either(start: Start):
+def test_a_killed_stack_leaves_neither_process_nor_file(start: Start):
     running = start("--only", "redis,kafka,processor")
-    address = export(running)["REDIS_ADDR"]
-    processor = running.await_pid("processor")
+    address = read_export(running)["REDIS_ADDR"]
+    processor = running.wait_for_pid("processor")
     running.process.kill()
-    running.await_end()
+    running.wait_for_exit()
     assert not is_open(address)
-    assert is_gone(processor)
+    assert has_ended(processor)
     assert list(running.folder.iterdir()) == []
 
 
-def test_a_port_in_use_is_said_in_one_line_before_anything_starts(start: Start):
+def test_a_port_in_use_is_reported_in_one_line_before_any_part_starts(start: Start):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         running = start(APP_PORT=f":{port}")
-        assert running.await_end() == 1
-    words = "cannot be used (Address already in use): stop what listens there, or set APP_PORT"
-    assert running.lines[:-1] == [f"stockwatch: 127.0.0.1:{port} {words}"]
+        assert running.wait_for_exit() == 1
+    reason = "cannot be used (Address already in use): stop the process that listens there, or set APP_PORT"
+    assert running.lines[:-1] == [f"stockwatch: 127.0.0.1:{port} {reason}"]
 
 
-def test_an_unknown_part_is_said_in_one_line(start: Start):
+def test_an_unknown_part_is_reported_in_one_line(start: Start):
     running = start("--only", "redis,broker")
-    assert running.await_end() == 1
+    assert running.wait_for_exit() == 1
     assert len(running.lines[:-1]) == 1
     assert "name some of redis, kafka" in running.text
 
 
-def test_a_killed_part_stops_everything_and_is_the_last_word(start: Start):
+def test_a_killed_part_stops_all_others_and_is_reported_last(start: Start):
     running = start("--only", "redis,kafka,processor,generator")
-    address = export(running)["REDIS_ADDR"]
-    os.kill(running.await_pid("generator"), signal.SIGKILL)
-    assert running.await_end() == 1
-    reason = running.text.partition("stockwatch: generator ended by itself (killed by SIGKILL)")
+    address = read_export(running)["REDIS_ADDR"]
+    os.kill(running.wait_for_pid("generator"), signal.SIGKILL)
+    assert running.wait_for_exit() == 1
+    reason = running.text.partition("stockwatch: generator exited unexpectedly (killed by SIGKILL)")
     assert reason[1]
     assert "processor |" not in reason[2]
     assert not is_open(address)
 
 
-def test_a_killed_redis_stops_everything_with_its_last_lines(start: Start):
+def test_a_killed_redis_stops_all_parts_and_its_last_lines_are_printed(start: Start):
     running = start("--only", "redis")
-    host, _, port = export(running)["REDIS_ADDR"].partition(":")
+    host, _, port = read_export(running)["REDIS_ADDR"].partition(":")
     with redis.Redis(host=host, port=int(port), protocol=2) as client:
         os.kill(client.info("server")["process_id"], signal.SIGKILL)
-    assert running.await_end() == 1
-    assert "redis ended by itself (killed by SIGKILL), so everything was stopped; its last lines:" in running.text
+    assert running.wait_for_exit() == 1
+    assert "redis exited unexpectedly (killed by SIGKILL); all processes were stopped; its last lines:" in running.text
     assert "Ready to accept connections" in running.lines[-2]
 
 
-def test_prices_flow_through_redis_and_a_stop_delivers_what_is_under_way(start: Start):
+def test_prices_reach_redis_and_a_stop_delivers_pending_updates(start: Start):
     running = start("--only", "redis,kafka,processor,generator")
-    host, _, port = export(running)["REDIS_ADDR"].partition(":")
+    host, _, port = read_export(running)["REDIS_ADDR"].partition(":")
     with redis.Redis(host=host, port=int(port), protocol=2) as client, client.pubsub() as pubsub:
         pubsub.psubscribe("prices.*")
-        assert pubsub.get_message(timeout=SECONDS)["type"] == "psubscribe"
-        assert pubsub.get_message(timeout=SECONDS)["channel"].startswith(b"prices.")
+        assert pubsub.get_message(timeout=TIMEOUT)["type"] == "psubscribe"
+        assert pubsub.get_message(timeout=TIMEOUT)["channel"].startswith(b"prices.")
     running.process.terminate()
-    assert running.await_end() == 0
+    assert running.wait_for_exit() == 0
     assert re.search(r"generator .*delivered \d+, not delivered 0", running.text)
 
 
-def test_bars_are_recorded_and_the_last_ones_written_at_the_end(start: Start, tmp_path: Path):
+def test_bars_are_recorded_and_the_last_ones_are_written_at_the_end(start: Start, tmp_path: Path):
     running = start("--only", "redis,kafka,generator,recorder")
-    host, _, port = export(running)["REDIS_ADDR"].partition(":")
-    running.await_pid("recorder")
+    host, _, port = read_export(running)["REDIS_ADDR"].partition(":")
+    running.wait_for_pid("recorder")
     with redis.Redis(host=host, port=int(port), protocol=2) as client:
-        wait_until(lambda: all(client.mget("day:AAPL", "day:BTC/USD")), SECONDS, "the first bars")
+        wait_until(lambda: all(client.mget("day:AAPL", "day:BTC/USD")), TIMEOUT, "the first bars")
     running.process.terminate()
-    assert running.await_end() == 0
+    assert running.wait_for_exit() == 0
     [delivered] = re.findall(r"generator .*delivered (\d+), not delivered 0", running.text)
     with closing(sqlite3.connect(tmp_path / "stack.sqlite3")) as database:
         [(counted,)] = database.execute("SELECT SUM(count) FROM feeds_daybar")
     assert 0 < counted <= int(delivered)
 
 
-def ask(running: Running, jar: CookieJar, path: str, data: dict[str, str] | None = None) -> tuple[int, str]:
-    """Status and text of a page, asked for as a browser would; redirects are followed."""
+def request_page(
+    running: RunningStack, jar: CookieJar, path: str, data: dict[str, str] | None = None
+) -> tuple[int, str]:
+    """Requests a page as a browser does and follows redirects; returns status and text."""
     opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(jar))
     address = f"http://localhost:{running.port}"
     body = urlencode(data).encode() if data else None
     request = Request(address + path, body, {"Referer": address + path})
     try:
-        with opener.open(request, timeout=SECONDS) as response:
+        with opener.open(request, timeout=TIMEOUT) as response:
             return response.status, response.read().decode()
     except HTTPError as error:
         with error:
             return error.code, error.read().decode()
 
 
-def test_the_whole_stack_shows_prices_and_lets_the_demo_user_in(start: Start):
+def test_the_whole_stack_shows_prices_and_the_demo_user_can_sign_in(start: Start):
     running = start()
-    found = running.await_line(r"^stockwatch: (\S+) is ready; sign in as demo with the password (\S+)$")
+    found = running.wait_for_line(r"^stockwatch: (\S+) is ready; sign in as demo with the password (\S+)$")
     assert found[1] == f"http://localhost:{running.port}"
     jar = CookieJar()
-    status, page = ask(running, jar, "/")
+    status, page = request_page(running, jar, "/")
     assert status == 200
     assert "AAPL" in page
-    ask(running, jar, "/admin/login/")
+    request_page(running, jar, "/admin/login/")
     token = next(cookie.value for cookie in jar if cookie.name == "csrftoken")
     form = {"username": "demo", "password": found[2], "csrfmiddlewaretoken": token}
-    status, page = ask(running, jar, "/admin/login/?next=/admin/feeds/ticker/", form)
+    status, page = request_page(running, jar, "/admin/login/?next=/admin/feeds/ticker/", form)
     assert status == 200
     assert "BTC/USD" in page
     running.process.send_signal(signal.SIGINT)
-    assert running.await_end() == 0
+    assert running.wait_for_exit() == 0
     assert not is_open(f"127.0.0.1:{running.port}")
     assert list(running.folder.iterdir()) == []
     assert "Traceback" not in running.text
 
 
-def test_in_production_no_password_is_printed_and_demo_is_switched_off(start: Start):
+def test_in_production_no_password_is_printed(start: Start):
     running = start(
-        APP_ENV="production", SECRET_KEY="only for this test, and long enough to be taken for one: 0123456789"
+        APP_ENV="production", SECRET_KEY="a key for this test that is long enough for the deployment checks: 0123456789"
     )
-    running.await_line(rf"^stockwatch: http://localhost:{running.port} is ready$")
+    running.wait_for_line(rf"^stockwatch: http://localhost:{running.port} is ready$")
     assert "password" not in running.text.replace("REDIS_PASSWORD", "")
     running.process.terminate()
-    assert running.await_end() == 0
+    assert running.wait_for_exit() == 0
 
 
-def test_the_environment_s_redis_and_kafka_are_overridden_and_external_obeys_them(start: Start):
+def test_own_servers_override_the_environment_and_external_uses_it(start: Start):
     running = start("--external", "--only", "processor", REDIS_ADDR="127.0.0.1:1", KAFKA_BROKERS="127.0.0.1:1")
-    running.await_line("Redis and Kafka are those that .env and the environment name")
-    running.await_line("processor .* Kafka is away")
+    running.wait_for_line("using the Redis and Kafka that .env and the environment name")
+    running.wait_for_line("processor .* Kafka is away")
     running.process.terminate()
-    running.await_end()
+    running.wait_for_exit()
     own = start("--only", "redis,kafka", REDIS_ADDR="127.0.0.1:1", KAFKA_BROKERS="127.0.0.1:1")
-    assert "127.0.0.1:1" not in export(own).values()
+    assert "127.0.0.1:1" not in read_export(own).values()
 
 
-def test_a_database_that_does_not_answer_is_the_last_word(start: Start):
+def test_an_unreachable_database_is_reported_last(start: Start):
     running = start(DATABASE_URL="postgres://nobody:hunter2@127.0.0.1:1/none")
-    assert running.await_end() == 1
+    assert running.wait_for_exit() == 1
     assert running.lines[-2].startswith("stockwatch: the database cannot be used (")
     assert "hunter2" not in running.text
     assert list(running.folder.iterdir()) == []
 
 
-def test_a_stop_before_the_page_is_ready_leaves_nothing(start: Start):
+def test_a_stop_before_the_page_is_ready_leaves_no_file(start: Start):
     running = start()
-    running.await_pid("gateway")
+    running.wait_for_pid("gateway")
     running.process.send_signal(signal.SIGINT)
-    assert running.await_end() == 0
+    assert running.wait_for_exit() == 0
     assert "sign in as demo" not in running.text
     assert list(running.folder.iterdir()) == []

@@ -14,18 +14,18 @@ INFRASTRUCTURE = {*BROKERS, "valkey", "postgres", "kafka-ui"}
 ONE_SHOT = {"migrate"}
 
 
-def test_the_file_is_what_the_compose_specification_allows():
+def test_the_file_is_valid_by_the_compose_specification():
     schema = json.loads((ROOT / "tests/stockwatch/vendored/compose-spec.json").read_text())
     jsonschema.Draft7Validator(schema).validate(COMPOSE)
 
 
-def test_infrastructure_starts_alone_and_services_by_their_profile():
+def test_services_start_only_with_their_profile():
     assert {name for name, service in SERVICES.items() if not service.get("profiles")} == INFRASTRUCTURE
     assert all(SERVICES[name]["profiles"] == ["services"] for name in SERVICES.keys() - INFRASTRUCTURE)
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOT))
-def test_every_lasting_service_has_a_health_check(name: str):
+def test_every_long_running_service_has_a_health_check(name: str):
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
@@ -42,12 +42,12 @@ def test_ports_are_published_on_loopback_only(name: str):
 
 
 @pytest.mark.parametrize(("name", "port"), [("kafka-1", 9092), ("kafka-2", 9093), ("kafka-3", 9094), ("valkey", 6379)])
-def test_host_ports_are_those_that_people_know(name: str, port: int):
+def test_host_ports_are_the_usual_ones(name: str, port: int):
     assert SERVICES[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
 
 
 @pytest.mark.parametrize("name", BROKERS)
-def test_a_broker_says_where_both_containers_and_the_host_find_it(name: str):
+def test_a_broker_advertises_one_address_for_containers_and_one_for_the_host(name: str):
     environment = SERVICES[name]["environment"]
     port = SERVICES[name]["ports"][0].split(":")[1]
     assert environment["KAFKA_ADVERTISED_LISTENERS"] == f"INTERNAL://{name}:19092,HOST://localhost:{port}"
@@ -56,7 +56,7 @@ def test_a_broker_says_where_both_containers_and_the_host_find_it(name: str):
 
 
 @pytest.mark.parametrize("name", BROKERS)
-def test_three_replicas_of_which_two_must_agree(name: str):
+def test_a_topic_has_three_replicas_of_which_two_must_be_in_sync(name: str):
     environment = SERVICES[name]["environment"]
     assert (environment["KAFKA_DEFAULT_REPLICATION_FACTOR"], environment["KAFKA_MIN_INSYNC_REPLICAS"]) == (3, 2)
     assert len({SERVICES[broker]["environment"]["CLUSTER_ID"] for broker in BROKERS}) == 1
@@ -67,14 +67,14 @@ def test_services_wait_for_the_migrations(name: str):
     assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
-def test_the_image_runs_as_nobody_in_particular_and_compiles_nothing():
+def test_the_image_runs_as_its_own_user_and_compiles_no_package():
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "USER stockwatch" in dockerfile
     assert "--only-binary :all:" in dockerfile
     assert "HEALTHCHECK" in dockerfile
 
 
-def test_no_secret_and_no_database_gets_into_the_image():
+def test_the_image_contains_neither_secrets_nor_a_database():
     patterns = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in patterns
     assert not any(pattern in {"!.env", "!db.sqlite3", "!.git"} for pattern in patterns)

@@ -5,30 +5,36 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
+import feeds.metrics  # noqa: F401 - registers the metrics of feeds
 from stockwatch import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = settings.env.defaults
 PREFIXES = tuple(name.removesuffix("*") for name in DEFAULTS if name.endswith("*"))
-# Where the root folder is, only the machine knows; the papers show the address as it is from there.
-SHOWN = {"DATABASE_URL": "sqlite:///db.sqlite3"}
+# The default contains the path of the root folder; the documentation shows it relative to that folder.
+DOCUMENTED_DEFAULTS = DEFAULTS | {"DATABASE_URL": "sqlite:///db.sqlite3"}
+MAX_README_LINES = 150
 TARGETS = (
     "run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw"
     " bench bench-pipeline bench-page bench-churn bench-soak bench-charts bench-replay shot"
 )
-PAGES = [
-    *("README.md", "CONTRIBUTING.md", "THIRD_PARTY.md", "examples/README.md"),
-    *("docs/design.md", "docs/protocol.md"),
-]
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]
+)
+FOLDERS = ("feeds", "watchlist", "stockwatch", "tests", "static", "templates", "docs", "examples")
+PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`")
+"""A path of the repository in backticks. Files that a command writes are in `build/`."""
 
 
 def read(name: str) -> str:
     return (ROOT / name).read_text()
 
 
-def example() -> dict[str, str]:
-    """Variables of .env.example with their values; those of a prefix by the prefix and a star."""
+def example_variables() -> dict[str, str]:
+    """Returns the values in .env.example by name; a variable with a prefix by the prefix and a star."""
     found = dict(re.findall(r"^#([A-Z][A-Z0-9_]*)=(.*)$", read(".env.example"), re.MULTILINE))
     return {
         next((f"{prefix}*" for prefix in PREFIXES if name.startswith(prefix)), name): value
@@ -36,40 +42,64 @@ def example() -> dict[str, str]:
     }
 
 
-def table() -> dict[str, str]:
-    """Variables of the README's table with their defaults."""
-    rows = re.findall(r"^\| `([A-Z][A-Z0-9_]*\*?)` \| (?:`(.*?)` )?\|", read("README.md"), re.MULTILINE)
+def documented_variables() -> dict[str, str]:
+    """Returns the defaults in the tables of docs/settings.md by name."""
+    rows = re.findall(r"^\| `([A-Z][A-Z0-9_]*\*?)` \| (?:`(.*?)` )?\|", read("docs/settings.md"), re.MULTILINE)
     return dict(rows)
 
 
-def test_the_example_names_every_variable_that_is_read_and_no_other():
-    assert set(example()) == set(DEFAULTS)
+def registered_metrics() -> set[str]:
+    """Returns the names of all metrics as `/metrics` shows them; of a histogram without its suffixes."""
+    import stockwatch.serving.wiring  # noqa: F401 - registers the metrics of the gateway; needs Django
+
+    families = [family for family in REGISTRY.collect() if family.name.startswith("stockwatch_")]
+    return {family.name + ("_total" if family.type == "counter" else "") for family in families}
 
 
-def test_the_readme_names_every_variable_that_is_read_and_no_other():
-    assert set(table()) == set(DEFAULTS)
+def test_the_example_names_exactly_the_variables_that_are_read():
+    assert set(example_variables()) == set(DEFAULTS)
+
+
+def test_the_settings_page_names_exactly_the_variables_that_are_read():
+    assert set(documented_variables()) == set(DEFAULTS)
 
 
 @pytest.mark.parametrize("name", [name for name in DEFAULTS if not name.endswith("*")])
-def test_the_papers_show_the_default_that_is_in_force(name: str):
-    assert example()[name] == SHOWN.get(name, DEFAULTS[name])
-    assert table()[name] == SHOWN.get(name, DEFAULTS[name])
+def test_the_documentation_shows_the_default_of_each_variable(name: str):
+    assert example_variables()[name] == DOCUMENTED_DEFAULTS[name]
+    assert documented_variables()[name] == DOCUMENTED_DEFAULTS[name]
 
 
-def test_the_example_changes_nothing_when_it_is_copied():
+def test_a_copy_of_the_example_changes_no_setting():
     lines = [line for line in read(".env.example").splitlines() if line and not line.startswith("#")]
     assert lines == []
 
 
-def test_nothing_but_the_settings_reads_a_variable():
+def test_only_the_settings_read_the_environment():
     offenders = [
         path.relative_to(ROOT).as_posix()
         for package in ("stockwatch", "feeds", "watchlist")
         for path in (ROOT / package).rglob("*.py")
         if re.search(r"os\.(getenv|environ\b(?!\.setdefault\(\"DJANGO_SETTINGS_MODULE\"))", path.read_text())
     ]
-    # runstack hands the whole environment on to the processes it starts, and looks at nothing in it.
+    # runstack passes the whole environment to the processes that it starts, and reads none of it.
     assert sorted(offenders) == ["stockwatch/management/commands/runstack.py", "stockwatch/settings.py"]
+
+
+def test_the_metrics_page_names_exactly_the_metrics_that_are_registered():
+    documented = re.findall(r"^\| `(stockwatch_\w+)` \| (?:counter|gauge|histogram) \|", read("docs/metrics.md"), re.M)
+    assert len(documented) == len(set(documented))
+    assert set(documented) == registered_metrics()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_metric_in_a_page_exists(page: str):
+    names = set(re.findall(r"`(stockwatch_\w+)", read(page)))
+    assert names <= registered_metrics()
+
+
+def test_the_readme_has_at_most_150_lines():
+    assert len(read("README.md").splitlines()) <= MAX_README_LINES
 
 
 def test_help_lists_every_target():
@@ -78,19 +108,24 @@ def test_help_lists_every_target():
     assert {line.split()[0] for line in printed.splitlines()} == {"help", *TARGETS.split()}
 
 
-def third_party() -> dict[str, str]:
-    """Vendored files with their hashes."""
+def test_every_target_in_a_page_exists():
+    named = {target for page in PAGES for target in re.findall(r"`make ([a-z-]+)", read(page))}
+    assert named <= {"help", *TARGETS.split()}
+
+
+def third_party_hashes() -> dict[str, str]:
+    """Returns the hashes in THIRD_PARTY.md by file."""
     return dict(re.findall(r"^\| `([^`]+)` .*\| `([0-9a-f]{64})` \|$", read("THIRD_PARTY.md"), re.MULTILINE))
 
 
-def test_vendored_files_are_those_that_the_list_names():
-    for name, digest in third_party().items():
-        assert hashlib.sha256((ROOT / name).read_bytes()).hexdigest() == digest, name
+def test_vendored_files_have_the_listed_hashes():
+    hashes = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in third_party_hashes()}
+    assert hashes == third_party_hashes()
 
 
 def test_every_file_in_a_vendored_folder_is_listed():
     found = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("[a-z]*/**/vendor*/**/*") if path.is_file()}
-    assert found == set(third_party())
+    assert found == set(third_party_hashes())
 
 
 def test_the_image_has_the_project_s_version():
@@ -98,15 +133,35 @@ def test_the_image_has_the_project_s_version():
     assert f"image: stockwatch:{version}" in read("docker-compose.yml")
 
 
+def heading_anchors(page: Path) -> set[str]:
+    """Returns the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_links_between_pages_lead_somewhere(page: str):
+def test_links_between_pages_lead_to_files_and_headings(page: str):
     folder = (ROOT / page).parent
-    for target in re.findall(r"\]\(([^)#:]+)\)", read(page)):
-        assert (folder / target).exists(), target
+    for target in re.findall(r"\]\(([^):]+)\)", read(page)):
+        name, _, anchor = target.partition("#")
+        linked = folder / name if name else ROOT / page
+        assert linked.exists(), target
+        assert not anchor or anchor in heading_anchors(linked), target
 
 
-def test_every_package_that_is_pinned_for_production_says_what_it_is_for():
-    direct = read("requirements.txt").split("# What these bring along.")[0]
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_in_a_page_exists(page: str):
+    assert [path for path in PATH.findall(read(page)) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_module_that_a_page_runs_exists(page: str):
+    modules = re.findall(r"python -m ((?:tests|stockwatch)[\w.]+)", read(page))
+    assert [name for name in modules if not (ROOT / name.replace(".", "/")).with_suffix(".py").exists()] == []
+
+
+def test_the_design_explains_every_direct_package_of_production():
+    direct = read("requirements.txt").split("# Dependencies of these packages.")[0]
     names = re.findall(r"^([A-Za-z0-9_.-]+)(?:\[.*\])?==", direct, re.MULTILINE)
     design = read("docs/design.md")
     assert [name for name in names if name.lower() not in design.lower()] == []

@@ -17,7 +17,7 @@ def make(**variables: str) -> Environment:
     return Environment(variables)
 
 
-def test_text_is_trimmed_and_falls_back_to_its_default():
+def test_text_is_trimmed_and_has_a_default():
     assert make(NAME="  value ").text("NAME") == "value"
     assert make().text("NAME", "default") == "default"
 
@@ -30,9 +30,25 @@ def test_choices_are_read_in_any_case():
     assert make(FORM="JSON").choice("FORM", "console", ["json", "console"]) == "json"
 
 
+def test_an_unknown_choice_is_refused():
+    with pytest.raises(BadVariable, match="FORM='xml' cannot be used: it must be one of json, console"):
+        make(FORM="xml").choice("FORM", "json", ["json", "console"])
+
+
+def test_a_text_must_match_its_pattern_as_a_whole():
+    assert make(NAME="abc").matching_text("NAME", "", "[a-z]+", "letters") == "abc"
+    with pytest.raises(BadVariable, match="NAME='abc1' cannot be used: it must be letters"):
+        make(NAME="abc1").matching_text("NAME", "", "[a-z]+", "letters")
+
+
+def test_a_boolean_with_another_spelling_is_refused():
+    with pytest.raises(BadVariable, match="DEBUG='maybe' cannot be used: it must be true or false"):
+        make(DEBUG="maybe").boolean("DEBUG")
+
+
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("Yes", True), ("on", True), ("0", False), ("", False)])
-def test_a_flag_has_several_spellings(text: str, value: bool):
-    assert make(DEBUG=text).flag("DEBUG", default=not value) is value
+def test_a_boolean_has_several_spellings(text: str, value: bool):
+    assert make(DEBUG=text).boolean("DEBUG", default=not value) is value
 
 
 @pytest.mark.parametrize(
@@ -44,7 +60,7 @@ def test_a_flag_has_several_spellings(text: str, value: bool):
         ("168h", timedelta(days=7)),
     ],
 )
-def test_durations_are_go_s(text: str, value: timedelta):
+def test_durations_have_go_s_syntax(text: str, value: timedelta):
     assert make(WAIT=text).duration("WAIT", "1s") == value
 
 
@@ -54,64 +70,64 @@ def test_other_durations_are_refused(text: str):
         make(WAIT=text).duration("WAIT", "1s")
 
 
-def test_a_duration_below_its_least_is_refused():
+def test_a_duration_below_its_minimum_is_refused():
     with pytest.raises(BadVariable, match="at least 1m"):
-        make(WAIT="59s").duration("WAIT", "1h", least="1m")
+        make(WAIT="59s").duration("WAIT", "1h", minimum="1m")
 
 
 @pytest.mark.parametrize("text", ["301s", "6m", "100h"])
-def test_a_duration_above_its_most_is_refused(text: str):
+def test_a_duration_above_its_maximum_is_refused(text: str):
     with pytest.raises(BadVariable, match="at least 1s and at most 5m"):
-        make(WAIT=text).duration("WAIT", "6s", least="1s", most="5m")
+        make(WAIT=text).duration("WAIT", "6s", minimum="1s", maximum="5m")
 
 
-def test_zero_is_a_duration_where_it_is_allowed():
-    assert make(WAIT="0").duration("WAIT", "1s", least="0s") == timedelta(0)
+def test_zero_is_a_duration_if_the_minimum_allows_it():
+    assert make(WAIT="0").duration("WAIT", "1s", minimum="0s") == timedelta(0)
 
 
 @pytest.mark.parametrize("text", ["-1", "1.0", "1e3", "", "١", "99999999999", "11"])
-def test_what_is_no_whole_number_in_range_is_refused(text: str):
+def test_an_integer_outside_its_range_or_syntax_is_refused(text: str):
     with pytest.raises(BadVariable, match="from 1 to 10"):
-        make(COUNT=text).whole("COUNT", 1, least=1, most=10)
+        make(COUNT=text).integer("COUNT", 1, minimum=1, maximum=10)
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1e5", "-1", "", "101"])
-def test_what_is_no_number_in_range_is_refused(text: str):
+def test_a_number_outside_its_range_or_syntax_is_refused(text: str):
     with pytest.raises(BadVariable, match=r"from 0\.5 to 100"):
-        make(RATE=text).number("RATE", 1.0, least=0.5, most=100.0)
+        make(RATE=text).number("RATE", 1.0, minimum=0.5, maximum=100.0)
 
 
 @given(st.integers(min_value=0, max_value=2**31))
-def test_every_whole_number_in_range_is_read_back(number: int):
-    assert make(COUNT=str(number)).whole("COUNT", 0) == number
+def test_every_integer_in_range_is_accepted(number: int):
+    assert make(COUNT=str(number)).integer("COUNT", 0) == number
 
 
-def test_words_are_trimmed_and_empty_ones_left_out():
-    assert make(LIST=" a, ,b,").words("LIST") == ["a", "b"]
+def test_texts_are_trimmed_and_empty_ones_are_omitted():
+    assert make(LIST=" a, ,b,").texts("LIST") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
     ("text", "address"), [(":8081", ("", 8081)), ("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:443", ("::1", 443))]
 )
 def test_an_address_is_a_port_with_or_without_a_host(text: str, address: tuple[str, int]):
-    assert make(PLACE=text).address("PLACE", ":1") == address
+    assert make(ADDRESS=text).address("ADDRESS", ":1") == address
 
 
 @pytest.mark.parametrize("text", ["8081", "", ":", ":0", ":65536", "host:", "host:http"])
-def test_what_is_no_address_is_refused(text: str):
-    with pytest.raises(BadVariable, match="PLACE"):
-        make(PLACE=text).address("PLACE", ":1")
+def test_an_invalid_address_is_refused(text: str):
+    with pytest.raises(BadVariable, match="ADDRESS"):
+        make(ADDRESS=text).address("ADDRESS", ":1")
 
 
 @pytest.mark.parametrize(
     "text", ["", "a", "a:1,b", "a:1;b:2", "http://a:1", "a b:1", "a:0", "a:65536", "a:99999", "a:١"]
 )
-def test_what_is_no_list_of_addresses_is_refused(text: str):
+def test_an_invalid_list_of_addresses_is_refused(text: str):
     with pytest.raises(BadVariable, match="BROKERS"):
         make(BROKERS=text).addresses("BROKERS", "localhost:9092")
 
 
-def test_several_addresses_stand_between_commas():
+def test_addresses_are_separated_by_commas():
     assert make(BROKERS="a:1, [::1]:2").addresses("BROKERS", "x:1") == ["a:1", "[::1]:2"]
 
 
@@ -123,18 +139,18 @@ def test_several_addresses_stand_between_commas():
         *("https://example.org:0", "https://demo@example.org", "*.example.org", "https://a.example.org,**"),
     ],
 )
-def test_what_is_no_origin_is_refused(text: str):
+def test_an_invalid_origin_is_refused(text: str):
     with pytest.raises(BadVariable, match="ORIGINS"):
         make(ORIGINS=text).origins("ORIGINS", "*")
 
 
-def test_origins_are_taken_as_they_stand():
+def test_origins_are_returned_unchanged():
     values = ["https://example.org", "http://[::1]:8081", "http://localhost:8081"]
     assert make(ORIGINS=", ".join(values)).origins("ORIGINS", "*") == values
     assert make().origins("ORIGINS", "*") == ["*"]
 
 
-def test_where_every_origin_would_be_too_much_a_star_is_refused():
+def test_a_wildcard_origin_is_refused_if_it_is_not_allowed():
     with pytest.raises(BadVariable, match="it must be origins such as"):
         make(ORIGINS="*").origins("ORIGINS", "", wildcard=False)
 
@@ -144,75 +160,75 @@ def test_symbols_are_read_in_any_case():
 
 
 @pytest.mark.parametrize("text", ["a b", "AAPL;GOOG", "-X", "ABCDEFGHIJKLMNOP", "AAPL,Ü"])
-def test_what_is_no_symbol_is_refused(text: str):
+def test_an_invalid_symbol_is_refused(text: str):
     with pytest.raises(BadVariable, match="symbols between commas, each 1 to 15 of the characters"):
         make(SYMBOLS=text).symbols("SYMBOLS")
 
 
-def test_an_empty_list_of_origins_is_no_check():
+def test_the_list_of_origins_can_be_empty():
     assert make(ORIGINS="").origins("ORIGINS", "*") == []
 
 
-def test_networks_may_be_single_addresses():
+def test_a_network_can_be_a_single_address():
     assert make(PROXIES="10.0.0.0/8, ::1").networks("PROXIES") == ["10.0.0.0/8", "::1"]
     with pytest.raises(BadVariable, match="PROXIES"):
         make(PROXIES="10.0.0").networks("PROXIES")
 
 
 def test_a_time_of_day_has_hours_and_minutes():
-    assert make(X="09:30").moment("X", "00:00") == time(9, 30)
+    assert make(X="09:30").time_of_day("X", "00:00") == time(9, 30)
 
 
 @pytest.mark.parametrize("text", ["", "9:30", "24:00", "09:60", "09:30:00", "noon"])
-def test_what_is_no_time_of_day_is_refused(text: str):
+def test_an_invalid_time_of_day_is_refused(text: str):
     with pytest.raises(BadVariable, match="a time of day from 00:00 to 23:59"):
-        make(X=text).moment("X", "00:00")
+        make(X=text).time_of_day("X", "00:00")
 
 
-def test_a_zone_goes_by_its_name():
-    assert make().zone("X", "UTC") is UTC
-    assert make(X="America/New_York").zone("X", "UTC") == ZoneInfo("America/New_York")
+def test_a_time_zone_is_found_by_its_name():
+    assert make().time_zone("X", "UTC") is UTC
+    assert make(X="America/New_York").time_zone("X", "UTC") == ZoneInfo("America/New_York")
 
 
 @pytest.mark.parametrize("text", ["", "Mars/Olympus", "../etc/passwd", "/etc/passwd", "America"])
-def test_what_is_no_zone_is_refused(text: str):
+def test_an_unknown_time_zone_is_refused(text: str):
     with pytest.raises(BadVariable, match="a time zone that this machine knows"):
-        make(X=text).zone("X", "UTC")
+        make(X=text).time_zone("X", "UTC")
 
 
-def test_variables_of_a_prefix_come_by_the_rest_of_their_names():
-    assert make(PRICE_A="1 ", PRICE_B="2", OTHER="3").prefixed("PRICE_") == {"A": "1", "B": "2"}
+def test_variables_with_a_prefix_are_returned_by_the_rest_of_their_names():
+    assert make(PRICE_A="1 ", PRICE_B="2", OTHER="3").with_prefix("PRICE_") == {"A": "1", "B": "2"}
 
 
-def test_names_and_defaults_of_what_was_asked_for_are_remembered():
+def test_names_and_defaults_of_variables_are_recorded_in_order():
     environment = make(B="2")
-    environment.whole("A", 7)
+    environment.integer("A", 7)
     environment.text("B", "x")
-    environment.prefixed("C_")
+    environment.with_prefix("C_")
     assert environment.defaults == {"A": "7", "B": "x", "C_*": ""}
-    assert environment.names == ["A", "B", "C_*"]
+    assert list(environment.defaults) == ["A", "B", "C_*"]
 
 
-def start(**variables: str) -> subprocess.CompletedProcess[str]:
+def run_check(**variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "manage.py"), "check"]
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_bad_value_stops_the_start_with_one_line_that_names_it():
-    ended = start(GATEWAY_TIMEOUTS_WRITE_WAIT="10")
+def test_an_invalid_value_stops_the_start_with_one_line_that_names_it():
+    ended = run_check(GATEWAY_TIMEOUTS_WRITE_WAIT="10")
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
     assert "GATEWAY_TIMEOUTS_WRITE_WAIT='10' cannot be used: it must be a duration such as 500ms" in ended.stderr
 
 
 def test_production_without_a_secret_key_does_not_start():
-    ended = start(APP_ENV="production", SECRET_KEY="")
+    ended = run_check(APP_ENV="production", SECRET_KEY="")
     assert ended.returncode == 1
     assert "SECRET_KEY" in ended.stderr
 
 
-def test_recorder_and_processor_do_not_share_a_group():
-    ended = start(RECORDER_GROUP_ID="one", KAFKA_GROUP_ID="one")
+def test_recorder_and_processor_cannot_share_a_group():
+    ended = run_check(RECORDER_GROUP_ID="one", KAFKA_GROUP_ID="one")
     assert ended.returncode == 1
     assert "RECORDER_GROUP_ID='one' cannot be used" in ended.stderr
 
@@ -232,8 +248,8 @@ def test_recorder_and_processor_do_not_share_a_group():
         ("CSRF_TRUSTED_ORIGINS", "*"),
     ],
 )
-def test_a_value_that_could_never_work_stops_the_start(name: str, text: str):
-    ended = start(**{name: text})
+def test_a_value_that_cannot_work_stops_the_start(name: str, text: str):
+    ended = run_check(**{name: text})
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"stockwatch: {name}={text.strip()!r} cannot be used: it must be ")
     assert ended.stderr.count("\n") == 1
@@ -246,8 +262,8 @@ def test_a_value_that_could_never_work_stops_the_start(name: str, text: str):
         *("postgres://user:hunter2@db:99999/stock", "postgres://user:hunter2/x@db:5432/stock"),
     ],
 )
-def test_an_address_of_the_database_that_cannot_be_used_is_not_repeated(text: str):
-    ended = start(DATABASE_URL=text)
+def test_an_invalid_database_url_is_not_repeated(text: str):
+    ended = run_check(DATABASE_URL=text)
     assert ended.returncode == 1
     assert ended.stderr.startswith("stockwatch: DATABASE_URL='…' cannot be used: it must be such as sqlite:///")
     assert ended.stderr.count("\n") == 1

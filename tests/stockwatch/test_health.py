@@ -9,26 +9,26 @@ def redis_settings(settings, redis_server):
     return settings
 
 
-def test_a_process_is_alive_whatever_it_depends_on(client, settings):
+def test_livez_answers_200_without_redis(client, settings):
     settings.REDIS = settings.REDIS | {"port": free_port()}
     assert client.get("/livez").status_code == 200
 
 
 @pytest.mark.django_db
-def test_a_process_is_ready_while_redis_and_the_database_answer(client, redis_settings):
+def test_readyz_answers_200_if_redis_and_the_database_answer(client, redis_settings):
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
     assert "no-store" in answer["Cache-Control"]
 
 
 @pytest.mark.django_db
-def test_a_redis_that_is_down_is_named(client, settings):
+def test_readyz_names_redis_if_it_does_not_answer(client, settings):
     settings.REDIS = settings.REDIS | {"host": "127.0.0.1", "port": free_port()}
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["down"]) == (503, ["redis"])
 
 
-def test_metrics_are_served_as_prometheus_reads_them(client):
+def test_metrics_are_served_in_the_prometheus_text_format(client):
     answer = client.get("/metrics")
     assert answer["Content-Type"].startswith("text/plain")
     assert b"python_info" in answer.content

@@ -1,4 +1,7 @@
-"""`manage.py runserver` serves `/ws` too: Daphne's command, taken without making Daphne an app of every command."""
+"""`manage.py runserver`: Daphne's development server, which also serves `/ws`.
+
+The import makes the command available without adding Daphne to INSTALLED_APPS.
+"""
 
 from daphne.management.commands.runserver import Command
 

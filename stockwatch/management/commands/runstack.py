@@ -1,4 +1,4 @@
-"""`manage.py runstack`: everything on this machine from one command. Arguments, wiring and order only."""
+"""`manage.py runstack`: runs the whole system on this machine. Parses arguments and wires the parts."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand
 
 from feeds.errors import FeedError
 from stockwatch.local.demo import prepare
-from stockwatch.local.redis_server import NoServer
-from stockwatch.local.stack import PARTS, Plan, Stack, StackFailure, choose_parts, require_port
+from stockwatch.local.redis_server import RedisNotStarted
+from stockwatch.local.stack import PARTS, Plan, Stack, StackFailure, choose_parts, require_free_port
 from stockwatch.local.supervisor import Supervisor
 from stockwatch.logging import configure
 
@@ -24,27 +24,42 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--only", default="", help="some of: " + ",".join(PARTS))
         parser.add_argument("--external", action="store_true", help="use the Redis and Kafka that .env names")
-        parser.add_argument("--host", default=settings.APP_HOST or "127.0.0.1", help="where the page listens")
+        parser.add_argument(
+            "--host", default=settings.APP_HOST or "127.0.0.1", help="address on which the page listens"
+        )
 
     def handle(self, *_args: Any, only: str, external: bool, host: str, **_options: Any) -> None:
-        environment = {"LOGGER_FORMAT": "console", **os.environ}  # handed on whole, for the services to read
+        environment = {"LOGGER_FORMAT": "console", **os.environ}  # passed on whole; the services read it
         configure(level=settings.LOGGER_LEVEL, form=environment["LOGGER_FORMAT"].lower())
         try:
-            parts = choose_parts(only, external)
-            plan = Plan(parts, host, settings.APP_PORT, settings.BASE_DIR / "manage.py", environment, settings.REDIS)
-            if "gateway" in parts:
-                require_port(host, settings.APP_PORT)
+            plan = make_plan(choose_parts(only, external), host, environment)
             with Stack(plan, supervisor := Supervisor(sys.stdout)) as stack:
-                supervisor.obey_signals()
-                self._run(stack, supervisor.say)
-        except (StackFailure, NoServer, FeedError) as error:
+                supervisor.handle_signals()
+                self._run(stack, supervisor.write_line)
+        except (StackFailure, RedisNotStarted, FeedError) as error:
             raise SystemExit(f"stockwatch: {error}") from error
 
-    def _run(self, stack: Stack, say: Callable[[str], None]) -> None:
+    @staticmethod
+    def _run(stack: Stack, write_line: Callable[[str], None]) -> None:
         stack.start_servers()
         for line in stack.describe_servers():
-            say(line)
-        words = stack.start_services(lambda: prepare(bool(stack.address), settings.PRODUCTION))
-        if stack.address and (state := stack.await_page()):
-            say(f"stockwatch: {stack.address} {state}{words}")
+            write_line(line)
+        hint = stack.start_services(lambda: prepare(bool(stack.page_url), settings.PRODUCTION))
+        if stack.page_url and (state := stack.wait_for_page()):
+            write_line(f"stockwatch: {stack.page_url} {state}{hint}")
         stack.run()
+
+
+def make_plan(parts: frozenset[str], host: str, environment: dict[str, str]) -> Plan:
+    """Builds the plan from the settings. Raises StackFailure if the port of the page is in use."""
+    if "gateway" in parts:
+        require_free_port(host, settings.APP_PORT)
+    return Plan(
+        parts=parts,
+        host=host,
+        port=settings.APP_PORT,
+        manage=settings.BASE_DIR / "manage.py",
+        environment=environment,
+        redis=settings.REDIS,
+        host_header=next((name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"), "localhost"),
+    )

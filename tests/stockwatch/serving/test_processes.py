@@ -13,30 +13,30 @@ from tests.support.waiting import wait_until
 
 
 def runs(pid):
-    """Whether a process is there, and more than an entry that nobody has read yet."""
+    """Returns whether a process runs; a zombie does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
 
 
-def connect_until_spread(gateway, stack, at_least=2):
-    """Opens sockets until so many workers serve some; what each worker has is told by its own status."""
+def connect_to_several_processes(gateway, stack, at_least=2):
+    """Opens sockets until at least `at_least` processes serve one; returns the sockets."""
     clients = []
 
-    def spread():
+    def is_distributed():
         client = stack.enter_context(gateway.connect())
         client.send('{"action":"ping"}')
         hear(client)
         clients.append(client)
         return len({served_by(client) for client in clients}) >= at_least
 
-    wait_until(spread)
+    wait_until(is_distributed)
     return clients
 
 
 def served_by(client):
-    """Which process holds the other end of a client's socket."""
+    """Returns the id of the process that holds the other end of a client's socket."""
     port = client.local_address[1]
     for line in subprocess.run(["ss", "-tnpH"], capture_output=True, text=True).stdout.splitlines():
         fields = line.split()
@@ -46,7 +46,7 @@ def served_by(client):
 
 
 @pytest.fixture(autouse=True)
-def no_old_prices(redis_client):
+def empty_redis(redis_client):
     return redis_client
 
 
@@ -55,9 +55,9 @@ def gateway(run_gateway):
     return run_gateway("rungateway", GATEWAY_PROCESSES="2", GATEWAY_MAX_CONNECTIONS="40")
 
 
-def test_connections_spread_over_the_processes_and_each_gets_its_prices(gateway):
+def test_connections_are_distributed_over_the_processes_and_each_gets_its_prices(gateway):
     with ExitStack() as stack:
-        clients = connect_until_spread(gateway, stack)
+        clients = connect_to_several_processes(gateway, stack)
         for client in clients:
             client.send('{"action":"subscribe","payload":{"symbols":["AAPL"]}}')
             assert hear(client)["type"] == "ack"
@@ -66,9 +66,9 @@ def test_connections_spread_over_the_processes_and_each_gets_its_prices(gateway)
         assert {hear(client)["seq_id"] for client in clients} == {update.seq_id}
 
 
-def test_any_process_tells_the_metrics_of_all(gateway):
+def test_any_process_shows_the_metrics_of_all(gateway):
     with ExitStack() as stack:
-        clients = connect_until_spread(gateway, stack)
+        clients = connect_to_several_processes(gateway, stack)
         wait_until(lambda: gateway.metric("connections") == len(clients))
 
 
@@ -83,9 +83,9 @@ def test_the_limit_on_connections_holds_over_all_processes(gateway):
         assert opened == 40
 
 
-def test_a_process_that_dies_is_replaced_and_the_others_serve_on(gateway):
+def test_a_process_that_dies_is_replaced_while_the_others_serve(gateway):
     with ExitStack() as stack:
-        clients = connect_until_spread(gateway, stack)
+        clients = connect_to_several_processes(gateway, stack)
         pids = [wait_until(lambda client=client: served_by(client)) for client in clients]
         victim = pids[0]
         survivor = next(client for client, pid in zip(clients, pids, strict=True) if pid != victim)
@@ -93,13 +93,13 @@ def test_a_process_that_dies_is_replaced_and_the_others_serve_on(gateway):
         survivor.send('{"action":"ping"}')
         assert hear(survivor)["type"] == "pong"
         wait_until(lambda: len(children(gateway)) == 2 and int(victim) not in children(gateway))
-        assert "starting another" in gateway.log.read_text()
+        assert "gateway process died, restarting" in gateway.log.read_text()
 
 
-def test_all_processes_go_with_a_goodbye(run_gateway):
+def test_all_processes_close_their_sockets_before_they_exit(run_gateway):
     gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2")
     with ExitStack() as stack:
-        clients = connect_until_spread(gateway, stack)
+        clients = connect_to_several_processes(gateway, stack)
         pids = children(gateway)
         gateway.signal()
         for client in clients:
@@ -119,6 +119,6 @@ def test_no_process_outlives_a_parent_that_was_killed(run_gateway):
     wait_until(lambda: not any(runs(pid) for pid in pids), 30)
 
 
-def test_a_rolling_restart_under_load_leaves_every_client_with_the_newest_prices():
+def test_after_a_rolling_restart_under_load_every_client_has_the_newest_prices():
     found = roll_case(30)
     assert (found["pages"], found["lost"], found["newest"]) == (30, 30, 30)

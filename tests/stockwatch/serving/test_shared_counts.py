@@ -8,46 +8,46 @@ from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
 
 @pytest.fixture
 def memory():
-    memory = SharedCounts.make_memory(3)
+    memory = SharedCounts.create_memory(3)
     yield memory
     os.close(memory)
 
 
 @pytest.fixture
-def make_board(memory, tmp_path):
-    return lambda mine: SharedCounts(memory, str(tmp_path), slots=3, mine=mine)
+def make_counts(memory, tmp_path):
+    return lambda slot: SharedCounts(memory, str(tmp_path), slots=3, slot=slot)
 
 
 class Process:
-    """What one process counts."""
+    """The metrics of one process."""
 
-    def __init__(self, board):
-        self.board = board
+    def __init__(self, shared_counts):
+        self.shared_counts = shared_counts
         self.sent = Counter("stockwatch_sent", "…", ["reason"], registry=None)
         self.fast = Gauge("stockwatch_fast_path", "…", registry=None)
         self.newest = Gauge("stockwatch_newest_timestamp_seconds", "…", registry=None)
         self.seconds = Histogram("stockwatch_seconds", "…", buckets=[1, 2], registry=None)
-        self.everyone = AllProcessesCollector([self.sent, self.fast, self.newest, self.seconds], board)
+        self.all_processes = AllProcessesCollector([self.sent, self.fast, self.newest, self.seconds], shared_counts)
 
-    def keep(self):
-        self.board.keep_metrics(self.everyone.collect_own())
+    def store(self):
+        self.shared_counts.store_metrics(self.all_processes.collect_own())
 
     def lines(self):
         registry = CollectorRegistry()
-        registry.register(self.everyone)
+        registry.register(self.all_processes)
         return set(generate_latest(registry).decode().splitlines())
 
 
-def test_a_process_learns_how_many_connections_the_others_have(make_board):
-    first, second, third = (make_board(mine) for mine in range(3))
-    assert first.note_connections(5) == 0
-    assert second.note_connections(7) == 5
-    assert third.note_connections(0) == 12
-    assert first.note_connections(1) == 7
+def test_setting_connections_returns_the_sum_of_the_other_processes(make_counts):
+    first, second, third = (make_counts(slot) for slot in range(3))
+    assert first.set_connections(5) == 0
+    assert second.set_connections(7) == 5
+    assert third.set_connections(0) == 12
+    assert first.set_connections(1) == 7
 
 
-def test_any_process_shows_the_metrics_of_all(make_board):
-    first, second = Process(make_board(0)), Process(make_board(1))
+def test_any_process_shows_the_metrics_of_all(make_counts):
+    first, second = Process(make_counts(0)), Process(make_counts(1))
     first.sent.labels("a").inc(2)
     first.fast.set(1)
     first.newest.set(10)
@@ -56,7 +56,7 @@ def test_any_process_shows_the_metrics_of_all(make_board):
     second.sent.labels("b").inc(4)
     second.newest.set(20)
     second.seconds.observe(1.5)
-    second.keep()
+    second.store()
     assert {
         'stockwatch_sent_total{reason="a"} 5.0',
         'stockwatch_sent_total{reason="b"} 4.0',
@@ -67,12 +67,12 @@ def test_any_process_shows_the_metrics_of_all(make_board):
     } <= first.lines()
 
 
-def test_what_a_dead_process_counted_stays_and_what_it_measured_goes(make_board):
-    first, dead = Process(make_board(0)), Process(make_board(1))
+def test_counters_of_a_dead_process_are_kept_and_gauges_are_not(make_counts):
+    first, dead = Process(make_counts(0)), Process(make_counts(1))
     dead.sent.labels("a").inc(3)
     dead.newest.set(20)
-    dead.keep()
-    reborn = Process(make_board(1))
-    reborn.sent.labels("a").inc(1)
-    reborn.keep()
+    dead.store()
+    successor = Process(make_counts(1))
+    successor.sent.labels("a").inc(1)
+    successor.store()
     assert {'stockwatch_sent_total{reason="a"} 4.0', "stockwatch_newest_timestamp_seconds 0.0"} <= first.lines()

@@ -18,7 +18,7 @@ from uuid import uuid4
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
-from stockwatch.local import reaper as warden
+from stockwatch.local import reaper
 from tests.support.kafka.distribution import CLUSTER, PROPERTIES, NoKafka, formatted, jars, java
 from tests.support.waiting import wait_until
 
@@ -133,7 +133,7 @@ class Guard:
     """Ends the brokers and removes their folder even where the tests themselves are killed."""
 
     def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-I", "-S", warden.__file__]
+        command = [sys.executable, "-I", "-S", reaper.__file__]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         self._write(f"folder {folder}")
 

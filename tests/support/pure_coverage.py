@@ -1,0 +1,19 @@
+"""Coverage plugin that measures exactly the pure modules. `pyproject.toml` names it."""
+
+from typing import Any
+
+from coverage import CoveragePlugin
+from coverage.plugin_support import Plugins
+
+from tests.support.source_files import ROOT, pure_modules
+
+
+class PureModules(CoveragePlugin):
+    """Sets the list of measured files."""
+
+    def configure(self, config: Any) -> None:
+        config.set_option("run:include", [path.relative_to(ROOT).as_posix() for path in pure_modules().values()])
+
+
+def coverage_init(registry: Plugins, _options: Any) -> None:
+    registry.add_configurer(PureModules())
