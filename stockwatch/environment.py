@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import durationpy
 
-from feeds.symbols import SYMBOL, SYMBOL_WORDS, upper_case
+from feeds.symbols import SYMBOL_PATTERN, SYMBOL_RULE, upper_case
 
 DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(h|ms|m|us|µs|ns|s))+|0")
 DURATION_WORDS = "a duration such as 500ms, 10s, 1m or 168h"
@@ -114,8 +114,8 @@ class Environment:
         """Symbols between commas, in any case; upper case comes back."""
         words = self.words(name, default)
         for word in words:
-            if not SYMBOL.fullmatch(upper_case(word)):
-                raise BadVariable(name, word, f"symbols between commas, each {SYMBOL_WORDS}")
+            if not SYMBOL_PATTERN.fullmatch(upper_case(word)):
+                raise BadVariable(name, word, f"symbols between commas, each {SYMBOL_RULE}")
         return [upper_case(word) for word in words]
 
     def address(self, name: str, default: str) -> tuple[str, int]:

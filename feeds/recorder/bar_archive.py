@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from django.db import Error, connection, transaction
 
-from feeds.errors import RecordsUnavailable
+from feeds.errors import BarArchiveUnavailable
 from feeds.models import DayBar, MinuteBar, Tape
 from feeds.recorder.bars import Bar
 from feeds.recorder.open_bars import MINUTE, SymbolBars, Wanted
@@ -157,7 +157,7 @@ def _answering() -> Iterator[None]:
     except Error as error:
         # A connection that broke is not mended by itself outside of requests.
         connection.close()
-        raise RecordsUnavailable(
+        raise BarArchiveUnavailable(
             f"bars cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
         ) from error
 

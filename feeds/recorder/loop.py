@@ -24,7 +24,7 @@ from feeds.recorder.market_days import Days
 from feeds.recorder.open_bars import OpenBars, SymbolBars
 from feeds.recorder.recent_bars import RecentBars
 from feeds.records import read_update
-from feeds.retry import Backoff, Outage, RetriedCalls
+from feeds.retry import Backoff, CircuitBreaker, Outage
 from feeds.wire import Update
 
 log = structlog.get_logger(__name__)
@@ -72,9 +72,9 @@ class Recorder:
         self._clock = clock
         self._now = now
         self._chance = chance or Random()  # noqa: S311
-        self._redis = RetriedCalls("Redis", self._chance, clock, metrics.RECORD_RETRIES.labels("redis").inc)
-        self._database = RetriedCalls(
-            "the database", self._chance, clock, metrics.RECORD_RETRIES.labels("database").inc
+        self._redis = CircuitBreaker("Redis", self._chance, clock, metrics.RECORDER_RETRIES.labels("redis").inc)
+        self._database = CircuitBreaker(
+            "database", self._chance, clock, metrics.RECORDER_RETRIES.labels("database").inc
         )
         self._book = OpenBars(days)
         self._waiting: list[tuple[Update, int]] = []
@@ -107,7 +107,7 @@ class Recorder:
 
     def _join(self, stop: threading.Event) -> bool:
         """Tries until the group can be joined. False when the stop came first."""
-        outage, backoff = Outage("Kafka"), Backoff(self._chance, most=1.0)
+        outage, backoff = Outage("Kafka"), Backoff(self._chance, maximum=1.0)
         while not stop.is_set():
             try:
                 self._source.open(self._revoked, self._lost, stop.wait)
@@ -206,7 +206,7 @@ class Recorder:
         metrics.SAVED.inc(self._archive.save(self._book.unsaved("minutes"), self._book.unsaved("days")))
         self._archive.save_closes(self._book.turned())
         self._book.save()
-        metrics.HELD.set(len(self._book.tracks))
+        metrics.OPEN_SYMBOLS.set(len(self._book.tracks))
 
     def _save(self) -> bool:
         """Brings all that was entered into both places, and only then stores the offsets."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from feeds.store.connection import PROBE, connect
 
 
 class NoServer(RuntimeError):
@@ -97,8 +97,7 @@ class RedisServer:
 
     def _answers(self) -> bool:
         """True when this very process answers: another server on its port would answer too."""
-        once = Retry(NoBackoff(), 0)
-        client = redis.Redis(host=self.host, port=self.port, socket_timeout=1, socket_connect_timeout=1, retry=once)
+        client = connect({"host": self.host, "port": self.port}, PROBE)
         try:
             with client:
                 return bool(client.info("server")["process_id"] == self.process.pid)

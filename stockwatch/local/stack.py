@@ -15,10 +15,9 @@ from time import monotonic
 from types import TracebackType
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from feeds.kafka.embedded import EmbeddedCluster
+from feeds.store.connection import PROBE, connect
 from feeds.wire import STOCK_PREFIX
 from stockwatch.local.redis_server import RedisServer
 from stockwatch.local.supervisor import Ended, Supervisor
@@ -187,8 +186,7 @@ class Stack:
         place = dict(self._plan.redis)
         if self._redis:
             place = {"host": self._redis.host, "port": self._redis.port}
-        once = Retry(NoBackoff(), 0)
-        client = redis.Redis(**place, socket_timeout=1, socket_connect_timeout=1, retry=once)  # type: ignore[arg-type]
+        client = connect(place, PROBE)
         with suppress(redis.RedisError), client:
             return next(client.scan_iter(match=STOCK_PREFIX + "*", count=1000), None) is not None
         return False

@@ -123,7 +123,7 @@ def test_recorders_killed_while_they_read_leave_the_bars_of_one_that_was_not(
 
     assert read_rows(file) == expected([*updates, *late])
     assert committed(brokers, "market_ticks", GROUP) == len(records)
-    assert not any(each.said("Traceback") for each in (one, two, three))
+    assert not any(each.logged("Traceback") for each in (one, two, three))
 
     # Another group reads it all once more.
     four = Running(place | {"RECORDER_GROUP_ID": "another"}, tmp_path / "four.log")
@@ -141,10 +141,10 @@ def test_a_locked_database_is_waited_for(place: dict[str, str], brokers: str, tm
     with closing(sqlite3.connect(tmp_path / "db.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         recorder = Running(place, tmp_path / "log")
-        wait_until(lambda: recorder.said("the database is away"), 40, "the outage")
-        assert recorder.said("database is locked")
+        wait_until(lambda: recorder.logged("database unavailable"), 40, "the outage")
+        assert recorder.logged("database is locked")
         other.execute("ROLLBACK")
     wait_until(lambda: recorder.entered == 1, 20, "the update")
     assert recorder.end() == 0
-    assert recorder.said("the database is back")
+    assert recorder.logged("database available again")
     assert read_rows(tmp_path / "db.sqlite3") == expected([update])

@@ -260,7 +260,7 @@ def test_in_production_no_password_is_printed_and_demo_is_switched_off(start: St
 def test_the_environment_s_redis_and_kafka_are_overridden_and_external_obeys_them(start: Start):
     running = start("--external", "--only", "processor", REDIS_ADDR="127.0.0.1:1", KAFKA_BROKERS="127.0.0.1:1")
     running.await_line("Redis and Kafka are those that .env and the environment name")
-    running.await_line("processor .* Kafka is away")
+    running.await_line("processor .* Kafka unavailable")
     running.process.terminate()
     running.await_end()
     own = start("--only", "redis,kafka", REDIS_ADDR="127.0.0.1:1", KAFKA_BROKERS="127.0.0.1:1")

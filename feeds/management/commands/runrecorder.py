@@ -1,4 +1,4 @@
-"""`manage.py runrecorder`: keeps bars of all prices, for charts and changes. Wiring and signals only."""
+"""`manage.py runrecorder`: runs the recorder."""
 
 from typing import Any
 
@@ -13,16 +13,16 @@ from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.loop import Recorder
 from feeds.recorder.market_days import Days
 from feeds.recorder.recent_bars import RecentBars
-from feeds.stop_signals import stop_flag
+from feeds.stop_signals import stop_event
 from feeds.store.connection import connect
 
 
 class Command(BaseCommand):
-    help = "Keeps bars of all prices in Redis and in the database until SIGTERM or Ctrl-C."
+    help = "Records bars of all prices in Redis and in the database until SIGTERM or Ctrl-C."
     requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        stop = stop_flag()
+        stop = stop_event()
         serve_metrics(settings.RECORDER_METRICS_PORT, "RECORDER_METRICS_PORT")
         source = UpdateConsumer(
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.RECORDER_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT

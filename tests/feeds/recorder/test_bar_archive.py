@@ -3,7 +3,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 from django.db import connection
 
-from feeds.errors import RecordsUnavailable
+from feeds.errors import BarArchiveUnavailable
 from feeds.models import DayBar, MinuteBar, Tape
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
@@ -106,7 +106,7 @@ def test_without_its_tables_it_says_what_to_do_and_works_again_once_they_are_the
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE feeds_minutebar RENAME TO elsewhere")
     try:
-        with pytest.raises(RecordsUnavailable, match=r"manage\.py migrate"):
+        with pytest.raises(BarArchiveUnavailable, match=r"manage\.py migrate"):
             save(archive, owner, [bar(5)])
     finally:
         with connection.cursor() as cursor:

@@ -279,7 +279,7 @@ def test_redis_killed_and_back_empty_gets_its_minutes_back_and_nothing_is_lost(
             figures = {key[1]: row[:5] for key, row in expected_minutes(updates).items() if key[0] == symbol}
             assert ring_of(client, MINUTES, symbol, NOON // MINUTE, NOON // MINUTE + 59) == figures
         client.close()
-    said = [line["log_level"] for line in lines if line["event"].startswith("Redis is")]
+    said = [line["log_level"] for line in lines if line["event"].startswith(("Redis unavailable", "Redis available"))]
     assert said == ["warning", "info"]
 
 
@@ -294,7 +294,7 @@ def test_while_the_database_is_away_nothing_is_committed_and_then_nothing_is_los
         finally:
             connection.cursor().execute("ALTER TABLE elsewhere RENAME TO feeds_minutebar")
     assert committed(desk.kafka, desk.topic, desk.group) == 0
-    assert [line["log_level"] for line in lines if line["event"].startswith("the database is away")] == ["warning"]
+    assert [line["log_level"] for line in lines if line["event"].startswith("database unavailable")] == ["warning"]
     desk.run_through(len(updates))
     assert stored_minutes() == expected_minutes(updates)
 
@@ -304,7 +304,7 @@ def test_before_there_is_a_broker_it_waits_says_so_once_and_obeys_the_stop(desk:
     with capture_logs() as lines:
         made = desk.make()
         made._source._topic._timeout = 0.1
-        assert made.run(Until(lambda: any(line["event"].startswith("Kafka is away") for line in lines))) is True
+        assert made.run(Until(lambda: any(line["event"].startswith("Kafka unavailable") for line in lines))) is True
     assert len([line for line in lines if line["log_level"] == "warning"]) == 1
 
 
