@@ -1,7 +1,7 @@
-"""The admin of tickers: the source of truth that generator and gateway follow within a second.
+"""The admin of tickers. Generator and gateway apply a change within a second.
 
-A ticker in use is switched off, not deleted. What uses one is found through the database's own relations, for this app
-does not know who is downstream.
+A ticker in use is switched off, not deleted. Database relations say what uses a ticker, because this app does not know
+its users.
 """
 
 import time
@@ -23,17 +23,19 @@ from import_export.admin import ImportExportModelAdmin
 from import_export.formats.base_formats import CSV
 
 from feeds.models import Ticker
-from feeds.store.quote_reader import read_newest
+from feeds.store.quote_reader import read_quotes
 from feeds.tickers.csv_file import TickerResource
 from feeds.wire import Update
 
 BASE_PRICE = "Base price"
-"""The field as the log of changes names it."""
-MOST_CHANGES = 20
+"""The name of the field in Django's change log."""
+
+MAX_PRICE_CHANGES = 20
+USE_COUNT_PREFIX = "uses_"
 
 
 class FreshnessFilter(admin.SimpleListFilter):
-    """By the age of the newest price."""
+    """Filters tickers by the age of their quote."""
 
     title = "price"
     parameter_name = "price"
@@ -44,14 +46,14 @@ class FreshnessFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Ticker]) -> QuerySet[Ticker]:
         if self.value() not in {"fresh", "stale", "none"}:
             return queryset
-        updates = read_newest(list(queryset.values_list("symbol", flat=True)))
-        if updates is None:
-            messages.warning(request, "Redis does not answer: nothing is known of prices now.")
+        quotes = read_quotes(list(queryset.values_list("symbol", flat=True)))
+        if quotes is None:
+            messages.warning(request, "Redis does not answer: prices are unknown now.")
             return queryset
         if self.value() == "none":
-            return queryset.exclude(symbol__in=updates)
-        stale = [symbol for symbol, update in updates.items() if age_of(update) > settings.STALE_AFTER.total_seconds()]
-        return queryset.filter(symbol__in=stale if self.value() == "stale" else set(updates) - set(stale))
+            return queryset.exclude(symbol__in=quotes)
+        stale = [symbol for symbol, quote in quotes.items() if is_stale(quote)]
+        return queryset.filter(symbol__in=stale if self.value() == "stale" else set(quotes) - set(stale))
 
 
 @admin.register(Ticker)
@@ -75,81 +77,82 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["feeds/admin.css"]}
 
-    # --- What is shown ----------------------------------------------------------------------------------------------
+    # --- Display ----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
+        """Adds a count for each relation that uses tickers."""
         relations = [relation.get_accessor_name() for relation in Ticker._meta.related_objects]
-        counts = {f"uses_{number}": Count(name, distinct=True) for number, name in enumerate(relations) if name}
+        counts = {
+            f"{USE_COUNT_PREFIX}{number}": Count(name, distinct=True) for number, name in enumerate(relations) if name
+        }
         tickers: QuerySet[Ticker] = super().get_queryset(request)
         return tickers.annotate(**counts)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Reads the newest prices of the page's tickers at once."""
+        """Reads the quotes of all tickers on the page with one command."""
         changelist = super().get_changelist_instance(request)
-        updates = read_newest([ticker.symbol for ticker in changelist.result_list])
+        quotes = read_quotes([ticker.symbol for ticker in changelist.result_list])
         for ticker in changelist.result_list:
-            ticker.newest = (updates or {}).get(ticker.symbol)
+            ticker.quote = (quotes or {}).get(ticker.symbol)
         return changelist
 
     @admin.display(description="last")
     def last(self, ticker: Any) -> str:
-        return "–" if ticker.newest is None else f"{ticker.newest.price:,.{ticker.decimals}f}"
+        return "–" if ticker.quote is None else f"{ticker.quote.price:,.{ticker.decimals}f}"
 
     @admin.display(description="age")
     def age(self, ticker: Any) -> str:
-        if ticker.newest is None:
+        if ticker.quote is None:
             return "–"
-        age = age_of(ticker.newest)
-        if age <= settings.STALE_AFTER.total_seconds():
-            return write_age(age)
-        return format_html('<span class="stale">stale {}</span>', write_age(age))
+        age = format_age(age_of(ticker.quote))
+        return format_html('<span class="stale">stale {}</span>', age) if is_stale(ticker.quote) else age
 
     @admin.display(description="watched", ordering="uses_0")
     def watched(self, ticker: Any) -> str:
-        """On how many lists it is."""
-        uses = sum(count for name, count in vars(ticker).items() if name.startswith("uses_"))
+        """On how many lists the ticker is."""
+        uses = sum(count for name, count in vars(ticker).items() if name.startswith(USE_COUNT_PREFIX))
         return str(uses) if uses else "–"
 
     @admin.display(description="Changes of the base price")
     def base_prices(self, ticker: Ticker) -> str:
-        """The newest first: when, by whom, from what to what."""
+        """Lists the newest changes first: time, user, old and new price."""
         entries = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Ticker),
             object_id=str(ticker.pk),
             change_message__contains=BASE_PRICE + " ",
-        ).select_related("user")[:MOST_CHANGES]
-        moments = (f"{entry.action_time:%Y-%m-%d %H:%M:%S} UTC" for entry in entries)
-        lines = ((at, entry.user, entry.get_change_message()) for at, entry in zip(moments, entries, strict=True))
+        ).select_related("user")[:MAX_PRICE_CHANGES]
+        times = (f"{entry.action_time:%Y-%m-%d %H:%M:%S} UTC" for entry in entries)
+        lines = ((at, entry.user, entry.get_change_message()) for at, entry in zip(times, entries, strict=True))
         items = format_html_join("", "<li>{}, {}: {}</li>", lines)
         return format_html('<ul class="changes">{}</ul>', items) if items else "none yet"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Ticker | None = None) -> tuple[str, ...]:
-        """The symbol is the key of every price that was ever sent: another symbol is another ticker."""
+        """Makes the symbol of an existing ticker read-only: it is the key of every update that was sent."""
         return ("symbol", "base_prices") if obj else ("base_prices",)
 
-    # --- What is written down ---------------------------------------------------------------------------------------
+    # --- Change log -------------------------------------------------------------------------------------------------
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """Django's own, with the prices beside the words «Base price»."""
+        """Adds the old and the new base price to Django's message."""
         message = super().construct_change_message(request, form, formsets, add)
         if not add and "base_price" in form.changed_data:
-            said = say_price(form.initial["base_price"], form.cleaned_data["base_price"])
+            change = describe_price_change(form.initial["base_price"], form.cleaned_data["base_price"])
             for part in message:
                 fields = part.get("changed", {}).get("fields", [])
-                fields[:] = [said if field == BASE_PRICE else field for field in fields]
+                fields[:] = [change if field == BASE_PRICE else field for field in fields]
         return message
 
     def generate_log_entries(self, result: Any, request: HttpRequest) -> None:
-        """Of an import: the library's own say nothing of prices."""
+        """Logs an import with the changed base prices, which the library's own entries lack."""
         for row in result.rows:
             if row.import_type == "new":
                 self.log_addition(request, row.instance, [{"added": {}}])
             elif row.import_type == "update":
-                former, price = row.instance.former_price, row.instance.base_price
-                fields = ["Imported file", *([say_price(former, price)] if former != price else [])]
-                self.log_change(request, row.instance, [{"changed": {"fields": fields}}])
+                previous, price = row.instance.previous_base_price, row.instance.base_price
+                change = [describe_price_change(previous, price)] if previous != price else []
+                self.log_change(request, row.instance, [{"changed": {"fields": ["Imported file", *change]}}])
 
-    # --- What may be done -------------------------------------------------------------------------------------------
+    # --- Permissions and actions ------------------------------------------------------------------------------------
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         return bool(self.has_add_permission(request) and self.has_change_permission(request))
@@ -173,28 +176,30 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
             self.log_change(request, ticker, [{"changed": {"fields": ["Active"]}}])
         self.message_user(request, f"Switched {'on' if active else 'off'}: {len(changed)}.", messages.SUCCESS)
 
+    # --- Deletion ---------------------------------------------------------------------------------------------------
+
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
     ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
-        """Adds to what the database protects every reason of ours, as sentences; any of them stops the deletion."""
+        """Replaces the protected objects by sentences; one of them is enough to refuse the deletion."""
         to_delete, counts, lacking, _protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, lacking, [reason for ticker in objs for reason in reasons_to_keep(ticker)]
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         try:
             return super().delete_view(request, object_id, extra_context)
-        except ProtectedError:  # somebody began to watch it after it was checked
-            return self._refuse(request)
+        except ProtectedError:  # an entry was added after the check
+            return self._refuse_deletion(request)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         try:
-            # All that an action deleted and logged until it met the protection is undone with it.
+            # A transaction, so that a protected ticker undoes what the same action has deleted and logged before it.
             with transaction.atomic() if request.method == "POST" else nullcontext():
                 return super().changelist_view(request, extra_context)
         except ProtectedError:
-            return self._refuse(request)
+            return self._refuse_deletion(request)
 
-    def _refuse(self, request: HttpRequest) -> HttpResponse:
+    def _refuse_deletion(self, request: HttpRequest) -> HttpResponse:
         self.message_user(
             request, "Nothing was deleted: a ticker came into use. Switch it off instead.", messages.ERROR
         )
@@ -202,7 +207,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
 
 def reasons_to_keep(ticker: Ticker) -> Iterable[str]:
-    """Why this ticker must not be deleted; nothing when it is switched off and unused."""
+    """Yields why a ticker cannot be deleted; nothing if it is switched off and unused."""
     if ticker.active:
         yield f"{ticker} is active."
     collector = NestedObjects(using=ticker._state.db or "default")
@@ -212,19 +217,24 @@ def reasons_to_keep(ticker: Ticker) -> Iterable[str]:
         yield f"{ticker} is used by {users} {kind.verbose_name if users == 1 else kind.verbose_name_plural}."
 
 
-def say_price(former: float, price: float) -> str:
-    """`Base price 224.1 → 230.0`."""
-    return f"{BASE_PRICE} {former!r} → {price!r}"
+def describe_price_change(previous: float, price: float) -> str:
+    """Returns `Base price 224.1 → 230.0`."""
+    return f"{BASE_PRICE} {previous!r} → {price!r}"
 
 
 def age_of(update: Update) -> float:
-    """Seconds since the update was made."""
+    """Returns the seconds since the update's timestamp."""
     return time.time() - update.timestamp / 1_000_000
 
 
-def write_age(seconds: float) -> str:
-    """In the largest unit that still says enough, as on the page."""
-    for unit, length, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
-        if seconds / length < most:
+def is_stale(update: Update) -> bool:
+    """Returns whether a quote is older than STALE_AFTER."""
+    return age_of(update) > float(settings.STALE_AFTER.total_seconds())
+
+
+def format_age(seconds: float) -> str:
+    """Returns an age in its unit, as the page shows it."""
+    for unit, length, limit in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
+        if seconds / length < limit:
             return f"{max(0, int(seconds / length))} {unit}"
     return f"{int(seconds / 86400)} d"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from feeds.errors import BadRecord
-from feeds.wire import decode_failure
+from feeds.wire import describe_decode_error
 
 DAY_PREFIX = "day:"
 
@@ -44,7 +44,7 @@ def decode_day(value: bytes) -> NewestDay:
     try:
         return _decode_day(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRecord(f"the value is not a day: {decode_failure(error)}") from error
+        raise BadRecord(f"the value is not a day: {describe_decode_error(error)}") from error
 
 
 class Slot(NamedTuple):

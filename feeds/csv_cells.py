@@ -1,16 +1,16 @@
-"""Escapes the cells of a CSV file that a spreadsheet would run as a formula. Pure."""
+"""Escapes cells of a CSV file that a spreadsheet would run as a formula. Pure."""
 
 import re
 
-RUNS = re.compile(r"'*[=+\-@\t\r]")
-
-
-ESCAPED = re.compile(r"'+[=+\-@\t\r]")
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
 
 
 def escape(cell: str) -> str:
-    return "'" + cell if RUNS.match(cell) else cell
+    """Puts an apostrophe in front of a cell that could run."""
+    return "'" + cell if FORMULA.match(cell) else cell
 
 
 def unescape(cell: str) -> str:
-    return cell[1:] if ESCAPED.match(cell) else cell
+    """Removes the apostrophe that `escape` added."""
+    return cell[1:] if ESCAPED_FORMULA.match(cell) else cell

@@ -1,7 +1,8 @@
-"""The dead letter: a record that is no price update, as it is put aside, listed and taken up again.
+"""Builds, parses, filters and prints dead letters: records that are not valid updates.
 
-Pure. A letter is a Kafka record: key and value are those of the refused one, and headers say where it came from and why
-it was refused. What is too long is cut, and headers tell its length and digest, so that no letter is ever too large.
+Pure. A dead letter is a Kafka record. Key and value are those of the refused record; headers say where it came from and
+why it was refused. A key or value that is too long is truncated, and headers give its length and digest, so that a dead
+letter never exceeds the limits of a broker.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,21 +15,25 @@ import msgspec
 
 from feeds.errors import BadRecord
 from feeds.records import Record
-from feeds.wire import LARGEST_VALUE
+from feeds.wire import MAX_VALUE_BYTES
 
-VERSION = "1"
-"""Of the headers: who reads letters of another one looks twice."""
+HEADER_VERSION = "1"
 
-KEPT = 4 * 1024
-"""Bytes that are kept of a value over 64 KB, or of a key over this length: no symbol has a hundredth of it."""
+TRUNCATED_BYTES = 4 * 1024
+"""Bytes kept of a value over 64 KB, and of a key over this length. A symbol has 15 at most."""
 
-ORIGIN = ("topic", "partition", "offset", "reason", "time", "version")
+REQUIRED_HEADERS = ("topic", "partition", "offset", "reason", "time", "version")
 COLUMNS = ("PARTITION", "OFFSET", "TIME", "REASON", "BYTES", "KEY", "DETAIL")
 WIDTHS = (9, 10, 24, 9, 8, 15)
+RIGHT_ALIGNED = {0, 1, 4}
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """One letter; `headers` has the ORIGIN and `detail`, and `length` and `sha256` (or `key_…`) of what was cut."""
+    """A refused record.
+
+    `headers` has the REQUIRED_HEADERS and `detail`; `length` and `sha256` if the value was truncated, `key_length` and
+    `key_sha256` if the key was.
+    """
 
     key: bytes | None
     value: bytes | None
@@ -41,24 +46,24 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """One word: that of the metric."""
+        """One word, the label of the metric."""
         return self.headers["reason"]
 
     @property
     def length(self) -> int:
-        """Bytes of the refused record's value."""
+        """Bytes of the refused record's value before truncation."""
         return int(self.headers.get("length", len(self.value or b"")))
 
     @property
-    def cut(self) -> bool:
-        """Whether it is only the beginning of what was refused."""
+    def truncated(self) -> bool:
+        """Whether key or value is only the beginning of the refused one."""
         return "length" in self.headers or "key_length" in self.headers
 
 
 def make_dead_letter(record: Record, topic: str, error: BadRecord, now: float) -> DeadLetter:
-    """The letter for a record of `topic` that was refused with `error`; `now` in unix seconds."""
-    key, cut_key = _cut(record.key(), KEPT, "key_")
-    value, cut_value = _cut(record.value(), LARGEST_VALUE, "")
+    """Returns the dead letter for a record of `topic` that was refused with `error`. `now` in unix seconds."""
+    key, key_headers = _truncate(record.key(), TRUNCATED_BYTES, "key_")
+    value, value_headers = _truncate(record.value(), MAX_VALUE_BYTES, "")
     headers = {
         "reason": error.kind,
         "detail": str(error),
@@ -66,108 +71,112 @@ def make_dead_letter(record: Record, topic: str, error: BadRecord, now: float) -
         "partition": str(record.partition() or 0),
         "offset": str(record.offset() or 0),
         "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "version": VERSION,
+        "version": HEADER_VERSION,
     }
-    return DeadLetter(key, value, headers | cut_key | cut_value)
+    return DeadLetter(key, value, headers | key_headers | value_headers)
 
 
-def _cut(data: bytes | None, longest: int, prefix: str) -> tuple[bytes | None, dict[str, str]]:
-    if data is None or len(data) <= longest:
+def _truncate(data: bytes | None, limit: int, prefix: str) -> tuple[bytes | None, dict[str, str]]:
+    if data is None or len(data) <= limit:
         return data, {}
-    return data[:KEPT], {prefix + "length": str(len(data)), prefix + "sha256": sha256(data).hexdigest()}
+    return data[:TRUNCATED_BYTES], {prefix + "length": str(len(data)), prefix + "sha256": sha256(data).hexdigest()}
 
 
 def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | str | None]) -> DeadLetter:
-    """The letter in a record as Kafka holds it. Raises BadRecord when its headers are not those of a letter."""
+    """Reads a dead letter from a Kafka record. Raises BadRecord if the headers are incomplete or not valid."""
     texts = {name: each.decode(errors="replace") if isinstance(each, bytes) else each for name, each in headers.items()}
-    letter = DeadLetter(key, value, {name: each for name, each in texts.items() if each is not None})
-    if missing := [name for name in ORIGIN if name not in letter.headers]:
-        raise BadRecord(f"no dead letter: its headers lack {', '.join(missing)}")
+    dead_letter = DeadLetter(key, value, {name: each for name, each in texts.items() if each is not None})
+    if missing := [name for name in REQUIRED_HEADERS if name not in dead_letter.headers]:
+        raise BadRecord(f"not a dead letter: its headers lack {', '.join(missing)}")
     try:
-        _ = letter.origin, letter.length
+        _ = dead_letter.origin, dead_letter.length
     except ValueError as error:
-        raise BadRecord("no dead letter: partition, offset or length is no number") from error
-    return letter
+        raise BadRecord("not a dead letter: partition, offset or length is not a number") from error
+    return dead_letter
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True):
-    """Which letters are meant; what is None does not matter. `limit` counts from the newest."""
+    """Selects dead letters. None matches everything. `limit` counts from the newest."""
 
     partition: int | None = None
     offset: int | None = None
     reason: str | None = None
     limit: int | None = None
 
-    def pick(self, letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
-        """The chosen letters, a record that was put aside twice once; with a limit sorted by time, else as they come.
+    def select(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
+        """Yields each matching dead letter once, sorted by time if there is a limit.
 
-        A processor that ended between the letter and its commit puts the same record aside again.
+        The topic may contain one record twice: a processor can end after it wrote the dead letter and before it
+        committed the offset.
         """
-        chosen = _distinct(filter(self._fits, letters))
-        return chosen if self.limit is None else iter(sorted(nlargest(self.limit, chosen, key=_age), key=_age))
+        selected = _distinct(filter(self._matches, dead_letters))
+        return selected if self.limit is None else iter(sorted(nlargest(self.limit, selected, key=_time), key=_time))
 
-    def _fits(self, letter: DeadLetter) -> bool:
-        _topic, partition, offset = letter.origin
-        wanted = ((self.partition, partition), (self.offset, offset), (self.reason, letter.reason))
-        return all(want is None or want == has for want, has in wanted)
+    def _matches(self, dead_letter: DeadLetter) -> bool:
+        _topic, partition, offset = dead_letter.origin
+        conditions = ((self.partition, partition), (self.offset, offset), (self.reason, dead_letter.reason))
+        return all(expected is None or expected == actual for expected, actual in conditions)
 
 
-def _distinct(letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
+def _distinct(dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
     seen = set()
-    for letter in letters:
-        if letter.origin not in seen:
-            seen.add(letter.origin)
-            yield letter
+    for dead_letter in dead_letters:
+        if dead_letter.origin not in seen:
+            seen.add(dead_letter.origin)
+            yield dead_letter
 
 
-def _age(letter: DeadLetter) -> tuple[str, tuple[str, int, int]]:
-    return letter.headers["time"], letter.origin
+def _time(dead_letter: DeadLetter) -> tuple[str, tuple[str, int, int]]:
+    return dead_letter.headers["time"], dead_letter.origin
 
 
-def printable(data: bytes | str | None, most: int | None = None) -> str:
-    """Anything as one line that is safe on a terminal: whatever is not printable is escaped; `-` is nothing at all."""
+def printable(data: bytes | str | None, max_length: int | None = None) -> str:
+    """Returns data as one line that is safe on a terminal; `-` for None.
+
+    Characters that are not printable are escaped. A longer text ends with `…` at `max_length`.
+    """
     if data is None:
         return "-"
     text = data if isinstance(data, str) else data.decode(errors="backslashreplace")
     safe = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-    return safe if most is None or len(safe) <= most else safe[: most - 1] + "…"
+    return safe if max_length is None or len(safe) <= max_length else safe[: max_length - 1] + "…"
 
 
-def tabulate(letters: Iterable[DeadLetter]) -> Iterator[str]:
-    """A line for each letter, under one of titles."""
-    return (_align(row) for row in chain([COLUMNS], map(_row, letters)))
+def tabulate(dead_letters: Iterable[DeadLetter]) -> Iterator[str]:
+    """Yields a line of column titles and a line for each dead letter."""
+    return (_align(row) for row in chain([COLUMNS], map(_row, dead_letters)))
 
 
-def _row(letter: DeadLetter) -> tuple[str, ...]:
-    _topic, partition, offset = letter.origin
-    size = "null" if letter.value is None else str(letter.length)
-    texts = (letter.headers["time"], letter.reason)
-    key, detail = printable(letter.key, WIDTHS[-1]), letter.headers.get("detail", "")
+def _row(dead_letter: DeadLetter) -> tuple[str, ...]:
+    _topic, partition, offset = dead_letter.origin
+    size = "null" if dead_letter.value is None else str(dead_letter.length)
+    texts = (dead_letter.headers["time"], dead_letter.reason)
+    key, detail = printable(dead_letter.key, WIDTHS[-1]), dead_letter.headers.get("detail", "")
     return (str(partition), str(offset), *map(printable, texts), size, key, printable(detail))
 
 
 def _align(row: tuple[str, ...]) -> str:
-    right = {0, 1, 4}
     cells = (
-        text.rjust(width) if at in right else text.ljust(width)
-        for at, (text, width) in enumerate(zip(row, WIDTHS, strict=False))
+        text.rjust(width) if column in RIGHT_ALIGNED else text.ljust(width)
+        for column, (text, width) in enumerate(zip(row, WIDTHS, strict=False))
     )
     return "  ".join((*cells, row[-1])).rstrip()
 
 
-def describe(letter: DeadLetter) -> Iterator[str]:
-    """All of one letter, a line for each header, then key and value."""
-    for name, text in letter.headers.items():
+def describe(dead_letter: DeadLetter) -> Iterator[str]:
+    """Yields a line for each header, then one for the key and one for the value."""
+    for name, text in dead_letter.headers.items():
         yield f"{printable(name)}: {printable(text)}"
-    yield f"key: {printable(letter.key)}"
-    yield f"value: {printable(letter.value)}"
+    yield f"key: {printable(dead_letter.key)}"
+    yield f"value: {printable(dead_letter.value)}"
 
 
-def refuse_replay(letter: DeadLetter) -> str:
-    """Why a letter that was cut is not replayed."""
-    _topic, partition, offset = letter.origin
-    what, length = ("value", "length") if "length" in letter.headers else ("key", "key_length")
-    size = printable(letter.headers[length])
+def explain_refusal(dead_letter: DeadLetter) -> str:
+    """Returns one line that says why a truncated dead letter cannot be replayed."""
+    _topic, partition, offset = dead_letter.origin
+    field, header = ("value", "length") if "length" in dead_letter.headers else ("key", "key_length")
+    size = printable(dead_letter.headers[header])
     return (
-        f"partition {partition} offset {offset} refused: of its {what} of {size} bytes only the first {KEPT} are here"
+        f"partition {partition} offset {offset} refused: "
+        f"only the first {TRUNCATED_BYTES} of the {size} bytes of its {field} were kept"
     )

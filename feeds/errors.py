@@ -1,18 +1,18 @@
-"""Every error of the pipeline, told apart by whether a retry can help.
+"""Defines every error of the pipeline, separated by whether a retry can help.
 
     FeedError
-    ├── TransientError        the same call may succeed later: back off and retry
-    │   ├── StoreUnavailable  Redis does not answer, or cannot take a write now
-    │   ├── BrokerUnavailable Kafka does not answer, or a queue towards it is full
-    │   ├── TickersUnavailable the database does not answer, or has no table of tickers yet
-    │   └── RecordsUnavailable the database does not answer, is locked, or has no tables of bars yet
-    └── PermanentError        no retry helps
-        ├── BadRecord         a record that is not a price update
-        ├── BadTicker         a ticker that cannot be seeded
-        ├── LeaseHeld         another generator feeds this topic
-        ├── GroupRefused      Kafka will not have this member in the group
-        ├── LettersRefused    a record cannot be put aside among the dead letters
-        └── TopicRefused      the topic is not there and cannot be made
+    ├── TransientError             the same call may succeed later: back off and retry
+    │   ├── StoreUnavailable       Redis does not answer, or cannot take a write now
+    │   ├── BrokerUnavailable      Kafka does not answer, or the producer queue is full
+    │   ├── TickersUnavailable     the database does not answer, or the tickers table does not exist yet
+    │   └── BarArchiveUnavailable  the database does not answer, is locked, or the bar tables do not exist yet
+    └── PermanentError             no retry helps
+        ├── BadRecord              a record is not a valid update
+        ├── BadTicker              a ticker cannot be seeded
+        ├── LeaseHeld              another generator holds the lease of this topic
+        ├── GroupRefused           Kafka refuses this member of the consumer group
+        ├── DeadLetterTopicRefused a dead letter cannot be written
+        └── TopicRefused           the topic does not exist and cannot be created
 
 Imports nothing.
 """
@@ -31,15 +31,15 @@ class StoreUnavailable(TransientError):
 
 
 class BrokerUnavailable(TransientError):
-    """Kafka does not answer, or a queue towards it is full."""
+    """Kafka does not answer, or the producer queue is full."""
 
 
 class TickersUnavailable(TransientError):
-    """The database does not answer, or has no table of tickers yet."""
+    """The database does not answer, or the tickers table does not exist yet."""
 
 
-class RecordsUnavailable(TransientError):
-    """The database does not answer, is locked, or has no tables of bars yet."""
+class BarArchiveUnavailable(TransientError):
+    """The database does not answer, is locked, or the bar tables do not exist yet."""
 
 
 class PermanentError(FeedError):
@@ -47,9 +47,9 @@ class PermanentError(FeedError):
 
 
 class BadRecord(PermanentError):
-    """A record that is not a price update; its text is the reason, free of the record's own bytes.
+    """A record is not a valid update. The message is the reason, without bytes of the record.
 
-    `kind` is the reason as one of a few words, fit to label a metric.
+    `kind` is the reason as one word, for metric labels.
     """
 
     def __init__(self, reason: str, kind: str = "malformed") -> None:
@@ -58,20 +58,20 @@ class BadRecord(PermanentError):
 
 
 class BadTicker(PermanentError):
-    """A ticker that cannot be seeded; the text says what to set."""
+    """A ticker cannot be seeded. The message names the variable to change."""
 
 
 class LeaseHeld(PermanentError):
-    """Another generator feeds this topic."""
+    """Another generator holds the lease of this topic."""
 
 
 class GroupRefused(PermanentError):
-    """Kafka will not have this member in the group."""
+    """Kafka refuses this member of the consumer group."""
 
 
 class DeadLetterTopicRefused(PermanentError):
-    """A record cannot be put aside among the dead letters."""
+    """A dead letter cannot be written."""
 
 
 class TopicRefused(PermanentError):
-    """The topic is not there and cannot be made."""
+    """The topic does not exist and cannot be created."""

@@ -1,58 +1,62 @@
-"""What generator, processor and recorder count, in Prometheus' terms, and the port where it is read.
+"""Defines the Prometheus metrics of generator, processor and recorder, and serves them.
 
-The hot path counts by batch, never by update.
+The hot path counts once per batch, never once per update.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
-PRODUCED = Counter("stockwatch_generator_produced", "Updates handed to Kafka's queue.")
+PRODUCED = Counter("stockwatch_generator_produced", "Updates added to the producer's queue.")
 DELIVERED = Counter("stockwatch_generator_delivered", "Updates that the brokers acknowledged.")
 FAILED = Counter("stockwatch_generator_failed", "Updates that were not delivered.", ["reason"])
-MISSED = Counter(
-    "stockwatch_generator_missed_intervals", "Intervals that passed without updates, the generator being late."
+MISSED_INTERVALS = Counter(
+    "stockwatch_generator_missed_intervals", "Intervals without updates because the generator was late."
 )
-ACTIVE = Gauge("stockwatch_generator_active_tickers", "Tickers that get an update each interval.")
+ACTIVE_TICKERS = Gauge("stockwatch_generator_active_tickers", "Tickers that get an update each interval.")
 
 READ = Counter("stockwatch_processor_read", "Records read from Kafka.")
 WRITTEN = Counter("stockwatch_processor_written", "Updates stored and published.")
-STALE = Counter("stockwatch_processor_stale", "Updates dropped as not newer than what is stored.")
-LETTERS = Counter("stockwatch_processor_dead_letters", "Records that are no prices, put aside.", ["reason"])
-RETRIES = Counter("stockwatch_processor_retries", "Writes tried again, Redis being away.")
-PAUSED = Counter("stockwatch_processor_pauses", "Times that partitions were paused, the workers being full.")
-BATCH = Histogram(
+STALE = Counter("stockwatch_processor_stale", "Updates dropped because the stored one is not older.")
+DEAD_LETTERS = Counter("stockwatch_processor_dead_letters", "Invalid records written to the dead letters.", ["reason"])
+WRITE_RETRIES = Counter("stockwatch_processor_retries", "Writes repeated because Redis was unavailable.")
+PAUSES = Counter("stockwatch_processor_pauses", "Times that partitions were paused because the workers were full.")
+
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+BATCH_SIZE = Histogram(
     "stockwatch_processor_batch_size",
     "Updates in one write to Redis.",
     buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000),
 )
-AGE = Histogram(
+UPDATE_AGE = Histogram(
     "stockwatch_processor_age_seconds",
-    "From the timestamp of a write's oldest update until it is in Redis.",
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+    "From the timestamp of the oldest update of a write until it is in Redis.",
+    buckets=LATENCY_BUCKETS,
 )
 DELAY = Histogram(
     "stockwatch_processor_delay_seconds",
-    "From a write's first record being produced to Kafka, by its producer's clock in ms, until it is in Redis.",
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+    "From the producer's timestamp of the first record of a write until it is in Redis.",
+    buckets=LATENCY_BUCKETS,
 )
-WORKERS_HELD = Gauge("stockwatch_processor_workers_held", "Workers that have had the same updates for over 30 s.")
+STALLED_WORKERS = Gauge("stockwatch_processor_workers_held", "Workers without progress for more than 30 s.")
 
-LAG = Gauge("stockwatch_consumer_lag", "Records of a partition of ours that are not done yet.", ["partition"])
+LAG = Gauge("stockwatch_consumer_lag", "Records of an assigned partition that are not finished.", ["partition"])
 
-RECORDED = Counter("stockwatch_recorder_recorded", "Updates entered into bars.")
-KNOWN = Counter("stockwatch_recorder_known", "Updates that the bars had already.")
-SKIPPED = Counter("stockwatch_recorder_skipped", "Records that are no updates.", ["reason"])
-RING_WRITES = Counter("stockwatch_recorder_ring_writes", "Symbols brought to Redis.")
+RECORDED = Counter("stockwatch_recorder_recorded", "Updates added to bars.")
+KNOWN = Counter("stockwatch_recorder_known", "Updates that the bars already contained.")
+SKIPPED = Counter("stockwatch_recorder_skipped", "Records that are not valid updates.", ["reason"])
+RING_WRITES = Counter("stockwatch_recorder_ring_writes", "Symbols whose recent bars were written to Redis.")
 SAVED = Counter("stockwatch_recorder_saved", "Bars written to the database.")
-PURGED = Counter("stockwatch_recorder_purged", "Minutes deleted, being older than RECORDER_RETENTION.")
-RECORD_RETRIES = Counter("stockwatch_recorder_retries", "Writes and readings tried again.", ["what"])
-HELD = Gauge("stockwatch_recorder_symbols", "Symbols whose bars are under way.")
+PURGED = Counter("stockwatch_recorder_purged", "Minute bars deleted because they were older than RECORDER_RETENTION.")
+RECORDER_RETRIES = Counter("stockwatch_recorder_retries", "Writes and reads that were repeated.", ["what"])
+OPEN_SYMBOLS = Gauge("stockwatch_recorder_symbols", "Symbols with open bars.")
 
 
 def serve_metrics(port: int, variable: str) -> None:
-    """Listens where a port is set; 0 is none. Ends the program with one line where it cannot be had."""
+    """Serves `/metrics` on a port; 0 means none. Exits with one line if the port cannot be used."""
     if port == 0:
         return
     try:
         start_http_server(port)
     except OSError as error:
-        raise SystemExit(f"stockwatch: {variable}={port} cannot be used: {error.strerror}; set another or 0") from error
+        raise SystemExit(
+            f"stockwatch: {variable}={port} cannot be used: {error.strerror}; set another port or 0"
+        ) from error

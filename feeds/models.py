@@ -1,7 +1,6 @@
-"""The tickers, and what is on record of their prices.
+"""Database models: tickers, and the bar archive with its tapes.
 
-Tickers are what is fed and shown: the admin is their source of truth, generator and gateway follow it. Tapes and bars
-are written by the recorder alone.
+The admin edits tickers; generator and gateway read them. Only the recorder writes tapes and bars.
 """
 
 from typing import Any, ClassVar
@@ -10,25 +9,29 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from feeds.symbols import SYMBOL_WORDS, is_symbol, upper_case
+from feeds.symbols import MAX_SYMBOL_LENGTH, SYMBOL_RULE, is_symbol, upper_case
+
+MAX_PRICE = 1e12
+MAX_VOLATILITY = 1000
+MAX_DECIMALS = 8
 
 
 def validate_symbol(value: str) -> None:
-    """Raises ValidationError for what is not a symbol."""
+    """Raises ValidationError if the text is not a symbol."""
     if not is_symbol(value):
-        raise ValidationError(f"A symbol is {SYMBOL_WORDS}.")
+        raise ValidationError(f"A symbol is {SYMBOL_RULE}.")
 
 
 def validate_price(value: float) -> None:
-    """Raises ValidationError for a price that no walk can start from: zero, negative, infinite or not a number."""
-    if not 0 < value < 1e12:
+    """Raises ValidationError for a price that is zero, negative, too large or not a number."""
+    if not 0 < value < MAX_PRICE:
         raise ValidationError("A base price is above 0 and below 1,000,000,000,000.")
 
 
 class Ticker(models.Model):
-    """One instrument: its name, how its price is written, and what the generator makes of it."""
+    """An instrument: its name, the format of its price, and the parameters of its simulated price."""
 
-    symbol = models.CharField(max_length=15, unique=True, validators=[validate_symbol])
+    symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True, validators=[validate_symbol])
     name = models.CharField(max_length=80, blank=True)
     base_price = models.FloatField(
         validators=[validate_price],
@@ -36,11 +39,13 @@ class Ticker(models.Model):
     )
     volatility = models.FloatField(
         default=1.0,
-        validators=[MinValueValidator(0), MaxValueValidator(1000)],
+        validators=[MinValueValidator(0), MaxValueValidator(MAX_VOLATILITY)],
         help_text="In basis points per 100 ms; 1 keeps most prices within 5% of their base over a day.",
     )
     decimals = models.PositiveSmallIntegerField(
-        default=2, validators=[MaxValueValidator(8)], help_text="Digits after the point, in prices everywhere."
+        default=2,
+        validators=[MaxValueValidator(MAX_DECIMALS)],
+        help_text="Digits after the point, in prices everywhere.",
     )
     active = models.BooleanField(default=True, help_text="A ticker in use is switched off, not deleted.")
 
@@ -63,28 +68,37 @@ class Ticker(models.Model):
 
 
 class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A primary key that SQLite keeps its rows in the order of, which it does for the type INTEGER only."""
+    """A primary key that SQLite stores rows in the order of.
+
+    SQLite does that only for the type INTEGER.
+    """
 
     def db_type(self, connection: Any) -> str | None:
         return "integer" if connection.vendor == "sqlite" else super().db_type(connection)
 
 
 MINUTE_BITS = 32
-"""A bar of a minute has the number of its tape above so many bits, and its minute since 1970 below."""
+"""The key of a minute bar has the tape in its upper bits and the minute since 1970 in these lower bits."""
 
 
 class Tape(models.Model):
-    """One recorded symbol, whether or not there is a ticker of it. `previous_close` belongs to the newest day's bar."""
+    """A recorded symbol, with or without a ticker.
 
-    symbol = models.CharField(max_length=15, unique=True)
+    `previous_close` is the close before the newest market day.
+    """
+
+    symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True)
     previous_close = models.FloatField(null=True)
 
     def __str__(self) -> str:
         return self.symbol
 
 
-class Figures(models.Model):
-    """The columns of every bar. `runs` is packed; it tells what was counted if the other columns do not."""
+class BarColumns(models.Model):
+    """The columns of every bar.
+
+    `runs` is packed. It says which updates were counted if `first_seq` and `last_seq` are not enough.
+    """
 
     open = models.FloatField()
     high = models.FloatField()
@@ -99,11 +113,11 @@ class Figures(models.Model):
         abstract = True
 
 
-class MinuteBar(Figures):
-    """One minute of one tape, kept for RECORDER_RETENTION.
+class MinuteBar(BarColumns):
+    """A bar of one minute and one tape, kept for RECORDER_RETENTION.
 
-    The key is both, tape above minute: so that all minutes of a tape lie side by side and one index serves every
-    question. `first_us` and `last_us` are microseconds within the minute.
+    The key contains tape and minute, so that the minutes of a tape are adjacent and one index serves every query.
+    `first_us` and `last_us` are microseconds within the minute.
     """
 
     id = ClusteredKey(primary_key=True)
@@ -115,7 +129,7 @@ class MinuteBar(Figures):
 
     @staticmethod
     def key(tape: int, minute: int) -> int:
-        """`minute` counts since 1970."""
+        """Returns the primary key. `minute` counts since 1970."""
         return tape << MINUTE_BITS | minute
 
     @property
@@ -127,8 +141,11 @@ class MinuteBar(Figures):
         return int(self.id) & ((1 << MINUTE_BITS) - 1)
 
 
-class DayBar(Figures):
-    """One day of one tape, kept for ever. A day has the date on which it begins by MARKET_DAY_START."""
+class DayBar(BarColumns):
+    """A bar of one market day and one tape, kept for ever.
+
+    `day` is the date on which the market day begins by MARKET_DAY_START.
+    """
 
     tape = models.ForeignKey(Tape, models.PROTECT, related_name="days", db_index=False)
     day = models.DateField()

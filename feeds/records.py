@@ -1,4 +1,4 @@
-"""A record of the topic, and the update in it. Pure."""
+"""Reads the update in a Kafka record. Pure."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from feeds.wire import Update, decode
 
 
 class Record(Protocol):
-    """One record of the topic, as the Kafka client hands it over."""
+    """A record of the topic as the Kafka client returns it."""
 
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...
@@ -17,12 +17,12 @@ class Record(Protocol):
 
 
 def read_update(key: bytes | None, value: bytes | None) -> Update:
-    """The update in a record. Raises BadRecord when it has none, or one of another symbol than its key."""
+    """Returns the update in a record. Raises BadRecord if it is not valid or if the key is not its symbol."""
     if value is None:
         raise BadRecord("the value is null", "null")
     update = decode(value)
     if key is None:
-        raise BadRecord("the record has no key; it must be the symbol", "key")
+        raise BadRecord("the record has no key; the key must be the symbol", "key")
     if update.symbol.encode() != key:
         raise BadRecord("the key is not the symbol of the value", "key")
     return update

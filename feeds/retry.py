@@ -1,11 +1,12 @@
-"""What a loop does while something that it needs is away: one log line for it, one when it is back, waits in between.
+"""Waits between retries, and one log line when a service fails and one when it recovers.
 
-Neither knows what is away; chance and clock are handed in.
+Nothing here knows the service. Random numbers and clock are arguments.
 """
 
 import threading
 import time
 from collections.abc import Callable
+from enum import Enum
 from random import Random
 
 import structlog
@@ -16,79 +17,92 @@ log = structlog.get_logger(__name__)
 
 
 class Outage:
-    """Says once that something is away and once that it is back, however many threads run into it."""
+    """Logs once that a service is unavailable and once that it is available again. Thread-safe."""
 
-    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self.what = what
+    def __init__(self, service: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.service = service
         self._clock = clock
         self._since: float | None = None
         self._lock = threading.Lock()
 
     @property
-    def lasting(self) -> bool:
+    def ongoing(self) -> bool:
         return self._since is not None
 
     def begin(self, reason: object) -> None:
-        """Something did not answer; `reason` is logged the first time only."""
+        """Notes that the service failed. Only the first `reason` of an outage is logged."""
         with self._lock:
             if self._since is not None:
                 return
             self._since = self._clock()
-        log.warning(f"{self.what} is away, trying again until it is back", reason=str(reason))
+        log.warning(f"{self.service} unavailable", reason=str(reason))
 
     def end(self) -> None:
-        """It answered. Costs next to nothing where nothing was wrong."""
+        """Notes that the service answered. Cheap if there is no outage."""
         if self._since is None:
             return
         with self._lock:
             since, self._since = self._since, None
         if since is not None:
-            log.info(f"{self.what} is back", seconds=round(self._clock() - since, 1))
+            log.info(f"{self.service} available again", seconds=round(self._clock() - since, 1))
+
+
+class Jitter(Enum):
+    """How much of a wait is random, so that many clients do not return at once."""
+
+    FULL = "full"
+    """From half the first ceiling up to the ceiling."""
+
+    EQUAL = "equal"
+    """From half the ceiling up to the ceiling."""
 
 
 class Backoff:
-    """Growing waits with full jitter, so that many who wait for the same thing do not come back at once."""
+    """Computes waits whose ceiling doubles from `initial` to `maximum`. Seconds."""
 
-    def __init__(self, chance: Random, least: float = 0.05, most: float = 2.0) -> None:
-        self._chance = chance
-        self._least = least
-        self._most = most
-        self._ceiling = least
+    def __init__(self, rng: Random, initial: float = 0.1, maximum: float = 2.0, jitter: Jitter = Jitter.FULL) -> None:
+        self._rng = rng
+        self._initial = initial
+        self._maximum = maximum
+        self._jitter = jitter
+        self._ceiling = initial
 
     def __call__(self) -> float:
-        """Seconds to wait before the next attempt."""
-        self._ceiling = min(self._ceiling * 2, self._most)
-        return self._chance.uniform(self._least, self._ceiling)
+        """Returns the seconds to wait before the next attempt."""
+        ceiling = min(self._ceiling, self._maximum)
+        self._ceiling = ceiling * 2
+        return self._rng.uniform((self._initial if self._jitter is Jitter.FULL else ceiling) / 2, ceiling)
 
     def reset(self) -> None:
-        self._ceiling = self._least
+        """Starts again at `initial`. Call it after a success."""
+        self._ceiling = self._initial
 
 
-class RetriedCalls:
-    """Calls that need something which may be away, for a loop that must go on meanwhile.
+class CircuitBreaker:
+    """Makes calls to a service, and skips them for a growing wait after each failure.
 
-    Where one fails, the next try comes after a growing wait. `retried` is called at each failure.
+    It never blocks, so that a loop can do its other work meanwhile. `on_failure` is called at each failure.
     """
 
-    def __init__(self, what: str, chance: Random, clock: Callable[[], float], retried: Callable[[], object]) -> None:
-        self._outage = Outage(what, clock)
-        self._backoff = Backoff(chance)
+    def __init__(self, service: str, rng: Random, clock: Callable[[], float], on_failure: Callable[[], object]) -> None:
+        self._outage = Outage(service, clock)
+        self._backoff = Backoff(rng)
         self._clock = clock
-        self._retried = retried
-        self._due = 0.0
+        self._on_failure = on_failure
+        self._retry_at = 0.0
 
     def __call__(self, call: Callable[[], object]) -> bool:
-        """Whether the call was made, and raised no TransientError. False without a try while a wait lasts."""
-        if self._due and self._clock() < self._due:
+        """Returns whether the call was made and raised no TransientError; other errors pass through."""
+        if self._retry_at and self._clock() < self._retry_at:
             return False
         try:
             call()
         except TransientError as error:
             self._outage.begin(error)
-            self._retried()
-            self._due = self._clock() + self._backoff()
+            self._on_failure()
+            self._retry_at = self._clock() + self._backoff()
             return False
         self._outage.end()
         self._backoff.reset()
-        self._due = 0.0
+        self._retry_at = 0.0
         return True

@@ -1,23 +1,27 @@
-"""SIGTERM and SIGINT as a flag that loops can wait on.
+"""Turns SIGTERM and SIGINT into an event that loops can wait on.
 
-A handler that sets an event may find the main thread holding that event's own lock and never return; so the signals are
-blocked, and a thread of their own waits for them.
+The signals are blocked, and a thread waits for them. A signal handler that sets an event can deadlock: it may interrupt
+the main thread while that thread holds the event's lock.
 """
 
 import signal
 import threading
 
-STOP = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def stop_flag() -> threading.Event:
-    """An event that the first SIGTERM or SIGINT sets. Call it in the main thread, before others are started."""
-    flag = threading.Event()
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
-    threading.Thread(target=_wait, args=(flag,), name="signals", daemon=True).start()
-    return flag
+def stop_event() -> threading.Event:
+    """Returns an event that the first SIGTERM or SIGINT sets.
+
+    Call it in the main thread before it starts other threads.
+    """
+    stop = threading.Event()
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    threading.Thread(target=_wait, args=(stop,), name="signals", daemon=True).start()
+    return stop
 
 
-def _wait(flag: threading.Event) -> None:
-    signal.sigwait(STOP)  # later ones stay blocked: a terminal and a supervisor often both send one
-    flag.set()
+def _wait(stop: threading.Event) -> None:
+    # Later signals stay blocked: a terminal and a supervisor often both send one.
+    signal.sigwait(STOP_SIGNALS)
+    stop.set()

@@ -1,31 +1,31 @@
-"""What a symbol is, and how it is written. Pure."""
+"""Defines which texts are symbols and how a symbol is written. Pure."""
 
 import re
 from functools import lru_cache
 
-LONGEST_SYMBOL = 15
+MAX_SYMBOL_LENGTH = 15
 
+SYMBOL_PATTERN = re.compile(r"[A-Z0-9^][A-Z0-9.\-^/=]{0,14}")
 
-SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.\-^/=]{0,14}")
-
-
-SYMBOL_WORDS = "1 to 15 of the characters A-Z 0-9 . - ^ / =, the first of them A-Z, 0-9 or ^"
+SYMBOL_RULE = "1 to 15 of the characters A-Z 0-9 . - ^ / =, the first of them A-Z, 0-9 or ^"
+"""The pattern in words, for error messages."""
 
 
 def is_symbol(text: str) -> bool:
-    # The length comes first: it bounds what the cache can hold, and the cache spares the hot path a regular expression.
-    return len(text) <= LONGEST_SYMBOL and _matches(text)
+    """Returns whether a text is a symbol."""
+    # The length is checked first because it bounds the size of the cache. The cache keeps the pattern off the hot path.
+    return len(text) <= MAX_SYMBOL_LENGTH and _matches(text)
 
 
 @lru_cache(maxsize=1 << 16)
 def _matches(text: str) -> bool:
-    return SYMBOL.fullmatch(text) is not None
+    return SYMBOL_PATTERN.fullmatch(text) is not None
 
 
 def upper_case(text: str) -> str:
-    """A symbol as tickers have it, from what a person or a program wrote.
+    """Returns user input as a symbol is written: stripped, and upper-cased if it is ASCII.
 
-    Only ASCII is changed: `"ß".upper()` is `"SS"`, which would turn a word into a symbol.
+    Other texts keep their case: `"ß".upper()` is `"SS"`, which would turn a word into a symbol.
     """
     text = text.strip()
     return text.upper() if text.isascii() else text

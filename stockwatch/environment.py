@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import durationpy
 
-from feeds.symbols import SYMBOL, SYMBOL_WORDS, upper_case
+from feeds.symbols import SYMBOL_PATTERN, SYMBOL_RULE, upper_case
 
 DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(h|ms|m|us|µs|ns|s))+|0")
 DURATION_DESCRIPTION = "a duration such as 500ms, 10s, 1m or 168h"
@@ -116,8 +116,8 @@ class Environment:
         """Returns the symbols between commas in upper case."""
         values = self.texts(name, default)
         for value in values:
-            if not SYMBOL.fullmatch(upper_case(value)):
-                raise BadVariable(name, value, f"symbols between commas, each {SYMBOL_WORDS}")
+            if not SYMBOL_PATTERN.fullmatch(upper_case(value)):
+                raise BadVariable(name, value, f"symbols between commas, each {SYMBOL_RULE}")
         return [upper_case(value) for value in values]
 
     def address(self, name: str, default: str) -> tuple[str, int]:

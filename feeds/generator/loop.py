@@ -1,6 +1,7 @@
-"""The generator's loop: a step each interval, its updates into the sink, and two threads that watch tickers and lease.
+"""The generator's loop: makes a step each interval and sends its updates to Kafka.
 
-It reads no settings and no arguments, and knows neither Kafka nor the database: both come in as calls.
+Two more threads read the tickers and renew the lease. The loop reads no settings; clocks, tickers and the topic's
+history are arguments.
 """
 
 import threading
@@ -21,135 +22,146 @@ from feeds.wire import Update, encode
 
 log = structlog.get_logger(__name__)
 
-TICKERS_EVERY = 0.5
-LEASE_EVERY = 1.0
-FLUSH = 7.0
-"""Seconds that queued updates get at the end."""
+READ_TICKERS_SECONDS = 0.5
+RENEW_LEASE_SECONDS = 1.0
+REPORT_SECONDS = 1.0
+MAX_RETRY_SECONDS = 1.0
 
-FLUSH_AWAY = 3.0
-"""The same where no broker answers any more."""
+FLUSH_SECONDS = 7.0
+"""Time for queued updates at the end."""
 
-Answer = TypeVar("Answer")
+FLUSH_SECONDS_IN_OUTAGE = 3.0
+"""The same if no broker answers."""
+
+MAX_POLL_PAUSE_SECONDS = 0.5
+"""Between two polls of the producer, which keep its delivery reports and metrics current."""
+
+T = TypeVar("T")
 
 
 class Lease(Protocol):
-    """The right to feed the topic; feeds.store.quote_writer has the real one."""
+    """The right to feed the topic, see `feeds.generator.lease`."""
 
     def acquire(self, wait: Callable[[float], object]) -> None: ...
     def renew(self) -> None: ...
     def release(self) -> None: ...
 
 
-class Report(msgspec.Struct, frozen=True):
-    """What became of the updates: acknowledged by the brokers, or not."""
+class DeliveryTotals(msgspec.Struct, frozen=True):
+    """How many updates the brokers acknowledged, and how many they did not."""
 
     delivered: int
-    missing: int
+    undelivered: int
 
 
 class GeneratorLoop:
     """Feeds one topic.
 
-    `tickers` gives all instruments and raises TransientError; `look_back` readies the topic and gives the last updates
-    of the symbols it is asked for. `interval` in seconds, `now` in nanoseconds.
+    `read_tickers` returns all instruments and raises TransientError. `read_last_updates` creates the topic if needed
+    and returns the last updates of the given symbols. `interval` in seconds, `now` in nanoseconds.
     """
 
     def __init__(
         self,
-        generator: PriceSimulator,
-        sink: UpdateProducer,
+        simulator: PriceSimulator,
+        producer: UpdateProducer,
         lease: Lease,
-        tickers: Callable[[], list[Instrument]],
-        look_back: Callable[[Collection[str]], Mapping[str, Update]],
+        read_tickers: Callable[[], list[Instrument]],
+        read_last_updates: Callable[[Collection[str]], Mapping[str, Update]],
         interval: float,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._generator = generator
-        self._sink = sink
+        self._simulator = simulator
+        self._producer = producer
         self._lease = lease
-        self._tickers = tickers
-        self._look_back = look_back
+        self._read_tickers = read_tickers
+        self._read_last_updates = read_last_updates
         self._interval = interval
         self._clock = clock
         self._now = now
         self._instruments: list[Instrument] = []
-        self._refusal: LeaseHeld | None = None
+        self._applied: list[Instrument] | None = None
+        self._lease_error: LeaseHeld | None = None
         self._redis = Outage("Redis")
-        self._database = Outage("the database")
+        self._database = Outage("database")
+        self._missed_intervals = 0
         self._unsent = 0
         self._counted = 0
 
-    def run(self, stop: threading.Event) -> Report:
-        """Feeds until `stop`, then flushes. Raises LeaseHeld and TopicRefused."""
-        self._acquire(stop)
+    def run(self, stop: threading.Event) -> DeliveryTotals:
+        """Feeds until `stop` is set, then flushes. Raises LeaseHeld and TopicRefused."""
+        self._acquire_lease(stop)
         try:
             if self._prepare(stop):
-                self._watch(stop)
-                self._beat(stop)
+                self._start_threads(stop)
+                self._make_steps(stop)
         finally:
-            report = self._finish()
-        if self._refusal is not None:
-            raise self._refusal
-        return report
+            totals = self._finish()
+        if self._lease_error is not None:
+            raise self._lease_error
+        return totals
 
-    def _acquire(self, stop: threading.Event) -> None:
+    def _acquire_lease(self, stop: threading.Event) -> None:
         try:
             self._lease.acquire(stop.wait)
         except StoreUnavailable as error:
-            self._redis.begin(f"{error}; feeding without a lease until then")
+            self._redis.begin(f"{error}; feeding without a lease")
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Tickers, topic and history, in this order, as long as it takes. False when the stop came first."""
-        self._sink.serve()  # it takes half a second to be given its producer id: meanwhile the rest is read
-        instruments = self._insist(stop, self._database, self._tickers)
+        """Reads tickers and history, and retries as long as needed. Returns False if `stop` was set first."""
+        # Starts the producer, which needs half a second to get its producer id.
+        self._producer.poll()
+        instruments = self._retry(stop, self._database, self._read_tickers)
         if instruments is None:
             return False
-        past = self._insist(stop, self._sink.outage, lambda: self._look_back([each.symbol for each in instruments]))
-        if past is None:
+        symbols = [instrument.symbol for instrument in instruments]
+        last_updates = self._retry(stop, self._producer.outage, lambda: self._read_last_updates(symbols))
+        if last_updates is None:
             return False
-        for update in past.values():
-            self._generator.resume(update)
+        for update in last_updates.values():
+            self._simulator.resume(update)
         self._instruments = instruments
-        known = sum(each.symbol in past for each in instruments)
-        log.info("generator ready", tickers=len(instruments), continued=known, interval_s=self._interval)
+        continued = sum(symbol in last_updates for symbol in symbols)
+        log.info("generator ready", tickers=len(instruments), continued=continued, interval_s=self._interval)
         return True
 
-    def _insist(self, stop: threading.Event, outage: Outage, call: Callable[[], Answer]) -> Answer | None:
-        backoff = Backoff(Random(), most=1.0)  # noqa: S311
+    def _retry(self, stop: threading.Event, outage: Outage, call: Callable[[], T]) -> T | None:
+        """Repeats a call until it succeeds. Returns None if `stop` was set first."""
+        backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
         while not stop.is_set():
             try:
-                answer = call()
+                result = call()
             except TransientError as error:
                 outage.begin(error)
                 stop.wait(backoff())
             else:
                 outage.end()
-                return answer
+                return result
         return None
 
-    def _watch(self, stop: threading.Event) -> None:
-        for name, every, task in (
-            ("tickers", TICKERS_EVERY, self._read_tickers),
-            ("lease", LEASE_EVERY, self._renew_lease),
+    def _start_threads(self, stop: threading.Event) -> None:
+        for name, seconds, task in (
+            ("tickers", READ_TICKERS_SECONDS, self._refresh_tickers),
+            ("lease", RENEW_LEASE_SECONDS, self._renew_lease),
         ):
-            threading.Thread(target=self._repeat, args=(stop, every, task), name=name, daemon=True).start()
+            threading.Thread(target=self._repeat, args=(stop, seconds, task), name=name, daemon=True).start()
 
-    def _repeat(self, stop: threading.Event, every: float, task: Callable[[], None]) -> None:
-        while not stop.wait(every):
+    def _repeat(self, stop: threading.Event, seconds: float, task: Callable[[], None]) -> None:
+        while not stop.wait(seconds):
             try:
                 task()
             except LeaseHeld as error:
-                self._refusal = error
+                self._lease_error = error
                 stop.set()
             except Exception:
-                log.exception("a watch of the generator failed, it goes on")
+                log.exception("generator thread failed, it continues", thread=threading.current_thread().name)
 
-    def _read_tickers(self) -> None:
+    def _refresh_tickers(self) -> None:
         try:
-            instruments = self._tickers()
+            instruments = self._read_tickers()
         except TransientError as error:
-            self._database.begin(f"{error}; the last tickers go on")
+            self._database.begin(f"{error}; feeding the last known tickers")
             return
         self._database.end()
         if instruments != self._instruments:
@@ -159,74 +171,82 @@ class GeneratorLoop:
         try:
             self._lease.renew()
         except StoreUnavailable as error:
-            self._redis.begin(f"{error}; feeding without a lease until then")
+            self._redis.begin(f"{error}; feeding without a lease")
         else:
             self._redis.end()
 
-    def _beat(self, stop: threading.Event) -> None:
-        """One step an interval on the monotonic clock; a clock set by hand moves timestamps, never the pace."""
-        followed: list[Instrument] | None = None
-        due = told = self._clock()
-        missed = 0
+    def _make_steps(self, stop: threading.Event) -> None:
+        """Makes one step per interval of the monotonic clock. A changed system clock affects timestamps only."""
+        due = reported = self._clock()
         while not stop.is_set():
-            if self._instruments is not followed:
-                followed = self._instruments
-                self._generator.follow(followed)
-                metrics.ACTIVE.set(self._generator.active)
-                if not self._generator.active:
-                    log.warning("no ticker is active: nothing is fed until one is, see the admin")
-            self._send(self._generator.step(self._now() // 1000), stop)
-            due += self._interval
-            if (late := self._clock() - due) > self._interval:
-                behind = int(late // self._interval)
-                missed += behind
-                metrics.MISSED.inc(behind)
-                due += behind * self._interval
-            self._rest(due, stop)
-            if self._clock() - told >= 1.0:
-                told = self._clock()
-                self._sink.tell()
-                if missed:
-                    log.warning("intervals passed without updates: too many tickers, or Kafka too slow", missed=missed)
-                    missed = 0
+            self._apply_tickers()
+            self._send(self._simulator.step(self._now() // 1000), stop)
+            due = self._skip_missed_intervals(due + self._interval)
+            self._wait(due, stop)
+            if self._clock() - reported >= REPORT_SECONDS:
+                reported = self._clock()
+                self._report()
+
+    def _apply_tickers(self) -> None:
+        if self._instruments is self._applied:
+            return
+        self._applied = self._instruments
+        self._simulator.set_instruments(self._applied)
+        metrics.ACTIVE_TICKERS.set(self._simulator.active)
+        if not self._simulator.active:
+            log.warning("no active tickers: activate one in the admin")
+
+    def _skip_missed_intervals(self, due: float) -> float:
+        """Returns when the next step is due, and counts the intervals that are over already."""
+        late = self._clock() - due
+        if late <= self._interval:
+            return due
+        missed = int(late // self._interval)
+        self._missed_intervals += missed
+        metrics.MISSED_INTERVALS.inc(missed)
+        return due + missed * self._interval
+
+    def _report(self) -> None:
+        self._producer.log_failures()
+        if self._missed_intervals:
+            log.warning("intervals missed: too many tickers, or Kafka is too slow", intervals=self._missed_intervals)
+            self._missed_intervals = 0
 
     def _send(self, updates: list[Update], stop: threading.Event) -> None:
         for sent, update in enumerate(updates):
             value = encode(update)
             while True:
                 try:
-                    self._sink.send(update.symbol, value)
+                    self._producer.send(update.symbol, value)
                     break
                 except BrokerUnavailable:
-                    # The sink has said so. The same update is tried again: a full queue slows the feed, no more.
+                    # The producer has logged it. A full queue slows the feed, and no update is skipped.
                     if stop.is_set():
-                        self._unsent += len(updates) - sent
-                        metrics.FAILED.labels("unsent").inc(len(updates) - sent)
+                        unsent = len(updates) - sent
+                        self._unsent += unsent
+                        metrics.FAILED.labels("unsent").inc(unsent)
                         return
         metrics.PRODUCED.inc(len(updates))
 
-    def _rest(self, due: float, stop: threading.Event) -> None:
+    def _wait(self, due: float, stop: threading.Event) -> None:
         while True:
-            self._sink.serve()
-            self._count()
-            if (left := due - self._clock()) <= 0 or stop.wait(min(left, 0.5)):
+            self._producer.poll()
+            self._count_delivered()
+            remaining = due - self._clock()
+            if remaining <= 0 or stop.wait(min(remaining, MAX_POLL_PAUSE_SECONDS)):
                 return
 
-    def _count(self) -> None:
-        metrics.DELIVERED.inc(self._sink.delivered - self._counted)
-        self._counted = self._sink.delivered
+    def _count_delivered(self) -> None:
+        metrics.DELIVERED.inc(self._producer.delivered - self._counted)
+        self._counted = self._producer.delivered
 
-    def _finish(self) -> Report:
-        patience = FLUSH_AWAY if self._sink.outage.lasting else FLUSH
-        report = Report(missing=self._sink.close(patience) + self._unsent, delivered=self._sink.delivered)
-        self._count()
+    def _finish(self) -> DeliveryTotals:
+        failed = self._producer.close(FLUSH_SECONDS_IN_OUTAGE if self._producer.outage.ongoing else FLUSH_SECONDS)
+        totals = DeliveryTotals(delivered=self._producer.delivered, undelivered=failed + self._unsent)
+        self._count_delivered()
         try:
             self._lease.release()
         except StoreUnavailable as error:
-            log.info("the lease could not be released, it runs out by itself", reason=str(error))
-        log.info(
-            f"delivered {report.delivered}, not delivered {report.missing}",
-            delivered=report.delivered,
-            missing=report.missing,
-        )
-        return report
+            log.info("lease not released, it expires by itself", reason=str(error))
+        log.info("generator stopped", delivered=totals.delivered, undelivered=totals.undelivered)
+        return totals

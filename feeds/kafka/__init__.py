@@ -1,1 +1,1 @@
-"""Kafka: the one package that imports its client. Nothing here touches the network before it is asked to."""
+"""The only package that imports the Kafka client. No class connects before it is used."""

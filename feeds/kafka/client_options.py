@@ -1,4 +1,4 @@
-"""What every Kafka client of ours is told, and how its troubles reach the log: once an outage, not once an attempt."""
+"""Builds the options of every Kafka client, and reports client errors as outages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,39 +13,48 @@ log = structlog.get_logger(__name__)
 Options = Mapping[str, Any]
 
 EMBEDDED: dict[str, Any] = {
-    # The embedded cluster sleeps out the whole wait of a fetch that finds nothing; a real broker answers at once when
-    # a record comes, and would only be asked more often.
+    # The embedded cluster waits this long whenever a fetch finds nothing. A real broker answers as soon as it has a
+    # record, and would only get more requests.
     "fetch.wait.max.ms": 5,
 }
-"""Options for consumers of the embedded cluster only."""
+"""Options for consumers of the embedded cluster."""
 
 
 def client_options(brokers: str, outage: Outage, extra: Options | None = None) -> dict[str, Any]:
-    """Options for any client. `extra` wins; `outage` is begun when no broker can be reached."""
+    """Returns options for any client. `extra` takes precedence. `outage` begins if no broker can be reached."""
     return {
         "bootstrap.servers": brokers,
         "client.id": "stockwatch",
-        # Its own lines repeat each failed attempt to connect; `error_cb` says it once.
+        # librdkafka logs each failed connection attempt; the error callback reports an outage once.
         "log_level": 2,
-        "error_cb": Watch(outage),
+        "error_cb": ErrorCallback(outage),
         "reconnect.backoff.max.ms": 1000,
         "socket.keepalive.enable": True,
         "socket.connection.setup.timeout.ms": 5000,
-        # A broker that hangs is left after this, and its partitions' new leaders looked up; by default it takes 60 s.
+        # After this time without an answer the client looks for a new leader. The default is 60 s.
         "socket.timeout.ms": 5000,
     } | dict(extra or {})
 
 
-class Watch:
-    """Hears of a client's errors. Those that pass by themselves are told apart from those that an operator must see."""
+class ErrorCallback:
+    """Begins an outage at errors that an operator must see; logs transient ones at level debug."""
 
-    ASK_OPERATOR = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._RESOLVE)
+    OPERATOR_ERRORS = (
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._AUTHENTICATION,
+        KafkaError._SSL,
+        KafkaError._RESOLVE,
+    )
 
     def __init__(self, outage: Outage) -> None:
         self._outage = outage
 
     def __call__(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN or error.code() in self.ASK_OPERATOR:
+        if error.code() in self.OPERATOR_ERRORS:
             self._outage.begin(error.str())
         else:
-            log.debug("Kafka client", reason=error.str(), code=error.name())
+            log.debug("Kafka client error", reason=error.str(), code=error.name())
+
+
+def ignore_errors(_error: KafkaError) -> None:
+    """An `error_cb` for clients whose calls report errors themselves."""

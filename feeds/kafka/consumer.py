@@ -1,7 +1,7 @@
-"""Where updates come from: a member of the processor's consumer group.
+"""Reads a topic as a member of a consumer group.
 
-Only the thread that polls may touch it: the client serialises all calls, so another thread would stall behind `read`,
-and a rebalance that waits for such a thread would never end.
+Only the thread that polls may use a consumer. The client serializes all calls, so another thread would block behind
+`read`, and a rebalance that waits for such a thread would deadlock.
 """
 
 import threading
@@ -13,30 +13,31 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from feeds.errors import BrokerUnavailable, GroupRefused, TopicRefused
 from feeds.kafka.client_options import EMBEDDED, Options, client_options
-from feeds.kafka.lag import EVERY, Lag
+from feeds.kafka.lag import STATISTICS_INTERVAL_MS, Lag
 from feeds.kafka.topic import Topic
 from feeds.retry import Outage
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 500
-"""Records taken at once at most, beside the first."""
+MAX_RECORDS = 500
+"""Records of one read, besides the first."""
 
-AHEAD = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16 * 1024}
-"""Records that wait in memory for us to take them, for each partition: a twentieth of a second at full speed. The
-client's own figure, 100,000, costs 40 MB more and is no faster."""
+PREFETCH = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16 * 1024}
+"""Records fetched ahead for each partition: a twentieth of a second at full speed. The client's default of 100,000
+needs 40 MB more and is not faster."""
 
-LAST_WORDS = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL)
-COMMITTED_NOTHING = (KafkaError._NO_OFFSET,)
+FIND_TOPIC_SECONDS = 2.0
+WATERMARK_TIMEOUT_SECONDS = 5.0
+FATAL_ERRORS = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL)
 
 Rebalance = Callable[[Collection[int]], None]
 
 
 class UpdateConsumer:
-    """One topic, read as one member of one group. Offsets are committed only up to what `store` was told.
+    """A member of one group that reads one topic. It commits only offsets that were passed to `store`.
 
-    `outage` says once that Kafka is away; who waits for Kafka on the source's behalf shares it. With `once` it knows
-    when all is read that was there when it was opened.
+    `outage` is shared with callers that wait for Kafka on the consumer's behalf. With `once`, `drained` becomes true
+    when all records that existed at `open` were read.
     """
 
     def __init__(
@@ -49,174 +50,179 @@ class UpdateConsumer:
         options: Options | None = None,
         once: bool = False,
     ) -> None:
-        self._name = topic
-        self._topic = Topic(brokers, topic)
-        self._extra = dict(options or {})
+        self.topic = topic
         self.outage = Outage("Kafka")
         self.lag = Lag(topic)
-        self._own: set[int] = set()
-        self._gone: set[int] = set()
+        self.assigned: set[int] = set()
+        self._topic = Topic(brokers, topic)
+        self._extra_options = dict(options or {})
         self._once = once
-        self._assigned = False
-        self._ends: dict[int, int] = {}
-        session = session_timeout // timedelta(milliseconds=1)
-        self._options = {
+        self._joined = False
+        self._removed_during_read: set[int] = set()
+        self._unread_ends: dict[int, int] = {}
+        self._options = self._make_options(brokers, group, session_timeout, instance_id)
+        self._consumer: Consumer | None = None
+
+    def _make_options(self, brokers: str, group: str, session_timeout: timedelta, instance_id: str) -> Options:
+        session_ms = session_timeout // timedelta(milliseconds=1)
+        options = {
             "group.id": group,
             "partition.assignment.strategy": "cooperative-sticky",
-            "session.timeout.ms": session,
-            "heartbeat.interval.ms": min(3000, session // 3),
+            "session.timeout.ms": session_ms,
+            "heartbeat.interval.ms": min(3000, session_ms // 3),
             "auto.offset.reset": "earliest",
             "enable.auto.offset.store": False,
             "auto.commit.interval.ms": 1000,
-            # A full local queue looks again after this; a second, its default, would be a gap in the prices.
+            # When a full local queue is checked again. The default, a second, would be a gap in the prices.
             "fetch.queue.backoff.ms": 10,
-            "statistics.interval.ms": EVERY,
+            "statistics.interval.ms": STATISTICS_INTERVAL_MS,
             "stats_cb": self.lag,
-            "enable.partition.eof": once,
+            "enable.partition.eof": self._once,
         }
-        self._options |= AHEAD | client_options(brokers, self.outage)
-        if instance_id:
-            self._options["group.instance.id"] = instance_id
-        self._consumer: Consumer | None = None
+        static_membership = {"group.instance.id": instance_id} if instance_id else {}
+        return options | PREFETCH | client_options(brokers, self.outage) | static_membership
 
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
-        """Joins the group. `on_revoke` may still store and commit; after `on_lost` the partitions are somebody else's.
+        """Joins the group.
 
-        Raises BrokerUnavailable while there is no broker or no topic; with `once` TopicRefused where there is no topic.
+        `on_revoke` may still store and commit. When `on_lost` is called, another member has the partitions already.
+        Raises BrokerUnavailable if there is no broker or no topic; with `once`, TopicRefused if there is no topic.
         """
-        facts = self._topic.look() if self._once else self._topic.find(wait, 2.0)
-        if not facts.partitions:
-            raise TopicRefused(f"the topic {self._name} is not there: there is nothing to read")
-        consumer = Consumer(self._options | (EMBEDDED if facts.embedded else {}) | self._extra)
+        description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
+        if not description.partitions:
+            raise TopicRefused(f"the topic {self.topic} does not exist, so there is nothing to read")
+        consumer = Consumer({**self._options, **(EMBEDDED if description.embedded else {}), **self._extra_options})
         if self._once:
-            self._ends = self._look_ahead(consumer, facts.partitions)
-
-        def assigned(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            self._own.update(self._say("partitions assigned", partitions))
-            self._assigned = True
-            self.lag.follow(self._own)
-            self.outage.end()
-
-        def taken(event: str, call: Rebalance, partitions: list[TopicPartition]) -> None:
-            numbers = self._say(event, partitions)
-            self._gone.update(numbers)
-            self._own.difference_update(numbers)
-            self.lag.follow(self._own)
-            call(numbers)
+            self._unread_ends = self._read_ends(consumer, description.partitions)
 
         def lost(_consumer: Consumer, partitions: list[TopicPartition]) -> None:
-            self.outage.begin("the group's coordinator was silent for a session, or we were")
-            taken("partitions lost", on_lost, partitions)
+            self.outage.begin("the session of this member has expired")
+            self._unassign("partitions lost", on_lost, partitions)
 
         self._consumer = consumer
         consumer.subscribe(
-            [self._name],
-            on_assign=assigned,
-            on_revoke=lambda _consumer, partitions: taken("partitions revoked", on_revoke, partitions),
+            [self.topic],
+            on_assign=lambda _consumer, partitions: self._assign(partitions),
+            on_revoke=lambda _consumer, partitions: self._unassign("partitions revoked", on_revoke, partitions),
             on_lost=lost,
         )
 
-    def _look_ahead(self, consumer: Consumer, partitions: int) -> dict[int, int]:
-        """The next offset of each partition that has records."""
+    def _assign(self, partitions: list[TopicPartition]) -> None:
+        self.assigned.update(self._log_partitions("partitions assigned", partitions))
+        self._joined = True
+        self.lag.assign(self.assigned)
+        self.outage.end()
+
+    def _unassign(self, event: str, callback: Rebalance, partitions: list[TopicPartition]) -> None:
+        numbers = self._log_partitions(event, partitions)
+        self._removed_during_read.update(numbers)
+        self.assigned.difference_update(numbers)
+        self.lag.assign(self.assigned)
+        callback(numbers)
+
+    def _read_ends(self, consumer: Consumer, partitions: int) -> dict[int, int]:
+        """Returns the next offset of each partition that has records."""
         try:
-            marks = {
-                number: consumer.get_watermark_offsets(TopicPartition(self._name, number), timeout=5.0)
+            watermarks = {
+                number: consumer.get_watermark_offsets(
+                    TopicPartition(self.topic, number), timeout=WATERMARK_TIMEOUT_SECONDS
+                )
                 for number in range(partitions)
             }
         except KafkaException as error:
             consumer.close()
-            raise BrokerUnavailable(f"the ends of {self._name} are not known: {error.args[0].str()}") from error
-        return {number: high for number, (low, high) in marks.items() if low < high}
+            raise BrokerUnavailable(f"the end of {self.topic} is unknown: {error.args[0].str()}") from error
+        return {number: high for number, (low, high) in watermarks.items() if low < high}
 
     @property
     def drained(self) -> bool:
-        """With `once`: whether all was read that was there at the start, of the partitions that are ours."""
-        return self._once and self._assigned and not (self._own & self._ends.keys())
+        """With `once`: whether all records of the assigned partitions that existed at `open` were read."""
+        return self._once and self._joined and not (self.assigned & self._unread_ends.keys())
 
     def read(self, timeout: float = 0.05) -> list[Message]:
-        """The records that are there; waits for the first at most so many seconds.
+        """Returns the available records. Waits up to `timeout` seconds for the first one.
 
-        Raises GroupRefused when this member is out for good, for instance since another has its instance id.
+        Raises GroupRefused if this member can never read again, for instance because another has its instance id.
         """
-        consumer = self._member()
+        consumer = self._opened()
         first = consumer.poll(timeout)
         if first is None:
             return []
-        self._gone.clear()
+        self._removed_during_read.clear()
         records = [first]
         try:
-            records += consumer.consume(AT_ONCE, 0)
+            records += consumer.consume(MAX_RECORDS, 0)
         except KafkaException as error:
-            self._judge(error.args[0])
-        if first.partition() in self._gone:
-            # A rebalance came between the two calls: this record belongs to somebody else, who reads it again.
+            self._handle_error(error.args[0])
+        if first.partition() in self._removed_during_read:
+            # A rebalance happened between the two calls: the new owner reads this record again.
             del records[0]
-        good = [record for record in records if record.error() is None]
-        if good:
+        valid = [record for record in records if record.error() is None]
+        if valid:
             self.outage.end()
-        if len(good) < len(records):
-            self._hear([record for record in records if record.error() is not None])
-        if self._ends:
-            self._note(good)
-        return good
+        if len(valid) < len(records):
+            self._handle_events([record for record in records if record.error() is not None])
+        if self._unread_ends:
+            self._note_read(valid)
+        return valid
 
-    def _hear(self, records: Collection[Message]) -> None:
-        """Takes in what came in the place of records."""
+    def _handle_events(self, records: Collection[Message]) -> None:
+        """Handles errors and ends of partitions, which the client returns as records."""
         for record in records:
             error = record.error()
             if error is None:
                 continue
             if error.code() == KafkaError._PARTITION_EOF:
-                self._ends.pop(record.partition() or 0, None)
+                self._unread_ends.pop(record.partition() or 0, None)
             else:
-                self._judge(error)
+                self._handle_error(error)
 
-    def _note(self, records: Collection[Message]) -> None:
-        """Strikes off partitions whose end has come."""
+    def _note_read(self, records: Collection[Message]) -> None:
+        """Removes partitions that were read to their end."""
         for record in records:
             partition, offset = record.partition() or 0, record.offset() or 0
-            if offset + 1 >= self._ends.get(partition, offset + 2):
-                del self._ends[partition]
+            if offset + 1 >= self._unread_ends.get(partition, offset + 2):
+                del self._unread_ends[partition]
 
     def store(self, offsets: Mapping[int, int]) -> None:
-        """Marks offsets to be committed within a second; those of partitions that are not ours any more are left."""
-        marks = [TopicPartition(self._name, partition, offset) for partition, offset in offsets.items()]
+        """Stores offsets, which are committed within a second. Offsets of other members' partitions are ignored."""
+        positions = [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]
         try:
-            self._member().store_offsets(offsets=marks)
+            self._opened().store_offsets(offsets=positions)
         except KafkaException as error:
-            # Each that is ours was stored all the same; the rest is read again by whoever has the partition now.
-            log.debug("an offset is not ours to store", reason=error.args[0].str())
+            # The offsets of assigned partitions were stored all the same. The new owners read the others again.
+            log.debug("offset not stored: partition not assigned", reason=error.args[0].str())
 
     def commit(self) -> None:
-        """Commits what was stored and waits for the answer; a failure is logged: those records will be read again."""
-        self._commit(self._member())
+        """Commits the stored offsets synchronously. Logs a failure, after which the records are read again."""
+        self._commit(self._opened())
 
     def _commit(self, consumer: Consumer) -> None:
         try:
             consumer.commit(asynchronous=False)
         except KafkaException as error:
-            if error.args[0].code() not in COMMITTED_NOTHING:
-                log.warning("offsets were not committed, records will be read again", reason=error.args[0].str())
+            if error.args[0].code() != KafkaError._NO_OFFSET:
+                log.warning("offsets not committed, records will be read again", reason=error.args[0].str())
 
     def pause(self) -> None:
-        """Stops the flow of all partitions that are ours now; `read` goes on to serve the group."""
-        self._member().pause(self._member().assignment())
+        """Pauses all assigned partitions. `read` must still be called, to serve the group."""
+        self._opened().pause(self._opened().assignment())
 
     def resume(self) -> None:
-        """Lets all our partitions flow."""
-        self._member().resume(self._member().assignment())
+        """Resumes all assigned partitions."""
+        self._opened().resume(self._opened().assignment())
 
     def leave(self, timeout: float = 4.0) -> None:
-        """Commits what was stored and leaves the group, as far as Kafka answers within so many seconds."""
+        """Commits the stored offsets and leaves the group, if Kafka answers within `timeout` seconds."""
         if self._consumer is None:
             return
-        # Both calls wait for the group's coordinator, a minute where there is none, and take no time-out. From here on
-        # the member is this thread's alone.
+        # Both calls block for up to a minute if there is no coordinator, and have no time-out. From here on only the
+        # new thread uses the consumer.
         leaving = threading.Thread(target=self._leave, args=(self._consumer,), name="leaving", daemon=True)
         leaving.start()
         leaving.join(timeout)
         if leaving.is_alive():
-            log.warning("Kafka does not answer, the last records are not committed and will be read again")
+            log.warning("Kafka does not answer, the last offsets are not committed", topic=self.topic)
         else:
             self._consumer = None
 
@@ -224,20 +230,20 @@ class UpdateConsumer:
         self._commit(consumer)
         consumer.close()
 
-    def _member(self) -> Consumer:
+    def _opened(self) -> Consumer:
         if self._consumer is None:
-            raise BrokerUnavailable("the group was not joined")
+            raise BrokerUnavailable("the consumer has not joined its group")
         return self._consumer
 
-    def _judge(self, error: KafkaError) -> None:
-        if error.code() in LAST_WORDS or error.fatal():
+    def _handle_error(self, error: KafkaError) -> None:
+        if error.code() in FATAL_ERRORS or error.fatal():
             raise GroupRefused(
                 f"Kafka refuses this member: {error.str()}; does another process have the same KAFKA_GROUP_INSTANCE_ID?"
             )
         self.outage.begin(error.str())
 
-    def _say(self, event: str, partitions: Collection[TopicPartition]) -> list[int]:
+    def _log_partitions(self, event: str, partitions: Collection[TopicPartition]) -> list[int]:
         numbers = sorted(partition.partition for partition in partitions)
         if numbers:
-            log.info(event, topic=self._name, partitions=numbers)
+            log.info(event, topic=self.topic, partitions=numbers)
         return numbers

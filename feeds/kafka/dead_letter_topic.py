@@ -1,6 +1,6 @@
-"""Where records go that are no updates, and how they are read back: the topic of dead letters.
+"""Writes dead letters to their topic, reads them, and replays them.
 
-A letter counts as put aside when the brokers have acknowledged it, not before.
+A dead letter counts as written when the brokers have acknowledged it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,22 +14,26 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from feeds.dead_letters import DeadLetter, parse_dead_letter
 from feeds.errors import BadRecord, BrokerUnavailable, DeadLetterTopicRefused, FeedError
-from feeds.kafka.client_options import Options, client_options
-from feeds.kafka.topic import Facts, Topic
+from feeds.kafka.client_options import Options, client_options, ignore_errors
+from feeds.kafka.topic import Topic, TopicDescription
 from feeds.retry import Outage
 
 log = structlog.get_logger(__name__)
 
-PATIENCE = timedelta(seconds=60)
-"""How long a letter may wait to be acknowledged: longer than a broker's pause, which must not end the processor."""
+ACK_TIMEOUT = timedelta(seconds=60)
+"""Longer than the pause of a broker, which must not end the processor."""
 
 IDEMPOTENT = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "partitioner": "murmur2_random"}
+PURGED = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+MAX_RECORDS = 500
+"""Records of one `consume` call."""
 
 
 class DeadLetterTopic:
-    """Takes letters. Not for several threads.
+    """Writes dead letters. Not thread-safe.
 
-    `refusal` says why one could not be put aside; whoever sees it must stop, for nothing behind it may be committed.
+    `failure` says why a dead letter could not be written. The processor must then stop, because it may not commit any
+    offset behind that record.
     """
 
     def __init__(
@@ -38,88 +42,86 @@ class DeadLetterTopic:
         topic: str,
         retention: timedelta,
         options: Options | None = None,
-        patience: timedelta = PATIENCE,
+        ack_timeout: timedelta = ACK_TIMEOUT,
     ) -> None:
-        self.topic = topic
-        self.refusal = ""
+        self.name = topic
+        self.failure = ""
         self.pending = 0
         self._retention = retention
-        self._place = Topic(brokers, topic, options)
-        self._facts: Facts | None = None
+        self._topic = Topic(brokers, topic, options)
+        self._description: TopicDescription | None = None
         self._options = (
             client_options(brokers, Outage("Kafka"), options)
             | IDEMPOTENT
-            | {"message.timeout.ms": patience // timedelta(milliseconds=1)}
+            | {"message.timeout.ms": ack_timeout // timedelta(milliseconds=1)}
         )
         self._producer: Producer | None = None
 
     def prepare(self, wait: Callable[[float], object]) -> None:
-        """Makes the topic where it is not. A failure is logged only: it is tried again when there is a letter."""
+        """Creates the topic if it does not exist. Logs a failure only, because `send` tries again."""
         try:
-            self._facts = self._place.ensure(self._retention, wait)
+            self._description = self._topic.ensure(self._retention, wait)
         except FeedError as error:
-            log.warning(
-                "there is no topic for dead letters yet: the first bad record will ask again", reason=str(error)
-            )
+            log.warning("dead letter topic not ready", topic=self.name, reason=str(error))
 
-    def send(self, letter: DeadLetter, done: Callable[[], object], wait: Callable[[float], object]) -> None:
-        """Queues a letter; `done` is called by a later `serve`, when it is acknowledged."""
-        if self.refusal:
+    def send(self, dead_letter: DeadLetter, on_written: Callable[[], object], wait: Callable[[float], object]) -> None:
+        """Queues a dead letter. A later `poll` calls `on_written` when it is acknowledged."""
+        if self.failure:
             return
-        if self._facts is None:
+        if self._description is None:
             self.prepare(wait)
-        if self._facts is None:
-            self.refusal = "the topic is not there"
+        if self._description is None:
+            self.failure = "the topic does not exist"
             return
         self._producer = self._producer or Producer(self._options)
         try:
             self._producer.produce(
-                self.topic,
-                letter.value,
-                letter.key,
-                # That of the record, so that letters keep the order of what was refused.
-                partition=letter.origin[1] % self._facts.partitions,
-                on_delivery=partial(self._report, done),
-                headers=[(name, text.encode()) for name, text in letter.headers.items()],
+                self.name,
+                dead_letter.value,
+                dead_letter.key,
+                # The partition of the record, so that dead letters keep the order of the refused records.
+                partition=dead_letter.origin[1] % self._description.partitions,
+                on_delivery=partial(self._on_delivery, on_written),
+                headers=[(name, text.encode()) for name, text in dead_letter.headers.items()],
             )
         except BufferError:
-            self.refusal = "the queue towards it is full"
+            self.failure = "the producer queue is full"
         except KafkaException as error:
-            self.refusal = error.args[0].str()
+            self.failure = error.args[0].str()
         else:
             self.pending += 1
 
-    def serve(self, timeout: float = 0.0) -> None:
-        """Takes in acknowledgements; waits for one at most so many seconds."""
+    def poll(self, timeout: float = 0.0) -> None:
+        """Handles acknowledgements. Waits up to `timeout` seconds for the first one."""
         if self._producer is not None:
             self._producer.poll(timeout)
 
     def check(self) -> None:
-        """Raises LettersRefused when a letter could not be put aside."""
-        if self.refusal:
+        """Raises DeadLetterTopicRefused if a dead letter could not be written."""
+        if self.failure:
             raise DeadLetterTopicRefused(
-                f"a bad record cannot be put aside in {self.topic}: {self.refusal}. Nothing behind it is committed; "
-                f"see to it that the topic can be written, and start again"
+                f"a dead letter cannot be written to {self.name}: {self.failure}. No offset behind that record is "
+                f"committed; make the topic writable and start again"
             )
 
     def close(self) -> None:
-        """Drops what is not acknowledged: its records are not committed, and will be refused again."""
+        """Drops dead letters without acknowledgement: their records are not committed, and are refused again."""
         if self._producer is not None:
             self._producer.purge()
             self._producer.flush(1)
             self._producer.close()
             self._producer = None
 
-    def _report(self, done: Callable[[], object], error: KafkaError | None, _record: Message) -> None:
+    def _on_delivery(self, on_written: Callable[[], object], error: KafkaError | None, _record: Message) -> None:
         self.pending -= 1
         if error is None:
-            done()
-        elif error.code() not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
-            self.refusal = self.refusal or error.str()
+            on_written()
+        elif error.code() not in PURGED:
+            self.failure = self.failure or error.str()
 
 
 def read_dead_letters(brokers: str, topic: str, timeout: float = 15.0) -> Iterator[DeadLetter]:
-    """Every letter that the topic holds, each partition in its order. Raises BrokerUnavailable."""
+    """Yields every dead letter of the topic, partition by partition. Raises BrokerUnavailable."""
     options = client_options(brokers, Outage("Kafka")) | {
         "group.id": "stockwatch-deadletters",
         "enable.auto.commit": False,
@@ -127,9 +129,9 @@ def read_dead_letters(brokers: str, topic: str, timeout: float = 15.0) -> Iterat
         "enable.partition.eof": True,
         "auto.offset.reset": "earliest",
         "fetch.wait.max.ms": 5,
-        "error_cb": lambda _error: None,  # a reading that fails says so itself
+        "error_cb": ignore_errors,
     }
-    if not Topic(brokers, topic).look().partitions:
+    if not Topic(brokers, topic).describe().partitions:
         return
     consumer = Consumer(options)
     try:
@@ -141,63 +143,63 @@ def read_dead_letters(brokers: str, topic: str, timeout: float = 15.0) -> Iterat
         consumer.close()
 
 
-def _read_partition(consumer: Consumer, place: TopicPartition, timeout: float) -> Iterator[DeadLetter]:
-    low, high = consumer.get_watermark_offsets(place, timeout=timeout)
+def _read_partition(consumer: Consumer, source: TopicPartition, timeout: float) -> Iterator[DeadLetter]:
+    low, high = consumer.get_watermark_offsets(source, timeout=timeout)
     if low >= high:
         return
-    consumer.assign([TopicPartition(place.topic, place.partition, low)])
-    answered = monotonic()
+    consumer.assign([TopicPartition(source.topic, source.partition, low)])
+    progress_at = monotonic()
     while True:
-        for record in consumer.consume(500, 0.1):
-            answered = monotonic()
+        for record in consumer.consume(MAX_RECORDS, 0.1):
+            progress_at = monotonic()
             error = record.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
-            if error is None and (letter := _open(record)) is not None:
-                yield letter
+            if error is None and (dead_letter := _parse(record)) is not None:
+                yield dead_letter
             if error is not None or (record.offset() or 0) >= high - 1:
                 return
-        if monotonic() - answered > timeout:
-            raise BrokerUnavailable(f"{place.topic} could not be read within {timeout:g} s")
+        if monotonic() - progress_at > timeout:
+            raise BrokerUnavailable(f"{source.topic} could not be read within {timeout:g} s")
 
 
-def _open(record: Message) -> DeadLetter | None:
+def _parse(record: Message) -> DeadLetter | None:
     try:
         return parse_dead_letter(record.key(), record.value(), dict(record.headers() or {}))
     except BadRecord as error:
-        log.warning("skipped", reason=str(error), partition=record.partition(), offset=record.offset())
+        log.warning("record skipped", reason=str(error), partition=record.partition(), offset=record.offset())
         return None
 
 
-class Replay(msgspec.Struct):
-    """What became of letters: how many were acknowledged, how many not in time, and those refused, being cut."""
+class ReplayResult(msgspec.Struct):
+    """How many dead letters were acknowledged and how many were not, and the truncated ones, which were not sent."""
 
-    acked: int = 0
-    missing: int = 0
-    cut: list[DeadLetter] = []
+    acknowledged: int = 0
+    unacknowledged: int = 0
+    truncated: list[DeadLetter] = []
 
 
-def replay(brokers: str, letters: Iterable[DeadLetter], timeout: float = 30.0) -> Replay:
-    """Produces each letter's own key and value to the topic that it came from."""
-    report = Replay()
+def replay(brokers: str, dead_letters: Iterable[DeadLetter], timeout: float = 30.0) -> ReplayResult:
+    """Produces key and value of each dead letter to the topic that the record came from."""
+    result = ReplayResult()
 
     def count(error: KafkaError | None, _record: Message) -> None:
-        report.acked += error is None
-        report.missing += error is not None
+        result.acknowledged += error is None
+        result.unacknowledged += error is not None
 
-    patience = {"message.timeout.ms": int(timeout * 1000)}
-    producer = Producer(client_options(brokers, Outage("Kafka")) | IDEMPOTENT | patience)
-    for letter in letters:
-        if letter.cut:
-            report.cut.append(letter)
+    message_timeout = {"message.timeout.ms": int(timeout * 1000)}
+    producer = Producer(client_options(brokers, Outage("Kafka")) | IDEMPOTENT | message_timeout)
+    for dead_letter in dead_letters:
+        if dead_letter.truncated:
+            result.truncated.append(dead_letter)
             continue
         while True:
             try:
-                producer.produce(letter.origin[0], letter.value, letter.key, on_delivery=count)
+                producer.produce(dead_letter.origin[0], dead_letter.value, dead_letter.key, on_delivery=count)
                 break
             except BufferError:
                 producer.poll(0.1)
-    left = producer.flush(timeout + 1)  # which calls `count`
-    report.missing += left
+    left = producer.flush(timeout + 1)  # flush calls `count`, so it must end before the addition
+    result.unacknowledged += left
     producer.close()
-    return report
+    return result

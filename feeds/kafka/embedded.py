@@ -1,7 +1,7 @@
-"""A Kafka cluster inside this process, for one machine and for tests: librdkafka's mock brokers behind real sockets.
+"""An embedded Kafka cluster for one machine and for tests: librdkafka's mock brokers.
 
-It speaks the real protocol to any process on this machine and keeps the newest 5 MiB of a partition in memory. It has
-no controller, so it makes topics (4 partitions, 3 replicas) when they are first asked for by name, and only then.
+The brokers listen on real sockets, speak the real protocol, and keep the newest 5 MiB of a partition in memory. They
+have no controller: a topic is created with 4 partitions and 3 replicas when a client first asks for it by name.
 """
 
 from types import TracebackType
@@ -13,12 +13,12 @@ from feeds.errors import BrokerUnavailable
 
 log = structlog.get_logger(__name__)
 
-EMBEDDED_NAME = "mockCluster"
-"""How the ids of such clusters begin; by it clients know one when they meet it."""
+EMBEDDED_CLUSTER_ID = "mockCluster"
+"""The beginning of the cluster id, by which clients recognize an embedded cluster."""
 
 
 class EmbeddedCluster:
-    """Brokers on free loopback ports, alive from `start` to `close`."""
+    """Brokers on free loopback ports, from `start` to `close`."""
 
     def __init__(self, brokers: int = 3) -> None:
         self._count = brokers
@@ -27,21 +27,21 @@ class EmbeddedCluster:
 
     @property
     def addresses(self) -> str:
-        """`127.0.0.1:p1,127.0.0.1:p2,…`, fit for KAFKA_BROKERS. Empty before `start`."""
+        """`127.0.0.1:p1,127.0.0.1:p2,…`, as KAFKA_BROKERS takes it. Empty before `start`."""
         return self._addresses
 
     def start(self) -> None:
-        """Returns when the brokers listen. Raises BrokerUnavailable when they do not."""
+        """Starts the brokers and returns when they listen. Raises BrokerUnavailable if they do not."""
         self._owner = Producer({"test.mock.num.brokers": self._count, "log_level": 2})
-        # The owner alone knows the addresses: whatever bootstrap address it was given is replaced.
+        # Only the owner knows the addresses, because the mock cluster replaces its bootstrap address.
         brokers = self._owner.list_topics(timeout=10).brokers
         if len(brokers) < self._count:
             raise BrokerUnavailable(f"only {len(brokers)} of {self._count} embedded Kafka brokers started")
         self._addresses = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
-        log.info("Kafka runs inside this process, in memory only", brokers=self._addresses)
+        log.info("embedded Kafka started, in memory only", brokers=self._addresses)
 
     def close(self) -> None:
-        """Ends the brokers; what they held is gone."""
+        """Ends the brokers and discards their records. May be called twice."""
         if self._owner is not None:
             self._owner.close()
             self._owner = None

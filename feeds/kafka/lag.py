@@ -1,7 +1,4 @@
-"""How far the group is behind, partition by partition, from what the client says of itself each second.
-
-Nothing is asked of the brokers for it.
-"""
+"""Computes the lag of each assigned partition from librdkafka's statistics, without requests to the brokers."""
 
 from collections.abc import Collection
 
@@ -9,69 +6,66 @@ import msgspec
 
 from feeds import metrics
 
-EVERY = 1000
-"""Milliseconds between two reports of the client; one costs it a tenth of a millisecond."""
+STATISTICS_INTERVAL_MS = 1000
+"""One report costs a tenth of a millisecond."""
+
+UNKNOWN_OFFSET = -1001
 
 
-UNKNOWN = -1001
+class PartitionStatistics(msgspec.Struct):
+    """The offsets of a partition. A negative one is unknown."""
 
-
-class Position(msgspec.Struct):
-    """One partition in the client's words; negative where it does not know yet."""
-
-    lo_offset: int = UNKNOWN
-    hi_offset: int = UNKNOWN
-    ls_offset: int = UNKNOWN
-    stored_offset: int = UNKNOWN
-    committed_offset: int = UNKNOWN
+    lo_offset: int = UNKNOWN_OFFSET
+    hi_offset: int = UNKNOWN_OFFSET
+    ls_offset: int = UNKNOWN_OFFSET
+    stored_offset: int = UNKNOWN_OFFSET
+    committed_offset: int = UNKNOWN_OFFSET
 
     @property
-    def behind(self) -> int | None:
-        """Records that are not done yet; None while the partition's end is not known."""
+    def lag(self) -> int | None:
+        """Records that are not finished; None as long as the end of the partition is unknown."""
         end = self.ls_offset if self.ls_offset >= 0 else self.hi_offset
         if end < 0:
             return None
         return max(end - max(self.stored_offset, self.committed_offset, self.lo_offset, 0), 0)
 
 
-class Positions(msgspec.Struct):
-    """One topic; partition -1 is the client's own."""
+class TopicStatistics(msgspec.Struct):
+    """Partitions by number. Partition -1 is internal to the client."""
 
-    partitions: dict[str, Position] = {}
+    partitions: dict[str, PartitionStatistics] = {}
 
 
-class Report(msgspec.Struct):
-    """What of the client's report is read here."""
+class Statistics(msgspec.Struct):
+    """The part of the client's statistics that is used here."""
 
-    topics: dict[str, Positions] = {}
+    topics: dict[str, TopicStatistics] = {}
 
 
 class Lag:
-    """Keeps the metric of one consumer's partitions; it is the client's `stats_cb`."""
+    """Updates the lag metric of one consumer. It is the `stats_cb` of its client."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
-        self._decode = msgspec.json.Decoder(Report).decode
-        self._shown: set[int] = set()
-        self._own: frozenset[int] = frozenset()
-        self.behind: dict[int, int] = {}
+        self._decode = msgspec.json.Decoder(Statistics).decode
+        self._assigned: frozenset[int] = frozenset()
+        self.by_partition: dict[int, int] = {}
         """Records by partition, as of the last report."""
 
-    def follow(self, partitions: Collection[int]) -> None:
-        """These are ours now. The others are somebody else's to report."""
-        self._own = frozenset(partitions)
-        self._show({number: count for number, count in self.behind.items() if number in self._own})
+    def assign(self, partitions: Collection[int]) -> None:
+        """Sets the assigned partitions. Other members report the others."""
+        self._assigned = frozenset(partitions)
+        self._publish({number: lag for number, lag in self.by_partition.items() if number in self._assigned})
 
     def __call__(self, text: str) -> None:
         topic = self._decode(text).topics.get(self._topic)
-        positions = topic.partitions if topic is not None else {}
-        counts = {int(number): position.behind for number, position in positions.items() if int(number) in self._own}
-        self._show({number: count for number, count in counts.items() if count is not None})
+        partitions = topic.partitions if topic is not None else {}
+        lags = {int(number): each.lag for number, each in partitions.items() if int(number) in self._assigned}
+        self._publish({number: lag for number, lag in lags.items() if lag is not None})
 
-    def _show(self, behind: dict[int, int]) -> None:
-        for gone in self._shown - behind.keys():
-            metrics.LAG.remove(str(gone))
-        for partition, count in behind.items():
-            metrics.LAG.labels(str(partition)).set(count)
-        self._shown = set(behind)
-        self.behind = behind
+    def _publish(self, by_partition: dict[int, int]) -> None:
+        for partition in self.by_partition.keys() - by_partition.keys():
+            metrics.LAG.remove(str(partition))
+        for partition, lag in by_partition.items():
+            metrics.LAG.labels(str(partition)).set(lag)
+        self.by_partition = by_partition

@@ -1,6 +1,6 @@
-"""Reads back the last update of each symbol from the end of the topic, so that a restart continues its numbers.
+"""Reads the last update of each symbol from the end of a topic, so that a restart continues its seq_ids.
 
-It belongs to no group, commits nothing and makes nothing.
+The reader commits no offsets and creates no topic.
 """
 
 from collections.abc import Callable, Collection
@@ -9,20 +9,22 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from feeds.errors import BadRecord, BrokerUnavailable
-from feeds.kafka.client_options import Options, client_options
+from feeds.kafka.client_options import Options, client_options, ignore_errors
 from feeds.retry import Outage
+from feeds.stale import is_newer
 from feeds.wire import Update, decode
 
 log = structlog.get_logger(__name__)
 
 WINDOWS = (1_000, 8_000, 50_000)
-"""How many records of each partition are looked at, from its end, until all symbols are found."""
+"""Records of each partition to search, counted from its end. A larger window follows if a symbol is missing."""
 
-GAP = KafkaError._PARTITION_EOF
+MAX_RECORDS = 5_000
+"""Records of one `consume` call."""
 
 
 class LastUpdates:
-    """The end of one topic. `clock` gives seconds; reading gives up after `timeout` of them."""
+    """The end of one topic. `clock` returns seconds; `timeout` is the time for one `read`."""
 
     def __init__(
         self,
@@ -42,12 +44,12 @@ class LastUpdates:
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "fetch.queue.backoff.ms": 10,
-            "fetch.wait.max.ms": 5,  # it reads for a moment only, and what it wants is there already
-            "error_cb": lambda _error: None,  # a reading that fails says so itself
+            "fetch.wait.max.ms": 5,  # the records exist already
+            "error_cb": ignore_errors,
         }
 
-    def read(self, wanted: Collection[str]) -> dict[str, Update]:
-        """The newest update of each wanted symbol that is among the last 50,000 records of its partition.
+    def read(self, symbols: Collection[str]) -> dict[str, Update]:
+        """Returns the newest update of each symbol that is within the largest window.
 
         Raises BrokerUnavailable.
         """
@@ -55,12 +57,12 @@ class LastUpdates:
         found: dict[str, Update] = {}
         consumer = Consumer(self._options)
         try:
-            marks = self._marks(consumer)
-            ends = {partition: high for partition, (_low, high) in marks.items()}
+            watermarks = self._watermarks(consumer)
+            ends = {partition: high for partition, (_low, high) in watermarks.items()}
             for size in WINDOWS:
-                starts = {partition: max(low, high - size) for partition, (low, high) in marks.items()}
-                bounds = {p: (starts[p], ends[p]) for p in marks if starts[p] < ends[p]}
-                missing = {symbol.encode() for symbol in wanted if symbol not in found}
+                starts = {partition: max(low, high - size) for partition, (low, high) in watermarks.items()}
+                bounds = {p: (starts[p], ends[p]) for p in watermarks if starts[p] < ends[p]}
+                missing = {symbol.encode() for symbol in symbols if symbol not in found}
                 if not (missing and bounds):
                     break
                 self._scan(consumer, bounds, missing, found, deadline)
@@ -71,8 +73,8 @@ class LastUpdates:
             consumer.close()
         return found
 
-    def _marks(self, consumer: Consumer) -> dict[int, tuple[int, int]]:
-        """First and next offset of each partition."""
+    def _watermarks(self, consumer: Consumer) -> dict[int, tuple[int, int]]:
+        """Returns the first and the next offset of each partition."""
         topics = consumer.list_topics(self._topic, timeout=self._timeout).topics
         return {
             partition: consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=self._timeout)
@@ -87,38 +89,37 @@ class LastUpdates:
         found: dict[str, Update],
         deadline: float,
     ) -> None:
-        """Reads each partition between its bounds and keeps the newest update of each missing key."""
+        """Reads each partition between its bounds and adds the newest update of each missing key to `found`."""
         consumer.assign([TopicPartition(self._topic, partition, start) for partition, (start, _end) in bounds.items()])
-        left = {partition: end for partition, (_start, end) in bounds.items()}
-        while left:
+        unfinished = {partition: end for partition, (_start, end) in bounds.items()}
+        while unfinished:
             if self._clock() > deadline:
                 raise BrokerUnavailable(f"the end of {self._topic} could not be read within {self._timeout:g} s")
             first = consumer.poll(0.05)
-            for record in [] if first is None else [first, *consumer.consume(5_000, 0)]:
+            for record in [] if first is None else [first, *consumer.consume(MAX_RECORDS, 0)]:
                 partition, offset = record.partition() or 0, record.offset() or 0
-                end = left.get(partition)
+                end = unfinished.get(partition)
                 if end is None:
                     continue
-                # A transaction's marker may stand where the last record should: the end of the partition counts too.
-                if self._at_end(record) or offset >= end - 1:
-                    del left[partition]
+                # The last offset may be the marker of a transaction, so the end of the partition counts too.
+                if self._is_partition_end(record) or offset >= end - 1:
+                    del unfinished[partition]
                 if offset < end and record.error() is None and record.key() in missing:
-                    _keep(record, found)
+                    _keep_newest(record, found)
 
-    def _at_end(self, record: Message) -> bool:
+    def _is_partition_end(self, record: Message) -> bool:
         error = record.error()
         if error is None:
             return False
-        if error.code() == GAP:
+        if error.code() == KafkaError._PARTITION_EOF:
             return True
         raise KafkaException(error)
 
 
-def _keep(record: Message, found: dict[str, Update]) -> None:
+def _keep_newest(record: Message, found: dict[str, Update]) -> None:
     try:
         update = decode(record.value() or b"")
     except BadRecord:
         return
-    known = found.get(update.symbol)
-    if known is None or update.order > known.order:
+    if is_newer(update, found.get(update.symbol)):
         found[update.symbol] = update

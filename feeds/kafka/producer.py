@@ -1,6 +1,6 @@
-"""Where updates go: an idempotent producer that counts what was delivered and what was not, and why.
+"""Sends updates to Kafka with an idempotent producer, and counts delivered and failed ones.
 
-Not for several threads. Nothing is dropped here: a full queue makes the caller wait.
+Not thread-safe. Nothing is dropped here: if the queue is full, the caller waits.
 """
 
 import time
@@ -10,21 +10,25 @@ from collections.abc import Callable
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from feeds import metrics
 from feeds.errors import BrokerUnavailable
 from feeds.kafka.client_options import Options, client_options
 from feeds.retry import Outage
 
 log = structlog.get_logger(__name__)
 
-SILENCE = 5.0
-"""Seconds without an acknowledgement, while some are due, after which Kafka is said to be away: the client tries again
-by itself for two minutes, and says nothing when replicas or the controllers are missing."""
+ACK_TIMEOUT_SECONDS = 5.0
+"""Time without an acknowledgement, while some are due, after which Kafka counts as unavailable. librdkafka itself
+retries for two minutes, and reports nothing if replicas or controllers are missing."""
+
+QUEUE_FULL_ATTEMPTS = 10
+QUEUE_FULL_POLL_SECONDS = 0.05
 
 
 class UpdateProducer:
-    """One topic to write to. `delivered` counts acknowledged updates, `failed` the others by reason.
+    """Writes to one topic. `delivered` counts acknowledged updates, `failed` the others by reason.
 
-    `outage` says once that Kafka is away; who waits for Kafka on the sink's behalf shares it.
+    `outage` is shared with callers that wait for Kafka on the producer's behalf.
     """
 
     def __init__(
@@ -41,49 +45,52 @@ class UpdateProducer:
             "enable.idempotence": True,
             "acks": "all",
             "linger.ms": 1,
-            # Java's: the same symbol lands in the same partition whoever produces it.
+            # The default of Java clients: a symbol has the same partition whichever client produces it.
             "partitioner": "murmur2_random",
             "message.timeout.ms": 120_000,
         } | client_options(brokers, self.outage, options)
         self._producer: Producer | None = None
         self.delivered = 0
         self.failed: Counter[str] = Counter()
-        self._told: Counter[str] = Counter()
-        self._answered = (0, 0.0)
+        self._logged: Counter[str] = Counter()
+        self._delivered_before, self._progress_at = 0, 0.0
 
     def send(self, symbol: str, value: bytes) -> None:
         """Queues one update.
 
-        Raises BrokerUnavailable when the queue stays full for half a second; the update is not queued then, and the
-        same call may be made again.
+        Raises BrokerUnavailable if the queue stays full for half a second. The update is not queued then, and the same
+        call may be repeated.
         """
         producer = self._open()
-        for attempt in range(10):
+        for attempt in range(QUEUE_FULL_ATTEMPTS):
             try:
-                producer.produce(self._topic, value, symbol, on_delivery=self._report)
+                producer.produce(self._topic, value, symbol, on_delivery=self._on_delivery)
                 return
             except BufferError:
                 if attempt == 0:
-                    self.outage.begin("the queue towards it is full, the generator waits")
-                producer.poll(0.05)
+                    self.outage.begin("the producer queue is full, the generator waits")
+                producer.poll(QUEUE_FULL_POLL_SECONDS)
             except KafkaException as error:
-                self._refuse(error.args[0])
+                self._handle_produce_error(error.args[0])
                 return
-        raise BrokerUnavailable("the queue towards Kafka stays full")
+        raise BrokerUnavailable("the producer queue stays full")
 
-    def serve(self, timeout: float = 0.0) -> None:
-        """Takes in delivery reports; waits for one at most so many seconds."""
+    def poll(self, timeout: float = 0.0) -> None:
+        """Handles delivery reports. Waits up to `timeout` seconds for the first one."""
         self._open().poll(timeout)
 
-    def tell(self) -> None:
-        """Logs what failed since the last call, one line a reason. Call it at most every second or so."""
-        for reason, count in (self.failed - self._told).items():
-            log.warning("updates were not delivered", reason=reason, count=count, topic=self._topic)
-        self._told = self.failed.copy()
-        self._note_silence()
+    def log_failures(self) -> None:
+        """Logs the failures since the last call, one line per reason, and a missing acknowledgement.
+
+        Call it about once a second.
+        """
+        for reason, count in (self.failed - self._logged).items():
+            log.warning("updates not delivered", reason=reason, count=count, topic=self._topic)
+        self._logged = self.failed.copy()
+        self._check_progress()
 
     def close(self, timeout: float) -> int:
-        """Waits at most so many seconds for what is queued. Returns how many were not delivered in the sink's life."""
+        """Waits up to `timeout` seconds for queued updates. Returns how many have failed since the start."""
         if self._producer is not None:
             left = self._producer.flush(timeout)
             if left:
@@ -91,33 +98,39 @@ class UpdateProducer:
                 self._producer.flush(1)
             self._producer.close()
             self._producer = None
-        self.tell()
+        self.log_failures()
         return self.failed.total()
 
-    def _note_silence(self) -> None:
-        delivered, since = self._answered
-        if delivered != self.delivered or not (self._producer is not None and len(self._producer)):
-            self._answered = (self.delivered, self._clock())
-        elif self._clock() - since >= SILENCE:
-            self.outage.begin(f"no acknowledgement for {SILENCE:g} s: too few brokers or replicas may be left")
+    def _check_progress(self) -> None:
+        queued = self._producer is not None and len(self._producer)
+        if self._delivered_before != self.delivered or not queued:
+            self._delivered_before, self._progress_at = self.delivered, self._clock()
+        elif self._clock() - self._progress_at >= ACK_TIMEOUT_SECONDS:
+            self.outage.begin(
+                f"no acknowledgement for {ACK_TIMEOUT_SECONDS:g} s: too few brokers or replicas may be left"
+            )
 
     def _open(self) -> Producer:
         if self._producer is None:
             self._producer = Producer(self._options)
         return self._producer
 
-    def _report(self, error: KafkaError | None, _record: Message) -> None:
+    def _on_delivery(self, error: KafkaError | None, _record: Message) -> None:
         if error is None:
             self.delivered += 1
             self.outage.end()
         else:
-            self.failed[error.name()] += 1
+            self._count_failure(error)
 
-    def _refuse(self, error: KafkaError) -> None:
-        """The producer did not take an update; after a fatal error it never will, and a new one takes its place."""
+    def _count_failure(self, error: KafkaError) -> None:
         self.failed[error.name()] += 1
+        metrics.FAILED.labels(error.name()).inc()
+
+    def _handle_produce_error(self, error: KafkaError) -> None:
+        """Counts an update that was not queued. After a fatal error, the next update gets a new producer."""
+        self._count_failure(error)
         if error.fatal() or error.code() == KafkaError._FATAL:
-            log.error("the producer failed for good, starting another", reason=error.str())
+            log.error("producer failed, replacing it", reason=error.str())
             if self._producer is not None:
                 self._producer.purge()
                 self._producer.flush(1)

@@ -1,4 +1,4 @@
-"""The topic: is it there, what is it like, and making it when it is not."""
+"""Describes a topic, and creates it if it does not exist."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,21 +13,25 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from feeds.errors import BrokerUnavailable, TopicRefused
-from feeds.kafka.client_options import Options, client_options
-from feeds.kafka.embedded import EMBEDDED_NAME
+from feeds.kafka.client_options import Options, client_options, ignore_errors
+from feeds.kafka.embedded import EMBEDDED_CLUSTER_ID
 from feeds.retry import Outage
 
 log = structlog.get_logger(__name__)
 
 PARTITIONS = 4
 REPLICAS = 3
-NO_RIGHTS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
-COMING = (KafkaError.LEADER_NOT_AVAILABLE,)
-REFUSED = (KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG)
+AUTHORIZATION_ERRORS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
+CONFIG_ERRORS = (KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG)
+CREATE_TIMEOUT_SECONDS = 5.0
+APPEAR_ATTEMPTS, APPEAR_PAUSE_SECONDS = 50, 0.1
+"""Creation is asynchronous: the response arrives before the topic exists."""
+
+FIND_PAUSE_SECONDS = 0.25
 
 
-class Facts(msgspec.Struct, frozen=True):
-    """What the cluster says: `partitions` is 0 where there is no such topic; `brokers` counts those alive."""
+class TopicDescription(msgspec.Struct, frozen=True):
+    """What the cluster reports. `partitions` is 0 if the topic does not exist; `brokers` counts those alive."""
 
     partitions: int
     replicas: int
@@ -42,111 +46,115 @@ class Topic:
         self._brokers = brokers
         self._name = name
         self._timeout = timeout
-        self._options = client_options(brokers, Outage("Kafka"), options)
-        # A question for metadata that fails says so itself.
-        self._options["error_cb"] = lambda _error: None
+        self._options = client_options(brokers, Outage("Kafka"), options) | {"error_cb": ignore_errors}
         self._client: AdminClient | None = None
 
-    def look(self) -> Facts:
-        """What there is, without making anything. Raises BrokerUnavailable."""
-        # All topics: a question for one by its name would have some clusters make it, with figures of their own.
-        return self._facts(self._metadata(None))
+    def describe(self) -> TopicDescription:
+        """Describes the topic without creating it. Raises BrokerUnavailable."""
+        # Asks for all topics, because a request for one name makes some clusters create it with their own defaults.
+        return self._parse(self._metadata(None))
 
-    def find(self, wait: Callable[[float], object], seconds: float) -> Facts:
-        """Waits for the generator to make the topic. Raises BrokerUnavailable when that takes longer."""
-        for _ in range(max(int(seconds / 0.25), 1)):
-            if (facts := self.look()).partitions:
-                return facts
-            if facts.embedded:
-                self._metadata(self._name)  # such a cluster makes it for whoever asks first, always the same
+    def find(self, wait: Callable[[float], object], seconds: float) -> TopicDescription:
+        """Waits until the generator has created the topic. Raises BrokerUnavailable after `seconds`."""
+        for _ in range(max(int(seconds / FIND_PAUSE_SECONDS), 1)):
+            if (description := self.describe()).partitions:
+                return description
+            if description.embedded:
+                self._metadata(self._name)  # an embedded cluster creates it for any client, with the same properties
             else:
-                wait(0.25)
-        raise BrokerUnavailable(f"the topic {self._name} is not there yet: the generator makes it")
+                wait(FIND_PAUSE_SECONDS)
+        raise BrokerUnavailable(f"the topic {self._name} does not exist yet: the generator creates it")
 
-    def ensure(self, retention: timedelta, wait: Callable[[float], object]) -> Facts:
-        """Makes the topic where it is not, as near to what is wanted as the cluster lets us, and says what it is not.
+    def ensure(self, retention: timedelta, wait: Callable[[float], object]) -> TopicDescription:
+        """Creates the topic if it does not exist, and logs the properties that differ from the wanted ones.
 
-        `wait` sleeps for so many seconds. Raises BrokerUnavailable, or TopicRefused where it is not there and may not
-        be made.
+        `wait` sleeps for some seconds. Raises BrokerUnavailable, or TopicRefused if the topic cannot be created.
         """
-        facts = self.look()
-        if facts.partitions:
-            self._compare(facts, retention)
-            return facts
-        if facts.embedded:
+        description = self.describe()
+        if description.partitions:
+            self._log_differences(description, retention)
+            return description
+        if description.embedded:
             self._metadata(self._name)
         else:
-            self._create(min(REPLICAS, facts.brokers), retention)
-        for _ in range(50):
-            # Creation is asynchronous: the answer comes before the topic does.
-            if (facts := self.look()).partitions:
-                log.info("topic made", topic=self._name, partitions=facts.partitions, replicas=facts.replicas)
-                if facts.embedded:
-                    log.info("the embedded cluster keeps no time: it holds the newest 5 MiB of a partition")
-                return facts
-            wait(0.1)
-        raise BrokerUnavailable(f"the topic {self._name} was made, but does not appear")
+            self._create(min(REPLICAS, description.brokers), retention)
+        return self._await_created(wait)
+
+    def _await_created(self, wait: Callable[[float], object]) -> TopicDescription:
+        for _ in range(APPEAR_ATTEMPTS):
+            if (created := self.describe()).partitions:
+                log.info("topic created", topic=self._name, partitions=created.partitions, replicas=created.replicas)
+                if created.embedded:
+                    log.info("embedded Kafka ignores the retention: it keeps the newest 5 MiB of a partition")
+                return created
+            wait(APPEAR_PAUSE_SECONDS)
+        raise BrokerUnavailable(f"the topic {self._name} was created, but does not appear")
 
     def _create(self, replicas: int, retention: timedelta) -> None:
+        """Creates the topic, with fewer replicas or the cluster's retention if the cluster refuses the wanted ones."""
         config: dict[str, str] = {"retention.ms": str(retention // timedelta(milliseconds=1))}
         if replicas < REPLICAS:
-            log.warning(f"the topic gets {replicas} replicas instead of {REPLICAS}: there are only so many brokers")
-        while (error := self._request(replicas, config)) is not None:
+            self._log_fewer_replicas(replicas, "too few brokers")
+        while (error := self._request_creation(replicas, config)) is not None:
             if error.code() == KafkaError.INVALID_REPLICATION_FACTOR and replicas > 1:
                 replicas -= 1
-                log.warning(f"the topic gets {replicas} replicas instead of {REPLICAS}", reason=error.str())
-            elif error.code() in REFUSED and config:
+                self._log_fewer_replicas(replicas, error.str())
+            elif error.code() in CONFIG_ERRORS and config:
                 config = {}
-                log.warning("the topic gets the cluster's own retention", reason=error.str())
-            elif error.code() in NO_RIGHTS:
-                self._ask_by_name(error)
+                log.warning("topic created with the retention of the cluster", topic=self._name, reason=error.str())
+            elif error.code() in AUTHORIZATION_ERRORS:
+                self._create_by_metadata_request(error)
                 return
-            elif error.code() in (*REFUSED, KafkaError.INVALID_REPLICATION_FACTOR):
-                raise TopicRefused(f"the topic {self._name} is not there and cannot be made: {error.str()}")
+            elif error.code() in (*CONFIG_ERRORS, KafkaError.INVALID_REPLICATION_FACTOR):
+                raise TopicRefused(f"the topic {self._name} does not exist and cannot be created: {error.str()}")
             else:
-                raise BrokerUnavailable(f"the topic {self._name} could not be made yet: {error.str()}")
+                raise BrokerUnavailable(f"the topic {self._name} could not be created yet: {error.str()}")
 
-    def _request(self, replicas: int, config: dict[str, str]) -> KafkaError | None:
-        """Asks for the topic once. None when it is made, or somebody else was quicker."""
-        wanted = NewTopic(self._name, PARTITIONS, replicas, config=config)
+    def _log_fewer_replicas(self, replicas: int, reason: str) -> None:
+        log.warning(
+            "topic created with fewer replicas", topic=self._name, replicas=replicas, wanted=REPLICAS, reason=reason
+        )
+
+    def _request_creation(self, replicas: int, config: dict[str, str]) -> KafkaError | None:
+        """Sends one request. Returns its error, or None if the topic exists now, also by another process."""
+        topic = NewTopic(self._name, PARTITIONS, replicas, config=config)
         try:
-            self._admin().create_topics([wanted], request_timeout=5.0)[self._name].result()
+            self._admin().create_topics([topic], request_timeout=CREATE_TIMEOUT_SECONDS)[self._name].result()
         except KafkaException as error:
             cause: KafkaError = error.args[0]
             return None if cause.code() == KafkaError.TOPIC_ALREADY_EXISTS else cause
         return None
 
-    def _ask_by_name(self, refusal: KafkaError) -> None:
-        """We may not make topics; a broker with auto.create.topics.enable makes one that is asked for."""
-        log.warning("no right to make the topic: leaving its figures to the brokers", reason=refusal.str())
+    def _create_by_metadata_request(self, refusal: KafkaError) -> None:
+        """Relies on auto.create.topics.enable: brokers that have it create a topic whose metadata is requested."""
+        log.warning("not authorized to create the topic, relying on the brokers to create it", reason=refusal.str())
         topic = self._metadata(self._name).topics.get(self._name)
-        if topic is None or (topic.error is not None and topic.error.code() not in COMING):
+        if topic is None or (topic.error is not None and topic.error.code() != KafkaError.LEADER_NOT_AVAILABLE):
             raise TopicRefused(
-                f"the topic {self._name} is not there and we have no right to make it: {refusal.str()}; "
-                f"make it with {PARTITIONS} partitions, or allow us to"
+                f"the topic {self._name} does not exist and this client is not authorized to create it: "
+                f"{refusal.str()}; create it with {PARTITIONS} partitions, or authorize the client"
             )
 
-    def _compare(self, facts: Facts, retention: timedelta) -> None:
-        """Says what an existing topic has not; it is used as it is."""
-        lacks = {}
-        if facts.partitions != PARTITIONS:
-            lacks["partitions"] = f"{facts.partitions}, not {PARTITIONS}"
-        if facts.replicas != REPLICAS:
-            lacks["replicas"] = f"{facts.replicas}, not {REPLICAS}"
-        if not facts.embedded and (kept := self._retention()) is not None:
+    def _log_differences(self, description: TopicDescription, retention: timedelta) -> None:
+        differences = {}
+        if description.partitions != PARTITIONS:
+            differences["partitions"] = f"{description.partitions}, not {PARTITIONS}"
+        if description.replicas != REPLICAS:
+            differences["replicas"] = f"{description.replicas}, not {REPLICAS}"
+        if not description.embedded and (actual := self._retention_ms()) is not None:
             wanted = str(retention // timedelta(milliseconds=1))
-            if kept != wanted:
-                lacks["retention_ms"] = f"{kept}, not {wanted}"
-        if lacks:
-            log.warning("the topic exists and is used as it is", topic=self._name, **lacks)
+            if actual != wanted:
+                differences["retention_ms"] = f"{actual}, not {wanted}"
+        if differences:
+            log.warning("topic has other properties and is used as it is", topic=self._name, **differences)
 
-    def _retention(self) -> str | None:
+    def _retention_ms(self) -> str | None:
         resource = ConfigResource(ResourceType.TOPIC, self._name)
         try:
-            answer = self._admin().describe_configs([resource], request_timeout=self._timeout)
-            return str(answer[resource].result()["retention.ms"].value)
+            response = self._admin().describe_configs([resource], request_timeout=self._timeout)
+            return str(response[resource].result()["retention.ms"].value)
         except (KafkaException, KeyError) as error:
-            log.debug("the topic's retention cannot be read", reason=str(error))
+            log.debug("topic retention unknown", topic=self._name, reason=str(error))
             return None
 
     def _metadata(self, name: str | None) -> Any:
@@ -155,14 +163,14 @@ class Topic:
         except KafkaException as error:
             raise BrokerUnavailable(f"no answer from {self._brokers}: {error.args[0].str()}") from error
 
-    def _facts(self, metadata: Any) -> Facts:
+    def _parse(self, metadata: Any) -> TopicDescription:
         topic = metadata.topics.get(self._name)
         partitions = topic.partitions.values() if topic is not None and topic.error is None else ()
-        return Facts(
+        return TopicDescription(
             partitions=len(partitions),
             replicas=max((len(partition.replicas) for partition in partitions), default=0),
             brokers=len(metadata.brokers),
-            embedded=str(metadata.cluster_id).startswith(EMBEDDED_NAME),
+            embedded=str(metadata.cluster_id).startswith(EMBEDDED_CLUSTER_ID),
         )
 
     def _admin(self) -> AdminClient:

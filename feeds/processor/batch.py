@@ -1,6 +1,6 @@
-"""What the processor does to records before they are written: check them, route them, order them.
+"""Validates records, splits them by worker, and builds batches of ascending updates.
 
-Pure: imports no framework, does no I/O. The bytes of a value are carried along and never changed.
+Pure: no I/O, no framework. The bytes of a value are passed on unchanged.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,57 +9,60 @@ from zlib import crc32
 
 from feeds.errors import BadRecord
 from feeds.records import Record, read_update
+from feeds.stale import is_newer
 from feeds.wire import Update
 
-UpdateBytes = tuple[Update, bytes]
-"""An update and the bytes that it was read from."""
+EncodedUpdate = tuple[Update, bytes]
+"""An update and the bytes from which it was decoded."""
 
 
 @lru_cache(maxsize=1 << 16)
-def route(symbol: str, workers: int) -> int:
-    """The worker of a symbol, the same in every process and at every start, so that its updates stay in order."""
+def choose_worker(symbol: str, workers: int) -> int:
+    """Returns the worker of a symbol: always the same one, so that the updates of a symbol stay in order."""
     return crc32(symbol.encode()) % workers
 
 
-class PartitionShare:
-    """One partition's share of what was read at once: quotes by worker, in order, and the records that are none."""
+class FetchedPartition:
+    """The records of one partition from one read: updates by worker, in order, and invalid records.
 
-    __slots__ = ("bad", "last", "produced", "shares")
+    `produced_ms` is the producer's timestamp of the first record, in unix milliseconds.
+    """
+
+    __slots__ = ("by_worker", "invalid", "last", "produced_ms")
 
     def __init__(self, workers: int, first: Record) -> None:
-        self.shares: list[list[UpdateBytes]] = [[] for _ in range(workers)]
-        self.bad: list[tuple[Record, BadRecord]] = []
+        self.by_worker: list[list[EncodedUpdate]] = [[] for _ in range(workers)]
+        self.invalid: list[tuple[Record, BadRecord]] = []
         self.last = first
-        self.produced = first.timestamp()[1]
-        """When the first was produced, in unix milliseconds by its producer's clock."""
+        self.produced_ms = first.timestamp()[1]
 
     @property
     def next_offset(self) -> int:
         return (self.last.offset() or 0) + 1
 
 
-def sort(records: Iterable[Record], workers: int) -> dict[int, PartitionShare]:
-    """Checks records and deals them out, by partition and worker; `bad` has the others, with their reasons."""
-    partitions: dict[int, PartitionShare] = {}
+def split_records(records: Iterable[Record], workers: int) -> dict[int, FetchedPartition]:
+    """Validates records and splits them by partition and worker."""
+    partitions: dict[int, FetchedPartition] = {}
     for record in records:
-        partition = record.partition() or 0
-        share = partitions.get(partition)
-        if share is None:
-            share = partitions[partition] = PartitionShare(workers, record)
-        share.last = record
+        number = record.partition() or 0
+        partition = partitions.get(number)
+        if partition is None:
+            partition = partitions[number] = FetchedPartition(workers, record)
+        partition.last = record
         value = record.value()
         try:
             update = read_update(record.key(), value)
         except BadRecord as error:
-            share.bad.append((record, error))
+            partition.invalid.append((record, error))
         else:
-            worker = route(update.symbol, workers) if workers > 1 else 0
-            share.shares[worker].append((update, value or b""))
+            worker = choose_worker(update.symbol, workers) if workers > 1 else 0
+            partition.by_worker[worker].append((update, value or b""))
     return partitions
 
 
-class Series:
-    """Updates of one symbol, each newer than the one before; `values` are their bytes."""
+class SymbolUpdates:
+    """Updates of one symbol, each newer than the one before. `values` are their bytes."""
 
     __slots__ = ("first", "last", "values")
 
@@ -69,36 +72,32 @@ class Series:
 
 
 class Batch:
-    """What one write takes: a series for each symbol, and the count of what was stale within the batch already."""
+    """The updates of one write by symbol. `stale` counts those dropped because the batch has a newer or equal one."""
 
-    __slots__ = ("series", "size", "stale")
+    __slots__ = ("by_symbol", "size", "stale")
 
-    def __init__(self, shares: Iterable[Sequence[UpdateBytes]] = ()) -> None:
-        self.series: dict[str, Series] = {}
+    def __init__(self, parts: Iterable[Sequence[EncodedUpdate]] = ()) -> None:
+        self.by_symbol: dict[str, SymbolUpdates] = {}
         self.size = 0
         self.stale = 0
-        for share in shares:
-            self.add(share)
+        for updates in parts:
+            self.add(updates)
 
-    def add(self, quotes: Sequence[UpdateBytes]) -> None:
-        """Appends quotes in their order; one that is not newer than its symbol's last is counted and left out."""
-        known = self.series
-        self.size += len(quotes)
-        for update, value in quotes:
-            series = known.get(update.symbol)
-            if series is None:
-                known[update.symbol] = Series(update, value)
-                continue
-            last = series.last
-            if update.timestamp > last.timestamp or (
-                update.timestamp == last.timestamp and update.seq_id > last.seq_id
-            ):
-                series.last = update
-                series.values.append(value)
+    def add(self, updates: Sequence[EncodedUpdate]) -> None:
+        """Appends updates in their order, and drops those that are stale within the batch."""
+        by_symbol = self.by_symbol
+        self.size += len(updates)
+        for update, value in updates:
+            known = by_symbol.get(update.symbol)
+            if known is None:
+                by_symbol[update.symbol] = SymbolUpdates(update, value)
+            elif is_newer(update, known.last):
+                known.last = update
+                known.values.append(value)
             else:
                 self.stale += 1
 
     @property
-    def oldest(self) -> int:
-        """Unix microseconds of the update that has waited longest. The batch must not be empty."""
-        return min(series.first.timestamp for series in self.series.values())
+    def oldest_timestamp(self) -> int:
+        """Unix microseconds. The batch must not be empty."""
+        return min(updates.first.timestamp for updates in self.by_symbol.values())

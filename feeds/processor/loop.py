@@ -1,7 +1,7 @@
-"""The processor's loop: one thread reads Kafka and keeps the ledger, workers write to Redis.
+"""The processor's loop: one thread reads Kafka and keeps the offset ledger, workers write to Redis.
 
-It reads no settings and no arguments. Only the reading thread touches the source, the dead letters and the ledger;
-workers get parts through their inboxes and hand them back through one queue.
+It reads no settings. Only the reading thread uses the consumer, the dead letters and the ledger. Workers get tasks
+through their inboxes and return them through one queue.
 """
 
 import threading
@@ -18,238 +18,238 @@ from feeds.dead_letters import make_dead_letter
 from feeds.errors import BadRecord, BrokerUnavailable
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
-from feeds.processor.batch import sort
-from feeds.processor.offset_ledger import OffsetLedger, ReadSpan, WorkerLoads
-from feeds.processor.worker import Part, Worker
+from feeds.processor.batch import split_records
+from feeds.processor.offset_ledger import OffsetLedger, ReadSpan, WorkerProgress
+from feeds.processor.worker import Worker, WriteTask
 from feeds.records import Record
 from feeds.retry import Backoff, Outage
 from feeds.store.quote_writer import QuoteWriter
 
 log = structlog.get_logger(__name__)
 
-FULL = 2_000
-"""Updates with one worker at which reading waits; below a quarter of it paused partitions flow again."""
+MAX_PENDING_UPDATES = 2_000
+"""Pending updates of one worker at which reading waits. Below a quarter of it, paused partitions are resumed."""
 
-LETTERS = 500
+MAX_PENDING_DEAD_LETTERS = 500
 """Dead letters without acknowledgement at which reading waits, in the same way. Each has 64 KB at most."""
 
-PATIENCE = 0.2
-"""Seconds that reading waits for room before partitions are paused: pausing throws away what was fetched ahead."""
+PAUSE_AFTER_SECONDS = 0.2
+"""How long reading waits before partitions are paused. Pausing discards the records that were fetched ahead."""
 
-DRAIN = 3.0
-"""Seconds that unfinished writes get on a rebalance and at the end."""
+POLL_SECONDS = 0.02
+MAX_RETRY_SECONDS = 1.0
 
-END = 4.0
-"""Seconds that the end takes at most: runstack kills after five."""
+DRAIN_SECONDS = 3.0
+"""Time for unfinished writes on a rebalance and at the end."""
 
-HELD = 30.0
-"""Seconds after which a worker that has given nothing back is reported. It keeps its updates, and we our partitions."""
+STOP_SECONDS = 4.0
+"""Time for the whole stop. `runstack` kills after five seconds."""
 
-LOOK_EVERY = 1.0
-LINES = 10
-"""Bad records that have a line of the log to themselves, each second; the others are only counted."""
+STALLED_AFTER_SECONDS = 30.0
+"""A worker that finishes nothing for longer is reported. It keeps its updates, and this member its partitions."""
+
+CHECK_SECONDS = 1.0
+MAX_LOGGED_RECORDS = 10
+"""Invalid records per check that get a log line each. The others are counted in one line."""
 
 
 class Processor:
-    """Reads, gives out, settles, until it is told to stop. `open_store` makes a store for each worker.
+    """Reads updates, writes them to Redis, and stores the offsets of finished records.
 
-    `clock` gives seconds of any kind, `now` unix seconds.
+    `open_writer` makes the writer of each worker. `clock` returns seconds of any kind, `now` unix seconds.
     """
 
     def __init__(
         self,
-        source: UpdateConsumer,
-        letters: DeadLetterTopic,
-        open_store: Callable[[], QuoteWriter],
+        consumer: UpdateConsumer,
+        dead_letters: DeadLetterTopic,
+        open_writer: Callable[[], QuoteWriter],
         workers: int,
         topic: str = "",
-        chance: Random | None = None,
+        rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._source = source
-        self._letters = letters
+        self._consumer = consumer
+        self._dead_letters = dead_letters
         self._topic = topic
         self._clock = clock
         self._now = now
         self._ledger = OffsetLedger()
-        self._loads = WorkerLoads(workers)
-        self._finished: SimpleQueue[tuple[int, list[Part]]] = SimpleQueue()
+        self._progress = WorkerProgress(workers)
+        self._finished: SimpleQueue[tuple[int, list[WriteTask]]] = SimpleQueue()
         self._redis = Outage("Redis")
-        self._chance = chance or Random()  # noqa: S311
+        self._rng = rng or Random()  # noqa: S311
         self._workers = [
-            Worker(number, open_store(), self._finished, self._redis, self._chance) for number in range(workers)
+            Worker(number, open_writer(), self._finished, self._redis, self._rng) for number in range(workers)
         ]
         self._paused = False
-        self._held: set[int] = set()
-        self._looked = 0.0
-        self._aside = 0
+        self._stalled: set[int] = set()
+        self._checked_at = 0.0
+        self._invalid_records = 0
         self._stop = threading.Event()
 
     @property
     def failed(self) -> bool:
-        """Whether an error of ours has ended a worker, and with it the loop."""
+        """Whether a bug has ended a worker, and with it the loop."""
         return any(worker.failed for worker in self._workers)
 
     def run(self, stop: threading.Event) -> bool:
-        """Works until `stop`, or until the source is drained; then finishes what was read, commits, leaves the group.
+        """Works until `stop` is set or the consumer is drained, then finishes, commits and leaves the group.
 
-        Returns whether all that was read is done; what is not will be read again. Raises GroupRefused, and
-        LettersRefused where a bad record cannot be put aside.
+        Returns whether everything that was read is finished; the rest will be read again. Raises GroupRefused, and
+        DeadLetterTopicRefused if a dead letter cannot be written.
         """
         self._stop = stop
         if not self._join():
             return True
-        self._letters.prepare(stop.wait)
+        self._dead_letters.prepare(stop.wait)
         for worker in self._workers:
             worker.start()
         try:
-            while not (stop.is_set() or self.failed or self._letters.refusal or self._source.drained):
+            while not (stop.is_set() or self.failed or self._dead_letters.failure or self._consumer.drained):
                 self._turn()
         finally:
-            done = self._finish()
-        self._letters.check()
-        if self._source.drained and done:
-            log.info("all is done that was there at the start", topic=self._topic)
-        return done
+            finished = self._finish()
+        self._dead_letters.check()
+        if self._consumer.drained and finished:
+            log.info("all existing records processed", topic=self._topic)
+        return finished
 
     def _join(self) -> bool:
-        """Tries until the group can be joined. False when the stop came first."""
-        backoff = Backoff(self._chance, most=1.0)
+        """Joins the group, and retries as long as needed. Returns False if `stop` was set first."""
+        backoff = Backoff(self._rng, maximum=MAX_RETRY_SECONDS)
         while not self._stop.is_set():
             try:
-                self._source.open(self._revoked, self._lost, self._stop.wait)
+                self._consumer.open(self._on_revoke, self._on_lost, self._stop.wait)
             except BrokerUnavailable as error:
-                self._source.outage.begin(error)
+                self._consumer.outage.begin(error)
                 self._stop.wait(backoff())
             else:
-                self._source.outage.end()
+                self._consumer.outage.end()
                 return True
         return False
 
     def _turn(self) -> None:
-        records = self._source.read()
+        records = self._consumer.read()
         if records:
-            self._give(records)
+            self._dispatch(records)
             if self._paused:
-                self._source.pause()  # a rebalance has brought partitions that nobody paused
-        self._settle()
-        self._balance()
-        if self._clock() >= self._looked + LOOK_EVERY:
-            self._look()
+                self._consumer.pause()  # a rebalance may have added partitions that are not paused
+        self._collect()
+        self._limit_pending()
+        if self._clock() >= self._checked_at + CHECK_SECONDS:
+            self._check()
 
-    def _give(self, records: Collection[Record]) -> None:
-        """Enters records into the ledger and hands them to the workers of their symbols, or to the dead letters."""
+    def _dispatch(self, records: Collection[Record]) -> None:
+        """Adds records to the ledger and hands them to the workers or the dead letters."""
         metrics.READ.inc(len(records))
         now = self._clock()
-        for partition, share in sort(records, len(self._workers)).items():
-            given = [(number, quotes) for number, quotes in enumerate(share.shares) if quotes]
-            span = self._ledger.open(partition, share.next_offset, len(given) + len(share.bad))
-            for record, error in share.bad:
-                self._put_aside(span, record, error)
-            for number, quotes in given:
-                self._loads.give(number, len(quotes), now)
-                self._workers[number].inbox.put(Part(span, quotes, share.produced))
+        for number, partition in split_records(records, len(self._workers)).items():
+            assigned = [(worker, updates) for worker, updates in enumerate(partition.by_worker) if updates]
+            span = self._ledger.open(number, partition.next_offset, len(assigned) + len(partition.invalid))
+            for record, error in partition.invalid:
+                self._send_dead_letter(span, record, error)
+            for worker, updates in assigned:
+                self._progress.assign(worker, len(updates), now)
+                self._workers[worker].inbox.put(WriteTask(span, updates, partition.produced_ms))
 
-    def _put_aside(self, span: ReadSpan, record: Record, error: BadRecord) -> None:
-        """Sends a bad record to the dead letters; its span is done when that is acknowledged, and not before."""
-        letter = make_dead_letter(record, self._topic, error, self._now())
-        self._letters.send(letter, partial(self._settle_letter, span, error.kind), self._stop.wait)
-        self._aside += 1
-        if self._aside <= LINES:
-            topic, partition, offset = letter.origin
-            log.warning("record set aside", topic=topic, partition=partition, offset=offset, reason=str(error))
+    def _send_dead_letter(self, span: ReadSpan, record: Record, error: BadRecord) -> None:
+        """Queues a dead letter, whose acknowledgement finishes its part of the span."""
+        dead_letter = make_dead_letter(record, self._topic, error, self._now())
+        self._dead_letters.send(dead_letter, partial(self._finish_dead_letter, span, error.kind), self._stop.wait)
+        self._invalid_records += 1
+        if self._invalid_records <= MAX_LOGGED_RECORDS:
+            topic, partition, offset = dead_letter.origin
+            log.warning("invalid record", topic=topic, partition=partition, offset=offset, reason=str(error))
 
-    def _settle_letter(self, span: ReadSpan, kind: str) -> None:
-        self._ledger.close(span)
-        metrics.LETTERS.labels(kind).inc()
+    def _finish_dead_letter(self, span: ReadSpan, kind: str) -> None:
+        self._ledger.finish_part(span)
+        metrics.DEAD_LETTERS.labels(kind).inc()
 
-    def _settle(self, wait: float = 0.0) -> None:
-        """Takes back what is finished, waiting for the first worker at most so long, and stores the offsets."""
-        self._letters.serve()
+    def _collect(self, wait: float = 0.0) -> None:
+        """Takes finished tasks from the workers and stores offsets. Waits up to `wait` seconds for the first task."""
+        self._dead_letters.poll()
         try:
             while True:
-                number, parts = self._finished.get(timeout=wait) if wait else self._finished.get_nowait()
+                worker, tasks = self._finished.get(timeout=wait) if wait else self._finished.get_nowait()
                 wait = 0.0
-                for part in parts:
-                    self._loads.take(number, len(part.quotes), self._clock())
-                    self._ledger.close(part.span)
+                for task in tasks:
+                    self._progress.complete(worker, len(task.updates), self._clock())
+                    self._ledger.finish_part(task.span)
         except Empty:
             pass
-        if moved := self._ledger.advance():
-            self._source.store(moved)
+        if offsets := self._ledger.advance():
+            self._consumer.store(offsets)
 
-    def _balance(self) -> None:
-        """Holds reading while there is too much in hand: shortly by waiting, then by pausing: the group is served."""
+    def _limit_pending(self) -> None:
+        """Stops reading while too much is pending: first by waiting, then by pausing, which keeps serving the group."""
         if self._paused:
-            if not self._has(FULL // 4, LETTERS // 4):
-                self._source.resume()
+            if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
+                self._consumer.resume()
                 self._paused = False
             return
-        deadline = self._clock() + PATIENCE
-        while self._has(FULL, LETTERS):
+        deadline = self._clock() + PAUSE_AFTER_SECONDS
+        while self._has_pending(MAX_PENDING_UPDATES, MAX_PENDING_DEAD_LETTERS):
             if self._clock() >= deadline:
-                self._source.pause()
+                self._consumer.pause()
                 self._paused = True
-                metrics.PAUSED.inc()
+                metrics.PAUSES.inc()
                 return
-            self._settle(wait=0.02)
+            self._collect(wait=POLL_SECONDS)
 
-    def _has(self, updates: int, letters: int) -> bool:
-        """Whether a worker has so many updates, or so many letters are not acknowledged."""
-        return self._loads.greatest >= updates or self._letters.pending >= letters
+    def _has_pending(self, updates: int, dead_letters: int) -> bool:
+        """Returns whether a worker has this many updates, or this many dead letters are not acknowledged."""
+        return self._progress.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
-    def _look(self) -> None:
-        """Once a second: says which workers are held, and how much was set aside beyond what has lines of its own."""
-        self._looked = self._clock()
-        held = self._loads.held(HELD, self._looked)
-        metrics.WORKERS_HELD.set(len(held))
-        for number in sorted(held.keys() - self._held):
-            log.warning(
-                f"a worker has had the same updates for more than {HELD:g} s; the partitions stay ours",
-                worker=number,
-                updates=held[number],
-            )
-        for number in sorted(self._held - held.keys()):
-            log.info("a worker that was held goes on", worker=number)
-        self._held = set(held)
-        if self._aside > LINES:
-            log.warning("more records set aside, see `manage.py deadletters list`", count=self._aside - LINES)
-        self._aside = 0
+    def _check(self) -> None:
+        """Reports stalled workers and invalid records without a log line."""
+        self._checked_at = self._clock()
+        stalled = self._progress.stalled(STALLED_AFTER_SECONDS, self._checked_at)
+        metrics.STALLED_WORKERS.set(len(stalled))
+        for number in sorted(stalled.keys() - self._stalled):
+            log.warning("worker stalled", worker=number, updates=stalled[number], seconds=STALLED_AFTER_SECONDS)
+        for number in sorted(self._stalled - stalled.keys()):
+            log.info("worker resumed", worker=number)
+        self._stalled = set(stalled)
+        if self._invalid_records > MAX_LOGGED_RECORDS:
+            count = self._invalid_records - MAX_LOGGED_RECORDS
+            log.warning("more invalid records, see `manage.py deadletters list`", count=count)
+        self._invalid_records = 0
 
     def _drain(self, partitions: Collection[int] | None = None) -> bool:
-        """Waits for these partitions, or all, to be finished; not for long. Whether they are."""
-        deadline = self._clock() + DRAIN
+        """Waits up to DRAIN_SECONDS until these partitions, or all, are finished. Returns whether they are."""
+        deadline = self._clock() + DRAIN_SECONDS
         while self._ledger.pending(partitions) and self._clock() < deadline:
-            if self._letters.refusal and not self._loads.greatest:
-                break  # all that is left waits for a letter that will not be acknowledged
-            self._settle(wait=0.02)
-        self._settle()
+            if self._dead_letters.failure and not self._progress.max_pending:
+                break  # what is left are dead letters, which will not be acknowledged
+            self._collect(wait=POLL_SECONDS)
+        self._collect()
         return not self._ledger.pending(partitions)
 
-    def _revoked(self, partitions: Collection[int]) -> None:
-        """Another member gets these partitions next: finish, commit, and then write nothing more for them."""
+    def _on_revoke(self, partitions: Collection[int]) -> None:
+        """Finishes and commits these partitions, and then fences them, because another member gets them."""
         if not self._drain(partitions):
-            log.warning("partitions left with unfinished writes, their next owner repeats them", partitions=partitions)
-        self._source.commit()
+            log.warning("partitions revoked with unfinished writes, the next owner repeats them", partitions=partitions)
+        self._consumer.commit()
         self._ledger.fence(partitions)
 
-    def _lost(self, partitions: Collection[int]) -> None:
-        """Another member has them already: nothing of them may be written or committed."""
+    def _on_lost(self, partitions: Collection[int]) -> None:
+        """Fences these partitions without a commit, because another member has them already."""
         self._ledger.fence(partitions)
 
     def _finish(self) -> bool:
-        begun = self._clock()
-        done = self._drain()
+        started = self._clock()
+        finished = self._drain()
         for worker in self._workers:
             worker.abandon.set()
             worker.inbox.put(None)
-        left = self._ledger.pending()
+        unfinished = self._ledger.pending()
         self._ledger.fence()
-        self._letters.close()
-        self._source.leave(max(begun + END - self._clock(), 1.0))
+        self._dead_letters.close()
+        self._consumer.leave(max(started + STOP_SECONDS - self._clock(), 1.0))
         for worker in self._workers:
-            worker.join(max(begun + END - self._clock(), 0.0))
-        if not done:
-            log.warning("stopped with unfinished work: it is not committed and will be read again", unfinished=left)
-        return done
+            worker.join(max(started + STOP_SECONDS - self._clock(), 0.0))
+        if not finished:
+            log.warning("stopped with unfinished records, they will be read again", reads=unfinished)
+        return finished

@@ -1,9 +1,8 @@
-"""The ledger of what was read and is not done: says up to where each partition may be committed, and who has what.
+"""Tracks what was read and is not finished, which decides the offsets to commit.
 
-Done is what is in Redis, or acknowledged among the dead letters.
+A record is finished when its update is in Redis, or when its dead letter is acknowledged.
 
-Pure, and not for several threads: the thread that owns the consumer owns the ledger too; workers hand their finished
-parts back to it.
+Pure and not thread-safe: only the thread that owns the consumer uses it. Workers return finished tasks to that thread.
 """
 
 from collections import deque
@@ -11,83 +10,83 @@ from collections.abc import Collection
 
 
 class ReadSpan:
-    """A run of one partition's offsets that was read at once, and how many parts of it are not done: the shares of
-    workers, and each dead letter.
+    """Consecutive offsets of one partition from one read.
 
-    `fenced` tells a worker to start no write for it: the partition belongs to somebody else now.
+    `unfinished` counts its parts that are not finished: one for each worker and one for each dead letter. `fenced`
+    tells workers to start no write for it, because another member owns the partition.
     """
 
-    __slots__ = ("fenced", "next_offset", "parts")
+    __slots__ = ("fenced", "next_offset", "unfinished")
 
     def __init__(self, next_offset: int, parts: int) -> None:
         self.next_offset = next_offset
-        self.parts = parts
+        self.unfinished = parts
         self.fenced = False
 
 
 class OffsetLedger:
-    """Spans in the order in which they were read, by partition."""
+    """The spans of each partition, in the order in which they were read."""
 
     def __init__(self) -> None:
         self._spans: dict[int, deque[ReadSpan]] = {}
 
     def open(self, partition: int, next_offset: int, parts: int) -> ReadSpan:
-        """Enters what was read up to before `next_offset` and given out in so many parts; none means done already."""
+        """Adds a span that ends before `next_offset`. A span without parts is finished already."""
         span = ReadSpan(next_offset, parts)
         self._spans.setdefault(partition, deque()).append(span)
         return span
 
-    def close(self, span: ReadSpan) -> None:
-        """One part of the span is done."""
-        span.parts -= 1
+    def finish_part(self, span: ReadSpan) -> None:
+        """Notes that one part of a span is finished."""
+        span.unfinished -= 1
 
     def advance(self) -> dict[int, int]:
-        """The offset to store for each partition that has moved since the last call: its contiguous finished prefix."""
-        moved = {}
+        """Returns the offset to store for each partition whose finished prefix has grown since the last call."""
+        offsets = {}
         for partition, spans in self._spans.items():
-            while spans and spans[0].parts <= 0:
-                moved[partition] = spans.popleft().next_offset
-        return moved
+            while spans and spans[0].unfinished <= 0:
+                offsets[partition] = spans.popleft().next_offset
+        return offsets
 
     def pending(self, partitions: Collection[int] | None = None) -> int:
-        """How many spans are unfinished, in these partitions or in all."""
-        chosen = self._spans if partitions is None else partitions
-        return sum(span.parts > 0 for partition in chosen for span in self._spans.get(partition, ()))
+        """Returns how many spans of these partitions, or of all, are unfinished."""
+        selected = self._spans if partitions is None else partitions
+        return sum(span.unfinished > 0 for partition in selected for span in self._spans.get(partition, ()))
 
     def fence(self, partitions: Collection[int] | None = None) -> None:
-        """Forgets partitions, or all, and marks what of them is with workers; it may not be written or stored."""
+        """Removes these partitions, or all, and marks their spans, so that they are neither written nor stored."""
         for partition in list(self._spans) if partitions is None else partitions:
             for span in self._spans.pop(partition, ()):
                 span.fenced = True
 
 
-class WorkerLoads:
-    """What each worker has in hand, and since when it has given nothing back. Seconds by any clock."""
+class WorkerProgress:
+    """The pending updates of each worker, and when it last finished some. Seconds by any clock."""
 
     def __init__(self, workers: int) -> None:
-        self._counts = [0] * workers
-        self._since = [0.0] * workers
+        self._pending = [0] * workers
+        self._progress_at = [0.0] * workers
 
     @property
-    def greatest(self) -> int:
-        """Updates with the worker that has most."""
-        return max(self._counts)
+    def max_pending(self) -> int:
+        """The largest number of updates that one worker has."""
+        return max(self._pending)
 
-    def give(self, worker: int, count: int, now: float) -> None:
-        """So many updates more."""
-        if not self._counts[worker]:
-            self._since[worker] = now
-        self._counts[worker] += count
+    def assign(self, worker: int, count: int, now: float) -> None:
+        """Notes that a worker got updates."""
+        if not self._pending[worker]:
+            self._progress_at[worker] = now
+        self._pending[worker] += count
 
-    def take(self, worker: int, count: int, now: float) -> None:
-        """So many are done."""
-        self._counts[worker] -= count
-        self._since[worker] = now
+    def complete(self, worker: int, count: int, now: float) -> None:
+        """Notes that a worker finished updates."""
+        self._pending[worker] -= count
+        self._progress_at[worker] = now
 
-    def held(self, patience: float, now: float) -> dict[int, int]:
-        """Workers that have had the same updates for more than so many seconds, and how many updates."""
+    def stalled(self, seconds: float, now: float) -> dict[int, int]:
+        """Returns the pending updates of each worker that has finished none for more than `seconds`."""
         return {
             worker: count
-            for worker, (count, since) in enumerate(zip(self._counts, self._since, strict=True))
-            if count and now - since > patience
+            for worker, (count, since) in enumerate(zip(self._pending, self._progress_at, strict=True))
+            if count and now - since > seconds
         }

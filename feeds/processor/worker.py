@@ -1,6 +1,6 @@
-"""One of the processor's workers: a thread that writes what it is given to Redis, in its order.
+"""A worker of the processor: a thread that writes updates to Redis in their order.
 
-It touches neither Kafka nor the ledger: what is done goes back through a queue.
+It uses neither Kafka nor the ledger. Finished tasks go back through a queue.
 """
 
 import threading
@@ -12,104 +12,105 @@ import structlog
 
 from feeds import metrics
 from feeds.errors import StoreUnavailable
-from feeds.processor.batch import Batch, UpdateBytes
+from feeds.processor.batch import Batch, EncodedUpdate
 from feeds.processor.offset_ledger import ReadSpan
 from feeds.retry import Backoff, Outage
 from feeds.store.quote_writer import QuoteWriter
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 500
-"""Updates in one write, about: Redis serves nobody else meanwhile, 2 us an update."""
+MAX_BATCH_UPDATES = 500
+"""Updates in one write, approximately. A write blocks Redis for 2 us per update."""
 
 
-class Part:
-    """One worker's share of a span. `produced` in unix milliseconds, when the first of the span was."""
+class WriteTask:
+    """The updates of one span for one worker. `produced_ms`: when the span's first record was produced."""
 
-    __slots__ = ("produced", "quotes", "span")
+    __slots__ = ("produced_ms", "span", "updates")
 
-    def __init__(self, span: ReadSpan, quotes: list[UpdateBytes], produced: int) -> None:
+    def __init__(self, span: ReadSpan, updates: list[EncodedUpdate], produced_ms: int) -> None:
         self.span = span
-        self.quotes = quotes
-        self.produced = produced
+        self.updates = updates
+        self.produced_ms = produced_ms
 
 
 class Worker(threading.Thread):
-    """Writes the parts of its inbox in their order, many at once, and hands back those that are in Redis.
+    """Writes the tasks of its inbox in their order, several at once, and returns those that are in Redis.
 
-    A part that cannot be written is tried until it can, until its partition is somebody else's, or until `abandon`.
+    It retries a write until it succeeds, until another member owns the partitions, or until `abandon` is set. None in
+    the inbox ends the worker.
     """
 
     def __init__(
         self,
         number: int,
-        store: QuoteWriter,
-        finished: "SimpleQueue[tuple[int, list[Part]]]",
+        writer: QuoteWriter,
+        finished: "SimpleQueue[tuple[int, list[WriteTask]]]",
         outage: Outage,
-        chance: Random,
+        rng: Random,
     ) -> None:
         super().__init__(name=f"worker-{number}", daemon=True)
         self.number = number
-        self.inbox: SimpleQueue[Part | None] = SimpleQueue()
+        self.inbox: SimpleQueue[WriteTask | None] = SimpleQueue()
         self.abandon = threading.Event()
         self.failed = False
-        self._store = store
+        self._writer = writer
         self._finished = finished
         self._outage = outage
-        self._backoff = Backoff(chance)
+        self._backoff = Backoff(rng)
 
     def run(self) -> None:
         try:
-            while (parts := self._take()) and self._write(parts):
-                self._finished.put((self.number, parts))
+            while (tasks := self._take_tasks()) and self._write(tasks):
+                self._finished.put((self.number, tasks))
         except Exception:
-            # An error of ours: the records stay uncommitted, and the reading thread ends the process.
-            log.exception("a worker failed", worker=self.number)
+            # A bug: the records stay uncommitted, and the reading thread ends the process.
+            log.exception("worker failed", worker=self.number)
             self.failed = True
         finally:
-            self._store.close()
+            self._writer.close()
 
-    def _take(self) -> list[Part]:
-        """Waits for a part and takes what else there is, up to about one write. Empty at the end."""
-        if (part := self.inbox.get()) is None:
+    def _take_tasks(self) -> list[WriteTask]:
+        """Waits for a task and takes more, up to about one write. Returns an empty list at the end."""
+        if (task := self.inbox.get()) is None:
             return []
-        parts, size = [part], len(part.quotes)
-        while size < AT_ONCE:
+        tasks, size = [task], len(task.updates)
+        while size < MAX_BATCH_UPDATES:
             try:
-                part = self.inbox.get_nowait()
+                task = self.inbox.get_nowait()
             except Empty:
                 break
-            if part is None:
-                self.inbox.put(None)  # the end comes after what was taken
+            if task is None:
+                self.inbox.put(None)  # the next call ends the worker
                 break
-            parts.append(part)
-            size += len(part.quotes)
-        return parts
+            tasks.append(task)
+            size += len(task.updates)
+        return tasks
 
-    def _write(self, parts: list[Part]) -> bool:
-        """False when it was told to give up."""
+    def _write(self, tasks: list[WriteTask]) -> bool:
+        """Writes tasks that are not fenced. Returns False if `abandon` was set first."""
         while True:
-            mine = [part for part in parts if not part.span.fenced]
-            if not mine:
+            owned = [task for task in tasks if not task.span.fenced]
+            if not owned:
                 return True
-            batch = Batch(part.quotes for part in mine)
+            batch = Batch(task.updates for task in owned)
             try:
-                written = self._store.write(batch)
+                written = self._writer.write(batch)
             except StoreUnavailable as error:
                 self._outage.begin(error)
-                metrics.RETRIES.inc()
+                metrics.WRITE_RETRIES.inc()
                 if self.abandon.wait(self._backoff()):
                     return False
                 continue
             self._outage.end()
             self._backoff.reset()
-            self._count(batch, written, min(part.produced for part in mine))
+            self._count(batch, written, min(task.produced_ms for task in owned))
             return True
 
-    def _count(self, batch: Batch, written: int, produced: int) -> None:
+    def _count(self, batch: Batch, written: int, produced_ms: int) -> None:
         now = time.time()
         metrics.WRITTEN.inc(written)
         metrics.STALE.inc(batch.size - written)
-        metrics.BATCH.observe(batch.size)
-        metrics.AGE.observe(max(now - batch.oldest / 1e6, 0.0))
-        metrics.DELAY.observe(max(now - produced / 1e3, 0.0))
+        metrics.BATCH_SIZE.observe(batch.size)
+        metrics.UPDATE_AGE.observe(max(now - batch.oldest_timestamp / 1e6, 0.0))
+        metrics.DELAY.observe(max(now - produced_ms / 1e3, 0.0))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from django.db import Error, connection, transaction
 
-from feeds.errors import RecordsUnavailable
+from feeds.errors import BarArchiveUnavailable
 from feeds.models import DayBar, MinuteBar, Tape
 from feeds.recorder.bars import Bar
 from feeds.recorder.open_bars import MINUTE_US, BarStarts, SymbolBars
@@ -52,7 +52,7 @@ class BarArchive:
         self._tapes_to_purge: list[int] = []
 
     def load_symbols(self, newest_seconds: Mapping[str, int]) -> list[SymbolBars]:
-        """Loads the newest bars of each symbol; creates the tapes of new symbols. Raises RecordsUnavailable.
+        """Loads the newest bars of each symbol; creates the tapes of new symbols. Raises BarArchiveUnavailable.
 
         `newest_seconds` gives the newest second of each symbol in Redis, -1 for none.
         """
@@ -78,7 +78,7 @@ class BarArchive:
         return SymbolBars(tape.symbol, tape.pk, newest_second, newest_minute, newest_days, tape.previous_close)
 
     def fetch_minutes(self, wanted: BarStarts) -> None:
-        """Puts stored minutes into memory, empty ones if not stored. Raises RecordsUnavailable."""
+        """Puts stored minutes into memory, empty ones if not stored. Raises BarArchiveUnavailable."""
         keys = {
             MinuteBar.key(symbol_bars.tape_id, start): (symbol_bars, start)
             for symbol_bars, starts in wanted
@@ -93,7 +93,7 @@ class BarArchive:
                     symbol_bars.minutes.put(stored.get(key) or Bar(start))
 
     def fetch_days(self, wanted: BarStarts) -> None:
-        """Puts stored days into memory, empty ones if not stored. Raises RecordsUnavailable."""
+        """Puts stored days into memory, empty ones if not stored. Raises BarArchiveUnavailable."""
         with _translate_errors():
             for symbol_bars, starts in wanted:
                 dates = [date.fromordinal(start) for start in starts]
@@ -105,7 +105,7 @@ class BarArchive:
     def save(
         self, minutes: Iterable[tuple[SymbolBars, list[Bar]]], days: Iterable[tuple[SymbolBars, list[Bar]]]
     ) -> int:
-        """Saves bars and returns their number. Raises RecordsUnavailable; some bars may be saved then."""
+        """Saves bars and returns their number. Raises BarArchiveUnavailable; some bars may be saved then."""
         minute_rows = [_minute_row(symbol_bars, bar) for symbol_bars, bars in minutes for bar in bars]
         day_rows = [_day_row(symbol_bars, bar) for symbol_bars, bars in days for bar in bars]
         with _translate_errors():
@@ -116,7 +116,7 @@ class BarArchive:
         return len(minute_rows) + len(day_rows)
 
     def save_closes(self, symbols: Sequence[SymbolBars]) -> None:
-        """Saves the previous close of each of these symbols. Raises RecordsUnavailable."""
+        """Saves the previous close of each of these symbols. Raises BarArchiveUnavailable."""
         for batch in chunks(symbols, KEYS_PER_QUERY):
             tapes = [Tape(pk=symbol_bars.tape_id, previous_close=symbol_bars.previous_close) for symbol_bars in batch]
             with _translate_errors():
@@ -125,7 +125,7 @@ class BarArchive:
                 symbol_bars.saved_close = symbol_bars.previous_close
 
     def read_minutes(self, symbol_bars: SymbolBars, since: int) -> list[Bar]:
-        """Reads the minutes of one symbol from minute `since` on. Raises RecordsUnavailable."""
+        """Reads the minutes of one symbol from minute `since` on. Raises BarArchiveUnavailable."""
         first, end = MinuteBar.key(symbol_bars.tape_id, since), MinuteBar.key(symbol_bars.tape_id + 1, 0)
         with _translate_errors():
             rows = MinuteBar.objects.filter(id__gte=first, id__lt=end).order_by("id").values_list(*MINUTE_COLUMNS)
@@ -135,7 +135,7 @@ class BarArchive:
         """Deletes up to `max_rows` minutes that are older than minute `before`, in one transaction.
 
         Returns how many it deleted; fewer than `max_rows` means that no older minute is left. Raises
-        RecordsUnavailable.
+        BarArchiveUnavailable.
         """
         deleted = 0
         with _translate_errors(), transaction.atomic():
@@ -159,13 +159,13 @@ class BarArchive:
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Raises RecordsUnavailable for database errors."""
+    """Raises BarArchiveUnavailable for database errors."""
     try:
         yield
     except Error as error:
         # Outside of requests Django keeps a broken connection; without this, no later query would succeed.
         connection.close()
-        raise RecordsUnavailable(
+        raise BarArchiveUnavailable(
             f"bars cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
         ) from error
 

@@ -13,7 +13,7 @@ from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
 from feeds.recorder.open_bars import OpenBars, SymbolBars
 from feeds.recorder.recent_bars import RecentBars
-from feeds.retry import RetriedCalls
+from feeds.retry import CircuitBreaker
 from feeds.wire import Update
 
 MAX_PURGED_ROWS = 10_000
@@ -32,8 +32,8 @@ class BarStores:
         self._open_bars = open_bars
         self._recent_bars = recent_bars
         self._archive = archive
-        self._redis = RetriedCalls("Redis", rng, clock, metrics.RECORD_RETRIES.labels("redis").inc)
-        self._database = RetriedCalls("the database", rng, clock, metrics.RECORD_RETRIES.labels("database").inc)
+        self._redis = CircuitBreaker("Redis", rng, clock, metrics.RECORDER_RETRIES.labels("redis").inc)
+        self._database = CircuitBreaker("database", rng, clock, metrics.RECORDER_RETRIES.labels("database").inc)
         self._to_restore: list[SymbolBars] = []
         """Symbols whose minutes Redis has lost."""
 
@@ -83,7 +83,7 @@ class BarStores:
         metrics.SAVED.inc(self._archive.save(self._open_bars.unsaved_minutes(), self._open_bars.unsaved_days()))
         self._archive.save_closes(self._open_bars.symbols_with_unsaved_close())
         self._open_bars.mark_saved()
-        metrics.HELD.set(len(self._open_bars.by_symbol))
+        metrics.OPEN_SYMBOLS.set(len(self._open_bars.by_symbol))
 
     @property
     def has_lost_minutes(self) -> bool:

@@ -14,6 +14,7 @@ symbol within one bar *and* their updates arrive interleaved, an update of one c
 
 from bisect import insort
 
+from feeds.stale import Order, is_newer
 from feeds.wire import Update
 
 MAX_RUNS = 64
@@ -81,10 +82,10 @@ class Bar:
         if price > self.high or price < self.low:
             self.high, self.low = max(self.high, price), min(self.low, price)
             changed = True
-        if (at, seq) > (self.last_at, self.last_seq):
+        if is_newer(Order(at, seq), Order(self.last_at, self.last_seq)):
             self.close, self.last_at, self.last_seq = price, at, seq
             changed = True
-        elif (at, seq) < (self.first_at, self.first_seq):
+        elif is_newer(Order(self.first_at, self.first_seq), Order(at, seq)):
             self.open, self.first_at, self.first_seq = price, at, seq
             changed = True
         if self.runs == [(self.first_at, self.last_at, self.first_seq, self.last_seq)]:

@@ -85,7 +85,7 @@ class Recorder:
 
     def _join(self, stop: threading.Event) -> bool:
         """Joins the group, with retries. Returns False if `stop` was set before."""
-        outage, backoff = Outage("Kafka"), Backoff(self._rng, most=1.0)
+        outage, backoff = Outage("Kafka"), Backoff(self._rng, maximum=1.0)
         while not stop.is_set():
             try:
                 self._source.open(self._on_revoked, self._on_lost, stop.wait)

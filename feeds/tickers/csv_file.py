@@ -1,4 +1,4 @@
-"""Tickers as a CSV file for the admin, by django-import-export: symbol, name and what the generator makes of them."""
+"""Imports and exports tickers as CSV in the admin, with django-import-export."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from feeds.symbols import upper_case
 COLUMNS = ("symbol", "name", "base_price", "volatility", "decimals", "active")
 
 
-class PlainDiff(Diff):  # type: ignore[misc]
-    """What an import would change, as text: the library's own carries styles that the content policy refuses."""
+class TextDiff(Diff):  # type: ignore[misc]
+    """Shows the changes of an import as text; the library's own HTML has styles that the content policy blocks."""
 
     def as_html(self) -> list[str]:
         pairs = zip(map(str, self.left), map(str, self.right), strict=True)
@@ -21,7 +21,7 @@ class PlainDiff(Diff):  # type: ignore[misc]
 
 
 class TickerResource(resources.ModelResource):  # type: ignore[misc]
-    """One line a ticker, told apart by symbol; a line is judged as the admin's form judges it. Nothing is deleted."""
+    """Maps one line to one ticker by its symbol, with the validation of the admin's form. Deletes nothing."""
 
     class Meta:
         model = Ticker
@@ -33,10 +33,10 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         report_skipped = True
 
     def get_diff_class(self) -> type[Diff]:
-        return PlainDiff
+        return TextDiff
 
     def dehydrate_name(self, ticker: Ticker) -> str:
-        """With an apostrophe in front where a spreadsheet would run it; reading takes that away again."""
+        """Escapes a name that a spreadsheet would run; `before_import_row` reverses it."""
         return escape(ticker.name)
 
     def before_import_row(self, row: Any, **_kwargs: Any) -> None:
@@ -44,6 +44,6 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         row["name"] = unescape(str(row.get("name") or ""))
 
     def import_instance(self, instance: Ticker, row: Any, **kwargs: Any) -> None:
-        """Remembers the base price that was, for the ticker's history."""
-        instance.former_price = instance.base_price  # type: ignore[attr-defined]
+        """Keeps the previous base price for the change log."""
+        instance.previous_base_price = instance.base_price  # type: ignore[attr-defined]
         super().import_instance(instance, row, **kwargs)

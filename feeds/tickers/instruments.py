@@ -1,4 +1,4 @@
-"""The table of tickers as the generator wants it. Reads it, and has it seeded once; changes nothing else."""
+"""Reads the tickers as instruments for the price simulator."""
 
 from collections.abc import Callable
 
@@ -6,44 +6,44 @@ import structlog
 from django.db import Error, connection
 
 from feeds.errors import TickersUnavailable
-from feeds.models import Ticker
+from feeds.models import MAX_DECIMALS, MAX_PRICE, MAX_VOLATILITY, Ticker
 from feeds.sources.simulated import Instrument
 from feeds.symbols import is_symbol
 
 log = structlog.get_logger(__name__)
 
 
-class Tickers:
-    """All tickers, active or not. `seed` is called once, before the first reading."""
+class TickerReader:
+    """Reads all tickers, active or not. Calls `seed` once, before the first read."""
 
     def __init__(self, seed: Callable[[], object]) -> None:
         self._seed: Callable[[], object] | None = seed
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def read(self) -> list[Instrument]:
-        """Every ticker that can be fed. Raises TickersUnavailable, and BadTicker from the seed."""
+        """Returns an instrument for each valid ticker. Raises TickersUnavailable, and BadTicker from the seed."""
         try:
             if self._seed is not None:
                 self._seed()
                 self._seed = None
             rows = list(Ticker.objects.values_list("symbol", "base_price", "volatility", "decimals", "active"))
         except Error as error:
-            # A connection that broke is not mended by itself outside of requests.
+            # Django replaces broken connections at the end of a request only, and there is no request here.
             connection.close()
             raise TickersUnavailable(
-                f"the table of tickers cannot be read ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
+                f"cannot read the tickers ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
             ) from error
-        return [instrument for row in rows if self._is_fit(instrument := Instrument(*row))]
+        return [instrument for row in rows if self._is_valid(instrument := Instrument(*row))]
 
-    def _is_fit(self, instrument: Instrument) -> bool:
-        """Rows written past the admin's checks must not stop the others."""
-        fit = (
+    def _is_valid(self, instrument: Instrument) -> bool:
+        """Skips rows that were written without the admin's validation, so that they do not stop the others."""
+        valid = (
             is_symbol(instrument.symbol)
-            and 0 < instrument.base_price < 1e12
-            and 0 <= instrument.volatility <= 1000
-            and 0 <= instrument.decimals <= 8
+            and 0 < instrument.base_price < MAX_PRICE
+            and 0 <= instrument.volatility <= MAX_VOLATILITY
+            and 0 <= instrument.decimals <= MAX_DECIMALS
         )
-        if not fit and instrument.symbol not in self._told:
-            self._told.add(instrument.symbol)
-            log.warning("a ticker has figures that no walk can start from, it is not fed", symbol=instrument.symbol)
-        return fit
+        if not valid and instrument.symbol not in self._reported:
+            self._reported.add(instrument.symbol)
+            log.warning("ticker skipped: its numbers are out of range", symbol=instrument.symbol)
+        return valid

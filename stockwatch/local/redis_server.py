@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from feeds.store.connection import PROBE, connect
 
 
 class RedisNotStarted(RuntimeError):
@@ -98,8 +98,7 @@ class RedisServer:
 
     def _is_ready(self) -> bool:
         """Compares process ids, because another server on the same port would answer too."""
-        no_retry = Retry(NoBackoff(), 0)
-        client = redis.Redis(host=self.host, port=self.port, socket_timeout=1, socket_connect_timeout=1, retry=no_retry)
+        client = connect({"host": self.host, "port": self.port}, PROBE)
         try:
             with client:
                 return bool(client.info("server")["process_id"] == self.process.pid)

@@ -16,10 +16,9 @@ from types import TracebackType
 from typing import NamedTuple
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from feeds.kafka.embedded import EmbeddedCluster
+from feeds.store.connection import PROBE, connect
 from feeds.wire import STOCK_PREFIX
 from stockwatch.local.redis_server import RedisServer
 from stockwatch.local.supervisor import ChildExit, Supervisor
@@ -199,8 +198,7 @@ class Stack:
         address = dict(self._plan.redis)
         if self._redis:
             address = {"host": self._redis.host, "port": self._redis.port}
-        no_retry = Retry(NoBackoff(), 0)
-        client = redis.Redis(**address, socket_timeout=1, socket_connect_timeout=1, retry=no_retry)  # type: ignore[arg-type]
+        client = connect(address, PROBE)
         with suppress(redis.RedisError), client:
             return next(client.scan_iter(match=STOCK_PREFIX + "*", count=1000), None) is not None
         return False

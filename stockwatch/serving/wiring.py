@@ -10,9 +10,8 @@ from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
+from feeds.store.connection import GATEWAY, connect_async
 from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
 from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
@@ -40,13 +39,7 @@ def read_limits() -> Limits:
 
 def open_redis() -> Redis:
     """Returns a Redis client for quotes and connection rates."""
-    return Redis(
-        **settings.REDIS,
-        protocol=2,
-        socket_timeout=2,
-        socket_connect_timeout=2,
-        retry=Retry(NoBackoff(), 1),  # the callers retry with a backoff
-    )
+    return connect_async(settings.REDIS, GATEWAY)
 
 
 gateway = Gateway(

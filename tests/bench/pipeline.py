@@ -1,8 +1,8 @@
-"""Generator, processor and recorder in figures: `make bench-pipeline`, or `python -m tests.bench.pipeline [CASE …]`.
+"""Measures generator, processor and recorder: `make bench-pipeline`, or `python -m tests.bench.pipeline [CASE …]`.
 
-The real commands as processes of their own, watched from outside: their /metrics for what they have done, /proc for CPU
-and memory. On three real brokers of its own where Java is, on embedded ones with --embedded, on others with --brokers.
-Everything shares one machine. Prints a table and writes `build/bench-pipeline.json`.
+Runs the real commands as processes and reads their /metrics, and CPU and memory from /proc. It starts three real
+brokers if there is Java, uses embedded ones with --embedded, or others with --brokers. Everything runs on one machine.
+Prints a table and writes `build/bench-pipeline.json`.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,94 +20,31 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
-from urllib.request import ProxyHandler, build_opener
 
 import redis
-from prometheus_client.parser import text_string_to_metric_families
 
 from feeds.kafka.embedded import EmbeddedCluster
-from stockwatch.local.redis_server import RedisServer, free_port
+from stockwatch.local.redis_server import RedisServer
 from tests.bench.gateway import BUILD, commit
+from tests.bench.measured_command import MeasuredCommand, Row
 from tests.bench.serving import ROOT
-from tests.support.kafka.brokers import Brokers, NoKafka
+from tests.support.kafka.brokers import Brokers, KafkaNotInstalled
 from tests.support.waiting import wait_until
 
 CASES = ("generator", "processor", "recorder", "latency")
-METRICS = {
-    "runkafkagen": ("GENERATOR_METRICS_PORT", "stockwatch_generator_delivered_total"),
-    "runprocessor": ("PROCESSOR_METRICS_PORT", "stockwatch_processor_read_total"),
-    "runrecorder": ("RECORDER_METRICS_PORT", "stockwatch_recorder_recorded_total"),
-}
-WARM_UP = 5
-"""Seconds of the generator's work before its case begins: cold brokers take their time."""
-EMBEDDED_HOLD = 150_000
-"""Records; the embedded cluster keeps 5 MiB of a partition."""
+WARM_UP_SECONDS = 5
+"""Time that the generator runs before its measurement, because cold brokers are slow."""
+MAX_EMBEDDED_RECORDS = 150_000
+"""The embedded cluster keeps 5 MiB of a partition."""
 
-# What the table shows of a row, with its decimals and title.
+# The columns of the table.
 KEYS = ("updates_s", "updates_per_cpu_s", "cpu", "rss_mb_half_way", "rss_mb", "p50_ms", "p99_ms", "load")
 DECIMALS = (0, 0, 2, 0, 0, 1, 1, 1)
-TITLES = ("updates/s", "per CPU-s", "CPU", "MB half-way", "MB most", "p50 ms", "p99 ms", "load")
-
-Row = dict[str, Any]
-
-
-class Watched:
-    """One command at work, on these variables."""
-
-    def __init__(self, command: str, variables: dict[str, str]) -> None:
-        variable, self._done = METRICS[command]
-        self._port = free_port()
-        self._open = build_opener(ProxyHandler({})).open
-        self.samples: list[tuple[float, float, float, int]] = []
-        self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), command],
-            env=os.environ | variables | {variable: str(self._port), "LOGGER_LEVEL": "error"},
-            cwd=variables["FOLDER"],
-        )
-
-    def counted(self, name: str) -> float:
-        """A counter as its /metrics has it; 0 before it listens."""
-        try:
-            with self._open(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
-                families = list(text_string_to_metric_families(answer.read().decode()))
-        except OSError:
-            return 0.0
-        return sum(sample.value for family in families for sample in family.samples if sample.name == name)
-
-    def sample(self) -> float:
-        """Notes time, what is done, CPU seconds and MB; returns what is done."""
-        done = self.counted(self._done)
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE") // 2**20
-        self.samples.append((time.monotonic(), done, cpu, memory))
-        return done
-
-    def watch(self, until: float, pause: float, seconds: float = 600.0) -> Row:
-        """From the first update on until so many are done: updates per second, per CPU-second, and memory."""
-        wait_until(self.sample, 60, "the first update")
-        del self.samples[:-1]
-        deadline = time.monotonic() + seconds
-        while self.sample() < until and time.monotonic() < deadline:
-            time.sleep(pause)
-        (begun, first, spent, _), (ended, last, cpu, _) = self.samples[0], self.samples[-1]
-        memory = [megabytes for *_rest, megabytes in self.samples]
-        return {
-            "updates": last - first,
-            "updates_s": (last - first) / (ended - begun),
-            "updates_per_cpu_s": (last - first) / max(cpu - spent, 0.01),
-            "cpu": (cpu - spent) / (ended - begun),
-            "rss_mb": max(memory),
-            "rss_mb_half_way": memory[len(memory) // 2],
-        }
-
-    def end(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+TITLES = ("updates/s", "per CPU-s", "CPU", "MB half-way", "MB max", "p50 ms", "p99 ms", "load")
 
 
 class Bench:
-    """The servers, and what all cases share."""
+    """The servers and helpers of all cases."""
 
     def __init__(self, brokers: str, embedded: bool, server: RedisServer, folder: Path) -> None:
         self.brokers = brokers
@@ -117,14 +53,14 @@ class Bench:
         self.client = redis.Redis(host=server.host, port=server.port, protocol=2)
         self.folder = folder
         self.rows: list[Row] = []
-        self._programs: list[Watched] = []
+        self._commands: list[MeasuredCommand] = []
         self._empty = folder / "empty.sqlite3"
         self._count = 0
         variables = os.environ | {"DATABASE_URL": f"sqlite:///{self._empty}"}
         subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=variables, check=True)
 
     def variables(self, topic: str, tickers: int = 0, **more: str) -> dict[str, str]:
-        """For a command with a database of its own; tickers are T0, T1, …"""
+        """Returns the environment of a command with its own database. The tickers are T0, T1, …"""
         self._count += 1
         database = shutil.copy(self._empty, self.folder / f"{self._count}.sqlite3")
         names = [f"T{number}" for number in range(tickers)]
@@ -143,15 +79,15 @@ class Bench:
             **more,
         }
 
-    def run(self, command: str, variables: dict[str, str]) -> Watched:
-        self._programs.append(Watched(command, variables))
-        return self._programs[-1]
+    def run(self, command: str, variables: dict[str, str]) -> MeasuredCommand:
+        self._commands.append(MeasuredCommand(command, variables))
+        return self._commands[-1]
 
     def close(self) -> None:
-        """Ends what a case that failed has left."""
-        for program in self._programs:
-            program.process.kill()
-            program.process.wait()
+        """Kills commands that a failed case has left."""
+        for command in self._commands:
+            command.process.kill()
+            command.process.wait()
         self.client.close()
 
     def report(self, name: str, row: Row) -> None:
@@ -161,82 +97,82 @@ class Bench:
         print(f"{name:44}" + "".join(f"{cell:>12}" for cell in cells) + f"   {row.get('note', '')}", flush=True)
 
     def measure_generator(self, seconds: float) -> None:
-        """Updates acknowledged by all brokers, as many a second as are offered, once the brokers are warm."""
+        """Measures acknowledged updates per second at a given rate, with warm brokers."""
         for tickers, interval, offered in ((5_000, "100ms", 50_000), (1_000, "100ms", 10_000)):
             topic = f"bench-generator-{offered}-{time.time_ns()}"
             generator = self.run("runkafkagen", self.variables(topic, tickers, GENERATOR_INTERVAL=interval))
             name = "stockwatch_generator_missed_intervals_total"
-            wait_until(lambda generator=generator, enough=offered * WARM_UP: generator.sample() > enough, 60)
-            early = generator.counted(name)
-            row = generator.watch(offered * (seconds + WARM_UP), 0.2)
-            missed = generator.counted(name) - early
+            wait_until(lambda generator=generator, enough=offered * WARM_UP_SECONDS: generator.sample() > enough, 60)
+            missed_before = generator.metric(name)
+            row = generator.measure(offered * (seconds + WARM_UP_SECONDS), 0.2)
+            missed = generator.metric(name) - missed_before
             status = generator.end()
             note = f"missed intervals {missed:.0f}, " + ("all acked" if status == 0 else "NOT all acked")
             self.report(f"generator, {tickers:,} tickers, {offered:,}/s offered", row | {"note": note})
 
     def fill(self, updates: int) -> str:
-        """A topic of so many updates of 100 tickers, by a generator that is restarted half way."""
+        """Fills a topic with updates of 100 tickers, by a generator that is restarted half-way."""
         topic = f"bench-filled-{time.time_ns()}"
         variables = self.variables(topic, 100, GENERATOR_INTERVAL="1ms")
         for part in (1, 2):
             generator = self.run("runkafkagen", variables)
-            row = generator.watch(updates / 2, 0.1)
+            row = generator.measure(updates / 2, 0.1)
             assert generator.end() == 0, "the generator lost updates"
-            self.report(f"generator, 100 tickers, as fast as it can ({part})", row)
+            self.report(f"generator, 100 tickers, at full speed ({part})", row)
         return topic
 
-    def measure_processor(self, topic: str, updates: int, workers: list[int], beside: str) -> None:
-        """The same topic for each number of workers into an empty Redis, and once more into the full one."""
+    def measure_processor(self, topic: str, updates: int, workers: list[int], comparison: str) -> None:
+        """Processes the topic with each number of workers, into an empty Redis and again into the full one."""
         for count in workers:
             self.client.flushall()
-            for turn in ("", ", replayed"):
+            for suffix in ("", ", replayed"):
                 variables = self.variables(topic, PROCESSOR_NUM_WORKERS=str(count))
                 row = self.process(self.run("runprocessor", variables), updates)
-                self.report(f"processor, {count} workers{turn}", row)
-        if beside:
+                self.report(f"processor, {count} workers{suffix}", row)
+        if comparison:
             self.client.flushall()
-            command = [sys.executable, beside, self.brokers, topic, str(updates), str(self.server.port)]
-            said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
-            rate, per_cpu = re.findall(r"([\d,]+) (?:updates/s|per CPU)", said)
+            command = [sys.executable, comparison, self.brokers, topic, str(updates), str(self.server.port)]
+            output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
+            rate, per_cpu = re.findall(r"([\d,]+) (?:updates/s|per CPU)", output)
             row = {"updates_s": float(rate.replace(",", "")), "updates_per_cpu_s": float(per_cpu.replace(",", ""))}
-            self.report(f"beside it: {Path(beside).name}", row)
+            self.report(f"comparison: {Path(comparison).name}", row)
 
-    def process(self, processor: Watched, updates: int) -> Row:
-        """A processor's way through the topic; the note says how many it published."""
-        row = processor.watch(updates, 0.02 if self.embedded else 0.2)
+    def process(self, processor: MeasuredCommand, updates: int) -> Row:
+        """Measures a processor until it has processed the topic. The note says how many updates it published."""
+        row = processor.measure(updates, 0.02 if self.embedded else 0.2)
         written, stale = "stockwatch_processor_written_total", "stockwatch_processor_stale_total"
-        wait_until(lambda: processor.counted(written) + processor.counted(stale) >= updates, 60)
-        note = f"published {processor.counted(written):,.0f}"
+        wait_until(lambda: processor.metric(written) + processor.metric(stale) >= updates, 60)
+        note = f"published {processor.metric(written):,.0f}"
         assert processor.end() == 0
         return row | {"note": note}
 
     def measure_recorder(self, topic: str, updates: int) -> None:
         self.client.flushall()
         recorder = self.run("runrecorder", self.variables(topic))
-        row = recorder.watch(updates, 0.2)
+        row = recorder.measure(updates, 0.2)
         assert recorder.end() == 0
         self.report("recorder", row)
 
     def measure_latency(self, seconds: float, warm_up: float = 10.0) -> None:
-        """From the generator's stamp to a subscriber of Redis: 4 tickers at 10/s."""
+        """Measures from the timestamp of an update to a subscriber of Redis, with 4 tickers at 10/s."""
         self.client.flushall()
         variables = self.variables(f"bench-latency-{time.time_ns()}", 4)
-        programs = [self.run("runprocessor", variables), self.run("runkafkagen", variables)]
+        commands = [self.run("runprocessor", variables), self.run("runkafkagen", variables)]
         channel = self.client.pubsub()
         channel.psubscribe("prices.*")
         delays: list[float] = []
-        begun = 0.0
+        started = 0.0
         for message in channel.listen():
             now = time.time()
             if message["type"] != "pmessage":
                 continue
-            begun = begun or now
-            if now > begun + warm_up:
+            started = started or now
+            if now > started + warm_up:
                 delays.append(now * 1e3 - json.loads(message["data"])["timestamp"] / 1e3)
-            if now > begun + warm_up + seconds:
+            if now > started + warm_up + seconds:
                 break
         channel.close()
-        assert [program.end() for program in reversed(programs)] == [0, 0]
+        assert [command.end() for command in reversed(commands)] == [0, 0]
         cuts = quantiles(delays, n=100)
         row = {"p50_ms": cuts[49], "p99_ms": cuts[98], "max_ms": max(delays), "updates": len(delays)}
         self.report(f"latency to a subscriber over {seconds:.0f} s", row | {"note": f"{len(delays)} updates"})
@@ -244,7 +180,7 @@ class Bench:
 
 @contextmanager
 def choose_brokers(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """Addresses, and what they are."""
+    """Yields the addresses of the brokers and their kind."""
     if arguments.brokers:
         yield arguments.brokers, "given brokers"
         return
@@ -253,34 +189,38 @@ def choose_brokers(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
     if not arguments.embedded:
         try:
             cluster, kind = Brokers(tuning=()), "three real brokers"
-        except NoKafka as error:
-            print(f"On embedded brokers, for real ones cannot run here: {error}")
-    with cluster as running:
-        yield running.addresses, kind
+        except KafkaNotInstalled as error:
+            print(f"On embedded brokers, because real ones cannot run here: {error}")
+    with cluster as started:
+        yield started.addresses, kind
 
 
-def parse(words: list[str]) -> argparse.Namespace:
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.pipeline")
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of {', '.join(CASES)}; all without any")
-    parser.add_argument("--brokers", default="", help="brokers that run already, host:port between commas")
-    parser.add_argument("--embedded", action="store_true", help="embedded brokers though there is Java")
-    parser.add_argument("--updates", type=int, default=5_000_000, help="in the topic for processor and recorder")
-    parser.add_argument("--workers", default="1,2,4,10", help="of the processor, each in its turn")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each case of the generator")
-    parser.add_argument("--latency", type=float, default=120.0, help="seconds of the case of that name")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of {', '.join(CASES)}; the default is all")
+    parser.add_argument("--brokers", default="", help="addresses of running brokers, host:port, separated by commas")
+    parser.add_argument("--embedded", action="store_true", help="embedded brokers even if there is Java")
+    parser.add_argument(
+        "--updates", type=int, default=5_000_000, help="updates in the topic for processor and recorder"
+    )
+    parser.add_argument(
+        "--workers", default="1,2,4,10", help="numbers of workers of the processor, separated by commas"
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="duration of each case of the generator")
+    parser.add_argument("--latency", type=float, default=120.0, help="duration of the case latency")
     parser.add_argument("--beside", default="", help="a script to compare with: BROKERS TOPIC COUNT REDIS_PORT")
-    return parser.parse_args(words)
+    return parser.parse_args(arguments)
 
 
-def main(words: list[str]) -> int:
-    arguments = parse(words)
+def main(argv: list[str]) -> int:
+    arguments = parse_arguments(argv)
     cases = arguments.cases or list(CASES)
     workers = [int(count) for count in arguments.workers.split(",")]
     with ExitStack() as stack:
         folder, server = stack.enter_context(tempfile.TemporaryDirectory()), stack.enter_context(RedisServer())
-        where, kind = stack.enter_context(choose_brokers(arguments))
-        bench = stack.enter_context(closing(Bench(where, kind.startswith("embedded"), server, Path(folder))))
-        updates = min(arguments.updates, EMBEDDED_HOLD) if bench.embedded else arguments.updates
+        addresses, kind = stack.enter_context(choose_brokers(arguments))
+        bench = stack.enter_context(closing(Bench(addresses, kind.startswith("embedded"), server, Path(folder))))
+        updates = min(arguments.updates, MAX_EMBEDDED_RECORDS) if bench.embedded else arguments.updates
         print(f"On {kind}, everything on {os.cpu_count()} cores.")
         print(" " * 44 + "".join(f"{title:>12}" for title in TITLES))
         if "generator" in cases:

@@ -1,7 +1,7 @@
 """Publishes synthetic prices as the processor does: `python -m tests.bench.publisher PORT SYMBOLS HZ SECONDS [walk]`.
 
-Symbols are S0, S1, …; each gets HZ updates a second, all at the same moment, stamped when they are made. Their price
-stands still, which is the cheapest for this process, or it walks, which is what a page has to show.
+The symbols S0, S1, … get HZ updates per second, all at the same time. Without `walk` the price is constant, which costs
+this process least.
 """
 
 import random
@@ -24,20 +24,20 @@ def publish_round(client: redis.Redis, prices: dict[str, float], seq: int) -> No
     pipe.execute()
 
 
-def move(prices: dict[str, float], chance: random.Random) -> None:
+def move(prices: dict[str, float], rng: random.Random) -> None:
     for symbol, price in prices.items():
-        prices[symbol] = round(price * (1 + chance.gauss(0, STEP)), 2)
+        prices[symbol] = round(price * (1 + rng.gauss(0, STEP)), 2)
 
 
 def main(port: int, symbols: int, hertz: float, seconds: float, walks: bool) -> None:
     client = redis.Redis(port=port, protocol=2)
     prices = {f"S{number}": PRICE for number in range(symbols)}
     started, seq = time.monotonic(), time.time_ns() // 1_000_000
-    rounds, chance = 0, random.Random(7)
+    rounds, rng = 0, random.Random(7)
     while rounds < hertz * seconds:
         rounds += 1
         if walks:
-            move(prices, chance)
+            move(prices, rng)
         publish_round(client, prices, seq + rounds)
         time.sleep(max(0.0, started + rounds / hertz - time.monotonic()))
 

@@ -19,9 +19,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from stockwatch.local.redis_server import RedisServer
 from tests.support.browser.chromium import launch_browser
 from tests.support.browser.site import PASSWORD, STAFF, TICKERS
-from tests.support.kafka.brokers import Brokers, Guard, steady_port
+from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.programs import Program
 from tests.support.postgres import Postgres
+from tests.support.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 PARTS = ("redis", "kafka", "gateway", "database")
@@ -53,15 +54,15 @@ class Stage:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="stockwatch-outages-")))
-        self._guard = Guard(self._folder)
+        self._guard = ProcessReaper(self._folder)
         self._stack.callback(self._guard.close)
         self.brokers = Brokers()
         self._stack.enter_context(self.brokers)
         self.postgres = Postgres()
         self._stack.callback(self.postgres.close)
-        self.redis = RedisServer(steady_port())
+        self.redis = RedisServer(server_port())
         self._stack.callback(self.redis.close)
-        self.port = steady_port()
+        self.port = server_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.programs: list[Program] = []
 
@@ -73,8 +74,8 @@ class Stage:
         for command in (("migrate", "-v0"), ("loaddata", "-v0", str(TICKERS)), operator):
             program = self._run(*command)
             assert program.await_end() == 0, program.lines
-        self._run("runkafkagen").await_said("generator ready")
-        self._run("runprocessor").await_said("partitions assigned")
+        self._run("runkafkagen").wait_for_log("generator ready")
+        self._run("runprocessor").wait_for_log("partitions assigned")
         self._start_gateway()
 
     def _run(self, *command: str) -> Program:
@@ -93,7 +94,7 @@ class Stage:
 
     def _start_gateway(self) -> None:
         self.gateway = self._run("rungateway")
-        self.gateway.await_said("gateway listening")
+        self.gateway.wait_for_log("gateway listening")
 
     def kill(self, part: str) -> None:
         """kill -9, all of it at once."""

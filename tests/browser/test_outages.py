@@ -13,8 +13,8 @@ from websockets.sync.client import ClientConnection, connect
 from tests.browser.outages import PARTS, PATIENCE, Stage, Viewer, break_part
 from tests.support.browser.page import LOST
 from tests.support.gateway.process import hear
-from tests.support.kafka.distribution import NoKafka
-from tests.support.postgres import NoPostgres
+from tests.support.kafka.distribution import KafkaNotInstalled
+from tests.support.postgres import PostgresNotInstalled
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.kafka]
@@ -27,7 +27,7 @@ REFUSED = ("Failed to load resource: the server responded with a status of 503",
 def stage() -> Iterator[Stage]:
     try:
         stage = Stage()
-    except (NoKafka, NoPostgres) as reason:
+    except (KafkaNotInstalled, PostgresNotInstalled) as reason:
         pytest.skip(str(reason))
     with stage:
         yield stage
@@ -120,7 +120,7 @@ def test_a_database_that_hangs_is_said_and_stops_no_price(stage: Stage, viewer: 
         viewer.expect_said("database")
         viewer.expect_moves()
         stage.kill("gateway")
-        stage.postgres.proceed()
+        stage.postgres.resume()
         stage.start("gateway")
         viewer.expect_right()
         stage.postgres.pause()
@@ -131,7 +131,7 @@ def test_a_database_that_hangs_is_said_and_stops_no_price(stage: Stage, viewer: 
         assert answer.status == 503
         viewer.expect_moves()
     finally:
-        stage.postgres.proceed()
+        stage.postgres.resume()
     viewer.expect_right()
     viewer.change_list()
     expect(other.locator("#status span")).to_have_text("Live", timeout=PATIENCE)

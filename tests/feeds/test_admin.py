@@ -14,7 +14,7 @@ from tests.support.lists import unlist
 from watchlist.models import Watchlist
 
 LIST = "/admin/feeds/ticker/"
-FACTS = {"name": "Apple", "base_price": "224.10", "volatility": "1", "decimals": "2", "active": "on"}
+FIELDS = {"name": "Apple", "base_price": "224.10", "volatility": "1", "decimals": "2", "active": "on"}
 
 
 @pytest.fixture
@@ -27,20 +27,20 @@ def text_of(response) -> str:
     return response.content.decode()
 
 
-def edit_in_list(staff, ticker: Ticker, **facts) -> str:
+def edit_in_list(staff, ticker: Ticker, **fields) -> str:
     form = {"form-TOTAL_FORMS": "1", "form-INITIAL_FORMS": "1", "form-0-id": str(ticker.pk), "_save": "Save"}
-    form |= {f"form-0-{key}": value for key, value in (FACTS | facts).items() if value}
+    form |= {f"form-0-{key}": value for key, value in (FIELDS | fields).items() if value}
     return text_of(staff.post(LIST, form, follow=True))
 
 
 @pytest.mark.parametrize("symbol", ["aapl", " BRK.B ", "^GSPC", "BTC/USD", "EURUSD=X", "1"])
-def test_symbols_of_every_kind_are_added_upper_cased(staff, symbol):
-    staff.post(LIST + "add/", FACTS | {"symbol": symbol})
+def test_symbols_of_every_kind_are_stored_in_upper_case(staff, symbol):
+    staff.post(LIST + "add/", FIELDS | {"symbol": symbol})
     assert Ticker.objects.get().symbol == symbol.strip().upper()
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("fields", "message"),
     [
         ({"symbol": "A B"}, "A symbol is 1 to 15 of the characters"),
         ({"symbol": ".A"}, "A symbol is 1 to 15 of the characters"),
@@ -52,48 +52,48 @@ def test_symbols_of_every_kind_are_added_upper_cased(staff, symbol):
         ({"decimals": "9"}, "less than or equal to 8"),
     ],
 )
-def test_a_bad_ticker_is_refused_with_the_reason(staff, facts, said):
-    response = staff.post(LIST + "add/", FACTS | {"symbol": "AAPL"} | facts)
-    assert said in text_of(response)
+def test_an_invalid_ticker_is_refused_with_the_reason(staff, fields, message):
+    response = staff.post(LIST + "add/", FIELDS | {"symbol": "AAPL"} | fields)
+    assert message in text_of(response)
     assert not Ticker.objects.exists()
 
 
-def test_a_symbol_is_there_once(staff, make_ticker):
+def test_a_symbol_is_unique(staff, make_ticker):
     make_ticker("AAPL")
-    assert "already exists" in text_of(staff.post(LIST + "add/", FACTS | {"symbol": "aapl"}))
+    assert "already exists" in text_of(staff.post(LIST + "add/", FIELDS | {"symbol": "aapl"}))
 
 
-def test_a_symbol_cannot_be_changed_later(staff, make_ticker):
+def test_the_symbol_of_an_existing_ticker_cannot_be_changed(staff, make_ticker):
     ticker = make_ticker("AAPL")
-    staff.post(f"{LIST}{ticker.pk}/change/", FACTS | {"symbol": "GOOG"})
+    staff.post(f"{LIST}{ticker.pk}/change/", FIELDS | {"symbol": "GOOG"})
     ticker.refresh_from_db()
     assert (ticker.symbol, ticker.name) == ("AAPL", "Apple")
 
 
-def test_the_list_is_edited_in_place(staff, make_ticker):
+def test_tickers_are_edited_in_the_list(staff, make_ticker):
     ticker = make_ticker("AAPL")
     edit_in_list(staff, ticker, base_price="230.5", decimals="3", active="")
     ticker.refresh_from_db()
     assert (ticker.base_price, ticker.decimals, ticker.active) == (230.5, 3, False)
 
 
-def test_the_list_refuses_what_the_form_refuses(staff, make_ticker):
+def test_the_list_validates_like_the_form(staff, make_ticker):
     ticker = make_ticker("AAPL")
     assert "it would show as zero" in edit_in_list(staff, ticker, base_price="0.001")
     ticker.refresh_from_db()
     assert ticker.base_price == 100.0
 
 
-@pytest.mark.parametrize("asked", ["BRK", "berkshire"])
-def test_tickers_are_found_by_symbol_and_name(staff, make_ticker, asked):
+@pytest.mark.parametrize("query", ["BRK", "berkshire"])
+def test_tickers_are_found_by_symbol_and_name(staff, make_ticker, query):
     make_ticker("BRK.B", name="Berkshire Hathaway B")
     make_ticker("AAPL", name="Apple")
-    html = text_of(staff.get(LIST, {"q": asked}))
+    html = text_of(staff.get(LIST, {"q": query}))
     assert "BRK.B" in html
     assert "AAPL" not in html
 
 
-def test_an_active_ticker_is_not_deleted(staff, make_ticker):
+def test_an_active_ticker_cannot_be_deleted(staff, make_ticker):
     ticker = make_ticker("AAPL")
     html = text_of(staff.post(f"{LIST}{ticker.pk}/delete/", {"post": "yes"}))
     assert "AAPL is active." in html
@@ -101,7 +101,7 @@ def test_an_active_ticker_is_not_deleted(staff, make_ticker):
     assert Ticker.objects.exists()
 
 
-def test_a_watched_ticker_is_not_deleted_even_when_it_is_off(staff, make_ticker, person):
+def test_an_inactive_ticker_on_a_list_cannot_be_deleted(staff, make_ticker, person):
     ticker = make_ticker("AAPL")
     make_ticker("GOOG")
     unlist(person, "GOOG")
@@ -110,7 +110,7 @@ def test_a_watched_ticker_is_not_deleted_even_when_it_is_off(staff, make_ticker,
     assert Ticker.objects.filter(symbol="AAPL").exists()
 
 
-def test_deleting_several_is_refused_when_one_is_in_use(staff, make_ticker):
+def test_a_deletion_of_several_tickers_is_refused_if_one_is_in_use(staff, make_ticker):
     pks = [make_ticker("AAPL").pk, make_ticker("GOOG", active=False).pk]
     form = {"action": "delete_selected", "_selected_action": pks, "post": "yes"}
     html = text_of(staff.post(LIST, form))
@@ -119,20 +119,20 @@ def test_deleting_several_is_refused_when_one_is_in_use(staff, make_ticker):
     assert Ticker.objects.count() == 2
 
 
-def test_a_ticker_that_is_off_and_unused_is_deleted(staff, make_ticker):
+def test_an_inactive_unused_ticker_is_deleted(staff, make_ticker):
     ticker = make_ticker("AAPL", active=False)
     staff.post(f"{LIST}{ticker.pk}/delete/", {"post": "yes"})
     assert not Ticker.objects.exists()
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_a_ticker_that_comes_into_use_during_the_deletion_stays(staff, make_ticker, monkeypatch, several):
+def test_a_ticker_that_comes_into_use_during_the_deletion_is_kept(staff, make_ticker, monkeypatch, several):
     ticker = make_ticker("AAPL", active=False)
 
-    def lose_the_race(*_):
+    def refuse(*_):
         raise ProtectedError("in use", set())
 
-    monkeypatch.setattr(TickerAdmin, "delete_queryset" if several else "delete_model", lose_the_race)
+    monkeypatch.setattr(TickerAdmin, "delete_queryset" if several else "delete_model", refuse)
     form = {"action": "delete_selected", "_selected_action": [ticker.pk], "post": "yes"}
     response = staff.post(LIST if several else f"{LIST}{ticker.pk}/delete/", form, follow=True)
     assert "Nothing was deleted" in text_of(response)
@@ -141,7 +141,7 @@ def test_a_ticker_that_comes_into_use_during_the_deletion_stays(staff, make_tick
 
 
 @pytest.mark.parametrize("active", [False, True])
-def test_tickers_are_switched_by_an_action_that_is_logged(staff, make_ticker, active):
+def test_an_action_switches_tickers_and_is_logged(staff, make_ticker, active):
     ticker = make_ticker("AAPL", active=not active)
     action = "switch_on" if active else "switch_off"
     staff.post(LIST, {"action": action, "_selected_action": [ticker.pk]})
@@ -150,7 +150,7 @@ def test_tickers_are_switched_by_an_action_that_is_logged(staff, make_ticker, ac
     assert LogEntry.objects.count() == 1
 
 
-def test_lists_are_found_by_the_symbols_in_them(staff, make_ticker, person):
+def test_lists_are_found_by_their_symbols(staff, make_ticker, person):
     make_ticker("AAPL")
     make_ticker("GOOG")
     unlist(person, "GOOG")
@@ -159,12 +159,12 @@ def test_lists_are_found_by_the_symbols_in_them(staff, make_ticker, person):
     assert "AAPL" in text_of(staff.get(f"/admin/watchlist/watchlist/{watchlist.pk}/change/"))
 
 
-def test_the_admin_names_the_project_and_says_that_prices_are_simulated(staff):
+def test_the_header_names_the_project_and_the_source_of_prices(staff):
     html = text_of(staff.get(reverse("admin:index")))
     assert "stockwatch: simulated prices" in html
 
 
-# --- Prices beside tickers, their history, files ---------------------------------------------------------------------
+# --- Quotes, change log, import and export ---------------------------------------------------------------------------
 
 
 def cells_of(response, field: str) -> list[str]:
@@ -182,44 +182,44 @@ def priced(make_ticker, put_price, person):
     unlist(person, "^GSPC")
 
 
-def test_last_price_age_and_watchers_stand_beside_each_ticker(staff, priced):
+def test_the_list_shows_price_age_and_number_of_lists(staff, priced):
     response = staff.get(LIST)
     assert cells_of(response, "last") == ["1,234.50", "2.00", "–"]
     assert cells_of(response, "age") == ["0 s", "stale 90 s", "–"]
     assert cells_of(response, "watched") == ["1", "1", "–"]
 
 
-@pytest.mark.parametrize(("asked", "shown"), [("fresh", ["BRK.B"]), ("stale", ["BTC/USD"]), ("none", ["^GSPC"])])
-def test_tickers_are_filtered_by_the_age_of_their_price(staff, priced, asked, shown):
-    html = text_of(staff.get(LIST, {"price": asked}))
+@pytest.mark.parametrize(("value", "shown"), [("fresh", ["BRK.B"]), ("stale", ["BTC/USD"]), ("none", ["^GSPC"])])
+def test_tickers_are_filtered_by_the_age_of_their_price(staff, priced, value, shown):
+    html = text_of(staff.get(LIST, {"price": value}))
     assert [symbol for symbol in ("BRK.B", "BTC/USD", "^GSPC") if f">{symbol}</a>" in html] == shown
 
 
-def test_without_redis_the_list_stands(staff, make_ticker, settings):
+def test_the_list_works_without_redis(staff, make_ticker, settings):
     make_ticker("AAPL")
     settings.REDIS = settings.REDIS | {"port": 1}
     assert cells_of(staff.get(LIST), "last") == ["–"]
     assert "Redis does not answer" in text_of(staff.get(LIST, {"price": "stale"}))
 
 
-@pytest.mark.parametrize("where", ["list", "form"])
-def test_a_changed_base_price_is_written_down_with_both_prices(staff, make_ticker, where):
+@pytest.mark.parametrize("view", ["list", "form"])
+def test_a_change_of_the_base_price_is_logged_with_both_prices(staff, make_ticker, view):
     ticker = make_ticker("AAPL", name="Apple")
-    if where == "list":
+    if view == "list":
         edit_in_list(staff, ticker, base_price="230.5")
     else:
-        staff.post(f"{LIST}{ticker.pk}/change/", FACTS | {"base_price": "230.5"})
+        staff.post(f"{LIST}{ticker.pk}/change/", FIELDS | {"base_price": "230.5"})
     html = text_of(staff.get(f"{LIST}{ticker.pk}/change/"))
     assert re.search(r"<li>[\d-]+ [\d:]+ UTC, operator: Changed Base price 100\.0 → 230\.5\.</li>", html)
 
 
-def test_what_left_the_base_price_alone_is_not_among_its_changes(staff, make_ticker):
+def test_other_changes_are_not_listed_as_changes_of_the_base_price(staff, make_ticker):
     ticker = make_ticker("AAPL", base_price=224.1)
     edit_in_list(staff, ticker, active="")
     assert "none yet" in text_of(staff.get(f"{LIST}{ticker.pk}/change/"))
 
 
-HEAD = "symbol,name,base_price,volatility,decimals,active\n"
+HEADER = "symbol,name,base_price,volatility,decimals,active\n"
 
 
 def import_file(staff, text: str) -> str:
@@ -233,11 +233,11 @@ def import_file(staff, text: str) -> str:
     return text_of(staff.post(LIST + "process_import/", values, follow=True))
 
 
-def test_tickers_come_back_from_their_own_file(staff, make_ticker):
+def test_an_export_can_be_imported(staff, make_ticker):
     make_ticker("BTC/USD", name="Bitcoin, new", base_price=97101.25, volatility=2.5, decimals=1)
     make_ticker("^GSPC", active=False, name="=1+1")
     text = text_of(staff.get(LIST + "export/")).lstrip("\ufeff")
-    assert text.startswith(HEAD.strip())
+    assert text.startswith(HEADER.strip())
     assert "^GSPC,'=1+1," in text
     before = list(Ticker.objects.order_by("symbol").values_list("symbol", "name", "base_price", "decimals", "active"))
     Ticker.objects.all().delete()
@@ -248,10 +248,10 @@ def test_tickers_come_back_from_their_own_file(staff, make_ticker):
     )
 
 
-def test_an_import_changes_what_differs_and_writes_it_down(staff, make_ticker):
+def test_an_import_changes_and_logs_the_differences(staff, make_ticker):
     ticker = make_ticker("AAPL", name="Apple")
     make_ticker("GOOG", name="Alphabet")
-    html = import_file(staff, HEAD + "aapl,Apple,230.5,1.0,2,1\nGOOG,Alphabet,100.0,1.0,2,1\n")
+    html = import_file(staff, HEADER + "aapl,Apple,230.5,1.0,2,1\nGOOG,Alphabet,100.0,1.0,2,1\n")
     assert "0 new, 1 updated" in html
     assert "Base price 100.0 → 230.5" in text_of(staff.get(f"{LIST}{ticker.pk}/change/"))
 
@@ -259,21 +259,21 @@ def test_an_import_changes_what_differs_and_writes_it_down(staff, make_ticker):
 @pytest.mark.parametrize(
     "line", ["A B,x,1,1,2,1", "AAPL,x,-1,1,2,1", "AAPL,x,0.001,1,2,1", "AAPL,x,1,1,99,1", "AAPL,x,?,1,2,1"]
 )
-def test_a_file_is_judged_as_the_form_judges(staff, line):
-    html = import_file(staff, HEAD + line)
+def test_an_import_validates_like_the_form(staff, line):
+    html = import_file(staff, HEADER + line)
     assert "failed to validate" in html or "Errors" in html
     assert not Ticker.objects.exists()
 
 
-def test_nothing_in_an_imports_preview_needs_a_looser_policy(staff, make_ticker):
+def test_the_preview_of_an_import_escapes_names_and_has_no_inline_styles(staff, make_ticker):
     make_ticker("AAPL", name="<b>")
-    upload = SimpleUploadedFile("tickers.csv", (HEAD + "AAPL,<i>,2,1,2,1").encode(), "text/csv")
+    upload = SimpleUploadedFile("tickers.csv", (HEADER + "AAPL,<i>,2,1,2,1").encode(), "text/csv")
     html = text_of(staff.post(LIST + "import/", {"import_file": upload, "format": "0"}))
     assert "&lt;b&gt; → &lt;i&gt;" in html
     assert "style=" not in html
 
 
-def test_who_may_only_look_imports_nothing(client, make_ticker, django_user_model):
+def test_a_user_with_view_permission_may_export_and_not_import(client, make_ticker, django_user_model):
     user = django_user_model.objects.create_user("clerk", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_ticker"))
     client.force_login(user)

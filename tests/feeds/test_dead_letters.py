@@ -6,30 +6,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.dead_letters import (
-    KEPT,
-    ORIGIN,
+    REQUIRED_HEADERS,
+    TRUNCATED_BYTES,
     DeadLetter,
     DeadLetterFilter,
     describe,
+    explain_refusal,
     make_dead_letter,
     parse_dead_letter,
     printable,
-    refuse_replay,
     tabulate,
 )
 from feeds.errors import BadRecord
-from feeds.wire import LARGEST_VALUE
+from feeds.wire import MAX_VALUE_BYTES
 
 NOW = 1_766_480_000.25
 
 
 @dataclass
 class Record:
-    """A record as Kafka's client hands it over."""
+    """A record as the Kafka client returns it."""
 
     symbol: bytes | None = b"AAPL"
     body: bytes | None = b"no"
-    at: tuple[int, int] = (2, 41)
+    position: tuple[int, int] = (2, 41)
 
     def key(self) -> bytes | None:
         return self.symbol
@@ -38,29 +38,30 @@ class Record:
         return self.body
 
     def partition(self) -> int:
-        return self.at[0]
+        return self.position[0]
 
     def offset(self) -> int:
-        return self.at[1]
+        return self.position[1]
 
     def timestamp(self) -> tuple[int, int]:
         return 1, 0
 
 
-def sealed(record: Record, kind: str = "malformed", now: float = NOW) -> DeadLetter:
+def dead_letter_of(record: Record, kind: str = "malformed", now: float = NOW) -> DeadLetter:
     return make_dead_letter(record, "ticks", BadRecord("the value is not JSON", kind), now)
 
 
-def reopened(letter: DeadLetter) -> DeadLetter:
-    """The letter after its way through Kafka."""
-    return parse_dead_letter(letter.key, letter.value, {name: text.encode() for name, text in letter.headers.items()})
+def parsed(dead_letter: DeadLetter) -> DeadLetter:
+    """Returns the dead dead_letter as a reader of the topic gets it."""
+    headers = {name: text.encode() for name, text in dead_letter.headers.items()}
+    return parse_dead_letter(dead_letter.key, dead_letter.value, headers)
 
 
-def test_a_letter_says_where_it_came_from_and_why_and_keeps_the_record_as_it_was():
-    letter = sealed(Record())
+def test_a_dead_letter_has_the_record_its_origin_and_the_reason():
+    dead_letter = dead_letter_of(Record())
 
-    assert (letter.key, letter.value) == (b"AAPL", b"no")
-    assert letter.headers == {
+    assert (dead_letter.key, dead_letter.value) == (b"AAPL", b"no")
+    assert dead_letter.headers == {
         "reason": "malformed",
         "detail": "the value is not JSON",
         "topic": "ticks",
@@ -69,77 +70,82 @@ def test_a_letter_says_where_it_came_from_and_why_and_keeps_the_record_as_it_was
         "time": "2025-12-23T08:53:20.250Z",
         "version": "1",
     }
-    assert (letter.origin, letter.reason, letter.length, letter.cut) == (("ticks", 2, 41), "malformed", 2, False)
-
-
-def test_a_null_value_and_a_missing_key_stay_what_they_are():
-    letter = reopened(sealed(Record(symbol=None, body=None)))
-
-    assert (letter.key, letter.value, letter.length, letter.cut) == (None, None, 0, False)
-
-
-def test_a_value_over_64_kb_is_cut_to_its_beginning_with_length_and_digest():
-    body = b"x" * 1_000_000
-    letter = sealed(Record(body=body))
-
-    assert letter.value == body[:KEPT]
-    assert letter.headers["length"] == "1000000"
-    assert letter.headers["sha256"] == sha256(body).hexdigest()
-    assert (letter.length, letter.cut) == (1_000_000, True)
-    assert refuse_replay(letter) == (
-        "partition 2 offset 41 refused: of its value of 1000000 bytes only the first 4096 are here"
+    assert (dead_letter.origin, dead_letter.reason, dead_letter.length, dead_letter.truncated) == (
+        ("ticks", 2, 41),
+        "malformed",
+        2,
+        False,
     )
 
 
-def test_a_value_of_64_kb_is_kept_whole():
-    assert sealed(Record(body=b"x" * LARGEST_VALUE)).cut is False
+def test_a_null_value_and_a_missing_key_are_kept():
+    dead_letter = parsed(dead_letter_of(Record(symbol=None, body=None)))
+
+    assert (dead_letter.key, dead_letter.value, dead_letter.length, dead_letter.truncated) == (None, None, 0, False)
 
 
-def test_a_key_that_is_no_symbol_by_far_is_cut_too():
-    letter = sealed(Record(symbol=b"k" * 500_000))
+def test_a_value_over_64_kb_is_truncated_with_length_and_digest():
+    body = b"x" * 1_000_000
+    dead_letter = dead_letter_of(Record(body=body))
 
-    assert letter.key == b"k" * KEPT
-    assert (letter.headers["key_length"], letter.length, letter.cut) == ("500000", 2, True)
-    assert "of its key of 500000 bytes" in refuse_replay(letter)
+    assert dead_letter.value == body[:TRUNCATED_BYTES]
+    assert dead_letter.headers["length"] == "1000000"
+    assert dead_letter.headers["sha256"] == sha256(body).hexdigest()
+    assert (dead_letter.length, dead_letter.truncated) == (1_000_000, True)
+    assert explain_refusal(dead_letter) == (
+        "partition 2 offset 41 refused: only the first 4096 of the 1000000 bytes of its value were kept"
+    )
+
+
+def test_a_value_of_64_kb_is_not_truncated():
+    assert dead_letter_of(Record(body=b"x" * MAX_VALUE_BYTES)).truncated is False
+
+
+def test_a_long_key_is_truncated():
+    dead_letter = dead_letter_of(Record(symbol=b"k" * 500_000))
+
+    assert dead_letter.key == b"k" * TRUNCATED_BYTES
+    assert (dead_letter.headers["key_length"], dead_letter.length, dead_letter.truncated) == ("500000", 2, True)
+    assert "of the 500000 bytes of its key" in explain_refusal(dead_letter)
 
 
 @given(st.binary(max_size=100) | st.none(), st.binary(max_size=100) | st.none())
-def test_a_letter_comes_through_kafka_as_it_was(key: bytes | None, value: bytes | None):
-    letter = sealed(Record(symbol=key, body=value))
+def test_a_dead_letter_is_parsed_to_itself(key: bytes | None, value: bytes | None):
+    dead_letter = dead_letter_of(Record(symbol=key, body=value))
 
-    assert reopened(letter) == letter
+    assert parsed(dead_letter) == dead_letter
 
 
-@pytest.mark.parametrize("name", ORIGIN)
-def test_a_record_that_lacks_a_header_is_no_letter(name: str):
-    headers = {key: text for key, text in sealed(Record()).headers.items() if key != name}
+@pytest.mark.parametrize("name", REQUIRED_HEADERS)
+def test_a_record_without_a_required_header_is_not_a_dead_letter(name: str):
+    headers = {key: text for key, text in dead_letter_of(Record()).headers.items() if key != name}
 
     with pytest.raises(BadRecord, match=name):
         parse_dead_letter(None, None, headers)
 
 
 @pytest.mark.parametrize("name", ["partition", "offset", "length"])
-def test_a_record_whose_numbers_are_none_is_no_letter(name: str):
-    with pytest.raises(BadRecord, match="no number"):
-        parse_dead_letter(None, None, {**sealed(Record()).headers, name: "many"})
+def test_a_record_with_an_invalid_number_is_not_a_dead_letter(name: str):
+    with pytest.raises(BadRecord, match="not a number"):
+        parse_dead_letter(None, None, {**dead_letter_of(Record()).headers, name: "many"})
 
 
-def test_a_header_without_a_text_is_none():
+def test_a_header_without_a_value_counts_as_missing():
     with pytest.raises(BadRecord, match="reason"):
-        parse_dead_letter(None, None, {**sealed(Record()).headers, "reason": None})
+        parse_dead_letter(None, None, {**dead_letter_of(Record()).headers, "reason": None})
 
 
-def letters() -> list[DeadLetter]:
+def make_dead_letters() -> list[DeadLetter]:
     rows = [(0, 1, "null"), (0, 2, "key"), (1, 1, "key"), (1, 7, "null")]
-    # The second partition was read first.
+    # The records of the second partition are older.
     return [
-        sealed(Record(at=(partition, offset)), reason, NOW + offset - 100 * partition)
+        dead_letter_of(Record(position=(partition, offset)), reason, NOW + offset - 100 * partition)
         for partition, offset, reason in rows
     ]
 
 
 @pytest.mark.parametrize(
-    ("choice", "chosen"),
+    ("selection", "selected"),
     [
         (DeadLetterFilter(), [(0, 1), (0, 2), (1, 1), (1, 7)]),
         (DeadLetterFilter(partition=1), [(1, 1), (1, 7)]),
@@ -152,18 +158,20 @@ def letters() -> list[DeadLetter]:
         (DeadLetterFilter(limit=0), []),
     ],
 )
-def test_letters_are_chosen_by_what_they_say_the_newest_under_a_limit(
-    choice: DeadLetterFilter, chosen: list[tuple[int, int]]
+def test_a_filter_selects_by_its_fields_and_the_newest_up_to_its_limit(
+    selection: DeadLetterFilter, selected: list[tuple[int, int]]
 ):
-    assert [letter.origin[1:] for letter in choice.pick(letters())] == chosen
+    assert [each.origin[1:] for each in selection.select(make_dead_letters())] == selected
 
 
-def test_a_record_that_was_put_aside_twice_is_chosen_once():
-    assert len(list(DeadLetterFilter().pick(letters() + letters()))) == 4
+def test_a_record_with_two_dead_letters_is_selected_once():
+    assert len(list(DeadLetterFilter().select(make_dead_letters() + make_dead_letters()))) == 4
 
 
-def test_a_table_has_a_line_for_each_letter():
-    lines = list(tabulate([sealed(Record()), sealed(Record(symbol=None, body=None, at=(0, 7)), "null")]))
+def test_a_table_has_a_line_for_each_dead_letter():
+    lines = list(
+        tabulate([dead_letter_of(Record()), dead_letter_of(Record(symbol=None, body=None, position=(0, 7)), "null")])
+    )
 
     assert lines == [
         "PARTITION      OFFSET  TIME                      REASON        BYTES  KEY              DETAIL",
@@ -172,8 +180,8 @@ def test_a_table_has_a_line_for_each_letter():
     ]
 
 
-def test_a_letter_is_described_header_by_header_with_key_and_value():
-    lines = list(describe(sealed(Record(body=b'{"a":\n1}'))))
+def test_a_description_has_all_headers_the_key_and_the_value():
+    lines = list(describe(dead_letter_of(Record(body=b'{"a":\n1}'))))
 
     assert lines[0] == "reason: malformed"
     assert lines[-2:] == ["key: AAPL", 'value: {"a":\\n1}']
@@ -190,23 +198,25 @@ def test_a_letter_is_described_header_by_header_with_key_and_value():
         (None, "-"),
     ],
 )
-def test_nothing_reaches_a_terminal_that_it_would_obey(data: bytes | str | None, text: str):
+def test_control_characters_are_escaped(data: bytes | str | None, text: str):
     assert printable(data) == text
 
 
-def test_what_is_long_is_cut_to_its_column():
+def test_a_text_longer_than_its_column_is_shortened():
     assert printable("x" * 16, 15) == "x" * 14 + "…"
 
 
 @given(st.binary(max_size=50) | st.text(max_size=50))
-def test_whatever_it_is_it_prints_as_one_line(data: bytes | str):
+def test_any_data_is_printable(data: bytes | str):
     assert printable(data).isprintable()
 
 
 def test_control_characters_in_headers_and_keys_do_not_reach_the_table():
-    letter = sealed(Record(symbol=b"\x1b]0;x\x07"))
-    evil = DeadLetter(
-        letter.key, letter.value, {**letter.headers, "detail": "\x1b[31m", "reason": "\r", "time": "\x08"}
+    dead_letter = dead_letter_of(Record(symbol=b"\x1b]0;x\x07"))
+    hostile = DeadLetter(
+        dead_letter.key,
+        dead_letter.value,
+        {**dead_letter.headers, "detail": "\x1b[31m", "reason": "\r", "time": "\x08"},
     )
 
-    assert all(line.isprintable() for line in [*tabulate([evil]), *describe(evil)])
+    assert all(line.isprintable() for line in [*tabulate([hostile]), *describe(hostile)])

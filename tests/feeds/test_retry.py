@@ -4,28 +4,28 @@ import pytest
 from structlog.testing import capture_logs
 
 from feeds.errors import PermanentError, StoreUnavailable
-from feeds.retry import Backoff, Outage, RetriedCalls
+from feeds.retry import Backoff, CircuitBreaker, Jitter, Outage
 
 
-def test_an_outage_is_said_once_and_its_end_once():
+def test_an_outage_is_logged_once_at_its_beginning_and_once_at_its_end():
     times = iter([10.0, 14.5])
     outage = Outage("Redis", clock=lambda: next(times))
     with capture_logs() as lines:
         outage.begin("refused")
         outage.begin("refused again")
-        assert outage.lasting
+        assert outage.ongoing
         outage.end()
         outage.end()
 
-    assert [(line["log_level"], line.get("reason"), line.get("seconds")) for line in lines] == [
-        ("warning", "refused", None),
-        ("info", None, 4.5),
+    assert [(line["log_level"], line["event"], line.get("reason"), line.get("seconds")) for line in lines] == [
+        ("warning", "Redis unavailable", "refused", None),
+        ("info", "Redis available again", None, 4.5),
     ]
-    assert not outage.lasting
+    assert not outage.ongoing
 
 
-def test_waits_grow_to_a_ceiling_and_start_again_after_a_success():
-    backoff = Backoff(Random(1), least=0.1, most=1.0)
+def test_waits_grow_to_a_maximum_and_start_again_after_a_reset():
+    backoff = Backoff(Random(1), initial=0.2, maximum=1.0)
     waits = [backoff() for _ in range(50)]
 
     assert all(0.1 <= wait <= 1.0 for wait in waits)
@@ -35,44 +35,73 @@ def test_waits_grow_to_a_ceiling_and_start_again_after_a_success():
     assert backoff() <= 0.2
 
 
-def test_two_who_wait_do_not_come_back_at_once():
+class Constant(Random):
+    """Returns the same number each time."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self._number = number
+
+    def random(self) -> float:
+        return self._number
+
+
+@pytest.mark.parametrize(
+    ("attempt", "number", "seconds"), [(0, 0.0, 0.25), (0, 1.0, 0.5), (3, 0.5, 3.0), (9, 1.0, 8.0), (999, 0.0, 4.0)]
+)
+def test_with_equal_jitter_half_of_each_wait_is_random(attempt: int, number: float, seconds: float):
+    backoff = Backoff(Constant(number), initial=0.5, maximum=8.0, jitter=Jitter.EQUAL)
+
+    assert [backoff() for _ in range(attempt + 1)][-1] == seconds
+
+
+@pytest.mark.parametrize(
+    ("attempt", "number", "seconds"), [(0, 0.0, 0.05), (0, 1.0, 0.1), (9, 0.0, 0.05), (9, 1.0, 2.0)]
+)
+def test_with_full_jitter_a_wait_may_be_short_at_every_attempt(attempt: int, number: float, seconds: float):
+    backoff = Backoff(Constant(number))
+
+    assert [backoff() for _ in range(attempt + 1)][-1] == seconds
+
+
+def test_two_clients_wait_for_different_times():
     assert Backoff(Random(1))() != Backoff(Random(2))()
 
 
-class Away:
-    """Something that is away for so many calls."""
+class Unavailable:
+    """A service that fails a number of calls."""
 
-    def __init__(self, calls: int) -> None:
-        self.left = calls
-        self.asked = 0
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.calls = 0
 
     def __call__(self) -> None:
-        self.asked += 1
-        if self.left:
-            self.left -= 1
-            raise StoreUnavailable("away")
+        self.calls += 1
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("unavailable")
 
 
-def test_an_effort_is_made_again_only_after_its_wait_and_told_of_once():
-    now, retried, away = [0.0], [], Away(2)
-    effort = RetriedCalls("Redis", Random(1), lambda: now[0], lambda: retried.append(now[0]))
+def test_a_circuit_breaker_skips_calls_during_its_wait_and_logs_the_outage_once():
+    now, failed_at, service = [0.0], [], Unavailable(2)
+    breaker = CircuitBreaker("Redis", Random(1), lambda: now[0], lambda: failed_at.append(now[0]))
     with capture_logs() as lines:
-        assert not effort(away)
-        assert not effort(away)
-        assert away.asked == 1
+        assert not breaker(service)
+        assert not breaker(service)
+        assert service.calls == 1
         now[0] = 10.0
-        assert not effort(away)
+        assert not breaker(service)
         now[0] = 20.0
-        assert effort(away)
-        assert effort(away)
+        assert breaker(service)
+        assert breaker(service)
 
-    assert (away.asked, retried) == (4, [0.0, 10.0])
+    assert (service.calls, failed_at) == (4, [0.0, 10.0])
     assert [line["log_level"] for line in lines] == ["warning", "info"]
 
 
-def test_an_error_that_no_retry_helps_passes_through_an_effort():
+def test_a_permanent_error_passes_through_a_circuit_breaker():
     def refuse() -> None:
         raise PermanentError("never")
 
     with pytest.raises(PermanentError):
-        RetriedCalls("Redis", Random(1), lambda: 0.0, lambda: None)(refuse)
+        CircuitBreaker("Redis", Random(1), lambda: 0.0, lambda: None)(refuse)

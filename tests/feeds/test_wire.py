@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from feeds import wire
 from feeds.errors import BadRecord
-from feeds.symbols import SYMBOL, is_symbol
+from feeds.symbols import SYMBOL_PATTERN, is_symbol
 from feeds.wire import Update, decode, encode
 
-SYMBOLS = st.from_regex(SYMBOL, fullmatch=True)
+SYMBOLS = st.from_regex(SYMBOL_PATTERN, fullmatch=True)
 UPDATES = st.builds(
     Update,
     symbol=SYMBOLS,
@@ -27,14 +27,14 @@ def refusal(value: bytes) -> BadRecord:
     return caught.value
 
 
-def test_an_update_is_written_as_other_programs_read_it():
+def test_an_update_is_encoded_with_four_keys_and_no_spaces():
     update = Update("AAPL", 150.12, 1766480000000000, 42)
 
     assert encode(update) == b'{"symbol":"AAPL","price":150.12,"timestamp":1766480000000000,"seq_id":42}'
 
 
 @given(UPDATES)
-def test_every_update_reads_back_as_it_was_written(update: Update):
+def test_every_encoded_update_decodes_to_itself(update: Update):
     assert decode(encode(update)) == update
 
 
@@ -45,14 +45,14 @@ def test_any_bytes_are_an_update_or_a_bad_record(value: bytes):
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(GOOD, st.none() | st.booleans() | st.integers() | st.floats() | st.text())))
-def test_any_object_of_the_four_keys_is_an_update_or_a_bad_record(fields: dict):
+def test_any_object_with_the_four_keys_is_an_update_or_a_bad_record(fields: dict):
     with suppress(BadRecord):
         update = decode(json.dumps(fields).encode())
         assert 0 < update.price < float("inf")
         assert 0 <= update.seq_id < 2**53
 
 
-def test_unknown_keys_other_spaces_and_another_order_are_accepted():
+def test_other_keys_spaces_and_another_order_of_keys_are_accepted():
     value = (
         b'{ "seq_id": 42, "venue": {"timestamp": 1},\n "timestamp":1766480000000000, "price":150.12, "symbol":"AAPL"}'
     )
@@ -61,7 +61,7 @@ def test_unknown_keys_other_spaces_and_another_order_are_accepted():
 
 
 @pytest.mark.parametrize("key", GOOD)
-def test_a_missing_key_is_refused_by_its_name(key: str):
+def test_the_error_for_a_missing_key_names_it(key: str):
     rest = {name: value for name, value in GOOD.items() if name != key}
 
     assert key in str(refusal(json.dumps(rest).encode()))
@@ -90,7 +90,7 @@ def test_a_value_out_of_bounds_is_refused_with_its_kind(changes: dict, kind: str
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "text"),
     [
         (b"", "not JSON"),
         (b"secret{", "not JSON"),
@@ -102,27 +102,27 @@ def test_a_value_out_of_bounds_is_refused_with_its_kind(changes: dict, kind: str
         (b'{"symbol":"AAPL","price":1e999,"timestamp":1,"seq_id":1}', ""),
     ],
 )
-def test_what_is_no_update_is_refused_without_quoting_it(value: bytes, words: str):
+def test_the_error_for_an_invalid_value_does_not_quote_it(value: bytes, text: str):
     reason = str(refusal(value))
 
-    assert words in reason
+    assert text in reason
     assert "secret" not in reason
 
 
-def test_a_fit_symbol_is_fit_however_many_were_met_before(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(wire, "MOST_MET", 0)
-    value = json.dumps(GOOD | {"symbol": "NEVER.MET"}).encode()
+def test_a_symbol_is_accepted_when_the_set_of_known_symbols_is_full(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(wire, "MAX_KNOWN_SYMBOLS", 0)
+    value = json.dumps(GOOD | {"symbol": "NOT.KNOWN"}).encode()
 
-    assert [wire.decode(value).symbol for _ in range(2)] == ["NEVER.MET"] * 2
+    assert [wire.decode(value).symbol for _ in range(2)] == ["NOT.KNOWN"] * 2
 
 
-def test_a_value_over_64_kb_is_refused_by_its_size():
-    padded = json.dumps(GOOD | {"note": "x" * wire.LARGEST_VALUE}).encode()
+def test_a_value_over_64_kb_is_refused_as_oversize():
+    padded = json.dumps(GOOD | {"note": "x" * wire.MAX_VALUE_BYTES}).encode()
 
     assert refusal(padded).kind == "oversize"
 
 
-def test_newer_means_the_greater_pair_of_time_and_number():
+def test_the_order_of_updates_is_that_of_their_timestamps_and_then_seq_ids():
     earlier = Update("AAPL", 1.0, 5, 9)
 
     assert Update("AAPL", 1.0, 6, 1).order > earlier.order
@@ -131,7 +131,7 @@ def test_newer_means_the_greater_pair_of_time_and_number():
 
 
 @pytest.mark.parametrize("symbol", ["BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "A", "0700.HK"])
-def test_a_channel_gives_back_its_symbol_dots_and_all(symbol: str):
+def test_a_channel_name_contains_its_symbol_with_all_signs(symbol: str):
     assert is_symbol(symbol)
     assert wire.channel_symbol(wire.channel_name(symbol)) == symbol
     assert wire.stock_key(symbol) == f"stock:{symbol}"

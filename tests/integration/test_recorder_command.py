@@ -128,7 +128,7 @@ def test_recorders_killed_while_they_read_leave_the_same_bars_as_one_that_was_no
 
     assert read_rows(file) == expected([*updates, *late])
     assert committed(brokers, "market_ticks", GROUP) == len(records)
-    assert not any(recorder.said("Traceback") for recorder in (first_recorder, second_recorder, third_recorder))
+    assert not any(recorder.logged("Traceback") for recorder in (first_recorder, second_recorder, third_recorder))
 
     # A recorder in another group reads the whole topic again.
     other_group = MonitoredRecorder(environment | {"RECORDER_GROUP_ID": "another"}, tmp_path / "four.log")
@@ -143,10 +143,10 @@ def test_the_recorder_waits_for_a_locked_database(environment: dict[str, str], b
     with closing(sqlite3.connect(tmp_path / "db.sqlite3", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         recorder = MonitoredRecorder(environment, tmp_path / "log")
-        wait_until(lambda: recorder.said("the database is away"), 40, "the outage")
-        assert recorder.said("database is locked")
+        wait_until(lambda: recorder.logged("database unavailable"), 40, "the outage")
+        assert recorder.logged("database is locked")
         writer.execute("ROLLBACK")
     wait_until(lambda: recorder.updates_added == 1, 20, "the update")
     assert recorder.end() == 0
-    assert recorder.said("the database is back")
+    assert recorder.logged("database available again")
     assert read_rows(tmp_path / "db.sqlite3") == expected([update])

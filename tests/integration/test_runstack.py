@@ -262,7 +262,7 @@ def test_in_production_no_password_is_printed(start: Start):
 def test_own_servers_override_the_environment_and_external_uses_it(start: Start):
     running = start("--external", "--only", "processor", REDIS_ADDR="127.0.0.1:1", KAFKA_BROKERS="127.0.0.1:1")
     running.wait_for_line("using the Redis and Kafka that .env and the environment name")
-    running.wait_for_line("processor .* Kafka is away")
+    running.wait_for_line("processor .* Kafka unavailable")
     running.process.terminate()
     running.wait_for_exit()
     own = start("--only", "redis,kafka", REDIS_ADDR="127.0.0.1:1", KAFKA_BROKERS="127.0.0.1:1")

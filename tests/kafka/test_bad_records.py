@@ -11,8 +11,8 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 
-GOOD = b'{"symbol":"AAPL","price":1.5,"timestamp":%d,"seq_id":1}'
-POISON: list[tuple[bytes | None, bytes | None]] = [
+VALID = b'{"symbol":"AAPL","price":1.5,"timestamp":%d,"seq_id":1}'
+INVALID: list[tuple[bytes | None, bytes | None]] = [
     (b"AAPL", b"\xff\xfe\x00"),
     (b"AAPL", b"not JSON"),
     (b"AAPL", b'{"symbol":"AAPL","price":"1.5","timestamp":1,"seq_id":1}'),
@@ -21,32 +21,34 @@ POISON: list[tuple[bytes | None, bytes | None]] = [
     (b"AAPL", b'{"symbol":"AAPL","price":1.5,"timestamp":1}'),
     (b"AAPL", b"[]"),
     (b"AAPL", None),
-    (None, GOOD % 2),
-    (b"GOOG", GOOD % 2),
+    (None, VALID % 2),
+    (b"GOOG", VALID % 2),
 ]
 
 
-def test_a_hundred_poisoned_records_among_ten_thousand_are_put_aside_and_block_nobody(line: Pipeline, chance: Random):
-    line.make_topic()
-    feed = line.feed()
-    processor = line.processor(KAFKA_DLQ_TOPIC=f"{line.topic}.dlq")
-    poison = POISON * 9 + [(b"AAPL", b"x" * 1_000_000)] * 10
-    chance.shuffle(poison)
-    places = set(chance.sample(range(10_000), len(poison)))
+def test_a_hundred_invalid_records_among_ten_thousand_become_dead_letters_and_block_no_update(
+    pipeline: Pipeline, rng: Random
+):
+    pipeline.create_topic()
+    feed = pipeline.feed()
+    processor = pipeline.processor(KAFKA_DLQ_TOPIC=f"{pipeline.topic}.dlq")
+    invalid = INVALID * 9 + [(b"AAPL", b"x" * 1_000_000)] * 10
+    rng.shuffle(invalid)
+    positions = set(rng.sample(range(10_000), len(invalid)))
     for number in range(10_000):
-        if number in places:
-            feed.raw(*poison.pop())
+        if number in positions:
+            feed.send_record(*invalid.pop())
         else:
-            feed.put(Update(SYMBOLS[number % len(SYMBOLS)], 1.5, 1 + number, 1 + number))
-    feed.end()
+            feed.send_update(Update(SYMBOLS[number % len(SYMBOLS)], 1.5, 1 + number, 1 + number))
+    feed.finish()
 
-    report = line.settle()
+    report = pipeline.settle()
     assert (report.due, report.published, report.faults) == (9_900, 9_900, {})
-    wait_until(lambda: line.committed() == 10_000, 60, "a commit of all")
-    letters = list(read_dead_letters(line.brokers.addresses, f"{line.topic}.dlq"))
-    assert len(letters) == 100
-    assert processor.counted("stockwatch_processor_dead_letters_total") == 100
-    places_of = [letter.origin[1:] for letter in letters]
-    assert places_of == sorted(places_of)
-    assert Counter(letter.cut for letter in letters)[True] == 10
+    wait_until(lambda: pipeline.committed() == 10_000, 60, "a commit of all records")
+    dead_letters = list(read_dead_letters(pipeline.brokers.addresses, f"{pipeline.topic}.dlq"))
+    assert len(dead_letters) == 100
+    assert processor.metric("stockwatch_processor_dead_letters_total") == 100
+    origins = [each.origin[1:] for each in dead_letters]
+    assert origins == sorted(origins)
+    assert Counter(each.truncated for each in dead_letters)[True] == 10
     assert processor.stop() == 0

@@ -9,96 +9,98 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 
-OFFSETS = "__consumer_offsets"
-Pair = tuple[Program, Program]
+OFFSETS_TOPIC = "__consumer_offsets"
+Programs = tuple[Program, Program]
 
 
 @pytest.fixture
-def pair(line: Pipeline) -> Pair:
-    """Generator and processor, with prices flowing."""
-    processor = line.processor()
-    generator = line.generator(GENERATOR_INTERVAL="20ms")
-    wait_until(lambda: line.ear.count > 20, 60, "prices")
-    line.brokers.await_in_sync(line.topic, OFFSETS)
+def programs(pipeline: Pipeline) -> Programs:
+    """A generator and a processor that publish prices."""
+    processor = pipeline.processor()
+    generator = pipeline.generator(GENERATOR_INTERVAL="20ms")
+    wait_until(lambda: pipeline.listener.count > 20, 60, "prices")
+    pipeline.brokers.await_in_sync(pipeline.topic, OFFSETS_TOPIC)
     return generator, processor
 
 
-def await_flow(line: Pipeline, seconds: float = 90.0) -> None:
-    """Returns when each symbol has new prices."""
-    before = dict(line.ear.newest)
+def await_flow(pipeline: Pipeline, seconds: float = 90.0) -> None:
+    """Waits until each symbol has a new price."""
+    before = dict(pipeline.listener.newest)
 
     def flows() -> bool:
-        return all(line.ear.newest[symbol].order > update.order for symbol, update in before.items())
+        return all(pipeline.listener.newest[symbol].order > update.order for symbol, update in before.items())
 
     wait_until(flows, seconds, "new prices of each symbol")
 
 
-def end(line: Pipeline, generator: Program) -> int:
-    """Ends the generator, which says that all was delivered; books the log, which must hold that. How many updates."""
+def finish(pipeline: Pipeline, generator: Program) -> int:
+    """Stops the generator and returns how many updates it delivered, which the log must contain."""
     assert generator.stop() == 0
-    report = generator.said("delivered")[-1]
-    assert report["missing"] == 0
-    count = line.read_log()
-    assert count == report["delivered"]
+    totals = generator.logged("generator stopped")[-1]
+    assert totals["undelivered"] == 0
+    count = pipeline.read_log()
+    assert count == totals["delivered"]
     return count
 
 
-def test_the_leader_of_a_partition_killed_five_times_loses_nothing(line: Pipeline, pair: Pair, chance: Random):
-    generator, processor = pair
+def test_five_kills_of_a_partition_leader_lose_nothing(pipeline: Pipeline, programs: Programs, rng: Random):
+    generator, processor = programs
     for _ in range(5):
-        leader = line.brokers.leader(line.topic, chance.randrange(4))
-        line.brokers.nodes[leader - 1].kill()
-        await_flow(line)
-        line.brokers.nodes[leader - 1].start()
-        line.brokers.await_in_sync(line.topic, OFFSETS)
-    await_flow(line)
-    count = end(line, generator)
+        leader = pipeline.brokers.leader(pipeline.topic, rng.randrange(4))
+        pipeline.brokers.nodes[leader - 1].kill()
+        await_flow(pipeline)
+        pipeline.brokers.nodes[leader - 1].start()
+        pipeline.brokers.await_in_sync(pipeline.topic, OFFSETS_TOPIC)
+    await_flow(pipeline)
+    count = finish(pipeline, generator)
 
-    report = line.settle()
+    report = pipeline.settle()
     assert report.due == count
     assert report.faults == {}
     assert processor.stop() == 0
 
 
-def test_two_of_three_brokers_dead_is_said_and_nothing_acknowledged_is_lost(line: Pipeline, pair: Pair, chance: Random):
-    generator, processor = pair
-    dead = chance.sample(line.brokers.nodes, 2)
-    for node in dead:
+def test_an_outage_of_two_brokers_is_logged_and_no_acknowledged_update_is_lost(
+    pipeline: Pipeline, programs: Programs, rng: Random
+):
+    generator, processor = programs
+    killed = rng.sample(pipeline.brokers.nodes, 2)
+    for node in killed:
         node.kill()
     for program in (processor, generator):
-        program.await_said("Kafka is away", 60)
-    before = generator.counted("stockwatch_generator_delivered_total")
-    for node in dead:
+        program.wait_for_log("Kafka unavailable", 60)
+    before = generator.metric("stockwatch_generator_delivered_total")
+    for node in killed:
         node.start()
-    wait_until(lambda: generator.counted("stockwatch_generator_delivered_total") > before, 90, "acknowledgements")
-    await_flow(line)
-    count = end(line, generator)
+    wait_until(lambda: generator.metric("stockwatch_generator_delivered_total") > before, 90, "acknowledgements")
+    await_flow(pipeline)
+    count = finish(pipeline, generator)
 
-    report = line.settle()
+    report = pipeline.settle()
     assert report.due == count
     assert report.faults == {}
-    for program in pair:
-        assert program.said("Kafka is back")
+    for program in programs:
+        assert program.logged("Kafka available again")
     assert processor.stop() == 0
 
 
-def test_a_broker_paused_for_30_seconds_loses_nothing_and_does_not_stop_the_prices(
-    line: Pipeline, pair: Pair, chance: Random
+def test_a_pause_of_a_broker_for_30_seconds_loses_nothing_and_does_not_stop_the_prices(
+    pipeline: Pipeline, programs: Programs, rng: Random
 ):
-    generator, processor = pair
-    leader = line.brokers.leader(line.topic, chance.randrange(4))
-    node = line.brokers.nodes[leader - 1]
-    over = monotonic() + 30
+    generator, processor = programs
+    leader = pipeline.brokers.leader(pipeline.topic, rng.randrange(4))
+    node = pipeline.brokers.nodes[leader - 1]
+    end = monotonic() + 30
     node.pause()
-    await_flow(line)
-    print(f"prices of every symbol flow again after {30 - (over - monotonic()):.1f} s")
-    wait_until(lambda: monotonic() > over, 31)
-    node.proceed()
-    line.brokers.await_in_sync(line.topic, OFFSETS)
-    await_flow(line)
-    count = end(line, generator)
+    await_flow(pipeline)
+    print(f"all symbols have new prices after {30 - (end - monotonic()):.1f} s")
+    wait_until(lambda: monotonic() > end, 31)
+    node.resume()
+    pipeline.brokers.await_in_sync(pipeline.topic, OFFSETS_TOPIC)
+    await_flow(pipeline)
+    count = finish(pipeline, generator)
 
-    report = line.settle()
+    report = pipeline.settle()
     assert report.due == count
     assert report.faults == {}
     assert processor.stop() == 0

@@ -16,115 +16,115 @@ FAST = "20ms"
 HOUR = 3_600_000_000
 
 
-def series(line: Pipeline) -> dict[str, list[Update]]:
-    """Each symbol's updates as the log has them."""
+def read_by_symbol(pipeline: Pipeline) -> dict[str, list[Update]]:
+    """Returns the updates of each symbol in the order of the log."""
     found: dict[str, list[Update]] = {}
-    for update, _offset in read_log(line.brokers.addresses, line.topic):
+    for update, _offset in read_log(pipeline.brokers.addresses, pipeline.topic):
         found.setdefault(update.symbol, []).append(update)
     return found
 
 
-def assert_unbroken(line: Pipeline) -> None:
-    """No number is missing or there twice, and no time goes back."""
-    found = series(line)
+def assert_continuous(pipeline: Pipeline) -> None:
+    """Asserts that seq_ids grow by one and that timestamps grow."""
+    found = read_by_symbol(pipeline)
     assert found
     for updates in found.values():
         assert all(second.seq_id == first.seq_id + 1 for first, second in pairwise(updates))
         assert all(second.timestamp > first.timestamp for first, second in pairwise(updates))
 
 
-def await_more(line: Pipeline, count: int = 100) -> None:
-    before = line.ear.count
-    wait_until(lambda: line.ear.count > before + count, 60, "more prices")
+def await_more(pipeline: Pipeline, count: int = 100) -> None:
+    before = pipeline.listener.count
+    wait_until(lambda: pipeline.listener.count > before + count, 60, "more prices")
 
 
-def test_a_generator_that_is_killed_and_started_again_continues_each_symbol(line: Pipeline, chance: Random):
-    line.processor()
+def test_a_generator_continues_each_symbol_after_a_kill(pipeline: Pipeline, rng: Random):
+    pipeline.processor()
     for _ in range(5):
-        generator = line.generator(GENERATOR_INTERVAL=FAST)
-        await_more(line, chance.randint(1, 200))
+        generator = pipeline.generator(GENERATOR_INTERVAL=FAST)
+        await_more(pipeline, rng.randint(1, 200))
         generator.kill()
-    generator = line.generator(GENERATOR_INTERVAL=FAST)
-    assert generator.await_said("generator ready")["continued"] == 4
-    await_more(line)
+    generator = pipeline.generator(GENERATOR_INTERVAL=FAST)
+    assert generator.wait_for_log("generator ready")["continued"] == 4
+    await_more(pipeline)
     assert generator.stop() == 0
 
-    line.read_log()
-    assert line.settle().faults == {}
-    assert_unbroken(line)
+    pipeline.read_log()
+    assert pipeline.settle().faults == {}
+    assert_continuous(pipeline)
 
 
-def test_our_clock_an_hour_back_makes_no_gap(line: Pipeline):
-    line.processor()
-    generator = line.run("tests/kafka/processors/clock_set_back.py", GENERATOR_INTERVAL=FAST)
-    await_more(line)
+def test_a_system_clock_that_is_set_back_makes_no_gap(pipeline: Pipeline):
+    pipeline.processor()
+    generator = pipeline.run("tests/kafka/processors/clock_set_back.py", GENERATOR_INTERVAL=FAST)
+    await_more(pipeline)
     generator.process.send_signal(signal.SIGUSR1)
-    await_more(line, 400)
+    await_more(pipeline, 400)
     assert generator.stop() == 0
-    newest = max(update.timestamp for updates in series(line).values() for update in updates)
+    newest = max(update.timestamp for updates in read_by_symbol(pipeline).values() for update in updates)
 
-    line.read_log()
-    assert line.settle().faults == {}
-    assert_unbroken(line)
-    # A restart goes on from there too, though its clock is an hour behind.
-    again = line.run("tests/kafka/processors/clock_set_back.py", "back", GENERATOR_INTERVAL=FAST)
-    await_more(line)
+    pipeline.read_log()
+    assert pipeline.settle().faults == {}
+    assert_continuous(pipeline)
+    # A restart continues too, although its clock is an hour behind.
+    again = pipeline.run("tests/kafka/processors/clock_set_back.py", "back", GENERATOR_INTERVAL=FAST)
+    await_more(pipeline)
     assert again.stop() == 0
-    line.read_log()
-    assert line.settle().faults == {}
-    assert_unbroken(line)
-    assert line.ear.newest["AAPL"].timestamp > newest
+    pipeline.read_log()
+    assert pipeline.settle().faults == {}
+    assert_continuous(pipeline)
+    assert pipeline.listener.newest["AAPL"].timestamp > newest
 
 
-def test_a_foreign_generator_that_starts_again_at_one_is_followed_from_its_first_update(line: Pipeline):
-    line.make_topic()
-    line.processor()
-    feed = line.feed()
-    feed.send(500)
-    wait_until(lambda: line.ear.count == 500 * len(SYMBOLS), 60, "all prices")
+def test_a_foreign_producer_may_restart_its_seq_ids(pipeline: Pipeline):
+    pipeline.create_topic()
+    pipeline.processor()
+    feed = pipeline.feed()
+    feed.send_rounds(500)
+    wait_until(lambda: pipeline.listener.count == 500 * len(SYMBOLS), 60, "all prices")
     feed.number = 0
-    begun = monotonic()
-    feed.send(1)
-    wait_until(lambda: all(line.ear.newest[symbol].seq_id == 1 for symbol in SYMBOLS), 60, "number 1 again")
-    print(f"followed within {1000 * (monotonic() - begun):.0f} ms")
-    feed.send(100)
-    feed.end()
+    started = monotonic()
+    feed.send_rounds(1)
+    wait_until(lambda: all(pipeline.listener.newest[symbol].seq_id == 1 for symbol in SYMBOLS), 60, "number 1 again")
+    print(f"published within {1000 * (monotonic() - started):.0f} ms")
+    feed.send_rounds(100)
+    feed.finish()
 
-    report = line.settle()
+    report = pipeline.settle()
     assert report.due == feed.acked
     assert report.faults == {}
 
 
-def test_a_foreign_clock_set_back_is_dropped_until_it_catches_up_and_is_counted(line: Pipeline):
-    line.make_topic()
-    processor = line.processor()
-    feed = line.feed()
-    feed.send(100)
-    wait_until(lambda: line.ear.count == 100 * len(SYMBOLS), 60, "all prices")
+def test_updates_of_a_foreign_clock_that_is_behind_are_stale_and_counted(pipeline: Pipeline):
+    pipeline.create_topic()
+    processor = pipeline.processor()
+    feed = pipeline.feed()
+    feed.send_rounds(100)
+    wait_until(lambda: pipeline.listener.count == 100 * len(SYMBOLS), 60, "all prices")
     now = time_ns() // 1000
     for number in range(200):
-        # 20 s apart: the last twenty are ahead of what was published before.
+        # 20 s apart: the last twenty are newer than the published ones.
         for symbol in SYMBOLS:
-            feed.put(Update(symbol, 1.5, now - HOUR + number * 20_000_000, 101 + number))
-    feed.end()
+            feed.send_update(Update(symbol, 1.5, now - HOUR + number * 20_000_000, 101 + number))
+    feed.finish()
 
-    report = line.settle()
-    behind = sum(now - HOUR + number * 20_000_000 < now for number in range(200)) * len(SYMBOLS)
-    assert report.due == feed.acked - behind == report.published
+    report = pipeline.settle()
+    stale = sum(now - HOUR + number * 20_000_000 < now for number in range(200)) * len(SYMBOLS)
+    assert report.due == feed.acked - stale == report.published
     assert report.faults == {}
-    wait_until(lambda: processor.counted("stockwatch_processor_stale_total") == behind, 30, "all of them counted")
+    wait_until(lambda: processor.metric("stockwatch_processor_stale_total") == stale, 30, "the count of stale updates")
 
 
-def test_a_second_generator_of_the_same_topic_says_so_and_exits(line: Pipeline):
-    line.processor()
-    first = line.generator(GENERATOR_INTERVAL=FAST)
-    await_more(line)
-    second = line.generator(GENERATOR_INTERVAL=FAST)
+def test_a_second_generator_of_a_topic_exits_with_an_error(pipeline: Pipeline):
+    pipeline.processor()
+    first = pipeline.generator(GENERATOR_INTERVAL=FAST)
+    await_more(pipeline)
+    second = pipeline.generator(GENERATOR_INTERVAL=FAST)
     assert second.await_end() == 1
-    assert second.said("another generator feeds")
-    await_more(line)
+    assert second.logged("another generator feeds")
+    await_more(pipeline)
     assert first.stop() == 0
 
-    line.read_log()
-    assert line.settle().faults == {}
-    assert_unbroken(line)
+    pipeline.read_log()
+    assert pipeline.settle().faults == {}
+    assert_continuous(pipeline)

@@ -13,61 +13,71 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture
-def flow(line: Pipeline) -> tuple[Feed, Program]:
-    """A feed and a processor, with prices flowing."""
-    line.make_topic()
-    feed = line.feed()
-    processor = line.processor()
+def traffic(pipeline: Pipeline) -> tuple[Feed, Program]:
+    """A feed and a processor that publish prices."""
+    pipeline.create_topic()
+    feed = pipeline.feed()
+    processor = pipeline.processor()
     feed.start(rate=1_000)
-    wait_until(lambda: line.ear.count > 500, 60, "prices")
+    wait_until(lambda: pipeline.listener.count > 500, 60, "prices")
     return feed, processor
 
 
-def test_redis_paused_for_10_seconds_loses_repeats_and_reorders_nothing(line: Pipeline, flow: tuple[Feed, Program]):
-    feed, processor = flow
-    over = monotonic() + 10
-    line.redis.process.send_signal(signal.SIGSTOP)
-    processor.await_said("Redis is away")
-    wait_until(lambda: monotonic() > over, 11)
-    line.redis.process.send_signal(signal.SIGCONT)
-    processor.await_said("Redis is back")
-    feed.end()
+def test_a_pause_of_redis_for_10_seconds_loses_repeats_and_reorders_nothing(
+    pipeline: Pipeline, traffic: tuple[Feed, Program]
+):
+    feed, processor = traffic
+    end = monotonic() + 10
+    pipeline.redis.process.send_signal(signal.SIGSTOP)
+    processor.wait_for_log("Redis unavailable")
+    wait_until(lambda: monotonic() > end, 11)
+    pipeline.redis.process.send_signal(signal.SIGCONT)
+    processor.wait_for_log("Redis available again")
+    feed.finish()
 
-    report = line.settle()
+    report = pipeline.settle()
     assert report.due == feed.acked
     assert report.faults == {}
-    assert processor.counted("stockwatch_processor_retries_total") > 0
+    assert processor.metric("stockwatch_processor_retries_total") > 0
 
 
-def test_redis_killed_and_back_empty_is_filled_by_the_next_updates(line: Pipeline, flow: tuple[Feed, Program]):
-    feed, processor = flow
-    for time in (1, 2, 3):
-        line.kill_redis()
-        wait_until(lambda time=time: len(processor.said("Redis is away")) == time, 60, "a line that Redis is away")
-        line.start_redis()
-        wait_until(lambda time=time: len(processor.said("Redis is back")) == time, 60, "a line that Redis is back")
-        before = line.ear.count
-        wait_until(lambda before=before: line.ear.count > before + 500, 60, "prices on the new Redis")
-    feed.end()
+def test_an_empty_redis_after_a_kill_is_filled_by_the_next_updates(pipeline: Pipeline, traffic: tuple[Feed, Program]):
+    feed, processor = traffic
+    for count in (1, 2, 3):
+        pipeline.kill_redis()
+        wait_until(
+            lambda count=count: len(processor.logged("Redis unavailable")) == count, 60, "a log line about the outage"
+        )
+        pipeline.start_redis()
+        wait_until(
+            lambda count=count: len(processor.logged("Redis available again")) == count, 60, "a log line about its end"
+        )
+        before = pipeline.listener.count
+        wait_until(lambda before=before: pipeline.listener.count > before + 500, 60, "prices on the new Redis")
+    feed.finish()
 
-    report = line.settle()
+    report = pipeline.settle()
     assert report.faults == {}
-    # Some was published before we listened again: that each update was written is known from the processor's own count.
-    wait_until(lambda: processor.counted("stockwatch_processor_written_total") == report.due, 30, "all of them written")
-    assert line.client.mget([stock_key(symbol) for symbol in SYMBOLS]).count(None) == 0
+    # The listener reconnects after the processor, so the processor's metric shows that each update was written.
+    wait_until(
+        lambda: processor.metric("stockwatch_processor_written_total") == report.due, 30, "the count of written updates"
+    )
+    assert pipeline.client.mget([stock_key(symbol) for symbol in SYMBOLS]).count(None) == 0
 
 
-def test_redis_out_of_memory_is_said_and_counted_and_nothing_is_lost(line: Pipeline, flow: tuple[Feed, Program]):
-    feed, processor = flow
-    line.client.config_set("maxmemory", "1")
-    said = processor.await_said("Redis is away")
-    before = processor.counted("stockwatch_processor_retries_total")
-    wait_until(lambda: processor.counted("stockwatch_processor_retries_total") > before, 60, "counted retries")
-    line.client.config_set("maxmemory", "0")
-    processor.await_said("Redis is back")
-    feed.end()
+def test_redis_without_memory_is_logged_and_counted_and_nothing_is_lost(
+    pipeline: Pipeline, traffic: tuple[Feed, Program]
+):
+    feed, processor = traffic
+    pipeline.client.config_set("maxmemory", "1")
+    logged = processor.wait_for_log("Redis unavailable")
+    before = processor.metric("stockwatch_processor_retries_total")
+    wait_until(lambda: processor.metric("stockwatch_processor_retries_total") > before, 60, "counted retries")
+    pipeline.client.config_set("maxmemory", "0")
+    processor.wait_for_log("Redis available again")
+    feed.finish()
 
-    assert "OutOfMemory" in said["reason"]
-    report = line.settle()
+    assert "OutOfMemory" in logged["reason"]
+    report = pipeline.settle()
     assert report.due == feed.acked
     assert report.faults == {}

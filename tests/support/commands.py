@@ -1,4 +1,4 @@
-"""Commands of manage.py as processes of their own."""
+"""Runs commands of manage.py as processes."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Command:
-    """A command as a process of its own; its log is kept in a file."""
+    """A command of manage.py in its own process, which logs to a file."""
 
     def __init__(self, name: str, environment: dict[str, str], log: Path) -> None:
         self._log = log
@@ -31,10 +31,10 @@ class Command:
     def lines(self) -> list[dict]:
         return [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
 
-    def said(self, words: str) -> bool:
-        return words in self.text
+    def logged(self, text: str) -> bool:
+        return text in self.text
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Its exit status after the signal, which it has a minute to obey."""
+        """Sends the signal and returns the exit status. Waits up to a minute."""
         self.process.send_signal(number)
         return self.process.wait(60)

@@ -1,6 +1,7 @@
-"""A real PostgreSQL for tests to kill, pause and start again: Debian's package, or any whose programs are on PATH.
+"""Runs a real PostgreSQL, which a test can kill, pause and restart.
 
-It refuses to run as root: root's runs as the package's user, or as nobody.
+It uses Debian's package, or the programs on PATH. PostgreSQL refuses to run as root, so root runs it as the user
+`postgres` or `nobody`.
 """
 
 import os
@@ -14,28 +15,28 @@ from pathlib import Path
 
 import psycopg
 
-from tests.support.kafka.brokers import Guard, steady_port
+from tests.support.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
-SECONDS = 60.0
-# A killed server loses nothing that the kernel has; a power cut is not what is tested.
-SPEED = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+TIMEOUT_SECONDS = 60.0
+# Without fsync a killed server loses nothing, because the kernel has its writes.
+FAST_OPTIONS = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 
 
-class NoPostgres(RuntimeError):
-    """PostgreSQL cannot run on this machine; the text says what is lacking."""
+class PostgresNotInstalled(RuntimeError):
+    """PostgreSQL cannot run on this machine. The message says what is missing."""
 
 
-def programs() -> Path:
-    """The folder of PostgreSQL's programs. Raises NoPostgres."""
+def programs_folder() -> Path:
+    """Returns the folder of PostgreSQL's programs. Raises PostgresNotInstalled."""
     for found in (*sorted(glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True), shutil.which("initdb")):
         if found:
             return Path(found).resolve().parent
-    raise NoPostgres("no PostgreSQL: install one (Debian and Ubuntu: apt install postgresql)")
+    raise PostgresNotInstalled("no PostgreSQL: install one (Debian and Ubuntu: apt install postgresql)")
 
 
-def unprivileged() -> dict[str, object]:
-    """As whom its programs are run."""
+def unprivileged_user() -> dict[str, object]:
+    """Returns options of Popen that run a program without root's rights."""
     if os.getuid():
         return {}
     try:
@@ -46,16 +47,16 @@ def unprivileged() -> dict[str, object]:
 
 
 class Postgres:
-    """One server with one empty database; its port and data stay however often it ends and starts."""
+    """One server with one empty database. Its port and data stay the same over restarts."""
 
     def __init__(self) -> None:
-        self._programs, self._who = programs(), unprivileged()
+        self._programs, self._user = programs_folder(), unprivileged_user()
         self._folder = Path(tempfile.mkdtemp(prefix="stockwatch-postgres-"))
-        if self._who:
-            os.chown(self._folder, self._who["user"], self._who["group"])
-        self._guard = Guard(self._folder)
+        if self._user:
+            os.chown(self._folder, self._user["user"], self._user["group"])
+        self._reaper = ProcessReaper(self._folder)
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = steady_port()
+        self.port = server_port()
         self.address = f"postgres://stockwatch@127.0.0.1:{self.port}/stockwatch"
         self._run("initdb", "-D", str(self._data), "-U", "stockwatch", "-A", "trust", "-E", "UTF8", "--no-sync")
 
@@ -64,31 +65,31 @@ class Postgres:
         return self._folder / "data"
 
     def create(self) -> None:
-        """For the first start: makes the database."""
+        """Starts the server for the first time and creates the database."""
         self.start()
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "stockwatch", "stockwatch")
 
     def _run(self, program: str, *options: str) -> None:
         command = [str(self._programs / program), *options]
-        subprocess.run(command, check=True, capture_output=True, cwd="/", **self._who)
+        subprocess.run(command, check=True, capture_output=True, cwd="/", **self._user)
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Starts the server and returns when it answers."""
         with (self._folder / "log.txt").open("ab") as output:
             self._process = subprocess.Popen(
                 [
                     *(str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port)),
-                    *("-k", str(self._folder), "-c", "listen_addresses=127.0.0.1", *SPEED),
+                    *("-k", str(self._folder), "-c", "listen_addresses=127.0.0.1", *FAST_OPTIONS),
                 ],
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                **self._who,
+                **self._user,
             )
-        self._guard.watch(self._process.pid)
-        wait_until(self.answers, SECONDS, "PostgreSQL answers; that")
+        self._reaper.watch(self._process.pid)
+        wait_until(self.answers, TIMEOUT_SECONDS, "an answer of PostgreSQL")
 
     def answers(self) -> bool:
         try:
@@ -98,30 +99,30 @@ class Postgres:
         return True
 
     def kill(self) -> None:
-        """Ends it, with all who serve connections, as a crash would."""
+        """Kills the server and the processes of its connections."""
         self._signal(signal.SIGKILL)
         assert self._process is not None
-        self._process.wait(SECONDS)
-        self._guard.forget(self._process.pid)
+        self._process.wait(TIMEOUT_SECONDS)
+        self._reaper.forget(self._process.pid)
 
     def pause(self) -> None:
-        """Freezes it: connections stay open, new ones are taken, and nothing answers."""
+        """Freezes the server: connections stay open, new ones are accepted, and none is answered."""
         self._signal(signal.SIGSTOP)
 
-    def proceed(self) -> None:
+    def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def revive(self) -> None:
-        """Whatever a test has done to it, it answers."""
+    def restore(self) -> None:
+        """Restarts or resumes the server."""
         assert self._process is not None
         if self._process.poll() is None:
-            self.proceed()
+            self.resume()
         else:
             self.start()
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
-        # Its children lead sessions of their own.
+        # Its children have their own sessions.
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         for pid in (self._process.pid, *map(int, children)):
             try:
@@ -132,4 +133,4 @@ class Postgres:
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self.kill()
-        self._guard.close()
+        self._reaper.close()

@@ -1,19 +1,21 @@
-"""What became of every update: produced, acknowledged by the brokers, published, and stored. Pure.
+"""Compares what was produced, acknowledged, published and stored. Pure.
 
-An update is known by its symbol and its order, the pair (timestamp, seq_id). The log is the topic: the acknowledged
-updates of a symbol in the order of their offsets.
+An update is identified by its symbol and its order. The log is the topic: the acknowledged updates of a symbol in the
+order of their offsets.
 
-An update is *due* when it must be published: it was acknowledged, and is newer than each update of its symbol that lies
-before it in the log, or may lie there, having been produced earlier and never acknowledged.
+An update is *due* if it must be published: it was acknowledged, and it is newer than every update of its symbol that is
+before it in the log. Updates that were produced earlier and not acknowledged count too, because the log may contain
+them.
 
-The report tells apart, and each publication falls under one at most:
+The report has one list per kind of fault, and a publication is in one of them at most:
 
-- `lost`: due and never published. What may have been published while nobody listened (see `gap`) is `unheard` instead.
-- `behind`: symbols whose stored update is older than the newest that was due or published, or is not there at all.
-- `duplicated`: published again, whatever came between; once for each time.
-- `reordered`: published for the first time after a newer update of its symbol, though due: the log has it before.
+- `lost`: due and never published. If a listener may have missed the publication (see `add_gap`), it counts as
+  `unobserved` instead.
+- `behind`: symbols whose stored update is missing, or older than the newest one that was due or published.
+- `duplicated`: published again; one entry for each repetition.
+- `reordered`: published for the first time after a newer update of its symbol, although due.
 - `stale`: published for the first time after a newer update of its symbol, and not due: it should have been dropped.
-- `foreign`: published or stored, and nobody produced it.
+- `foreign`: published or stored, and never produced.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,17 +26,17 @@ from feeds.errors import BadRecord
 from feeds.wire import Update, decode
 
 Order = tuple[int, int]
-NEVER: Order = (-1, -1)
-END: Order = (2**63, 0)
+BEFORE_ALL: Order = (-1, -1)
+AFTER_ALL: Order = (2**63, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The verdict; every list but `unheard` must be empty where nothing went wrong."""
+    """Counts, and the faults by kind. Without faults every list is empty."""
 
     due: int
     published: int
-    unheard: int
+    unobserved: int
     lost: list[tuple[str, Order]] = field(default_factory=list)
     behind: list[str] = field(default_factory=list)
     duplicated: list[tuple[str, Order]] = field(default_factory=list)
@@ -44,32 +46,37 @@ class Report:
 
     @property
     def faults(self) -> dict[str, int]:
-        """How many of each kind, of those that there are."""
+        """The number of faults of each kind that occurred."""
         kinds = ("lost", "behind", "duplicated", "reordered", "stale", "foreign")
         return {kind: len(getattr(self, kind)) for kind in kinds if getattr(self, kind)}
 
     def __str__(self) -> str:
-        return f"{self.due} due, {self.published} published, {self.unheard} unheard, faults {self.faults or 'none'}"
+        counts = f"{self.due} due, {self.published} published, {self.unobserved} unobserved"
+        return f"{counts}, faults {self.faults or 'none'}"
 
 
 @dataclass(slots=True)
-class Account:
-    """One symbol. `produced` gives the turn of each order, `log` its offset, `gaps` how much was heard before each."""
+class SymbolHistory:
+    """The updates of one symbol.
+
+    `produced` maps an order to its position among all produced updates, `log` to its offset. `gaps` has the length of
+    `published` at each gap.
+    """
 
     produced: dict[Order, int] = field(default_factory=dict)
     log: dict[Order, int] = field(default_factory=dict)
-    heard: list[Order] = field(default_factory=list)
+    published: list[Order] = field(default_factory=list)
     gaps: list[int] = field(default_factory=list)
 
     def due(self) -> list[Order]:
-        """Acknowledged orders that must be published, in the order of the log."""
-        doubtful = sorted((turn, order) for order, turn in self.produced.items() if order not in self.log)
-        due, top, ahead = [], NEVER, 0
+        """Returns the acknowledged orders that must be published, in the order of the log."""
+        unacknowledged = sorted((position, order) for order, position in self.produced.items() if order not in self.log)
+        due, top, index = [], BEFORE_ALL, 0
         for order, _offset in sorted(self.log.items(), key=lambda entry: entry[1]):
-            turn = self.produced.get(order, 0)
-            while ahead < len(doubtful) and doubtful[ahead][0] < turn:
-                top = max(top, doubtful[ahead][1])
-                ahead += 1
+            position = self.produced.get(order, 0)
+            while index < len(unacknowledged) and unacknowledged[index][0] < position:
+                top = max(top, unacknowledged[index][1])
+                index += 1
             if order > top:
                 due.append(order)
                 top = order
@@ -78,99 +85,100 @@ class Account:
     def knows(self, order: Order) -> bool:
         return order in self.produced or order in self.log
 
-    def silences(self) -> Iterator[tuple[Order, Order]]:
-        """For each gap the newest order heard before it and the first one after."""
+    def gap_bounds(self) -> Iterator[tuple[Order, Order]]:
+        """Yields for each gap the newest order published before it and the first one after it."""
         for before in self.gaps:
-            yield max(self.heard[:before], default=NEVER), self.heard[before] if before < len(self.heard) else END
+            after = self.published[before] if before < len(self.published) else AFTER_ALL
+            yield max(self.published[:before], default=BEFORE_ALL), after
 
 
 class Ledger:
-    """One book for all symbols. One thread may produce and see the acknowledgements while another one listens."""
+    """The updates of all symbols. One thread may produce while another one listens."""
 
     def __init__(self) -> None:
-        self._accounts: dict[str, Account] = {}
-        self._turn = 0
+        self._symbols: dict[str, SymbolHistory] = {}
+        self._position = 0
         self.published = 0
 
-    def _account(self, symbol: str) -> Account:
-        return self._accounts.setdefault(symbol, Account())
+    def _of(self, symbol: str) -> SymbolHistory:
+        return self._symbols.setdefault(symbol, SymbolHistory())
 
-    def produced(self, update: Update) -> None:
-        """It was handed to a producer; whether the log has it is open until `acked`."""
-        self._turn += 1
-        self._account(update.symbol).produced.setdefault(update.order, self._turn)
+    def add_produced(self, update: Update) -> None:
+        """Notes an update that was passed to a producer."""
+        self._position += 1
+        self._of(update.symbol).produced.setdefault(update.order, self._position)
 
-    def acked(self, update: Update, offset: int) -> None:
-        """The brokers said, or the log itself shows, that it lies at this offset of its symbol's partition."""
-        self._account(update.symbol).log.setdefault(update.order, offset)
+    def add_acknowledged(self, update: Update, offset: int) -> None:
+        """Notes an update that is at this offset of its partition."""
+        self._of(update.symbol).log.setdefault(update.order, offset)
 
-    def heard(self, update: Update) -> None:
-        """It was published."""
+    def add_published(self, update: Update) -> None:
+        """Notes an update that a listener received."""
         self.published += 1
-        self._account(update.symbol).heard.append(update.order)
+        self._of(update.symbol).published.append(update.order)
 
-    def gap(self) -> None:
-        """From the last `heard` to the next nobody listened."""
-        for account in list(self._accounts.values()):
-            account.gaps.append(len(account.heard))
+    def add_gap(self) -> None:
+        """Notes that no listener was connected between the last publication and the next one."""
+        for history in list(self._symbols.values()):
+            history.gaps.append(len(history.published))
 
     def newest(self) -> dict[str, Order]:
-        """The newest due order of each symbol: what Redis holds when all is done."""
-        return {symbol: due[-1] for symbol, account in self._accounts.items() if (due := account.due())}
+        """Returns the newest due order of each symbol, which Redis holds in the end."""
+        return {symbol: due[-1] for symbol, history in self._symbols.items() if (due := history.due())}
 
     def report(self, stored: Mapping[str, bytes | None]) -> Report:
-        """Closes the book; `stored` gives the bytes in Redis by symbol."""
+        """Returns the report. `stored` has the bytes in Redis by symbol."""
         report = Report(
-            due=sum(len(account.due()) for account in self._accounts.values()),
+            due=sum(len(history.due()) for history in self._symbols.values()),
             published=self.published,
-            unheard=sum(len(list(_unheard(account))) for account in self._accounts.values()),
+            unobserved=sum(len(list(_unobserved(history))) for history in self._symbols.values()),
         )
-        for symbol, account in self._accounts.items():
-            due = set(account.due())
-            report.lost.extend((symbol, order) for order in due - set(account.heard) - set(_unheard(account)))
-            _judge(report, symbol, account, due)
-        for symbol in self._accounts.keys() | stored.keys():
-            _compare(report, symbol, self._account(symbol), stored.get(symbol))
+        for symbol, history in self._symbols.items():
+            due = set(history.due())
+            report.lost.extend((symbol, order) for order in due - set(history.published) - set(_unobserved(history)))
+            _check_publications(report, symbol, history, due)
+        for symbol in self._symbols.keys() | stored.keys():
+            _check_stored(report, symbol, self._of(symbol), stored.get(symbol))
         return report
 
 
-def _unheard(account: Account) -> Iterator[Order]:
-    silences = list(account.silences())
-    heard = set(account.heard)
-    for order in account.due():
-        if order not in heard and any(before < order < after for before, after in silences):
+def _unobserved(history: SymbolHistory) -> Iterator[Order]:
+    bounds = list(history.gap_bounds())
+    published = set(history.published)
+    for order in history.due():
+        if order not in published and any(before < order < after for before, after in bounds):
             yield order
 
 
-def _judge(report: Report, symbol: str, account: Account, due: set[Order]) -> None:
-    """Files each publication that is not as it should be."""
-    # One that was never acknowledged may be published: it is judged by when it was produced.
-    orders = sorted(account.produced, key=account.produced.__getitem__)
-    rising = {order for before, order in pairwise([NEVER, *orders]) if order > before}
-    top, seen = NEVER, set[Order]()
-    for order in account.heard:
+def _check_publications(report: Report, symbol: str, history: SymbolHistory, due: set[Order]) -> None:
+    """Adds each wrong publication to the report."""
+    # An update that was never acknowledged may be published. Its position among the produced ones decides.
+    orders = sorted(history.produced, key=history.produced.__getitem__)
+    rising = {order for before, order in pairwise([BEFORE_ALL, *orders]) if order > before}
+    top, seen = BEFORE_ALL, set[Order]()
+    for order in history.published:
         entry = (symbol, order)
-        if not account.knows(order):
+        if not history.knows(order):
             report.foreign.append(entry)
         elif order in seen:
             report.duplicated.append(entry)
         elif order < top:
-            fits = order in due or (order not in account.log and order in rising)
-            (report.reordered if fits else report.stale).append(entry)
+            allowed = order in due or (order not in history.log and order in rising)
+            (report.reordered if allowed else report.stale).append(entry)
         seen.add(order)
-        if account.knows(order):
+        if history.knows(order):
             top = max(top, order)
 
 
-def _compare(report: Report, symbol: str, account: Account, stored: bytes | None) -> None:
-    """Judges what Redis holds in the end."""
-    known = [order for order in account.heard if account.knows(order)]
-    wanted = max([*account.due(), *known], default=NEVER)
+def _check_stored(report: Report, symbol: str, history: SymbolHistory, stored: bytes | None) -> None:
+    """Checks what Redis holds in the end."""
+    known = [order for order in history.published if history.knows(order)]
+    expected = max([*history.due(), *known], default=BEFORE_ALL)
     try:
-        order = decode(stored).order if stored is not None else NEVER
+        order = decode(stored).order if stored is not None else BEFORE_ALL
     except BadRecord:
-        order = NEVER
-    if order != NEVER and not account.knows(order):
+        order = BEFORE_ALL
+    if order != BEFORE_ALL and not history.knows(order):
         report.foreign.append((symbol, order))
-    elif order < wanted:
+    elif order < expected:
         report.behind.append(symbol)

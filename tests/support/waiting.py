@@ -1,4 +1,4 @@
-"""Waiting for what another process or thread does: a condition, asked until it holds or the time is over."""
+"""Waits for another process or thread, by checking a condition repeatedly."""
 
 import asyncio
 import threading
@@ -7,20 +7,20 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-PAUSE = threading.Event()
+NEVER_SET = threading.Event()
 
 
 def wait_until(condition: Callable[[], T], seconds: float = 60.0, what: str = "condition") -> T:
-    """The condition's first true value. Raises AssertionError when it does not hold within the seconds."""
+    """Returns the first true value of a condition. Raises AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"
-        PAUSE.wait(0.01)
+        NEVER_SET.wait(0.01)
     return value
 
 
 async def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "condition") -> T:
-    """`wait_until` for coroutines: lets the loop run in between."""
+    """The same for coroutines: the event loop runs between two checks."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"

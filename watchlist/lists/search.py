@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
 from feeds.models import Ticker
-from feeds.symbols import SYMBOL_WORDS, is_symbol, upper_case
+from feeds.symbols import SYMBOL_RULE, is_symbol, upper_case
 from watchlist.errors import SwitchedOff, UnknownSymbol
 
 MOST_FOUND = 8
@@ -112,7 +112,7 @@ def _check(symbol: str, ticker: Ticker | None) -> Ticker:
 def _explain(word: str) -> str:
     if is_symbol(word):
         return f"No ticker is called {word}. Check the spelling, or search by name."
-    return f"“{shorten(word)}” is neither a symbol nor a name here; a symbol is {SYMBOL_WORDS}."
+    return f"“{shorten(word)}” is neither a symbol nor a name here; a symbol is {SYMBOL_RULE}."
 
 
 def shorten(text: str) -> str:

@@ -12,14 +12,10 @@ from typing import Any
 import redis
 import structlog
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from feeds.errors import BadRecord
+from feeds.store.connection import PAGE, connect
 from feeds.wire import Update, decode, stock_key
-
-ANSWER_WITHIN = 1.0
-"""Seconds that a page waits for Redis."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,14 +51,7 @@ def redis_client() -> redis.Redis:
 
 @lru_cache(maxsize=4)
 def _client(**where: Any) -> redis.Redis:
-    return redis.Redis(
-        **where,
-        protocol=2,
-        socket_connect_timeout=ANSWER_WITHIN,
-        socket_timeout=ANSWER_WITHIN,
-        # Once more at once, for a pooled connection that a restart of Redis cut; the default would wait for seconds.
-        retry=Retry(NoBackoff(), 1),
-    )
+    return connect(where, PAGE)
 
 
 def _decode_quote(symbol: str, value: bytes | None) -> Update | None:

@@ -4,10 +4,9 @@ Prints nothing: what it learns is in a `Panel`, and a screen is told of it.
 """
 
 import asyncio
-import random
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from random import Random
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -15,10 +14,11 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
+from feeds.retry import Backoff, Jitter
 from watchlist.terminal.state import Row, WatchState
 
-FIRST_DELAY, LONGEST_DELAY = 0.5, 8.0
-"""Seconds; the wait doubles with each try that failed."""
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 8.0
+"""Bounds of the wait before a new connection; it doubles with each failed attempt."""
 HEARTBEAT = 2
 SILENT_AFTER = 5.0 * HEARTBEAT
 """Seconds without a single frame after which the line is taken for dead."""
@@ -49,12 +49,6 @@ class Display(Protocol):
         """The panel's state is another."""
 
 
-def backoff(attempt: int, chance: float) -> float:
-    """Seconds before the next try, half of them by chance (0 to 1), so that not all clients return at once."""
-    longest = min(LONGEST_DELAY, FIRST_DELAY * float(2 ** min(attempt, 10)))
-    return longest / 2 + chance * longest / 2
-
-
 def add_wishes(url: str) -> str:
     """The address with what this client wants to be told beside prices. Raises Refused."""
     parts = urlsplit(url)
@@ -65,16 +59,14 @@ def add_wishes(url: str) -> str:
 
 
 class Watcher:
-    """`chance` gives numbers from 0 to 1."""
+    """Keeps one subscription for all symbols of `panel`, and connects again after a loss."""
 
-    def __init__(
-        self, url: str, panel: WatchState, screen: Display, chance: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, url: str, panel: WatchState, screen: Display, rng: Random | None = None) -> None:
         self._url = url
         self._panel = panel
         self._screen = screen
-        self._chance = chance
-        self._attempt = 0
+        self._rng = rng or Random()  # noqa: S311
+        self._backoff = Backoff(self._rng, FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)
         self._after_notice = 0.0
 
     async def run(self) -> None:
@@ -83,8 +75,8 @@ class Watcher:
         while True:
             self._after_notice = 0.0
             wait, words = await self._visit(address)
-            wait = max(wait, self._after_notice) or backoff(self._attempt, self._chance())
-            self._attempt += 1
+            delay = self._backoff()  # grows even if the gateway names the wait
+            wait = max(wait, self._after_notice) or delay
             self._panel.lose(f"{words}, again in {wait:.1f} s")
             self._screen.show_state()
             await asyncio.sleep(wait)
@@ -134,7 +126,7 @@ class Watcher:
                 self._after_notice = frame["retry_after_ms"] / 1000
             case "ack":
                 # Only now: a gateway that accepts and drops is no gateway yet.
-                self._attempt = 0
+                self._backoff.reset()
                 self._panel.take_ack(frame)
                 self._screen.show_state()
             case "error":
@@ -155,7 +147,7 @@ class Watcher:
     def _judge_status(self, status: int, retry_after: str) -> tuple[float, str]:
         if status != 429 and status < 500:
             raise Refused(f"{self._url} answered {status}: {REASONS.get(status, 'it serves no prices there')}")
-        wait = float(retry_after) * (1 + self._chance() / 4) if retry_after.isdecimal() else 0.0
+        wait = float(retry_after) * (1 + self._rng.random() / 4) if retry_after.isdecimal() else 0.0
         return min(wait, 60.0), f"{self._url} is busy ({status})"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from feeds.stale import Order, is_newer
 from feeds.symbols import upper_case
 
 LONGEST_NAME = 40
@@ -55,7 +56,7 @@ class WatchState:
             return None
         if not isinstance(timestamp, int) or not isinstance(seq_id, int):
             return None
-        if (timestamp, seq_id) <= (row.timestamp, row.seq_id):
+        if row.price is not None and not is_newer(Order(timestamp, seq_id), row):
             return None
         row.price, row.timestamp, row.seq_id = price, timestamp, seq_id
         return row

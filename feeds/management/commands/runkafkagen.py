@@ -1,4 +1,4 @@
-"""`manage.py runkafkagen`: feeds simulated prices of all active tickers to Kafka. Wiring and signals only."""
+"""`manage.py runkafkagen`: runs the generator."""
 
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -18,35 +18,34 @@ from feeds.kafka.producer import UpdateProducer
 from feeds.kafka.topic import Topic
 from feeds.metrics import serve_metrics
 from feeds.sources.simulated import PriceSimulator
-from feeds.stop_signals import stop_flag
-from feeds.store.connection import connect
-from feeds.tickers.instruments import Tickers
+from feeds.stop_signals import stop_event
+from feeds.store.connection import PIPELINE, connect
+from feeds.tickers.instruments import TickerReader
 from feeds.tickers.seed import seed_tickers
 from feeds.wire import Update
 
 
 class Command(BaseCommand):
-    help = "Feeds simulated prices of all active tickers to Kafka until SIGTERM or Ctrl-C."
+    help = "Sends simulated prices of all active tickers to Kafka until SIGTERM or Ctrl-C."
     requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        stop = stop_flag()
+        stop = stop_event()
         serve_metrics(settings.GENERATOR_METRICS_PORT, "GENERATOR_METRICS_PORT")
-        where = (settings.KAFKA_BROKERS, settings.KAFKA_TOPIC)
+        address = (settings.KAFKA_BROKERS, settings.KAFKA_TOPIC)
 
-        def look_back(symbols: Collection[str]) -> Mapping[str, Update]:
-            Topic(*where).ensure(settings.KAFKA_RETENTION, stop.wait)
-            return LastUpdates(*where, monotonic).read(symbols)
+        def read_last_updates(symbols: Collection[str]) -> Mapping[str, Update]:
+            Topic(*address).ensure(settings.KAFKA_RETENTION, stop.wait)
+            return LastUpdates(*address, monotonic).read(symbols)
 
         interval = settings.GENERATOR_INTERVAL.total_seconds()
-        generator = PriceSimulator(interval, settings.GENERATOR_SEED or token_hex(8))
-        tickers = Tickers(partial(seed_tickers, settings.GENERATOR_TICKERS, settings.GENERATOR_BASE_PRICES))
-        lease = Lease(connect(settings.REDIS), settings.KAFKA_TOPIC)
+        simulator = PriceSimulator(interval, settings.GENERATOR_SEED or token_hex(8))
+        tickers = TickerReader(partial(seed_tickers, settings.GENERATOR_TICKERS, settings.GENERATOR_BASE_PRICES))
+        lease = Lease(connect(settings.REDIS, PIPELINE), settings.KAFKA_TOPIC)
+        generator = GeneratorLoop(simulator, UpdateProducer(*address), lease, tickers.read, read_last_updates, interval)
         try:
-            report = GeneratorLoop(generator, UpdateProducer(*where), lease, tickers.read, look_back, interval).run(
-                stop
-            )
+            totals = generator.run(stop)
         except PermanentError as error:
             structlog.get_logger(__name__).error(str(error))
             raise SystemExit(1) from error
-        raise SystemExit(1 if report.missing else 0)
+        raise SystemExit(1 if totals.undelivered else 0)

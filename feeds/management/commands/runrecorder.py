@@ -13,7 +13,7 @@ from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.loop import Recorder
 from feeds.recorder.market_days import MarketDays
 from feeds.recorder.recent_bars import RecentBars
-from feeds.stop_signals import stop_flag
+from feeds.stop_signals import stop_event
 from feeds.store.connection import connect
 
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        stop = stop_flag()
+        stop = stop_event()
         serve_metrics(settings.RECORDER_METRICS_PORT, "RECORDER_METRICS_PORT")
         source = UpdateConsumer(
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.RECORDER_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT

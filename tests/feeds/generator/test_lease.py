@@ -10,37 +10,37 @@ from feeds.generator.lease import Lease, is_alive
 from feeds.store.connection import connect
 from stockwatch.local.redis_server import RedisServer, free_port
 
-Make = Callable[..., Lease]
+MakeLease = Callable[..., Lease]
 
 
 @pytest.fixture
-def lease(redis_server: RedisServer, redis_client: redis.Redis) -> Iterator[Make]:
-    made: list[Lease] = []
+def lease(redis_server: RedisServer, redis_client: redis.Redis) -> Iterator[MakeLease]:
+    leases: list[Lease] = []
 
-    def make(host: str = "here", pid: int = 100, alive: bool = True) -> Lease:
+    def make(host: str = "host-a", pid: int = 100, is_alive: bool = True) -> Lease:
         client = connect({"host": redis_server.host, "port": redis_server.port})
-        made.append(Lease(client, "ticks", alive=lambda _pid: alive, host=host, pid=pid))
-        return made[-1]
+        leases.append(Lease(client, "ticks", is_alive=lambda _pid: is_alive, host=host, pid=pid))
+        return leases[-1]
 
     yield make
-    for each in made:
+    for each in leases:
         each.close()
 
 
-def never(_seconds: float) -> None:
+def fail_to_wait(_seconds: float) -> None:
     raise AssertionError("waited")
 
 
-def test_a_free_lease_is_taken_at_once_for_three_seconds(lease: Make, redis_client: redis.Redis):
-    lease().acquire(never)
+def test_a_free_lease_is_taken_at_once_for_three_seconds(lease: MakeLease, redis_client: redis.Redis):
+    lease().acquire(fail_to_wait)
 
-    assert redis_client.get("lease:ticks").startswith(b"here:100:")
+    assert redis_client.get("lease:ticks").startswith(b"host-a:100:")
     assert 0 < redis_client.pttl("lease:ticks") <= 3_000
 
 
-def test_a_second_generator_is_told_who_feeds_as_soon_as_that_one_renews(lease: Make):
+def test_a_second_generator_is_refused_as_soon_as_the_holder_renews(lease: MakeLease):
     first = lease(pid=100)
-    first.acquire(never)
+    first.acquire(fail_to_wait)
     waits = []
 
     def wait(seconds: float) -> None:
@@ -48,25 +48,28 @@ def test_a_second_generator_is_told_who_feeds_as_soon_as_that_one_renews(lease: 
         if len(waits) == 2:
             first.renew()
 
-    with pytest.raises(LeaseHeld, match="process 100 on here"):
+    with pytest.raises(LeaseHeld, match="process 100 on host-a"):
         lease(pid=200).acquire(wait)
     assert len(waits) <= 4
 
 
-def test_the_lease_of_a_dead_process_of_this_host_is_taken_over_at_once(lease: Make, redis_client: redis.Redis):
-    lease(pid=100).acquire(never)
-    lease(pid=200, alive=False).acquire(never)
+def test_the_lease_of_a_dead_process_on_this_host_is_taken_at_once(lease: MakeLease, redis_client: redis.Redis):
+    lease(pid=100).acquire(fail_to_wait)
+    lease(pid=200, is_alive=False).acquire(fail_to_wait)
 
-    assert redis_client.get("lease:ticks").startswith(b"here:200:")
-
-
-def test_the_lease_of_our_own_id_is_that_of_the_process_before_us(lease: Make):
-    lease(pid=1).acquire(never)
-    lease(pid=1, alive=True).acquire(never)
+    assert redis_client.get("lease:ticks").startswith(b"host-a:200:")
 
 
-def test_a_process_of_another_host_is_waited_for_until_its_lease_runs_out(lease: Make, redis_client: redis.Redis):
-    lease(host="there").acquire(never)
+def test_a_lease_with_our_own_pid_is_taken_at_once(lease: MakeLease, redis_client: redis.Redis):
+    lease(pid=1).acquire(fail_to_wait)
+    previous = redis_client.get("lease:ticks")
+    lease(pid=1, is_alive=True).acquire(fail_to_wait)
+
+    assert redis_client.get("lease:ticks") != previous
+
+
+def test_the_lease_of_another_host_is_taken_after_it_has_expired(lease: MakeLease, redis_client: redis.Redis):
+    lease(host="host-b").acquire(fail_to_wait)
     waits = []
 
     def wait(seconds: float) -> None:
@@ -74,55 +77,55 @@ def test_a_process_of_another_host_is_waited_for_until_its_lease_runs_out(lease:
         if len(waits) == 3:
             redis_client.delete("lease:ticks")
 
-    lease(alive=False).acquire(wait)
+    lease(is_alive=False).acquire(wait)
     assert len(waits) == 3
-    assert redis_client.get("lease:ticks").startswith(b"here:")
+    assert redis_client.get("lease:ticks").startswith(b"host-a:")
 
 
-def test_a_lease_that_never_runs_out_is_held(lease: Make, redis_client: redis.Redis):
-    redis_client.set("lease:ticks", "not one of ours")
+def test_a_lease_that_never_expires_is_refused(lease: MakeLease, redis_client: redis.Redis):
+    redis_client.set("lease:ticks", "an unknown format")
 
     with pytest.raises(LeaseHeld, match="an unknown host"):
         lease().acquire(lambda _seconds: None)
 
 
-def test_a_lease_that_redis_forgot_is_taken_back(lease: Make, redis_client: redis.Redis):
+def test_a_lease_that_redis_has_lost_is_taken_again(lease: MakeLease, redis_client: redis.Redis):
     ours = lease()
-    ours.acquire(never)
+    ours.acquire(fail_to_wait)
     redis_client.flushall()
     ours.renew()
 
     assert redis_client.exists("lease:ticks")
 
 
-def test_one_who_lost_the_lease_to_another_is_told(lease: Make, redis_client: redis.Redis):
+def test_renewal_is_refused_if_another_generator_has_the_lease(lease: MakeLease, redis_client: redis.Redis):
     ours = lease()
-    ours.acquire(never)
+    ours.acquire(fail_to_wait)
     redis_client.flushall()
-    lease(host="there", pid=7).acquire(never)
+    lease(host="host-b", pid=7).acquire(fail_to_wait)
 
-    with pytest.raises(LeaseHeld, match="process 7 on there"):
+    with pytest.raises(LeaseHeld, match="process 7 on host-b"):
         ours.renew()
 
 
-def test_release_gives_up_our_lease_and_nobody_elses(lease: Make, redis_client: redis.Redis):
-    ours, theirs = lease(), lease(host="there")
-    ours.acquire(never)
-    theirs.release()
+def test_release_deletes_only_our_own_lease(lease: MakeLease, redis_client: redis.Redis):
+    ours, other = lease(), lease(host="host-b")
+    ours.acquire(fail_to_wait)
+    other.release()
     assert redis_client.exists("lease:ticks")
 
     ours.release()
     assert not redis_client.exists("lease:ticks")
 
 
-def test_without_redis_a_lease_is_a_trouble_that_passes():
+def test_without_redis_acquire_raises_a_transient_error():
     lease = Lease(connect({"host": "127.0.0.1", "port": free_port()}), "ticks")
 
     with pytest.raises(StoreUnavailable):
-        lease.acquire(never)
+        lease.acquire(fail_to_wait)
 
 
-def test_a_process_is_alive_until_it_was_waited_for():
+def test_a_process_is_alive_until_it_is_reaped():
     process = Popen(["true"])
     process.wait()
 

@@ -6,10 +6,11 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
+from feeds import metrics
 from feeds.errors import LeaseHeld, StoreUnavailable, TickersUnavailable, TopicRefused
-from feeds.generator import loop as cadence
+from feeds.generator import loop
 from feeds.generator.lease import Lease
-from feeds.generator.loop import GeneratorLoop, Report
+from feeds.generator.loop import DeliveryTotals, GeneratorLoop
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.kafka.last_updates import LastUpdates
 from feeds.kafka.producer import UpdateProducer
@@ -23,50 +24,56 @@ AAPL = Instrument("AAPL", 150.0, volatility=0.0)
 GOOG = Instrument("GOOG", 2800.0, volatility=0.0)
 
 
-class Feeding:
-    """A feeder in a thread of its own, with tickers that the test may change."""
+class RunningGenerator:
+    """A generator in a thread, with tickers and history that the test may change."""
 
     def __init__(self, brokers: str, topic: str, lease: Lease, *instruments: Instrument) -> None:
         self.tickers: list[Instrument] | Exception = list(instruments)
-        self.history: Callable[..., dict[str, Update]] = LastUpdates(brokers, topic, monotonic).read
-        self.sink = UpdateProducer(brokers, topic)
-        self.stop = threading.Event()
-        self.report: Report | None = None
+        self.read_last_updates: Callable[..., dict[str, Update]] = LastUpdates(brokers, topic, monotonic).read
+        self.producer = UpdateProducer(brokers, topic)
+        self.stop_event = threading.Event()
+        self.totals: DeliveryTotals | None = None
         self.error: Exception | None = None
-        look_back = lambda symbols: self.history(symbols)  # noqa: E731
-        feeder = GeneratorLoop(PriceSimulator(0.01, "1"), self.sink, lease, self._read, look_back, 0.01)
-        self._thread = threading.Thread(target=self._run, args=(feeder,), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(lease,), daemon=True)
 
-    def start(self) -> "Feeding":
+    def start(self) -> "RunningGenerator":
         self._thread.start()
         return self
 
-    def end(self) -> Report:
-        self.stop.set()
+    def stop(self) -> DeliveryTotals:
+        self.stop_event.set()
         self.wait()
-        assert self.report is not None
-        return self.report
+        assert self.totals is not None
+        return self.totals
 
     def wait(self) -> None:
         self._thread.join(15)
         assert not self._thread.is_alive()
 
-    def _read(self) -> list[Instrument]:
+    def _read_tickers(self) -> list[Instrument]:
         if isinstance(self.tickers, Exception):
             raise self.tickers
         return list(self.tickers)
 
-    def _run(self, feeder: GeneratorLoop) -> None:
+    def _run(self, lease: Lease) -> None:
+        generator = GeneratorLoop(
+            PriceSimulator(0.01, "1"),
+            self.producer,
+            lease,
+            self._read_tickers,
+            lambda *args: self.read_last_updates(*args),
+            0.01,
+        )
         try:
-            self.report = feeder.run(self.stop)
+            self.totals = generator.run(self.stop_event)
         except Exception as error:
             self.error = error
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cadence, "TICKERS_EVERY", 0.02)
-    monkeypatch.setattr(cadence, "LEASE_EVERY", 0.02)
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "READ_TICKERS_SECONDS", 0.02)
+    monkeypatch.setattr(loop, "RENEW_LEASE_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -77,185 +84,193 @@ def lease(redis_server: RedisServer, redis_client: redis.Redis, topic: str) -> I
 
 
 @pytest.fixture
-def feeding(kafka: str, topic: str, lease: Lease) -> Iterator[Feeding]:
-    feeding = Feeding(kafka, topic, lease, AAPL, GOOG)
-    yield feeding
-    feeding.stop.set()
+def generator(kafka: str, topic: str, lease: Lease) -> Iterator[RunningGenerator]:
+    generator = RunningGenerator(kafka, topic, lease, AAPL, GOOG)
+    yield generator
+    generator.stop_event.set()
 
 
-def last(kafka: str, topic: str, symbol: str = "AAPL") -> Update:
+def last_update(kafka: str, topic: str, symbol: str = "AAPL") -> Update:
     return LastUpdates(kafka, topic, monotonic).read([symbol])[symbol]
 
 
-def test_it_reports_what_was_delivered_and_gives_the_lease_back(
-    feeding: Feeding, redis_client: redis.Redis, topic: str
+def test_it_counts_delivered_updates_and_releases_the_lease(
+    generator: RunningGenerator, redis_client: redis.Redis, topic: str
 ):
-    feeding.start()
-    wait_until(lambda: feeding.sink.delivered > 20)
+    generator.start()
+    wait_until(lambda: generator.producer.delivered > 20)
     assert redis_client.exists(f"lease:{topic}")
-    report = feeding.end()
+    totals = generator.stop()
 
-    assert report.delivered > 20
-    assert report.missing == 0
+    assert totals.delivered > 20
+    assert totals.undelivered == 0
     assert not redis_client.exists(f"lease:{topic}")
 
 
-def test_a_restart_continues_the_numbers_without_a_gap(feeding: Feeding, kafka: str, topic: str, lease: Lease):
-    feeding.start()
-    wait_until(lambda: feeding.sink.delivered > 20)
-    first = feeding.end()
-    start = last(kafka, topic).seq_id - first.delivered // 2 + 1
-    again = Feeding(kafka, topic, lease, AAPL, GOOG).start()
-    wait_until(lambda: again.sink.delivered > 20)
-    second = again.end()
-
-    assert last(kafka, topic).seq_id == start + (first.delivered + second.delivered) // 2 - 1
-
-
-def test_a_new_base_price_a_new_ticker_and_one_switched_off_take_effect_while_it_runs(
-    feeding: Feeding, kafka: str, topic: str
+def test_a_restart_continues_the_seq_ids_without_a_gap(
+    generator: RunningGenerator, kafka: str, topic: str, lease: Lease
 ):
-    feeding.start()
-    wait_until(lambda: feeding.sink.delivered > 2)
-    feeding.tickers = [Instrument("AAPL", 300.0, volatility=0.0), Instrument("NEW", 7.0, volatility=0.0)]
+    generator.start()
+    wait_until(lambda: generator.producer.delivered > 20)
+    first = generator.stop()
+    start = last_update(kafka, topic).seq_id - first.delivered // 2 + 1
+    again = RunningGenerator(kafka, topic, lease, AAPL, GOOG).start()
+    wait_until(lambda: again.producer.delivered > 20)
+    second = again.stop()
+
+    assert last_update(kafka, topic).seq_id == start + (first.delivered + second.delivered) // 2 - 1
+
+
+def test_changes_of_tickers_take_effect_while_it_runs(generator: RunningGenerator, kafka: str, topic: str):
+    generator.start()
+    wait_until(lambda: generator.producer.delivered > 2)
+    generator.tickers = [Instrument("AAPL", 300.0, volatility=0.0), Instrument("NEW", 7.0, volatility=0.0)]
     wait_until(lambda: LastUpdates(kafka, topic, monotonic).read(["NEW"]))
-    count = feeding.sink.delivered
-    wait_until(lambda: feeding.sink.delivered > count + 10)
-    gone = last(kafka, topic, "GOOG")
-    feeding.end()
+    count = generator.producer.delivered
+    wait_until(lambda: generator.producer.delivered > count + 10)
+    final = last_update(kafka, topic, "GOOG")
+    generator.stop()
 
-    assert last(kafka, topic).price == 300.0
-    assert last(kafka, topic, "NEW").price == 7.0
-    assert last(kafka, topic, "GOOG") == gone
+    assert last_update(kafka, topic).price == 300.0
+    assert last_update(kafka, topic, "NEW").price == 7.0
+    assert last_update(kafka, topic, "GOOG") == final
 
 
-def test_a_database_that_goes_away_is_said_once_and_the_last_tickers_go_on(feeding: Feeding):
-    feeding.start()
-    wait_until(lambda: feeding.sink.delivered > 2)
+def test_a_database_outage_is_logged_once_and_the_last_tickers_are_fed(generator: RunningGenerator):
+    generator.start()
+    wait_until(lambda: generator.producer.delivered > 2)
     with capture_logs() as lines:
-        feeding.tickers = TickersUnavailable("locked")
-        wait_until(lambda: any("the database is away" in line["event"] for line in lines))
-        count = feeding.sink.delivered
-        wait_until(lambda: feeding.sink.delivered > count + 20)
-        feeding.tickers = [AAPL]
-        wait_until(lambda: any("the database is back" in line["event"] for line in lines))
+        generator.tickers = TickersUnavailable("locked")
+        wait_until(lambda: any("database unavailable" in line["event"] for line in lines))
+        count = generator.producer.delivered
+        wait_until(lambda: generator.producer.delivered > count + 20)
+        generator.tickers = [AAPL]
+        wait_until(lambda: any("database available again" in line["event"] for line in lines))
 
-    assert len([line for line in lines if "the database is away" in line["event"]]) == 1
+    assert len([line for line in lines if "database unavailable" in line["event"]]) == 1
 
 
-def test_without_the_table_it_waits_for_it(feeding: Feeding):
-    feeding.tickers = TickersUnavailable("no such table")
+def test_it_waits_for_a_missing_table(generator: RunningGenerator):
+    generator.tickers = TickersUnavailable("no such table")
     with capture_logs() as lines:
-        feeding.start()
+        generator.start()
         wait_until(lambda: any("no such table" in line.get("reason", "") for line in lines))
-        feeding.tickers = [AAPL]
-        wait_until(lambda: feeding.sink.delivered)
+        generator.tickers = [AAPL]
+        wait_until(lambda: generator.producer.delivered)
 
 
-def test_a_stop_while_it_waits_ends_it_with_nothing_owed(feeding: Feeding):
-    feeding.tickers = TickersUnavailable("no such table")
+def test_a_stop_ends_the_wait_for_tickers(generator: RunningGenerator):
+    generator.tickers = TickersUnavailable("no such table")
     with capture_logs() as lines:
-        feeding.start()
+        generator.start()
         wait_until(lambda: any(line.get("log_level") == "warning" for line in lines))
-        assert feeding.end() == Report(delivered=0, missing=0)
+        assert generator.stop() == DeliveryTotals(delivered=0, undelivered=0)
 
 
-def test_a_stop_while_it_waits_for_kafka_ends_it_too(feeding: Feeding):
-    feeding.history = lambda _symbols: feeding.stop.set()
+def test_a_stop_ends_the_wait_for_kafka(generator: RunningGenerator):
+    generator.read_last_updates = lambda _symbols: generator.stop_event.set()
 
-    assert feeding.start().end() == Report(delivered=0, missing=0)
+    assert generator.start().stop() == DeliveryTotals(delivered=0, undelivered=0)
 
 
-def test_a_topic_that_cannot_be_had_ends_it_and_frees_the_lease(
-    feeding: Feeding, redis_client: redis.Redis, topic: str
+def test_a_refused_topic_ends_it_and_releases_the_lease(
+    generator: RunningGenerator, redis_client: redis.Redis, topic: str
 ):
     def refuse(_symbols: object) -> dict[str, Update]:
         raise TopicRefused("no rights")
 
-    feeding.history = refuse
-    feeding.start().wait()
+    generator.read_last_updates = refuse
+    generator.start().wait()
 
-    assert isinstance(feeding.error, TopicRefused)
+    assert isinstance(generator.error, TopicRefused)
     assert not redis_client.exists(f"lease:{topic}")
 
 
-def test_no_active_ticker_is_said_and_feeds_nothing(feeding: Feeding):
-    feeding.tickers = []
+def test_without_active_tickers_it_logs_a_warning_and_sends_nothing(generator: RunningGenerator):
+    generator.tickers = []
     with capture_logs() as lines:
-        feeding.start()
-        wait_until(lambda: any("no ticker is active" in line["event"] for line in lines))
-        assert feeding.end() == Report(delivered=0, missing=0)
+        generator.start()
+        wait_until(lambda: any("no active tickers" in line["event"] for line in lines))
+        assert generator.stop() == DeliveryTotals(delivered=0, undelivered=0)
 
 
-def test_one_who_finds_another_with_the_lease_while_it_runs_ends(
-    feeding: Feeding, redis_client: redis.Redis, topic: str
+def test_it_ends_if_another_generator_takes_the_lease(
+    generator: RunningGenerator, redis_client: redis.Redis, topic: str
 ):
-    feeding.start()
-    wait_until(lambda: feeding.sink.delivered > 2)
+    generator.start()
+    wait_until(lambda: generator.producer.delivered > 2)
     redis_client.set(f"lease:{topic}", "elsewhere:7:token")
-    feeding.wait()
+    generator.wait()
 
-    assert isinstance(feeding.error, LeaseHeld)
+    assert isinstance(generator.error, LeaseHeld)
     assert redis_client.get(f"lease:{topic}") == b"elsewhere:7:token"
 
 
-def test_redis_away_is_said_once_it_feeds_all_the_same_and_takes_the_lease_later(kafka: str, topic: str):
+def test_without_redis_it_feeds_without_a_lease_and_takes_it_later(kafka: str, topic: str):
     server = RedisServer()
     lease = Lease(connect({"host": server.host, "port": server.port}), topic)
-    feeding = Feeding(kafka, topic, lease, AAPL)
+    generator = RunningGenerator(kafka, topic, lease, AAPL)
     with capture_logs() as lines:
-        feeding.start()
-        wait_until(lambda: feeding.sink.delivered > 10)
+        generator.start()
+        wait_until(lambda: generator.producer.delivered > 10)
         with server:
             client = redis.Redis(host=server.host, port=server.port)
             wait_until(lambda: client.exists(f"lease:{topic}"))
             server.kill()
-            count = feeding.sink.delivered
-            wait_until(lambda: feeding.sink.delivered > count + 10)
+            count = generator.producer.delivered
+            wait_until(lambda: generator.producer.delivered > count + 10)
             client.close()
-        feeding.end()
+        generator.stop()
 
-    said = [line["log_level"] for line in lines if line["event"].startswith("Redis is")]
-    assert said[:2] == ["warning", "info"]
-    assert said.count("warning") <= 2
+    logged = [line["log_level"] for line in lines if line["event"].startswith("Redis ")]
+    assert logged[:2] == ["warning", "info"]
+    assert logged.count("warning") <= 2
     lease.close()
 
 
-def test_a_watch_that_fails_by_an_error_of_ours_is_logged_and_goes_on(feeding: Feeding):
-    feeding.start()
-    wait_until(lambda: feeding.sink.delivered)
+def test_a_bug_in_a_thread_is_logged_and_the_thread_continues(generator: RunningGenerator):
+    generator.start()
+    wait_until(lambda: generator.producer.delivered)
     with capture_logs() as lines:
-        feeding.tickers = ValueError("an error of ours")
+        generator.tickers = ValueError("a bug")
         wait_until(lambda: any(line["log_level"] == "error" for line in lines))
-        feeding.tickers = [AAPL]
-        count = feeding.sink.delivered
-        wait_until(lambda: feeding.sink.delivered > count)
+        generator.tickers = [AAPL]
+        count = generator.producer.delivered
+        wait_until(lambda: generator.producer.delivered > count)
 
 
-class NoLease:
-    """Redis away for good."""
+def failed_metric() -> float:
+    """The failures of all reasons."""
+    samples = metrics.FAILED.collect()[0].samples
+    return sum(sample.value for sample in samples if sample.name == "stockwatch_generator_failed_total")
+
+
+class UnavailableLease:
+    """A lease without Redis."""
 
     def acquire(self, wait: object) -> None:
-        raise StoreUnavailable("away")
+        raise StoreUnavailable("unavailable")
 
     def renew(self) -> None:
-        raise StoreUnavailable("away")
+        raise StoreUnavailable("unavailable")
 
     def release(self) -> None:
-        raise StoreUnavailable("away")
+        raise StoreUnavailable("unavailable")
 
 
-def test_what_the_brokers_did_not_get_is_reported(topic: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cadence, "FLUSH_AWAY", 0.2)
+def test_undelivered_updates_are_reported_and_counted_in_the_metric(topic: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "FLUSH_SECONDS_IN_OUTAGE", 0.2)
+    failed_before = failed_metric()
     with EmbeddedCluster(brokers=1) as cluster:
-        feeding = Feeding(cluster.addresses, topic, NoLease(), AAPL, GOOG)
-        feeding.sink._options["queue.buffering.max.messages"] = 8
-        feeding.start()
-        wait_until(lambda: feeding.sink.delivered > 4)
+        generator = RunningGenerator(cluster.addresses, topic, UnavailableLease(), AAPL, GOOG)
+        generator.producer._options["queue.buffering.max.messages"] = 8
+        generator.start()
+        wait_until(lambda: generator.producer.delivered > 4)
         cluster.close()
-        wait_until(lambda: feeding.sink.outage.lasting)
-        wait_until(lambda: len(feeding.sink._producer) >= 8, what="a full queue")
-        report = feeding.end()
+        wait_until(lambda: generator.producer.outage.ongoing)
+        wait_until(lambda: len(generator.producer._producer) >= 8, what="a full queue")
+        totals = generator.stop()
 
-    assert report.delivered > 4
-    assert report.missing >= 8
+    assert totals.delivered > 4
+    assert totals.undelivered >= 8
+    assert failed_metric() == failed_before + totals.undelivered

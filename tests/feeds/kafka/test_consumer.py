@@ -1,3 +1,4 @@
+import threading
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -15,43 +16,47 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def source(kafka: str, topic: str) -> UpdateConsumer:
+def consumer(kafka: str, topic: str) -> UpdateConsumer:
     return UpdateConsumer(kafka, topic, "group", timedelta(seconds=3), instance_id="one")
 
 
-def test_before_it_has_joined_nothing_can_be_read(source: UpdateConsumer):
-    with pytest.raises(BrokerUnavailable, match="not joined"):
-        source.read()
+def test_a_consumer_that_has_not_joined_cannot_read(consumer: UpdateConsumer):
+    with pytest.raises(BrokerUnavailable, match="has not joined"):
+        consumer.read()
 
 
-def test_leaving_without_having_joined_does_nothing(source: UpdateConsumer):
-    source.leave()
+def test_leaving_without_having_joined_does_nothing(consumer: UpdateConsumer):
+    with capture_logs() as lines:
+        consumer.leave()
+
+    assert lines == []
+    assert not any(thread.name == "leaving" for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("code", [KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL])
-def test_a_member_that_is_fenced_is_out_for_good_and_told_why(source: UpdateConsumer, code: int):
+def test_a_fenced_member_is_refused_with_the_variable_to_change(consumer: UpdateConsumer, code: int):
     with pytest.raises(GroupRefused, match="KAFKA_GROUP_INSTANCE_ID"):
-        source._judge(KafkaError(code))
+        consumer._handle_error(KafkaError(code))
 
 
-def test_other_errors_of_the_stream_are_an_outage_said_once(source: UpdateConsumer):
+def test_other_errors_of_the_stream_are_an_outage_logged_once(consumer: UpdateConsumer):
     with capture_logs() as lines:
-        source._judge(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-        source._judge(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+        consumer._handle_error(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+        consumer._handle_error(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
 
-    assert source.outage.lasting
+    assert consumer.outage.ongoing
     assert [line["log_level"] for line in lines] == ["warning"]
 
 
-def test_offsets_of_partitions_that_are_not_ours_are_left_and_the_next_owner_repeats_them(source: UpdateConsumer):
-    stop = []
-    source.open(stop.extend, stop.extend, lambda _seconds: None)
+def test_offsets_of_partitions_that_are_not_assigned_are_not_stored(consumer: UpdateConsumer):
+    removed = []
+    consumer.open(removed.extend, removed.extend, lambda _seconds: None)
     with capture_logs() as lines:
-        source.store({0: 10})
-        source.commit()
+        consumer.store({0: 10})
+        consumer.commit()
 
     assert [line["log_level"] for line in lines] == ["debug"]
-    source.leave()
+    consumer.leave()
 
 
 @pytest.mark.parametrize(
@@ -62,9 +67,11 @@ def test_offsets_of_partitions_that_are_not_ours_are_left_and_the_next_owner_rep
         (KafkaError._TRANSPORT, "debug"),
     ],
 )
-def test_what_an_operator_must_see_is_told_from_what_passes(source: UpdateConsumer, code: int, level: str):
+def test_errors_for_the_operator_are_warnings_and_transient_ones_are_not(
+    consumer: UpdateConsumer, code: int, level: str
+):
     with capture_logs() as lines:
-        source._options["error_cb"](KafkaError(code))
+        consumer._options["error_cb"](KafkaError(code))
 
     assert [line["log_level"] for line in lines] == [level]
 
@@ -73,91 +80,89 @@ def record(partition: int) -> Any:
     return SimpleNamespace(partition=lambda: partition, offset=lambda: 7, error=lambda: None)
 
 
-def test_a_record_whose_partition_goes_before_the_rest_is_taken_is_left_to_its_next_owner(source: UpdateConsumer):
+def test_a_record_whose_partition_is_revoked_during_a_read_is_dropped(consumer: UpdateConsumer):
     def consume(_count: int, _timeout: float) -> list[Any]:
-        source._gone.add(0)  # as the revocation does, which the client calls from within
+        consumer._removed_during_read.add(0)  # as the rebalance callback does
         return [record(1)]
 
-    source._consumer = SimpleNamespace(poll=lambda _timeout: record(0), consume=consume)
+    consumer._consumer = SimpleNamespace(poll=lambda _timeout: record(0), consume=consume)
 
-    assert [each.partition() for each in source.read()] == [1]
-    # The one that came before, with an earlier call, does not matter any more.
-    source._consumer.consume = lambda _count, _timeout: []
-    assert [each.partition() for each in source.read()] == [0]
+    assert [each.partition() for each in consumer.read()] == [1]
+    # A revocation during an earlier read does not matter.
+    consumer._consumer.consume = lambda _count, _timeout: []
+    assert [each.partition() for each in consumer.read()] == [0]
 
 
-def test_when_taking_the_rest_fails_the_first_record_is_not_lost(source: UpdateConsumer):
+def test_the_first_record_is_kept_if_reading_the_others_fails(consumer: UpdateConsumer):
     def consume(_count: int, _timeout: float) -> list[Any]:
         raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
-    source._consumer = SimpleNamespace(poll=lambda _timeout: record(0), consume=consume)
+    consumer._consumer = SimpleNamespace(poll=lambda _timeout: record(0), consume=consume)
 
-    assert [each.partition() for each in source.read()] == [0]
+    assert [each.partition() for each in consumer.read()] == [0]
 
 
-def once(kafka: str, topic: str) -> UpdateConsumer:
+def once_consumer(kafka: str, topic: str) -> UpdateConsumer:
     return UpdateConsumer(kafka, topic, f"group-{topic}", timedelta(seconds=3), once=True)
 
 
-def drain(source: UpdateConsumer) -> int:
-    """How many records were read until the source was drained."""
+def drain(consumer: UpdateConsumer) -> int:
+    """Reads until the consumer is drained, and returns the number of records."""
     ignore = lambda _partitions: None  # noqa: E731
-    source.open(ignore, ignore, lambda _seconds: None)
-    count, stored = 0, {}
+    consumer.open(ignore, ignore, lambda _seconds: None)
+    count, offsets = 0, {}
 
     def drained() -> bool:
         nonlocal count
-        for each in source.read():
+        for each in consumer.read():
             count += 1
-            stored[each.partition()] = each.offset() + 1
-        return source.drained
+            offsets[each.partition()] = each.offset() + 1
+        return consumer.drained
 
     wait_until(drained, 30)
-    source.store(stored)
-    source.leave()
+    consumer.store(offsets)
+    consumer.leave()
     return count
 
 
-def test_once_it_is_drained_when_all_is_read_that_was_there_and_a_second_time_at_once(
-    kafka: str, topic: str, produce: Produce
-):
+def test_with_once_it_is_drained_after_all_existing_records_and_then_at_once(kafka: str, topic: str, produce: Produce):
     produce(*(Update(symbol, 1.5, number, number) for number in range(1, 101) for symbol in ("AAPL", "BRK.B")))
 
-    assert drain(once(kafka, topic)) == 200
-    assert drain(once(kafka, topic)) == 0
+    assert drain(once_consumer(kafka, topic)) == 200
+    assert drain(once_consumer(kafka, topic)) == 0
 
 
-def test_once_without_a_topic_there_is_nothing_to_wait_for(kafka: str, topic: str):
-    with pytest.raises(TopicRefused, match="not there"):
-        drain(once(kafka, topic))
+def test_with_once_a_missing_topic_is_refused(kafka: str, topic: str):
+    with pytest.raises(TopicRefused, match="does not exist"):
+        drain(once_consumer(kafka, topic))
 
 
-def test_once_without_a_broker_is_a_trouble_that_passes(topic: str):
-    source = once(f"127.0.0.1:{free_port()}", topic)
-    source._topic._timeout = 0.2
+def test_with_once_a_missing_broker_raises_a_transient_error(topic: str):
+    consumer = once_consumer(f"127.0.0.1:{free_port()}", topic)
+    consumer._topic._timeout = 0.2
     with pytest.raises(BrokerUnavailable):
-        drain(source)
+        drain(consumer)
 
 
-def test_what_is_read_for_good_is_never_drained(kafka: str, topic: str, source: UpdateConsumer):
+def test_without_once_it_is_never_drained(kafka: str, topic: str, consumer: UpdateConsumer):
     ignore = lambda _partitions: None  # noqa: E731
-    source.open(ignore, ignore, lambda _seconds: None)
-    wait_until(lambda: [source.read()] and source._own, 15)
+    consumer.open(ignore, ignore, lambda _seconds: None)
+    wait_until(lambda: [consumer.read()] and consumer.assigned, 15)
 
-    assert source.drained is False
-    source.leave()
+    assert consumer.drained is False
+    consumer.leave()
 
 
-def test_the_lag_of_its_partitions_is_known_after_a_second(kafka: str, topic: str, produce: Produce):
+def test_the_lag_of_assigned_partitions_is_known_after_a_second(kafka: str, topic: str, produce: Produce):
     produce(*(Update("AAPL", 1.5, number, number) for number in range(1, 11)))
-    source = UpdateConsumer(kafka, topic, f"group-{topic}", timedelta(seconds=3))
+    consumer = UpdateConsumer(kafka, topic, f"group-{topic}", timedelta(seconds=3))
     ignore = lambda _partitions: None  # noqa: E731
-    source.open(ignore, ignore, lambda _seconds: None)
-    came = []
-    wait_until(lambda: came.extend(source.read()) or len(came) == 10, 15)
-    wait_until(lambda: [source.read()] and sum(source.lag.behind.values()) == 10, 15)
-    source.store({came[0].partition(): 10})
-    wait_until(lambda: [source.read()] and sum(source.lag.behind.values()) == 0, 15)
+    consumer.open(ignore, ignore, lambda _seconds: None)
+    records = []
+    wait_until(lambda: records.extend(consumer.read()) or len(records) == 10, 15)
+    wait_until(lambda: [consumer.read()] and sum(consumer.lag.by_partition.values()) == 10, 15)
+    consumer.store({records[0].partition(): 10})
+    wait_until(lambda: [consumer.read()] and sum(consumer.lag.by_partition.values()) == 0, 15)
 
-    source.leave()
-    assert source.lag.behind == {}
+    consumer.leave()
+    assert consumer.lag.by_partition == {}

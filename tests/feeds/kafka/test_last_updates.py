@@ -3,7 +3,7 @@ from time import monotonic
 import pytest
 
 from feeds.errors import BrokerUnavailable
-from feeds.kafka import last_updates as history
+from feeds.kafka import last_updates
 from feeds.kafka.last_updates import LastUpdates
 from feeds.wire import Update
 from stockwatch.local.redis_server import free_port
@@ -14,7 +14,7 @@ def update(symbol: str, number: int) -> Update:
     return Update(symbol, 1.5, 1000 + number, number)
 
 
-def test_an_empty_topic_has_no_history(kafka: str, topic: str):
+def test_an_empty_topic_has_no_last_updates(kafka: str, topic: str):
     assert LastUpdates(kafka, topic, monotonic).read(["AAPL"]) == {}
 
 
@@ -25,7 +25,7 @@ def test_the_newest_update_of_each_symbol_is_found(kafka: str, topic: str, produ
     assert found == {"AAPL": update("AAPL", 19), "BRK.B": update("BRK.B", 19)}
 
 
-def test_the_newest_is_the_one_with_the_greatest_order_whatever_came_last(kafka: str, topic: str, produce: Produce):
+def test_the_newest_update_is_that_with_the_greatest_order(kafka: str, topic: str, produce: Produce):
     produce(update("AAPL", 7), Update("AAPL", 1.5, 1, 1), (b"AAPL", b"poison"), (b"AAPL", None))
 
     assert LastUpdates(kafka, topic, monotonic).read(["AAPL"]) == {"AAPL": update("AAPL", 7)}
@@ -34,18 +34,18 @@ def test_the_newest_is_the_one_with_the_greatest_order_whatever_came_last(kafka:
 def test_a_symbol_far_back_is_found_by_a_larger_window(
     kafka: str, topic: str, produce: Produce, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(history, "WINDOWS", (10, 30, 100))
+    monkeypatch.setattr(last_updates, "WINDOWS", (10, 30, 100))
     produce(update("RARE", 1), *(update("AAPL", number) for number in range(60)))
 
     found = LastUpdates(kafka, topic, monotonic).read(["AAPL", "RARE"])
     assert found == {"AAPL": update("AAPL", 59), "RARE": update("RARE", 1)}
 
 
-def test_beyond_the_largest_window_nothing_is_looked_at(
+def test_records_beyond_the_largest_window_are_not_read(
     kafka: str, topic: str, produce: Produce, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(history, "WINDOWS", (10, 30))
-    # In one partition, so that the window of one symbol is filled by the other.
+    monkeypatch.setattr(last_updates, "WINDOWS", (10, 30))
+    # Both symbols have the same partition, so that one fills the window.
     produce(
         *((b"AAPL", b'{"symbol":"OLD","price":1,"timestamp":1,"seq_id":1}'),), *(update("AAPL", n) for n in range(60))
     )
@@ -53,12 +53,12 @@ def test_beyond_the_largest_window_nothing_is_looked_at(
     assert list(LastUpdates(kafka, topic, monotonic).read(["AAPL", "OLD"])) == ["AAPL"]
 
 
-def test_without_a_broker_it_is_a_trouble_that_passes(topic: str):
+def test_without_a_broker_it_raises_a_transient_error(topic: str):
     with pytest.raises(BrokerUnavailable, match="cannot be read"):
         LastUpdates(f"127.0.0.1:{free_port()}", topic, monotonic, timeout=0.2).read(["AAPL"])
 
 
-def test_a_reading_that_takes_too_long_ends(kafka: str, topic: str, produce: Produce):
+def test_a_read_that_takes_too_long_ends(kafka: str, topic: str, produce: Produce):
     produce(update("AAPL", 1))
     ticks = iter(range(0, 1000, 10))
 

@@ -3,12 +3,13 @@ from time import monotonic
 
 import pytest
 from confluent_kafka import KafkaError, murmur2
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from feeds.errors import BrokerUnavailable
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.kafka.last_updates import LastUpdates
-from feeds.kafka.producer import SILENCE, UpdateProducer
+from feeds.kafka.producer import ACK_TIMEOUT_SECONDS, UpdateProducer
 from feeds.wire import Update, encode
 from stockwatch.local.redis_server import free_port
 from tests.support.waiting import wait_until
@@ -17,117 +18,143 @@ AAPL = Update("AAPL", 150.12, 1, 1)
 
 
 @pytest.fixture
-def nowhere() -> Iterator[UpdateProducer]:
-    """A sink whose broker is not there, with room for two updates."""
-    sink = UpdateProducer(f"127.0.0.1:{free_port()}", "ticks", {"queue.buffering.max.messages": 2})
-    yield sink
-    sink.close(0)
+def unreachable() -> Iterator[UpdateProducer]:
+    """A producer without a broker, with room for two updates."""
+    producer = UpdateProducer(f"127.0.0.1:{free_port()}", "ticks", {"queue.buffering.max.messages": 2})
+    yield producer
+    producer.close(0)
 
 
-def test_delivered_updates_are_counted_and_none_is_left(kafka: str, topic: str):
-    sink = UpdateProducer(kafka, topic)
+def test_delivered_updates_are_counted(kafka: str, topic: str):
+    producer = UpdateProducer(kafka, topic)
     for number in range(100):
-        sink.send("AAPL", encode(Update("AAPL", 1.0, number, number)))
-        sink.serve()
+        producer.send("AAPL", encode(Update("AAPL", 1.0, number, number)))
+        producer.poll()
 
-    assert sink.close(10) == 0
-    assert sink.delivered == 100
+    assert producer.close(10) == 0
+    assert producer.delivered == 100
     assert LastUpdates(kafka, topic, monotonic).read(["AAPL"])["AAPL"].seq_id == 99
 
 
-def test_a_symbol_lands_where_java_clients_put_it(kafka: str, topic: str):
-    sink = UpdateProducer(kafka, topic)
+def test_a_symbol_has_the_partition_that_java_clients_choose(kafka: str, topic: str):
+    producer = UpdateProducer(kafka, topic)
     partitions: dict[str, int] = {}
-    sink._report = lambda _error, record: partitions.setdefault(record.key().decode(), record.partition())
+    producer._on_delivery = lambda _error, record: partitions.setdefault(record.key().decode(), record.partition())
     symbols = ["AAPL", "GOOG", "BRK.B", "^GSPC", "BTC/USD"]
     for symbol in symbols:
-        sink.send(symbol, encode(Update(symbol, 1.0, 1, 1)))
-    sink.close(10)
+        producer.send(symbol, encode(Update(symbol, 1.0, 1, 1)))
+    producer.close(10)
 
     assert partitions == {symbol: murmur2(symbol.encode(), 4) for symbol in symbols}
 
 
-def test_a_sink_that_was_never_used_closes(kafka: str, topic: str):
+def test_a_producer_that_was_not_used_has_no_failures(kafka: str, topic: str):
     assert UpdateProducer(kafka, topic).close(1) == 0
 
 
-def test_a_full_queue_makes_the_caller_wait_and_is_said_once(nowhere: UpdateProducer):
+def test_a_full_queue_makes_the_caller_wait_and_is_logged_once(unreachable: UpdateProducer):
     with capture_logs() as lines:
         for _ in range(2):
-            nowhere.send("AAPL", encode(AAPL))
+            unreachable.send("AAPL", encode(AAPL))
         for _ in range(2):
             with pytest.raises(BrokerUnavailable, match="stays full"):
-                nowhere.send("AAPL", encode(AAPL))
+                unreachable.send("AAPL", encode(AAPL))
 
     assert [line["log_level"] for line in lines if line["log_level"] != "debug"] == ["warning"]
 
 
-def test_what_was_not_delivered_in_time_is_counted_and_said_with_its_reason(nowhere: UpdateProducer):
-    nowhere.send("AAPL", encode(AAPL))
-    nowhere.send("AAPL", encode(AAPL))
+def test_updates_not_delivered_in_time_are_counted_and_logged_with_the_reason(unreachable: UpdateProducer):
+    unreachable.send("AAPL", encode(AAPL))
+    unreachable.send("AAPL", encode(AAPL))
     with capture_logs() as lines:
-        assert nowhere.close(0.1) == 2
+        assert unreachable.close(0.1) == 2
 
-    said = [line for line in lines if line["event"] == "updates were not delivered"]
-    assert [(line["reason"], line["count"]) for line in said] == [("_PURGE_QUEUE", 2)]
+    logged = [line for line in lines if line["event"] == "updates not delivered"]
+    assert [(line["reason"], line["count"]) for line in logged] == [("_PURGE_QUEUE", 2)]
 
 
-def test_a_failure_is_told_once(nowhere: UpdateProducer):
-    nowhere.failed["MSG_SIZE_TOO_LARGE"] += 3
+def failed_metric(reason: str) -> float:
+    return REGISTRY.get_sample_value("stockwatch_generator_failed_total", {"reason": reason}) or 0.0
+
+
+def test_a_failed_delivery_is_counted_in_the_metric_when_it_happens(kafka: str, topic: str):
+    producer = UpdateProducer(kafka, topic, {"message.timeout.ms": 100, "linger.ms": 0})
+    before = failed_metric("_MSG_TIMED_OUT"), failed_metric("MSG_SIZE_TOO_LARGE")
+    producer.send("AAPL", b"x" * 2_000_000)
+    assert failed_metric("MSG_SIZE_TOO_LARGE") == before[1] + 1
+
+    unreachable = UpdateProducer(f"127.0.0.1:{free_port()}", "ticks", {"message.timeout.ms": 100})
+    unreachable.send("AAPL", encode(AAPL))
+    wait_until(lambda: unreachable.poll() or failed_metric("_MSG_TIMED_OUT") == before[0] + 1)
+    assert unreachable.close(0) == 1
+    producer.close(1)
+
+
+def test_updates_left_at_the_end_are_counted_in_the_metric(unreachable: UpdateProducer):
+    before = failed_metric("_PURGE_QUEUE")
+    for _ in range(2):
+        unreachable.send("AAPL", encode(AAPL))
+    unreachable.close(0.1)
+
+    assert failed_metric("_PURGE_QUEUE") == before + 2
+
+
+def test_a_failure_is_logged_once(unreachable: UpdateProducer):
+    unreachable.failed["MSG_SIZE_TOO_LARGE"] += 3
     with capture_logs() as lines:
-        nowhere.tell()
-        nowhere.tell()
+        unreachable.log_failures()
+        unreachable.log_failures()
 
     assert len(lines) == 1
 
 
-def test_acknowledgements_that_stay_out_are_said_once_and_an_idle_feed_is_not():
+def test_missing_acknowledgements_are_logged_once_and_an_idle_producer_is_not():
     time = [0.0]
-    deaf = {"error_cb": lambda _error: None}
-    sink = UpdateProducer(f"127.0.0.1:{free_port()}", "ticks", deaf, clock=lambda: time[0])
+    options = {"error_cb": lambda _error: None}
+    producer = UpdateProducer(f"127.0.0.1:{free_port()}", "ticks", options, clock=lambda: time[0])
     with capture_logs() as lines:
-        sink.serve()
+        producer.poll()
         for time[0] in (0.0, 100.0):
-            sink.tell()
-        sink.send("AAPL", encode(AAPL))
-        for time[0] in (100.0, 100.0 + SILENCE / 2):
-            sink.tell()
+            producer.log_failures()
+        producer.send("AAPL", encode(AAPL))
+        for time[0] in (100.0, 100.0 + ACK_TIMEOUT_SECONDS / 2):
+            producer.log_failures()
         assert lines == []
-        for time[0] in (100.0 + SILENCE, 100.0 + 2 * SILENCE):
-            sink.tell()
-    sink.close(0)
+        for time[0] in (100.0 + ACK_TIMEOUT_SECONDS, 100.0 + 2 * ACK_TIMEOUT_SECONDS):
+            producer.log_failures()
+    producer.close(0)
 
-    assert [(line["event"][:13], line["reason"][:21]) for line in lines] == [("Kafka is away", "no acknowledgement fo")]
-
-
-def test_an_update_too_large_for_the_brokers_is_a_failure_with_a_reason(kafka: str, topic: str):
-    sink = UpdateProducer(kafka, topic)
-    sink.send("AAPL", b"x" * 2_000_000)
-
-    assert sink.close(5) == 1
-    assert sink.failed == {"MSG_SIZE_TOO_LARGE": 1}
+    assert [(line["event"], line["reason"][:21]) for line in lines] == [("Kafka unavailable", "no acknowledgement fo")]
 
 
-def test_after_a_fatal_error_a_new_producer_goes_on(kafka: str, topic: str):
-    sink = UpdateProducer(kafka, topic)
-    sink.send("AAPL", encode(AAPL))
+def test_an_update_that_is_too_large_is_a_failure_with_a_reason(kafka: str, topic: str):
+    producer = UpdateProducer(kafka, topic)
+    producer.send("AAPL", b"x" * 2_000_000)
+
+    assert producer.close(5) == 1
+    assert producer.failed == {"MSG_SIZE_TOO_LARGE": 1}
+
+
+def test_after_a_fatal_error_a_new_client_continues(kafka: str, topic: str):
+    producer = UpdateProducer(kafka, topic)
+    producer.send("AAPL", encode(AAPL))
     with capture_logs() as lines:
-        sink._refuse(KafkaError(KafkaError._FATAL, "the end", fatal=True))
-    sink.send("AAPL", encode(AAPL))
+        producer._handle_produce_error(KafkaError(KafkaError._FATAL, "the end", fatal=True))
+    producer.send("AAPL", encode(AAPL))
 
-    assert sink.close(10) >= 1
-    assert sink.delivered + sink.failed.total() == 3
+    assert producer.close(10) >= 1
+    assert producer.delivered + producer.failed.total() == 3
     assert [line["log_level"] for line in lines] == ["error"]
 
 
-def test_brokers_that_die_and_do_not_come_back_leave_nothing_uncounted():
+def test_updates_left_when_the_brokers_end_are_counted():
     cluster = EmbeddedCluster(brokers=1)
     cluster.start()
-    sink = UpdateProducer(cluster.addresses, "ticks")
-    sink.send("AAPL", encode(AAPL))
-    wait_until(lambda: sink.serve() or sink.delivered)
+    producer = UpdateProducer(cluster.addresses, "ticks")
+    producer.send("AAPL", encode(AAPL))
+    wait_until(lambda: producer.poll() or producer.delivered)
     cluster.close()
-    sink.send("AAPL", encode(AAPL))
+    producer.send("AAPL", encode(AAPL))
 
-    assert sink.close(0.3) == 1
-    assert sink.delivered == 1
+    assert producer.close(0.3) == 1
+    assert producer.delivered == 1

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.errors import BadRecord
-from feeds.processor.batch import Batch, route, sort
+from feeds.processor.batch import Batch, choose_worker, split_records
 from feeds.records import read_update
 from feeds.wire import Update, encode
 
 
 @dataclass
 class Record:
-    """A record as Kafka's client hands it over."""
+    """A record as the Kafka client returns it."""
 
-    at: tuple[int, int]
+    position: tuple[int, int]
     symbol: bytes | None
     body: bytes | None
 
@@ -26,13 +26,13 @@ class Record:
         return self.body
 
     def partition(self) -> int:
-        return self.at[0]
+        return self.position[0]
 
     def offset(self) -> int:
-        return self.at[1]
+        return self.position[1]
 
     def timestamp(self) -> tuple[int, int]:
-        return 1, 1_000 + self.at[1]
+        return 1, 1_000 + self.position[1]
 
 
 def update(symbol: str = "AAPL", time: int = 1, number: int = 1) -> Update:
@@ -43,11 +43,11 @@ def record(partition: int, offset: int, symbol: str = "AAPL") -> Record:
     return Record((partition, offset), symbol.encode(), encode(update(symbol, number=offset)))
 
 
-def quotes(*updates: Update) -> list[tuple[Update, bytes]]:
+def encoded(*updates: Update) -> list[tuple[Update, bytes]]:
     return [(each, encode(each)) for each in updates]
 
 
-def test_a_record_is_checked_into_its_update():
+def test_a_valid_record_gives_its_update():
     assert read_update(b"AAPL", encode(update())) == update()
 
 
@@ -61,7 +61,7 @@ def test_a_record_is_checked_into_its_update():
         (b"AAPL", b"{}", "malformed"),
     ],
 )
-def test_a_record_that_can_never_be_written_says_why(key: bytes | None, value: bytes | None, kind: str):
+def test_an_invalid_record_is_refused_with_its_kind(key: bytes | None, value: bytes | None, kind: str):
     with pytest.raises(BadRecord) as caught:
         read_update(key, value)
 
@@ -69,85 +69,85 @@ def test_a_record_that_can_never_be_written_says_why(key: bytes | None, value: b
 
 
 def test_a_symbol_has_the_same_worker_in_every_process():
-    assert [route(symbol, 10) for symbol in ("AAPL", "GOOG", "BRK.B", "^GSPC")] == [2, 2, 0, 8]
+    assert [choose_worker(symbol, 10) for symbol in ("AAPL", "GOOG", "BRK.B", "^GSPC")] == [2, 2, 0, 8]
 
 
 def test_symbols_spread_over_the_workers():
-    loads = Counter(route(f"SYM{number}", 10) for number in range(1_000))
+    progress = Counter(choose_worker(f"SYM{number}", 10) for number in range(1_000))
 
-    assert len(loads) == 10
-    assert max(loads.values()) < 2 * min(loads.values())
-
-
-def test_records_are_dealt_by_partition_and_worker_in_their_order():
-    dealt = sort([record(0, 5), record(1, 9, "GOOG"), record(0, 6)], workers=4)
-
-    shares = dealt[0].shares[route("AAPL", 4)]
-    assert [quote[0].seq_id for quote in shares] == [5, 6]
-    assert dealt[0].next_offset == 7
-    assert dealt[1].next_offset == 10
-    assert sum(len(share) for share in dealt[1].shares) == 1
+    assert len(progress) == 10
+    assert max(progress.values()) < 2 * min(progress.values())
 
 
-def test_the_bytes_of_a_value_are_carried_along_unchanged():
+def test_records_are_split_by_partition_and_worker_in_order():
+    partitions = split_records([record(0, 5), record(1, 9, "GOOG"), record(0, 6)], workers=4)
+
+    updates = partitions[0].by_worker[choose_worker("AAPL", 4)]
+    assert [update.seq_id for update, _value in updates] == [5, 6]
+    assert partitions[0].next_offset == 7
+    assert partitions[1].next_offset == 10
+    assert sum(len(updates) for updates in partitions[1].by_worker) == 1
+
+
+def test_the_bytes_of_a_value_stay_unchanged():
     body = b'{ "symbol":"AAPL", "price":1.50, "timestamp":1, "seq_id":1, "venue":"X" }'
-    dealt = sort([Record((0, 0), b"AAPL", body)], workers=1)
+    partitions = split_records([Record((0, 0), b"AAPL", body)], workers=1)
 
-    assert dealt[0].shares[0] == [(update(), body)]
-
-
-def test_a_bad_record_is_named_by_its_offset_and_the_rest_flows():
-    dealt = sort([record(0, 1), Record((0, 2), b"AAPL", b"no"), record(0, 3)], workers=1)
-
-    assert [record.offset() for record, _error in dealt[0].bad] == [2]
-    assert len(dealt[0].shares[0]) == 2
-    assert dealt[0].next_offset == 4
+    assert partitions[0].by_worker[0] == [(update(), body)]
 
 
-def test_a_share_is_as_old_as_its_first_record():
-    dealt = sort([record(0, 5), record(1, 9), record(0, 6)], workers=1)
+def test_an_invalid_record_is_separated_from_the_updates():
+    partitions = split_records([record(0, 1), Record((0, 2), b"AAPL", b"no"), record(0, 3)], workers=1)
 
-    assert (dealt[0].produced, dealt[1].produced) == (1_005, 1_009)
+    assert [record.offset() for record, _error in partitions[0].invalid] == [2]
+    assert len(partitions[0].by_worker[0]) == 2
+    assert partitions[0].next_offset == 4
 
 
-def test_nothing_read_is_nothing_dealt():
-    assert sort([], workers=3) == {}
+def test_the_produced_time_is_that_of_the_first_record():
+    partitions = split_records([record(0, 5), record(1, 9), record(0, 6)], workers=1)
+
+    assert (partitions[0].produced_ms, partitions[1].produced_ms) == (1_005, 1_009)
+
+
+def test_no_records_give_no_partitions():
+    assert split_records([], workers=3) == {}
 
 
 def test_a_batch_keeps_all_updates_of_a_symbol_in_order():
-    batch = Batch([quotes(update(number=1), update("GOOG")), quotes(update(number=2))])
+    batch = Batch([encoded(update(number=1), update("GOOG")), encoded(update(number=2))])
 
-    assert batch.series["AAPL"].values == [encode(update(number=1)), encode(update(number=2))]
-    assert (batch.series["AAPL"].first, batch.series["AAPL"].last) == (update(number=1), update(number=2))
+    assert batch.by_symbol["AAPL"].values == [encode(update(number=1)), encode(update(number=2))]
+    assert (batch.by_symbol["AAPL"].first, batch.by_symbol["AAPL"].last) == (update(number=1), update(number=2))
     assert (batch.size, batch.stale) == (3, 0)
 
 
-def test_what_is_not_newer_within_a_batch_is_left_out_and_counted():
-    batch = Batch([quotes(update(time=5, number=5), update(time=4, number=9), update(time=5, number=5))])
+def test_updates_that_are_stale_within_a_batch_are_dropped_and_counted():
+    batch = Batch([encoded(update(time=5, number=5), update(time=4, number=9), update(time=5, number=5))])
 
-    assert batch.series["AAPL"].values == [encode(update(time=5, number=5))]
+    assert batch.by_symbol["AAPL"].values == [encode(update(time=5, number=5))]
     assert (batch.size, batch.stale) == (3, 2)
 
 
-def test_an_empty_batch_has_no_series():
-    assert Batch().series == {}
+def test_an_empty_batch_has_no_symbols():
+    assert Batch().by_symbol == {}
 
 
-def test_the_age_of_a_batch_is_that_of_its_oldest_update():
-    assert Batch([quotes(update(time=7), update("GOOG", time=3), update(time=9))]).oldest == 3
+def test_the_oldest_timestamp_of_a_batch_is_that_of_its_oldest_update():
+    assert Batch([encoded(update(time=7), update("GOOG", time=3), update(time=9))]).oldest_timestamp == 3
 
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.integers(0, 5), st.integers(0, 5)), max_size=30))
-def test_what_a_batch_keeps_of_a_symbol_always_grows(rows: list[tuple[str, int, int]]):
-    batch = Batch([quotes(*(update(*row) for row in rows))])
+def test_the_updates_of_a_symbol_in_a_batch_ascend(rows: list[tuple[str, int, int]]):
+    batch = Batch([encoded(*(update(*row) for row in rows))])
 
     kept = 0
-    for symbol, series in batch.series.items():
+    for symbol, updates in batch.by_symbol.items():
         greatest: list[tuple[int, int]] = []
         for row in rows:
             if row[0] == symbol and (not greatest or row[1:] > greatest[-1]):
                 greatest.append(row[1:])
-        assert series.values == [encode(update(symbol, *order)) for order in greatest]
-        assert series.last.order == greatest[-1]
+        assert updates.values == [encode(update(symbol, *order)) for order in greatest]
+        assert updates.last.order == greatest[-1]
         kept += len(greatest)
     assert kept + batch.stale == batch.size == len(rows)

@@ -3,7 +3,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 from django.db import connection
 
-from feeds.errors import RecordsUnavailable
+from feeds.errors import BarArchiveUnavailable
 from feeds.models import DayBar, MinuteBar, Tape
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
@@ -113,7 +113,7 @@ def test_a_missing_table_raises_an_error_that_names_migrate_and_a_later_save_suc
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE feeds_minutebar RENAME TO elsewhere")
     try:
-        with pytest.raises(RecordsUnavailable, match=r"manage\.py migrate"):
+        with pytest.raises(BarArchiveUnavailable, match=r"manage\.py migrate"):
             save(archive, symbol_bars, [bar(5)])
     finally:
         with connection.cursor() as cursor:

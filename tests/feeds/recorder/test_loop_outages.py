@@ -80,7 +80,7 @@ def test_during_an_outage_of_the_database_nothing_is_committed_and_no_update_is_
         finally:
             connection.cursor().execute("ALTER TABLE elsewhere RENAME TO feeds_minutebar")
     assert committed(factory.kafka, factory.topic, factory.group) == 0
-    assert [line["log_level"] for line in lines if line["event"].startswith("the database is away")] == ["warning"]
+    assert [line["log_level"] for line in lines if line["event"].startswith("database unavailable")] == ["warning"]
     factory.run_until_read(len(updates))
     assert stored_minutes() == expected_minutes(updates)
 
@@ -92,7 +92,7 @@ def test_without_a_broker_the_recorder_logs_one_warning_and_waits_until_it_is_st
     with capture_logs() as lines:
         recorder = factory.make_recorder()
         recorder._source._topic._timeout = 0.1
-        stop = StopWhen(lambda: any(line["event"].startswith("Kafka is away") for line in lines))
+        stop = StopWhen(lambda: any(line["event"].startswith("Kafka unavailable") for line in lines))
         assert recorder.run(stop) is True
     assert len([line for line in lines if line["log_level"] == "warning"]) == 1
 

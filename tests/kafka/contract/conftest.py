@@ -13,7 +13,7 @@ from tests.support.kafka.members import DAY, Join
 
 @pytest.fixture(scope="session", params=["embedded", pytest.param("real", marks=pytest.mark.kafka)])
 def kafka(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The addresses of three brokers, once embedded and once real: what holds for one holds for the other."""
+    """The addresses of three brokers. Each test runs on embedded and on real ones."""
     if request.param == "real":
         yield request.getfixturevalue("cluster").addresses
         return
@@ -23,7 +23,7 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def topic(kafka: str) -> str:
-    """A topic that was made as the generator makes it."""
+    """A topic, created as the generator does it."""
     name = f"ticks-{uuid4().hex}"
     Topic(kafka, name).ensure(DAY, Event().wait)
     return name
@@ -36,17 +36,17 @@ def group() -> str:
 
 @pytest.fixture
 def join(kafka: str, topic: str, group: str) -> Iterator[Join]:
-    """Members of the group; those still in it leave at the end."""
+    """Adds members to the group. They leave at the end."""
     members: list[UpdateConsumer] = []
 
     def join(name: str = "", **rebalance: Callable[..., object]) -> UpdateConsumer:
-        # The least that either takes: embedded brokers have everybody who joins later wait for nearly as long.
-        session = timedelta(seconds=3 if Topic(kafka, topic).look().embedded else 6)
-        source = UpdateConsumer(kafka, topic, name or group, session)
-        calls = {"on_revoke": lambda _partitions: None, "on_lost": lambda _partitions: None} | rebalance
-        source.open(**calls, wait=Event().wait)
-        members.append(source)
-        return source
+        # The shortest that the brokers accept. Embedded ones delay each later join for nearly as long.
+        session = timedelta(seconds=3 if Topic(kafka, topic).describe().embedded else 6)
+        member = UpdateConsumer(kafka, topic, name or group, session)
+        callbacks = {"on_revoke": lambda _partitions: None, "on_lost": lambda _partitions: None} | rebalance
+        member.open(**callbacks, wait=Event().wait)
+        members.append(member)
+        return member
 
     yield join
     for each in members:

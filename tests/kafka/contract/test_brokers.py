@@ -32,45 +32,45 @@ def config(brokers: Brokers, topic: str) -> dict[str, str]:
 
 
 def join(brokers: Brokers, topic: str, instance: str, on_revoke: Callable[..., object]) -> UpdateConsumer:
-    source = UpdateConsumer(brokers.addresses, topic, f"group-{topic}", SESSION, instance)
-    source.open(on_revoke, on_revoke, Event().wait)
-    return source
+    member = UpdateConsumer(brokers.addresses, topic, f"group-{topic}", SESSION, instance)
+    member.open(on_revoke, on_revoke, Event().wait)
+    return member
 
 
-def sent(brokers: Brokers, topic: str, number: int) -> None:
-    sink = UpdateProducer(brokers.addresses, topic)
+def send(brokers: Brokers, topic: str, number: int) -> None:
+    producer = UpdateProducer(brokers.addresses, topic)
     for symbol in ("AAPL", "GOOG", "BRK.B", "^GSPC", "TSLA", "AMZN", "MSFT", "NVDA"):
-        sink.send(symbol, encode(Update(symbol, 1.5, number, number)))
-    assert sink.close(30) == 0
+        producer.send(symbol, encode(Update(symbol, 1.5, number, number)))
+    assert producer.close(30) == 0
 
 
-def shares(*members: UpdateConsumer) -> list[int]:
-    return [len(member._member().assignment()) for member in members]
+def assignment_sizes(*members: UpdateConsumer) -> list[int]:
+    return [len(member._opened().assignment()) for member in members]
 
 
-def test_a_topic_keeps_its_records_as_long_as_it_was_told_and_wants_two_in_sync(cluster: Brokers, topic: str):
+def test_a_topic_has_its_retention_and_two_required_replicas(cluster: Brokers, topic: str):
     assert config(cluster, topic)["retention.ms"] == str(24 * 3600 * 1000)
     assert config(cluster, topic)["min.insync.replicas"] == "2"
     assert cluster.in_sync(topic) == 3
 
 
-def test_a_topic_of_another_retention_is_used_and_said(cluster: Brokers, topic: str):
+def test_another_retention_of_an_existing_topic_is_logged(cluster: Brokers, topic: str):
     with capture_logs() as lines:
         Topic(cluster.addresses, topic).ensure(timedelta(hours=1), Event().wait)
 
     assert [(line["log_level"], line["retention_ms"]) for line in lines] == [("warning", "86400000, not 3600000")]
 
 
-def test_a_broker_that_was_paused_answers_again(brokers: Brokers):
+def test_a_broker_answers_again_after_a_pause(brokers: Brokers):
     node = brokers.nodes[0]
     node.pause()
     brokers.await_alive(2)
-    node.proceed()
+    node.resume()
     brokers.await_alive(3)
 
 
-def test_a_broker_that_was_stopped_comes_back_with_what_it_held(brokers: Brokers, topic: str):
-    sent(brokers, topic, 1)
+def test_a_broker_has_its_records_after_a_restart(brokers: Brokers, topic: str):
+    send(brokers, topic, 1)
     brokers.nodes[1].stop()
     brokers.await_alive(2)
     assert brokers.in_sync(topic) == 2
@@ -78,30 +78,32 @@ def test_a_broker_that_was_stopped_comes_back_with_what_it_held(brokers: Brokers
     brokers.await_in_sync(topic)
 
 
-def test_a_static_member_that_comes_back_gets_its_partitions_without_a_rebalance(cluster: Brokers, topic: str):
+def test_a_static_member_that_restarts_gets_its_partitions_without_a_rebalance(cluster: Brokers, topic: str):
     revoked: list[int] = []
     first, second = (join(cluster, topic, name, revoked.extend) for name in ("one", "two"))
-    sent(cluster, topic, 1)
-    came = []
-    wait_until(lambda: came.extend(first.read() + second.read()) or len(came) >= 8, 60)
-    wait_until(lambda: [first.read(), second.read()] and shares(first, second) == [2, 2], 60, "an even share")
+    send(cluster, topic, 1)
+    records = []
+    wait_until(lambda: records.extend(first.read() + second.read()) or len(records) >= 8, 60)
+    wait_until(
+        lambda: [first.read(), second.read()] and assignment_sizes(first, second) == [2, 2], 60, "an even assignment"
+    )
     revoked.clear()
-    mine = {each.partition for each in second._member().assignment()}
-    second._consumer = None  # gone without a word, as a process that was killed
+    partitions = {each.partition for each in second._opened().assignment()}
+    second._consumer = None  # leaves without notice, like a killed process
 
     again = join(cluster, topic, "two", revoked.extend)
-    wait_until(lambda: [first.read(), again.read()] and again._member().assignment(), 60, "its share")
-    assert {each.partition for each in again._member().assignment()} == mine
+    wait_until(lambda: [first.read(), again.read()] and again._opened().assignment(), 60, "its assignment")
+    assert {each.partition for each in again._opened().assignment()} == partitions
     assert revoked == []
     for member in (first, again):
         member.leave()
 
 
-def test_a_second_member_of_the_same_name_puts_the_first_out(cluster: Brokers, topic: str):
+def test_a_second_member_with_the_same_instance_id_replaces_the_first(cluster: Brokers, topic: str):
     first = join(cluster, topic, "one", lambda _partitions: None)
-    wait_until(lambda: [first.read()] and first._member().assignment(), 60, "an assignment")
+    wait_until(lambda: [first.read()] and first._opened().assignment(), 60, "an assignment")
     second = join(cluster, topic, "one", lambda _partitions: None)
-    wait_until(lambda: [second.read()] and second._member().assignment(), 60, "its assignment")
+    wait_until(lambda: [second.read()] and second._opened().assignment(), 60, "its assignment")
 
     def refused() -> bool:
         try:

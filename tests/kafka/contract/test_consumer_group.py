@@ -17,79 +17,79 @@ from tests.support.waiting import wait_until
 SYMBOLS = ("AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "GOOG", "TSLA", "AMZN")
 
 
-def feed(count: int, first: int = 1) -> list[Update]:
+def make_updates(count: int, first: int = 1) -> list[Update]:
     return [Update(symbol, 1.5, number, number) for number in range(first, first + count) for symbol in SYMBOLS]
 
 
-def read(source: UpdateConsumer, count: int, seconds: float = 60.0) -> list[Message]:
-    """So many records, or more if they came together."""
+def read(member: UpdateConsumer, count: int, seconds: float = 60.0) -> list[Message]:
+    """Returns at least `count` records."""
     records: list[Message] = []
 
     def enough() -> bool:
-        records.extend(source.read())
+        records.extend(member.read())
         return len(records) >= count
 
     wait_until(enough, seconds, f"{count} records")
     return records
 
 
-def ends(records: list[Message]) -> dict[int, int]:
-    """The offsets to store when all of these are done."""
+def next_offsets(records: list[Message]) -> dict[int, int]:
+    """Returns the offsets to store after these records."""
     return {record.partition(): record.offset() + 1 for record in records}
 
 
-def symbols(records: list[Message]) -> dict[str, list[int]]:
-    """The numbers of each symbol as they came."""
-    came: dict[str, list[int]] = {}
+def seq_ids(records: list[Message]) -> dict[str, list[int]]:
+    """Returns the seq_ids of each symbol in their order."""
+    by_symbol: dict[str, list[int]] = {}
     for record in records:
         update = decode(record.value())
-        came.setdefault(update.symbol, []).append(update.seq_id)
-    return came
+        by_symbol.setdefault(update.symbol, []).append(update.seq_id)
+    return by_symbol
 
 
-def test_a_topic_is_made_with_four_partitions_of_three_replicas(kafka: str):
+def test_a_topic_is_created_with_four_partitions_and_three_replicas(kafka: str):
     name = f"ticks-{uuid4().hex}"
-    assert Topic(kafka, name).look().partitions == 0
-    facts = Topic(kafka, name).ensure(DAY, Event().wait)
+    assert Topic(kafka, name).describe().partitions == 0
+    description = Topic(kafka, name).ensure(DAY, Event().wait)
 
-    assert (facts.partitions, facts.replicas, facts.brokers) == (4, 3, 3)
-    assert Topic(kafka, name).ensure(DAY, Event().wait) == facts
+    assert (description.partitions, description.replicas, description.brokers) == (4, 3, 3)
+    assert Topic(kafka, name).ensure(DAY, Event().wait) == description
 
 
-def test_what_was_delivered_is_read_once_and_each_symbol_in_order(kafka: str, topic: str, join: Join):
-    sink = UpdateProducer(kafka, topic)
-    for update in feed(200):
-        sink.send(update.symbol, encode(update))
-    assert sink.close(30) == 0
+def test_delivered_updates_are_read_once_and_in_order(kafka: str, topic: str, join: Join):
+    producer = UpdateProducer(kafka, topic)
+    for update in make_updates(200):
+        producer.send(update.symbol, encode(update))
+    assert producer.close(30) == 0
     records = read(join(), 200 * len(SYMBOLS))
 
-    assert symbols(records) == {symbol: list(range(1, 201)) for symbol in SYMBOLS}
+    assert seq_ids(records) == {symbol: list(range(1, 201)) for symbol in SYMBOLS}
 
 
-def test_a_symbol_lands_in_the_partition_where_java_clients_put_it(topic: str, produce: Produce, join: Join):
-    produce(*feed(1))
-    landed = {record.key(): record.partition() for record in read(join(), len(SYMBOLS))}
+def test_a_symbol_has_the_partition_that_java_clients_choose(topic: str, produce: Produce, join: Join):
+    produce(*make_updates(1))
+    partitions = {record.key(): record.partition() for record in read(join(), len(SYMBOLS))}
 
-    assert landed == {symbol.encode(): murmur2(symbol.encode(), 4) for symbol in SYMBOLS}
-
-
-def test_a_record_that_is_too_large_is_refused_and_the_next_goes_through(kafka: str, topic: str):
-    sink = UpdateProducer(kafka, topic)
-    sink.send("AAPL", b"x" * 2_000_000)
-    sink.send("AAPL", encode(feed(1)[0]))
-
-    assert sink.close(30) == 1
-    assert (sink.delivered, dict(sink.failed)) == (1, {"MSG_SIZE_TOO_LARGE": 1})
+    assert partitions == {symbol.encode(): murmur2(symbol.encode(), 4) for symbol in SYMBOLS}
 
 
-def test_only_what_was_stored_is_committed_and_the_next_member_goes_on_there(
+def test_a_record_that_is_too_large_is_refused_and_the_next_is_delivered(kafka: str, topic: str):
+    producer = UpdateProducer(kafka, topic)
+    producer.send("AAPL", b"x" * 2_000_000)
+    producer.send("AAPL", encode(make_updates(1)[0]))
+
+    assert producer.close(30) == 1
+    assert (producer.delivered, dict(producer.failed)) == (1, {"MSG_SIZE_TOO_LARGE": 1})
+
+
+def test_only_stored_offsets_are_committed_and_the_next_member_continues_there(
     kafka: str, topic: str, group: str, produce: Produce, join: Join
 ):
-    produce(*feed(50))
+    produce(*make_updates(50))
     first = join()
     records = read(first, 50 * len(SYMBOLS))
     half = [record for record in records if record.offset() < 10]
-    first.store(ends(half))
+    first.store(next_offsets(half))
     first.leave()
     assert committed(kafka, topic, group) == len(half)
 
@@ -99,7 +99,7 @@ def test_only_what_was_stored_is_committed_and_the_next_member_goes_on_there(
 
 
 def test_a_member_that_stored_nothing_commits_nothing(kafka: str, topic: str, group: str, produce: Produce, join: Join):
-    produce(*feed(5))
+    produce(*make_updates(5))
     member = join()
     read(member, 5 * len(SYMBOLS))
     member.leave()
@@ -107,34 +107,34 @@ def test_a_member_that_stored_nothing_commits_nothing(kafka: str, topic: str, gr
     assert committed(kafka, topic, group) == 0
 
 
-def test_another_group_reads_everything_from_the_start(topic: str, produce: Produce, join: Join):
-    produce(*feed(5))
+def test_each_group_reads_all_records(topic: str, produce: Produce, join: Join):
+    produce(*make_updates(5))
     for name in (f"first-{topic}", f"second-{topic}"):
         member = join(name)
         assert len(read(member, 5 * len(SYMBOLS))) == 5 * len(SYMBOLS)
         member.leave()
 
 
-def test_a_second_member_takes_a_share_and_gets_it_back_when_it_leaves(
+def test_a_second_member_takes_partitions_and_returns_them_when_it_leaves(
     kafka: str, topic: str, group: str, produce: Produce, join: Join
 ):
-    produce(*feed(10))
+    produce(*make_updates(10))
     revoked: list[int] = []
-    stored: dict[int, int] = {}
+    offsets: dict[int, int] = {}
 
     def hand_over(partitions: list[int]) -> None:
         revoked.extend(partitions)
-        first.store(stored)
+        first.store(offsets)
         first.commit()
 
     first = join(on_revoke=hand_over)
-    stored.update(ends(read(first, 10 * len(SYMBOLS))))
-    # The embedded cluster refuses commits while it rebalances, as real brokers do not; what was refused is read again.
-    first.store(stored)
+    offsets.update(next_offsets(read(first, 10 * len(SYMBOLS))))
+    # Unlike real brokers, the embedded cluster refuses commits during a rebalance.
+    first.store(offsets)
     first.commit()
     second = join()
     wait_until(lambda: [first.read(), second.read()] and revoked, 60, "a revocation")
-    # What was stored in the revocation is behind the group: the other finds only what comes now.
+    # The offsets stored in the callback are committed, so the second member reads only new records.
     assert committed(kafka, topic, group) == 10 * len(SYMBOLS)
     seen = Counter[tuple[int, int]]()
     owners: dict[int, set[str]] = {}
@@ -148,37 +148,37 @@ def test_a_second_member_takes_a_share_and_gets_it_back_when_it_leaves(
                 owners.setdefault(record.partition(), set()).add(name)
         return len(seen) == count * len(SYMBOLS)
 
-    produce(*feed(10, first=11))
-    wait_until(lambda: all_seen(10), 60, "all records, between both")
+    produce(*make_updates(10, first=11))
+    wait_until(lambda: all_seen(10), 60, "all records, read by both")
     assert {partition for partition, names in owners.items() if names == {"second"}} == set(revoked)
     assert set(seen.values()) == {1}
 
     members.pop("second").leave()
-    produce(*feed(10, first=21))
-    # The one that left had stored nothing: its share is read again, and then what is new.
-    wait_until(lambda: all_seen(20), 60, "the share of the one that left")
+    produce(*make_updates(10, first=21))
+    # The member that left had stored no offsets, so its records are read again.
+    wait_until(lambda: all_seen(20), 60, "the records of the member that left")
 
 
-def test_a_topic_without_records_has_no_history(kafka: str, topic: str):
+def test_a_topic_without_records_has_no_last_updates(kafka: str, topic: str):
     assert LastUpdates(kafka, topic, monotonic).read(["AAPL"]) == {}
 
 
-def test_the_last_update_of_each_symbol_is_found_again(kafka: str, topic: str, produce: Produce):
-    produce(*feed(3_000), (b"AAPL", b"poison"), (b"GOOG", None))
+def test_the_last_update_of_each_symbol_is_found(kafka: str, topic: str, produce: Produce):
+    produce(*make_updates(3_000), (b"AAPL", b"poison"), (b"GOOG", None))
 
     found = LastUpdates(kafka, topic, monotonic).read([*SYMBOLS, "NEW"])
-    assert found == {update.symbol: update for update in feed(1, first=3_000)}
+    assert found == {update.symbol: update for update in make_updates(1, first=3_000)}
 
 
-def test_paused_partitions_stand_still_and_lose_nothing(topic: str, produce: Produce, join: Join):
+def test_paused_partitions_return_no_records_and_lose_none(topic: str, produce: Produce, join: Join):
     member = join()
-    produce(*feed(1))
-    came = read(member, len(SYMBOLS))
+    produce(*make_updates(1))
+    records = read(member, len(SYMBOLS))
     member.pause()
-    produce(*feed(100, first=2))
-    held = [record for _ in range(20) for record in member.read(0.01)]
+    produce(*make_updates(100, first=2))
+    during_pause = [record for _ in range(20) for record in member.read(0.01)]
     member.resume()
-    came += held + read(member, 100 * len(SYMBOLS) - len(held))
+    records += during_pause + read(member, 100 * len(SYMBOLS) - len(during_pause))
 
-    assert held == []
-    assert symbols(came) == {symbol: list(range(1, 102)) for symbol in SYMBOLS}
+    assert during_pause == []
+    assert seq_ids(records) == {symbol: list(range(1, 102)) for symbol in SYMBOLS}

@@ -1,4 +1,3 @@
-import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from hashlib import sha256
@@ -17,17 +16,17 @@ from feeds.errors import DeadLetterTopicRefused
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic, read_dead_letters, replay
 from feeds.processor.loop import Processor
-from feeds.store.connection import connect
-from feeds.store.quote_writer import QuoteWriter
 from feeds.wire import Update, encode
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.kafka.fixtures import Produce, committed
 from tests.support.kafka.members import Join
+from tests.support.kafka.running_processor import Run, RunningProcessor, open_writer
+from tests.support.publications import Publications
 from tests.support.waiting import wait_until
 
 WEEK = timedelta(days=7)
-BIG = b'{"symbol":"AAPL","note":"' + b"x" * 1_000_000 + b'"}'
-POISON = {
+LARGE = b'{"symbol":"AAPL","note":"' + b"x" * 1_000_000 + b'"}'
+INVALID = {
     "not UTF-8": (b"AAPL", b'{"symbol":"\xff\xfe","price":1,"timestamp":1,"seq_id":1}'),
     "not JSON": (b"AAPL", b"\x1b[31mnot JSON"),
     "another shape": (b"AAPL", b'["AAPL",1]'),
@@ -35,7 +34,7 @@ POISON = {
     "NaN": (b"AAPL", b'{"symbol":"AAPL","price":NaN,"timestamp":1,"seq_id":1}'),
     "another symbol": (b"AAPL", encode(Update("GOOG", 1.5, 1, 1))),
     "null": (b"AAPL", None),
-    "large": (b"AAPL", BIG),
+    "large": (b"AAPL", LARGE),
 }
 
 
@@ -48,146 +47,114 @@ def dlq(topic: str) -> str:
     return f"{topic}.dlq"
 
 
-class Pipeline:
-    """A processing loop over the topic in a thread of its own."""
-
-    def __init__(self, source: UpdateConsumer, letters: DeadLetterTopic, server: RedisServer) -> None:
-        self.error: Exception | None = None
-        self.done: bool | None = None
-        self._stop = threading.Event()
-        address = {"host": server.host, "port": server.port}
-        self._processing = Processor(source, letters, lambda: QuoteWriter(connect(address), WEEK), 2, source._name)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.done = self._processing.run(self._stop)
-        except DeadLetterTopicRefused as error:
-            self.error = error
-
-    def end(self) -> None:
-        self._stop.set()
-        self.wait()
-
-    def wait(self) -> None:
-        self._thread.join(60)
-        assert not self._thread.is_alive()
-
-
-Run = Callable[..., Pipeline]
-
-
 @pytest.fixture
 def run(
     kafka: str, topic: str, dlq: str, group: str, redis_server: RedisServer, redis_client: redis.Redis
 ) -> Iterator[Run]:
-    started: list[Pipeline] = []
+    """Starts a processor: until `stop` with the given dead letters, else with `once`."""
+    started: list[RunningProcessor] = []
 
-    def run(letters: DeadLetterTopic | None = None) -> Pipeline:
-        source = UpdateConsumer(kafka, topic, group, timedelta(seconds=6), once=letters is None)
-        started.append(Pipeline(source, letters or DeadLetterTopic(kafka, dlq, WEEK), redis_server))
+    def run(dead_letters: DeadLetterTopic | None = None) -> RunningProcessor:
+        consumer = UpdateConsumer(kafka, topic, group, timedelta(seconds=6), once=dead_letters is None)
+        dead_letters = dead_letters or DeadLetterTopic(kafka, dlq, WEEK)
+        processor = Processor(consumer, dead_letters, lambda: open_writer(redis_server), 2, topic)
+        started.append(RunningProcessor(processor))
         return started[-1]
 
     yield run
     for each in started:
-        each.end()
+        each.stop()
 
 
-def test_each_kind_of_poison_is_put_aside_in_order_and_the_rest_is_processed(
+def test_each_kind_of_invalid_record_becomes_a_dead_letter_in_order_and_updates_are_processed(
     kafka: str, topic: str, dlq: str, group: str, produce: Produce, run: Run, redis_client: redis.Redis
 ):
-    heard = redis_client.pubsub()
-    heard.subscribe("prices.AAPL")
-    for number, record in enumerate(POISON.values(), 1):
+    publications = Publications(redis_client)
+    for number, record in enumerate(INVALID.values(), 1):
         produce(*updates(1, first=number), record)
-    line = run()
-    line.wait()
+    processor = run()
 
-    assert (line.done, line.error) == (True, None)
-    letters = list(read_dead_letters(kafka, dlq))
-    assert [letter.reason for letter in letters] == [*["malformed"] * 5, "key", "null", "oversize"]
-    offsets = [letter.origin[2] for letter in letters]
+    assert processor.wait() is True
+    dead_letters = list(read_dead_letters(kafka, dlq))
+    assert [each.reason for each in dead_letters] == [*["malformed"] * 5, "key", "null", "oversize"]
+    offsets = [each.origin[2] for each in dead_letters]
     assert offsets == list(range(offsets[0], offsets[0] + 16, 2))
-    assert {letter.origin[:2] for letter in letters} == {(topic, letters[0].origin[1])}
-    assert [(letter.key, letter.value) for letter in letters[:-1]] == list(POISON.values())[:-1]
-    assert (letters[-1].value, letters[-1].headers["length"]) == (BIG[:4096], str(len(BIG)))
-    assert letters[-1].headers["sha256"] == sha256(BIG).hexdigest()
+    assert {each.origin[:2] for each in dead_letters} == {(topic, dead_letters[0].origin[1])}
+    assert [(each.key, each.value) for each in dead_letters[:-1]] == list(INVALID.values())[:-1]
+    assert (dead_letters[-1].value, dead_letters[-1].headers["length"]) == (LARGE[:4096], str(len(LARGE)))
+    assert dead_letters[-1].headers["sha256"] == sha256(LARGE).hexdigest()
     assert redis_client.get("stock:AAPL") == encode(updates(1, first=8)[0])
     assert committed(kafka, topic, group) == 16
-    published = [
-        message["data"] for _ in range(9) if (message := heard.get_message(timeout=5)) and message["data"] != 1
-    ]
-    assert published == [encode(update) for update in updates(8)]
-    heard.close()
+    assert [data for _channel, data in publications.take()] == [encode(update) for update in updates(8)]
+    publications.close()
 
 
-def test_where_letters_cannot_be_written_the_processor_stops_and_commits_nothing_behind_the_record(
+def test_without_a_dead_letter_topic_the_processor_stops_and_commits_nothing_behind_the_record(
     kafka: str, topic: str, group: str, produce: Produce, run: Run, redis_client: redis.Redis
 ):
     produce(*updates(3), (b"AAPL", b"poison"), *updates(3, first=4))
-    nowhere = DeadLetterTopic(f"127.0.0.1:{free_port()}", "market_ticks.dlq", WEEK)
-    nowhere._place._timeout = 0.2
-    line = run(nowhere)
-    line.wait()
+    unreachable = DeadLetterTopic(f"127.0.0.1:{free_port()}", "market_ticks.dlq", WEEK)
+    unreachable._topic._timeout = 0.2
+    processor = run(unreachable)
+    processor.wait()
 
-    assert isinstance(line.error, DeadLetterTopicRefused)
-    assert "market_ticks.dlq" in str(line.error)
-    assert "\n" not in str(line.error)
+    assert isinstance(processor.error, DeadLetterTopicRefused)
+    assert "market_ticks.dlq" in str(processor.error)
+    assert "\n" not in str(processor.error)
     assert committed(kafka, topic, group) <= 3
 
-    # With a topic that can be written it goes on at the record, and loses nothing.
+    # With a writable topic it continues at that record and loses nothing.
     run().wait()
     assert committed(kafka, topic, group) == 7
     assert redis_client.get("stock:AAPL") == encode(updates(1, first=6)[0])
 
 
-# Embedded brokers have no limits of a topic's own.
+# Embedded brokers have no limits per topic.
 @pytest.mark.parametrize("kafka", [pytest.param("real", marks=pytest.mark.kafka)], indirect=True)
-def test_a_topic_that_refuses_the_letter_stops_the_processor_too(
+def test_a_topic_that_refuses_the_dead_letter_stops_the_processor(
     kafka: str, topic: str, dlq: str, group: str, produce: Produce, run: Run
 ):
-    narrow = NewTopic(dlq, 4, 3, config={"max.message.bytes": "100"})
+    limited = NewTopic(dlq, 4, 3, config={"max.message.bytes": "100"})
     admin = AdminClient({"bootstrap.servers": kafka})
-    admin.create_topics([narrow])[dlq].result()
+    admin.create_topics([limited])[dlq].result()
     produce((b"AAPL", b"poison" * 100))
-    line = run(DeadLetterTopic(kafka, dlq, WEEK))
-    line.wait()
+    processor = run(DeadLetterTopic(kafka, dlq, WEEK))
+    processor.wait()
 
-    assert isinstance(line.error, DeadLetterTopicRefused)
+    assert isinstance(processor.error, DeadLetterTopicRefused)
     assert committed(kafka, topic, group) == 0
 
 
 @pytest.fixture
-def aside(kafka: str, dlq: str, produce: Produce, run: Run) -> list[DeadLetter]:
-    """Two letters, the second one of them cut."""
-    produce(POISON["not JSON"], POISON["large"])
+def dead_letters(kafka: str, dlq: str, produce: Produce, run: Run) -> list[DeadLetter]:
+    """Two dead letters, the second one truncated."""
+    produce(INVALID["not JSON"], INVALID["large"])
     run().wait()
     return list(read_dead_letters(kafka, dlq))
 
 
-def test_what_was_put_aside_is_replayed_as_it_was_unless_it_was_cut(
-    kafka: str, aside: list[DeadLetter], join: Join, group: str
+def test_a_dead_letter_is_replayed_unless_it_was_truncated(
+    kafka: str, dead_letters: list[DeadLetter], join: Join, group: str
 ):
-    report = replay(kafka, aside)
+    result = replay(kafka, dead_letters)
 
-    assert (report.acked, report.missing, report.cut) == (1, 0, [aside[1]])
-    member, came = join(f"{group}-reader"), []
-    wait_until(lambda: came.extend(member.read()) or len(came) >= 3, 60, "three records")
-    assert [(record.key(), record.value()) for record in came][2] == POISON["not JSON"]
-
-
-def test_a_replay_that_reaches_nobody_says_so(aside: list[DeadLetter]):
-    report = replay(f"127.0.0.1:{free_port()}", aside[:1], timeout=0.2)
-
-    assert (report.acked, report.missing) == (0, 1)
+    assert (result.acknowledged, result.unacknowledged, result.truncated) == (1, 0, [dead_letters[1]])
+    member, records = join(f"{group}-reader"), []
+    wait_until(lambda: records.extend(member.read()) or len(records) >= 3, 60, "three records")
+    assert [(record.key(), record.value()) for record in records][2] == INVALID["not JSON"]
 
 
-def test_without_a_topic_there_are_no_letters(kafka: str, dlq: str):
+def test_a_replay_without_a_broker_counts_unacknowledged_dead_letters(dead_letters: list[DeadLetter]):
+    result = replay(f"127.0.0.1:{free_port()}", dead_letters[:1], timeout=0.2)
+
+    assert (result.acknowledged, result.unacknowledged) == (0, 1)
+
+
+def test_a_missing_topic_has_no_dead_letters(kafka: str, dlq: str):
     assert list(read_dead_letters(kafka, f"{dlq}.none")) == []
 
 
-def test_what_is_no_letter_is_skipped_and_said(kafka: str, topic: str, produce: Produce):
+def test_a_record_that_is_not_a_dead_letter_is_skipped_and_logged(kafka: str, topic: str, produce: Produce):
     produce(*updates(2))
     with capture_logs() as lines:
         assert list(read_dead_letters(kafka, topic)) == []
@@ -207,13 +174,13 @@ def command(kafka: str, dlq: str, settings: Any) -> Callable[..., str]:
     return command
 
 
-def test_the_command_lists_shows_and_replays(aside: list[DeadLetter], command: Callable[..., str]):
+def test_the_command_lists_shows_and_replays(dead_letters: list[DeadLetter], command: Callable[..., str]):
     titles, first, second = command("list").splitlines()
     assert titles.startswith("PARTITION")
     assert ("malformed" in first, "oversize" in second) == (True, True)
     assert command("list", "--reason", "key").splitlines() == [titles]
 
-    shown = command("show", "--offset", str(aside[0].origin[2]))
+    shown = command("show", "--offset", str(dead_letters[0].origin[2]))
     assert "value: \\x1b[31mnot JSON" in shown
     assert "\x1b" not in shown
 
@@ -222,7 +189,7 @@ def test_the_command_lists_shows_and_replays(aside: list[DeadLetter], command: C
         command("replay", "--limit", "1")
 
 
-def test_the_command_says_in_one_line_that_kafka_is_away(command: Callable[..., str], settings: Any):
+def test_the_command_reports_an_unreachable_kafka_in_one_line(command: Callable[..., str], settings: Any):
     settings.KAFKA_BROKERS = f"127.0.0.1:{free_port()}"
 
     with pytest.raises(CommandError, match="no answer from"):
@@ -230,6 +197,6 @@ def test_the_command_says_in_one_line_that_kafka_is_away(command: Callable[..., 
 
 
 @pytest.mark.parametrize("limit", ["0", "-5", "two", "1.5"])
-def test_a_limit_that_is_no_count_is_refused_before_anything_is_read(limit: str):
-    with pytest.raises(CommandError, match=f"--limit: '{limit}' is no count"):
+def test_an_invalid_limit_is_refused_before_anything_is_read(limit: str):
+    with pytest.raises(CommandError, match=f"--limit: '{limit}' is not a whole number"):
         call_command("deadletters", "list", f"--limit={limit}")

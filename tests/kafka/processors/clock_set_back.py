@@ -1,5 +1,4 @@
-"""`runkafkagen` on a clock that SIGUSR1 sets back by an hour, or that is back from the start: `shifted.py back`. Run as
-a script by one test."""
+"""Runs `runkafkagen` with a clock that SIGUSR1 sets back by an hour, or that is behind from the start (`back`)."""
 
 import os
 import signal
@@ -13,7 +12,8 @@ HOUR = 3_600_000_000_000
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
 
-real, shift = time.time_ns, HOUR if sys.argv[1:] == ["back"] else 0
+real_time_ns = time.time_ns
+shift = HOUR if sys.argv[1:] == ["back"] else 0
 
 
 def set_back(_number: int, _frame: FrameType | None) -> None:
@@ -21,8 +21,8 @@ def set_back(_number: int, _frame: FrameType | None) -> None:
     shift = HOUR
 
 
-# Before the generator is imported, which takes the clock then.
-time.time_ns = lambda: real() - shift
+# Before the import of the generator, whose default clock is bound then.
+time.time_ns = lambda: real_time_ns() - shift
 signal.signal(signal.SIGUSR1, set_back)
 
 from django.core.management import execute_from_command_line  # noqa: E402

@@ -1,7 +1,4 @@
-"""A processor that is wrong on purpose: it stores and commits offsets before the updates are in Redis.
-
-Run as a script by one test, which must see it lose updates.
-"""
+"""Runs a wrong processor, which commits offsets before the updates are in Redis."""
 
 import os
 import sys
@@ -16,14 +13,14 @@ from django.core.management import execute_from_command_line
 from feeds.processor.loop import Processor
 from feeds.records import Record
 
-give = Processor._give
+dispatch = Processor._dispatch
 
 
 def commit_first(self: Processor, records: Collection[Record]) -> None:
-    self._source.store({record.partition() or 0: (record.offset() or 0) + 1 for record in records})
-    self._source.commit()
-    give(self, records)
+    self._consumer.store({record.partition() or 0: (record.offset() or 0) + 1 for record in records})
+    self._consumer.commit()
+    dispatch(self, records)
 
 
-Processor._give = commit_first  # type: ignore[method-assign]
+Processor._dispatch = commit_first  # type: ignore[method-assign]
 execute_from_command_line(["manage.py", "runprocessor"])

@@ -1,7 +1,4 @@
-"""A processor whose writes of one symbol hang until SIGUSR1, and that reports such a worker after 2 s.
-
-Run as a script by one test.
-"""
+"""Runs a processor whose writes of AAPL block until SIGUSR1, and that reports a stalled worker after 2 s."""
 
 import os
 import signal
@@ -14,25 +11,25 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
 
 from django.core.management import execute_from_command_line
 
-from feeds.kafka import consumer as source
-from feeds.processor import loop as workers
+from feeds.kafka import consumer
+from feeds.processor import loop
 from feeds.processor.batch import Batch
 from feeds.store.quote_writer import QuoteWriter
 
-go = threading.Event()
+unblock = threading.Event()
 write = QuoteWriter.write
 
 
-def hang(self: QuoteWriter, batch: Batch) -> int:
-    if "AAPL" in batch.series:
-        go.wait()
+def block(self: QuoteWriter, batch: Batch) -> int:
+    if "AAPL" in batch.by_symbol:
+        unblock.wait()
     return write(self, batch)
 
 
-QuoteWriter.write = hang  # type: ignore[method-assign]
-workers.HELD = 2.0
-source.AHEAD["max.poll.interval.ms"] = 6000
-# As feeds.stop_signals does: a handler might find the main thread inside the event.
+QuoteWriter.write = block  # type: ignore[method-assign]
+loop.STALLED_AFTER_SECONDS = 2.0
+consumer.PREFETCH["max.poll.interval.ms"] = 6000
+# As in feeds.stop_signals: a signal handler that sets an event can deadlock.
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
-threading.Thread(target=lambda: go.set() if signal.sigwait([signal.SIGUSR1]) else None, daemon=True).start()
+threading.Thread(target=lambda: unblock.set() if signal.sigwait([signal.SIGUSR1]) else None, daemon=True).start()
 execute_from_command_line(["manage.py", "runprocessor"])

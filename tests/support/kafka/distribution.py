@@ -1,7 +1,6 @@
-"""What a real Kafka is made of: Java, the jars from Maven Central, a configuration, and a formatted log folder.
+"""Prepares a real Kafka: finds Java, downloads the jars from Maven Central, formats a log folder.
 
-Jars and folder are kept in build/kafka and made again when the pom changes. Nothing is started here but Kafka's own
-tool that formats.
+Jars and folder are cached in build/kafka until the pom changes.
 """
 
 import os
@@ -40,10 +39,10 @@ share.coordinator.state.topic.replication.factor=3
 share.coordinator.state.topic.min.isr=2
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=6000
-# A broker that was killed is found out by its silence. These are 9 s and 2 s by default.
+# A killed broker is detected by its missing heartbeats. The defaults are 9 s and 2 s.
 broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=500
-# An orderly stop that cannot hand its leaders over must not last minutes.
+# Without this, a stop that cannot hand over its partitions takes minutes.
 controlled.shutdown.max.retries=1
 log.segment.bytes=67108864
 log.cleaner.dedupe.buffer.size=2097152
@@ -54,44 +53,45 @@ background.threads=2
 """
 
 
-class NoKafka(RuntimeError):
-    """Real brokers cannot run on this machine; the text says what is lacking."""
+class KafkaNotInstalled(RuntimeError):
+    """Real brokers cannot run on this machine. The message says what is missing."""
 
 
 def java() -> str:
-    """Path of a Java that is new enough. Raises NoKafka."""
+    """Returns the path of a Java that is new enough. Raises KafkaNotInstalled."""
     home = os.environ.get("JAVA_HOME", "")
     found = (home and shutil.which("java", path=f"{home}/bin")) or shutil.which("java")
     if not found:
-        raise NoKafka(f"no Java: install a JRE {JAVA} (Debian and Ubuntu: apt install openjdk-{JAVA}-jre-headless)")
-    said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
+        package = f"openjdk-{JAVA}-jre-headless"
+        raise KafkaNotInstalled(f"no Java: install a JRE {JAVA} (Debian and Ubuntu: apt install {package})")
+    output = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', output)
     if version is None or int(version[1]) < JAVA:
-        raise NoKafka(f"{found} is no Java {JAVA} or newer: install one, or set JAVA_HOME")
+        raise KafkaNotInstalled(f"{found} is older than Java {JAVA}: install one, or set JAVA_HOME")
     return found
 
 
 def jars() -> Path:
-    """The folder with Kafka's jars, filled by Maven when the pom has changed. Raises NoKafka."""
+    """Returns the folder of Kafka's jars, and downloads them if the pom has changed. Raises KafkaNotInstalled."""
     pom = HERE / "pom.xml"
-    folder, noted = CACHE / "jars", CACHE / "pom.xml"
-    if noted.exists() and noted.read_bytes() == pom.read_bytes():
+    folder, cached_pom = CACHE / "jars", CACHE / "pom.xml"
+    if cached_pom.exists() and cached_pom.read_bytes() == pom.read_bytes():
         return folder
     maven = shutil.which("mvn")
     if not maven:
-        raise NoKafka("no Maven to fetch Kafka's jars with: install it (Debian and Ubuntu: apt install maven)")
+        raise KafkaNotInstalled("no Maven to download Kafka's jars: install it (Debian and Ubuntu: apt install maven)")
     shutil.rmtree(CACHE, ignore_errors=True)
     folder.mkdir(parents=True)
     goal = ["dependency:copy-dependencies", f"-Djars={folder}"]
-    fetched = subprocess.run([maven, "-B", "-q", "-f", pom, *goal], capture_output=True, text=True, check=False)
-    if fetched.returncode:
-        raise NoKafka(f"Maven could not fetch Kafka's jars: {fetched.stdout[-800:]}")
-    shutil.copy(pom, noted)
+    download = subprocess.run([maven, "-B", "-q", "-f", pom, *goal], capture_output=True, text=True, check=False)
+    if download.returncode:
+        raise KafkaNotInstalled(f"Maven could not download Kafka's jars: {download.stdout[-800:]}")
+    shutil.copy(pom, cached_pom)
     return folder
 
 
 def formatted(folder: Path) -> Path:
-    """What Kafka's own tool makes of an empty log folder, made once and copied for each node."""
+    """Returns an empty log folder that Kafka's tool has formatted, a template for each node."""
     template = CACHE / "formatted"
     if template.exists():
         return template
@@ -100,9 +100,9 @@ def formatted(folder: Path) -> Path:
     (work / "server.properties").write_text(text)
     tool = [java(), "-cp", f"{folder}/*", "kafka.tools.StorageTool", "format"]
     options = ["-t", CLUSTER, "-c", str(work / "server.properties")]
-    made = subprocess.run([*tool, *options], capture_output=True, text=True, check=False)
-    if made.returncode:
-        raise NoKafka(f"kafka-storage could not format a folder: {made.stderr[-400:]}")
+    formatting = subprocess.run([*tool, *options], capture_output=True, text=True, check=False)
+    if formatting.returncode:
+        raise KafkaNotInstalled(f"kafka-storage could not format a folder: {formatting.stderr[-400:]}")
     (work / "log").rename(template)
     shutil.rmtree(work)
     return template

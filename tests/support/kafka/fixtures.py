@@ -1,3 +1,5 @@
+"""Fixtures and helpers for Kafka, embedded and real."""
+
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
@@ -7,23 +9,23 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.wire import Update, encode
 from tests.support.kafka.brokers import Brokers
-from tests.support.kafka.distribution import NoKafka
-from tests.support.kafka.traffic import LARGEST_MESSAGE
+from tests.support.kafka.distribution import KafkaNotInstalled
+from tests.support.kafka.traffic import MAX_MESSAGE_BYTES
 
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """The addresses of three brokers inside this process."""
+    """The addresses of three embedded brokers."""
     with EmbeddedCluster() as cluster:
         yield cluster.addresses
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Brokers]:
-    """Three real brokers, a JVM each."""
+    """Three real brokers."""
     try:
         cluster = Brokers()
-    except NoKafka as error:
+    except KafkaNotInstalled as error:
         pytest.skip(str(error))
     with cluster:
         yield cluster
@@ -31,14 +33,14 @@ def cluster() -> Iterator[Brokers]:
 
 @pytest.fixture
 def brokers(cluster: Brokers) -> Iterator[Brokers]:
-    """The three real brokers, all of them running before and after, whatever the test does to them."""
+    """Three real brokers, which are healthy again after each test."""
     yield cluster
-    cluster.revive()
+    cluster.restore()
 
 
 @pytest.fixture
 def topic() -> str:
-    """A topic that nobody has used."""
+    """The name of an unused topic."""
     return f"ticks-{uuid4().hex}"
 
 
@@ -47,9 +49,9 @@ Produce = Callable[..., None]
 
 @pytest.fixture
 def produce(kafka: str, topic: str) -> Iterator[Produce]:
-    """Writes updates, or bare (key, value) pairs, and returns when they are acknowledged."""
+    """Produces updates, or (key, value) pairs, and returns when they are acknowledged."""
     options = {"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 0, "log_level": 2}
-    producer = Producer(options | {"message.max.bytes": LARGEST_MESSAGE})
+    producer = Producer(options | {"message.max.bytes": MAX_MESSAGE_BYTES})
 
     def send(*records: Update | tuple[bytes | None, bytes | None]) -> None:
         for record in records:
@@ -62,7 +64,7 @@ def produce(kafka: str, topic: str) -> Iterator[Produce]:
 
 
 def committed(brokers: str, topic: str, group: str) -> int:
-    """How many records of a topic a group has behind it."""
+    """Returns how many records of a topic a group has committed."""
     with Consumer({"bootstrap.servers": brokers, "group.id": group, "log_level": 2}) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(4)]
         return sum(max(each.offset, 0) for each in consumer.committed(partitions, timeout=10))

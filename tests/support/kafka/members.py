@@ -1,4 +1,4 @@
-"""Members of a consumer group, for tests."""
+"""Types and constants of tests with consumer groups."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -6,6 +6,5 @@ from datetime import timedelta
 from feeds.kafka.consumer import UpdateConsumer
 
 DAY = timedelta(hours=24)
-
 
 Join = Callable[..., UpdateConsumer]

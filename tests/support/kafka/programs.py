@@ -1,4 +1,4 @@
-"""The project's commands as processes that a test can kill, pause and ask what they said and counted."""
+"""Runs the project's commands as processes, with access to their logs and metrics."""
 
 import json
 import os
@@ -12,11 +12,11 @@ from urllib.request import ProxyHandler, build_opener
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.kafka.brokers import Guard, steady_port
+from tests.support.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
-SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 METRICS = {
     "runprocessor": "PROCESSOR_METRICS_PORT",
     "tests/kafka/processors/hangs.py": "PROCESSOR_METRICS_PORT",
@@ -25,15 +25,15 @@ METRICS = {
 
 
 class Program:
-    """`manage.py COMMAND …`, or another script of Python, with these variables. `lines` are what it logged so far."""
+    """`manage.py COMMAND …` or a Python script. `lines` are its log lines so far."""
 
-    def __init__(self, guard: Guard, command: list[str], variables: dict[str, str]) -> None:
+    def __init__(self, reaper: ProcessReaper, command: list[str], variables: dict[str, str]) -> None:
         self.command = command[-1]
         self.lines: list[dict[str, Any]] = []
-        self._guard = guard
+        self._reaper = reaper
         self._port = 0
         if (variable := METRICS.get(self.command)) is not None:
-            self._port = steady_port()
+            self._port = server_port()
             variables = variables | {variable: str(self._port)}
         self.process = subprocess.Popen(
             [sys.executable, *command],
@@ -45,7 +45,7 @@ class Program:
             text=True,
             start_new_session=True,
         )
-        guard.watch(self.process.pid)
+        reaper.watch(self.process.pid)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -58,51 +58,51 @@ class Program:
                 except ValueError:
                     self.lines.append({"event": line.rstrip("\n"), "level": "text"})
 
-    def said(self, text: str) -> list[dict[str, Any]]:
-        """The lines whose event has this text in it."""
+    def logged(self, text: str) -> list[dict[str, Any]]:
+        """Returns the lines whose event contains a text."""
         return [line for line in list(self.lines) if text in str(line["event"])]
 
-    def await_said(self, text: str, seconds: float = SECONDS) -> dict[str, Any]:
-        """The first such line, as soon as it is there."""
+    def wait_for_log(self, text: str, seconds: float = TIMEOUT_SECONDS) -> dict[str, Any]:
+        """Waits for a line whose event contains a text, and returns it."""
         try:
-            return wait_until(lambda: self.said(text), seconds, f"{self.command}: {text!r}")[0]
+            return wait_until(lambda: self.logged(text), seconds, f"{self.command}: {text!r}")[0]
         except AssertionError as error:
-            raise AssertionError(f"{error}; it said {[line['event'] for line in self.lines][-20:]}") from error
+            raise AssertionError(f"{error}; it logged {[line['event'] for line in self.lines][-20:]}") from error
 
     @property
     def running(self) -> bool:
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """Ends it as a crash would."""
+        """Kills the process."""
         self.process.kill()
         self.await_end()
 
     def stop(self) -> int:
-        """Asks it to end; its exit code."""
+        """Sends SIGTERM and returns the exit code."""
         self.process.terminate()
         return self.await_end()
 
     def await_end(self) -> int:
-        status = self.process.wait(SECONDS)
-        self._reader.join(SECONDS)
-        self._guard.forget(self.process.pid)
+        status = self.process.wait(TIMEOUT_SECONDS)
+        self._reader.join(TIMEOUT_SECONDS)
+        self._reaper.forget(self.process.pid)
         return status
 
     def pause(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
 
-    def proceed(self) -> None:
+    def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def counted(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples that have these labels, as its /metrics has it; 0 before it listens.
+    def metric(self, name: str, **labels: str) -> float:
+        """Returns the sum of a metric's samples with these labels; 0 if the port does not listen yet.
 
-        Raises TimeoutError or URLError when it listens and does not answer, as one that is stopped.
+        Raises TimeoutError or URLError if the port listens and does not answer, as in a paused process.
         """
         opener = build_opener(ProxyHandler({}))
         try:
-            with opener.open(f"http://127.0.0.1:{self._port}/metrics", timeout=SECONDS) as response:
+            with opener.open(f"http://127.0.0.1:{self._port}/metrics", timeout=TIMEOUT_SECONDS) as response:
                 text = response.read().decode()
         except OSError as error:
             if isinstance(getattr(error, "reason", error), ConnectionError):

@@ -1,4 +1,4 @@
-"""What goes in and what comes out: a feed whose every acknowledgement is booked, an ear on Redis, the log read back."""
+"""Produces updates, listens to publications and reads the topic, for the update ledger."""
 
 import threading
 import time
@@ -14,16 +14,16 @@ from tests.support.update_ledger import Ledger
 from tests.support.waiting import wait_until
 
 SYMBOLS = ("AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "GOOG", "TSLA", "AMZN", "MSFT", "NVDA")
-SECONDS = 90.0
-END = b"prices.~"
-"""A channel of no symbol: what is published there says that all before it was heard."""
+TIMEOUT_SECONDS = 90.0
+MARKER_CHANNEL = b"prices.~"
+"""Not a channel of a symbol. A message here says that all earlier messages were received."""
 
-LARGEST_MESSAGE = 1_040_000
-"""Bytes; a producer's own limit, just below the brokers' 1,048,588 for a batch, lets records of 1 MB through."""
+MAX_MESSAGE_BYTES = 1_040_000
+"""The producer's limit, just below the brokers' 1,048,588 for a batch, so that records of 1 MB pass."""
 
 
 class Feed:
-    """Produces updates of all symbols in turn, each newer than the one before, and books them."""
+    """Produces updates of all symbols in turn, each newer than the one before, and adds them to the ledger."""
 
     def __init__(self, brokers: str, topic: str, ledger: Ledger, symbols: Iterable[str] = SYMBOLS) -> None:
         self.symbols = tuple(symbols)
@@ -47,28 +47,28 @@ class Feed:
                 "reconnect.backoff.max.ms": 1000,
                 "socket.timeout.ms": 10_000,
                 "request.timeout.ms": 5_000,
-                "message.max.bytes": LARGEST_MESSAGE,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
             }
         )
 
-    def send(self, rounds: int = 1) -> None:
-        """So many updates of each symbol."""
+    def send_rounds(self, rounds: int = 1) -> None:
+        """Sends one update of each symbol per round."""
         for _ in range(rounds):
             self.number += 1
             now = time.time_ns() // 1000
             for symbol in self.symbols:
-                self.put(Update(symbol, 1.5, now, self.number))
+                self.send_update(Update(symbol, 1.5, now, self.number))
 
-    def put(self, update: Update) -> None:
-        """One update as it is."""
-        self._ledger.produced(update)
-        self.raw(update.symbol.encode(), encode(update), update)
+    def send_update(self, update: Update) -> None:
+        """Sends one update."""
+        self._ledger.add_produced(update)
+        self.send_record(update.symbol.encode(), encode(update), update)
 
-    def raw(self, key: bytes | None, value: bytes | None, update: Update | None = None) -> None:
-        """One record, whatever it is."""
+    def send_record(self, key: bytes | None, value: bytes | None, update: Update | None = None) -> None:
+        """Sends any record. An `update` is added to the ledger when it is acknowledged."""
         while True:
             try:
-                self._producer.produce(self._topic, value, key, on_delivery=partial(self._report, update))
+                self._producer.produce(self._topic, value, key, on_delivery=partial(self._on_delivery, update))
             except BufferError:
                 self._producer.poll(0.05)
             else:
@@ -76,16 +76,16 @@ class Feed:
                 self._producer.poll(0)
                 return
 
-    def _report(self, update: Update | None, error: KafkaError | None, record: Message) -> None:
+    def _on_delivery(self, update: Update | None, error: KafkaError | None, record: Message) -> None:
         if error is not None:
             self.failed += 1
             return
         self.acked += 1
         if update is not None:
-            self._ledger.acked(update, record.offset() or 0)
+            self._ledger.add_acknowledged(update, record.offset() or 0)
 
     def start(self, rate: int) -> None:
-        """About so many updates a second until `end`."""
+        """Sends about `rate` updates per second until `finish`."""
         self._thread = threading.Thread(target=self._run, args=(rate,), daemon=True)
         self._thread.start()
 
@@ -93,10 +93,10 @@ class Feed:
         pause = 0.02
         rounds = max(int(rate * pause / len(self.symbols)), 1)
         while not self._stop.wait(rounds * len(self.symbols) / rate):
-            self.send(rounds)
+            self.send_rounds(rounds)
 
-    def end(self) -> None:
-        """Stops, and waits until the brokers have said what became of everything."""
+    def finish(self) -> None:
+        """Stops, and waits for all delivery reports."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -114,32 +114,32 @@ class Feed:
 
 
 class UpdateListener:
-    """Hears everything on prices.* in a thread of its own; a Redis that died is heard again when it is back."""
+    """Receives everything on prices.* in a thread, and reconnects after Redis was restarted."""
 
     def __init__(self, address: dict[str, object], ledger: Ledger) -> None:
         self._address = address
         self._ledger = ledger
-        self._ended = threading.Event()
-        self._marks = 0
+        self._closed = threading.Event()
+        self._markers = 0
         self._ready = threading.Event()
         self.newest: dict[str, Update] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._ready.wait(SECONDS)
+        assert self._ready.wait(TIMEOUT_SECONDS)
 
     @property
     def count(self) -> int:
         return self._ledger.published
 
     def _run(self) -> None:
-        while not self._ended.is_set():
+        while not self._closed.is_set():
             try:
                 self._listen()
             except redis.RedisError:
                 if self._ready.is_set():
                     self._ready.clear()
-                    self._ledger.gap()
-                self._ended.wait(0.02)
+                    self._ledger.add_gap()
+                self._closed.wait(0.02)
 
     def _listen(self) -> None:
         with redis.Redis(**self._address, protocol=2, socket_timeout=None) as client, client.pubsub() as channel:
@@ -149,44 +149,46 @@ class UpdateListener:
             while True:
                 kind, *_pattern, name, data = channel.parse_response(block=True)
                 if kind == b"psubscribe":
-                    self._ledger.gap()  # the client has connected again by itself
+                    self._ledger.add_gap()  # the client has reconnected
                     continue
-                if name == END:
-                    self._marks += 1
+                if name == MARKER_CHANNEL:
+                    self._markers += 1
                     if data == b"end":
                         return
                     continue
                 update = decode(data)
-                self._ledger.heard(update)
+                self._ledger.add_published(update)
                 self.newest[update.symbol] = update
 
     def drain(self) -> None:
-        """Returns when all that was published before has been heard."""
-        assert self._ready.wait(SECONDS)
-        before = self._marks
+        """Returns when everything that was published before has been received."""
+        assert self._ready.wait(TIMEOUT_SECONDS)
+        before = self._markers
         with redis.Redis(**self._address, protocol=2) as client:
-            client.publish(END, b"mark")
-        wait_until(lambda: self._marks > before, SECONDS, "the end of what was published")
+            client.publish(MARKER_CHANNEL, b"marker")
+        wait_until(lambda: self._markers > before, TIMEOUT_SECONDS, "the marker")
 
     def close(self) -> None:
-        self._ended.set()
+        self._closed.set()
         with redis.Redis(**self._address, protocol=2) as client:
             try:
-                client.publish(END, b"end")
+                client.publish(MARKER_CHANNEL, b"end")
             except redis.RedisError:
                 return
-        self._thread.join(SECONDS)
+        self._thread.join(TIMEOUT_SECONDS)
 
 
 def read_log(brokers: str, topic: str) -> Iterator[tuple[Update, int]]:
-    """Every update that the topic holds, with its offset, partition by partition from the first record on."""
+    """Yields every update of the topic with its offset, partition by partition."""
     options = {"bootstrap.servers": brokers, "group.id": "log", "enable.auto.commit": False, "log_level": 2}
     with Consumer(options | {"error_cb": lambda _error: None, "socket.timeout.ms": 10_000}) as consumer:
-        partitions = consumer.list_topics(topic, timeout=SECONDS).topics[topic].partitions
-        ends = {each: consumer.get_watermark_offsets(TopicPartition(topic, each), SECONDS)[1] for each in partitions}
+        partitions = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions
+        ends = {
+            each: consumer.get_watermark_offsets(TopicPartition(topic, each), TIMEOUT_SECONDS)[1] for each in partitions
+        }
         for partition, end in ends.items():
             consumer.assign([TopicPartition(topic, partition, 0)])
-            deadline, at = time.monotonic() + SECONDS, 0
+            deadline, at = time.monotonic() + TIMEOUT_SECONDS, 0
             while at < end:
                 assert time.monotonic() < deadline, f"partition {partition} could not be read beyond {at} of {end}"
                 for record in consumer.consume(10_000, 0.1):

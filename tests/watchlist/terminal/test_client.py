@@ -14,7 +14,7 @@ from rich.console import Console
 from tests.support.gateway.fixtures import run_gateway, ticker_database
 from tests.support.gateway.process import ROOT
 from tests.support.waiting import wait_until
-from watchlist.terminal.client import Refused, add_wishes, backoff
+from watchlist.terminal.client import Refused, add_wishes
 from watchlist.terminal.display import LiveTable, now_micros
 from watchlist.terminal.state import WatchState
 
@@ -184,13 +184,6 @@ def test_a_table_names_what_is_old_idle_or_unknown():
     assert tsla.split()[-2:] == ["s", "inactive"]
     assert xxxx.split() == ["XXXX", "unknown", "symbol"]
     assert status.startswith("● live  ws://here/ws")
-
-
-@pytest.mark.parametrize(
-    ("attempt", "chance", "seconds"), [(0, 0.0, 0.25), (0, 1.0, 0.5), (3, 0.5, 3.0), (9, 1.0, 8.0), (999, 0.0, 4.0)]
-)
-def test_waits_grow_to_a_limit_and_half_of_each_is_chance(attempt, chance, seconds):
-    assert backoff(attempt, chance) == seconds
 
 
 def test_the_wishes_join_what_the_address_has():

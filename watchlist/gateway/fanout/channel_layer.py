@@ -10,8 +10,8 @@ retried with backoff and jitter, and reported when it is back, for what was publ
 """
 
 import asyncio
-import random
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import structlog
@@ -21,18 +21,20 @@ from channels_redis.pubsub import (
     RedisSingleShardConnection,
 )
 from channels_redis.serializers import registry
-from channels_redis.utils import _wrap_close, create_pool
-from redis import asyncio as aioredis
+from channels_redis.utils import _wrap_close
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from feeds.retry import Backoff, Jitter
+from feeds.store.connection import connect_subscriber
+
 log = structlog.get_logger(__name__)
 
 Sink = Callable[[bytes, bytes], None]
-LONGEST_BACKOFF = 2.0
-"""Seconds between two tries to reach Redis again."""
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 2.0
+"""Bounds of the growing wait between two attempts to reach Redis again."""
 
 
 class RawSerializer:
@@ -95,17 +97,18 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
 
     def _ensure_redis(self) -> None:
         if self._redis is None:
-            self._redis = aioredis.Redis(connection_pool=create_pool(self.host | {"retry": RaiseAtOnce()}))
+            self._redis = connect_subscriber(self.host, RaiseAtOnce())
             self._pubsub = self._redis.pubsub()
 
     async def _do_receiving(self) -> None:
-        failures = 0
+        failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
             try:
                 if failures:
                     await self._reconnect()
                     log.info("channel layer is back", failures=failures)
                     failures = 0
+                    backoff.reset()
                     self.channel_layer.note_reconnect()
                 elif not (self._pubsub and self._pubsub.subscribed):
                     self._wake.clear()
@@ -117,7 +120,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
                     log.warning("channel layer lost its connection", reason=type(error).__name__)
                     self.channel_layer.note_loss()
                     self._fail_waiting(error)
-                await asyncio.sleep(random.uniform(0.5, 1) * min(LONGEST_BACKOFF, 0.05 * 2**failures))  # noqa: S311
+                await asyncio.sleep(backoff())
             except Exception:
                 log.exception("channel layer failed")
                 await asyncio.sleep(1)

@@ -6,14 +6,15 @@ wanted again and hands in what is newer. Sockets never wait for it and never hea
 """
 
 import asyncio
-import random
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
 from feeds.errors import BadRecord
+from feeds.retry import Backoff, Jitter
 from feeds.wire import channel_name, decode, stock_key
 from watchlist.gateway.fanout.hub import Hub
 
@@ -21,8 +22,8 @@ log = structlog.get_logger(__name__)
 
 RESYNC_EVERY = 5.0
 """Seconds between two full readings; a last price that was lost on the way is at most this late."""
-LONGEST_BACKOFF = 2.0
-"""Seconds between two tries while Redis is away."""
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.2, 2.0
+"""Bounds of the growing wait between two attempts while Redis is unavailable."""
 AT_ONCE = 1000
 """Symbols of one MGET."""
 
@@ -67,18 +68,19 @@ class Intake:
         self._wake.set()
 
     async def _follow(self) -> None:
-        failures = 0
+        failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
             try:
                 await self._attach()
                 await self._match()
                 failures = 0
+                backoff.reset()
             except (RedisError, OSError) as error:
                 failures += 1
                 self.connected = False
                 if failures == 1:
                     log.warning("prices are out of reach", reason=type(error).__name__, wanted=len(self._wanted))
-                await asyncio.sleep(random.uniform(0.5, 1) * min(LONGEST_BACKOFF, 0.1 * 2**failures))  # noqa: S311
+                await asyncio.sleep(backoff())
             except Exception:
                 log.exception("intake failed")
                 await asyncio.sleep(1)

@@ -1,25 +1,25 @@
-"""A port in front of Redis that can hold what is sent to it: the way of a write that was sent and arrives late."""
+"""A TCP proxy for Redis that can delay writes, so that a write arrives late."""
 
 import socket
 import threading
 from contextlib import suppress
 
-WRITE = 500
-"""Bytes that are a batch, and no question whether the line lives."""
+MIN_BATCH_BYTES = 500
+"""Larger data is a batch of updates, and not a health check of the connection."""
 
 
-class Gate:
-    """`address` stands for Redis; between `hold` and `release` no batch sent to it gets there, answers do come back."""
+class RedisProxy:
+    """Listens at `address`. Between `hold` and `release` it forwards no batch to Redis; replies are forwarded."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
         self._open = threading.Event()
         self._open.set()
         self.holding = threading.Event()
-        """Set once something waits."""
+        """Set as soon as a batch waits."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "{}:{}".format(*self._listener.getsockname())
-        self._lines: list[socket.socket] = []
+        self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -31,30 +31,30 @@ class Gate:
 
     def close(self) -> None:
         self.release()
-        for line in (self._listener, *self._lines):
+        for each in (self._listener, *self._sockets):
             with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+                each.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
-        for line in (self._listener, *self._lines):
-            line.close()
+        for each in (self._listener, *self._sockets):
+            each.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._target)
-                self._lines += client, server
-                for ends in ((client, server, True), (server, client, False)):
-                    self._threads.append(threading.Thread(target=self._pump, args=ends))
+                self._sockets += client, server
+                for arguments in ((client, server, True), (server, client, False)):
+                    self._threads.append(threading.Thread(target=self._forward, args=arguments))
                     self._threads[-1].start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, held: bool) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket, may_hold: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
-                if held and len(data) > WRITE and not self._open.is_set():
+                if may_hold and len(data) > MIN_BATCH_BYTES and not self._open.is_set():
                     self.holding.set()
                     self._open.wait()
-                sink.sendall(data)
+                target.sendall(data)
         with suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+            target.shutdown(socket.SHUT_WR)

@@ -1,0 +1,79 @@
+"""Runs a command of the pipeline and measures its rate, CPU and memory."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, build_opener
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from stockwatch.local.redis_server import free_port
+from tests.bench.serving import ROOT
+from tests.support.waiting import wait_until
+
+METRICS = {
+    "runkafkagen": ("GENERATOR_METRICS_PORT", "stockwatch_generator_delivered_total"),
+    "runprocessor": ("PROCESSOR_METRICS_PORT", "stockwatch_processor_read_total"),
+    "runrecorder": ("RECORDER_METRICS_PORT", "stockwatch_recorder_recorded_total"),
+}
+
+Row = dict[str, Any]
+
+
+class MeasuredCommand:
+    """A running command whose work, CPU and memory are sampled."""
+
+    def __init__(self, command: str, variables: dict[str, str]) -> None:
+        variable, self._counter = METRICS[command]
+        self._port = free_port()
+        self._open = build_opener(ProxyHandler({})).open
+        self.samples: list[tuple[float, float, float, int]] = []
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), command],
+            env=os.environ | variables | {variable: str(self._port), "LOGGER_LEVEL": "error"},
+            cwd=variables["FOLDER"],
+        )
+
+    def metric(self, name: str) -> float:
+        """Returns the value of a counter; 0 if the port does not listen yet."""
+        try:
+            with self._open(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
+                families = list(text_string_to_metric_families(answer.read().decode()))
+        except OSError:
+            return 0.0
+        return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+
+    def sample(self) -> float:
+        """Adds a sample of time, updates, CPU seconds and MB, and returns the updates."""
+        updates = self.metric(self._counter)
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        memory = int(fields[21]) * os.sysconf("SC_PAGE_SIZE") // 2**20
+        self.samples.append((time.monotonic(), updates, cpu, memory))
+        return updates
+
+    def measure(self, until: float, pause: float, seconds: float = 600.0) -> Row:
+        """Samples until `until` updates are done. Returns updates per second and CPU second, and memory."""
+        wait_until(self.sample, 60, "the first update")
+        del self.samples[:-1]
+        deadline = time.monotonic() + seconds
+        while self.sample() < until and time.monotonic() < deadline:
+            time.sleep(pause)
+        (started, first, first_cpu, _), (ended, last, last_cpu, _) = self.samples[0], self.samples[-1]
+        memory = [megabytes for *_rest, megabytes in self.samples]
+        return {
+            "updates": last - first,
+            "updates_s": (last - first) / (ended - started),
+            "updates_per_cpu_s": (last - first) / max(last_cpu - first_cpu, 0.01),
+            "cpu": (last_cpu - first_cpu) / (ended - started),
+            "rss_mb": max(memory),
+            "rss_mb_half_way": memory[len(memory) // 2],
+        }
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)

@@ -1,0 +1,35 @@
+"""Receives what is published on the Redis channels of symbols."""
+
+import redis
+
+from feeds.wire import CHANNEL_PREFIX, channel_symbol
+
+MARKER = "end"
+
+
+class Publications:
+    """Everything that is published on prices.* from its creation on."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._pubsub = client.pubsub()
+        self._pubsub.psubscribe(CHANNEL_PREFIX + "*")
+        self._pubsub.get_message(timeout=5)
+        self.by_symbol: dict[str, list[bytes]] = {}
+
+    def take(self) -> list[tuple[bytes, bytes]]:
+        """Returns channel and data of each message since the last call. Our own message marks the end."""
+        self._client.publish(CHANNEL_PREFIX, MARKER)
+        taken = []
+        while (message := self._pubsub.get_message(timeout=5)) and message["data"] != MARKER.encode():
+            taken.append((message["channel"], message["data"]))
+            self.by_symbol.setdefault(channel_symbol(message["channel"].decode()), []).append(message["data"])
+        return taken
+
+    def count(self) -> int:
+        """Returns how many messages were received so far."""
+        self.take()
+        return sum(map(len, self.by_symbol.values()))
+
+    def close(self) -> None:
+        self._pubsub.close()
