@@ -110,8 +110,9 @@ def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: 
             user_lists = user_lists.create(new.name, new.symbols)
         else:
             symbols = tuple(dict.fromkeys([*(() if replace else old.symbols), *new.symbols]))
-            if len(symbols) > MAX_SYMBOLS:
-                problems.append(f"“{new.name}” is full: {len(symbols) - MAX_SYMBOLS} symbols were not imported.")
+            if excess := len(symbols[MAX_SYMBOLS:]):
+                noun = "symbol was" if excess == 1 else "symbols were"
+                problems.append(f"“{new.name}” is full: {excess} {noun} not imported.")
             user_lists = _replace_symbols(user_lists, old, symbols[:MAX_SYMBOLS])
     return user_lists, problems
 

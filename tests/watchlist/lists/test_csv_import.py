@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from feeds.csv_cells import escape, unescape
 from tests.support.rows import NOW, STALE_AFTER, TickerStub, row_of
 from watchlist.errors import BadName
-from watchlist.lists.csv_import import merge_lists, read_lists
+from watchlist.lists.csv_import import MAX_LINES, merge_lists, read_lists
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS, NamedList, UserLists, check_name
 from watchlist.page.csv_export import HEADER, write_lists
 from watchlist.page.rows import make_row
@@ -108,6 +108,12 @@ def test_files_have_the_same_limits():
     assert (len(imported.lists), len(imported.refusals)) == (MAX_LISTS, 1)
 
 
+def test_a_file_with_too_many_lines_is_refused_as_a_whole():
+    imported = read_lists("Main,AAPL\n" * (MAX_LINES + 2), KNOWN)
+    assert imported.lists == ()
+    assert [refusal.reason for refusal in imported.refusals] == [f"The file has more than {MAX_LINES} lines."]
+
+
 OWN_LISTS = UserLists((NamedList(1, "Main", ("AAPL",)), NamedList(2, "Coins", ())))
 NEW_LISTS = [NamedList(0, "main", ("GOOG", "AAPL")), NamedList(0, "New", ("GOOG",))]
 
@@ -125,3 +131,12 @@ def test_lists_beyond_the_limit_are_reported():
     merged, problems = merge_lists(full, NEW_LISTS[1:], replace=False)
     assert merged == full
     assert problems == [f"“New” was not imported: you have {MAX_LISTS} lists, which is the maximum."]
+
+
+def test_symbols_beyond_the_limit_of_a_list_are_reported():
+    full = NamedList(0, "Main", tuple(f"S{number}" for number in range(MAX_SYMBOLS)))
+    merged, problems = merge_lists(OWN_LISTS, [full], replace=False)
+    assert merged.lists[0].symbols == ("AAPL", *full.symbols[:-1])
+    assert problems == ["“Main” is full: 1 symbol was not imported."]
+    _, problems = merge_lists(merged, [NamedList(0, "Main", ("GOOG", "MSFT"))], replace=False)
+    assert problems == ["“Main” is full: 2 symbols were not imported."]

@@ -7,8 +7,9 @@ def update(symbol="AAPL", price=150.0, timestamp=1_000_000, seq_id=1):
     return {"symbol": symbol, "price": price, "timestamp": timestamp, "seq_id": seq_id}
 
 
-def ticker(**more):
-    return {"type": "ticker", "symbol": "AAPL", "name": "Apple", "base": 100.0, "decimals": 3, "active": True, **more}
+def ticker(**changes):
+    frame = {"type": "ticker", "symbol": "AAPL", "name": "Apple", "base": 100.0, "decimals": 3, "active": True}
+    return frame | changes
 
 
 @pytest.fixture
@@ -50,6 +51,11 @@ def test_the_change_is_relative_to_the_previous_close_or_the_base_price(state, m
     assert (row.change, row.change_percent) == (pytest.approx(change) if change else (None, None))
 
 
+def test_a_ticker_of_an_unwatched_symbol_is_ignored(state):
+    state.apply_ticker(ticker(symbol="XXXX"))
+    assert list(state.rows) == ["AAPL", "GOOG"]
+
+
 def test_a_name_cannot_contain_terminal_commands(state):
     state.apply_ticker(ticker(name="\x1b[2JApple\r\n" + "x" * 100, decimals=99))
     assert state.rows["AAPL"].name == "[2JApple" + "x" * 32
@@ -72,6 +78,13 @@ def test_ages_follow_the_clock_of_the_gateway(state):
     assert not state.is_stale(row, 900_000_000)
     assert state.is_stale(row, 902_000_000)
     assert not state.is_stale(state.rows["GOOG"], 902_000_000)
+
+
+def test_a_heartbeat_without_a_time_keeps_the_clock(state):
+    state.apply_update(update(timestamp=100_000_000))
+    state.apply_heartbeat({"timestamp": 104_000_000}, now=100_000_000)
+    state.apply_heartbeat({"timestamp": "later"}, now=100_000_000)
+    assert state.age(state.rows["AAPL"], 100_000_000) == 4.0
 
 
 def test_a_lost_connection_keeps_the_prices(state):
