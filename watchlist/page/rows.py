@@ -5,7 +5,7 @@ whose value changed. A test compares both.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
@@ -118,4 +118,4 @@ def _include_price(day: Day, price: float) -> Day:
     """Extends the day's range to the newest price, which the recorder may not have stored yet."""
     if day.high is None or day.low is None:
         return day
-    return Day(day.open, max(day.high, price), min(day.low, price), day.close, day.line)
+    return replace(day, high=max(day.high, price), low=min(day.low, price))

@@ -68,13 +68,13 @@ def test_bars_are_returned_as_arrays(client, tickers, put_hour):
     assert again.status_code == 304
 
 
-@pytest.mark.parametrize(("name", "range_name"), [("1d", "1d"), ("all", "all"), ("", "1h"), ("2y", "1h")])
-def test_an_unknown_range_is_one_hour(name, range_name):
-    assert read_range(name) == range_name
+@pytest.mark.parametrize(("asked", "read"), [("1d", "1d"), ("all", "all"), ("", "1h"), ("2y", "1h")])
+def test_an_unknown_range_is_the_hour(asked, read):
+    assert read_range(asked) == read
 
 
-def chart(step: int, count: int) -> Chart:
-    return Chart(step, [Candle(NOW + number * step, 1.0, 3.0, 0.5, 2.0, 10) for number in range(count)])
+def chart(step: int, many: int) -> Chart:
+    return Chart(step, [Candle(NOW + number * step, 1.0, 3.0, 0.5, 2.0, 10) for number in range(many)])
 
 
 def test_bars_are_encoded_oldest_first():
@@ -84,15 +84,15 @@ def test_bars_are_encoded_oldest_first():
     }
 
 
-@pytest.mark.parametrize(
-    ("step", "count", "newest"), [(1, 3, "08:53:22"), (60, 3, "08:55"), (3600, 20, "24 Dec 03:53")]
-)
-def test_times_have_as_many_parts_as_needed(step, count, newest):
-    lines = write_bars(chart(step, count), 2, UTC)
+@pytest.mark.parametrize(("step", "many", "newest"), [(1, 3, "08:53:22"), (60, 3, "08:55"), (3600, 20, "24 Dec 03:53")])
+def test_the_table_says_as_much_of_the_time_as_it_needs(step, many, newest):
+
+    lines = write_bars(chart(step, many), 2, UTC)
     assert lines[0]["time"] == newest
     assert lines[0]["figures"] == ["1.00", "3.00", "0.50", "2.00"]
 
 
-def test_the_table_of_bars_is_limited():
+def test_the_table_is_not_endless():
+
     assert len(write_bars(chart(60, 1500), 2, UTC)) == MOST_LINES
     assert write_bars(chart(60, 0), 2, UTC) == []

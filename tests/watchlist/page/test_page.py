@@ -13,6 +13,7 @@ from feeds.models import Ticker
 from stockwatch.settings import BASE_DIR
 from tests.support.pages import change_list, row_text, rows_of, text_of
 from watchlist.models import Entry, Watchlist
+from watchlist.page.columns import COLUMNS
 
 
 @pytest.fixture
@@ -42,7 +43,8 @@ def test_an_old_price_is_marked_as_stale(client, tickers, put_price):
 
 
 def test_a_symbol_without_a_price_shows_dashes(page):
-    assert row_text(page, "AAPL").startswith("AAPL AAPL Inc. – – – – – – – ⋯ ")
+    dashes = " ".join("–" for column in COLUMNS if column.key not in {"symbol", "spark"})
+    assert row_text(page, "AAPL").startswith(f"AAPL AAPL Inc. {dashes} ⋯ ")
 
 
 def test_a_visit_creates_no_session_and_sets_only_the_csrf_cookie(page):
@@ -60,7 +62,7 @@ def test_the_page_states_that_prices_are_simulated(page):
 def test_the_table_has_a_caption_and_scoped_headers(page):
     html = text_of(page)
     assert "<caption>" in html
-    assert html.count('<th scope="col"') == 10
+    assert html.count('<th scope="col"') == len([*COLUMNS, "actions"])
     assert html.count('<th scope="row">') == 12
     assert 'Change<span class="versus"> from base price</span>' in html
 
