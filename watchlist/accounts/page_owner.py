@@ -1,4 +1,4 @@
-"""Checks that a request comes from a page of the account that is signed in now.
+"""Checks that a request comes from a page of the current account.
 
 The person may have signed in or out in another tab, or the web session may have expired. The lists on the page then
 belong to another account, so the request is not carried out and the page is reloaded.

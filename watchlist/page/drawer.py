@@ -1,4 +1,4 @@
-"""Reads what the drawer shows of one symbol: its price, its day, its bars and its lists. Reads only."""
+"""Reads the price, day, bars and lists of one symbol for the drawer. Reads only."""
 
 from typing import Any
 

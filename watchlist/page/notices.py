@@ -1,4 +1,4 @@
-"""Sentences that the page shows about the last change, with an Undo button or choices beside them.
+"""Tells a person the result of a change, with an Undo button or choices.
 
 Sentences are Django messages. What the page offers beside one of them is a typed value in the web session. Showing it
 does not change the session: a write during a GET could overwrite a change of a visitor's lists.

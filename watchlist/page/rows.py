@@ -1,4 +1,4 @@
-"""Makes a row of the table from a ticker, its quote, its day and the time. Pure.
+"""Makes a row of the table from a ticker, its quote and its day. Pure.
 
 `static/watchlist/format.js` writes the same numbers by the same rules, so that the first live update changes only cells
 whose value changed. A test compares both.

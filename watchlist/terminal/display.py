@@ -1,4 +1,4 @@
-"""Prints a WatchState: as a live table on a terminal, or as one line per update."""
+"""Prints a WatchState as a live table or as one line per update."""
 
 import time
 from datetime import UTC, datetime

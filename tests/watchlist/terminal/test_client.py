@@ -1,4 +1,4 @@
-"""`manage.py watch` as a real process with a real gateway, in a pipe and on a terminal."""
+"""`manage.py watch` as a process with a real gateway, in a pipe and on a terminal."""
 
 import os
 import pty
