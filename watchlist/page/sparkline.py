@@ -14,7 +14,7 @@ VALUE_DIGITS = 9
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:
-    """Returns the line of the newest MAX_POINTS values, which are oldest first; nothing for fewer than MIN_POINTS.
+    """Draws the newest MAX_POINTS of `values`, oldest first; nothing for fewer than MIN_POINTS.
 
     A dotted line marks `reference` if it is within the range. `side` is the CSS class. `data-values` holds the values
     with VALUE_DIGITS digits; a script extends them with live prices.
