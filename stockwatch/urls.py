@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from stockwatch.health import show_alive, show_metrics, show_ready
-from watchlist.accounts.throttle import limit_attempts
+from watchlist.accounts.sign_in_limit import limit_attempts
 
 admin.site.site_header = "stockwatch: simulated prices"
 admin.site.site_title = "stockwatch admin"

@@ -1,4 +1,4 @@
-"""People's lists in the admin, to look after them: who watches what."""
+"""Shows the lists of accounts in the admin."""
 
 from typing import Any
 
@@ -26,9 +26,9 @@ class WatchlistAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Watchlist]:
         lists: QuerySet[Watchlist] = super().get_queryset(request)
-        return lists.annotate(counted=Count("entries"))
+        return lists.annotate(entry_count=Count("entries"))
 
-    @admin.display(description="symbols", ordering="counted")
+    @admin.display(description="symbols", ordering="entry_count")
     def symbols(self, watchlist: Any) -> int:
-        counted: int = watchlist.counted
-        return counted
+        entry_count: int = watchlist.entry_count
+        return entry_count

@@ -1,3 +1,5 @@
+"""Django's configuration of the watchlist app."""
+
 from django.apps import AppConfig
 
 

@@ -1,17 +1,18 @@
-"""Every error that the watchlist raises on purpose.
+"""Defines every error that the watchlist raises on purpose. Pure: imports nothing.
 
     WatchlistError
-    └── ListRefused        a change of a list that its rules do not allow; its text is for the person
-        ├── UnknownSymbol  no ticker has this symbol
-        ├── SwitchedOff    the ticker is there, but gets no prices now
-        ├── AlreadyListed  the list has it
-        ├── NotListed      the list does not have it
-        ├── ListFull       the list has as many as it may
-        ├── NoSuchList     the person has no such list
-        ├── TooManyLists   the person has as many lists as he may
-        └── BadName        a list cannot be called so
+    ├── ListRefused        a rule of lists forbids the change; the text is shown to the person
+    │   ├── UnknownSymbol  no ticker has the symbol
+    │   ├── SwitchedOff    the ticker exists but is not served
+    │   ├── AlreadyListed  the symbol is in the list
+    │   ├── NotListed      the symbol is not in the list
+    │   ├── ListFull       the list has the maximum number of symbols
+    │   ├── NoSuchList     the person has no such list
+    │   ├── TooManyLists   the person has the maximum number of lists
+    │   └── BadName        the name of a list is not allowed
+    └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
-Imports nothing.
+`terminal.client` adds GatewayRefused and GatewayUnavailable.
 """
 
 
@@ -20,36 +21,40 @@ class WatchlistError(Exception):
 
 
 class ListRefused(WatchlistError):
-    """A change of a list that its rules do not allow; `str()` of it is a sentence for the person."""
+    """A rule of lists forbids the change. `str()` of it is a sentence for the person; a retry does not help."""
 
 
 class UnknownSymbol(ListRefused):
-    """No ticker has this symbol."""
+    """No ticker has the symbol."""
 
 
 class SwitchedOff(ListRefused):
-    """The ticker is there, but gets no prices now."""
+    """The ticker exists but is not served."""
 
 
 class AlreadyListed(ListRefused):
-    """The list has it."""
+    """The symbol is in the list."""
 
 
 class NotListed(ListRefused):
-    """The list does not have it."""
+    """The symbol is not in the list."""
 
 
 class ListFull(ListRefused):
-    """The list has as many as it may."""
+    """The list has the maximum number of symbols."""
 
 
 class NoSuchList(ListRefused):
-    """The person has no such list: another tab or device may have deleted it."""
+    """The person has no such list; another tab or device may have deleted it."""
 
 
 class TooManyLists(ListRefused):
-    """The person has as many lists as he may."""
+    """The person has the maximum number of lists."""
 
 
 class BadName(ListRefused):
-    """A list cannot be called so: empty, too long, unprintable, or another list is."""
+    """The name of a list is empty, too long, not printable or used by another list."""
+
+
+class UnreadableFile(WatchlistError):
+    """An uploaded file or pasted text cannot be imported. `str()` of it is a sentence for the person."""

@@ -1,6 +1,6 @@
-"""What is answered while the database is away: 503, in words, and a page that tries again by itself.
+"""Answers requests with 503 while the database is unavailable.
 
-Prices need no database; lists, accounts and the first paint of a page do.
+Prices on open pages need no database; lists, accounts and loading a page do.
 """
 
 import sys
@@ -15,47 +15,48 @@ from django.views.defaults import server_error
 
 from watchlist.accounts.preferences import appearance_from_cookie
 
-RETRY_AFTER = 3
-"""Seconds after which a page that could not be shown asks again."""
+RETRY_AFTER_SECONDS = 3
+"""The 503 page reloads itself after this time."""
 
 log = structlog.get_logger(__name__)
 
 
 class DatabaseOutageMiddleware(MiddlewareMixin):
-    """Answers for a view that the database did not answer; any other error stays an error of ours."""
+    """Turns a view's database outage into a 503 response. Other errors pass."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        return answer_outage(request, error) if is_unavailable(error) else None
+        return report_outage(request, error) if is_outage(error) else None
 
 
 def show_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500, for what no view raised: a session, for one, is saved when the view is over."""
+    """Django's handler500. Covers errors outside of views, for example when a web session is saved."""
     error = sys.exc_info()[1]
-    if isinstance(error, Exception) and is_unavailable(error):
-        return answer_outage(request, error)
+    if isinstance(error, Exception) and is_outage(error):
+        return report_outage(request, error)
     return server_error(request)
 
 
-def answer_outage(request: HttpRequest, error: Exception) -> HttpResponse:
-    log.warning("a request could not be served: the database is away", reason=type(error).__name__)
-    response = show_outage(request)
-    response.headers["Retry-After"] = str(RETRY_AFTER)
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def is_unavailable(error: Exception) -> bool:
-    """Whether the connection failed, or the database was busy for too long, and not our question was wrong."""
+def is_outage(error: Exception) -> bool:
+    """Returns whether the connection failed or a lock timed out, as opposed to a faulty query."""
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     raw: Any = connection.connection
     return raw is None or bool(getattr(raw, "closed", False)) or "locked" in str(error)
 
 
-def show_outage(request: HttpRequest) -> HttpResponse:
-    """The page; JSON for scripts. Asks the database nothing, not even who is signed in."""
+def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Logs the outage and returns the 503 response."""
+    log.warning("database unavailable, request not served", error=type(error).__name__)
+    response = _render_outage(request)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _render_outage(request: HttpRequest) -> HttpResponse:
+    """Returns the page, or JSON under `/api/`. Makes no database query, not even for the account."""
     if request.path.startswith("/api/"):
-        return JsonResponse({"error": "the database does not answer now"}, status=503)
-    changed = request.method not in {"GET", "HEAD"}
-    context = {"look": appearance_from_cookie(request), "changed": changed, "seconds": RETRY_AFTER}
+        return JsonResponse({"error": "the database is unavailable"}, status=503)
+    is_change = request.method not in {"GET", "HEAD"}
+    context = {"appearance": appearance_from_cookie(request), "is_change": is_change, "seconds": RETRY_AFTER_SECONDS}
     return HttpResponse(render_to_string("503.html", context), status=503)

@@ -1,4 +1,4 @@
-"""What is stored of people: their lists, and how they want the page. The rules of changing lists stand in `book`."""
+"""Database tables of lists and preferences. The rules of changing lists are in `lists.rules`."""
 
 from typing import ClassVar
 
@@ -9,9 +9,9 @@ from feeds.models import Ticker
 
 
 class Watchlist(models.Model):
-    """A named list of one account; `position` orders the lists of an account, from 0.
+    """A named list of one account. `position` orders the lists of an account, from 0.
 
-    `version` grows by one with every change of the list, its entries included: open pages compare it.
+    `version` increases with every change of the list or its entries; open pages compare it.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")
@@ -32,10 +32,10 @@ class Watchlist(models.Model):
 
 
 class Entry(models.Model):
-    """A ticker in a list; `position` grows down the list and may have gaps."""
+    """A ticker in a list. `position` orders the entries of a list and may have gaps."""
 
     watchlist = models.ForeignKey(Watchlist, on_delete=models.CASCADE, related_name="entries")
-    # A ticker that somebody watches cannot be deleted: the admin switches it off instead.
+    # A ticker that is in a list cannot be deleted. The admin switches it off instead.
     ticker = models.ForeignKey(Ticker, on_delete=models.PROTECT, related_name="entries")
     position = models.PositiveIntegerField(default=0)
 
@@ -56,7 +56,7 @@ class Entry(models.Model):
 
 
 class Preferences(models.Model):
-    """How an account wants the page; a visitor's are in a cookie. `preferences.Look` says what each may be."""
+    """The appearance that an account chose. `accounts.preferences.Appearance` defines the valid values."""
 
     owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences")
     theme = models.CharField(max_length=10, default="system")

@@ -1,4 +1,4 @@
-"""The addresses of the page, of accounts, and of what scripts ask."""
+"""Routes of the page, of accounts and of the HTTP API."""
 
 from django.contrib.auth.views import (
     LogoutView,
@@ -11,7 +11,7 @@ from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
 from watchlist.accounts import views as accounts
-from watchlist.accounts.throttle import limit_attempts
+from watchlist.accounts.sign_in_limit import limit_attempts
 from watchlist.api import views as api
 from watchlist.page import change_views as changes
 from watchlist.page import transfer_views as transfer
@@ -35,7 +35,7 @@ urlpatterns = [
     path("sign-in/", limit_attempts(accounts.SignIn.as_view()), name="sign-in"),
     path("sign-out/", LogoutView.as_view(http_method_names=["post", "options"]), name="sign-out"),
     path("settings/", accounts.show_settings, name="settings"),
-    path("settings/look/", accounts.change_look, name="change-look"),
+    path("settings/look/", accounts.change_appearance, name="change-look"),
     path("settings/email/", accounts.change_email, name="change-email"),
     path("settings/password/", accounts.PasswordChange.as_view(), name="password-change"),
     path("settings/delete/", accounts.delete_account, name="delete-account"),
@@ -55,6 +55,6 @@ urlpatterns = [
         PasswordResetCompleteView.as_view(template_name="watchlist/password_reset_done.html"),
         name="password-reset-done",
     ),
-    # Browsers ask for it on pages that name no icon, such as the admin's.
+    # Browsers request it for pages without an icon link, such as the admin's.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("watchlist/icon.svg"))),
 ]

@@ -129,7 +129,7 @@ class Stage:
         traffic = Traffic(page)
         page.goto("/")
         page.get_by_role("button", name="Start with an empty list").click()
-        expect(page.get_by_role("heading", name="Nothing to watch yet")).to_be_visible()
+        expect(page.get_by_role("heading", name="This list is empty")).to_be_visible()
         page.get_by_role("combobox").fill(" ".join(f"S{number}" for number in range(rows)))
         page.get_by_role("combobox").press("Enter")
         expect(page.locator("#quotes tbody tr")).to_have_count(rows)

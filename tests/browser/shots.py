@@ -43,7 +43,7 @@ class Studio:
         page = self.open("/settings/", **options)
         if palette:
             page.get_by_label("Blue and orange").check()
-            page.get_by_role("button", name="Keep").click()
+            page.get_by_role("button", name="Save").click()
         self.fill_lists(page)
         page.goto(path)
         self.send_prices()
@@ -65,7 +65,7 @@ class Studio:
         for name, symbols in (("Semiconductors", "NVDA TSLA AAPL"), ("Coins", "BTC/USD ETH/USD")):
             page.get_by_title("New list").click()
             page.get_by_label("Name of the new list").fill(name)
-            page.get_by_role("button", name="Make it").click()
+            page.get_by_role("button", name="Create").click()
             expect(page.get_by_role("link", name=name)).to_have_attribute("aria-current", "page")
             page.get_by_role("combobox").fill(symbols.replace(" ", ", "))
             page.get_by_role("combobox").press("Enter")
@@ -134,8 +134,8 @@ def take_parts(studio: Studio) -> None:
     save(studio.open("/settings/", **DESK), "settings", full=True)
     save(studio.open("/transfer/", **DESK), "transfer")
     page = studio.open("/transfer/", **DESK)
-    page.get_by_label("Or its lines").fill("list,symbol\nCoins,BTC/USD\nCoins,DOGE/USD\nMain,AAPL\n,AAPL")
-    page.get_by_role("button", name="Look at it first").click()
+    page.get_by_label("Or paste its lines").fill("list,symbol\nCoins,BTC/USD\nCoins,DOGE/USD\nMain,AAPL\n,AAPL")
+    page.get_by_role("button", name="Preview").click()
     save(page, "preview")
 
 
@@ -148,7 +148,7 @@ def take_still(studio: Studio) -> None:
 def take_states(studio: Studio, site: Site) -> None:
     page = studio.open(**DESK)
     page.get_by_role("button", name="Start with an empty list").click()
-    expect(page.get_by_role("heading", name="Nothing to watch yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="This list is empty")).to_be_visible()
     save(page, "empty")
     page = studio.open(**DESK)
     page.get_by_role("combobox").fill("nope")

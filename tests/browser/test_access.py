@@ -59,7 +59,7 @@ def test_with_stale_rows(site: Site, open_page: Callable[..., Page], theme: str)
 
 def test_with_an_empty_list(page: Page):
     page.get_by_role("button", name="Start with an empty list").click()
-    expect(page.get_by_role("heading", name="Nothing to watch yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="This list is empty")).to_be_visible()
     assert findings(page) == []
 
 

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,9 +10,10 @@ from playwright.sync_api import Page
 from feeds.models import Ticker
 from feeds.wire import Update
 from watchlist.formatting.numbers import write_number, write_percent, write_signed
-from watchlist.formatting.numerals import TABLE
+from watchlist.formatting.numerals import NUMERALS_BY_LANGUAGE
+from watchlist.page.columns import SORTABLE_COLUMNS
 from watchlist.page.rows import make_row
-from watchlist.page.sorting import COLUMNS, headings, read_sort
+from watchlist.page.sorting import headings, read_sort
 from watchlist.page.sparkline import write_path
 from watchlist.prices.day import Day
 
@@ -41,7 +41,7 @@ def test_numbers_are_written_as_the_server_writes_them(page: Page):
 
 @pytest.mark.parametrize("tag", ["de", "fr", "sv", "pl", "es", "en-in"])
 def test_numbers_are_punctuated_as_the_server_does_and_the_browser_itself_would(page: Page, tag: str):
-    numerals = TABLE[tag]
+    numerals = NUMERALS_BY_LANGUAGE[tag]
     chance = random.Random(6)
     pairs = [[round(chance.uniform(-1, 1) * 10**digits, 3), 3] for digits in range(1, 13) for _ in range(20)]
     script = """
@@ -57,7 +57,7 @@ def test_numbers_are_punctuated_as_the_server_does_and_the_browser_itself_would(
     return [written, own];
     """
     # As the page has them: attributes are text.
-    facts = {name: str(value) for name, value in asdict(numerals).items()}
+    facts = numerals.script_values
     written, own = run(page, "format", script, [facts, tag, pairs])
     assert written == [
         [write_number(abs(value), decimals, numerals), write_signed(value, decimals, numerals)]
@@ -238,8 +238,8 @@ def test_a_sparkline_is_drawn_as_the_server_draws_it(page: Page):
 
 
 def test_headers_lead_where_the_servers_do(page: Page):
-    sorts = ["", *COLUMNS, *(f"-{column}" for column in COLUMNS)]
-    pairs = [[column, sort] for column in COLUMNS for sort in sorts]
+    sorts = ["", *SORTABLE_COLUMNS, *(f"-{column}" for column in SORTABLE_COLUMNS)]
+    pairs = [[column, sort] for column in SORTABLE_COLUMNS for sort in sorts]
     led = run(page, "sort", "return given.map(([column, sort]) => module.nextSort(column, sort));", pairs)
     assert led == [headings(read_sort(sort))[column].leads_to for column, sort in pairs]
 
@@ -259,7 +259,7 @@ def test_rows_are_arranged_as_the_server_arranges_them(page: Page):
     const items = quotes.map((quote, place) => ({ quote, place }));
     return sorts.map((sort) => module.arrange([...items], sort, (item) => item.quote).map((item) => item.place));
     """
-    sorts = [*COLUMNS, *(f"-{column}" for column in COLUMNS)]
+    sorts = [*SORTABLE_COLUMNS, *(f"-{column}" for column in SORTABLE_COLUMNS)]
     arranged = run(page, "sort", script, [quotes, sorts])
     for sort, places in zip(sorts, arranged, strict=True):
         assert [rows[place] for place in places] == read_sort(sort).arrange(rows), sort

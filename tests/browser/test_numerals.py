@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.support.browser.market import put_bars
 from tests.support.browser.page import cell, expect_state
 from tests.support.browser.site import Site
-from watchlist.formatting.numbers import MINUS
+from watchlist.formatting.numerals import MINUS
 
 pytestmark = pytest.mark.browser
 

@@ -56,7 +56,7 @@ def test_what_a_person_tries_without_the_database_fails_in_words_and_loses_nothi
     count = rows.count()
 
     def meanwhile() -> None:
-        expect(status).to_contain_text("Lists cannot be changed right now. Prices go on.")
+        expect(status).to_contain_text("Lists cannot be changed right now. Prices still update.")
         page.get_by_role("combobox").fill("ETH/USD")
         page.get_by_role("button", name="Add", exact=True).click()
         expect(page.locator("#said .error")).to_contain_text("That was not done: lists cannot be changed right now.")

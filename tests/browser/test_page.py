@@ -211,12 +211,12 @@ def test_symbols_are_added_and_removed_by_keyboard(site: Site, page: Page):
 
 def test_an_empty_list_has_no_socket_and_offers_a_start(site: Site, page: Page):
     page.get_by_role("button", name="Start with an empty list").click()
-    expect(page.get_by_role("heading", name="Nothing to watch yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="This list is empty")).to_be_visible()
     expect(page.locator("#status")).to_have_attribute("data-state", "still")
     sockets = []
     page.on("websocket", lambda socket: sockets.append(socket))
     page.reload()
-    expect(page.get_by_role("heading", name="Nothing to watch yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="This list is empty")).to_be_visible()
     assert sockets == []
     page.get_by_role("button", name="AAPL Apple").click()
     expect(page.locator("#quotes tbody tr")).to_have_count(1)
@@ -257,7 +257,7 @@ def test_no_width_scrolls_sideways(site: Site, open_page: Callable[..., Page], w
     for name in ("Coins", "Semiconductors", "Energy", "W" * 40):
         page.get_by_title("New list").click()
         page.get_by_label("Name of the new list").fill(name)
-        page.get_by_role("button", name="Make it").click()
+        page.get_by_role("button", name="Create").click()
         expect(page.locator("#tabs [aria-current]")).to_contain_text(name)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     for path in ("/sign-in/", "/sign-up/"):

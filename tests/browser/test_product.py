@@ -52,7 +52,7 @@ def hide(page: Page, hidden: bool) -> None:
 def open_list(page: Page, name: str) -> None:
     page.get_by_title("New list").click()
     page.get_by_label("Name of the new list").fill(name)
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create").click()
     expect(tab(page, name)).to_have_attribute("aria-current", "page")
 
 
@@ -241,7 +241,7 @@ def test_where_the_session_has_ended_a_change_brings_the_page_anew_and_says_why(
     page.get_by_title("Change this list").click()
     page.get_by_role("button", name="Delete this list").click()
     expect(page.locator("#said .error")).to_have_text(
-        "That was not done. Your session has ended: sign in again to go on with your lists."
+        "Nothing was changed. Your session has ended. Sign in again to see your lists."
     )
     expect(page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
     sign_in(page)
@@ -280,7 +280,7 @@ def test_word_of_a_list_before_the_answer_that_makes_it_leaves_the_page_at_that_
     try:
         page.get_by_title("New list").click()
         page.get_by_label("Name of the new list").fill("Coins")
-        page.get_by_role("button", name="Make it").click()
+        page.get_by_role("button", name="Create").click()
         wait_until(lambda: page.evaluate("1") and any('"type":"list"' in frame for frame in heard))
         [(route, answer)] = held
         route.fulfill(response=answer)
@@ -305,7 +305,7 @@ def test_an_answer_whose_form_another_answer_has_replaced_is_merged_like_any(pag
     page.route("**/lists/change/", lambda route: held.append((route, route.fetch(max_redirects=0))))
     page.get_by_title("New list").click()
     page.get_by_label("Name of the new list").fill("Coins")
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create").click()
     wait_until(lambda: page.evaluate("1") and held)
     form = page.locator("#new-menu form").element_handle()
     with page.expect_response("**/?list=*"):
@@ -393,7 +393,7 @@ def test_the_charts_notice_and_link_stand_in_the_drawer(site: Site, open_page: C
 
 def test_the_keys_are_explained(page: Page):
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.keyboard.press("ArrowDown")
@@ -413,7 +413,7 @@ def test_look_follows_the_account(open_page: Callable[..., Page]):
     sign_in(other)
     expect(other.locator("html")).to_have_attribute("data-theme", "dark")
     other.get_by_title("Look").click()
-    other.get_by_role("button", name="As the system").click()
+    other.get_by_role("button", name="System").click()
     expect(other.locator("html")).to_have_attribute("data-theme", "system")
 
 
@@ -425,10 +425,10 @@ def test_a_file_is_looked_at_before_it_is_imported(page: Page):
     page.get_by_label("File", exact=True).set_input_files(
         {"name": "lists.csv", "mimeType": "text/csv", "buffer": b"Coins,BTC/USD\nCoins,NOPE"}
     )
-    page.get_by_role("button", name="Look at it first").click()
+    page.get_by_role("button", name="Preview").click()
     expect(page.get_by_role("cell", name="No ticker is called NOPE.")).to_be_visible()
     page.get_by_role("button", name="Import").click()
     expect(row_of(page, "BTC/USD")).to_be_visible()
     expect(page.locator("#quotes tbody tr")).to_have_count(1)
     remove(page, "BTC/USD")
-    expect(page.get_by_role("heading", name="Nothing to watch yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="This list is empty")).to_be_visible()

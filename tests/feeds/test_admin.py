@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from feeds.admin import TickerAdmin
 from feeds.models import Ticker
-from tests.support.lists import unlist
+from tests.support.lists import remove_symbol
 from watchlist.models import Watchlist
 
 LIST = "/admin/feeds/ticker/"
@@ -104,7 +104,7 @@ def test_an_active_ticker_cannot_be_deleted(staff, make_ticker):
 def test_an_inactive_ticker_on_a_list_cannot_be_deleted(staff, make_ticker, person):
     ticker = make_ticker("AAPL")
     make_ticker("GOOG")
-    unlist(person, "GOOG")
+    remove_symbol(person, "GOOG")
     Ticker.objects.update(active=False)
     assert "AAPL is used by 1 list entry." in text_of(staff.post(f"{LIST}{ticker.pk}/delete/", {"post": "yes"}))
     assert Ticker.objects.filter(symbol="AAPL").exists()
@@ -153,7 +153,7 @@ def test_an_action_switches_tickers_and_is_logged(staff, make_ticker, active):
 def test_lists_are_found_by_their_symbols(staff, make_ticker, person):
     make_ticker("AAPL")
     make_ticker("GOOG")
-    unlist(person, "GOOG")
+    remove_symbol(person, "GOOG")
     assert "1 watchlist" in text_of(staff.get("/admin/watchlist/watchlist/", {"q": "AAPL"}))
     watchlist = Watchlist.objects.get()
     assert "AAPL" in text_of(staff.get(f"/admin/watchlist/watchlist/{watchlist.pk}/change/"))
@@ -179,7 +179,7 @@ def priced(make_ticker, put_price, person):
         make_ticker(symbol)
     put_price("BRK.B", 1234.5, timestamp=now)
     put_price("BTC/USD", 2.0, timestamp=now - 90_000_000)
-    unlist(person, "^GSPC")
+    remove_symbol(person, "^GSPC")
 
 
 def test_the_list_shows_price_age_and_number_of_lists(staff, priced):

@@ -5,14 +5,17 @@ from django.contrib.auth.models import User
 from watchlist.lists.storage import AccountLists
 
 
-def symbols_of(person: User) -> list[str]:
-    shelf = AccountLists(person)
-    return [ticker.symbol for ticker in shelf.tickers(shelf.tabs()[0].key)]
+def symbols_of(user: User) -> list[str]:
+    """Returns the symbols of the first list."""
+    lists = AccountLists(user)
+    return [ticker.symbol for ticker in lists.tickers(lists.tabs()[0].key)]
 
 
-def enlist(person: User, symbol: str) -> None:
-    AccountLists(person).change(lambda book: book.put(book.lists[0].add(symbol)))
+def add_symbol(user: User, symbol: str) -> None:
+    """Adds a symbol to the first list."""
+    AccountLists(user).change(lambda lists: lists.replace(lists.lists[0].add(symbol)))
 
 
-def unlist(person: User, symbol: str) -> None:
-    AccountLists(person).change(lambda book: book.put(book.lists[0].remove(symbol)))
+def remove_symbol(user: User, symbol: str) -> None:
+    """Removes a symbol from the first list."""
+    AccountLists(user).change(lambda lists: lists.replace(lists.lists[0].remove(symbol)))

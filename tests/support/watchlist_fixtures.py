@@ -1,3 +1,5 @@
+"""Fixtures for tests of pages, lists and accounts."""
+
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -13,28 +15,28 @@ from watchlist.prices import quotes
 
 @pytest.fixture
 def make_ticker(db) -> Callable[..., Ticker]:
-    def make_ticker(symbol: str, **facts) -> Ticker:
-        return Ticker.objects.create(**{"symbol": symbol, "name": f"{symbol} Inc.", "base_price": 100.0} | facts)
+    def make_ticker(symbol: str, **fields) -> Ticker:
+        return Ticker.objects.create(**{"symbol": symbol, "name": f"{symbol} Inc.", "base_price": 100.0} | fields)
 
     return make_ticker
 
 
 @pytest.fixture
 def tickers(make_ticker) -> list[Ticker]:
-    """Fifteen active tickers, so that the first twelve are not all."""
+    """Fifteen active tickers; the example list has the first twelve."""
     symbols = ["AAPL", "MSFT", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", *(f"T{number}" for number in range(9))]
     return [make_ticker(symbol) for symbol in symbols]
 
 
 @pytest.fixture
 def person(db, settings) -> User:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one is slow by design
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the default is slow by design
     return User.objects.create_user("ada", password="a long and private phrase")
 
 
 @pytest.fixture
 def store(redis_server: RedisServer, redis_client: redis.Redis, settings) -> Iterator[redis.Redis]:
-    """The Redis that the page reads, empty."""
+    """The empty Redis that the page reads."""
     settings.REDIS = settings.REDIS | {"host": redis_server.host, "port": redis_server.port}
     yield redis_client
     quotes.redis_client().close()
@@ -50,15 +52,15 @@ def put_price(store: redis.Redis) -> Callable[..., None]:
 
 @pytest.fixture
 def put_hour(store: redis.Redis) -> Callable[..., None]:
-    """The last hour and the day of a symbol, as the recorder writes them."""
+    """Writes the last hour and the day of a symbol as the recorder does."""
 
     def put_hour(symbol: str, closes: list[float], minute: int, close: float | None = 99.0) -> None:
         ring = bytearray(bar_layout.MINUTES.size)
-        for back, price in enumerate(reversed(closes)):
-            start = minute - back
-            at = bar_layout.MINUTES.offset(start)
+        for age, price in enumerate(reversed(closes)):
+            start = minute - age
+            offset = bar_layout.MINUTES.offset(start)
             slot = bar_layout.MINUTES.pack(start, (price, price, price, price, 600), (0, 1), (1, 2))
-            ring[at : at + len(slot)] = slot
+            ring[offset : offset + len(slot)] = slot
         store.set(bar_layout.MINUTES.key(symbol), bytes(ring))
         day = bar_layout.NewestDay(
             symbol, "2026-11-22", closes[0], max(closes), min(closes), closes[-1], 600, close, 1, 1

@@ -1,4 +1,4 @@
-"""Finds the address that a request counts for, behind trusted proxies too. Pure."""
+"""Finds the client address that limits count, also behind trusted proxies. Pure."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -6,9 +6,11 @@ from typing import Any
 
 
 def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()) -> str:
-    """Whom a connection counts for: the peer, or behind trusted proxies the last address that none of them has.
+    """Returns the peer's address, or the last one in `forwarded` that is not a trusted proxy's.
 
-    An IPv4 address that came over an IPv6 socket is written as IPv4; IPv6 counts by its /64, for a home has that many.
+    `client` is the peer's (address, port), `forwarded` an X-Forwarded-For header, `trusted` are networks. An
+    IPv4-mapped address is returned as IPv4, an IPv6 address as its /64 network, because one home has that many.
+    Returns "unknown" if there is no valid address.
     """
     networks = [ip_network(network, strict=False) for network in trusted]
     address = _parse_address(client[0]) if client else None

@@ -1,4 +1,4 @@
-"""What people type about themselves: the wish for an account, its e-mail address, its end, and a file of lists."""
+"""Forms of accounts: sign-up, e-mail address and deletion."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from django import forms
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 
-EMAIL_HELP = "Only for a new password, should you forget yours. You may leave it out."
+EMAIL_HELP = "Optional. Used only to reset your password."
 
 
 class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """Name, e-mail address if wanted, and password, twice."""
+    """Name, optional e-mail address, and the password twice."""
 
     email = forms.EmailField(label="E-mail address", required=False, help_text=EMAIL_HELP)
 
@@ -27,7 +27,7 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the 
 
 
 class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The address to which a new password may be sent."""
+    """The e-mail address for password resets."""
 
     class Meta:
         model = User
@@ -41,7 +41,7 @@ class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class DeleteAccountForm(forms.Form):
-    """The password once more, before an account is deleted."""
+    """Asks for the password before an account is deleted."""
 
     password = forms.CharField(
         label="Your password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
@@ -54,5 +54,5 @@ class DeleteAccountForm(forms.Form):
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
         if not self._user.check_password(password):
-            raise forms.ValidationError("That is not your password.")
+            raise forms.ValidationError("The password is wrong.")
         return password

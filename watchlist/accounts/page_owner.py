@@ -1,7 +1,7 @@
-"""Whether a page and the request it makes are the same person's.
+"""Checks that a request comes from a page of the current account.
 
-Another tab may have signed in or out meanwhile, or the session has ended: the lists in the page are not those that the
-request would read or change then, so nothing is done and the page is loaded anew.
+The person may have signed in or out in another tab, or the web session may have expired. The lists on the page then
+belong to another account, so the request is not carried out and the page is reloaded.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 HEADER = "Watchlist-Owner"
-"""Whose page asks, by `owner_of`. Only scripts send it; a form without a script brings a whole page anyway."""
+"""Holds the `page_owner` of the page. Only scripts send it; a form without a script loads a whole page anyway."""
 VISITOR = "0"
 
 P = ParamSpec("P")
@@ -22,23 +22,23 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 def page_owner(request: HttpRequest) -> str:
-    """The account's number, or VISITOR."""
+    """Returns the account's primary key, or VISITOR."""
     return str(request.user.pk or VISITOR)
 
 
 def require_same_owner(view: View[P]) -> View[P]:
-    """The view, but for a page that was made for somebody else an answer that has it loaded anew, and says why."""
+    """Wraps a view: a request from another owner's page reloads the page with an explanation."""
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        asks = request.headers.get(HEADER)
-        if asks is None or asks == page_owner(request):
+        owner = request.headers.get(HEADER)
+        if owner is None or owner == page_owner(request):
             return view(request, *args, **kwargs)
-        undone = "" if request.method == "GET" else "That was not done. "
+        prefix = "" if request.method == "GET" else "Nothing was changed. "
         if request.user.is_authenticated:
-            messages.error(request, f"{undone}You signed in in another tab meanwhile: these are your lists.")
+            messages.error(request, f"{prefix}You signed in in another tab. These are your lists.")
         else:
-            messages.error(request, f"{undone}Your session has ended: sign in again to go on with your lists.")
+            messages.error(request, f"{prefix}Your session has ended. Sign in again to see your lists.")
         return HttpResponseClientRedirect(reverse("watchlist"))
 
     return guarded

@@ -1,7 +1,10 @@
-"""How a person wants the page: theme, palette, density, time zone. An account's are stored, a visitor's in a cookie."""
+"""Reads and saves a person's appearance: theme, palette, density and time zone.
+
+An account's appearance is stored in the database, a visitor's in a cookie.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -13,18 +16,18 @@ from watchlist.formatting.numerals import Numerals, pick_numerals
 from watchlist.models import Preferences
 
 COOKIE = "look"
-COOKIE_AGE = 365 * 24 * 3600
+COOKIE_SECONDS = 365 * 24 * 3600
 CHOICES: dict[str, dict[str, str]] = {
-    "theme": {"system": "As the system", "light": "Light", "dark": "Dark"},
+    "theme": {"system": "System", "light": "Light", "dark": "Dark"},
     "palette": {"green": "Green and red", "blue": "Blue and orange"},
-    "density": {"roomy": "Roomy", "compact": "Compact"},
+    "density": {"roomy": "Comfortable", "compact": "Compact"},
 }
-"""What each may be, with the words for it; the first is the default."""
+"""The valid values and their labels; the first of each is the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """Valid whatever it was made from: `make_look` puts the default where a value is not known."""
+    """Always valid if made by `make_appearance`."""
 
     theme: str = "system"
     palette: str = "green"
@@ -38,43 +41,49 @@ class Appearance:
 
 @lru_cache(maxsize=1)
 def zones() -> tuple[str, ...]:
-    """All time zones of this machine by name: `UTC`, then places."""
+    """Returns the names of the machine's time zones: `UTC`, then places."""
     return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
 
 
-def make_appearance(given: Mapping[str, Any]) -> Appearance:
-    """From whatever a form, a cookie or a row says."""
-    known = {name: given[name] for name, choices in CHOICES.items() if given.get(name) in choices}
-    if given.get("zone") in zones():
-        known["zone"] = given["zone"]
-    return Appearance(**known)
+def make_appearance(values: Mapping[str, Any]) -> Appearance:
+    """Returns the appearance with these values; invalid ones are replaced by the default."""
+    valid = {name: values[name] for name, choices in CHOICES.items() if values.get(name) in choices}
+    if values.get("zone") in zones():
+        valid["zone"] = values["zone"]
+    return Appearance(**valid)
 
 
 def appearance_of(request: HttpRequest) -> Appearance:
-    """One query at most, once a request."""
-    look: Appearance | None = getattr(request, "_look", None)
-    if look is None:
-        look = _read_look(request)
-        request._look = look  # type: ignore[attr-defined]
-    return look
+    """Returns the appearance for a request. Makes at most one query per request."""
+    appearance: Appearance | None = getattr(request, "_appearance", None)
+    if appearance is None:
+        appearance = _read_appearance(request)
+        request._appearance = appearance  # type: ignore[attr-defined]
+    return appearance
 
 
 def numerals_for(request: HttpRequest) -> Numerals:
-    """How the person's browser wants numbers: its language says so."""
+    """Returns the numerals of the browser's language."""
     return pick_numerals(request.headers.get("Accept-Language", ""))
 
 
-def save_appearance(request: HttpRequest, response: HttpResponse, look: Appearance) -> None:
-    values = {part.name: getattr(look, part.name) for part in fields(look)}
+def save_appearance(request: HttpRequest, response: HttpResponse, appearance: Appearance) -> None:
+    """Stores the appearance in the response's cookie, and in the database for an account."""
+    values = asdict(appearance)
     if isinstance(request.user, User):
         Preferences.objects.update_or_create(owner=request.user, defaults=values)
-    # A browser that signs out keeps the look it had: nobody likes a white page at night.
+    # Accounts get the cookie too: the appearance stays after signing out.
     response.set_cookie(
-        COOKIE, "|".join(values.values()), max_age=COOKIE_AGE, samesite="Lax", httponly=True, secure=request.is_secure()
+        COOKIE,
+        "|".join(values.values()),
+        max_age=COOKIE_SECONDS,
+        samesite="Lax",
+        httponly=True,
+        secure=request.is_secure(),
     )
 
 
-def _read_look(request: HttpRequest) -> Appearance:
+def _read_appearance(request: HttpRequest) -> Appearance:
     user = getattr(request, "user", None)
     if isinstance(user, User) and user.is_authenticated:
         row = Preferences.objects.filter(owner=user).values().first()
@@ -84,6 +93,6 @@ def _read_look(request: HttpRequest) -> Appearance:
 
 
 def appearance_from_cookie(request: HttpRequest) -> Appearance:
-    """What the browser keeps: a visitor's, and what an account's was when it was last set here. Asks nobody."""
-    names = [part.name for part in fields(Appearance)]
+    """Returns the appearance that was last set in this browser. Makes no query."""
+    names = [field.name for field in fields(Appearance)]
     return make_appearance(dict(zip(names, request.COOKIES.get(COOKIE, "").split("|"), strict=False)))

@@ -1,4 +1,4 @@
-"""The doors of an account, and what a person settles about it: look, e-mail address, password, its end."""
+"""Views for sign-up, sign-in, settings and passwords, and for deleting an account."""
 
 from typing import Any
 
@@ -19,27 +19,28 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from watchlist.accounts.forms import DeleteAccountForm, EmailForm, SignUpForm
 from watchlist.accounts.preferences import CHOICES, appearance_of, make_appearance, save_appearance, zones
-from watchlist.accounts.throttle import forget_name, is_allowed
-from watchlist.lists.storage import adopt_lists
+from watchlist.accounts.sign_in_limit import clear_failures
+from watchlist.accounts.throttle import allow_action
+from watchlist.lists.storage import move_visitor_lists
 
 
 @sensitive_post_parameters("password1", "password2")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """A new account, signed in at once, with the visitor's lists in it."""
+    """Creates an account with the visitor's lists, and signs in."""
     if request.user.is_authenticated:
         return redirect("watchlist")
     if not settings.REGISTRATION_OPEN:
         return render(request, "watchlist/sign_up_closed.html", status=403)
     form = SignUpForm(request.POST or None)
     if form.is_valid():
-        if not is_allowed(request, "sign-up", settings.REGISTRATION_PER_HOUR):
-            form.add_error(None, "Too many accounts were opened from your address in the last hour. Try again later.")
+        if not allow_action(request, "sign-up", settings.REGISTRATION_PER_HOUR):
+            form.add_error(None, "Too many sign-ups from your address in the last hour. Try again later.")
             return render(request, "watchlist/sign_up.html", {"form": form}, status=429)
         user = form.save()
         login(request, user)
-        adopt_lists(user, request.session)
+        move_visitor_lists(request.session, user)
         return redirect("watchlist")
     return render(request, "watchlist/sign_up.html", {"form": form})
 
@@ -50,7 +51,7 @@ class SignIn(LoginView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
-        adopt_lists(form.get_user(), self.request.session)
+        move_visitor_lists(self.request.session, form.get_user())
         return response
 
 
@@ -59,7 +60,7 @@ class PasswordChange(PasswordChangeView):
     success_url = reverse_lazy("settings")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        messages.success(self.request, "Your password is changed.")
+        messages.success(self.request, "Your password was changed.")
         return super().form_valid(form)
 
 
@@ -70,8 +71,8 @@ class PasswordReset(PasswordResetView):
     success_url = reverse_lazy("password-reset-sent")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        if not is_allowed(self.request, "reset", settings.REGISTRATION_PER_HOUR):
-            form.add_error(None, "Too many letters were asked for from your address in the last hour. Try again later.")
+        if not allow_action(self.request, "reset", settings.REGISTRATION_PER_HOUR):
+            form.add_error(None, "Too many e-mails were requested from your address in the last hour. Try again later.")
             return self.form_invalid(form)
         return super().form_valid(form)
 
@@ -81,31 +82,29 @@ class PasswordResetConfirm(PasswordResetConfirmView):
     success_url = reverse_lazy("password-reset-done")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        # Whoever kept its owner out by guessing must not keep the new password out too.
-        forget_name(form.user.get_username())
+        # Another person's guesses may have blocked the name. They must not block its owner's new password.
+        clear_failures(form.user.get_username())
         return super().form_valid(form)
 
 
 @never_cache
 @require_safe
 def show_settings(request: HttpRequest) -> HttpResponse:
-    """Look for everybody; e-mail address, password and the end for accounts."""
-    context: dict[str, Any] = {"choices": look_choices(request), "zones": zones()}
-    if isinstance(request.user, User):
-        context["email_form"] = EmailForm(instance=request.user)
-    return render(request, "watchlist/settings.html", context)
+    """Shows the appearance to everyone; e-mail address, password and deletion to accounts."""
+    email_form = EmailForm(instance=request.user) if isinstance(request.user, User) else None
+    return _render_settings(request, email_form)
 
 
 @require_POST
-def change_look(request: HttpRequest) -> HttpResponse:
-    """Any of theme, palette, density and zone; what the form does not name stays."""
-    now = appearance_of(request)
+def change_appearance(request: HttpRequest) -> HttpResponse:
+    """Changes any of theme, palette, density and zone; values that the form does not contain stay."""
+    current = appearance_of(request)
     names = (*CHOICES, "zone")
-    look = make_appearance({name: request.POST.get(name) or getattr(now, name) for name in names})
-    back = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
-    response = redirect(back if safe else "settings")
-    save_appearance(request, response, look)
+    appearance = make_appearance({name: request.POST.get(name) or getattr(current, name) for name in names})
+    next_page = request.POST.get("next", "")
+    is_safe = url_has_allowed_host_and_scheme(next_page, allowed_hosts={request.get_host()})
+    response = redirect(next_page if is_safe else "settings")
+    save_appearance(request, response, appearance)
     return response
 
 
@@ -114,12 +113,12 @@ def change_look(request: HttpRequest) -> HttpResponse:
 def change_email(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)  # noqa: S101 - login_required
     form = EmailForm(request.POST, instance=request.user)
-    if form.is_valid():
-        form.save()
-        messages.success(request, "Your e-mail address is kept." if form.cleaned_data["email"] else "It is removed.")
-        return redirect("settings")
-    context = {"choices": look_choices(request), "zones": zones(), "email_form": form}
-    return render(request, "watchlist/settings.html", context)
+    if not form.is_valid():
+        return _render_settings(request, form)
+    form.save()
+    done = "saved" if form.cleaned_data["email"] else "removed"
+    messages.success(request, f"Your e-mail address was {done}.")
+    return redirect("settings")
 
 
 @sensitive_post_parameters("password")
@@ -127,7 +126,7 @@ def change_email(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete_account(request: HttpRequest) -> HttpResponse:
-    """Deletes the account with its lists, preferences and sessions; asks for the password first."""
+    """Deletes the account with its lists, preferences and web sessions, after the password was entered."""
     assert isinstance(request.user, User)  # noqa: S101 - login_required
     form = DeleteAccountForm(request.user, request.POST or None)
     if not form.is_valid():
@@ -135,21 +134,29 @@ def delete_account(request: HttpRequest) -> HttpResponse:
     pk = request.user.pk
     logout(request)
     User.objects.get(pk=pk).delete()
-    forget_sessions(pk)
-    messages.success(request, "Your account is deleted, with all that was in it.")
+    delete_sessions(pk)
+    messages.success(request, "Your account and all its data were deleted.")
     return redirect("watchlist")
 
 
-def forget_sessions(pk: int) -> None:
-    """Deletes every session of the account: a session's owner is known only to itself."""
-    owned = [row.pk for row in Session.objects.iterator() if row.get_decoded().get("_auth_user_id") == str(pk)]
+def delete_sessions(user_pk: int) -> None:
+    """Deletes every web session of the account. Decodes all sessions, because only the data names the account."""
+    owned = [row.pk for row in Session.objects.iterator() if row.get_decoded().get("_auth_user_id") == str(user_pk)]
     Session.objects.filter(pk__in=owned).delete()
 
 
-def look_choices(request: HttpRequest) -> list[dict[str, Any]]:
-    """The look as groups of radio buttons."""
-    look = appearance_of(request)
+def _render_settings(request: HttpRequest, email_form: EmailForm | None) -> HttpResponse:
+    context = {"choices": _appearance_choices(request), "zones": zones(), "email_form": email_form}
+    return render(request, "watchlist/settings.html", context)
+
+
+def _appearance_choices(request: HttpRequest) -> list[dict[str, Any]]:
+    """Returns the appearance as groups of radio buttons: their name and (value, label, chosen) triples."""
+    appearance = appearance_of(request)
     return [
-        {"name": name, "options": [(value, words, getattr(look, name) == value) for value, words in options.items()]}
+        {
+            "name": name,
+            "options": [(value, label, getattr(appearance, name) == value) for value, label in options.items()],
+        }
         for name, options in CHOICES.items()
     ]

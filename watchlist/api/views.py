@@ -1,4 +1,4 @@
-"""What scripts ask over HTTP: newest prices, and tickers to add. Public and read-only; JSON both."""
+"""HTTP endpoints for scripts: newest quotes, bars and ticker search. Public, read-only, JSON."""
 
 import hashlib
 
@@ -9,8 +9,8 @@ from django.utils.http import parse_etags, quote_etag
 from django.views.decorators.http import require_safe
 
 from feeds.symbols import is_symbol, upper_case
-from watchlist.lists.rules import MOST_SYMBOLS
-from watchlist.lists.search import search, served_tickers, ticker_of
+from watchlist.lists.rules import MAX_SYMBOLS
+from watchlist.lists.search import find_ticker, search, served_tickers
 from watchlist.prices.quotes import read_quotes
 from watchlist.prices.ranges import encode_candles, parse_range, read_range_candles
 
@@ -19,45 +19,49 @@ JSON = "application/json"
 
 @require_safe
 def show_quotes(request: HttpRequest) -> HttpResponse:
-    """`?symbols=AAPL,BTC/USD`, at most 200: the newest update of each that has one, as they travel on `/ws`.
+    """Answers `?symbols=AAPL,BTC/USD`, at most 200, with the quotes of served tickers in the form of `/ws`.
 
-    `{"source":"simulated","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`; 503 while Redis is away.
+    `{"source":"simulated","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. Symbols without a price are
+    left out. 400 for invalid symbols, 503 if Redis is unavailable.
     """
-    asked = list(dict.fromkeys(upper_case(word) for word in request.GET.get("symbols", "").split(",") if word.strip()))
-    if not asked or len(asked) > MOST_SYMBOLS or not all(map(is_symbol, asked)):
-        return _refuse(f"symbols must be 1 to {MOST_SYMBOLS} symbols with commas between", 400)
-    valid = set(served_tickers().filter(symbol__in=asked).values_list("symbol", flat=True))
-    quotes = read_quotes([symbol for symbol in asked if symbol in valid])
+    words = request.GET.get("symbols", "").split(",")
+    symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))
+    if not symbols or len(symbols) > MAX_SYMBOLS or not all(map(is_symbol, symbols)):
+        return _refuse(f"symbols must be 1 to {MAX_SYMBOLS} symbols separated by commas", 400)
+    served = set(served_tickers().filter(symbol__in=symbols).values_list("symbol", flat=True))
+    quotes = read_quotes([symbol for symbol in symbols if symbol in served])
     if not quotes.available:
-        return _refuse("prices are not readable now", 503)
-    body = msgspec.json.encode({"source": "simulated", "quotes": list(quotes.updates.values())})
-    return _answer(request, body)
+        return _refuse("prices are unavailable", 503)
+    return _respond(request, msgspec.json.encode({"source": "simulated", "quotes": list(quotes.updates.values())}))
 
 
 @require_safe
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
-    """`?range=1h`: what a chart shows, `{"step":60,"bars":[[start,open,high,low,close],…]}`. 404 for no ticker."""
-    ticker = ticker_of(symbol)
+    """Answers `?range=1h` with the bars of a chart; 404 if no ticker has the symbol.
+
+    `{"source":"simulated","step":60,"bars":[[start,open,high,low,close],…]}`, `start` and `step` in seconds.
+    """
+    ticker = find_ticker(symbol)
     if ticker is None:
         return _refuse("no ticker has this symbol", 404)
     series = read_range_candles(ticker, parse_range(request.GET.get("range", "")))
-    return _answer(request, msgspec.json.encode({"source": "simulated", **encode_candles(series)}))
+    return _respond(request, msgspec.json.encode({"source": "simulated", **encode_candles(series)}))
 
 
 @require_safe
 def show_matches(request: HttpRequest) -> HttpResponse:
-    """`?q=app`: up to eight tickers, the best first: `[{"symbol":"AAPL","name":"Apple"}]`."""
-    found = [{"symbol": ticker.symbol, "name": ticker.name} for ticker in search(request.GET.get("q", ""))]
-    response = HttpResponse(msgspec.json.encode(found), content_type=JSON)
+    """Answers `?q=app` with up to eight tickers, the best match first: `[{"symbol":"AAPL","name":"Apple"}]`."""
+    matches = [{"symbol": ticker.symbol, "name": ticker.name} for ticker in search(request.GET.get("q", ""))]
+    response = HttpResponse(msgspec.json.encode(matches), content_type=JSON)
     patch_cache_control(response, private=True, max_age=10)
     return response
 
 
-def _answer(request: HttpRequest, body: bytes) -> HttpResponse:
-    """With an ETag, so that a poll between two updates costs a few bytes."""
+def _respond(request: HttpRequest, body: bytes) -> HttpResponse:
+    """Returns the body with an ETag, or 304 if the client has it. Polling between two updates costs few bytes."""
     etag = quote_etag(hashlib.blake2b(body, digest_size=12).hexdigest())
-    same = etag in parse_etags(request.headers.get("If-None-Match", ""))
-    response = HttpResponseNotModified() if same else HttpResponse(body, content_type=JSON)
+    is_same = etag in parse_etags(request.headers.get("If-None-Match", ""))
+    response = HttpResponseNotModified() if is_same else HttpResponse(body, content_type=JSON)
     response.headers["ETag"] = etag
     response.headers["Access-Control-Allow-Origin"] = "*"
     patch_cache_control(response, public=True, no_cache=True)

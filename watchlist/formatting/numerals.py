@@ -1,7 +1,7 @@
-"""How numbers are punctuated where a person comes from: a small table, and the choice by `Accept-Language`. Pure.
+"""Chooses number punctuation by `Accept-Language`. Pure.
 
-The page only: CSV files, the API and the attributes for scripts have plain numbers. The page tells
-`static/watchlist/format.js` which numerals are in force, and that writes by the same rules.
+Only the page uses localized numerals. CSV files, the API and data attributes hold plain numbers. The page passes its
+numerals to `static/watchlist/format.js`, which applies the same rules.
 """
 
 import re
@@ -9,75 +9,95 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-LONGEST_HEADER = 256
+MAX_HEADER_LENGTH = 256
 """Characters of `Accept-Language` that are read; browsers send a few dozen."""
 
-SPACE = "\N{NO-BREAK SPACE}"
-NARROW = "\N{NARROW NO-BREAK SPACE}"
-TICK = "\N{RIGHT SINGLE QUOTATION MARK}"
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
+APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
+MINUS = "\N{MINUS SIGN}"
 
-PATTERNS = {3: re.compile(r"\B(?=(?:\d{3})+$)"), 2: re.compile(r"\B(?=(?:\d{2})*\d{3}$)")}
-"""Where groups begin, by the digits of those beyond the first."""
+GROUP_STARTS = {3: re.compile(r"\B(?=(?:\d{3})+$)"), 2: re.compile(r"\B(?=(?:\d{2})*\d{3}$)")}
+"""Matches the positions of group marks in a whole part, by `Numerals.outer_group_size`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numerals:
-    """`group` and `point` are the marks. From `least` digits on a whole part is grouped: its last three digits, and the
-    rest by `further` (India: 12,34,567)."""
+    """Marks and grouping of written numbers.
+
+    `group` separates groups of digits, `point` the decimals. The last three digits of a whole part form a group; the
+    digits before them form groups of `outer_group_size` (India: 12,34,567). Whole parts with fewer than
+    `min_grouped_digits` digits are not grouped.
+    """
 
     group: str = ","
     point: str = "."
-    further: int = 3
-    least: int = 4
+    outer_group_size: int = 3
+    min_grouped_digits: int = 4
+    minus: str = MINUS
 
-    def dress(self, plain: str) -> str:
-        """`98234.50` as it is written here."""
+    @property
+    def script_values(self) -> dict[str, str]:
+        """The values that `format.js` reads, by the names of the page's data attributes."""
+        return {
+            "group": self.group,
+            "point": self.point,
+            "further": str(self.outer_group_size),
+            "least": str(self.min_grouped_digits),
+        }
+
+    def punctuate(self, plain: str) -> str:
+        """Returns an unsigned number such as `98234.50` with these marks."""
         whole, _, fraction = plain.partition(".")
-        if len(whole) >= self.least:
-            whole = PATTERNS[self.further].sub(self.group, whole)
+        if len(whole) >= self.min_grouped_digits:
+            whole = GROUP_STARTS[self.outer_group_size].sub(self.group, whole)
         return whole + self.point + fraction if fraction else whole
 
-    def undress(self, written: str) -> str:
-        """The plain number again."""
+    def strip(self, written: str) -> str:
+        """Returns the plain number that `punctuate` was given."""
         return written.replace(self.group, "").replace(self.point, ".")
 
 
 ENGLISH = Numerals()
+PLAIN = Numerals(group="", minus="-")
+"""Numbers for programs: no groups, ASCII signs."""
 
-GROUPS: Mapping[Numerals, str] = {
+LANGUAGES: Mapping[Numerals, str] = {
     ENGLISH: "en ja zh ko th he ms es-mx es-us es-419 es-gt es-hn es-ni es-pa es-pe es-pr es-sv es-do",
     Numerals(".", ","): "de nl da id vi tr el ro hr sr pt mk is ca gl es-ar es-co es-cl es-uy es-ec es-py es-bo es-ve",
-    Numerals(".", ",", least=5): "es it sl",
-    Numerals(TICK, "."): "de-ch de-li rm gsw",
-    Numerals(TICK, ".", least=5): "it-ch",
-    Numerals(SPACE, ","): "sv nb nn no fi cs sk uk ru lt de-at fr-ca en-za be kk",
-    Numerals(SPACE, ",", least=5): "pl pt-pt hu bg et lv",
-    Numerals(NARROW, ","): "fr fr-ch",
-    Numerals(",", ".", further=2): "en-in hi ta te ml gu",
+    Numerals(".", ",", min_grouped_digits=5): "es it sl",
+    Numerals(APOSTROPHE, "."): "de-ch de-li rm gsw",
+    Numerals(APOSTROPHE, ".", min_grouped_digits=5): "it-ch",
+    Numerals(NO_BREAK_SPACE, ","): "sv nb nn no fi cs sk uk ru lt de-at fr-ca en-za be kk",
+    Numerals(NO_BREAK_SPACE, ",", min_grouped_digits=5): "pl pt-pt hu bg et lv",
+    Numerals(NARROW_SPACE, ","): "fr fr-ch",
+    Numerals(",", ".", outer_group_size=2): "en-in hi ta te ml gu",
 }
-"""What CLDR says of languages whose digits are 0 to 9."""
+"""Language tags by their numerals, from CLDR; only languages that use the digits 0 to 9."""
 
-TABLE: Mapping[str, Numerals] = {tag: numerals for numerals, tags in GROUPS.items() for tag in tags.split()}
+NUMERALS_BY_LANGUAGE: Mapping[str, Numerals] = {
+    language: numerals for numerals, languages in LANGUAGES.items() for language in languages.split()
+}
 
 
 def pick_numerals(header: str) -> Numerals:
-    """Those of the language that a browser likes best, among the known; English ones where it knows none."""
-    return _pick(header[:LONGEST_HEADER])
+    """Returns the numerals of the most preferred known language; English ones if no language is known."""
+    return _pick(header[:MAX_HEADER_LENGTH])
 
 
 @lru_cache(maxsize=512)
 def _pick(header: str) -> Numerals:
-    ranked = sorted(map(_read_range, header.split(",")), key=lambda each: -each[1])
+    ranked = sorted(map(_read_range, header.split(",")), key=lambda language: -language[1])
     for tag, weight in ranked:
         while tag and weight > 0:
-            if tag in TABLE:
-                return TABLE[tag]
+            if tag in NUMERALS_BY_LANGUAGE:
+                return NUMERALS_BY_LANGUAGE[tag]
             tag = tag.rpartition("-")[0]
     return ENGLISH
 
 
 def _read_range(text: str) -> tuple[str, float]:
-    """`de-CH;q=0.8`: the tag in small letters, and its weight; 0 for nonsense."""
+    """Returns the lower-case tag and the weight of `de-CH;q=0.8`; the weight is 0 if the text is invalid."""
     tag, _, rest = text.partition(";")
     weight = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", rest)
     if rest and weight is None:

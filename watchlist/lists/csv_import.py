@@ -1,7 +1,7 @@
-"""A person's lists as a CSV file, and back. Pure: text and values in, text and values out.
+"""Reads a person's lists from CSV text. Pure.
 
-Only `list` and `symbol` are read back; the other columns are for the person. A cell that a spreadsheet would run as a
-formula gets an apostrophe in front, which reading takes away again, so that a file comes back exactly as it was.
+Reads the columns `list` and `symbol` only. Undoes the escaping of `feeds.csv_cells`, so that an exported file gives
+exactly the exported lists.
 """
 
 import csv
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from feeds.csv_cells import unescape
 from feeds.symbols import upper_case
 from watchlist.errors import BadName
-from watchlist.lists.rules import LONGEST_NAME, MOST_LISTS, MOST_SYMBOLS, NamedList, UserLists, check_name
+from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, UserLists, check_name
 
-LARGEST_FILE = 256 * 1024
-"""Bytes; twenty lists of two hundred symbols with every column are about this."""
-MOST_LINES = MOST_LISTS * (MOST_SYMBOLS + 1)
+MAX_FILE_BYTES = 256 * 1024
+"""About the size of twenty lists of two hundred symbols with every column."""
+MAX_LINES = MAX_LISTS * (MAX_SYMBOLS + 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A line that is not taken: its number in the file, what stands in it, and why."""
+class RefusedLine:
+    """A line that is not imported: its number from 1, its beginning, and the reason."""
 
     line: int
     text: str
@@ -30,91 +30,94 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class ImportedLists:
-    """What a file holds: lists in its order, and every line that is refused."""
+    """The lists of a file in its order, and the lines that are refused."""
 
     lists: tuple[NamedList, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[RefusedLine, ...] = ()
 
 
 def read_lists(text: str, known: Collection[str]) -> ImportedLists:
-    """`known` are the symbols that may be listed. Columns are found by the header; without one: list, symbol."""
+    """Reads lists of `known` symbols. A file without a header has the columns list, symbol."""
     try:
         lines = list(csv.reader(io.StringIO(text.lstrip("\N{BYTE ORDER MARK}"), newline=""), strict=True))
     except csv.Error as error:
-        return ImportedLists(refusals=(Refusal(1, "", f"This is no CSV file: {error}."),))
-    if len(lines) > MOST_LINES + 1:
-        return ImportedLists(refusals=(Refusal(len(lines), "", f"The file has more than {MOST_LINES} lines."),))
-    head = [cell.strip().lower() for cell in lines[0]] if lines else []
-    at = (head.index("list"), head.index("symbol")) if {"list", "symbol"} <= set(head) else None
-    reader = _Reader(known, at or (0, 1))
+        return ImportedLists(refusals=(RefusedLine(1, "", f"This is not a CSV file: {error}."),))
+    if len(lines) > MAX_LINES + 1:
+        return ImportedLists(refusals=(RefusedLine(len(lines), "", f"The file has more than {MAX_LINES} lines."),))
+    header = [cell.strip().lower() for cell in lines[0]] if lines else []
+    has_header = {"list", "symbol"} <= set(header)
+    columns = (header.index("list"), header.index("symbol")) if has_header else (0, 1)
+    reader = _LineReader(known, columns)
     for number, cells in enumerate(lines, start=1):
-        if any(cell.strip() for cell in cells) and not (at and number == 1):
-            reader.take(number, cells)
-    return reader.reading
+        if any(cell.strip() for cell in cells) and not (has_header and number == 1):
+            reader.read(number, cells)
+    return reader.imported
 
 
-class _Reader:
-    """Builds the lists line by line."""
+class _LineReader:
+    """Builds the lists line by line. `columns` are the indexes of list name and symbol."""
 
-    def __init__(self, known: Collection[str], at: tuple[int, int]) -> None:
+    def __init__(self, known: Collection[str], columns: tuple[int, int]) -> None:
         self._known = known
-        self._at = at
+        self._columns = columns
         self._lists: dict[str, NamedList] = {}
-        self._refusals: list[Refusal] = []
+        self._refusals: list[RefusedLine] = []
 
     @property
-    def reading(self) -> ImportedLists:
+    def imported(self) -> ImportedLists:
         return ImportedLists(tuple(self._lists.values()), tuple(self._refusals))
 
-    def take(self, number: int, cells: Sequence[str]) -> None:
-        reason = self._refuse(*(unescape(cells[at]).strip() if at < len(cells) else "" for at in self._at))
+    def read(self, number: int, cells: Sequence[str]) -> None:
+        name, symbol = (unescape(cells[column]).strip() if column < len(cells) else "" for column in self._columns)
+        reason = self._add(name, upper_case(symbol))
         if reason:
-            shown = ", ".join(cell for cell in cells[:3] if cell)
-            self._refusals.append(Refusal(number, shown[:60], reason))
+            beginning = ", ".join(cell for cell in cells[:3] if cell)
+            self._refusals.append(RefusedLine(number, beginning[:60], reason))
 
-    def _refuse(self, name: str, symbol: str) -> str:
-        """Takes the line, or says why not."""
-        symbol = upper_case(symbol)
+    def _add(self, name: str, symbol: str) -> str:
+        """Adds the symbol to the list. Returns the reason if the line is refused, else an empty string."""
+        key = name.casefold()
         try:
-            named = self._lists.get(name.casefold()) or NamedList(0, check_name(name, ()))
+            named_list = self._lists.get(key) or NamedList(0, check_name(name, ()))
         except BadName as error:
             return str(error)
-        if name.casefold() not in self._lists and len(self._lists) >= MOST_LISTS:
-            return f"There can be at most {MOST_LISTS} lists."
-        reason = self._refuse_symbol(named, symbol) if symbol else ""
+        if key not in self._lists and len(self._lists) >= MAX_LISTS:
+            return f"There can be at most {MAX_LISTS} lists."
+        reason = self._refuse_symbol(named_list, symbol) if symbol else ""
         if not reason:
-            self._lists[name.casefold()] = named.add(symbol) if symbol else named
+            self._lists[key] = named_list.add(symbol) if symbol else named_list
         return reason
 
-    def _refuse_symbol(self, named: NamedList, symbol: str) -> str:
+    def _refuse_symbol(self, named_list: NamedList, symbol: str) -> str:
         if symbol not in self._known:
             return f"No ticker is called {symbol[:20]}."
-        if symbol in named.symbols:
-            return f"{symbol} stands in “{named.name[:LONGEST_NAME]}” already."
-        return f"A list holds at most {MOST_SYMBOLS} symbols." if len(named.symbols) >= MOST_SYMBOLS else ""
+        if symbol in named_list.symbols:
+            return f"{symbol} is already in “{named_list.name[:MAX_NAME_LENGTH]}”."
+        return f"A list holds at most {MAX_SYMBOLS} symbols." if len(named_list.symbols) >= MAX_SYMBOLS else ""
 
 
-def merge_lists(book: UserLists, lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
-    """The book with the lists of a file, and sentences about what found no room.
+def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
+    """Adds the lists of a file to a person's. Returns them and sentences about what did not fit.
 
-    A list whose name the book has is replaced, or gets the symbols that it lacks.
+    A list whose name exists is replaced if `replace`; otherwise it gets the symbols that it lacks.
     """
-    said = []
-    for new in lists:
-        old = next((named for named in book.lists if named.name.casefold() == new.name.casefold()), None)
-        if old is None and len(book.lists) >= MOST_LISTS:
-            said.append(f"“{new.name}” was left out: you have {MOST_LISTS} lists, which is the most there can be.")
+    problems = []
+    for new in new_lists:
+        old = user_lists.find_by_name(new.name)
+        if old is None and len(user_lists.lists) >= MAX_LISTS:
+            problems.append(f"“{new.name}” was not imported: you have {MAX_LISTS} lists, which is the maximum.")
         elif old is None:
-            book = book.open(new.name, new.symbols)
+            user_lists = user_lists.create(new.name, new.symbols)
         else:
-            before = () if replace else old.symbols
-            after = tuple(dict.fromkeys([*before, *new.symbols]))
-            if len(after) > MOST_SYMBOLS:
-                said.append(f"“{new.name}” is full: {len(after) - MOST_SYMBOLS} symbols were left out.")
-            book = UserLists(
-                tuple(
-                    NamedList(old.key, old.name, after[:MOST_SYMBOLS]) if named.name == old.name else named
-                    for named in book.lists
-                )
-            )
-    return book, said
+            symbols = tuple(dict.fromkeys([*(() if replace else old.symbols), *new.symbols]))
+            if excess := len(symbols[MAX_SYMBOLS:]):
+                noun = "symbol was" if excess == 1 else "symbols were"
+                problems.append(f"“{new.name}” is full: {excess} {noun} not imported.")
+            user_lists = _replace_symbols(user_lists, old, symbols[:MAX_SYMBOLS])
+    return user_lists, problems
+
+
+def _replace_symbols(user_lists: UserLists, old: NamedList, symbols: tuple[str, ...]) -> UserLists:
+    """Finds the list by name: lists that were just created share the key UNSAVED."""
+    changed = NamedList(old.key, old.name, symbols)
+    return UserLists(tuple(changed if each.name == old.name else each for each in user_lists.lists))

@@ -1,7 +1,7 @@
-"""Where a person's lists are kept: an account's in the database, a visitor's in the session.
+"""Stores a person's lists: an account's in the database, a visitor's in the web session.
 
-Both are written at the first change only, so that a mere visit leaves nothing behind. Until then both show one list of
-the first active tickers. The rules of changing lists stand in `book`.
+Nothing is stored before the first change, so that a visit leaves no data. Until then every person sees one example
+list of the first served tickers. The rules of changing lists are in `lists.rules`.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,16 +19,16 @@ from watchlist.lists.rules import UNSAVED, NamedList, UserLists
 from watchlist.lists.search import served_tickers
 from watchlist.models import Entry, Watchlist
 
-LIST_NAME = "Main"
-FIRST_SYMBOLS = 12
+EXAMPLE_NAME = "Main"
+EXAMPLE_SYMBOLS = 12
 SESSION_KEY = "lists"
 
-Step = Callable[[UserLists], UserLists]
+ListChange = Callable[[UserLists], UserLists]
 
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A list as the tabs show it."""
+    """A list as the tabs show it; `count` is its number of symbols."""
 
     key: int
     name: str
@@ -37,40 +37,40 @@ class Tab:
 
 
 class ListStore(Protocol):
-    """The lists of one person, wherever they are kept."""
+    """Reads and changes the lists of one person. Only `change` writes."""
 
     @property
     def stored(self) -> bool:
-        """Whether the person changed anything yet."""
+        """Whether the person has changed anything yet."""
 
     def tabs(self) -> list[Tab]:
-        """At least one; writes nothing."""
+        """Returns at least one tab."""
 
     def tickers(self, key: int) -> list[Ticker]:
-        """Of one list, in the person's order; writes nothing. Raises NoSuchList."""
+        """Returns the tickers of one list in the person's order. Raises NoSuchList."""
 
-    def book(self) -> UserLists:
-        """Everything; writes nothing."""
+    def read(self) -> UserLists:
+        """Returns all lists."""
 
-    def change(self, step: Step) -> UserLists:
-        """Applies a step and keeps its result, or raises what the step raises and keeps nothing."""
+    def change(self, change: ListChange) -> UserLists:
+        """Applies and stores a change. If the change raises an error, stores nothing and raises it."""
 
 
-def lists_of(user: User | AnonymousUser, session: SessionBase) -> ListStore:
+def store_for(user: User | AnonymousUser, session: SessionBase) -> ListStore:
     return AccountLists(user) if isinstance(user, User) else VisitorLists(session)
 
 
 def example_tickers() -> list[Ticker]:
-    return list(served_tickers()[:FIRST_SYMBOLS])
+    return list(served_tickers()[:EXAMPLE_SYMBOLS])
 
 
 def example_lists() -> UserLists:
-    """What everyone starts with: an example to change."""
-    return UserLists((NamedList(UNSAVED, LIST_NAME, tuple(ticker.symbol for ticker in example_tickers())),))
+    """Returns what every person starts with."""
+    return UserLists((NamedList(UNSAVED, EXAMPLE_NAME, tuple(ticker.symbol for ticker in example_tickers())),))
 
 
 class AccountLists:
-    """The lists of an account. Changes of one account wait for each other: the account's row is locked."""
+    """The lists of an account. Locks the account's row, so that its changes run one after another."""
 
     def __init__(self, user: User) -> None:
         self._user = user
@@ -80,10 +80,10 @@ class AccountLists:
         return Watchlist.objects.filter(owner=self._user).exists()
 
     def tabs(self) -> list[Tab]:
-        # Django drops a model's own order where it groups.
-        lists = Watchlist.objects.filter(owner=self._user).annotate(counted=Count("entries")).order_by("position", "id")
-        tabs = [Tab(row.pk, row.name, row.counted, row.version) for row in lists]
-        return tabs or [Tab(UNSAVED, LIST_NAME, len(example_tickers()))]
+        # Django ignores Meta.ordering in a query with GROUP BY.
+        lists = Watchlist.objects.filter(owner=self._user).annotate(entry_count=Count("entries"))
+        tabs = [Tab(row.pk, row.name, row.entry_count, row.version) for row in lists.order_by("position", "id")]
+        return tabs or [Tab(UNSAVED, EXAMPLE_NAME, len(example_tickers()))]
 
     def tickers(self, key: int) -> list[Ticker]:
         if key == UNSAVED:
@@ -91,48 +91,48 @@ class AccountLists:
         entries = Entry.objects.filter(watchlist=key, watchlist__owner=self._user).select_related("ticker")
         return [entry.ticker for entry in entries]
 
-    def book(self) -> UserLists:
-        stored = Watchlist.objects.filter(owner=self._user)
-        if not stored:
+    def read(self) -> UserLists:
+        rows = Watchlist.objects.filter(owner=self._user)
+        if not rows:
             return example_lists()
-        symbols: dict[int, list[str]] = {row.pk: [] for row in stored}
-        pairs = Entry.objects.filter(watchlist__in=symbols).values_list("watchlist_id", "ticker__symbol")
-        for key, symbol in pairs.order_by("position", "id"):
+        symbols: dict[int, list[str]] = {row.pk: [] for row in rows}
+        entries = Entry.objects.filter(watchlist__in=symbols).values_list("watchlist_id", "ticker__symbol")
+        for key, symbol in entries.order_by("position", "id"):
             symbols[key].append(symbol)
-        return UserLists(tuple(NamedList(row.pk, row.name, tuple(symbols[row.pk])) for row in stored))
+        return UserLists(tuple(NamedList(row.pk, row.name, tuple(symbols[row.pk])) for row in rows))
 
     @transaction.atomic
-    def change(self, step: Step) -> UserLists:
+    def change(self, change: ListChange) -> UserLists:
         User.objects.select_for_update().get(pk=self._user.pk)
-        before = self.book()
-        after = step(before)
-        return self._write(before, after)
+        before = self.read()
+        return self._write(before, change(before))
 
     def _write(self, before: UserLists, after: UserLists) -> UserLists:
-        kept = {named.key for named in after.lists}
-        gone = [named.key for named in before.lists if named.key not in kept]
-        Watchlist.objects.filter(owner=self._user, pk__in=gone).delete()
-        old = {named.key: (place, named) for place, named in enumerate(before.lists)}
+        keys = {named_list.key for named_list in after.lists}
+        deleted = [named_list.key for named_list in before.lists if named_list.key not in keys]
+        Watchlist.objects.filter(owner=self._user, pk__in=deleted).delete()
+        old = {named_list.key: (position, named_list) for position, named_list in enumerate(before.lists)}
         written = []
-        for place, named in enumerate(after.lists):
-            if named.key == UNSAVED:
-                written.append(self._make(place, named))
+        for position, named_list in enumerate(after.lists):
+            if named_list.key == UNSAVED:
+                written.append(self._create(position, named_list))
                 continue
-            if old[named.key] != (place, named):
-                self._update(place, named, old[named.key][1])
-            written.append(named)
+            if old[named_list.key] != (position, named_list):
+                self._update(position, named_list, old[named_list.key][1])
+            written.append(named_list)
         return UserLists(tuple(written))
 
-    def _make(self, place: int, named: NamedList) -> NamedList:
-        made = Watchlist.objects.create(owner=self._user, name=named.name, position=place)
-        _fill(made.pk, named.symbols)
-        return replace(named, key=made.pk)
+    def _create(self, position: int, named_list: NamedList) -> NamedList:
+        row = Watchlist.objects.create(owner=self._user, name=named_list.name, position=position)
+        _create_entries(row.pk, named_list.symbols)
+        return replace(named_list, key=row.pk)
 
-    def _update(self, place: int, named: NamedList, old: NamedList) -> None:
-        Watchlist.objects.filter(pk=named.key).update(name=named.name, position=place, version=F("version") + 1)
-        if named.symbols != old.symbols:
-            Entry.objects.filter(watchlist=named.key).delete()
-            _fill(named.key, named.symbols)
+    def _update(self, position: int, named_list: NamedList, old: NamedList) -> None:
+        row = Watchlist.objects.filter(pk=named_list.key)
+        row.update(name=named_list.name, position=position, version=F("version") + 1)
+        if named_list.symbols != old.symbols:
+            Entry.objects.filter(watchlist=named_list.key).delete()
+            _create_entries(named_list.key, named_list.symbols)
 
 
 class VisitorLists:
@@ -146,62 +146,62 @@ class VisitorLists:
         return SESSION_KEY in self._session
 
     def tabs(self) -> list[Tab]:
-        return [Tab(named.key, named.name, len(named.symbols)) for named in self.book().lists]
+        return [Tab(each.key, each.name, len(each.symbols)) for each in self.read().lists]
 
     def tickers(self, key: int) -> list[Ticker]:
-        symbols = self.book().find(key).symbols
+        symbols = self.read().find(key).symbols
         known = {ticker.symbol: ticker for ticker in Ticker.objects.filter(symbol__in=symbols)}
         return [known[symbol] for symbol in symbols if symbol in known]
 
-    def book(self) -> UserLists:
-        kept: list[dict[str, Any]] | None = self._session.get(SESSION_KEY)
-        if not kept:
+    def read(self) -> UserLists:
+        stored: list[dict[str, Any]] | None = self._session.get(SESSION_KEY)
+        if not stored:
             return example_lists()
-        return UserLists(tuple(NamedList(one["key"], one["name"], tuple(one["symbols"])) for one in kept))
+        return UserLists(tuple(NamedList(each["key"], each["name"], tuple(each["symbols"])) for each in stored))
 
-    def change(self, step: Step) -> UserLists:
-        after = step(self.book())
-        free = max(named.key for named in after.lists) + 1
-        numbered = []
-        for named in after.lists:
-            if named.key == UNSAVED:
-                named = replace(named, key=free)
-                free += 1
-            numbered.append(named)
+    def change(self, change: ListChange) -> UserLists:
+        after = change(self.read())
+        next_key = max(named_list.key for named_list in after.lists) + 1
+        keyed = []
+        for named_list in after.lists:
+            if named_list.key == UNSAVED:
+                named_list = replace(named_list, key=next_key)
+                next_key += 1
+            keyed.append(named_list)
         self._session[SESSION_KEY] = [
-            {"key": named.key, "name": named.name, "symbols": list(named.symbols)} for named in numbered
+            {"key": each.key, "name": each.name, "symbols": list(each.symbols)} for each in keyed
         ]
-        return UserLists(tuple(numbered))
+        return UserLists(tuple(keyed))
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         self._session.pop(SESSION_KEY, None)
 
 
-def adopt_lists(user: User, session: SessionBase) -> None:
-    """Moves a visitor's lists into the account that he opened or came back to; an account's own lists win."""
+def move_visitor_lists(session: SessionBase, user: User) -> None:
+    """Moves a visitor's lists into the account after sign-up or sign-in. Drops them if the account has lists."""
     visitor, account = VisitorLists(session), AccountLists(user)
     if not visitor.stored:
         return
     if not account.stored:
-        brought = visitor.book()
-        account.change(lambda _book: UserLists(tuple(replace(named, key=UNSAVED) for named in brought.lists)))
-    visitor.forget()
+        unsaved = UserLists(tuple(replace(named_list, key=UNSAVED) for named_list in visitor.read().lists))
+        account.change(lambda _example: unsaved)
+    visitor.delete()
 
 
 def pick_tab(tabs: Sequence[Tab], key: int | None) -> Tab:
-    """The list that is asked for, or the first one. Raises NoSuchList."""
+    """Returns the tab with this key, or the first one if the key is None. Raises NoSuchList."""
     if key is None:
         return tabs[0]
     for tab in tabs:
         if tab.key == key:
             return tab
-    raise NoSuchList("This list is gone: it was deleted in another tab or on another device.")
+    raise NoSuchList("This list no longer exists. It was deleted in another tab or on another device.")
 
 
-def _fill(key: int, symbols: Sequence[str]) -> None:
-    pks = dict(Ticker.objects.filter(symbol__in=symbols).values_list("symbol", "pk"))
+def _create_entries(watchlist_pk: int, symbols: Sequence[str]) -> None:
+    ticker_pks = dict(Ticker.objects.filter(symbol__in=symbols).values_list("symbol", "pk"))
     Entry.objects.bulk_create(
-        Entry(watchlist_id=key, ticker_id=pks[symbol], position=place)
-        for place, symbol in enumerate(symbols)
-        if symbol in pks
+        Entry(watchlist_id=watchlist_pk, ticker_id=ticker_pks[symbol], position=position)
+        for position, symbol in enumerate(symbols)
+        if symbol in ticker_pks
     )

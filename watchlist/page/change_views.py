@@ -1,10 +1,9 @@
-"""The changes of a person's lists. Each is a form post that ends in a redirect to the page, with or without a script.
+"""Views that change a person's lists. Each takes a form post and redirects to the page.
 
-A change that can be undone leaves what undoing needs in the session; the newest one only.
+The newest removal is remembered in the web session, so that it can be undone.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -13,166 +12,173 @@ from django.views.decorators.http import require_POST
 
 from feeds.symbols import upper_case
 from watchlist.accounts.page_owner import require_same_owner
-from watchlist.errors import AlreadyListed, ListFull, ListRefused
+from watchlist.errors import AlreadyListed, ListFull, ListRefused, NoSuchList
 from watchlist.lists.rules import NamedList, UserLists
 from watchlist.lists.search import TypedSymbols, read_typed
-from watchlist.lists.storage import example_lists
-from watchlist.page.context import PagePosition, own_lists, read_place
+from watchlist.lists.storage import ListChange, example_lists
+from watchlist.page.context import own_lists
+from watchlist.page.notices import Choice, offer_choices, offer_undo
+from watchlist.page.position import PagePosition, read_position
+from watchlist.page.undo import DeletedList, RemovedSymbol, remember_removal, take_removal
 
-UNDO_KEY = "undo"
-MOST_NAMED = 6
+MAX_SENTENCES = 6
+"""Refusals that the page shows one by one."""
+MAX_NAMED_SYMBOLS = 6
 """Symbols that one sentence names."""
+MAX_QUOTED_LENGTH = 20
 
 
 @require_POST
 @require_same_owner
 def add_symbols(request: HttpRequest) -> HttpResponse:
-    """What was typed or pasted: one symbol or name, or many symbols."""
-    place = read_place(request.POST)
+    """Adds what `symbol` holds: one symbol, one name, or many symbols."""
+    position = read_position(request.POST)
     typed = read_typed(request.POST.get("symbol", ""))
-    named = _asked(own_lists(request).book(), place) if typed.tickers else None
-    added, refusals = try_symbols(named, [ticker.symbol for ticker in typed.tickers]) if named else ([], [])
-    if added:
-        # Tried out before, so that a visit which is refused everything leaves no session behind.
-        _change(request, lambda book: book.put(_add_all(_asked(book, place), added)))
-    _say_added(request, added, [*typed.refusals, *refusals], typed)
-    return _answer(place)
+    symbols = [ticker.symbol for ticker in typed.tickers]
+    try:
+        added, refusals = try_symbols(_find_list(own_lists(request).read(), position), symbols) if symbols else ([], [])
+    except NoSuchList as error:
+        messages.error(request, str(error))
+        return redirect(PagePosition(None, position.sort).address)
+    # A request whose symbols are all refused changes nothing, so that it creates no web session.
+    if not added or _change(request, lambda lists: lists.replace(_add_all(_find_list(lists, position), added))):
+        _report_added(request, added, [*typed.refusals, *refusals], typed)
+    return redirect(position.address)
 
 
 @require_POST
 @require_same_owner
 def change_list(request: HttpRequest) -> HttpResponse:
-    """One of `remove`, `up`, `down`, `top`, `bottom` with a symbol; or `move` with a symbol and `before` another."""
-    place = read_place(request.POST)
-    asked = [(step, request.POST[name]) for name, step in STEPS.items() if request.POST.get(name)]
-    if asked:
-        step, symbol = asked[0]
-        _change(request, lambda book: step(request, book, place, upper_case(symbol)[:20]))
-    return _answer(place)
+    """Removes or moves a symbol.
+
+    The form has one of `remove`, `up`, `down`, `top`, `bottom` with a symbol, or `move` with a symbol and `before`
+    with the next one; without `before` the symbol moves to the end.
+    """
+    position = read_position(request.POST)
+    action = next((name for name in ("remove", *MOVES) if request.POST.get(name)), None)
+    if action is None:
+        return redirect(position.address)
+    symbol = upper_case(request.POST[action])[:MAX_QUOTED_LENGTH]
+    if action == "remove":
+        _remove_symbol(request, position, symbol)
+    else:
+        before = upper_case(request.POST.get("before", ""))[:MAX_QUOTED_LENGTH]
+        move = MOVES[action]
+        _change(request, lambda lists: lists.replace(move(_find_list(lists, position), symbol, before)))
+    return redirect(position.address)
 
 
 @require_POST
 @require_same_owner
 def change_tabs(request: HttpRequest) -> HttpResponse:
-    """`do` is one of `open` (a new list), `rename`, `left`, `right`, `delete`, `clear`, `example`."""
-    place = read_place(request.POST)
-    do = request.POST.get("do", "")
-    if do in TABS and _change(request, lambda book: TABS[do](request, book, place)):
-        if do == "open":
-            place = PagePosition(own_lists(request).tabs()[-1].key)
-        elif do == "delete":
-            place = PagePosition(None, place.sort)
-    return _answer(place)
+    """Changes a whole list. `do` is one of `open` (create), `rename`, `left`, `right`, `delete`, `clear`, `example`."""
+    position = read_position(request.POST)
+    action = request.POST.get("do", "")
+    name = request.POST.get("name", "")
+    if action == "open":
+        if _change(request, lambda lists: lists.create(name)):
+            position = PagePosition(own_lists(request).tabs()[-1].key)
+    elif action == "delete":
+        if _delete_list(request, position):
+            position = PagePosition(None, position.sort)
+    elif change := TAB_CHANGES.get(action):
+        _change(request, lambda lists: change(lists, _find_list(lists, position), name))
+    return redirect(position.address)
 
 
 @require_POST
 @require_same_owner
 def undo_change(request: HttpRequest) -> HttpResponse:
-    """Takes back the newest removal or deletion of this session."""
-    place = read_place(request.POST)
-    undo: dict[str, Any] | None = request.session.pop(UNDO_KEY, None)
-    if undo is None:
-        messages.error(request, "There is nothing left to undo.")
-    elif undo["what"] == "symbol":
-        place = PagePosition(undo["list"] or None, place.sort)
-        step = lambda book: book.put(_asked(book, place).add(undo["symbol"], undo["at"]))  # noqa: E731
-        _change(request, step, f"{undo['symbol']} is back.")
+    """Undoes the newest removal or deletion of this web session."""
+    position = read_position(request.POST)
+    removal = take_removal(request.session)
+    if removal is None:
+        messages.error(request, "There is nothing to undo.")
+    elif isinstance(removal, RemovedSymbol):
+        position = PagePosition(removal.list_key or None, position.sort)
+        _change(request, removal.restore, f"{removal.symbol} is back.")
     else:
-        step = lambda book: book.open(undo["name"], undo["symbols"], undo["at"])  # noqa: E731
-        _change(request, step, f"“{undo['name']}” is back.")
-        back = [tab.key for tab in own_lists(request).tabs() if tab.name == undo["name"]]
-        place = PagePosition(back[0] if back else None)
-    return _answer(place)
+        _change(request, removal.restore, f"“{removal.name}” is back.")
+        keys = [tab.key for tab in own_lists(request).tabs() if tab.name == removal.name]
+        position = PagePosition(keys[0] if keys else None)
+    return redirect(position.address)
 
 
-def _remove(request: HttpRequest, book: UserLists, place: PagePosition, symbol: str) -> UserLists:
-    named = _asked(book, place)
-    at = named.index(symbol)
-    _offer_undo(
-        request, f"{symbol} is no longer in “{named.name}”.", what="symbol", list=named.key, symbol=symbol, at=at
-    )
-    return book.put(named.remove(symbol))
+def _remove_symbol(request: HttpRequest, position: PagePosition, symbol: str) -> None:
+    changed: list[NamedList] = []
+
+    def remove(lists: UserLists) -> UserLists:
+        changed[:] = [_find_list(lists, position)]
+        return lists.replace(changed[0].remove(symbol))
+
+    if _change(request, remove):
+        [before] = changed
+        remember_removal(request.session, RemovedSymbol(before.key, symbol, before.index(symbol)))
+        offer_undo(request, f"{symbol} is no longer in “{before.name}”.")
 
 
-def _shift(by: int) -> "Callable[[HttpRequest, UserLists, PagePosition, str], UserLists]":
-    def step(_request: HttpRequest, book: UserLists, place: PagePosition, symbol: str) -> UserLists:
-        named = _asked(book, place)
-        return book.put(named.move(symbol, max(0, named.index(symbol) + by)))
+def _delete_list(request: HttpRequest, position: PagePosition) -> bool:
+    removals: list[DeletedList] = []
 
-    return step
+    def delete(lists: UserLists) -> UserLists:
+        named_list = _find_list(lists, position)
+        removals[:] = [DeletedList(named_list.name, named_list.symbols, lists.lists.index(named_list))]
+        return lists.delete(named_list.key)
+
+    if not _change(request, delete):
+        return False
+    [removal] = removals
+    remember_removal(request.session, removal)
+    offer_undo(request, f"“{removal.name}” was deleted.")
+    return True
 
 
-def _move(request: HttpRequest, book: UserLists, place: PagePosition, symbol: str) -> UserLists:
-    """Before the symbol that the form names; to the end where it names none."""
-    named = _asked(book, place)
-    before = upper_case(request.POST.get("before", ""))[:20]
-    rest = named.remove(symbol)
-    return book.put(named.move(symbol, rest.index(before) if before else len(rest.symbols)))
+def _move_by(offset: int) -> Callable[[NamedList, str, str], NamedList]:
+    return lambda named_list, symbol, _before: named_list.move(symbol, named_list.index(symbol) + offset)
 
 
-STEPS: dict[str, Callable[[HttpRequest, UserLists, PagePosition, str], UserLists]] = {
-    "remove": _remove,
-    "up": _shift(-1),
-    "down": _shift(1),
-    "top": _shift(-(10**6)),
-    "bottom": _shift(10**6),
-    "move": _move,
+def _move_before(named_list: NamedList, symbol: str, before: str) -> NamedList:
+    rest = named_list.remove(symbol)
+    return named_list.move(symbol, rest.index(before) if before else len(rest.symbols))
+
+
+MOVES: dict[str, Callable[[NamedList, str, str], NamedList]] = {
+    "up": _move_by(-1),
+    "down": _move_by(1),
+    "top": lambda named_list, symbol, _before: named_list.move(symbol, 0),
+    "bottom": lambda named_list, symbol, _before: named_list.move(symbol, len(named_list.symbols)),
+    "move": _move_before,
 }
 
 
-def _open(request: HttpRequest, book: UserLists, _place: PagePosition) -> UserLists:
-    return book.open(request.POST.get("name", ""))
+def _clear(lists: UserLists, named_list: NamedList, _name: str) -> UserLists:
+    return lists.replace(NamedList(named_list.key, named_list.name))
 
 
-def _rename(request: HttpRequest, book: UserLists, place: PagePosition) -> UserLists:
-    return book.rename(_asked(book, place).key, request.POST.get("name", ""))
+def _fill_with_example(lists: UserLists, named_list: NamedList, _name: str) -> UserLists:
+    """Puts the example's symbols into an empty list."""
+    symbols = named_list.symbols or example_lists().lists[0].symbols
+    return lists.replace(NamedList(named_list.key, named_list.name, symbols))
 
 
-def _delete(request: HttpRequest, book: UserLists, place: PagePosition) -> UserLists:
-    named = _asked(book, place)
-    at = book.lists.index(named)
-    after = book.delete(named.key)
-    _offer_undo(
-        request, f"“{named.name}” is deleted.", what="list", name=named.name, symbols=list(named.symbols), at=at
-    )
-    return after
-
-
-def _slide(by: int) -> "Callable[[HttpRequest, UserLists, PagePosition], UserLists]":
-    return lambda _request, book, place: book.shift(_asked(book, place).key, by)
-
-
-def _clear(_request: HttpRequest, book: UserLists, place: PagePosition) -> UserLists:
-    named = _asked(book, place)
-    return book.put(NamedList(named.key, named.name))
-
-
-def _fill(_request: HttpRequest, book: UserLists, place: PagePosition) -> UserLists:
-    """Puts the example's symbols on an empty list."""
-    named = _asked(book, place)
-    return book.put(NamedList(named.key, named.name, named.symbols or example_lists().lists[0].symbols))
-
-
-TABS: dict[str, Callable[[HttpRequest, UserLists, PagePosition], UserLists]] = {
-    "open": _open,
-    "rename": _rename,
-    "delete": _delete,
-    "left": _slide(-1),
-    "right": _slide(1),
+TAB_CHANGES: dict[str, Callable[[UserLists, NamedList, str], UserLists]] = {
+    "rename": lambda lists, named_list, name: lists.rename(named_list.key, name),
+    "left": lambda lists, named_list, _name: lists.shift(named_list.key, -1),
+    "right": lambda lists, named_list, _name: lists.shift(named_list.key, 1),
     "clear": _clear,
-    "example": _fill,
+    "example": _fill_with_example,
 }
 
 
-def _asked(book: UserLists, place: PagePosition) -> NamedList:
-    """The list that a form is about. Raises NoSuchList."""
-    return book.lists[0] if place.key is None else book.find(place.key)
+def _find_list(lists: UserLists, position: PagePosition) -> NamedList:
+    """Raises NoSuchList."""
+    return lists.lists[0] if position.key is None else lists.find(position.key)
 
 
-def _change(request: HttpRequest, step: Callable[[UserLists], UserLists], done: str = "") -> bool:
-    """Applies the step, and says that it is done or why it was refused; returns which."""
+def _change(request: HttpRequest, change: ListChange, done: str = "") -> bool:
+    """Applies a change and adds `done`, or the reason of the refusal, to the messages. Returns whether it applied."""
     try:
-        own_lists(request).change(step)
+        own_lists(request).change(change)
     except ListRefused as refusal:
         messages.error(request, str(refusal))
         return False
@@ -181,18 +187,13 @@ def _change(request: HttpRequest, step: Callable[[UserLists], UserLists], done: 
     return True
 
 
-def _offer_undo(request: HttpRequest, sentence: str, **undo: Any) -> None:
-    request.session[UNDO_KEY] = undo
-    messages.success(request, sentence, extra_tags="undo")
-
-
-def try_symbols(named: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Which of the symbols the list takes, and sentences about the others."""
+def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the symbols that can be added to the list, and sentences about the others."""
     added: list[str] = []
     refusals: list[str] = []
     for symbol in symbols:
         try:
-            named = named.add(symbol)
+            named_list = named_list.add(symbol)
         except AlreadyListed as refusal:
             refusals.append(str(refusal))
         except ListFull as refusal:
@@ -202,31 +203,27 @@ def try_symbols(named: NamedList, symbols: Sequence[str]) -> tuple[list[str], li
     return added, refusals
 
 
-def _add_all(named: NamedList, symbols: Sequence[str]) -> NamedList:
+def _add_all(named_list: NamedList, symbols: Sequence[str]) -> NamedList:
     for symbol in symbols:
-        named = named.add(symbol)
-    return named
+        named_list = named_list.add(symbol)
+    return named_list
 
 
-def _say_added(request: HttpRequest, added: list[str], refusals: list[str], typed: TypedSymbols) -> None:
+def _report_added(request: HttpRequest, added: list[str], refusals: list[str], typed: TypedSymbols) -> None:
     if added:
         verb = "is" if len(added) == 1 else "are"
         messages.success(request, f"{name_symbols(added)} {verb} in your list now.")
-    for refusal in refusals[:MOST_NAMED]:
+    for refusal in refusals[:MAX_SENTENCES]:
         messages.error(request, refusal)
-    if more := refusals[MOST_NAMED:]:
-        messages.error(request, f"{len(more)} more were not added either.")
-    for choice in typed.choices:
-        messages.info(request, f"{choice.symbol} {choice.name}", extra_tags="choice")
+    if more := len(refusals[MAX_SENTENCES:]):
+        messages.error(request, f"{more} more {'was' if more == 1 else 'were'} not added.")
+    if typed.choices:
+        offer_choices(request, refusals[0], [Choice(ticker.symbol, ticker.name) for ticker in typed.choices])
 
 
 def name_symbols(symbols: list[str]) -> str:
-    """`AAPL, GOOG and 3 more`."""
-    shown, more = symbols[:MOST_NAMED], len(symbols) - MOST_NAMED
+    """Returns `AAPL, GOOG and 3 more`."""
+    shown, more = symbols[:MAX_NAMED_SYMBOLS], len(symbols) - MAX_NAMED_SYMBOLS
     if more > 0:
         return f"{', '.join(shown)} and {more} more"
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-
-
-def _answer(place: PagePosition) -> HttpResponse:
-    return redirect(place.address)

@@ -1,43 +1,44 @@
-"""Writes a person's lists with their prices as a CSV file. Pure."""
+"""Writes a person's lists with their prices as CSV text. Pure."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
 
 from feeds.csv_cells import escape
+from watchlist.formatting.numbers import write_number
+from watchlist.formatting.numerals import PLAIN
 from watchlist.page.rows import Row
+from watchlist.prices.change import change, change_percent
 
-COLUMNS = ("list", "symbol", "name", "last", "change", "change_percent", "against", "as_of", "source")
+HEADER = ("list", "symbol", "name", "last", "change", "change_percent", "against", "as_of", "source")
+SOURCE = "simulated"
 
 
 def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
-    """All lists under one header line; an empty list has one line without a symbol."""
+    """Returns one line per symbol below the header. An empty list has one line without a symbol."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(HEADER)
     for name, rows in lists:
         if not rows:
-            writer.writerow([escape(name), *[""] * (len(COLUMNS) - 1)])
+            writer.writerow([escape(name), *[""] * (len(HEADER) - 1)])
         for row in rows:
             writer.writerow([escape(name), *_cells(row)])
     return out.getvalue()
 
 
 def _cells(row: Row) -> list[str]:
-    """Numbers as programs write them; they need no apostrophe, a spreadsheet runs nothing of them."""
-    decimals = row.ticker.decimals
+    """Returns plain numbers. They are not escaped: a spreadsheet does not run a number as a formula."""
     cells = [escape(row.ticker.symbol), escape(row.ticker.name)]
     if row.update is None:
-        return [*cells, "", "", "", "", "", "simulated"]
-    against = "base price" if row.day.previous_close is None else "previous close"
-    change = row.update.price - row.reference
-    percent = (row.update.price / row.reference - 1) * 100
+        return [*cells, "", "", "", "", "", SOURCE]
+    price, decimals = row.update.price, row.ticker.decimals
     return [
         *cells,
-        f"{row.update.price:.{decimals}f}",
-        f"{change:.{decimals}f}",
-        f"{percent:.2f}",
-        against,
+        write_number(price, decimals, PLAIN),
+        write_number(change(price, row.reference), decimals, PLAIN),
+        write_number(change_percent(price, row.reference), 2, PLAIN),
+        "base price" if row.day.previous_close is None else "previous close",
         row.iso,
-        "simulated",
+        SOURCE,
     ]

@@ -1,4 +1,4 @@
-"""What the drawer shows of one symbol: its price, its day, and the lists it is on. Changes nothing."""
+"""Reads the price, day, bars and lists of one symbol for the drawer. Reads only."""
 
 from typing import Any
 
@@ -7,29 +7,40 @@ from django.utils import timezone
 
 from feeds.models import Ticker
 from watchlist.accounts.preferences import appearance_of, numerals_for
-from watchlist.formatting.numbers import write_number
-from watchlist.page.context import PagePosition, clock_facts, make_rows, own_lists
-from watchlist.page.rows import name_reference
+from watchlist.page.context import clock_values, make_rows, own_lists
+from watchlist.page.position import PagePosition
+from watchlist.page.rows import Row, name_reference
 from watchlist.prices.quotes import read_quotes
 from watchlist.prices.ranges import RANGES, parse_range, read_range_candles, write_table
 
 
-def read_symbol(request: HttpRequest, ticker: Ticker, place: PagePosition) -> dict[str, Any]:
-    """The context of the drawer's template."""
+def read_drawer(request: HttpRequest, ticker: Ticker, position: PagePosition) -> dict[str, Any]:
+    """Returns the context of the drawer's template."""
     now = timezone.now()
     [row] = make_rows(request, [ticker], read_quotes([ticker.symbol]), now)
-    lists = own_lists(request).book().lists
-    numerals = numerals_for(request)
-    asked = parse_range(request.GET.get("range", ""))
+    lists = own_lists(request).read().lists
+    range_name = parse_range(request.GET.get("range", ""))
+    zone, numerals = appearance_of(request).tz, numerals_for(request)
     return {
         "ranges": [(name, chart_range.label) for name, chart_range in RANGES.items()],
-        "range": asked,
-        "bars": write_table(read_range_candles(ticker, asked), ticker.decimals, appearance_of(request).tz, numerals),
+        "range": range_name,
+        "bars": write_table(read_range_candles(ticker, range_name), ticker.decimals, zone, numerals),
         "shown": row,
         "shown_reference": name_reference([row]),
-        "base": write_number(ticker.base_price, ticker.decimals, numerals),
-        "place": place,
-        "lists_with": [named for named in lists if ticker.symbol in named.symbols],
-        "lists_without": [named for named in lists if ticker.symbol not in named.symbols],
-        **clock_facts(now),
+        "day_prices": _day_prices(row),
+        "position": position,
+        "lists_with": [named_list for named_list in lists if ticker.symbol in named_list.symbols],
+        "lists_without": [named_list for named_list in lists if ticker.symbol not in named_list.symbols],
+        **clock_values(now),
     }
+
+
+def _day_prices(row: Row) -> dict[str, str]:
+    prices = {
+        "open": row.day.open,
+        "high": row.day.high,
+        "low": row.day.low,
+        "previous_close": row.day.previous_close,
+        "base_price": row.ticker.base_price,
+    }
+    return {name: row.write_price(price) for name, price in prices.items()}

@@ -1,4 +1,4 @@
-"""What every page needs to know of the site: the person's look, whether accounts can be opened, what the prices are."""
+"""Context processor: adds what every page needs, such as the appearance, to the templates."""
 
 from typing import Any
 
@@ -9,11 +9,10 @@ from watchlist.accounts.preferences import CHOICES, appearance_of
 
 
 def describe_site(request: HttpRequest) -> dict[str, Any]:
-    """The context processor of the page's frame; asks the database only where a template asks it."""
+    """Returns the context. The appearance is lazy: it makes a query only if a template uses it."""
     return {
-        "look": lambda: appearance_of(request),
+        "appearance": lambda: appearance_of(request),
         "themes": CHOICES["theme"],
         "palettes": CHOICES["palette"],
         "registration_open": settings.REGISTRATION_OPEN,
-        "source": "Simulated",
     }

@@ -1,26 +1,16 @@
-"""The order of rows on the page: own, or by a column. Pure. `static/watchlist/sort.js` has the same rules."""
+"""Sorts the rows of the table by a column. Pure. `static/watchlist/sort.js` has the same rules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from watchlist.page.columns import COLUMNS, SORTABLE_COLUMNS, Column
 from watchlist.page.rows import Row
-
-COLUMNS: dict[str, Callable[[Row], Any]] = {
-    "symbol": lambda row: row.ticker.symbol,
-    "last": lambda row: row.update and row.update.price,
-    "change": lambda row: row.update and row.update.price - row.reference,
-    "percent": lambda row: row.update and row.update.price / row.reference,
-    "open": lambda row: row.day.open,
-    "high": lambda row: row.day.high,
-    "low": lambda row: row.day.low,
-    "age": lambda row: row.update and -row.update.timestamp,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """`percent`, or `-percent` for the other way round; without a column rows stand as the person put them."""
+    """A column's key and a direction; without a column rows are in the person's own order. Written `-percent`."""
 
     column: str = ""
     descending: bool = False
@@ -29,13 +19,14 @@ class Sort:
         return ("-" if self.descending else "") + self.column
 
     def arrange(self, rows: Sequence[Row]) -> list[Row]:
-        """What has no value comes last either way."""
-        if not self.column:
+        """Returns the sorted rows. Rows without a value come last in both directions."""
+        column = SORTABLE_COLUMNS.get(self.column)
+        if column is None or column.sort_value is None:
             return list(rows)
-        value = COLUMNS[self.column]
-        valued = [row for row in rows if value(row) is not None]
-        bare = [row for row in rows if value(row) is None]
-        return sorted(valued, key=value, reverse=self.descending) + bare
+        values: list[tuple[Any, Row]] = [(column.sort_value(row), row) for row in rows]
+        valued = [pair for pair in values if pair[0] is not None]
+        valued.sort(key=lambda pair: pair[0], reverse=self.descending)
+        return [row for _, row in valued] + [row for value, row in values if value is None]
 
 
 OWN_ORDER = Sort()
@@ -43,31 +34,33 @@ OWN_ORDER = Sort()
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A column's header: its `aria-sort`, and the sort that its link leads to."""
+    """A column's heading: its `aria-sort` and the sort that its link leads to; both empty if it cannot be sorted."""
 
-    column: str
-    aria: str
-    leads_to: str
+    column: Column
+    aria: str = ""
+    leads_to: str = ""
 
 
 def read_sort(text: str) -> Sort:
-    """From `?sort=`; what is no column is no sort."""
+    """Reads `?sort=`. An unknown column gives the person's own order."""
     column = text.removeprefix("-")
-    return Sort(column, text.startswith("-")) if column in COLUMNS else Sort()
+    return Sort(column, text.startswith("-")) if column in SORTABLE_COLUMNS else OWN_ORDER
 
 
 def headings(sort: Sort) -> dict[str, Heading]:
-    """By column: the first press sorts, the second turns round, the third goes back to the person's own order.
+    """Returns the headings by column key.
 
-    Numbers are most wanted with the largest on top, symbols from A.
+    The first click on a heading sorts, the second reverses, the third returns to the person's own order.
     """
-    return {column: _heading(column, sort) for column in COLUMNS}
+    return {column.key: _heading(column, sort) for column in COLUMNS}
 
 
-def _heading(column: str, sort: Sort) -> Heading:
-    first = "" if column in {"symbol", "age"} else "-"
-    other = "-" if not first else ""
-    if sort.column != column:
-        return Heading(column, "none", first + column)
+def _heading(column: Column, sort: Sort) -> Heading:
+    if column.sort_value is None:
+        return Heading(column)
+    first = Sort(column.key, column.descending_first)
+    if sort.column != column.key:
+        return Heading(column, "none", str(first))
+    second = Sort(column.key, not column.descending_first)
     aria = "descending" if sort.descending else "ascending"
-    return Heading(column, aria, other + column if str(sort) == first + column else "")
+    return Heading(column, aria, str(second) if sort == first else "")

@@ -1,46 +1,52 @@
-"""A sparkline as inline SVG. Pure. `static/watchlist/spark.js` draws the same line by the same rules."""
+"""Draws a sparkline as inline SVG. Pure. `static/watchlist/sparkline.js` draws the same line by the same rules.
+
+`tests/cases/sparkline.json` tests both.
+"""
 
 from collections.abc import Sequence
 
 from django.utils.safestring import SafeString, mark_safe
 
 WIDTH, HEIGHT, MARGIN = 104, 26, 2
-FEWEST = 2
-"""Points that make a line."""
+MIN_POINTS, MAX_POINTS = 2, 60
+VALUE_DIGITS = 9
+"""Significant digits in `data-values`: exact for most prices, and the page stays small."""
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:
-    """`values` oldest first; a dotted line where `reference` lies, if it lies within; `side` colours it.
+    """Draws the newest MAX_POINTS of `values`, oldest first; nothing for fewer than MIN_POINTS.
 
-    The range is written along, so that a script can tell prices from the points and carry the line on.
+    A dotted line marks `reference` if it is within the range. `side` is the CSS class. `data-values` holds the values
+    with VALUE_DIGITS digits; a script extends them with live prices.
     """
-    if len(values) < FEWEST:
+    values = values[-MAX_POINTS:]
+    if len(values) < MIN_POINTS:
         return SafeString("")
     low, high = min(values), max(values)
     level = ""
     if low < reference < high:
-        y = _at(reference, low, high)
-        level = f'<path class="level" d="M0 {y}H{WIDTH}"/>'
-    facts = f'class="{side}" data-range="{low!r} {high!r}"'
-    svg = f'<svg {facts} viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true">'
-    return mark_safe(f'{svg}{level}<path d="{write_path(values)}"/></svg>')  # noqa: S308 - numbers only
+        level = f'<path class="level" d="M0 {_write_y(reference, low, high)}H{WIDTH}"/>'
+    data = " ".join(f"{value:.{VALUE_DIGITS}g}" for value in values)
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+    line = f'<path d="{write_path(values)}"/>'
+    return mark_safe(f'<svg class="{side}" data-values="{data}" {size} aria-hidden="true">{level}{line}</svg>')  # noqa: S308 - numbers only
 
 
 def write_path(values: Sequence[float]) -> str:
-    """`M0 13.5L1.7 12…` with one decimal, as short as it can be."""
+    """Returns the SVG path of at least two values, such as `M0 13.5L1.7 12`, rounded to tenths of a pixel."""
     low, high = min(values), max(values)
     step = WIDTH / (len(values) - 1)
-    points = (f"{_short(place * step)} {_at(value, low, high)}" for place, value in enumerate(values))
+    points = (f"{_write_tenths(place * step)} {_write_y(value, low, high)}" for place, value in enumerate(values))
     return "M" + "L".join(points)
 
 
-def _at(value: float, low: float, high: float) -> str:
-    """How far down a value stands; a flat line runs through the middle."""
+def _write_y(value: float, low: float, high: float) -> str:
+    """Returns the distance of a value from the top. A line without range runs through the middle."""
     share = (value - low) / (high - low) if high > low else 0.5
-    return _short(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN))
+    return _write_tenths(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN))
 
 
-def _short(number: float) -> str:
-    # As JavaScript's Math.round has it: halves go up.
+def _write_tenths(number: float) -> str:
+    # Rounds halves up, as JavaScript's Math.floor(number * 10 + 0.5) does.
     tenths = int(number * 10 + 0.5)
     return f"{tenths // 10}.{tenths % 10}".removesuffix(".0")

@@ -1,8 +1,10 @@
-"""Lists out of the page and into it as CSV. An import is shown before it is done, with every line that is refused."""
+"""Views that export and import lists as CSV. An import is previewed before it changes anything."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -11,9 +13,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from feeds.models import Ticker
 from feeds.symbols import is_symbol
-from watchlist.lists.csv_import import LARGEST_FILE, ImportedLists, merge_lists, read_lists
+from watchlist.errors import UnreadableFile
+from watchlist.lists.csv_import import MAX_FILE_BYTES, ImportedLists, merge_lists, read_lists
 from watchlist.lists.rules import UserLists
-from watchlist.lists.storage import LIST_NAME
+from watchlist.lists.storage import EXAMPLE_NAME
 from watchlist.page.context import make_rows, own_lists
 from watchlist.page.csv_export import write_lists
 from watchlist.page.rows import Row
@@ -31,14 +34,11 @@ def show_transfer(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def export_lists(request: HttpRequest) -> HttpResponse:
-    """All lists in one file, with the prices of now."""
-    book = own_lists(request).book()
-    symbols = {symbol for named in book.lists for symbol in named.symbols}
-    rows = _read_rows(request, symbols)
-    text = write_lists(
-        (named.name, [rows[symbol] for symbol in named.symbols if symbol in rows]) for named in book.lists
-    )
-    # Spreadsheets take a file for UTF-8 only when it begins so.
+    """Returns all lists with the newest prices in one file."""
+    lists = own_lists(request).read().lists
+    rows = _read_rows(request, {symbol for named_list in lists for symbol in named_list.symbols})
+    text = write_lists((each.name, [rows[symbol] for symbol in each.symbols if symbol in rows]) for each in lists)
+    # Spreadsheets recognize UTF-8 only by the byte order mark.
     response = HttpResponse("\N{BYTE ORDER MARK}" + text, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{FILE_NAME}"'
     return response
@@ -46,73 +46,84 @@ def export_lists(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def preview_import(request: HttpRequest) -> HttpResponse:
-    """What a file or a pasted text would do; keeps nothing."""
-    text, problem = _read_text(request)
-    if problem:
-        messages.error(request, problem)
+    """Shows what importing a file or a pasted text would do. Stores nothing."""
+    try:
+        text = _read_form(request)
+    except UnreadableFile as error:
+        messages.error(request, str(error))
         return redirect("transfer")
-    reading = _read(text)
-    own = {tab.name.casefold() for tab in own_lists(request).tabs()}
+    imported = _read_lists(text)
+    own_names = {tab.name.casefold() for tab in own_lists(request).tabs()}
+    lists = [(named_list, named_list.name.casefold() in own_names) for named_list in imported.lists]
     context: dict[str, Any] = {
         "text": text,
-        "refusals": reading.refusals,
-        "lists": [(named, named.name.casefold() in own) for named in reading.lists],
-        "symbols": sum(len(named.symbols) for named in reading.lists),
-        "clash": any(named.name.casefold() in own for named in reading.lists),
+        "refusals": imported.refusals,
+        "lists": lists,
+        "symbols": sum(len(named_list.symbols) for named_list in imported.lists),
+        "has_own_name": any(is_own for _, is_own in lists),
     }
     return render(request, "watchlist/preview.html", context)
 
 
 @require_POST
 def import_lists(request: HttpRequest) -> HttpResponse:
-    """Does what the preview showed: the text comes along and is read again."""
+    """Imports the text of the preview, which the form sends again."""
     text = request.POST.get("text", "")
-    reading = _read(text) if len(text) <= LARGEST_FILE else ImportedLists()
-    if not reading.lists:
-        messages.error(request, "Nothing was imported: the file holds no list.")
+    imported = _read_lists(text) if len(text) <= MAX_FILE_BYTES else ImportedLists()
+    if not imported.lists:
+        messages.error(request, "Nothing was imported: the file contains no list.")
         return redirect("transfer")
-    said: list[str] = []
-    shelf = own_lists(request)
-    fresh = not shelf.stored
-
-    def step(book: UserLists) -> UserLists:
-        # Who has changed nothing yet has only the example, which nobody asked to keep.
-        example = book.lists[0] if fresh else None
-        after, more = merge_lists(book, reading.lists, request.POST.get("mode") == "replace" or fresh)
-        said.extend(more)
-        brought = {named.name.casefold() for named in reading.lists}
-        if example and LIST_NAME.casefold() not in brought:
-            after = UserLists(tuple(named for named in after.lists if named is not example))
-        return after
-
-    shelf.change(step)
-    for sentence in said:
-        messages.error(request, sentence)
-    many = len(reading.lists)
-    messages.success(request, f"{many} list{'' if many == 1 else 's'} imported.")
+    problems = _import(request, imported, replace=request.POST.get("mode") == "replace")
+    for problem in problems:
+        messages.error(request, problem)
+    count = len(imported.lists)
+    messages.success(request, f"{count} list{'' if count == 1 else 's'} imported.")
     return redirect("watchlist")
 
 
-def _read(text: str) -> ImportedLists:
+def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> list[str]:
+    """Stores the lists. Returns sentences about what did not fit."""
+    store = own_lists(request)
+    has_only_example = not store.stored
+    problems: list[str] = []
+
+    def merge(lists: UserLists) -> UserLists:
+        example = lists.lists[0]
+        after, problems[:] = merge_lists(lists, imported.lists, replace or has_only_example)
+        is_imported = any(each.name.casefold() == EXAMPLE_NAME.casefold() for each in imported.lists)
+        if has_only_example and not is_imported:
+            after = UserLists(tuple(each for each in after.lists if each is not example))
+        return after
+
+    store.change(merge)
+    return problems
+
+
+def _read_lists(text: str) -> ImportedLists:
     return read_lists(text, frozenset(Ticker.objects.values_list("symbol", flat=True)))
 
 
-def _read_text(request: HttpRequest) -> tuple[str, str]:
-    """The file or the pasted text, and what is wrong with it."""
+def _read_form(request: HttpRequest) -> str:
+    """Returns the uploaded file or the pasted text. Raises UnreadableFile."""
     upload = request.FILES.get("file")
-    if upload is None:
-        text = request.POST.get("text", "")
-        return (text, "") if text.strip() else ("", "Choose a file, or paste its lines.")
-    if (upload.size or 0) > LARGEST_FILE:
-        return "", f"The file is too large: at most {LARGEST_FILE // 1024} KB."
+    if upload is not None:
+        return _read_file(upload)
+    text = request.POST.get("text", "")
+    if not text.strip():
+        raise UnreadableFile("Choose a file, or paste its lines.")
+    return text
+
+
+def _read_file(upload: "UploadedFile[Any]") -> str:
+    if (upload.size or 0) > MAX_FILE_BYTES:
+        raise UnreadableFile(f"The file is too large. The maximum is {MAX_FILE_BYTES // 1024} KB.")
     try:
-        return upload.read().decode("utf-8-sig"), ""
-    except UnicodeDecodeError:
-        return "", "The file is no text in UTF-8. Save it as “CSV UTF-8” and try again."
+        return bytes(upload.read()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableFile("The file is not UTF-8 text. Save it as “CSV UTF-8” and try again.") from error
 
 
-def _read_rows(request: HttpRequest, symbols: set[str]) -> dict[str, Row]:
-    now = timezone.now()
+def _read_rows(request: HttpRequest, symbols: Collection[str]) -> dict[str, Row]:
     tickers = list(Ticker.objects.filter(symbol__in=filter(is_symbol, symbols)))
-    rows = make_rows(request, tickers, read_quotes([ticker.symbol for ticker in tickers]), now)
-    return {row.ticker.symbol: row for row in rows}
+    quotes = read_quotes([ticker.symbol for ticker in tickers])
+    return {row.ticker.symbol: row for row in make_rows(request, tickers, quotes, timezone.now())}

@@ -1,4 +1,4 @@
-"""The page: the watchlist, and one symbol's drawer beside it. Reads only; changes stand in `changes`."""
+"""Views of the watchlist page and of one symbol's drawer. Read only; `change_views` changes lists."""
 
 from typing import Any
 
@@ -11,25 +11,26 @@ from django.views.decorators.vary import vary_on_headers
 
 from watchlist.accounts.page_owner import require_same_owner
 from watchlist.errors import NoSuchList
-from watchlist.lists.search import ticker_of
-from watchlist.page.context import PagePosition, read_page, read_place
-from watchlist.page.drawer import read_symbol
-from watchlist.page.notices import read_notices
+from watchlist.lists.search import find_ticker
+from watchlist.page.context import read_page
+from watchlist.page.drawer import read_drawer
+from watchlist.page.notices import take_notices
+from watchlist.page.position import PagePosition, read_position
 
 
-@never_cache  # ages are told by the time in the page: an old copy would call old prices fresh
-@vary_on_headers("Accept-Language")  # numbers are punctuated by it
+@never_cache  # the page contains the server's time: a cached copy would show old prices as fresh
+@vary_on_headers("Accept-Language")  # it decides the punctuation of numbers
 @require_safe
 @require_same_owner
 def show_watchlist(request: HttpRequest) -> HttpResponse:
-    """The whole page; for htmx the workspace alone, which it merges into the page that is there."""
-    place = read_place(request.GET)
+    """Shows the whole page; for htmx only the workspace, which it merges into the open page."""
+    position = read_position(request.GET)
     try:
-        context = read_page(request, place)
-    except NoSuchList as gone:
-        messages.error(request, str(gone))
-        return redirect(PagePosition(None, place.sort).address)
-    return _render(request, "watchlist/watchlist.html", "watchlist/workspace.html", context)
+        context = read_page(request, position)
+    except NoSuchList as error:
+        messages.error(request, str(error))
+        return redirect(PagePosition(None, position.sort).address)
+    return _render_page(request, context)
 
 
 @never_cache
@@ -37,27 +38,26 @@ def show_watchlist(request: HttpRequest) -> HttpResponse:
 @require_safe
 @require_same_owner
 def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
-    """The page with the drawer of a symbol open; for htmx the drawer alone. 404 where no ticker has the symbol."""
-    ticker = ticker_of(symbol)
+    """Shows the page with a symbol's drawer; for htmx only the drawer. 404 if no ticker has the symbol."""
+    ticker = find_ticker(symbol)
     if ticker is None:
-        raise Http404(f"no ticker is called {symbol}")
-    place = read_place(request.GET)
-    if _is_part(request):
-        return render(request, "watchlist/drawer.html", {**read_symbol(request, ticker, place), "partial": True})
+        raise Http404(f"no ticker has the symbol {symbol}")
+    position = read_position(request.GET)
+    if _is_htmx(request):
+        return render(request, "watchlist/drawer.html", {**read_drawer(request, ticker, position), "partial": True})
     try:
-        context = read_page(request, place)
+        context = read_page(request, position)
     except NoSuchList:
         return redirect("symbol", symbol)
-    context |= read_symbol(request, ticker, context["place"])
-    return _render(request, "watchlist/watchlist.html", "watchlist/workspace.html", context)
+    return _render_page(request, context | read_drawer(request, ticker, context["position"]))
 
 
-def _render(request: HttpRequest, whole: str, part: str, context: dict[str, Any]) -> HttpResponse:
-    context["said"] = read_notices(request)
-    context["partial"] = _is_part(request)
-    return render(request, part if context["partial"] else whole, context)
+def _render_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    is_htmx = _is_htmx(request)
+    template = "watchlist/workspace.html" if is_htmx else "watchlist/watchlist.html"
+    return render(request, template, {**context, "notices": take_notices(request), "partial": is_htmx})
 
 
-def _is_part(request: HttpRequest) -> bool:
-    htmx: Any = getattr(request, "htmx", None)
-    return bool(htmx)
+def _is_htmx(request: HttpRequest) -> bool:
+    details: Any = getattr(request, "htmx", None)
+    return bool(details)

@@ -1,13 +1,31 @@
-"""What templates of the page need beyond Django's own: a symbol's address, and an inline sparkline."""
+"""Template tags and filters of the page."""
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from django import template
+from django.utils.safestring import SafeString, mark_safe
+
+from watchlist.page.columns import Cell, make_cells, row_data
+from watchlist.page.rows import Row
 
 register = template.Library()
 
 
 @register.simple_tag
 def symbol_path(symbol: str, query: str = "") -> str:
-    """`/s/BTC/USD?list=3`: a slash stays one, `^` and the rest of what addresses may not hold is escaped."""
+    """Returns `/s/BTC/USD?list=3`. Slashes stay; `^` and other characters that paths exclude are escaped."""
     return f"/s/{quote(symbol, safe='/=')}" + (f"?{query}" if query else "")
+
+
+@register.filter
+def cells(row: Row) -> Sequence[Cell]:
+    """Returns the cells of a row in the order of the columns."""
+    return make_cells(row)
+
+
+@register.filter
+def data_attributes(row: Row) -> SafeString:
+    """Returns ` data-base="224.1" …` with the row's numbers."""
+    attributes = (f' data-{name}="{value}"' for name, value in row_data(row).items())
+    return mark_safe("".join(attributes))  # noqa: S308 - fixed names and numbers only

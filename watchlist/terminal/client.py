@@ -1,6 +1,6 @@
-"""The terminal's client of `/ws`: one subscription for all symbols, and back again after a loss.
+"""Subscribes to `/ws` for `manage.py watch`, and reconnects after a loss.
 
-Prints nothing: what it learns is in a `Panel`, and a screen is told of it.
+Writes into a `WatchState` and notifies a `Display`; prints nothing itself.
 """
 
 import asyncio
@@ -15,141 +15,147 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from feeds.retry import Backoff, Jitter
+from watchlist.errors import WatchlistError
 from watchlist.terminal.state import Row, WatchState
 
-FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 8.0
-"""Bounds of the wait before a new connection; it doubles with each failed attempt."""
-HEARTBEAT = 2
-SILENT_AFTER = 5.0 * HEARTBEAT
-"""Seconds without a single frame after which the line is taken for dead."""
-REASONS = {
-    403: "it does not let this client in",
-    404: "there are no prices at this address",
-    4501: "it did not understand this client",
-    4502: "these are too many symbols at once",
-    4503: "it did not understand this client",
+MIN_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 8.0
+"""The wait before a reconnect doubles with each failed attempt."""
+MAX_RETRY_AFTER_SECONDS = 60.0
+HEARTBEAT_SECONDS = 2
+SILENCE_SECONDS = 5.0 * HEARTBEAT_SECONDS
+"""The connection counts as lost after this time without a frame."""
+STATUS_REASONS = {
+    403: "it does not accept this client",
+    404: "it has no prices at this address",
+}
+CLOSE_REASONS = {
+    4501: "it does not accept this client's messages",
+    4502: "the message was too large; watch fewer symbols",
+    4503: "it does not accept this client's messages",
 }
 
 
-class Refused(Exception):
-    """The gateway will not serve this client, now or later. Its text is one line that says why."""
+class GatewayRefused(WatchlistError):
+    """The gateway does not serve this client, and a retry does not help. The text is one line with the reason."""
 
 
-class Hindered(Exception):
-    """The gateway cannot serve this client now."""
+class GatewayUnavailable(WatchlistError):
+    """The gateway cannot serve this client now; a retry can help."""
 
 
 class Display(Protocol):
-    """Who is told what the panel has learned."""
+    """Shows a WatchState."""
 
     def show_update(self, row: Row) -> None:
-        """A row has a newer price."""
+        """Called after a row got a newer price."""
 
     def show_state(self) -> None:
-        """The panel's state is another."""
+        """Called after the connection state changed."""
 
 
-def add_wishes(url: str) -> str:
-    """The address with what this client wants to be told beside prices. Raises Refused."""
+def add_options(url: str) -> str:
+    """Returns the URL with the options for ticker, heartbeat and reconnect frames. Raises GatewayRefused."""
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.netloc:
-        raise Refused(f"{url} is no address such as ws://localhost:8081/ws")
-    wishes = urlencode({"meta": 1, "notice": 1, "heartbeat": HEARTBEAT})
-    return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, wishes])), fragment=""))
+        raise GatewayRefused(f"{url} is not a WebSocket address such as ws://localhost:8081/ws")
+    options = urlencode({"meta": 1, "notice": 1, "heartbeat": HEARTBEAT_SECONDS})
+    return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, options])), fragment=""))
 
 
-class Watcher:
-    """Keeps one subscription for all symbols of `panel`, and connects again after a loss."""
+class WatchClient:
+    """Keeps one subscription to all symbols of the state, and reconnects after a loss."""
 
-    def __init__(self, url: str, panel: WatchState, screen: Display, rng: Random | None = None) -> None:
+    def __init__(self, url: str, state: WatchState, display: Display, rng: Random | None = None) -> None:
         self._url = url
-        self._panel = panel
-        self._screen = screen
+        self._state = state
+        self._display = display
         self._rng = rng or Random()  # noqa: S311
-        self._backoff = Backoff(self._rng, FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)
-        self._after_notice = 0.0
+        self._backoff = Backoff(self._rng, MIN_DELAY_SECONDS, MAX_DELAY_SECONDS, Jitter.EQUAL)
+        self._notice_delay = 0.0
 
     async def run(self) -> None:
-        """Watches until it is cancelled. Raises Refused."""
-        address = add_wishes(self._url)
+        """Runs until it is cancelled. Raises GatewayRefused."""
+        address = add_options(self._url)
         while True:
-            self._after_notice = 0.0
-            wait, words = await self._visit(address)
+            self._notice_delay = 0.0
+            wait, reason = await self._connect_once(address)
             delay = self._backoff()  # grows even if the gateway names the wait
-            wait = max(wait, self._after_notice) or delay
-            self._panel.lose(f"{words}, again in {wait:.1f} s")
-            self._screen.show_state()
+            wait = max(wait, self._notice_delay) or delay
+            self._state.disconnect(f"{reason}, reconnecting in {wait:.1f} s")
+            self._display.show_state()
             await asyncio.sleep(wait)
 
-    async def _visit(self, address: str) -> tuple[float, str]:
-        """One connection, to its end: seconds to wait, 0 where the gateway names none, and why it ended."""
+    async def _connect_once(self, address: str) -> tuple[float, str]:
+        """Runs one connection until it ends. Returns the wait that the gateway asks for, 0 if none, and the reason."""
         try:
             async with connect(address, compression=None, open_timeout=10, close_timeout=1) as socket:
-                await self._converse(socket)
+                await self._receive(socket)
         except ConnectionClosed as error:
-            return 0.0, self._judge_close(error.rcvd.code if error.rcvd else 1006)
+            return 0.0, self._explain_close(error.rcvd.code if error.rcvd else 1006)
         except InvalidStatus as error:
-            return self._judge_status(error.response.status_code, error.response.headers.get("Retry-After", ""))
+            return self._explain_status(error.response.status_code, error.response.headers.get("Retry-After", ""))
         except InvalidURI as error:
-            raise Refused(str(error)) from error
+            raise GatewayRefused(str(error)) from error
         except msgspec.DecodeError as error:
-            raise Refused(f"{self._url} does not speak the protocol of stockwatch") from error
-        except Hindered as error:
-            return 0.0, f"the gateway says: {error}"
+            raise GatewayRefused(f"{self._url} does not speak the protocol of stockwatch") from error
+        except GatewayUnavailable as error:
+            return 0.0, f"the gateway answered: {error}"
         except BrokenPipeError:
-            raise  # of our own output: who read it has gone
+            raise  # from the display's output, not from the connection
         except (OSError, InvalidHandshake) as error:
-            return 0.0, f"{self._url} cannot be reached ({_kind(error)})"
-        return 0.0, "the line was silent"
+            return 0.0, f"{self._url} cannot be reached ({_describe(error)})"
+        return 0.0, f"no data for {SILENCE_SECONDS:.0f} s"
 
-    async def _converse(self, socket: ClientConnection) -> None:
-        request = {"action": "subscribe", "id": "watch", "payload": {"symbols": list(self._panel.rows)}}
+    async def _receive(self, socket: ClientConnection) -> None:
+        """Subscribes and applies frames. Returns after SILENCE_SECONDS without a frame."""
+        request = {"action": "subscribe", "id": "watch", "payload": {"symbols": list(self._state.rows)}}
         await socket.send(msgspec.json.encode(request).decode())
         with suppress(TimeoutError):
             while True:
-                value = msgspec.json.decode(await asyncio.wait_for(socket.recv(), SILENT_AFTER))
-                for frame in value if isinstance(value, list) else [value]:
+                message = msgspec.json.decode(await asyncio.wait_for(socket.recv(), SILENCE_SECONDS))
+                for frame in message if isinstance(message, list) else [message]:
                     if isinstance(frame, dict):
-                        self._take(frame)
+                        self._apply(frame)
 
-    def _take(self, frame: dict[str, Any]) -> None:
+    def _apply(self, frame: dict[str, Any]) -> None:
         match frame.get("type"):
             case None:
-                if (row := self._panel.take_update(frame)) is not None:
-                    self._screen.show_update(row)
+                if (row := self._state.apply_update(frame)) is not None:
+                    self._display.show_update(row)
             case "ticker":
-                self._panel.take_ticker(frame)
+                self._state.apply_ticker(frame)
             case "heartbeat":
-                if self._panel.take_time(frame, time.time_ns() // 1000):
-                    self._screen.show_state()
+                if self._state.apply_heartbeat(frame, time.time_ns() // 1000):
+                    self._display.show_state()
             case "reconnect":
-                self._after_notice = frame["retry_after_ms"] / 1000
+                self._notice_delay = frame["retry_after_ms"] / 1000
             case "ack":
-                # Only now: a gateway that accepts and drops is no gateway yet.
+                # An accepted connection alone does not reset the wait: the gateway may drop it at once.
                 self._backoff.reset()
-                self._panel.take_ack(frame)
-                self._screen.show_state()
+                self._state.apply_ack(frame)
+                self._display.show_state()
             case "error":
-                self._judge_error(frame)
+                self._raise_error(frame)
 
-    def _judge_error(self, frame: dict[str, Any]) -> None:
+    def _raise_error(self, frame: dict[str, Any]) -> None:
         if frame.get("code") == 404:
-            raise Refused(f"{self._url} knows none of {', '.join(self._panel.rows)}: see its list of tickers")
+            raise GatewayRefused(f"{self._url} does not know {', '.join(self._state.rows)}")
         if frame.get("code") in {400, 405}:
-            raise Refused(f"{self._url} refuses: {frame.get('message')}")
-        raise Hindered(frame.get("message"))
+            raise GatewayRefused(f"{self._url} refused the subscription: {frame.get('message')}")
+        raise GatewayUnavailable(frame.get("message"))
 
-    def _judge_close(self, code: int) -> str:
+    def _explain_close(self, code: int) -> str:
         if 4500 <= code <= 4999:
-            raise Refused(f"{self._url} closed with {code}: {REASONS.get(code, 'this client is at fault')}")
-        return f"the connection was lost ({code})"
+            raise GatewayRefused(f"{self._url} closed with {code}: {CLOSE_REASONS.get(code, 'a client error')}")
+        return f"connection lost ({code})"
 
-    def _judge_status(self, status: int, retry_after: str) -> tuple[float, str]:
+    def _explain_status(self, status: int, retry_after: str) -> tuple[float, str]:
         if status != 429 and status < 500:
-            raise Refused(f"{self._url} answered {status}: {REASONS.get(status, 'it serves no prices there')}")
+            reason = STATUS_REASONS.get(status, "it has no prices there")
+            raise GatewayRefused(f"{self._url} answered {status}: {reason}")
         wait = float(retry_after) * (1 + self._rng.random() / 4) if retry_after.isdecimal() else 0.0
-        return min(wait, 60.0), f"{self._url} is busy ({status})"
+        return min(wait, MAX_RETRY_AFTER_SECONDS), f"{self._url} is busy ({status})"
 
 
-def _kind(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return getattr(error, "strerror", None) or type(error).__name__

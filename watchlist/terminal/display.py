@@ -1,4 +1,4 @@
-"""How the terminal shows a panel: a table that is kept up to date, or a line an update where nobody looks."""
+"""Prints a WatchState as a live table or as one line per update."""
 
 import time
 from datetime import UTC, datetime
@@ -9,55 +9,60 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from watchlist.formatting.numbers import side_of, write_number, write_percent, write_signed
+from watchlist.formatting.numerals import PLAIN, Numerals
 from watchlist.terminal.state import Row, WatchState
 
-REFRESHES = 4
-"""A second: ages are read, prices do not flicker."""
+REFRESHES_PER_SECOND = 4
+TERMINAL = Numerals(minus="-")
+"""Groups as in English; an ASCII minus sign, which every terminal font has."""
+SIDE_STYLES = {"up": "green", "down": "red", "flat": ""}
 
 
 def now_micros() -> int:
     return time.time_ns() // 1000
 
 
-class Lines:
-    """A line an update to `out`, for other programs; what happens to the connection goes to `aside`."""
+class LineDisplay:
+    """Prints one line per update to `out`, for other programs; the connection's state goes to `errors`."""
 
-    def __init__(self, panel: WatchState, out: IO[str], aside: IO[str]) -> None:
-        self._panel = panel
+    def __init__(self, state: WatchState, out: IO[str], errors: IO[str]) -> None:
+        self._state = state
         self._out = out
-        self._aside = aside
-        self._said = ""
+        self._errors = errors
+        self._printed_state = ""
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> "LineDisplay":
         return self
 
     def __exit__(self, *_: object) -> None: ...
 
     def show_update(self, row: Row) -> None:
-        """Time, symbol, price, change, change in percent."""
-        made = datetime.fromtimestamp(row.timestamp / 1e6, UTC).isoformat(timespec="milliseconds")
-        words = [made, row.symbol, f"{row.price:.{row.decimals}f}"]
-        if row.change is not None:
-            words += [f"{row.change[0]:+.{row.decimals}f}", f"{row.change[1]:+.2f}%"]
-        print(*words, file=self._out, flush=True)
+        """Prints time, symbol, price, change and change in percent."""
+        time_text = datetime.fromtimestamp(row.timestamp / 1e6, UTC).isoformat(timespec="milliseconds")
+        fields = [time_text, row.symbol, write_number(row.price or 0.0, row.decimals, PLAIN)]
+        if row.change is not None and row.change_percent is not None:
+            fields += [write_signed(row.change, row.decimals, PLAIN), write_percent(row.change_percent, PLAIN)]
+        print(*fields, file=self._out, flush=True)
 
     def show_state(self) -> None:
-        words = [f"{self._panel.state}, {self._panel.source}" if self._panel.source else self._panel.state]
-        words += [f"{row.symbol}: {row.trouble}" for row in self._panel.rows.values() if row.trouble]
-        if (said := "; ".join(words)) != self._said:
-            self._said = said
-            print(f"stockwatch: {said}", file=self._aside, flush=True)
+        """Prints the state and the rejected symbols if they changed."""
+        parts = [f"{self._state.state}, {self._state.source}" if self._state.source else self._state.state]
+        parts += [f"{row.symbol}: {row.rejection}" for row in self._state.rows.values() if row.rejection]
+        if (line := "; ".join(parts)) != self._printed_state:
+            self._printed_state = line
+            print(f"stockwatch: {line}", file=self._errors, flush=True)
 
 
-class LiveTable:
-    """A table that stays where it is. `url` is shown beside it."""
+class TableDisplay:
+    """Shows a table that is redrawn in place. `url` is shown below it."""
 
-    def __init__(self, panel: WatchState, url: str, console: Console | None = None) -> None:
-        self._panel = panel
+    def __init__(self, state: WatchState, url: str, console: Console | None = None) -> None:
+        self._state = state
         self._url = url
-        self._live = Live(get_renderable=self.draw, console=console, refresh_per_second=REFRESHES)
+        self._live = Live(get_renderable=self.draw, console=console, refresh_per_second=REFRESHES_PER_SECOND)
 
-    def __enter__(self) -> "LiveTable":
+    def __enter__(self) -> "TableDisplay":
         self._live.start(refresh=True)
         return self
 
@@ -65,44 +70,49 @@ class LiveTable:
         self._live.stop()
 
     def show_update(self, row: Row) -> None:
-        """Nothing to do: the table is drawn anew by the clock."""
+        """Does nothing: the table is redrawn REFRESHES_PER_SECOND times a second."""
 
     def show_state(self) -> None:
         self._live.refresh()
 
     def draw(self) -> Group:
-        """The table as it is now, and the line below it."""
+        """Returns the current table and the status line."""
         now = now_micros()
         table = Table("Symbol", "Name", box=None, pad_edge=False, header_style="dim")
         for title in ("Last", "Change", "%", "Age"):
             table.add_column(title, justify="right")
-        for row in list(self._panel.rows.values()):
-            table.add_row(*self._cells(row, now), style="dim" if self._panel.is_stale(row, now) else "")
+        for row in list(self._state.rows.values()):
+            table.add_row(*self._cells(row, now), style="dim" if self._state.is_stale(row, now) else "")
         return Group(table, self._status())
 
     def _cells(self, row: Row, now: int) -> list[Text]:
-        price = "" if row.price is None else f"{row.price:,.{row.decimals}f}"
-        money, percent, style = "", "", ""
-        if row.change is not None:
-            # The sign says it too, for those who do not see the colour.
-            money, percent = f"{row.change[0]:+,.{row.decimals}f}", f"{row.change[1]:+.2f}"
-            style = "green" if row.change[0] > 0 else "red" if row.change[0] < 0 else ""
-        cells = [Text(row.symbol, "bold"), Text(row.name), Text(price), Text(money, style), Text(percent, style)]
+        price = "" if row.price is None else write_number(row.price, row.decimals, TERMINAL)
+        change, percent, style = "", "", ""
+        if row.change is not None and row.change_percent is not None:
+            # The signs show the direction without the colour.
+            change = write_signed(row.change, row.decimals, TERMINAL)
+            percent = write_signed(row.change_percent, 2, PLAIN)
+            style = SIDE_STYLES[side_of(change, TERMINAL)]
+        cells = [Text(row.symbol, "bold"), Text(row.name), Text(price), Text(change, style), Text(percent, style)]
         return [*cells, self._age(row, now)]
 
     def _age(self, row: Row, now: int) -> Text:
-        if row.trouble:
-            return Text(row.trouble, "yellow")
+        if row.rejection:
+            return Text(row.rejection, "yellow")
         if row.price is None:
             return Text("no price yet", "dim")
-        age = self._panel.age(row, now)
-        words = f"{age:.1f} s" if age < 60 else f"{age / 60:.0f} min" if age < 5400 else f"{age / 3600:.0f} h"
-        words += " stale" if self._panel.is_stale(row, now) else "" if row.active else " inactive"
-        return Text(words)
+        mark = " stale" if self._state.is_stale(row, now) else "" if row.active else " inactive"
+        return Text(_write_age(self._state.age(row, now)) + mark)
 
     def _status(self) -> Text:
-        status = Text("● " if self._panel.live else "○ ", "green" if self._panel.live else "yellow")
-        status.append(f"{self._panel.state}  {self._url}", "dim")
-        if self._panel.source:
-            status.append(f"  {self._panel.source.capitalize()}", "bold")
+        status = Text("● " if self._state.live else "○ ", "green" if self._state.live else "yellow")
+        status.append(f"{self._state.state}  {self._url}", "dim")
+        if self._state.source:
+            status.append(f"  {self._state.source.capitalize()}", "bold")
         return status
+
+
+def _write_age(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"

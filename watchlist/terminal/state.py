@@ -1,6 +1,6 @@
-"""What a client of `/ws` knows: the symbols it watches, their newest prices, and how the connection does.
+"""Holds the prices and the connection state that `manage.py watch` shows. Pure.
 
-Pure. Frames come in parsed, as docs/protocol.md describes them; a screen reads what is here.
+Takes parsed frames as docs/protocol.md describes them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,36 +9,48 @@ from typing import Any
 
 from feeds.stale import Order, is_newer
 from feeds.symbols import upper_case
+from watchlist.prices.change import change, change_percent, reference_price
 
-LONGEST_NAME = 40
+MAX_NAME_LENGTH = 40
 
 
 @dataclass(slots=True)
 class Row:
-    """One symbol. `base` and `close` (the previous day's) are prices, `timestamp` unix microseconds."""
+    """One symbol. `base_price` and `previous_close` are prices, `timestamp` is in unix microseconds.
+
+    `rejection` is the gateway's reason for not serving the symbol, or empty.
+    """
 
     symbol: str
     name: str = ""
-    base: float | None = None
-    close: float | None = None
+    base_price: float | None = None
+    previous_close: float | None = None
     decimals: int = 2
     active: bool = True
     price: float | None = None
     timestamp: int = 0
     seq_id: int = 0
-    trouble: str = ""
+    rejection: str = ""
 
     @property
-    def change(self) -> tuple[float, float] | None:
-        """Against the previous close, before there was one against the base price: in money and in percent."""
-        against = self.close if self.close is not None else self.base
-        if self.price is None or not against:
-            return None
-        return self.price - against, (self.price / against - 1) * 100
+    def change(self) -> float | None:
+        """The change from the reference price; None if either price is unknown."""
+        reference = self._reference
+        return None if self.price is None or not reference else change(self.price, reference)
+
+    @property
+    def change_percent(self) -> float | None:
+        """The change in percent; None if `change` is None."""
+        reference = self._reference
+        return None if self.price is None or not reference else change_percent(self.price, reference)
+
+    @property
+    def _reference(self) -> float:
+        return reference_price(self.base_price or 0.0, self.previous_close)
 
 
 class WatchState:
-    """Rows in the order they were asked for. `state` says in words how the connection does."""
+    """Rows in the order of the given symbols, and the connection's state in words."""
 
     def __init__(self, symbols: Iterable[str], stale_after: float) -> None:
         self.rows = {symbol: Row(symbol) for symbol in map(upper_case, symbols) if symbol}
@@ -46,10 +58,10 @@ class WatchState:
         self.live = False
         self.source = ""
         self._stale_after = stale_after
-        self._ahead = 0  # microseconds that the gateway's clock is ahead of ours
+        self._clock_offset = 0  # microseconds; added to the local time gives the gateway's time
 
-    def take_update(self, frame: Mapping[str, Any]) -> Row | None:
-        """The row that is newer now; None for what is stale, not watched or no price update."""
+    def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
+        """Applies a price update. Returns the changed row, or None if the frame is stale, unknown or invalid."""
         row = self.rows.get(str(frame.get("symbol")))
         price, timestamp, seq_id = frame.get("price"), frame.get("timestamp"), frame.get("seq_id")
         if row is None or not isinstance(price, int | float):
@@ -61,44 +73,45 @@ class WatchState:
         row.price, row.timestamp, row.seq_id = price, timestamp, seq_id
         return row
 
-    def take_ticker(self, frame: Mapping[str, Any]) -> None:
-        """A frame of `?meta=1`."""
+    def apply_ticker(self, frame: Mapping[str, Any]) -> None:
+        """Applies a `ticker` frame, which `?meta=1` asks for."""
         row = self.rows.get(str(frame.get("symbol")))
         if row is None:
             return
-        # A name is put on a terminal: what could steer it stays out.
-        row.name = "".join(letter for letter in str(frame.get("name", "")) if letter.isprintable())[:LONGEST_NAME]
-        row.base, row.close = _number(frame.get("base")), _number(frame.get("previous_close"))
+        # Control characters in a name could send commands to the terminal.
+        name = filter(str.isprintable, str(frame.get("name", "")))
+        row.name = "".join(name)[:MAX_NAME_LENGTH]
+        row.base_price, row.previous_close = _read_number(frame.get("base")), _read_number(frame.get("previous_close"))
         decimals = frame.get("decimals")
         row.decimals = min(8, max(0, decimals)) if isinstance(decimals, int) else 2
         row.active = frame.get("active") is not False
 
-    def take_ack(self, frame: Mapping[str, Any]) -> None:
-        """The answer to the subscription: from now on prices come, but not of what was rejected."""
+    def apply_ack(self, frame: Mapping[str, Any]) -> None:
+        """Applies the answer to the subscription: the state becomes live, and rejected symbols get the reason."""
         rejected = frame.get("rejected") or {}
         for symbol, row in self.rows.items():
-            row.trouble = str(rejected.get(symbol, ""))
+            row.rejection = str(rejected.get(symbol, ""))
         self.live, self.state = True, "live"
 
-    def take_time(self, frame: Mapping[str, Any], now: int) -> bool:
-        """A heartbeat; `now` is our own clock, in unix microseconds. Whether the source of prices is another."""
+    def apply_heartbeat(self, frame: Mapping[str, Any], now: int) -> bool:
+        """Applies a heartbeat. `now` is the local time in unix microseconds. Returns whether the source changed."""
         timestamp = frame.get("timestamp")
         if isinstance(timestamp, int):
-            self._ahead = timestamp - now
-        before, self.source = self.source, str(frame.get("source", ""))[:LONGEST_NAME]
+            self._clock_offset = timestamp - now
+        before, self.source = self.source, str(frame.get("source", ""))[:MAX_NAME_LENGTH]
         return before != self.source
 
-    def lose(self, state: str) -> None:
-        """The connection is gone; prices stay and grow old."""
+    def disconnect(self, state: str) -> None:
+        """Marks the connection as lost. Prices stay."""
         self.live, self.state = False, state
 
     def age(self, row: Row, now: int) -> float:
-        """Seconds since the price was made, by the gateway's clock."""
-        return max(0, now + self._ahead - row.timestamp) / 1e6
+        """Returns the seconds since the newest update of the row, by the gateway's clock."""
+        return max(0, now + self._clock_offset - row.timestamp) / 1e6
 
     def is_stale(self, row: Row, now: int) -> bool:
         return row.price is not None and self.age(row, now) > self._stale_after
 
 
-def _number(value: Any) -> float | None:
+def _read_number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None

@@ -10,15 +10,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.support.lists import enlist
+from tests.support.lists import add_symbol
+from tests.support.pages import text_of
 from watchlist.accounts.preferences import Appearance, make_appearance, zones
 from watchlist.models import Entry, Preferences, Watchlist
 
 PASSWORD = "a long and private phrase"
-
-
-def text_of(response) -> str:
-    return response.content.decode()
 
 
 def sign_up(client, name: str, **more):
@@ -33,13 +30,13 @@ def test_registration_can_be_closed(client, db, settings):
     settings.REGISTRATION_OPEN = False
     response = sign_up(client, "ada")
     assert response.status_code == 403
-    assert "Accounts are closed" in text_of(response)
+    assert "Sign-up is closed" in text_of(response)
     assert not User.objects.exists()
     assert reverse("sign-up") not in text_of(client.get("/"))
     assert reverse("sign-up") not in text_of(client.get(reverse("sign-in")))
 
 
-def test_an_address_opens_so_many_accounts_an_hour(client, store, db, settings):
+def test_an_address_can_open_a_limited_number_of_accounts_per_hour(client, store, db, settings):
     settings.REGISTRATION_PER_HOUR = 2
     answers = [sign_up(Client(REMOTE_ADDR="192.0.2.1"), f"ada{number}").status_code for number in range(3)]
     assert answers == [302, 302, 429]
@@ -47,13 +44,13 @@ def test_an_address_opens_so_many_accounts_an_hour(client, store, db, settings):
     assert store.ttl("throttle:sign-up:192.0.2.1") > 0
 
 
-def test_mistakes_in_the_form_are_not_counted(client, store, db, settings):
+def test_invalid_forms_are_not_counted(client, store, db, settings):
     settings.REGISTRATION_PER_HOUR = 1
     sign_up(client, "a b")
     assert sign_up(client, "ada").status_code == 302
 
 
-def test_without_redis_people_get_in(client, db, settings):
+def test_without_redis_sign_up_is_not_limited(client, db, settings):
     settings.REDIS = settings.REDIS | {"port": 1}
     assert sign_up(client, "ada").status_code == 302
 
@@ -61,44 +58,44 @@ def test_without_redis_people_get_in(client, db, settings):
 # --- Passwords --------------------------------------------------------------------------------------------------------
 
 
-def test_a_forgotten_password_is_replaced_by_mail(client, person, store):
+def test_a_forgotten_password_is_reset_by_email(client, person, store):
     person.email = "ada@example.org"
     person.save()
     client.post(reverse("password-reset"), {"email": "ada@example.org"})
-    [letter] = mail.outbox
-    assert letter.subject == "A new password for stockwatch"
-    path = re.search(r"http://[^/]+(/\S+)", letter.body)[1]
+    [message] = mail.outbox
+    assert message.subject == "Reset your stockwatch password"
+    path = re.search(r"http://[^/]+(/\S+)", message.body)[1]
     address = client.get(path).headers["Location"]
     new = "another long and private phrase"
     response = client.post(address, {"new_password1": new, "new_password2": new}, follow=True)
-    assert "Your new password is kept" in text_of(response)
+    assert "Your password was changed" in text_of(response)
     assert client.login(username="ada", password=new)
-    assert "This link does not work any more" in text_of(client.get(path, follow=True))
+    assert "This link is no longer valid" in text_of(client.get(path, follow=True))
 
 
-def test_nobody_learns_who_has_an_account(client, person, store):
+def test_a_password_reset_does_not_reveal_whether_an_account_exists(client, person, store):
     response = client.post(reverse("password-reset"), {"email": "nobody@example.org"}, follow=True)
-    assert "If an account has that address" in text_of(response)
+    assert "If an account has this address" in text_of(response)
     assert mail.outbox == []
 
 
-def test_letters_are_limited_too(client, person, store, settings):
+def test_reset_emails_are_limited(client, person, store, settings):
     settings.REGISTRATION_PER_HOUR = 1
     for _ in range(2):
         response = client.post(reverse("password-reset"), {"email": "nobody@example.org"}, follow=True)
-    assert "Too many letters" in text_of(response)
+    assert "Too many e-mails" in text_of(response)
 
 
-def test_a_password_is_changed_and_the_person_stays_signed_in(client, person, tickers, store):
+def test_a_password_change_keeps_the_person_signed_in(client, person, tickers, store):
     client.force_login(person)
     new = "another long and private phrase"
     form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
     response = client.post(reverse("password-change"), form, follow=True)
-    assert "Your password is changed." in text_of(response)
+    assert "Your password was changed." in text_of(response)
     assert 'title="Signed in as ada"' in text_of(response)
 
 
-def test_the_mail_address_is_kept_and_checked(client, person):
+def test_the_email_address_is_validated_and_saved(client, person):
     client.force_login(person)
     assert "Enter a valid email address" in text_of(client.post(reverse("change-email"), {"email": "nonsense"}))
     client.post(reverse("change-email"), {"email": "ada@example.org"})
@@ -106,19 +103,19 @@ def test_the_mail_address_is_kept_and_checked(client, person):
     assert person.email == "ada@example.org"
 
 
-# --- The end ----------------------------------------------------------------------------------------------------------
+# --- Deletion ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_account_goes_with_all_its_data(client, person, tickers, store):
-    elsewhere, stranger = Client(), Client()
-    for one in (client, elsewhere):
-        one.force_login(person)
-    stranger.force_login(User.objects.create_user("bob"))
-    enlist(person, "T8")
+def test_deleting_an_account_deletes_all_its_data(client, person, tickers, store):
+    other_device, other_account = Client(), Client()
+    for each in (client, other_device):
+        each.force_login(person)
+    other_account.force_login(User.objects.create_user("bob"))
+    add_symbol(person, "T8")
     client.post(reverse("change-look"), {"theme": "dark"})
-    assert "That is not your password" in text_of(client.post(reverse("delete-account"), {"password": "wrong"}))
+    assert "The password is wrong" in text_of(client.post(reverse("delete-account"), {"password": "wrong"}))
     response = client.post(reverse("delete-account"), {"password": PASSWORD}, follow=True)
-    assert "Your account is deleted" in text_of(response)
+    assert "Your account and all its data were deleted." in text_of(response)
     assert [user.username for user in User.objects.all()] == ["bob"]
     assert not any(model.objects.exists() for model in (Watchlist, Entry, Preferences))
     assert Session.objects.count() == 1
@@ -131,20 +128,20 @@ def test_expired_sessions_are_purged(client, db, person):
     assert Session.objects.count() == 1
 
 
-# --- Look -------------------------------------------------------------------------------------------------------------
+# --- Appearance -------------------------------------------------------------------------------------------------------
 
 
-def test_a_visitors_look_is_kept_in_a_cookie_and_nothing_else(client, tickers, store):
+def test_a_visitors_appearance_is_stored_only_in_a_cookie(client, tickers, store):
     form = {"theme": "dark", "palette": "blue", "density": "compact", "zone": "Europe/Berlin", "next": "/?list=1"}
     response = client.post(reverse("change-look"), form)
     assert response.headers["Location"] == "/?list=1"
     html = text_of(client.get("/"))
     assert '<html lang="en" data-theme="dark" data-palette="blue" data-density="compact">' in html
-    assert re.search(r"\d\d:\d\d:\d\d CES?T</time>; reload", html)
+    assert re.search(r"\d\d:\d\d:\d\d CES?T</time>. Reload", html)
     assert not Session.objects.exists()
 
 
-def test_an_accounts_look_follows_it(client, person, tickers, store):
+def test_an_accounts_appearance_is_the_same_on_all_devices(client, person, tickers, store):
     client.force_login(person)
     client.post(reverse("change-look"), {"palette": "blue"})
     other = Client()
@@ -153,32 +150,32 @@ def test_an_accounts_look_follows_it(client, person, tickers, store):
     assert 'data-theme="system"' in text_of(other.get("/"))
 
 
-def test_one_wish_leaves_the_others_as_they_are(client, db):
+def test_a_change_of_one_value_keeps_the_others(client, db):
     client.post(reverse("change-look"), {"theme": "dark"})
     client.post(reverse("change-look"), {"palette": "blue"})
     assert client.cookies["look"].value == "dark|blue|roomy|UTC"
 
 
 @pytest.mark.parametrize("cookie", ["", "x|y|z|Mars/Base", "dark", "|||../../etc/passwd", "a" * 4000])
-def test_a_cookie_of_nonsense_is_the_default_where_it_is_nonsense(client, tickers, store, cookie):
+def test_an_invalid_cookie_gives_the_default(client, tickers, store, cookie):
     client.cookies["look"] = cookie
     assert client.get("/").status_code == 200
 
 
-def test_look_is_valid_whatever_it_is_made_from():
+def test_invalid_values_are_replaced_by_the_default():
     assert make_appearance({"theme": "pink", "zone": None, "density": 3}) == Appearance()
     assert make_appearance({"zone": "America/New_York"}).zone == "America/New_York"
     assert zones()[0] == "UTC"
 
 
-def test_a_change_of_look_leads_to_no_foreign_site(client, db):
+def test_a_change_of_appearance_never_redirects_to_another_site(client, db):
     response = client.post(reverse("change-look"), {"next": "https://example.org/"})
     assert response.headers["Location"] == reverse("settings")
 
 
 @pytest.mark.parametrize("name", ["settings", "transfer", "password-reset", "sign-in", "sign-up", "delete-account"])
 @pytest.mark.parametrize("signed_in", [False, True])
-def test_every_page_says_that_prices_are_simulated(client, person, tickers, name, signed_in):
+def test_every_page_states_that_prices_are_simulated(client, person, tickers, name, signed_in):
     if signed_in:
         client.force_login(person)
     html = text_of(client.get(reverse(name), follow=True))

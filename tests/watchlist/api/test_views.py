@@ -4,7 +4,7 @@ from django.urls import reverse
 QUOTES = reverse("api-quotes")
 
 
-def test_quotes_are_what_travels_on_the_socket(client, tickers, put_price):
+def test_quotes_have_the_form_of_the_socket(client, tickers, put_price):
     put_price("BTC/USD", 5.5)
     put_price("AAPL", 6.5)
     response = client.get(QUOTES, {"symbols": "btc/usd, AAPL,AAPL,NOPE,MSFT"})
@@ -17,7 +17,7 @@ def test_quotes_are_what_travels_on_the_socket(client, tickers, put_price):
     }
 
 
-def test_nothing_new_costs_nothing(client, tickers, put_price):
+def test_unchanged_quotes_get_304_without_a_body(client, tickers, put_price):
     put_price("AAPL", 6.5)
     first = client.get(QUOTES, {"symbols": "AAPL"})
     again = client.get(QUOTES, {"symbols": "AAPL"}, headers={"If-None-Match": first.headers["ETag"]})
@@ -27,7 +27,7 @@ def test_nothing_new_costs_nothing(client, tickers, put_price):
 
 
 @pytest.mark.parametrize("symbols", ["", ",", "A B", "<b>", ",".join(f"S{number}" for number in range(201))])
-def test_a_bad_question_is_answered_with_what_is_allowed(client, db, symbols):
+def test_invalid_symbols_get_400_with_the_limit(client, db, symbols):
     response = client.get(QUOTES, {"symbols": symbols})
     assert response.status_code == 400
     assert "1 to 200 symbols" in response.json()["error"]
@@ -38,24 +38,24 @@ def test_two_hundred_symbols_are_allowed(client, store, db):
     assert client.get(QUOTES, {"symbols": symbols}).json()["quotes"] == []
 
 
-def test_without_redis_the_answer_is_503(client, tickers, settings):
+def test_without_redis_the_response_is_503(client, tickers, settings):
     settings.REDIS = settings.REDIS | {"port": 1}
     assert client.get(QUOTES, {"symbols": "AAPL"}).status_code == 503
 
 
-def test_what_the_gateway_hides_is_hidden_here(client, tickers, put_price, settings):
+def test_tickers_that_are_not_served_are_left_out(client, tickers, put_price, settings):
     settings.GATEWAY_VALID_TICKERS = ["MSFT"]
     put_price("AAPL", 6.5)
     assert client.get(QUOTES, {"symbols": "AAPL"}).json()["quotes"] == []
 
 
-def test_anyone_may_ask_and_nobody_gets_a_cookie(client, tickers, store):
+def test_other_sites_may_read_quotes_and_no_cookie_is_set(client, tickers, store):
     response = client.get(QUOTES, {"symbols": "AAPL"})
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert not response.cookies
 
 
-def test_matches_come_best_first(client, make_ticker):
+def test_the_best_match_comes_first(client, make_ticker):
     make_ticker("AAPL", name="Apple")
     make_ticker("APP", name="AppLovin")
     found = client.get(reverse("api-search"), {"q": "app"}).json()

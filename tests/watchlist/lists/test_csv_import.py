@@ -6,12 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.csv_cells import escape, unescape
-from feeds.models import Ticker
-from tests.support.rows import NOW, STALE_AFTER
+from tests.support.rows import NOW, STALE_AFTER, TickerStub, row_of
 from watchlist.errors import BadName
-from watchlist.lists.csv_import import merge_lists, read_lists
-from watchlist.lists.rules import MOST_LISTS, MOST_SYMBOLS, NamedList, UserLists, check_name
-from watchlist.page.csv_export import COLUMNS, write_lists
+from watchlist.lists.csv_import import MAX_LINES, merge_lists, read_lists
+from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS, NamedList, UserLists, check_name
+from watchlist.page.csv_export import HEADER, write_lists
 from watchlist.page.rows import make_row
 
 KNOWN = ["AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "GOOG"]
@@ -19,9 +18,9 @@ KNOWN = ["AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "GOOG"]
 
 def export(lists: list[NamedList]) -> str:
     def row(symbol: str):
-        return make_row(Ticker(symbol=symbol, name="=1+1", base_price=1.0), None, NOW, STALE_AFTER)
+        return make_row(TickerStub(symbol, name="=1+1"), None, NOW, STALE_AFTER)
 
-    return write_lists((named.name, [row(symbol) for symbol in named.symbols]) for named in lists)
+    return write_lists((each.name, [row(symbol) for symbol in each.symbols]) for each in lists)
 
 
 def is_name(text: str) -> bool:
@@ -38,85 +37,106 @@ names = st.one_of(
 lists = st.lists(
     st.builds(NamedList, st.just(0), names, st.lists(st.sampled_from(KNOWN), unique=True).map(tuple)),
     max_size=6,
-    unique_by=lambda named: named.name.casefold(),
+    unique_by=lambda named_list: named_list.name.casefold(),
 )
 
 
 @given(lists)
-def test_what_is_exported_comes_back_exactly(lists):
-    reading = read_lists("\ufeff" + export(lists), KNOWN)
-    assert list(reading.lists) == lists
-    assert reading.refusals == ()
+def test_an_exported_file_is_imported_exactly(lists):
+    imported = read_lists("\ufeff" + export(lists), KNOWN)
+    assert list(imported.lists) == lists
+    assert imported.refusals == ()
 
 
 @given(lists)
-def test_no_cell_begins_as_a_formula_does(lists):
+def test_no_cell_begins_like_a_formula(lists):
     for line in csv.reader(io.StringIO(export(lists))):
         assert not any(cell[:1] in tuple("=+-@\t\r") for cell in line if cell)
 
 
 @given(st.text())
-def test_escaping_is_undone(text):
+def test_unescaping_reverses_escaping(text):
     assert unescape(escape(text)) == text
 
 
-def test_the_file_says_that_prices_are_simulated():
-    [head, line] = csv.reader(io.StringIO(export([NamedList(0, "Main", ("AAPL",))])))
-    assert tuple(head) == COLUMNS
+def test_the_file_states_that_prices_are_simulated():
+    [header, line] = csv.reader(io.StringIO(export([NamedList(0, "Main", ("AAPL",))])))
+    assert tuple(header) == HEADER
     assert line[0:2] == ["Main", "AAPL"]
     assert line[-1] == "simulated"
 
 
-def test_every_refused_line_is_named_with_its_reason():
+def test_exported_numbers_are_plain_and_rounded_like_those_of_the_page():
+    [_, line] = csv.reader(io.StringIO(write_lists([("Main", [row_of(98234.125, base_price=100_000.0)])])))
+    assert line[3:6] == ["98234.13", "-1765.88", "-1.77"]
+
+
+def test_every_refused_line_has_its_number_and_reason():
     text = "list,symbol\nMain,AAPL\nMain,nope\n,AAPL\nMain,aapl\n\nMain,goog\n" + "x" * 41 + ",AAPL"
-    reading = read_lists(text, KNOWN)
-    assert reading.lists == (NamedList(0, "Main", ("AAPL", "GOOG")),)
-    assert [(refusal.line, refusal.reason) for refusal in reading.refusals] == [
+    imported = read_lists(text, KNOWN)
+    assert imported.lists == (NamedList(0, "Main", ("AAPL", "GOOG")),)
+    assert [(refusal.line, refusal.reason) for refusal in imported.refusals] == [
         (3, "No ticker is called NOPE."),
         (4, "A list needs a name."),
-        (5, "AAPL stands in “Main” already."),
-        (8, "A list's name has at most 40 characters; this one has 41."),
+        (5, "AAPL is already in “Main”."),
+        (8, "The name of a list can have 40 characters. This one has 41."),
     ]
 
 
-def test_columns_may_stand_in_any_order_and_the_header_may_be_missing():
+def test_columns_have_any_order_and_the_header_is_optional():
     assert read_lists("Symbol,Note,List\nAAPL,x,Main", KNOWN).lists == (NamedList(0, "Main", ("AAPL",)),)
     assert read_lists("Main,AAPL", KNOWN).lists == (NamedList(0, "Main", ("AAPL",)),)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", '"', 'a,"b\nc', "\x00,\x00", "list,symbol"])
-def test_what_holds_no_list_is_read_without_harm(text):
+def test_a_text_without_lists_gives_no_lists(text):
     assert read_lists(text, KNOWN).lists == ()
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_read_without_harm(text):
-    read_lists(text, KNOWN)
+def test_any_text_gives_only_known_symbols(text):
+    imported = read_lists(text, KNOWN)
+    assert {symbol for each in imported.lists for symbol in each.symbols} <= set(KNOWN)
 
 
-def test_the_caps_hold_for_files_too():
-    symbols = [f"S{number}" for number in range(MOST_SYMBOLS + 1)]
-    reading = read_lists("\n".join(f"Main,{symbol}" for symbol in symbols), symbols)
-    assert len(reading.lists[0].symbols) == MOST_SYMBOLS
-    assert len(reading.refusals) == 1
-    reading = read_lists("\n".join(f"L{number},AAPL" for number in range(MOST_LISTS + 1)), KNOWN)
-    assert (len(reading.lists), len(reading.refusals)) == (MOST_LISTS, 1)
+def test_files_have_the_same_limits():
+    symbols = [f"S{number}" for number in range(MAX_SYMBOLS + 1)]
+    imported = read_lists("\n".join(f"Main,{symbol}" for symbol in symbols), symbols)
+    assert len(imported.lists[0].symbols) == MAX_SYMBOLS
+    assert len(imported.refusals) == 1
+    imported = read_lists("\n".join(f"L{number},AAPL" for number in range(MAX_LISTS + 1)), KNOWN)
+    assert (len(imported.lists), len(imported.refusals)) == (MAX_LISTS, 1)
 
 
-BOOK = UserLists((NamedList(1, "Main", ("AAPL",)), NamedList(2, "Coins", ())))
-BROUGHT = [NamedList(0, "main", ("GOOG", "AAPL")), NamedList(0, "New", ("GOOG",))]
+def test_a_file_with_too_many_lines_is_refused_as_a_whole():
+    imported = read_lists("Main,AAPL\n" * (MAX_LINES + 2), KNOWN)
+    assert imported.lists == ()
+    assert [refusal.reason for refusal in imported.refusals] == [f"The file has more than {MAX_LINES} lines."]
 
 
-def test_a_list_that_is_there_gets_what_it_lacks_or_is_replaced():
-    merged, _ = merge_lists(BOOK, BROUGHT, replace=False)
-    assert [named.symbols for named in merged.lists] == [("AAPL", "GOOG"), (), ("GOOG",)]
-    replaced, _ = merge_lists(BOOK, BROUGHT, replace=True)
-    assert [named.symbols for named in replaced.lists] == [("GOOG", "AAPL"), (), ("GOOG",)]
-    assert [(named.key, named.name) for named in replaced.lists] == [(1, "Main"), (2, "Coins"), (0, "New")]
+OWN_LISTS = UserLists((NamedList(1, "Main", ("AAPL",)), NamedList(2, "Coins", ())))
+NEW_LISTS = [NamedList(0, "main", ("GOOG", "AAPL")), NamedList(0, "New", ("GOOG",))]
 
 
-def test_what_finds_no_room_is_said():
-    full = UserLists(tuple(NamedList(number, f"L{number}") for number in range(1, MOST_LISTS + 1)))
-    merged, said = merge_lists(full, BROUGHT[1:], replace=False)
+def test_an_existing_list_is_merged_or_replaced():
+    merged, _ = merge_lists(OWN_LISTS, NEW_LISTS, replace=False)
+    assert [each.symbols for each in merged.lists] == [("AAPL", "GOOG"), (), ("GOOG",)]
+    replaced, _ = merge_lists(OWN_LISTS, NEW_LISTS, replace=True)
+    assert [each.symbols for each in replaced.lists] == [("GOOG", "AAPL"), (), ("GOOG",)]
+    assert [(each.key, each.name) for each in replaced.lists] == [(1, "Main"), (2, "Coins"), (0, "New")]
+
+
+def test_lists_beyond_the_limit_are_reported():
+    full = UserLists(tuple(NamedList(number, f"L{number}") for number in range(1, MAX_LISTS + 1)))
+    merged, problems = merge_lists(full, NEW_LISTS[1:], replace=False)
     assert merged == full
-    assert said == [f"“New” was left out: you have {MOST_LISTS} lists, which is the most there can be."]
+    assert problems == [f"“New” was not imported: you have {MAX_LISTS} lists, which is the maximum."]
+
+
+def test_symbols_beyond_the_limit_of_a_list_are_reported():
+    full = NamedList(0, "Main", tuple(f"S{number}" for number in range(MAX_SYMBOLS)))
+    merged, problems = merge_lists(OWN_LISTS, [full], replace=False)
+    assert merged.lists[0].symbols == ("AAPL", *full.symbols[:-1])
+    assert problems == ["“Main” is full: 1 symbol was not imported."]
+    _, problems = merge_lists(merged, [NamedList(0, "Main", ("GOOG", "MSFT"))], replace=False)
+    assert problems == ["“Main” is full: 2 symbols were not imported."]

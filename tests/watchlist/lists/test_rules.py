@@ -3,76 +3,81 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchlist.errors import AlreadyListed, BadName, ListFull, NoSuchList, NotListed, TooManyLists
-from watchlist.lists.rules import LONGEST_NAME, MOST_LISTS, MOST_SYMBOLS, NamedList, UserLists, check_name
+from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, UserLists, check_name
 
 MAIN = NamedList(1, "Main", ("AAPL", "MSFT", "GOOG"))
-BOOK = UserLists((MAIN, NamedList(2, "Coins", ("BTC/USD",)), NamedList(3, "Funds")))
+LISTS = UserLists((MAIN, NamedList(2, "Coins", ("BTC/USD",)), NamedList(3, "Funds")))
 
 
-def names(book: UserLists) -> list[str]:
-    return [named.name for named in book.lists]
+def names(lists: UserLists) -> list[str]:
+    return [named_list.name for named_list in lists.lists]
 
 
-def test_a_symbol_comes_last_or_where_it_was():
+def test_a_symbol_is_added_last_or_at_a_position():
     assert MAIN.add("T").symbols == ("AAPL", "MSFT", "GOOG", "T")
     assert MAIN.add("T", 1).symbols == ("AAPL", "T", "MSFT", "GOOG")
 
 
-def test_a_symbol_is_listed_once():
-    with pytest.raises(AlreadyListed, match="AAPL is in “Main” already"):
+def test_a_symbol_is_listed_only_once():
+    with pytest.raises(AlreadyListed, match="AAPL is already in “Main”"):
         MAIN.add("AAPL")
 
 
-def test_a_full_list_says_how_much_it_holds():
-    full = NamedList(1, "Main", tuple(f"S{number}" for number in range(MOST_SYMBOLS)))
-    with pytest.raises(ListFull, match=str(MOST_SYMBOLS)):
+def test_a_full_list_refuses_a_symbol_and_names_the_limit():
+    full = NamedList(1, "Main", tuple(f"S{number}" for number in range(MAX_SYMBOLS)))
+    with pytest.raises(ListFull, match=str(MAX_SYMBOLS)):
         full.add("T")
 
 
-def test_what_is_not_listed_is_neither_removed_nor_moved():
+def test_an_unlisted_symbol_can_be_neither_removed_nor_moved():
     for change in (MAIN.remove, MAIN.index, lambda symbol: MAIN.move(symbol, 0)):
         with pytest.raises(NotListed):
             change("T")
 
 
 @given(st.permutations(["A", "B", "C", "D"]), st.sampled_from("ABCD"), st.integers(-9, 9))
-def test_a_move_loses_nothing_and_lands_where_it_was_sent(symbols, symbol, to):
-    moved = NamedList(1, "Main", tuple(symbols)).move(symbol, to)
+def test_a_move_keeps_all_symbols_and_sets_the_position(symbols, symbol, position):
+    moved = NamedList(1, "Main", tuple(symbols)).move(symbol, position)
     assert sorted(moved.symbols) == ["A", "B", "C", "D"]
-    assert moved.index(symbol) == max(0, min(to, 3))
+    assert moved.index(symbol) == max(0, min(position, 3))
     assert moved.remove(symbol).symbols == tuple(other for other in symbols if other != symbol)
 
 
-def test_a_new_list_comes_last_or_where_it_was():
-    assert names(BOOK.open("New")) == ["Main", "Coins", "Funds", "New"]
-    assert names(BOOK.open("New", at=1)) == ["Main", "New", "Coins", "Funds"]
+def test_a_new_list_is_added_last_or_at_a_position():
+    assert names(LISTS.create("New")) == ["Main", "Coins", "Funds", "New"]
+    assert names(LISTS.create("New", position=1)) == ["Main", "New", "Coins", "Funds"]
 
 
-def test_twenty_lists_are_the_most():
-    book = UserLists(tuple(NamedList(number, f"L{number}") for number in range(1, MOST_LISTS + 1)))
-    with pytest.raises(TooManyLists, match=str(MOST_LISTS)):
-        book.open("One more")
+def test_a_list_is_found_by_name_in_any_case():
+    assert LISTS.find_by_name("cOINS") == LISTS.lists[1]
+    assert LISTS.find_by_name("Other") is None
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * (LONGEST_NAME + 1), "Coins", " cOINS ", "a\x00b", "a\u202eb"])
+def test_a_person_has_at_most_twenty_lists():
+    lists = UserLists(tuple(NamedList(number, f"L{number}") for number in range(1, MAX_LISTS + 1)))
+    with pytest.raises(TooManyLists, match=str(MAX_LISTS)):
+        lists.create("One more")
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * (MAX_NAME_LENGTH + 1), "Coins", " cOINS ", "a\x00b", "a\u202eb"])
 def test_bad_names_are_refused(name):
-    for change in (BOOK.open, lambda name: BOOK.rename(1, name)):
+    for change in (LISTS.create, lambda name: LISTS.rename(1, name)):
         with pytest.raises(BadName):
             change(name)
 
 
-def test_a_list_may_be_renamed_to_the_same_name_in_other_letters():
-    assert names(BOOK.rename(2, "COINS")) == ["Main", "COINS", "Funds"]
+def test_a_rename_may_change_only_the_case():
+    assert names(LISTS.rename(2, "COINS")) == ["Main", "COINS", "Funds"]
 
 
 @given(st.text(max_size=60))
-def test_a_name_that_passes_has_single_spaces_and_prints(name):
+def test_an_accepted_name_is_printable_with_single_spaces(name):
     try:
         checked = check_name(name, ())
     except BadName:
         return
     assert checked.isprintable()
-    assert 0 < len(checked) <= LONGEST_NAME
+    assert 0 < len(checked) <= MAX_NAME_LENGTH
     assert checked == " ".join(checked.split())
 
 
@@ -80,18 +85,18 @@ def test_a_name_that_passes_has_single_spaces_and_prints(name):
     ("by", "order"),
     [(-9, ["Coins", "Main", "Funds"]), (-1, ["Coins", "Main", "Funds"]), (9, ["Main", "Funds", "Coins"])],
 )
-def test_a_list_is_shifted_as_far_as_there_is_room(by, order):
-    assert names(BOOK.shift(2, by)) == order
+def test_a_list_is_shifted_at_most_to_the_end(by, order):
+    assert names(LISTS.shift(2, by)) == order
 
 
-def test_the_only_list_stays():
+def test_the_only_list_cannot_be_deleted():
     with pytest.raises(BadName, match="only list"):
         UserLists((MAIN,)).delete(1)
 
 
 @pytest.mark.parametrize(
-    "change", [lambda: BOOK.find(9), lambda: BOOK.delete(9), lambda: BOOK.rename(9, "X"), lambda: BOOK.shift(9, 1)]
+    "change", [lambda: LISTS.find(9), lambda: LISTS.delete(9), lambda: LISTS.rename(9, "X"), lambda: LISTS.shift(9, 1)]
 )
-def test_a_list_that_is_gone_is_said_to_be(change):
+def test_a_missing_list_raises_an_error(change):
     with pytest.raises(NoSuchList):
         change()

@@ -2,13 +2,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchlist.lists.search import LONGEST_TYPED, read_typed, search
+from watchlist.lists.search import MAX_TYPED_LENGTH, read_typed, search
 
 
 @pytest.fixture
 def market(make_ticker):
-    facts = {"AAPL": "Apple", "APP": "AppLovin", "AMAT": "Applied Materials", "BRK.B": "Berkshire Hathaway B"}
-    for symbol, name in facts.items():
+    names = {"AAPL": "Apple", "APP": "AppLovin", "AMAT": "Applied Materials", "BRK.B": "Berkshire Hathaway B"}
+    for symbol, name in names.items():
         make_ticker(symbol, name=name)
     make_ticker("PINE", name="Pineapple", active=False)
 
@@ -21,17 +21,17 @@ def test_an_exact_symbol_comes_first_then_symbols_then_names(market):
     assert found("app") == ["APP", "AAPL", "AMAT"]
 
 
-def test_a_word_inside_a_name_is_found(market):
+def test_a_word_within_a_name_is_found(market):
     assert found("hathaway") == ["BRK.B"]
 
 
 @pytest.mark.parametrize("text", ["", "  ", "%", "_", "x" * 500])
-def test_what_matches_nothing_finds_nothing(market, text):
+def test_a_text_without_a_match_finds_nothing(market, text):
     assert found(text) == []
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "symbols"),
     [
         (" aapl ", ["AAPL"]),
         ("brk.b", ["BRK.B"]),
@@ -40,12 +40,12 @@ def test_what_matches_nothing_finds_nothing(market, text):
         ("aapl,app\napp", ["AAPL", "APP"]),
     ],
 )
-def test_symbols_and_names_are_understood(market, typed, meant):
-    assert [ticker.symbol for ticker in read_typed(typed).tickers] == meant
+def test_typed_symbols_and_names_are_found(market, typed, symbols):
+    assert [ticker.symbol for ticker in read_typed(typed).tickers] == symbols
 
 
-@pytest.mark.parametrize("typed", ["", " ", "NOPE", "ß", "A" * 5000, "<b>", "\x00", "Ａ", "x" * LONGEST_TYPED])
-def test_what_means_nothing_is_explained_in_a_sentence(market, typed):
+@pytest.mark.parametrize("typed", ["", " ", "NOPE", "ß", "A" * 5000, "<b>", "\x00", "Ａ", "x" * MAX_TYPED_LENGTH])
+def test_an_unknown_text_is_explained_in_a_sentence(market, typed):
     typed = read_typed(typed)
     assert not typed.tickers
     [sentence] = typed.refusals
@@ -57,5 +57,5 @@ def test_what_means_nothing_is_explained_in_a_sentence(market, typed):
 @pytest.mark.django_db
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=30))
-def test_anything_typed_is_answered(typed):
+def test_any_unknown_text_is_explained(typed):
     assert read_typed(typed).refusals

@@ -1,4 +1,4 @@
-"""`manage.py watch` as a person or a script meets it: a real process, a real gateway, a pipe or a terminal."""
+"""`manage.py watch` as a process with a real gateway, in a pipe and on a terminal."""
 
 import os
 import pty
@@ -11,36 +11,33 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from tests.support.gateway.fixtures import run_gateway, ticker_database
 from tests.support.gateway.process import ROOT
 from tests.support.waiting import wait_until
-from watchlist.terminal.client import Refused, add_wishes
-from watchlist.terminal.display import LiveTable, now_micros
+from watchlist.terminal.client import GatewayRefused, add_options
+from watchlist.terminal.display import TableDisplay, now_micros
 from watchlist.terminal.state import WatchState
-
-__all__ = ["run_gateway", "ticker_database"]
 
 
 class Watch:
-    """The command in a process; what it writes is read as it comes."""
+    """Runs the command in a process and collects its output."""
 
     def __init__(self, *arguments, output=subprocess.PIPE):
         command = [sys.executable, "manage.py", "watch", *arguments]
         variables = os.environ | {"STALE_AFTER": "1s", "COLUMNS": "100", "TERM": "xterm"}
         self.process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=subprocess.PIPE)
-        self.out, self.said = b"", b""
-        sources = {"out": self.process.stdout, "said": self.process.stderr}
-        self.readers = [threading.Thread(target=self._read, args=pair) for pair in sources.items() if pair[1]]
+        self.out, self.errors = b"", b""
+        sources = {"out": self.process.stdout, "errors": self.process.stderr}
+        self.readers = [threading.Thread(target=self._read, args=item) for item in sources.items() if item[1]]
         for reader in self.readers:
             reader.start()
 
     def _read(self, name, source):
-        while more := source.read1():
-            setattr(self, name, getattr(self, name) + more)
+        while data := source.read1():
+            setattr(self, name, getattr(self, name) + data)
 
-    def end(self, number=None):
-        if number:
-            self.process.send_signal(number)
+    def stop(self, signal_number=None):
+        if signal_number:
+            self.process.send_signal(signal_number)
         status = self.process.wait(15)
         for reader in self.readers:
             reader.join()
@@ -61,7 +58,7 @@ def watch():
     yield start
     for each in started:
         each.process.kill()
-        each.end()
+        each.stop()
 
 
 @pytest.fixture(scope="module")
@@ -74,79 +71,79 @@ def url(gateway):
     return f"--url=ws://{gateway.address}/ws"
 
 
-def test_a_pipe_gets_a_line_an_update_and_all_else_goes_beside_it(gateway, watch, url):
+def test_a_pipe_gets_one_line_per_update_and_the_state_goes_to_stderr(gateway, watch, url):
     first = gateway.publish("AAPL", 101.0)
-    watching = watch("aapl", "XXXX", url)
-    wait_until(lambda: watching.out.count(b"\n") == 1)
+    process = watch("aapl", "XXXX", url)
+    wait_until(lambda: process.out.count(b"\n") == 1)
     gateway.publish("AAPL", 99.5)
-    wait_until(lambda: watching.out.count(b"\n") == 2)
-    wait_until(lambda: b"simulated" in watching.said)
-    assert watching.end(signal.SIGINT) == 0
-    lines = [line.split() for line in watching.out.decode().splitlines()]
+    wait_until(lambda: process.out.count(b"\n") == 2)
+    wait_until(lambda: b"simulated" in process.errors)
+    assert process.stop(signal.SIGINT) == 0
+    lines = [line.split() for line in process.out.decode().splitlines()]
     assert [line[1:] for line in lines] == [["AAPL", "101.00", "+1.00", "+1.00%"], ["AAPL", "99.50", "-0.50", "-0.50%"]]
     assert lines[0][0].endswith("+00:00")
     assert first.seq_id
-    assert watching.said.decode().splitlines() == [
+    assert process.errors.decode().splitlines() == [
         "stockwatch: live; XXXX: unknown symbol",
         "stockwatch: live, simulated; XXXX: unknown symbol",
     ]
 
 
-def test_it_comes_back_to_a_gateway_that_was_away(run_gateway, watch):
+def test_it_reconnects_to_a_gateway_that_restarts(run_gateway, watch):
     gateway = run_gateway("rungateway")
-    watching = watch("TSLA", f"--url=ws://{gateway.address}/ws")
-    wait_until(lambda: b"live" in watching.said)
+    process = watch("TSLA", f"--url=ws://{gateway.address}/ws")
+    wait_until(lambda: b"live" in process.errors)
     gateway.signal()
     gateway.wait()
-    wait_until(lambda: b"cannot be reached" in watching.said)
+    wait_until(lambda: b"cannot be reached" in process.errors)
     gateway.start()
-    wait_until(lambda: watching.said.count(b"live") == 2, 30)
+    wait_until(lambda: process.errors.count(b"live") == 2, 30)
     gateway.publish("TSLA", 123.0)
-    wait_until(lambda: b"123.00" in watching.out)
-    assert b"the connection was lost (4001), again in " in watching.said
-    assert watching.end(signal.SIGTERM) == 0
-    assert b"Traceback" not in watching.said
+    wait_until(lambda: b"123.00" in process.out)
+    assert b"connection lost (4001), reconnecting in " in process.errors
+    assert process.stop(signal.SIGTERM) == 0
+    assert b"Traceback" not in process.errors
 
 
 @pytest.mark.parametrize(
-    ("symbols", "path", "words"),
+    ("symbols", "path", "message"),
     [
-        (["XXXX", "YYYY"], "/ws", "{} knows none of XXXX, YYYY: see its list of tickers"),
-        (["AAPL"], "/elsewhere", "{} answered 404: there are no prices at this address"),
-        (["AAPL"], "/ws?heartbeat=99", "{} answered 400: it serves no prices there"),
-        (["AAPL"], "/livez", "{} answered 404: there are no prices at this address"),
-        (["x" * 70_000], "/ws", "{} closed with 4502: these are too many symbols at once"),
+        (["XXXX", "YYYY"], "/ws", "{} does not know XXXX, YYYY"),
+        (["AAPL"], "/elsewhere", "{} answered 404: it has no prices at this address"),
+        (["AAPL"], "/ws?heartbeat=99", "{} answered 400: it has no prices there"),
+        (["AAPL"], "/livez", "{} answered 404: it has no prices at this address"),
+        (["x" * 70_000], "/ws", "{} closed with 4502: the message was too large; watch fewer symbols"),
     ],
 )
-def test_a_refusal_for_good_is_one_line_and_a_status(gateway, watch, symbols, path, words):
+def test_a_permanent_refusal_is_one_line_and_exit_status_1(gateway, watch, symbols, path, message):
     address = f"ws://{gateway.address}{path}"
-    watching = watch(*symbols, "--url", address)
-    assert watching.end() == 1
-    assert watching.said.decode().splitlines() == ["CommandError: " + words.format(address)]
-    assert watching.out == b""
+    process = watch(*symbols, "--url", address)
+    assert process.stop() == 1
+    assert process.errors.decode().splitlines() == ["CommandError: " + message.format(address)]
+    assert process.out == b""
 
 
-def test_an_address_that_is_none_is_said(watch):
-    watching = watch("AAPL", "--url=localhost:8081")
-    assert watching.end() == 1
-    assert watching.said == b"CommandError: localhost:8081 is no address such as ws://localhost:8081/ws\n"
+def test_an_invalid_address_is_explained(watch):
+    process = watch("AAPL", "--url=localhost:8081")
+    assert process.stop() == 1
+    assert process.errors == b"CommandError: localhost:8081 is not a WebSocket address such as ws://localhost:8081/ws\n"
 
 
-def test_a_reader_that_has_gone_ends_it(gateway, watch, url):
+def test_a_closed_pipe_ends_the_command(gateway, watch, url):
     read, write = os.pipe()
-    watching = watch("AAPL", url, output=write)
+    process = watch("AAPL", url, output=write)
     os.close(write)
-    wait_until(lambda: b"live" in watching.said)
+    wait_until(lambda: b"live" in process.errors)
     os.close(read)
     gateway.publish("AAPL")
-    assert watching.end() == 0
-    assert b"Error" not in watching.said
+    assert process.stop() == 0
+    assert b"Error" not in process.errors
 
 
-def test_a_terminal_shows_a_table_and_is_left_as_it_was(gateway, watch, url):
+def test_a_terminal_shows_a_table_and_is_restored(gateway, watch, url):
     gateway.publish("AAPL", 101.0)
     master, slave = pty.openpty()
-    watching = watch("AAPL", "XXXX", "GOOG", url, output=slave)
+    process = watch("AAPL", "XXXX", "GOOG", url, output=slave)
     os.close(slave)
     seen = bytearray()
 
@@ -159,25 +156,25 @@ def test_a_terminal_shows_a_table_and_is_left_as_it_was(gateway, watch, url):
 
     reader = threading.Thread(target=read)
     reader.start()
-    for words in ("101.00", "+1.00", "unknown symbol", "no price yet", "Simulated", "stale", "live"):
-        wait_until(lambda words=words: words.encode() in seen, what=words)
-    assert watching.end(signal.SIGINT) == 0
+    for text in ("101.00", "+1.00", "unknown symbol", "no price yet", "Simulated", "stale", "live"):
+        wait_until(lambda text=text: text.encode() in seen, what=text)
+    assert process.stop(signal.SIGINT) == 0
     reader.join()
     os.close(master)
     assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")
-    assert watching.said == b""
+    assert process.errors == b""
 
 
-def test_a_table_names_what_is_old_idle_or_unknown():
-    panel = WatchState(["AAPL", "GOOG", "TSLA", "XXXX"], stale_after=5.0)
+def test_a_table_marks_stale_inactive_and_rejected_symbols():
+    state = WatchState(["AAPL", "GOOG", "TSLA", "XXXX"], stale_after=5.0)
     now = now_micros()
     for symbol, price, age in (("AAPL", 1234.5, 0), ("GOOG", 90.0, 600), ("TSLA", 100.0, 2)):
         ticker = {"symbol": symbol, "name": symbol.title(), "base": 100.0, "decimals": 2, "active": symbol != "TSLA"}
-        panel.take_ticker(ticker)
-        panel.take_update({"symbol": symbol, "price": price, "timestamp": now - age * 1_000_000, "seq_id": 1})
-    panel.take_ack({"rejected": {"XXXX": "unknown symbol"}})
+        state.apply_ticker(ticker)
+        state.apply_update({"symbol": symbol, "price": price, "timestamp": now - age * 1_000_000, "seq_id": 1})
+    state.apply_ack({"rejected": {"XXXX": "unknown symbol"}})
     console = Console(file=StringIO(), width=100)
-    console.print(LiveTable(panel, "ws://here/ws").draw())
+    console.print(TableDisplay(state, "ws://here/ws").draw())
     aapl, goog, tsla, xxxx, status = console.file.getvalue().splitlines()[1:]
     assert aapl.split()[:5] == ["AAPL", "Aapl", "1,234.50", "+1,134.50", "+1134.50"]
     assert goog.split()[2:] == ["90.00", "-10.00", "-10.00", "10", "min", "stale"]
@@ -186,7 +183,7 @@ def test_a_table_names_what_is_old_idle_or_unknown():
     assert status.startswith("● live  ws://here/ws")
 
 
-def test_the_wishes_join_what_the_address_has():
-    assert add_wishes("ws://a/ws?batch=1#x") == "ws://a/ws?batch=1&meta=1&notice=1&heartbeat=2"
-    with pytest.raises(Refused):
-        add_wishes("http://a/ws")
+def test_options_are_added_to_the_query_of_the_address():
+    assert add_options("ws://a/ws?batch=1#x") == "ws://a/ws?batch=1&meta=1&notice=1&heartbeat=2"
+    with pytest.raises(GatewayRefused):
+        add_options("http://a/ws")

@@ -1,4 +1,4 @@
-"""`manage.py purge`: forgets expired sessions, with the lists of visitors that were in them."""
+"""`manage.py purge`: deletes expired web sessions and the visitors' lists in them."""
 
 import threading
 from importlib import import_module
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-DAY = 24 * 3600.0
+DAY_SECONDS = 24 * 3600.0
 log = structlog.get_logger(__name__)
 
 
@@ -17,19 +17,19 @@ class Command(BaseCommand):
     help = "Deletes expired sessions: once, for cron, or every day until it is stopped."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--daily", action="store_true", help="stay, and do it again every day")
+        parser.add_argument("--daily", action="store_true", help="keep running and repeat every day")
 
     def handle(self, *_args: Any, daily: bool, **_options: Any) -> None:
         purge()
         while daily:
-            threading.Event().wait(DAY)
+            threading.Event().wait(DAY_SECONDS)
             close_old_connections()
             try:
                 purge()
             except DatabaseError as error:
-                log.warning("sessions were not purged, again tomorrow", error=type(error).__name__)
+                log.warning("sessions not purged, next attempt tomorrow", error=type(error).__name__)
 
 
 def purge() -> None:
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
-    log.info("expired sessions are purged")
+    log.info("expired sessions purged")

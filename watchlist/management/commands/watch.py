@@ -1,4 +1,4 @@
-"""`manage.py watch AAPL GOOG`: prices in the terminal, from any gateway. Arguments and wiring only."""
+"""`manage.py watch AAPL GOOG`: shows the prices of a gateway in the terminal. Arguments and wiring only."""
 
 import asyncio
 import os
@@ -10,29 +10,29 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from watchlist.terminal.client import Refused, Watcher
-from watchlist.terminal.display import Lines, LiveTable
+from watchlist.terminal.client import GatewayRefused, WatchClient
+from watchlist.terminal.display import LineDisplay, TableDisplay
 from watchlist.terminal.state import WatchState
 
 
 class Command(BaseCommand):
-    help = "Shows live prices: a table in a terminal, a line an update in a pipe. Ctrl-C ends it."
+    help = "Shows live prices: a table on a terminal, one line per update in a pipe. Ctrl-C stops it."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         address = f"ws://{settings.APP_HOST or 'localhost'}:{settings.APP_PORT}/ws"
         parser.add_argument("symbols", nargs="+", metavar="SYMBOL")
-        parser.add_argument("--url", default=address, help=f"the gateway; default: {address}")
+        parser.add_argument("--url", default=address, help=f"address of the gateway (default: {address})")
 
     def handle(self, *_args: Any, symbols: list[str], url: str, **_options: Any) -> None:
-        panel = WatchState(symbols, settings.STALE_AFTER.total_seconds())
-        screen = LiveTable(panel, url) if sys.stdout.isatty() else Lines(panel, sys.stdout, sys.stderr)
+        state = WatchState(symbols, settings.STALE_AFTER.total_seconds())
+        display = TableDisplay(state, url) if sys.stdout.isatty() else LineDisplay(state, sys.stdout, sys.stderr)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            with suppress(KeyboardInterrupt), screen:
-                asyncio.run(Watcher(url, panel, screen).run())
-        except Refused as error:
+            with suppress(KeyboardInterrupt), display:
+                asyncio.run(WatchClient(url, state, display).run())
+        except GatewayRefused as error:
             raise CommandError(str(error)) from error
         except BrokenPipeError:
-            # Who read us has gone, as `head` does; Python would say so once more at the end.
+            # The reader closed the pipe, as `head` does. Without this Python reports the error again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,42 @@
+"""Reads the HTML of the watchlist page."""
+
+import re
+
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+
+def text_of(response: HttpResponse) -> str:
+    return response.content.decode()
+
+
+def rows_of(response: HttpResponse) -> list[str]:
+    """Returns the symbols of the table in order."""
+    return re.findall(r'<tr data-symbol="([^"]+)"', text_of(response))
+
+
+def row_text(response: HttpResponse, symbol: str) -> str:
+    """Returns the text of a symbol's row with single spaces."""
+    [row] = re.findall(rf'<tr data-symbol="{re.escape(symbol)}".*?</tr>', text_of(response), re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", row).split())
+
+
+def notices_of(response: HttpResponse) -> list[str]:
+    """Returns the sentences above the table."""
+    return re.findall(r'<li class="(?:success|error|info)"><span>(.*?)</span>', text_of(response))
+
+
+def tabs_of(response: HttpResponse) -> dict[str, int]:
+    """Returns the names and keys of the lists in order."""
+    found = re.findall(r'<a href="/\?list=(\d+)" data-list.*?>(.*?) <small>', text_of(response))
+    return {name: int(key) for key, name in found}
+
+
+def change_list(client: Client, action: str, symbol: str) -> str:
+    """Posts `add` or a change of a row, follows the redirect, and returns the page's only notice."""
+    route, field = ("add-symbols", "symbol") if action == "add" else ("change-list", action)
+    response = client.post(reverse(route), {field: symbol}, follow=True)
+    assert response.redirect_chain == [("/", 302)]
+    [notice] = notices_of(response)
+    return notice

@@ -1,0 +1,145 @@
+"""Limits failed sign-ins per client address and per account name. Counts in Redis.
+
+Each attempt is counted before the password is checked, so that parallel attempts cannot exceed the limit; a correct
+password takes its count back. No answer depends on whether the name exists. Allows every attempt while Redis is
+unavailable: an outage must not lock people out.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate
+
+import redis
+import structlog
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+
+from watchlist.accounts.throttle import address_of
+from watchlist.prices.quotes import redis_client
+
+NAME_LIMIT_FACTOR = 5
+"""A name allows this many times SIGN_IN_FAILURES. One address alone cannot block it: it reaches its own limit first."""
+
+COUNT_ATTEMPT = """
+-- KEYS: the counts of an address and of a name. ARGV: their lifetime in ms, then the maximum of each.
+-- Increments both and returns 0. If either is at its maximum, changes nothing and returns the ms to wait.
+local wait = 0
+for at, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or '0') >= tonumber(ARGV[1 + at]) then
+    wait = math.max(wait, redis.call('PTTL', key))
+  end
+end
+if wait > 0 then return wait end
+for _, key in ipairs(KEYS) do
+  redis.call('SET', key, 0, 'PX', ARGV[1], 'NX')
+  redis.call('INCR', key)
+end
+return 0
+"""
+FORGIVE_ATTEMPT = """
+-- KEYS as above. After a correct password: clears the name's count and takes one from the address's count. Clearing the
+-- address's count would let the owner of one account guess the passwords of all others without limit.
+redis.call('DEL', KEYS[2])
+if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end
+return 0
+"""
+UNDO_ATTEMPT = """
+-- KEYS as above. After an error on the server's side: takes one from both counts.
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
+end
+return 0
+"""
+log = structlog.get_logger(__name__)
+
+View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
+
+
+def limit_attempts(view: View) -> View:
+    """Wraps a sign-in view: after too many failures it answers 429 with `Retry-After`.
+
+    An address may fail SIGN_IN_FAILURES times in SIGN_IN_WINDOW; all addresses together may fail five times as often
+    with one name.
+    """
+
+    @wraps(view)
+    def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST":
+            return view(request, *args, **kwargs)
+        keys = attempt_keys(request)
+        if wait := _count_attempt(keys):
+            return _refuse(request, wait)
+        try:
+            response = view(request, *args, **kwargs)
+        except BaseException:
+            _run(FORGIVE_ATTEMPT if _has_signed_in(request) else UNDO_ATTEMPT, keys)
+            raise
+        if _has_signed_in(request):
+            _run(FORGIVE_ATTEMPT, keys)
+        return response
+
+    return limited
+
+
+@receiver(user_logged_in)
+def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
+    """Marks the request of a sign-in. The response does not tell: it redirects people who are signed in already."""
+    if request is not None:
+        request.has_signed_in = True  # type: ignore[attr-defined]
+
+
+def clear_failures(name: str) -> None:
+    """Clears the count of a name. For an owner who reset the password by e-mail."""
+    try:
+        redis_client().delete(name_key(name))
+    except redis.RedisError as error:
+        log.warning("Redis unavailable, failed sign-ins not cleared", error=type(error).__name__)
+
+
+def attempt_keys(request: HttpRequest) -> list[str]:
+    """Returns the Redis keys that count an attempt: the address's and the name's."""
+    return [f"throttle:sign-in:{address_of(request)}", name_key(request.POST.get("username", ""))]
+
+
+def name_key(name: str) -> str:
+    """Returns the Redis key of a name. Names are hashed because they may be long and are private."""
+    name = unicodedata.normalize("NFKC", name).casefold().strip()
+    return f"throttle:sign-in-name:{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"
+
+
+def write_wait(seconds: int) -> str:
+    """Returns `40 seconds` or `7 minutes`, rounded up."""
+    number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
+    return f"{number} {unit}{'s' * (number != 1)}"
+
+
+def _count_attempt(keys: list[str]) -> int:
+    """Returns 0, or the milliseconds to wait if the attempt is not allowed."""
+    lifetime = int(settings.SIGN_IN_WINDOW.total_seconds() * 1000)
+    max_failures = settings.SIGN_IN_FAILURES
+    return _run(COUNT_ATTEMPT, keys, lifetime, max_failures, max_failures * NAME_LIMIT_FACTOR)
+
+
+def _refuse(request: HttpRequest, wait: int) -> HttpResponse:
+    seconds = -(-wait // 1000)
+    response = render(request, "watchlist/sign_in_later.html", {"wait": write_wait(seconds)}, status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _has_signed_in(request: HttpRequest) -> bool:
+    return getattr(request, "has_signed_in", False)
+
+
+def _run(script: str, keys: list[str], *arguments: int) -> int:
+    try:
+        return int(redis_client().register_script(script)(keys=keys, args=arguments))
+    except redis.RedisError as error:
+        log.warning("Redis unavailable, sign-in not throttled", error=type(error).__name__)
+        return 0

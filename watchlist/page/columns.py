@@ -1,0 +1,138 @@
+"""Defines the columns of the table: heading, cell, sort value and data for scripts. Pure.
+
+The template, sorting and the row's data attributes follow from here. A column whose cell changes live also needs an
+entry in `static/watchlist/sort.js` and `row.js`; its width is in `page.css`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from django.utils.safestring import SafeString, mark_safe
+
+from feeds.wire import Update
+from watchlist.page.rows import Row
+from watchlist.page.sparkline import draw_line
+from watchlist.prices.change import change, change_percent
+
+SortValue = str | float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `key` is its name in `?sort=` and its CSS class.
+
+    `content` returns the text or HTML of a cell; None if the template writes it. `sort_value` returns None if a row has
+    no value, and is None if the column cannot be sorted. `descending_first` is the direction of the first click.
+    `follows_side` adds the row's side to the CSS classes of a cell. `names_reference` adds the name of the reference
+    price to the heading. `static_heading` replaces the heading while no script runs.
+    """
+
+    key: str
+    heading: str
+    content: Callable[[Row], str] | None
+    sort_value: Callable[[Row], SortValue | None] | None = None
+    descending_first: bool = True
+    follows_side: bool = False
+    names_reference: bool = False
+    static_heading: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The CSS classes and the content of one cell."""
+
+    css_classes: str
+    content: str
+
+
+def _from_update(read: Callable[[Update], float]) -> Callable[[Row], float | None]:
+    return lambda row: None if row.update is None else read(row.update)
+
+
+def _from_change(compute: Callable[[float, float], float]) -> Callable[[Row], float | None]:
+    return lambda row: None if row.update is None else compute(row.update.price, row.reference)
+
+
+# Formatted numbers and times contain no character that HTML would need escaped.
+
+
+def _sparkline(row: Row) -> SafeString:
+    return draw_line(row.day.minute_closes, row.reference, row.side)
+
+
+def _change(row: Row) -> SafeString:
+    arrow = f'<span class="arrow" aria-hidden="true">{row.arrow}</span>'
+    return mark_safe(f'{arrow}<span class="value">{row.change}</span>')  # noqa: S308 - see above
+
+
+def _age(row: Row) -> SafeString:
+    mark = "stale " if row.stale else ""
+    return mark_safe(f'<time datetime="{row.iso}">{mark}{row.as_of}</time>')  # noqa: S308 - see above
+
+
+def _price_column(key: str, heading: str, price: Callable[[Row], float | None]) -> Column:
+    """Returns a column of prices with the ticker's decimals."""
+    return Column(key, heading, lambda row: row.write_price(price(row)), sort_value=price)
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("symbol", "Symbol", None, lambda row: row.ticker.symbol, descending_first=False),
+    Column("spark", "Last hour", _sparkline),
+    Column("last", "Last", lambda row: row.last, _from_update(lambda update: update.price)),
+    Column(
+        "change",
+        "Change",
+        _change,
+        _from_change(change),
+        follows_side=True,
+        names_reference=True,
+    ),
+    Column(
+        "percent",
+        "Change %",
+        lambda row: row.percent,
+        _from_change(change_percent),
+        follows_side=True,
+    ),
+    _price_column("open", "Open", lambda row: row.day.open),
+    _price_column("high", "High", lambda row: row.day.high),
+    _price_column("low", "Low", lambda row: row.day.low),
+    Column(
+        "age",
+        "Age",
+        _age,
+        _from_update(lambda update: -update.timestamp),
+        descending_first=False,
+        static_heading="As of",
+    ),
+)
+
+SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUMNS if column.sort_value is not None}
+
+ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
+    "base": lambda row: row.ticker.base_price,
+    "decimals": lambda row: row.ticker.decimals,
+    "close": lambda row: row.day.previous_close,
+    "open": lambda row: row.day.open,
+    "high": lambda row: row.day.high,
+    "low": lambda row: row.day.low,
+    "price": _from_update(lambda update: update.price),
+    "timestamp": _from_update(lambda update: update.timestamp),
+    "seq": _from_update(lambda update: update.seq_id),
+}
+"""What scripts read of a row, by the name of its data attribute."""
+
+
+def make_cells(row: Row) -> list[Cell]:
+    """Returns the cells of a row, without those that the template writes."""
+    return [
+        Cell(f"{column.key} {row.side}" if column.follows_side else column.key, column.content(row))
+        for column in COLUMNS
+        if column.content is not None
+    ]
+
+
+def row_data(row: Row) -> dict[str, str]:
+    """Returns the row's known numbers by the names of their data attributes, exact and in plain numerals."""
+    values = {name: read(row) for name, read in ROW_DATA.items()}
+    return {name: repr(value) for name, value in values.items() if value is not None}

@@ -1,0 +1,38 @@
+"""Names the list and the sort that a page shows, in addresses and forms."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+from django.urls import reverse
+
+from watchlist.lists.rules import UNSAVED
+from watchlist.page.sorting import OWN_ORDER, Sort, read_sort
+
+MAX_KEY_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class PagePosition:
+    """`key` is the list's; None is the first list."""
+
+    key: int | None = None
+    sort: Sort = OWN_ORDER
+
+    @property
+    def query(self) -> str:
+        parameters = {"list": self.key, "sort": str(self.sort)}
+        return urlencode({name: value for name, value in parameters.items() if value})
+
+    @property
+    def address(self) -> str:
+        return reverse("watchlist") + (f"?{self.query}" if self.query else "")
+
+
+def read_position(parameters: QueryDict) -> PagePosition:
+    """Reads a query or a form. Invalid values give the first list in the person's own order."""
+    text = parameters.get("list", "")
+    is_key = text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS
+    key = int(text) if is_key else None
+    # A form of a list that was not stored then means the first list, which may be stored now.
+    return PagePosition(None if key == UNSAVED else key, read_sort(parameters.get("sort", "")))
