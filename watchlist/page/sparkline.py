@@ -7,19 +7,21 @@ from collections.abc import Sequence
 
 from django.utils.safestring import SafeString, mark_safe
 
+from watchlist.prices.day import SPARKLINE_POINTS
+
 WIDTH, HEIGHT, MARGIN = 104, 26, 2
-MIN_POINTS, MAX_POINTS = 2, 60
+MIN_POINTS = 2
 VALUE_DIGITS = 9
 """Significant digits in `data-values`: exact for most prices, and the page stays small."""
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:
-    """Draws the newest MAX_POINTS of `values`, oldest first; nothing for fewer than MIN_POINTS.
+    """Draws the newest SPARKLINE_POINTS of `values`, oldest first; nothing for fewer than MIN_POINTS.
 
     A dotted line marks `reference` if it is within the range. `side` is the CSS class. `data-values` holds the values
     with VALUE_DIGITS digits; a script extends them with live prices.
     """
-    values = values[-MAX_POINTS:]
+    values = values[-SPARKLINE_POINTS:]
     if len(values) < MIN_POINTS:
         return SafeString("")
     low, high = min(values), max(values)

@@ -18,8 +18,8 @@ from feeds.retry import Backoff, Jitter
 from watchlist.errors import WatchlistError
 from watchlist.terminal.state import Row, WatchState
 
-MIN_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 8.0
-"""The wait before a reconnect doubles with each failed attempt."""
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 8.0
+"""Bounds of the wait before a reconnect, which doubles with each failed attempt."""
 MAX_RETRY_AFTER_SECONDS = 60.0
 HEARTBEAT_SECONDS = 2
 SILENCE_SECONDS = 5.0 * HEARTBEAT_SECONDS
