@@ -1,6 +1,7 @@
-// The field that adds symbols: offers what matches while one types. Enter adds the marked match, or what was typed.
+// Offers matching tickers below the field that adds symbols. Enter adds the active match, or the text as typed.
 
-const WAIT = 120;
+const SEARCH_DELAY_MS = 120;
+const MAX_SEARCH_LENGTH = 40;
 
 export class Combobox {
   #form;
@@ -8,21 +9,21 @@ export class Combobox {
   #list;
   #isListed;
   #timer = 0;
-  #asked = null; // the text that the matches are for
-  #at = -1;
+  #searchedText = null; // the text that the shown matches belong to
+  #activeIndex = -1;
 
-  // `isListed(symbol)` says whether the list on the page has it.
+  // `isListed(symbol)` returns whether the shown list has the symbol.
   constructor(form, isListed) {
     this.#form = form;
     this.#input = form.querySelector("input[data-search]");
     this.#list = form.querySelector("[role=listbox]");
     this.#isListed = isListed;
-    this.#describe();
-    this.#input.addEventListener("input", () => this.#wait());
-    this.#input.addEventListener("keydown", (event) => this.#press(event));
+    this.#setRole();
+    this.#input.addEventListener("input", () => this.#searchLater());
+    this.#input.addEventListener("keydown", (event) => this.#pressKey(event));
     this.#input.addEventListener("paste", (event) => this.#paste(event));
     this.#input.addEventListener("blur", () => this.close());
-    this.#list.addEventListener("pointerdown", (event) => this.#point(event));
+    this.#list.addEventListener("pointerdown", (event) => this.#press(event));
   }
 
   focus() {
@@ -39,12 +40,12 @@ export class Combobox {
     clearTimeout(this.#timer);
     this.#list.hidden = true;
     this.#list.replaceChildren();
-    this.#asked = null;
-    this.#mark(-1);
+    this.#searchedText = null;
+    this.#activate(-1);
     this.#input.setAttribute("aria-expanded", "false");
   }
 
-  #describe() {
+  #setRole() {
     const attributes = {
       role: "combobox",
       "aria-expanded": "false",
@@ -55,36 +56,36 @@ export class Combobox {
     this.#input.removeAttribute("list");
   }
 
-  #wait() {
+  #searchLater() {
     clearTimeout(this.#timer);
     const text = this.#input.value.trim();
-    if (!text || text.length > 40 || /[,;]/.test(text)) this.close();
-    else this.#timer = setTimeout(() => this.#ask(text), WAIT);
+    if (!text || text.length > MAX_SEARCH_LENGTH || /[,;]/.test(text)) this.close();
+    else this.#timer = setTimeout(() => this.#search(text), SEARCH_DELAY_MS);
   }
 
-  async #ask(text) {
+  async #search(text) {
     let matches;
     try {
       const answer = await fetch(`${this.#input.dataset.search}?q=${encodeURIComponent(text)}`);
       matches = await answer.json();
     } catch {
-      return; // what is typed can be added all the same
+      return; // the text can be added without matches
     }
     if (this.#input.value.trim() !== text || document.activeElement !== this.#input) return;
     if (!matches.length) {
       this.close();
       return;
     }
-    this.#list.replaceChildren(...matches.map((match, place) => this.#option(match, place)));
+    this.#list.replaceChildren(...matches.map((match, index) => this.#createOption(match, index)));
     this.#list.hidden = false;
     this.#input.setAttribute("aria-expanded", "true");
-    this.#asked = text;
-    this.#mark(0);
+    this.#searchedText = text;
+    this.#activate(0);
   }
 
-  #option({ symbol, name }, place) {
+  #createOption({ symbol, name }, index) {
     const option = document.createElement("li");
-    option.id = `match-${place}`;
+    option.id = `match-${index}`;
     option.role = "option";
     option.dataset.symbol = symbol;
     const strong = document.createElement("strong");
@@ -98,28 +99,29 @@ export class Combobox {
     return option;
   }
 
-  #mark(at) {
-    this.#at = at;
-    for (const [place, option] of [...this.#list.children].entries()) {
-      option.setAttribute("aria-selected", String(place === at));
-      if (place === at) option.scrollIntoView({ block: "nearest" });
+  #activate(activeIndex) {
+    this.#activeIndex = activeIndex;
+    for (const [index, option] of [...this.#list.children].entries()) {
+      option.setAttribute("aria-selected", String(index === activeIndex));
+      if (index === activeIndex) option.scrollIntoView({ block: "nearest" });
     }
-    if (at < 0) this.#input.removeAttribute("aria-activedescendant");
-    else this.#input.setAttribute("aria-activedescendant", `match-${at}`);
+    if (activeIndex < 0) this.#input.removeAttribute("aria-activedescendant");
+    else this.#input.setAttribute("aria-activedescendant", `match-${activeIndex}`);
   }
 
-  #press(event) {
-    const many = this.#list.children.length;
+  #pressKey(event) {
+    const { length } = this.#list.children;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step && many) {
+    if (step && length) {
       event.preventDefault();
-      this.#mark((this.#at + step + many) % many);
+      this.#activate((this.#activeIndex + step + length) % length);
     } else if (event.key === "Enter") {
-      if (this.#at >= 0 && this.#asked === this.#input.value.trim()) this.#choose(this.#list.children[this.#at]);
+      const isCurrent = this.#searchedText === this.#input.value.trim();
+      if (this.#activeIndex >= 0 && isCurrent) this.#choose(this.#list.children[this.#activeIndex]);
       this.close();
     } else if (event.key === "Escape") {
       event.stopPropagation();
-      if (many) this.close();
+      if (length) this.close();
       else this.#input.blur();
     }
   }
@@ -128,21 +130,22 @@ export class Combobox {
     this.#input.value = option.dataset.symbol;
   }
 
-  #point(event) {
+  #press(event) {
     const option = event.target.closest("[role=option]");
     if (!option) return;
-    event.preventDefault(); // the focus stays in the field
+    event.preventDefault(); // the field keeps the focus
     this.#choose(option);
     this.close();
     this.#form.requestSubmit();
   }
 
-  // A field of one line would glue the lines of a pasted column together.
+  // An input removes line breaks, which would join the symbols of a pasted column.
   #paste(event) {
     const text = event.clipboardData?.getData("text") ?? "";
     if (!/[\r\n\t]/.test(text.trim())) return;
     event.preventDefault();
-    this.#input.setRangeText(text.trim().replace(/[\r\n\t]+/g, ", "), this.#input.selectionStart, this.#input.selectionEnd, "end");
-    this.#wait();
+    const { selectionStart, selectionEnd } = this.#input;
+    this.#input.setRangeText(text.trim().replace(/[\r\n\t]+/g, ", "), selectionStart, selectionEnd, "end");
+    this.#searchLater();
   }
 }

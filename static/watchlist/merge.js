@@ -1,28 +1,30 @@
-// Takes what the server answered to a change into the page that is there. Rows that stay are the same elements as
-// before, with their live prices; everything around them is the server's.
+// Merges an answer of the server into the page. Remaining rows keep their elements, which show live prices.
 
-// Regions that are replaced as a whole, wherever on the page they stand.
-const REGIONS = ["heading", "tabs", "said", "add-state", "pick-state", "change-state"];
+const REPLACED_REGIONS = ["heading", "tabs", "said", "add-state", "pick-state", "change-state"];
 
-// Tells htmx how `hx-swap="merge"` is done; `onMerge` is called afterwards.
+// Defines `hx-swap="merge"` for htmx. `onMerge` is called after each merge.
 export function defineMerge(htmx, onMerge) {
   htmx.defineExtension("merge", {
     isInlineSwap: () => false,
     handleSwap(style, target, fragment) {
       if (style !== "merge") return false;
-      const focus = noteFocus();
-      for (const id of REGIONS) replaceRegion(id, fragment);
+      const focus = captureFocus();
+      for (const id of REPLACED_REGIONS) replaceRegion(id, fragment);
       keepRows(fragment);
       const board = document.getElementById("board");
       board.replaceChildren(...fragment.querySelector("#board").childNodes);
-      returnFocus(focus);
-      const fresh = [document.getElementById("tabs"), document.getElementById("said"), board];
-      // At once, not when htmx has settled: a key pressed in between would send a form the plain way and reload the page.
-      for (const element of fresh) htmx.process(element);
+      restoreFocus(focus);
+      const replaced = [document.getElementById("tabs"), document.getElementById("said"), board];
+      // At once: a form that is sent before it is processed reloads the page.
+      for (const element of replaced) htmx.process(element);
       onMerge();
-      return fresh;
+      return replaced;
     },
   });
+}
+
+export function rowsOf(root) {
+  return [...root.querySelectorAll("#quotes tbody tr")];
 }
 
 function replaceRegion(id, fragment) {
@@ -31,40 +33,35 @@ function replaceRegion(id, fragment) {
   if (old && fresh && old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
 }
 
-// Puts the rows that are on the page in the place of the server's new ones.
 function keepRows(fragment) {
-  const old = new Map(rowsOf(document).map((row) => [row.dataset.symbol, row]));
+  const rows = new Map(rowsOf(document).map((row) => [row.dataset.symbol, row]));
   for (const fresh of rowsOf(fragment)) {
-    const row = old.get(fresh.dataset.symbol);
+    const row = rows.get(fresh.dataset.symbol);
     if (!row) continue;
     row.querySelector("a.symbol").href = fresh.querySelector("a.symbol").getAttribute("href");
-    renewMenu(row.querySelector("td.more"), fresh.querySelector("td.more"));
+    replaceMenu(row.querySelector("td.more"), fresh.querySelector("td.more"));
     fresh.replaceWith(row);
   }
 }
 
-// A menu that is open stays open, and the same element where nothing in it changed.
-function renewMenu(old, fresh) {
+// An open menu stays open. A menu that is equal stays the same element.
+function replaceMenu(old, fresh) {
   fresh.querySelector("details").toggleAttribute("open", old.querySelector("details").open);
   if (old.innerHTML !== fresh.innerHTML) old.replaceWith(fresh);
 }
 
-export function rowsOf(root) {
-  return [...root.querySelectorAll("#quotes tbody tr")];
-}
-
-// Elements that leave the page take the focus along; it belongs to where the person was.
-function noteFocus() {
+// A removed element loses the focus to the new one with its id, or to the row at its place.
+function captureFocus() {
   const element = document.activeElement;
   const row = element?.closest("#quotes tbody tr");
-  return { element, id: element?.id, at: row ? rowsOf(document).indexOf(row) : -1 };
+  return { element, id: element?.id, rowIndex: row ? rowsOf(document).indexOf(row) : -1 };
 }
 
-function returnFocus({ element, id, at }) {
+function restoreFocus({ element, id, rowIndex }) {
   if (document.activeElement !== document.body) return;
   const rows = rowsOf(document);
-  const row = rows[Math.min(at, rows.length - 1)];
+  const row = rows[Math.min(rowIndex, rows.length - 1)];
   if (element?.isConnected && element !== document.body) element.focus();
-  else if (at >= 0 && row) row.querySelector("a.symbol").focus();
+  else if (rowIndex >= 0 && row) row.querySelector("a.symbol").focus();
   else if (id) document.getElementById(id)?.focus();
 }

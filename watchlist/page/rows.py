@@ -44,8 +44,8 @@ class Row:
 
     @property
     def classes(self) -> str:
-        """What the row's look depends on: stale, off (the ticker is switched off), bare (there is no price)."""
-        marks = {"stale": self.stale, "off": not self.fed, "bare": self.update is None}
+        """What the row's look depends on: stale, off (the ticker is switched off), no-price."""
+        marks = {"stale": self.stale, "off": not self.fed, "no-price": self.update is None}
         return " ".join(mark for mark, holds in marks.items() if holds)
 
     @property

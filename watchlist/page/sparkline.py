@@ -1,4 +1,4 @@
-"""A sparkline as inline SVG. Pure. `static/watchlist/spark.js` draws the same line by the same rules."""
+"""A sparkline as inline SVG. Pure. `static/watchlist/sparkline.js` draws the same line by the same rules."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,15 @@ from django.utils.safestring import SafeString, mark_safe
 WIDTH, HEIGHT, MARGIN = 104, 26, 2
 FEWEST = 2
 """Points that make a line."""
+MAX_POINTS = 60
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:
     """`values` oldest first; a dotted line where `reference` lies, if it lies within; `side` colours it.
 
-    The range is written along, so that a script can tell prices from the points and carry the line on.
+    `data-values` has the values in seven digits, so that the script can extend the line.
     """
+    values = values[-MAX_POINTS:]
     if len(values) < FEWEST:
         return SafeString("")
     low, high = min(values), max(values)
@@ -21,7 +23,7 @@ def draw_line(values: Sequence[float], reference: float, side: str) -> SafeStrin
     if low < reference < high:
         y = _at(reference, low, high)
         level = f'<path class="level" d="M0 {y}H{WIDTH}"/>'
-    facts = f'class="{side}" data-range="{low!r} {high!r}"'
+    facts = f'class="{side}" data-values="{" ".join(f"{value:.7g}" for value in values)}"'
     svg = f'<svg {facts} viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true">'
     return mark_safe(f'{svg}{level}<path d="{write_path(values)}"/></svg>')  # noqa: S308 - numbers only
 

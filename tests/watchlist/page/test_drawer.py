@@ -43,8 +43,8 @@ def test_the_figures_are_against_the_previous_close(client, tickers, put_price, 
     put_price("AAPL", 102.0, timestamp=int(time.time() * 1e6))
     put_hour("AAPL", [101.0, 103.0, 102.0], int(time.time()) // 60, close=100.5)
     html = text_of(client.get("/s/AAPL"))
-    assert "vs previous close" in html
-    assert "<dt>Previous close</dt><dd>100.50</dd>" in html
+    assert 'vs <span data-reference-after-close="previous close">previous close</span>' in html
+    assert "<dt>Previous close</dt><dd data-previous-close>100.50</dd>" in html
     assert '<dd class="high">103.00</dd>' in html
     assert '<span class="value">+1.50</span>' in html
     assert "Change against" not in html

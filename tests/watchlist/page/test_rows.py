@@ -40,7 +40,7 @@ def test_a_half_is_rounded_away_from_zero():
 def test_a_row_without_a_price_is_empty_and_not_stale():
     row = make_row(Ticker(symbol="AAPL", base_price=1.0, decimals=2), None, NOW, STALE_AFTER)
     assert [row.last, row.change, row.percent, row.as_of] == [NOTHING] * 4
-    assert (row.stale, row.classes, row.iso) == (False, "bare", "")
+    assert (row.stale, row.classes, row.iso) == (False, "no-price", "")
 
 
 def test_a_row_is_stale_past_the_limit_and_not_at_it():
@@ -49,7 +49,7 @@ def test_a_row_is_stale_past_the_limit_and_not_at_it():
 
 
 def test_a_switched_off_ticker_is_marked():
-    assert make_row(Ticker(symbol="AAPL", base_price=1.0), None, NOW, STALE_AFTER, fed=False).classes == "off bare"
+    assert make_row(Ticker(symbol="AAPL", base_price=1.0), None, NOW, STALE_AFTER, fed=False).classes == "off no-price"
 
 
 def test_the_time_has_a_zone_and_the_date_only_where_it_is_not_todays():
