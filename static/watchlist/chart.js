@@ -167,10 +167,12 @@ export class Chart {
       },
     });
     const [up, down] = [colour("--up"), colour("--down")];
+    const rising = { upColor: up, borderUpColor: up, wickUpColor: up };
+    const falling = { downColor: down, borderDownColor: down, wickDownColor: down };
     this.#series.applyOptions(
       this.#kind === "line"
         ? { lineColor: line, lineWidth: 2, topColor: fade(line, 0.18), bottomColor: fade(line, 0.02) }
-        : { upColor: up, borderUpColor: up, wickUpColor: up, downColor: down, borderDownColor: down, wickDownColor: down },
+        : { ...rising, ...falling },
     );
   }
 

@@ -3,7 +3,7 @@
 export class ServerClock {
   #offset;
 
-  // `serverTime`: unix time that the server sent; `localTime`: performance.now() of that moment.
+  // `serverTime`: unix time; `localTime`: performance.now() of that moment.
   constructor(serverTime, localTime) {
     this.set(serverTime, localTime);
   }

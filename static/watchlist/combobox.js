@@ -1,4 +1,4 @@
-// Offers matching tickers below the field that adds symbols. Enter adds the active match, or the text as typed.
+// Offers matching tickers below the field that adds symbols.
 
 const SEARCH_DELAY_MS = 120;
 const MAX_SEARCH_LENGTH = 40;
@@ -9,16 +9,19 @@ export class Combobox {
   #list;
   #isListed;
   #timer = 0;
-  #searchedText = null; // the text that the shown matches belong to
+  #searchedText = null; // of the shown matches
   #activeIndex = -1;
 
-  // `isListed(symbol)` returns whether the shown list has the symbol.
   constructor(form, isListed) {
     this.#form = form;
     this.#input = form.querySelector("input[data-search]");
     this.#list = form.querySelector("[role=listbox]");
     this.#isListed = isListed;
-    this.#setRole();
+    this.#input.removeAttribute("list");
+    this.#input.role = "combobox";
+    this.#input.ariaAutoComplete = "list";
+    this.#input.ariaExpanded = "false";
+    this.#input.setAttribute("aria-controls", this.#list.id);
     this.#input.addEventListener("input", () => this.#searchLater());
     this.#input.addEventListener("keydown", (event) => this.#pressKey(event));
     this.#input.addEventListener("paste", (event) => this.#paste(event));
@@ -42,18 +45,7 @@ export class Combobox {
     this.#list.replaceChildren();
     this.#searchedText = null;
     this.#activate(-1);
-    this.#input.setAttribute("aria-expanded", "false");
-  }
-
-  #setRole() {
-    const attributes = {
-      role: "combobox",
-      "aria-expanded": "false",
-      "aria-controls": this.#list.id,
-      "aria-autocomplete": "list",
-    };
-    for (const [name, value] of Object.entries(attributes)) this.#input.setAttribute(name, value);
-    this.#input.removeAttribute("list");
+    this.#input.ariaExpanded = "false";
   }
 
   #searchLater() {
@@ -78,7 +70,7 @@ export class Combobox {
     }
     this.#list.replaceChildren(...matches.map((match, index) => this.#createOption(match, index)));
     this.#list.hidden = false;
-    this.#input.setAttribute("aria-expanded", "true");
+    this.#input.ariaExpanded = "true";
     this.#searchedText = text;
     this.#activate(0);
   }
@@ -88,21 +80,15 @@ export class Combobox {
     option.id = `match-${index}`;
     option.role = "option";
     option.dataset.symbol = symbol;
-    const strong = document.createElement("strong");
-    strong.textContent = symbol;
-    option.append(strong, ` ${name}`);
-    if (this.#isListed(symbol)) {
-      const note = document.createElement("small");
-      note.textContent = "listed";
-      option.append(" ", note);
-    }
+    option.append(createText("strong", symbol), ` ${name}`);
+    if (this.#isListed(symbol)) option.append(" ", createText("small", "listed"));
     return option;
   }
 
   #activate(activeIndex) {
     this.#activeIndex = activeIndex;
     for (const [index, option] of [...this.#list.children].entries()) {
-      option.setAttribute("aria-selected", String(index === activeIndex));
+      option.ariaSelected = String(index === activeIndex);
       if (index === activeIndex) option.scrollIntoView({ block: "nearest" });
     }
     if (activeIndex < 0) this.#input.removeAttribute("aria-activedescendant");
@@ -148,4 +134,8 @@ export class Combobox {
     this.#input.setRangeText(text.trim().replace(/[\r\n\t]+/g, ", "), selectionStart, selectionEnd, "end");
     this.#searchLater();
   }
+}
+
+function createText(tag, text) {
+  return Object.assign(document.createElement(tag), { textContent: text });
 }

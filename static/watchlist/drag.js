@@ -1,8 +1,8 @@
-// Moves a row by dragging its grip, if the list is in its own order. The buttons in a row's menu do the same.
+// Moves a row by dragging its grip.
 
-import { rowsOf } from "./merge.js";
+import { rowsOf } from "./row.js";
 
-// `onMove(symbol, before)` is called at the end. `before` is the symbol of the next row, empty at the end of the list.
+// `onMove(symbol, before)` is called at the end. `before` is the symbol of the next row, or empty.
 export function enableDrag(onMove) {
   const workspace = document.getElementById("workspace");
   let row = null;
@@ -35,7 +35,6 @@ export function enableDrag(onMove) {
   }
 }
 
-// Moves the row next to the one at that height of the viewport.
 function moveTo(row, clientY) {
   for (const other of rowsOf(document)) {
     if (other === row) continue;

@@ -6,7 +6,7 @@ export class Drawer {
   #onChange;
   #chart = null;
 
-  // `onChange(address)` is called after it was opened or closed; `address` is to be pushed, if there is one.
+  // `onChange(address)` is called after it was opened or closed, with an address to push, if any.
   constructor(htmx, onChange) {
     this.#htmx = htmx;
     this.#onChange = onChange;

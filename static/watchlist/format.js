@@ -36,7 +36,6 @@ export function formatPercent(value) {
   return text === NO_VALUE ? text : `${text}%`;
 }
 
-// From what formatSigned returned.
 export function directionOf(signed) {
   if (signed.startsWith("+")) return "up";
   return signed.startsWith(MINUS) ? "down" : "flat";
@@ -46,7 +45,6 @@ export function arrowOf(direction) {
   return ARROWS[direction];
 }
 
-// Nothing below a second: a busy table would flicker.
 export function formatAge(milliseconds) {
   const seconds = Math.floor(milliseconds / 1000);
   if (seconds < 1) return "< 1 s";

@@ -1,8 +1,8 @@
 // Handles the keys of the page, and closes menus that the pointer or the focus leaves.
 
-import { rowsOf } from "./merge.js";
+import { rowsOf } from "./row.js";
 
-// `actions`: add(), pause(), help(), remove(symbol), undo(), close(). False as a result: nothing was done.
+// `actions`: add(), pause(), help(), remove(symbol), undo(), close(). They return false if they did nothing.
 export function enableKeyboard(actions) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
@@ -21,7 +21,6 @@ export function enableKeyboard(actions) {
       Delete: () => removeFocusedRow(actions),
       Backspace: () => removeFocusedRow(actions),
     }[event.key];
-    // Otherwise the browser handles the key: arrows scroll.
     if (act && act() !== false) event.preventDefault();
   });
   for (const type of ["pointerdown", "focusin"]) {

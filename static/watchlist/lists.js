@@ -1,8 +1,9 @@
-// Sends changes of lists to the server, follows changes made elsewhere, and shows why a change failed.
+// Sends changes of lists to the server, merges the answers into the page, and follows changes made elsewhere.
 
-import { defineMerge } from "./merge.js";
+import { rowsOf } from "./row.js";
 
 const TARGET = { target: "#workspace", swap: "merge" };
+const REPLACED_REGIONS = ["heading", "tabs", "said", "add-state", "pick-state", "change-state"];
 
 export function pushAddress(address) {
   if (address !== location.pathname + location.search) history.pushState(null, "", address);
@@ -25,7 +26,6 @@ export class Lists {
     this.#listen();
   }
 
-  // Fetches what the address shows and merges it.
   show(address) {
     return this.#htmx.ajax("GET", address, { source: "#workspace", ...TARGET });
   }
@@ -46,7 +46,6 @@ export class Lists {
     this.show(`/${location.search}`);
   }
 
-  // Shows whether lists can be changed.
   setAvailable(isAvailable) {
     const notice = document.getElementById("outage");
     if (notice.hidden === isAvailable) return;
@@ -106,15 +105,76 @@ export class Lists {
 
   // Keeps earlier messages, which may offer an undo. With an address, adds a link that reloads the page.
   #showError(text, address = "") {
-    const item = Object.assign(document.createElement("li"), { className: "error", textContent: text });
-    if (address) {
-      const link = { className: "link", textContent: "Reload the page", href: address };
-      item.append(" ", Object.assign(document.createElement("a"), link));
-    }
-    const messages = Object.assign(document.createElement("ul"), { className: "messages", id: "trouble" });
+    const item = create("li", { className: "error", textContent: text });
+    if (address) item.append(" ", create("a", { className: "link", textContent: "Reload the page", href: address }));
+    const messages = create("ul", { className: "messages", id: "trouble" });
     messages.append(item);
     document.getElementById("trouble")?.remove();
     document.getElementById("said").prepend(messages);
     this.#status.announce(text);
   }
+}
+
+function create(tag, properties) {
+  return Object.assign(document.createElement(tag), properties);
+}
+
+// Defines `hx-swap="merge"` for htmx. `onMerge` is called after each merge.
+function defineMerge(htmx, onMerge) {
+  htmx.defineExtension("merge", {
+    isInlineSwap: () => false,
+    handleSwap(style, target, fragment) {
+      if (style !== "merge") return false;
+      const focus = captureFocus();
+      for (const id of REPLACED_REGIONS) replaceRegion(id, fragment);
+      keepRows(fragment);
+      const board = document.getElementById("board");
+      board.replaceChildren(...fragment.querySelector("#board").childNodes);
+      restoreFocus(focus);
+      const replaced = [document.getElementById("tabs"), document.getElementById("said"), board];
+      // At once: a form that is sent before it is processed reloads the page.
+      for (const element of replaced) htmx.process(element);
+      onMerge();
+      return replaced;
+    },
+  });
+}
+
+function replaceRegion(id, fragment) {
+  const old = document.getElementById(id);
+  const fresh = fragment.querySelector(`#${id}`);
+  if (old && fresh && old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
+}
+
+function keepRows(fragment) {
+  const rows = new Map(rowsOf(document).map((row) => [row.dataset.symbol, row]));
+  for (const fresh of rowsOf(fragment)) {
+    const row = rows.get(fresh.dataset.symbol);
+    if (!row) continue;
+    row.querySelector("a.symbol").href = fresh.querySelector("a.symbol").getAttribute("href");
+    replaceMenu(row.querySelector("td.more"), fresh.querySelector("td.more"));
+    fresh.replaceWith(row);
+  }
+}
+
+// An open menu stays open. A menu that is equal stays the same element.
+function replaceMenu(old, fresh) {
+  fresh.querySelector("details").toggleAttribute("open", old.querySelector("details").open);
+  if (old.innerHTML !== fresh.innerHTML) old.replaceWith(fresh);
+}
+
+// A removed element loses the focus to the new one with its id, or to the row at its place.
+function captureFocus() {
+  const element = document.activeElement;
+  const row = element?.closest("#quotes tbody tr");
+  return { element, id: element?.id, rowIndex: row ? rowsOf(document).indexOf(row) : -1 };
+}
+
+function restoreFocus({ element, id, rowIndex }) {
+  if (document.activeElement !== document.body) return;
+  const rows = rowsOf(document);
+  const row = rows[Math.min(rowIndex, rows.length - 1)];
+  if (element?.isConnected && element !== document.body) element.focus();
+  else if (rowIndex >= 0 && row) row.querySelector("a.symbol").focus();
+  else if (id) document.getElementById(id)?.focus();
 }

@@ -8,9 +8,8 @@ import { PriceFeed } from "./feed.js";
 import { setNumerals } from "./format.js";
 import { enableKeyboard } from "./keyboard.js";
 import { Lists, pushAddress } from "./lists.js";
-import { rowsOf } from "./merge.js";
 import { Quotes } from "./quotes.js";
-import { readRow } from "./row.js";
+import { readRow, rowsOf } from "./row.js";
 import { Sorter } from "./sort.js";
 import { Status } from "./status.js";
 import { Table } from "./table.js";
@@ -111,7 +110,7 @@ function togglePause() {
   pauseButton.setAttribute("aria-pressed", String(isPaused));
   pauseButton.textContent = isPaused ? "Resume" : "Pause";
   root.classList.toggle("paused", isPaused);
-  status.setPaused(isPaused);
+  status.isPaused = isPaused;
   table.setPaused(isPaused);
   paint();
 }
@@ -173,7 +172,7 @@ addEventListener("pageshow", (event) => {
 });
 for (const type of ["online", "offline"]) {
   addEventListener(type, () => {
-    status.setOffline(type === "offline");
+    status.isOffline = type === "offline";
     feed.check();
     paint();
   });

@@ -1,6 +1,6 @@
-// Holds the newest update and the day of each symbol on the page. Pure: knows neither the socket nor the DOM.
+// Holds the newest update and the day of each symbol on the page. Pure.
 
-// Returns whether `update` is newer than the quote `than` by (timestamp, seq_id). An equal pair is a repeat.
+// Whether `update` is newer than the quote `than` by (timestamp, seq_id).
 // tests/cases/newer_than.json tests this here and on the server.
 export function isNewer(update, than) {
   if (than.timestamp === undefined) return true;
@@ -38,7 +38,7 @@ export class Quotes {
     return newest;
   }
 
-  // Returns whether the update was valid, of a watched symbol, and newer than the known one.
+  // Returns whether it was valid, of a watched symbol, and newer than the known one.
   applyUpdate({ symbol, price, timestamp, seq_id }) {
     const quote = this.#bySymbol.get(symbol);
     if (!quote || ![price, timestamp, seq_id].every(Number.isFinite)) return false;

@@ -4,11 +4,16 @@ import { NO_VALUE, arrowOf, directionOf, formatAge, formatNumber, formatPercent,
 import { changeOf, referencePrice } from "./quotes.js";
 import { Sparkline } from "./sparkline.js";
 
+const CELLS = ["name", "last", "change", "arrow", "value", "percent", "open", "high", "low"];
 const SPARKLINE_INTERVAL_MS = 2000;
 const FLASH_MS = 500;
 // After a flash, a row pauses at random: ten updates a second would colour the whole table all the time.
 const MIN_FLASH_PAUSE_MS = 1500;
 const FLASH_PAUSE_SPREAD_MS = 2000;
+
+export function rowsOf(root) {
+  return [...root.querySelectorAll("#quotes tbody tr")];
+}
 
 // What the server wrote into a row, as Quotes.watch takes it.
 export function readRow(row) {
@@ -33,22 +38,13 @@ export class Row {
     this.symbol = element.dataset.symbol;
     this.isVisible = true;
     this.paintedAt = -Infinity;
-    const find = (selector) => element.querySelector(selector);
-    this.name = find(".name");
-    this.last = find(".last");
-    this.change = find(".change");
-    this.arrow = find(".arrow");
-    this.value = find(".value");
-    this.percent = find(".percent");
-    this.open = find(".open");
-    this.high = find(".high");
-    this.low = find(".low");
-    this.time = find(".age time");
+    for (const name of CELLS) this[name] = element.querySelector(`.${name}`);
+    this.time = element.querySelector(".age time");
     // In the drawer only.
-    this.basePrice = find("[data-base-price]");
-    this.previousClose = find("[data-previous-close]");
-    this.reference = find("[data-reference-after-close]");
-    const svg = find(".spark svg");
+    this.basePrice = element.querySelector("[data-base-price]");
+    this.previousClose = element.querySelector("[data-previous-close]");
+    this.reference = element.querySelector("[data-reference-after-close]");
+    const svg = element.querySelector(".spark svg");
     this.#sparkline = svg && new Sparkline(svg);
     this.#price = price;
   }

@@ -12,8 +12,7 @@ const MAX_UPDATES_PER_SECOND = 170;
 const CLOSED_ABNORMALLY = 1006;
 const TRY_AGAIN_LATER = 1013;
 
-// Updates a second of each symbol: fewer on a long list, because 170 of 85 bytes each are 52 MB an hour. Whole numbers,
-// so that the gateway has few different rates.
+// Updates a second of each symbol; 170 of 85 bytes each are 52 MB an hour. Whole numbers: the gateway has few rates.
 export function updateRate(symbolCount) {
   return Math.max(MIN_HERTZ, Math.min(MAX_HERTZ, Math.floor(MAX_UPDATES_PER_SECOND / symbolCount)));
 }
@@ -36,7 +35,7 @@ export class PriceSocket {
   #random;
   #symbols = new Set(); // to be subscribed
   #subscribed = new Set(); // on this connection
-  #rate = 0; // updates a second of each symbol
+  #rate = 0;
   #isSuspended = false;
   #isRefused = false;
   #wasOpened = false;
@@ -61,14 +60,14 @@ export class PriceSocket {
     return this.#failures;
   }
 
-  // Subscribes to these symbols only. Without symbols there is no connection.
+  // Without symbols there is no connection.
   setSymbols(symbols) {
     this.#symbols = new Set(symbols);
     if (!this.#symbols.size) this.#disconnect();
     else if (!this.#isSuspended) this.check();
   }
 
-  // Receives no updates, and does not reconnect, until `resume`.
+  // No updates and no reconnecting until `resume`.
   suspend() {
     this.#isSuspended = true;
     clearTimeout(this.#retryTimer);
@@ -81,7 +80,7 @@ export class PriceSocket {
     if (this.#symbols.size) this.check();
   }
 
-  // Connects now; or, if connected, sends a ping and corrects the subscriptions.
+  // Connects; if connected, sends a ping and corrects the subscriptions.
   check() {
     if (this.#isRefused) return;
     if (!this.#socket && !this.#isSuspended) this.#connect();
@@ -182,7 +181,7 @@ export class PriceSocket {
   #handleError({ id, code }) {
     if (!id?.startsWith("s")) return;
     if (code === 429 || code >= 500) this.#lose(TRY_AGAIN_LATER);
-    else this.#acknowledge({ id }); // no symbol was new or known; the rows show it by their age
+    else this.#acknowledge({ id }); // no symbol was new or known
   }
 
   #disconnect() {

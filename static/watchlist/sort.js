@@ -1,7 +1,6 @@
-// Sorts the rows and keeps them sorted, by the rules of watchlist/page/sorting.py. Rows under the pointer or the focus
-// do not move.
+// Sorts the rows and keeps them sorted, by the rules of watchlist/page/sorting.py.
 
-import { rowsOf } from "./merge.js";
+import { rowsOf } from "./row.js";
 import { changeOf } from "./quotes.js";
 
 const SORT_INTERVAL_MS = 2000;
@@ -57,7 +56,7 @@ export class Sorter {
     setInterval(() => this.#sortLive(), SORT_INTERVAL_MS);
   }
 
-  // Reads the sort from the headers that the server wrote.
+  // Reads the sort from the headers.
   sync() {
     const header = document.querySelector('#quotes th[aria-sort="ascending"], #quotes th[aria-sort="descending"]');
     const column = header?.querySelector("a").dataset.sort ?? "";
@@ -100,6 +99,7 @@ export class Sorter {
   #sortLive() {
     const body = document.querySelector("#quotes tbody");
     if (!body || !LIVE_COLUMNS.has(this.#column) || document.hidden) return;
+    // Rows do not move under the pointer or the focus.
     if (this.#isPointed || body.contains(document.activeElement) || body.querySelector("details[open]")) return;
     if (document.documentElement.classList.contains("paused")) return;
     this.#moveRows();

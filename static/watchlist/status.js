@@ -1,17 +1,16 @@
 // Shows the state of the connection, and announces it and other messages to screen readers.
-// Each has an element in the live region, so that neither replaces the other.
 
 import { formatAge } from "./format.js";
 
 export class Status {
+  isOffline = false; // as the browser reports it, which may be wrong: it matters only without a connection
+  isPaused = false;
+  isPolling = false;
   #element;
   #label;
   #detail; // counts seconds, so it is not announced
   #announcedState;
   #announcedMessage;
-  #isOffline = false;
-  #isPaused = false;
-  #isPolling = false;
   #refusalReason = "";
   #state = { name: "connecting", isRetry: false };
 
@@ -19,25 +18,12 @@ export class Status {
     this.#element = element;
     this.#label = element.querySelector("span");
     this.#detail = element.querySelector("small");
-    [this.#announcedState, this.#announcedMessage] = announcer.children;
+    [this.#announcedState, this.#announcedMessage] = announcer.children; // two, so that neither replaces the other
   }
 
   setState(state) {
     this.#state = state;
     if (state.name === "live") this.#refusalReason = "";
-  }
-
-  // What the browser reports may be wrong, so it matters only without a connection.
-  setOffline(isOffline) {
-    this.#isOffline = isOffline;
-  }
-
-  setPaused(isPaused) {
-    this.#isPaused = isPaused;
-  }
-
-  setPolling(isPolling) {
-    this.#isPolling = isPolling;
   }
 
   // A reason that arrives after the connection is outdated.
@@ -65,10 +51,10 @@ export class Status {
     const { name, until, code, isRetry } = this.#state;
     const ageText = age === undefined ? "" : formatAge(age);
     if (name === "idle") return ["still", "", ""];
-    if (this.#isPaused) return ["paused", "Paused", ageText];
-    if (this.#isPolling) return ["delayed", "Delayed: polling", ageText];
+    if (this.isPaused) return ["paused", "Paused", ageText];
+    if (this.isPolling) return ["delayed", "Delayed: polling", ageText];
     if (name === "refused") return ["offline", "Offline", `connection refused (${code})`];
-    if (this.#isOffline && name !== "live") return ["offline", "Offline", ageText];
+    if (this.isOffline && name !== "live") return ["offline", "Offline", ageText];
     if (this.#refusalReason) return ["offline", "Offline", this.#refusalReason];
     if (name === "waiting") return ["waiting", "Reconnecting", `in ${Math.max(1, Math.ceil((until - now) / 1000))} s`];
     if (name === "connecting") return ["waiting", isRetry ? "Reconnecting" : "Connecting", isRetry ? "now" : ""];

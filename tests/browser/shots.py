@@ -212,7 +212,7 @@ def take_outages(studio: Studio, site: Site) -> None:
 
 
 def main() -> None:
-    site = Site(stale_after="5s")
+    site = Site(stale_after="20s")
     try:
         site.start()
         with sync_playwright() as playwright:

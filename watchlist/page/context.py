@@ -29,8 +29,8 @@ MOST_SUGGESTIONS = 200
 MODULES = [
     f"watchlist/{name}.js"
     for name in (
-        *("clock", "combobox", "drag", "drawer", "feed", "format", "keyboard", "lists", "merge"),
-        *("polling", "quotes", "row", "socket", "sort", "sparkline", "status", "table"),
+        *("clock", "combobox", "drag", "drawer", "feed", "format", "keyboard", "lists"),
+        *("quotes", "row", "socket", "sort", "sparkline", "status", "table"),
     )
 ]
 """The modules that `main.js` needs. The page preloads them, so that the browser fetches all at once."""
