@@ -1,4 +1,4 @@
-// The chart of the drawer: fetched when a drawer first opens, drawn by Lightweight Charts, carried on by live prices.
+// Draws the chart of the drawer with Lightweight Charts and extends it with live prices.
 
 import {
   AreaSeries,
@@ -6,12 +6,13 @@ import {
   ColorType,
   createChart,
 } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { writeNumber } from "./format.js";
+import { formatNumber } from "./format.js";
 
-const DAY = 86400;
+const DAY_SECONDS = 86400;
 
-// The last bar after a price; a new one where the price belongs to the next stretch. `bars` is changed.
-export function extend(bars, step, price, seconds) {
+// Adds a price to the last bar of `bars`, or appends a bar if the price is later. Returns that bar, or undefined if the
+// price is older than the last bar. `step` and `seconds` (the unix time of the price) are in seconds.
+export function addToBars(bars, step, price, seconds) {
   const time = Math.floor(seconds / step) * step;
   const last = bars.at(-1);
   if (last && time < last.time) return undefined;
@@ -35,47 +36,54 @@ export class Chart {
   #range;
   #kind = "line";
   #bars = [];
-  #step = 60;
+  #step = 60; // seconds of a bar
   #chart;
   #series;
-  #cross;
-  #asked = 0;
-  #dark = matchMedia("(prefers-color-scheme: dark)");
-  #stop = new AbortController();
+  #legend;
+  #loads = 0; // counts requests: only the newest one is drawn
+  #darkScheme = matchMedia("(prefers-color-scheme: dark)");
+  #abort = new AbortController();
 
-  // `place` has data-bars, data-range and data-zone; `facts` are the drawer's, with the ticker's decimals.
-  constructor(place, facts) {
+  // `place` has `data-bars` (an address), `data-range` and `data-zone`.
+  constructor(place, decimals) {
     this.#place = place;
-    this.#decimals = Number(facts.decimals);
+    this.#decimals = decimals;
     this.#zone = place.dataset.zone;
     this.#range = place.dataset.range;
-    this.#cross = document.createElement("output");
-    this.#cross.className = "cross";
-    this.#cross.setAttribute("aria-live", "off");
-    place.replaceChildren(this.#cross);
+    this.#legend = document.createElement("output");
+    this.#legend.className = "cross";
+    this.#legend.setAttribute("aria-live", "off");
+    place.replaceChildren(this.#legend);
     this.#build();
     this.#listen();
     this.#load();
   }
 
-  take({ price, timestamp }) {
-    const bar = this.#bars.length && extend(this.#bars, this.#step, price, timestamp / 1e6);
-    if (bar) this.#series.update(this.#shape(bar));
+  // `timestamp` is in unix microseconds.
+  addPrice({ price, timestamp }) {
+    const bar = this.#bars.length && addToBars(this.#bars, this.#step, price, timestamp / 1e6);
+    if (bar) this.#series.update(this.#toPoint(bar));
+  }
+
+  setDecimals(decimals) {
+    if (decimals === this.#decimals) return;
+    this.#decimals = decimals;
+    this.#draw();
   }
 
   remove() {
-    this.#stop.abort();
+    this.#abort.abort();
     this.#chart.remove();
   }
 
   #listen() {
-    const { signal } = this.#stop;
+    const { signal } = this.#abort;
     const drawer = this.#place.closest("section");
-    drawer.addEventListener("click", (event) => this.#press(event), { signal });
-    this.#dark.addEventListener("change", () => this.#paint(), { signal });
+    drawer.addEventListener("click", (event) => this.#click(event), { signal });
+    this.#darkScheme.addEventListener("change", () => this.#applyColours(), { signal });
   }
 
-  #press(event) {
+  #click(event) {
     const range = event.target.closest("a[data-range]");
     const kind = event.target.closest("button[data-kind]");
     if (range && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
@@ -100,34 +108,33 @@ export class Chart {
       timeScale: {
         borderVisible: false,
         timeVisible: true,
-        tickMarkFormatter: (time, kind) => this.#label(time, kind),
+        tickMarkFormatter: (time, type) => this.#formatTick(time, type),
       },
       localization: {
-        timeFormatter: (time) => this.#moment(time),
-        priceFormatter: (price) => writeNumber(price, this.#decimals),
+        timeFormatter: (time) => this.#formatTime(time),
+        priceFormatter: (price) => formatNumber(price, this.#decimals),
       },
       grid: { vertLines: { visible: false } },
     });
-    this.#chart.subscribeCrosshairMove((event) => this.#point(event));
+    this.#chart.subscribeCrosshairMove((event) => this.#showBar(event));
     this.#draw();
-    this.#paint();
   }
 
   async #load() {
-    this.#asked += 1;
-    const asked = this.#asked;
-    this.#cross.textContent = "Loading…";
+    this.#loads += 1;
+    const load = this.#loads;
+    this.#legend.textContent = "Loading…";
     try {
-      const answer = await fetch(`${this.#place.dataset.bars}?range=${this.#range}`, { signal: this.#stop.signal });
+      const answer = await fetch(`${this.#place.dataset.bars}?range=${this.#range}`, { signal: this.#abort.signal });
       const { step, bars } = await answer.json();
-      if (asked !== this.#asked) return;
+      if (load !== this.#loads) return;
       this.#step = step;
       this.#bars = bars.map(([time, open, high, low, close]) => ({ time, open, high, low, close }));
-      this.#cross.textContent = bars.length ? "" : "Nothing is recorded yet for this range.";
+      this.#legend.textContent = bars.length ? "" : "No bars are recorded for this range yet.";
     } catch (error) {
-      if (error.name === "AbortError" || asked !== this.#asked) return;
+      if (error.name === "AbortError" || load !== this.#loads) return;
       this.#bars = [];
-      this.#cross.textContent = "The chart could not be loaded. Choose a range to try again.";
+      this.#legend.textContent = "The chart could not be loaded. Choose a range to try again.";
     }
     this.#draw();
   }
@@ -136,82 +143,85 @@ export class Chart {
     if (this.#series) this.#chart.removeSeries(this.#series);
     const shared = { priceFormat: { type: "price", precision: this.#decimals, minMove: 10 ** -this.#decimals } };
     this.#series = this.#chart.addSeries(this.#kind === "line" ? AreaSeries : CandlestickSeries, shared);
-    this.#chart.applyOptions({ timeScale: { secondsVisible: this.#step < 60, timeVisible: this.#step < DAY } });
-    this.#series.setData(this.#bars.map((bar) => this.#shape(bar)));
+    this.#chart.applyOptions({ timeScale: { secondsVisible: this.#step < 60, timeVisible: this.#step < DAY_SECONDS } });
+    this.#series.setData(this.#bars.map((bar) => this.#toPoint(bar)));
     this.#chart.timeScale().fitContent();
-    this.#paint();
+    this.#applyColours();
   }
 
-  #shape(bar) {
+  #toPoint(bar) {
     return this.#kind === "line" ? { time: bar.time, value: bar.close } : bar;
   }
 
-  // The colours are the page's, whatever theme and palette it has.
-  #paint() {
-    const ink = (name) => this.#ink(name);
-    const rises = (this.#bars.at(-1)?.close ?? 0) >= (this.#bars[0]?.open ?? 0);
-    const line = ink(rises ? "--up" : "--down");
+  // Takes the colours of the page's theme and palette.
+  #applyColours() {
+    const colour = (name) => this.#colour(name);
+    const isRising = (this.#bars.at(-1)?.close ?? 0) >= (this.#bars[0]?.open ?? 0);
+    const line = colour(isRising ? "--up" : "--down");
     this.#chart.applyOptions({
-      layout: { background: { type: ColorType.Solid, color: ink("--card") }, textColor: ink("--soft") },
-      grid: { horzLines: { color: ink("--line") } },
+      layout: { background: { type: ColorType.Solid, color: colour("--card") }, textColor: colour("--muted") },
+      grid: { horzLines: { color: colour("--line") } },
       crosshair: {
-        vertLine: { color: ink("--edge"), labelBackgroundColor: ink("--soft") },
-        horzLine: { color: ink("--edge"), labelBackgroundColor: ink("--soft") },
+        vertLine: { color: colour("--strong-line"), labelBackgroundColor: colour("--muted") },
+        horzLine: { color: colour("--strong-line"), labelBackgroundColor: colour("--muted") },
       },
     });
-    const [up, down] = [ink("--up"), ink("--down")];
+    const [up, down] = [colour("--up"), colour("--down")];
+    const rising = { upColor: up, borderUpColor: up, wickUpColor: up };
+    const falling = { downColor: down, borderDownColor: down, wickDownColor: down };
     this.#series.applyOptions(
       this.#kind === "line"
         ? { lineColor: line, lineWidth: 2, topColor: fade(line, 0.18), bottomColor: fade(line, 0.02) }
-        : { upColor: up, borderUpColor: up, wickUpColor: up, downColor: down, borderDownColor: down, wickDownColor: down },
+        : { ...rising, ...falling },
     );
   }
 
-  // A custom colour as rgb(), with light-dark() resolved.
-  #ink(name) {
-    this.#cross.style.color = `var(${name})`;
-    const { color } = getComputedStyle(this.#cross);
-    this.#cross.style.color = "";
+  // A custom property as rgb(): the computed style resolves light-dark().
+  #colour(name) {
+    this.#legend.style.color = `var(${name})`;
+    const { color } = getComputedStyle(this.#legend);
+    this.#legend.style.color = "";
     return color;
   }
 
-  #point({ time, seriesData }) {
+  // Shows the bar below the crosshair.
+  #showBar({ time, seriesData }) {
     const bar = seriesData?.get(this.#series);
     if (!bar) {
-      this.#cross.textContent = "";
+      this.#legend.textContent = "";
       return;
     }
-    const write = (price) => writeNumber(price, this.#decimals);
-    const figures =
+    const format = (price) => formatNumber(price, this.#decimals);
+    const prices =
       this.#kind === "line"
-        ? write(bar.value)
-        : `O ${write(bar.open)}  H ${write(bar.high)}  L ${write(bar.low)}  C ${write(bar.close)}`;
-    this.#cross.textContent = `${this.#moment(time)}  ${figures}`;
+        ? format(bar.value)
+        : `O ${format(bar.open)}  H ${format(bar.high)}  L ${format(bar.low)}  C ${format(bar.close)}`;
+    this.#legend.textContent = `${this.#formatTime(time)}  ${prices}`;
   }
 
-  #format(time, options) {
-    const zone = this.#step >= DAY ? "UTC" : this.#zone;
+  #formatDate(time, options) {
+    const zone = this.#step >= DAY_SECONDS ? "UTC" : this.#zone;
     return new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options }).format(new Date(time * 1000));
   }
 
-  #moment(time) {
+  #formatTime(time) {
     const date = { day: "2-digit", month: "short", year: "numeric" };
-    if (this.#step >= DAY) return this.#format(time, date);
+    if (this.#step >= DAY_SECONDS) return this.#formatDate(time, date);
     const clock = { hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
-    if (this.#step < 60) return this.#format(time, { ...clock, second: "2-digit" });
-    return this.#format(time, { day: "2-digit", month: "short", ...clock });
+    if (this.#step < 60) return this.#formatDate(time, { ...clock, second: "2-digit" });
+    return this.#formatDate(time, { day: "2-digit", month: "short", ...clock });
   }
 
-  // Kinds of the library: 0 year, 1 month, 2 day, 3 time, 4 time with seconds.
-  #label(time, kind) {
-    if (kind === 0) return this.#format(time, { year: "numeric" });
-    if (kind === 1) return this.#format(time, { month: "short" });
-    if (kind === 2) return this.#format(time, { day: "numeric", month: "short" });
+  // Tick types of the library: 0 year, 1 month, 2 day, 3 time, 4 time with seconds.
+  #formatTick(time, type) {
+    if (type === 0) return this.#formatDate(time, { year: "numeric" });
+    if (type === 1) return this.#formatDate(time, { month: "short" });
+    if (type === 2) return this.#formatDate(time, { day: "numeric", month: "short" });
     const clock = { hour: "2-digit", minute: "2-digit" };
-    return this.#format(time, kind === 4 ? { ...clock, second: "2-digit" } : clock);
+    return this.#formatDate(time, type === 4 ? { ...clock, second: "2-digit" } : clock);
   }
 }
 
-function fade(colour, share) {
-  return colour.replace(/^rgb\((.*)\)$/, `rgba($1, ${share})`);
+function fade(colour, opacity) {
+  return colour.replace(/^rgb\((.*)\)$/, `rgba($1, ${opacity})`);
 }

@@ -1,6 +1,7 @@
-// The field that adds symbols: offers what matches while one types. Enter adds the marked match, or what was typed.
+// Offers matching tickers below the field that adds symbols.
 
-const WAIT = 120;
+const SEARCH_DELAY_MS = 120;
+const MAX_SEARCH_LENGTH = 40;
 
 export class Combobox {
   #form;
@@ -8,21 +9,24 @@ export class Combobox {
   #list;
   #isListed;
   #timer = 0;
-  #asked = null; // the text that the matches are for
-  #at = -1;
+  #searchedText = null; // of the shown matches
+  #activeIndex = -1;
 
-  // `isListed(symbol)` says whether the list on the page has it.
   constructor(form, isListed) {
     this.#form = form;
     this.#input = form.querySelector("input[data-search]");
     this.#list = form.querySelector("[role=listbox]");
     this.#isListed = isListed;
-    this.#describe();
-    this.#input.addEventListener("input", () => this.#wait());
-    this.#input.addEventListener("keydown", (event) => this.#press(event));
+    this.#input.removeAttribute("list");
+    this.#input.role = "combobox";
+    this.#input.ariaAutoComplete = "list";
+    this.#input.ariaExpanded = "false";
+    this.#input.setAttribute("aria-controls", this.#list.id);
+    this.#input.addEventListener("input", () => this.#searchLater());
+    this.#input.addEventListener("keydown", (event) => this.#pressKey(event));
     this.#input.addEventListener("paste", (event) => this.#paste(event));
     this.#input.addEventListener("blur", () => this.close());
-    this.#list.addEventListener("pointerdown", (event) => this.#point(event));
+    this.#list.addEventListener("pointerdown", (event) => this.#press(event));
   }
 
   focus() {
@@ -39,87 +43,71 @@ export class Combobox {
     clearTimeout(this.#timer);
     this.#list.hidden = true;
     this.#list.replaceChildren();
-    this.#asked = null;
-    this.#mark(-1);
-    this.#input.setAttribute("aria-expanded", "false");
+    this.#searchedText = null;
+    this.#activate(-1);
+    this.#input.ariaExpanded = "false";
   }
 
-  #describe() {
-    const attributes = {
-      role: "combobox",
-      "aria-expanded": "false",
-      "aria-controls": this.#list.id,
-      "aria-autocomplete": "list",
-    };
-    for (const [name, value] of Object.entries(attributes)) this.#input.setAttribute(name, value);
-    this.#input.removeAttribute("list");
-  }
-
-  #wait() {
+  #searchLater() {
     clearTimeout(this.#timer);
     const text = this.#input.value.trim();
-    if (!text || text.length > 40 || /[,;]/.test(text)) this.close();
-    else this.#timer = setTimeout(() => this.#ask(text), WAIT);
+    if (!text || text.length > MAX_SEARCH_LENGTH || /[,;]/.test(text)) this.close();
+    else this.#timer = setTimeout(() => this.#search(text), SEARCH_DELAY_MS);
   }
 
-  async #ask(text) {
+  async #search(text) {
     let matches;
     try {
       const answer = await fetch(`${this.#input.dataset.search}?q=${encodeURIComponent(text)}`);
       matches = await answer.json();
     } catch {
-      return; // what is typed can be added all the same
+      return; // the text can be added without matches
     }
     if (this.#input.value.trim() !== text || document.activeElement !== this.#input) return;
     if (!matches.length) {
       this.close();
       return;
     }
-    this.#list.replaceChildren(...matches.map((match, place) => this.#option(match, place)));
+    this.#list.replaceChildren(...matches.map((match, index) => this.#createOption(match, index)));
     this.#list.hidden = false;
-    this.#input.setAttribute("aria-expanded", "true");
-    this.#asked = text;
-    this.#mark(0);
+    this.#input.ariaExpanded = "true";
+    this.#searchedText = text;
+    this.#activate(0);
   }
 
-  #option({ symbol, name }, place) {
+  #createOption({ symbol, name }, index) {
     const option = document.createElement("li");
-    option.id = `match-${place}`;
+    option.id = `match-${index}`;
     option.role = "option";
     option.dataset.symbol = symbol;
-    const strong = document.createElement("strong");
-    strong.textContent = symbol;
-    option.append(strong, ` ${name}`);
-    if (this.#isListed(symbol)) {
-      const note = document.createElement("small");
-      note.textContent = "listed";
-      option.append(" ", note);
-    }
+    option.append(createText("strong", symbol), ` ${name}`);
+    if (this.#isListed(symbol)) option.append(" ", createText("small", "listed"));
     return option;
   }
 
-  #mark(at) {
-    this.#at = at;
-    for (const [place, option] of [...this.#list.children].entries()) {
-      option.setAttribute("aria-selected", String(place === at));
-      if (place === at) option.scrollIntoView({ block: "nearest" });
+  #activate(activeIndex) {
+    this.#activeIndex = activeIndex;
+    for (const [index, option] of [...this.#list.children].entries()) {
+      option.ariaSelected = String(index === activeIndex);
+      if (index === activeIndex) option.scrollIntoView({ block: "nearest" });
     }
-    if (at < 0) this.#input.removeAttribute("aria-activedescendant");
-    else this.#input.setAttribute("aria-activedescendant", `match-${at}`);
+    if (activeIndex < 0) this.#input.removeAttribute("aria-activedescendant");
+    else this.#input.setAttribute("aria-activedescendant", `match-${activeIndex}`);
   }
 
-  #press(event) {
-    const many = this.#list.children.length;
+  #pressKey(event) {
+    const { length } = this.#list.children;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step && many) {
+    if (step && length) {
       event.preventDefault();
-      this.#mark((this.#at + step + many) % many);
+      this.#activate((this.#activeIndex + step + length) % length);
     } else if (event.key === "Enter") {
-      if (this.#at >= 0 && this.#asked === this.#input.value.trim()) this.#choose(this.#list.children[this.#at]);
+      const isCurrent = this.#searchedText === this.#input.value.trim();
+      if (this.#activeIndex >= 0 && isCurrent) this.#choose(this.#list.children[this.#activeIndex]);
       this.close();
     } else if (event.key === "Escape") {
       event.stopPropagation();
-      if (many) this.close();
+      if (length) this.close();
       else this.#input.blur();
     }
   }
@@ -128,21 +116,26 @@ export class Combobox {
     this.#input.value = option.dataset.symbol;
   }
 
-  #point(event) {
+  #press(event) {
     const option = event.target.closest("[role=option]");
     if (!option) return;
-    event.preventDefault(); // the focus stays in the field
+    event.preventDefault(); // the field keeps the focus
     this.#choose(option);
     this.close();
     this.#form.requestSubmit();
   }
 
-  // A field of one line would glue the lines of a pasted column together.
+  // An input removes line breaks, which would join the symbols of a pasted column.
   #paste(event) {
     const text = event.clipboardData?.getData("text") ?? "";
     if (!/[\r\n\t]/.test(text.trim())) return;
     event.preventDefault();
-    this.#input.setRangeText(text.trim().replace(/[\r\n\t]+/g, ", "), this.#input.selectionStart, this.#input.selectionEnd, "end");
-    this.#wait();
+    const { selectionStart, selectionEnd } = this.#input;
+    this.#input.setRangeText(text.trim().replace(/[\r\n\t]+/g, ", "), selectionStart, selectionEnd, "end");
+    this.#searchLater();
   }
+}
+
+function createText(tag, text) {
+  return Object.assign(document.createElement(tag), { textContent: text });
 }

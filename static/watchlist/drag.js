@@ -1,46 +1,48 @@
-// Rows are put elsewhere by dragging their grip, where the list stands in its own order; the buttons do the same.
+// Moves a row by dragging its grip.
 
-import { rowsOf } from "./merge.js";
+import { rowsOf } from "./row.js";
 
-// `onMove(symbol, before)` is called at the end; `before` is the symbol that follows, empty at the end of the list.
+// `onMove(symbol, before)` is called at the end. `before` is the symbol of the next row, or empty.
 export function enableDrag(onMove) {
   const workspace = document.getElementById("workspace");
   let row = null;
-  let began = null;
+  let initialNext = null;
 
   workspace.addEventListener("pointerdown", (event) => {
     const grip = event.target.closest(".grip");
     if (!grip || event.button) return;
     event.preventDefault();
     row = grip.closest("tr");
-    began = row.nextElementSibling;
+    initialNext = row.nextElementSibling;
     row.classList.add("dragged");
     workspace.setPointerCapture(event.pointerId);
   });
 
   workspace.addEventListener("pointermove", (event) => {
-    if (!row) return;
-    for (const other of rowsOf(document)) {
-      if (other === row) continue;
-      const { top, height } = other.getBoundingClientRect();
-      const upper = event.clientY < top + height / 2;
-      if (event.clientY < top || event.clientY > top + height) continue;
-      if (upper && other.previousElementSibling !== row) other.before(row);
-      else if (!upper && other.nextElementSibling !== row) other.after(row);
-      return;
-    }
+    if (row) moveTo(row, event.clientY);
   });
 
-  for (const kind of ["pointerup", "pointercancel"]) {
-    workspace.addEventListener(kind, () => {
+  for (const type of ["pointerup", "pointercancel"]) {
+    workspace.addEventListener(type, () => {
       if (!row) return;
       const moved = row;
       row = null;
       moved.classList.remove("dragged");
-      if (kind === "pointercancel") moved.parentNode.insertBefore(moved, began);
-      else if (moved.nextElementSibling !== began) {
-        onMove(moved.dataset.symbol, moved.nextElementSibling?.dataset.symbol ?? "");
-      }
+      const next = moved.nextElementSibling;
+      if (type === "pointercancel") moved.parentNode.insertBefore(moved, initialNext);
+      else if (next !== initialNext) onMove(moved.dataset.symbol, next?.dataset.symbol ?? "");
     });
+  }
+}
+
+function moveTo(row, clientY) {
+  for (const other of rowsOf(document)) {
+    if (other === row) continue;
+    const { top, height } = other.getBoundingClientRect();
+    if (clientY < top || clientY > top + height) continue;
+    const isUpperHalf = clientY < top + height / 2;
+    if (isUpperHalf && other.previousElementSibling !== row) other.before(row);
+    else if (!isUpperHalf && other.nextElementSibling !== row) other.after(row);
+    return;
   }
 }

@@ -1,6 +1,7 @@
-// The newest value of every symbol, its day, and the server's clock. Knows neither socket nor DOM.
+// Holds the newest update and the day of each symbol on the page. Pure.
 
-// Newer is the greater pair (timestamp, seq_id); an equal one is a repeat.
+// Whether `update` is newer than the quote `than` by (timestamp, seq_id).
+// tests/cases/newer_than.json tests this here and on the server.
 export function isNewer(update, than) {
   if (than.timestamp === undefined) return true;
   if (update.timestamp !== than.timestamp) return update.timestamp > than.timestamp;
@@ -10,16 +11,13 @@ export function isNewer(update, than) {
 export class Quotes {
   #bySymbol = new Map();
 
-  // A symbol that is watched: what the ticker says, its day, and the update that the page came with, if any. What is
-  // known of it already stays where it is newer.
-  watch(symbol, { base, decimals, active, close, open, high, low, update }) {
-    if (!this.#bySymbol.has(symbol)) {
-      this.#bySymbol.set(symbol, { symbol, base, decimals, active, close, open, high, low });
-    }
-    if (update) this.take({ symbol, ...update });
+  // Adds a symbol, as readRow returns it. A known symbol takes only a newer update.
+  watch(symbol, { update, ...facts }) {
+    if (!this.#bySymbol.has(symbol)) this.#bySymbol.set(symbol, { symbol, ...facts });
+    if (update) this.applyUpdate({ symbol, ...update });
   }
 
-  forget(symbol) {
+  unwatch(symbol) {
     this.#bySymbol.delete(symbol);
   }
 
@@ -31,8 +29,8 @@ export class Quotes {
     return this.#bySymbol.get(symbol);
   }
 
-  // Timestamp (unix microseconds) of the newest update of all, undefined while there is none.
-  get newest() {
+  // Unix microseconds; undefined before the first update.
+  get newestTimestamp() {
     let newest;
     for (const { timestamp } of this.#bySymbol.values()) {
       if (timestamp !== undefined && !(timestamp <= newest)) newest = timestamp;
@@ -40,8 +38,8 @@ export class Quotes {
     return newest;
   }
 
-  // Whether the update was taken: it is of a watched symbol, well formed, and newer than what is there.
-  take({ symbol, price, timestamp, seq_id }) {
+  // Returns whether it was valid, of a watched symbol, and newer than the known one.
+  applyUpdate({ symbol, price, timestamp, seq_id }) {
     const quote = this.#bySymbol.get(symbol);
     if (!quote || ![price, timestamp, seq_id].every(Number.isFinite)) return false;
     if (!isNewer({ timestamp, seq_id }, quote)) return false;
@@ -51,47 +49,29 @@ export class Quotes {
     return true;
   }
 
-  // The ticker itself changed: its base price, how it is written, whether it is switched on, or its day began anew.
-  retick({ symbol, name, base, decimals, active, previous_close }) {
+  // Applies a `ticker` frame: the ticker was edited, or a market day ended. Returns whether it was applied.
+  applyTicker({ symbol, name, base, decimals, active, previous_close }) {
     const quote = this.#bySymbol.get(symbol);
     if (!quote || !Number.isFinite(base) || !Number.isInteger(decimals)) return false;
     Object.assign(quote, { name, base, decimals, active: active !== false });
-    if (Number.isFinite(previous_close) && previous_close !== quote.close) {
-      const anew = quote.close !== undefined;
-      quote.close = previous_close;
-      if (anew) quote.open = quote.high = quote.low = quote.price;
+    if (Number.isFinite(previous_close) && previous_close !== quote.previousClose) {
+      const dayEnded = quote.previousClose !== undefined;
+      quote.previousClose = previous_close;
+      if (dayEnded) quote.open = quote.high = quote.low = quote.price;
     }
     return true;
   }
 }
 
-// What changes are against: the previous day's close, before there was one the base price.
-export function referenceOf({ close, base }) {
-  return close ?? base;
+// The price that changes are relative to: the previous close, or the base price before the first close.
+export function referencePrice({ previousClose, base }) {
+  return previousClose ?? base;
 }
 
-// Change and change in percent against the reference; undefined while there is no price.
+// Change and change in percent from the reference price; undefined before the first update.
+// tests/cases/change.json tests this here and on the server.
 export function changeOf(quote) {
   const { price } = quote;
-  const reference = referenceOf(quote);
+  const reference = referencePrice(quote);
   return price === undefined ? undefined : { change: price - reference, percent: (price / reference - 1) * 100 };
-}
-
-// The server's time, told from readings of it. The browser's own clock is never asked what time it is: it serves as a
-// stopwatch only, so that a wrong one changes nothing. All in milliseconds.
-export class Clock {
-  #ahead;
-
-  // `server`: unix time that the server wrote; `stopwatch`: performance.now() of that moment.
-  constructor(server, stopwatch) {
-    this.set(server, stopwatch);
-  }
-
-  set(server, stopwatch) {
-    this.#ahead = server - stopwatch;
-  }
-
-  now(stopwatch) {
-    return stopwatch + this.#ahead;
-  }
 }

@@ -1,88 +1,89 @@
-// The connection to /ws in action mode: connect, subscribe to what is wanted, parse, come back after a loss.
-// Knows no DOM. What arrives goes to the handlers: onState, onUpdate, onTicker, onList, onService, onTime.
+// Connects to /ws, subscribes, parses frames and reconnects after a loss. Knows no DOM.
+// Handlers: onState, onUpdate, onTicker, onList, onService, onTime.
 
-const FIRST_DELAY = 500;
-const LONGEST_DELAY = 5000;
-const OPEN_WITHIN = 10000;
-const PING_EVERY = 15000;
-const PONG_WITHIN = 10000;
-const MOST_HERTZ = 4;
-const LEAST_HERTZ = 2;
-const MOST_UPDATES = 170;
+const FIRST_DELAY_MS = 500;
+const MAX_DELAY_MS = 5000;
+const OPEN_TIMEOUT_MS = 10000;
+const PING_INTERVAL_MS = 15000;
+const PONG_TIMEOUT_MS = 10000;
+const MAX_HERTZ = 4;
+const MIN_HERTZ = 2;
+const MAX_UPDATES_PER_SECOND = 170;
+const CLOSED_ABNORMALLY = 1006;
+const TRY_AGAIN_LATER = 1013;
 
-// Updates a second to ask for of each symbol: as many as eyes read, fewer on a long list, whose updates (85 bytes each)
-// would come to 60 MB an hour. Whole numbers, so that the gateway has few paces to keep.
-export function paceOf(symbols) {
-  return Math.max(LEAST_HERTZ, Math.min(MOST_HERTZ, Math.floor(MOST_UPDATES / symbols)));
+// Updates a second of each symbol; 170 of 85 bytes each are 52 MB an hour. Whole numbers: the gateway has few rates.
+export function updateRate(symbolCount) {
+  return Math.max(MIN_HERTZ, Math.min(MAX_HERTZ, Math.floor(MAX_UPDATES_PER_SECOND / symbolCount)));
 }
 
-// Milliseconds before the next try: doubled each time up to a cap, the upper half of it by chance, so that the pages
-// that one gateway lost do not all return at the same moment. `chance` is from 0 to 1.
-export function backoff(attempt, chance) {
-  const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** attempt);
-  return longest / 2 + (chance * longest) / 2;
+// Milliseconds before the next attempt: doubled up to a maximum. The upper half is random (`random` is from 0 to 1), so
+// that the pages of a lost gateway do not all reconnect at once.
+export function retryDelay(attempt, random) {
+  const longest = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt);
+  return longest / 2 + (random * longest) / 2;
 }
 
-// 4500 to 4999 say that this client is at fault and need not come back; all else is worth another try.
-export function comesBack(code) {
+// Close codes from 4500 to 4999: the client is at fault and must not reconnect.
+export function mayReconnect(code) {
   return code < 4500 || code > 4999;
 }
 
 export class PriceSocket {
   #url;
   #handlers;
-  #chance;
-  #wanted = new Set(); // what the page shows
-  #pace = 0; // updates a second of each symbol
-  #held = new Set(); // what this connection is subscribed to
-  #asleep = false;
+  #random;
+  #symbols = new Set(); // to be subscribed
+  #subscribed = new Set(); // on this connection
+  #rate = 0;
+  #isSuspended = false;
+  #isRefused = false;
+  #wasOpened = false;
   #socket = null;
-  #requests = 0;
+  #requestCount = 0;
   #attempt = 0;
   #failures = 0;
-  #retry = 0;
-  #opening = 0;
-  #pinging = 0;
-  #ponging = 0;
+  #retryTimer = 0;
+  #openTimer = 0;
+  #pingTimer = 0;
+  #pongTimer = 0;
   #pingedAt = 0;
-  #begun = false;
-  #refused = false;
 
-  constructor(url, handlers, chance = Math.random) {
+  constructor(url, handlers, random = Math.random) {
     this.#url = url;
     this.#handlers = handlers;
-    this.#chance = chance;
+    this.#random = random;
   }
 
-  // How many upgrades failed in a row, without a word from the gateway.
+  // Number of upgrades that failed in a row.
   get failures() {
     return this.#failures;
   }
 
-  // These symbols and no others; without any there is no connection.
-  want(symbols) {
-    this.#wanted = new Set(symbols);
-    if (!this.#wanted.size) this.#rest();
-    else if (!this.#asleep) this.check();
+  // Without symbols there is no connection.
+  setSymbols(symbols) {
+    this.#symbols = new Set(symbols);
+    if (!this.#symbols.size) this.#disconnect();
+    else if (!this.#isSuspended) this.check();
   }
 
-  // Nobody looks: no updates are sent here until `wake`, and a connection that is lost stays so.
-  sleep() {
-    this.#asleep = true;
-    clearTimeout(this.#retry);
-    if (this.#isOpen() && this.#held.size) this.#send({ action: "unsubscribe_all", id: this.#name() });
-    this.#held.clear();
+  // No updates and no reconnecting until `resume`.
+  suspend() {
+    this.#isSuspended = true;
+    clearTimeout(this.#retryTimer);
+    if (this.#isOpen() && this.#subscribed.size) this.#send({ action: "unsubscribe_all", id: this.#nextId() });
+    this.#subscribed.clear();
   }
 
-  wake() {
-    this.#asleep = false;
-    if (this.#wanted.size) this.check();
+  resume() {
+    this.#isSuspended = false;
+    if (this.#symbols.size) this.check();
   }
 
-  // Comes back now, or makes sure that the line lives and carries what is wanted.
+  // Connects; if connected, sends a ping and corrects the subscriptions.
   check() {
-    if (this.#refused) return;
-    if (!this.#socket && !this.#asleep) this.#open();
+    if (this.#isRefused) return;
+    if (!this.#socket && !this.#isSuspended) this.#connect();
     else if (this.#isOpen()) {
       this.#subscribe();
       this.#ping();
@@ -93,61 +94,61 @@ export class PriceSocket {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
-  #name() {
-    this.#requests += 1;
-    return String(this.#requests);
+  #nextId() {
+    this.#requestCount += 1;
+    return String(this.#requestCount);
   }
 
-  #open() {
-    clearTimeout(this.#retry);
-    this.#handlers.onState({ name: "connecting", again: this.#attempt > 0 });
+  #connect() {
+    clearTimeout(this.#retryTimer);
+    this.#handlers.onState({ name: "connecting", isRetry: this.#attempt > 0 });
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
-    this.#held.clear();
-    this.#begun = false;
-    this.#opening = setTimeout(() => this.#lose(1006), OPEN_WITHIN);
-    socket.onopen = () => this.#begin();
-    socket.onmessage = (event) => this.#read(event.data);
+    this.#subscribed.clear();
+    this.#wasOpened = false;
+    this.#openTimer = setTimeout(() => this.#lose(CLOSED_ABNORMALLY), OPEN_TIMEOUT_MS);
+    socket.onopen = () => this.#start();
+    socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => this.#lose(event.code);
   }
 
-  #begin() {
-    clearTimeout(this.#opening);
-    this.#begun = true;
+  #start() {
+    clearTimeout(this.#openTimer);
+    this.#wasOpened = true;
     this.#subscribe();
     this.#ping();
-    this.#pinging = setInterval(() => this.#ping(), PING_EVERY);
+    this.#pingTimer = setInterval(() => this.#ping(), PING_INTERVAL_MS);
   }
 
   #subscribe() {
-    if (this.#asleep) return;
-    const pace = paceOf(this.#wanted.size);
-    // Options come with new symbols only: where there are none, another pace takes a new subscription.
-    const anew = pace !== this.#pace && [...this.#wanted].every((symbol) => this.#held.has(symbol));
-    const gone = [...this.#held].filter((symbol) => anew || !this.#wanted.has(symbol));
-    const fresh = [...this.#wanted].filter((symbol) => anew || !this.#held.has(symbol));
-    this.#pace = pace;
-    if (gone.length) this.#send({ action: "unsubscribe", payload: { symbols: gone }, id: this.#name() });
-    if (fresh.length) {
-      const options = { mode: "latest", max_hz: pace };
-      this.#send({ action: "subscribe", payload: { symbols: fresh, options }, id: `s${this.#name()}` });
+    if (this.#isSuspended) return;
+    const rate = updateRate(this.#symbols.size);
+    // Options apply to new symbols only. Without any, a new rate requires that all are subscribed again.
+    const resubscribe = rate !== this.#rate && [...this.#symbols].every((symbol) => this.#subscribed.has(symbol));
+    const removed = [...this.#subscribed].filter((symbol) => resubscribe || !this.#symbols.has(symbol));
+    const added = [...this.#symbols].filter((symbol) => resubscribe || !this.#subscribed.has(symbol));
+    this.#rate = rate;
+    if (removed.length) this.#send({ action: "unsubscribe", payload: { symbols: removed }, id: this.#nextId() });
+    if (added.length) {
+      const options = { mode: "latest", max_hz: rate };
+      this.#send({ action: "subscribe", payload: { symbols: added, options }, id: `s${this.#nextId()}` });
     }
-    this.#held = new Set(this.#wanted);
+    this.#subscribed = new Set(this.#symbols);
   }
 
   #send(request) {
     this.#socket.send(JSON.stringify(request));
   }
 
-  // A dead line closes nothing by itself: no answer within PONG_WITHIN is a loss. The answer also tells the time.
+  // A dead connection does not close by itself, so a missing pong is a loss. A pong also has the time.
   #ping() {
-    clearTimeout(this.#ponging);
+    clearTimeout(this.#pongTimer);
     this.#pingedAt = performance.now();
     this.#send({ action: "ping", id: "time" });
-    this.#ponging = setTimeout(() => this.#lose(1006), PONG_WITHIN);
+    this.#pongTimer = setTimeout(() => this.#lose(CLOSED_ABNORMALLY), PONG_TIMEOUT_MS);
   }
 
-  #read(text) {
+  #receive(text) {
     let frame;
     try {
       frame = JSON.parse(text);
@@ -160,33 +161,33 @@ export class PriceSocket {
     else if (frame.type === "list") this.#handlers.onList(frame);
     else if (frame.type === "service") this.#handlers.onService(frame);
     else if (frame.type === "ack") this.#acknowledge(frame);
-    else if (frame.type === "pong") this.#tell(frame, (this.#pingedAt + performance.now()) / 2);
-    else if (frame.type === "heartbeat") this.#tell(frame, performance.now());
-    else if (frame.type === "error") this.#fail(frame);
+    else if (frame.type === "pong") this.#readTime(frame, (this.#pingedAt + performance.now()) / 2);
+    else if (frame.type === "heartbeat") this.#readTime(frame, performance.now());
+    else if (frame.type === "error") this.#handleError(frame);
   }
 
-  // Only an answered subscription ends the backing off: a gateway that accepts and drops is no gateway yet.
+  // Resets the delay only now: a failing gateway may accept connections and drop them.
   #acknowledge({ id }) {
     if (!id?.startsWith("s")) return;
     this.#attempt = this.#failures = 0;
     this.#handlers.onState({ name: "live" });
   }
 
-  #tell({ timestamp }, at) {
-    clearTimeout(this.#ponging);
-    if (Number.isFinite(timestamp)) this.#handlers.onTime(timestamp / 1000, at);
+  #readTime({ timestamp }, localTime) {
+    clearTimeout(this.#pongTimer);
+    if (Number.isFinite(timestamp)) this.#handlers.onTime(timestamp / 1000, localTime);
   }
 
-  #fail({ id, code }) {
+  #handleError({ id, code }) {
     if (!id?.startsWith("s")) return;
-    if (code === 429 || code >= 500) this.#lose(1013);
-    else this.#acknowledge({ id }); // none of the symbols is fed, or all were; the rows say so by their age
+    if (code === 429 || code >= 500) this.#lose(TRY_AGAIN_LATER);
+    else this.#acknowledge({ id }); // no symbol was new or known
   }
 
-  #rest() {
-    clearTimeout(this.#retry);
+  #disconnect() {
+    clearTimeout(this.#retryTimer);
     if (this.#socket) this.#drop();
-    this.#handlers.onState({ name: "resting" });
+    this.#handlers.onState({ name: "idle" });
   }
 
   #drop() {
@@ -194,28 +195,28 @@ export class PriceSocket {
     this.#socket = null;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
-    this.#held.clear();
-    clearTimeout(this.#opening);
-    clearTimeout(this.#ponging);
-    clearInterval(this.#pinging);
+    this.#subscribed.clear();
+    clearTimeout(this.#openTimer);
+    clearTimeout(this.#pongTimer);
+    clearInterval(this.#pingTimer);
   }
 
   #lose(code) {
     if (!this.#socket) return;
-    if (!this.#begun) this.#failures += 1;
+    if (!this.#wasOpened) this.#failures += 1;
     this.#drop();
-    if (comesBack(code)) this.#comeBack();
-    else this.#giveUp(code);
+    if (mayReconnect(code)) this.#retryLater();
+    else this.#stop(code);
   }
 
-  #comeBack() {
-    const delay = backoff(this.#attempt++, this.#chance());
-    if (!this.#asleep) this.#retry = setTimeout(() => this.#open(), delay);
+  #retryLater() {
+    const delay = retryDelay(this.#attempt++, this.#random());
+    if (!this.#isSuspended) this.#retryTimer = setTimeout(() => this.#connect(), delay);
     this.#handlers.onState({ name: "waiting", until: performance.now() + delay });
   }
 
-  #giveUp(code) {
-    this.#refused = true;
+  #stop(code) {
+    this.#isRefused = true;
     this.#handlers.onState({ name: "refused", code });
   }
 }

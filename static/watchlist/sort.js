@@ -1,12 +1,11 @@
-// The order of rows by a column, kept up while prices move, by the rules of watchlist/page/sorting.py. Rows never jump under the
-// pointer or the focus: they wait until both are elsewhere.
+// Sorts the rows and keeps them sorted, by the rules of watchlist/page/sorting.py.
 
+import { rowsOf } from "./row.js";
 import { changeOf } from "./quotes.js";
-import { rowsOf } from "./merge.js";
 
-const SORT_EVERY = 2000;
-const MOVING = new Set(["last", "change", "percent", "high", "low"]);
-const RISING_FIRST = new Set(["symbol", "age"]);
+const SORT_INTERVAL_MS = 2000;
+const LIVE_COLUMNS = new Set(["last", "change", "percent", "high", "low"]);
+const ASCENDING_FIRST = new Set(["symbol", "age"]);
 
 const VALUES = {
   symbol: (quote) => quote.symbol,
@@ -19,95 +18,99 @@ const VALUES = {
   age: (quote) => (quote.timestamp === undefined ? undefined : -quote.timestamp),
 };
 
-// What a press on a column's header leads to: the first sorts, the second turns round, the third is the own order.
+// The sort after a click on a header, such as `-percent`. The third click restores the list's own order, "".
 export function nextSort(column, sort) {
-  const first = RISING_FIRST.has(column) ? column : `-${column}`;
-  const other = RISING_FIRST.has(column) ? `-${column}` : column;
-  if (sort !== first && sort !== other) return first;
-  return sort === first ? other : "";
+  const first = ASCENDING_FIRST.has(column) ? column : `-${column}`;
+  const reverse = ASCENDING_FIRST.has(column) ? `-${column}` : column;
+  if (sort !== first && sort !== reverse) return first;
+  return sort === first ? reverse : "";
 }
 
-// The items in order; what has no value comes last either way. `quoteOf` gives an item's quote.
-export function arrange(items, sort, quoteOf) {
+// Items without a value come last in both directions. `quoteOf` returns an item's quote.
+export function sortItems(items, sort, quoteOf) {
   const column = sort.replace(/^-/, "");
   const sign = sort.startsWith("-") ? -1 : 1;
   const value = (item) => VALUES[column](quoteOf(item));
-  const valued = items.filter((item) => value(item) !== undefined);
-  const bare = items.filter((item) => value(item) === undefined);
+  const withValue = items.filter((item) => value(item) !== undefined);
+  const withoutValue = items.filter((item) => value(item) === undefined);
   const compare = (one, other) => (value(one) < value(other) ? -sign : value(one) > value(other) ? sign : 0);
-  return [...valued.sort(compare), ...bare];
+  return [...withValue.sort(compare), ...withoutValue];
 }
 
 export class Sorter {
   #quotes;
   #onSort;
   #sort = "";
-  #pointed = false;
+  #isPointed = false;
 
-  // `onSort(sort, words)` is called when a person chose another order.
+  // `onSort(sort, description)` is called after a click on a header.
   constructor(quotes, onSort) {
     this.#quotes = quotes;
     this.#onSort = onSort;
-    const board = document.getElementById("workspace");
-    board.addEventListener("click", (event) => this.#press(event));
-    board.addEventListener("pointerover", (event) => (this.#pointed = Boolean(event.target.closest("#quotes tbody"))));
-    board.addEventListener("pointerleave", () => (this.#pointed = false));
-    setInterval(() => this.#keep(), SORT_EVERY);
+    const workspace = document.getElementById("workspace");
+    workspace.addEventListener("click", (event) => this.#click(event));
+    workspace.addEventListener("pointerover", (event) => {
+      this.#isPointed = event.target.closest("#quotes tbody") !== null;
+    });
+    workspace.addEventListener("pointerleave", () => (this.#isPointed = false));
+    setInterval(() => this.#sortLive(), SORT_INTERVAL_MS);
   }
 
-  get sort() {
-    return this.#sort;
-  }
-
-  // After the server answered: its headers say which order is in force.
+  // Reads the sort from the headers.
   sync() {
     const header = document.querySelector('#quotes th[aria-sort="ascending"], #quotes th[aria-sort="descending"]');
     const column = header?.querySelector("a").dataset.sort ?? "";
     this.#sort = header?.getAttribute("aria-sort") === "descending" ? `-${column}` : column;
   }
 
-  #press(event) {
+  get #column() {
+    return this.#sort.replace(/^-/, "");
+  }
+
+  get #direction() {
+    return this.#sort.startsWith("-") ? "descending" : "ascending";
+  }
+
+  #click(event) {
     const link = event.target.closest("thead a[data-sort]");
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    const sort = nextSort(link.dataset.sort, this.#sort);
-    const words = link.firstChild.textContent.trim();
-    this.#sort = sort;
-    this.#onSort(sort, sort ? `Sorted by ${words}, ${sort.startsWith("-") ? "descending" : "ascending"}` : "Your own order");
-    if (!sort) return; // the server alone knows it
-    this.#mark();
-    this.#apply();
+    const name = link.firstChild.textContent.trim();
+    this.#sort = nextSort(link.dataset.sort, this.#sort);
+    this.#onSort(this.#sort, this.#sort ? `Sorted by ${name}, ${this.#direction}` : "Your own order");
+    if (!this.#sort) return; // only the server knows that order
+    this.#updateHeaders();
+    this.#moveRows();
   }
 
-  #mark() {
-    const column = this.#sort.replace(/^-/, "");
+  #updateHeaders() {
     for (const header of document.querySelectorAll("#quotes th[aria-sort]")) {
       const link = header.querySelector("a");
-      const here = link.dataset.sort === column;
-      const direction = this.#sort.startsWith("-") ? "descending" : "ascending";
-      header.setAttribute("aria-sort", here ? direction : "none");
+      const { sort: column } = link.dataset;
+      header.setAttribute("aria-sort", column === this.#column ? this.#direction : "none");
       const address = new URL(link.href);
-      address.searchParams.set("sort", nextSort(link.dataset.sort, this.#sort));
+      address.searchParams.set("sort", nextSort(column, this.#sort));
       link.href = address;
     }
     for (const input of document.querySelectorAll("#content input[name=sort]")) input.value = this.#sort;
     for (const button of document.querySelectorAll("#quotes button.move")) button.hidden = true;
   }
 
-  #keep() {
+  #sortLive() {
     const body = document.querySelector("#quotes tbody");
-    if (!body || !MOVING.has(this.#sort.replace(/^-/, "")) || document.hidden) return;
-    if (this.#pointed || body.contains(document.activeElement) || body.querySelector("details[open]")) return;
+    if (!body || !LIVE_COLUMNS.has(this.#column) || document.hidden) return;
+    // Rows do not move under the pointer or the focus.
+    if (this.#isPointed || body.contains(document.activeElement) || body.querySelector("details[open]")) return;
     if (document.documentElement.classList.contains("paused")) return;
-    this.#apply();
+    this.#moveRows();
   }
 
-  #apply() {
+  #moveRows() {
     const body = document.querySelector("#quotes tbody");
-    let place = body.firstElementChild;
-    for (const row of arrange(rowsOf(document), this.#sort, (row) => this.#quotes.get(row.dataset.symbol))) {
-      if (row === place) place = place.nextElementSibling;
-      else body.insertBefore(row, place);
+    let next = body.firstElementChild;
+    for (const row of sortItems(rowsOf(document), this.#sort, (row) => this.#quotes.get(row.dataset.symbol))) {
+      if (row === next) next = next.nextElementSibling;
+      else body.insertBefore(row, next);
     }
   }
 }

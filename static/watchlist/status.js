@@ -1,80 +1,65 @@
-// The status pill, and the one region that a screen reader listens to: it hears a change of state, what was done to a
-// list, a new order; never a price. State and deeds have a place each there, or one would take the word from the other.
-// The count of seconds stands beside the word, unheard.
+// Shows the state of the connection, and announces it and other messages to screen readers.
 
-import { writeAge } from "./format.js";
+import { formatAge } from "./format.js";
 
 export class Status {
+  isOffline = false; // as the browser reports it, which may be wrong: it matters only without a connection
+  isPaused = false;
+  isPolling = false;
   #element;
-  #word;
-  #detail;
-  #heard;
-  #said;
-  #offline = false;
-  #paused = false;
-  #polling = false;
-  #reason = "";
-  #state = { name: "connecting", again: false };
+  #label;
+  #detail; // counts seconds, so it is not announced
+  #announcedState;
+  #announcedMessage;
+  #refusalReason = "";
+  #state = { name: "connecting", isRetry: false };
 
   constructor(element, announcer) {
     this.#element = element;
-    this.#word = element.querySelector("span");
+    this.#label = element.querySelector("span");
     this.#detail = element.querySelector("small");
-    [this.#heard, this.#said] = announcer.children;
+    [this.#announcedState, this.#announcedMessage] = announcer.children; // two, so that neither replaces the other
   }
 
-  set(state) {
+  setState(state) {
     this.#state = state;
-    if (state.name === "live") this.#reason = "";
+    if (state.name === "live") this.#refusalReason = "";
   }
 
-  // The browser says that it has no network; it may be wrong, so this only names what the socket finds.
-  setOffline(offline) {
-    this.#offline = offline;
+  // A reason that arrives after the connection is outdated.
+  setRefusalReason(reason) {
+    if (this.#state.name !== "live") this.#refusalReason = reason;
   }
 
-  setPaused(paused) {
-    this.#paused = paused;
+  announce(message) {
+    // A screen reader repeats a message only if the text changes.
+    const isRepeated = this.#announcedMessage.textContent === message;
+    this.#announcedMessage.textContent = isRepeated ? `${message}\u00a0` : message;
   }
 
-  // Prices come by polling for now.
-  setPolling(polling) {
-    this.#polling = polling;
-  }
-
-  // Why the gateway lets no socket in, where it said so; an answer that comes when it has let one in is old.
-  setReason(reason) {
-    if (this.#state.name !== "live") this.#reason = reason;
-  }
-
-  say(sentence) {
-    // The same sentence twice is heard twice only if the text changes.
-    this.#said.textContent = this.#said.textContent === sentence ? `${sentence}\u00a0` : sentence;
-  }
-
-  // `age` of the newest price shown in milliseconds, undefined while there is none; `now` is performance.now().
-  paint(age, staleAfter, now) {
-    const [kind, word, detail] = this.#words(age, staleAfter, now);
-    if (this.#element.dataset.state !== kind) this.#element.dataset.state = kind;
+  // `age`: of the newest price, undefined without one. `now`: performance.now(). All in milliseconds.
+  paint(age, silentAfter, now) {
+    const [state, label, detail] = this.#describe(age, silentAfter, now);
+    if (this.#element.dataset.state !== state) this.#element.dataset.state = state;
     if (this.#detail.textContent !== detail) this.#detail.textContent = detail;
-    if (this.#word.textContent === word) return;
-    this.#word.textContent = word;
-    this.#heard.textContent = word;
+    if (this.#label.textContent === label) return;
+    this.#label.textContent = label;
+    this.#announcedState.textContent = label;
   }
 
-  #words(age, staleAfter, now) {
-    const { name, until, code, again } = this.#state;
-    const told = age === undefined ? "" : writeAge(age);
-    if (name === "resting") return ["still", "", ""];
-    if (this.#paused) return ["paused", "Paused", told];
-    if (this.#polling) return ["delayed", "Delayed: polling", told];
-    if (name === "refused") return ["offline", "Offline", `refused (${code})`];
-    if (this.#offline && name !== "live") return ["offline", "Offline", told];
-    if (this.#reason) return ["offline", "Offline", this.#reason];
+  #describe(age, silentAfter, now) {
+    const { name, until, code, isRetry } = this.#state;
+    const ageText = age === undefined ? "" : formatAge(age);
+    if (name === "idle") return ["still", "", ""];
+    if (this.isPaused) return ["paused", "Paused", ageText];
+    if (this.isPolling) return ["delayed", "Delayed: polling", ageText];
+    if (name === "refused") return ["offline", "Offline", `connection refused (${code})`];
+    if (this.isOffline && name !== "live") return ["offline", "Offline", ageText];
+    if (this.#refusalReason) return ["offline", "Offline", this.#refusalReason];
     if (name === "waiting") return ["waiting", "Reconnecting", `in ${Math.max(1, Math.ceil((until - now) / 1000))} s`];
-    if (name === "connecting") return ["waiting", again ? "Reconnecting" : "Connecting", again ? "now" : ""];
+    if (name === "connecting") return ["waiting", isRetry ? "Reconnecting" : "Connecting", isRetry ? "now" : ""];
     if (age === undefined) return ["stale", "No prices yet", ""];
-    if (age > staleAfter) return ["stale", "No new prices", writeAge(age)];
-    return ["live", "Live", writeAge(age)];
+    if (age > silentAfter) return ["stale", "No new prices", ageText];
+    return ["live", "Live", ageText];
   }
 }

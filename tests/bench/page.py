@@ -1,8 +1,8 @@
-"""The page in figures: `make bench-page`, or `python -m tests.bench.page [SECONDS]`.
+"""Measures the page in a browser: `make bench-page`, or `python -m tests.bench.page [SECONDS]`.
 
-A browser's own tracing of the real page on the real server, fed by a process of its own: 200 rows, each with 10 updates
-a second; the same with something to draw in every frame; what 50 rows receive; and, by `tests.bench.paint`, what the
-first paint costs. Beside each figure stands what is required. Prints a table and writes `build/bench-page.json`.
+Traces the real page on the real server: 200 rows with 10 updates a second each, the same with an animation in every
+frame, the traffic of 50 rows, and the cost of the first paint (tests.bench.paint). A separate process publishes the
+updates. Prints a table of the results with their limits and writes `build/bench-page.json`.
 """
 
 import json
@@ -21,20 +21,20 @@ from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwrigh
 
 from tests.bench.gateway import BUILD, commit, end
 from tests.bench.serving import ROOT
-from tests.bench.trace import CATEGORIES, LONG_TASK_MS, Trace, join_traces, read_trace
+from tests.bench.trace import CATEGORIES, LONG, Trace, join_traces, read_trace
 from tests.support.browser.chromium import launch_browser
 from tests.support.browser.market import put_bars
 from tests.support.browser.site import Site
 
 SECONDS = 60
-ROWS, FEW, HERTZ = 200, 50, 10
-DESK = {"width": 1360, "height": 860}
-SETTLE = 5
-"""Seconds after the load that belong to it: the first subscription, code that is compiled."""
-COLLECTIONS = 5
-"""Of garbage, before a heap is read: one leaves what the socket brought meanwhile."""
+MANY_ROWS, FEW_ROWS, HERTZ = 200, 50, 10
+VIEWPORT = {"width": 1360, "height": 860}
+SETTLE_SECONDS = 5
+"""Time for the first subscription and for compiling the scripts."""
+GARBAGE_COLLECTIONS = 5
+"""Before a heap is read. New updates arrive in between, so the smallest of several readings counts."""
 
-DOT = """
+ANIMATION = """
 () => {
   const dot = document.body.appendChild(document.createElement("div"));
   Object.assign(dot.style, { position: "fixed", top: 0, width: "4px", height: "4px", background: "red" });
@@ -46,45 +46,48 @@ DOT = """
   requestAnimationFrame(move);
 }
 """
-"""Something to draw in every frame: by itself the page draws when prices do, ten times a second at most."""
+"""Draws in every frame. Without it the page draws at most ten frames a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table; `most` or `least` is what is required of it, None: nothing."""
+    """A line of the table. The value is within its limits if it is at most `maximum` and at least `minimum`."""
 
     name: str
     value: float
-    form: str
-    most: float | None = None
-    least: float | None = None
+    format: str
+    maximum: float | None = None
+    minimum: float | None = None
 
     @property
-    def fits(self) -> bool:
-        return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
+    def is_within_limits(self) -> bool:
+        is_too_large = self.maximum is not None and self.value > self.maximum
+        return not is_too_large and (self.minimum is None or self.value >= self.minimum)
 
     @property
     def line(self) -> str:
-        need = f"<= {self.most:g}" if self.most is not None else f">= {self.least:g}" if self.least is not None else ""
-        return f"{self.name:52}{self.value:>12{self.form}}{need:>10}{'' if self.fits else '  MISSED'}"
+        limit = f"<= {self.maximum:g}" if self.maximum is not None else ""
+        if self.minimum is not None:
+            limit = f">= {self.minimum:g}"
+        return f"{self.name:52}{self.value:>12{self.format}}{limit:>10}{'' if self.is_within_limits else '  MISSED'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """After a collection of garbage: megabytes of the heap of scripts, and nodes of the document."""
+    """The heap of scripts in megabytes and the nodes of the document, after garbage collection."""
 
     heap: float
     nodes: int
 
 
 class Traffic:
-    """What a page's sockets received. The browser tells how long messages are; their framing is added here."""
+    """Counts the bytes and messages that the sockets of a page receive, with the overhead of frames and packets."""
 
     def __init__(self, page: Page) -> None:
         self.bytes = self.messages = 0
-        page.on("websocket", self._hear)
+        page.on("websocket", self._watch)
 
-    def _hear(self, socket: WebSocket) -> None:
+    def _watch(self, socket: WebSocket) -> None:
         socket.on("framereceived", self._count)
 
     def _count(self, payload: str | bytes) -> None:
@@ -94,7 +97,7 @@ class Traffic:
         self.bytes += length + (2 if length < 126 else 4) + 52 * -(-length // 1448)
 
 
-class Stage:
+class BenchSite:
     """The site with tickers S0, S1, …, and a browser."""
 
     def __init__(self, site: Site, browser: Browser) -> None:
@@ -102,9 +105,9 @@ class Stage:
         self._browser = browser
 
     def prepare(self) -> None:
-        symbols = [f"S{number}" for number in range(ROWS)]
-        facts = [{"symbol": symbol, "name": f"Company of {symbol}", "base_price": 148.5} for symbol in symbols]
-        rows = [{"model": "feeds.ticker", "pk": 1000 + place, "fields": each} for place, each in enumerate(facts)]
+        symbols = [f"S{number}" for number in range(MANY_ROWS)]
+        tickers = [{"symbol": symbol, "name": f"Company of {symbol}", "base_price": 148.5} for symbol in symbols]
+        rows = [{"model": "feeds.ticker", "pk": 1000 + row, "fields": fields} for row, fields in enumerate(tickers)]
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(rows, file)
             file.flush()
@@ -113,18 +116,18 @@ class Stage:
 
     @contextmanager
     def feed(self) -> Iterator[None]:
-        """Prices that walk, for as long as it is open."""
-        command = [sys.executable, "-m", "tests.bench.publisher", str(self._site.redis_port), str(ROWS), str(HERTZ)]
-        feed = subprocess.Popen([*command, "86400", "walk"], cwd=ROOT)
+        """Publishes random walks until the context ends."""
+        arguments = [str(self._site.redis_port), str(MANY_ROWS), str(HERTZ), "86400", "walk"]
+        publisher = subprocess.Popen([sys.executable, "-m", "tests.bench.publisher", *arguments], cwd=ROOT)
         try:
             yield
         finally:
-            end(feed)
+            end(publisher)
 
     @contextmanager
     def page(self, rows: int) -> Iterator[tuple[Page, Traffic]]:
-        """A visitor's page with so many rows, loaded and settled."""
-        context = self._browser.new_context(base_url=self._site.address, viewport=DESK)
+        """Opens a visitor's page with that many rows and waits until it has settled."""
+        context = self._browser.new_context(base_url=self._site.address, viewport=VIEWPORT)
         page = context.new_page()
         traffic = Traffic(page)
         page.goto("/")
@@ -135,7 +138,7 @@ class Stage:
         expect(page.locator("#quotes tbody tr")).to_have_count(rows)
         page.reload()
         expect(page.locator("#status")).to_have_attribute("data-state", "live")
-        page.wait_for_timeout(SETTLE * 1000)
+        page.wait_for_timeout(SETTLE_SECONDS * 1000)
         yield page, traffic
         context.close()
 
@@ -145,10 +148,10 @@ class Stage:
         return read_trace(self._browser.stop_tracing())
 
 
-def weigh(page: Page) -> Memory:
+def read_memory(page: Page) -> Memory:
     session = page.context.new_cdp_session(page)
     heap = inf
-    for _ in range(COLLECTIONS):
+    for _ in range(GARBAGE_COLLECTIONS):
         session.send("HeapProfiler.collectGarbage")
         heap = min(heap, session.send("Runtime.getHeapUsage")["usedSize"] / 1e6)
         page.wait_for_timeout(100)
@@ -157,25 +160,25 @@ def weigh(page: Page) -> Memory:
     return Memory(heap, nodes)
 
 
-def measure_rows(stage: Stage, seconds: float) -> tuple[Trace, list[Memory]]:
-    """In two halves: the garbage that is collected between them is no task of the page."""
-    with stage.page(ROWS) as (page, _):
-        weights = [weigh(page)]
-        first = stage.trace(page, seconds / 2)
-        weights.append(weigh(page))
-        second = stage.trace(page, seconds / 2)
-        weights.append(weigh(page))
-    return join_traces(first, second), weights
+def measure_rows(bench: BenchSite, seconds: float) -> tuple[Trace, list[Memory]]:
+    """Measures two halves, because the garbage collection in the middle is no task of the page."""
+    with bench.page(MANY_ROWS) as (page, _):
+        memory = [read_memory(page)]
+        first = bench.trace(page, seconds / 2)
+        memory.append(read_memory(page))
+        second = bench.trace(page, seconds / 2)
+        memory.append(read_memory(page))
+    return join_traces(first, second), memory
 
 
-def measure_frames(stage: Stage, seconds: float) -> Trace:
-    with stage.page(ROWS) as (page, _):
-        page.evaluate(DOT)
-        return stage.trace(page, seconds)
+def measure_frames(bench: BenchSite, seconds: float) -> Trace:
+    with bench.page(MANY_ROWS) as (page, _):
+        page.evaluate(ANIMATION)
+        return bench.trace(page, seconds)
 
 
-def measure_traffic(stage: Stage, seconds: float) -> dict[str, float]:
-    with stage.page(FEW) as (page, traffic):
+def measure_traffic(bench: BenchSite, seconds: float) -> dict[str, float]:
+    with bench.page(FEW_ROWS) as (page, traffic):
         before = traffic.bytes, traffic.messages
         page.wait_for_timeout(seconds * 1000)
         received, messages = traffic.bytes - before[0], traffic.messages - before[1]
@@ -183,37 +186,37 @@ def measure_traffic(stage: Stage, seconds: float) -> dict[str, float]:
 
 
 def measure_paint() -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.paint", str(FEW)]
+    command = [sys.executable, "-m", "tests.bench.paint", str(FEW_ROWS)]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     figures: dict[str, Any] = json.loads(output.splitlines()[-1])
     return figures
 
 
 def list_figures(
-    paint: dict[str, Any], still: Trace, moving: Trace, weights: list[Memory], traffic: dict[str, float]
+    paint: dict[str, Any], still: Trace, moving: Trace, memory: list[Memory], traffic: dict[str, float]
 ) -> list[Figure]:
     return [
-        Figure(f"{FEW} rows: HTML, KB", paint["html_bytes"] / 1e3, ".1f"),
-        Figure(f"{FEW} rows: HTML after gzip -6, KB", paint["html_gzip_bytes"] / 1e3, ".1f", most=60),
-        Figure(f"{FEW} rows: rendering, ms of CPU, median of 30", paint["render_ms"], ".1f", most=30),
-        Figure(f"{FEW} rows: queries", paint["queries"], "d", most=8),
-        Figure("scripts before a chart is opened, gzip -6, KB", paint["script_gzip_bytes"] / 1e3, ".1f", most=40),
-        Figure(f"{FEW} rows: received, MB an hour", traffic["mb_an_hour"], ".1f", most=60),
-        Figure(f"{FEW} rows: messages/s", traffic["messages_s"], ".1f"),
-        Figure(f"{ROWS} rows x {HERTZ}/s: tasks over {LONG_TASK_MS:.0f} ms", len(still.long), "d", most=0),
+        Figure(f"{FEW_ROWS} rows: HTML, KB", paint["html_bytes"] / 1e3, ".1f"),
+        Figure(f"{FEW_ROWS} rows: HTML after gzip -6, KB", paint["html_gzip_bytes"] / 1e3, ".1f", maximum=60),
+        Figure(f"{FEW_ROWS} rows: rendering, ms of CPU, median of 30", paint["render_ms"], ".1f", maximum=30),
+        Figure(f"{FEW_ROWS} rows: queries", paint["queries"], "d", maximum=8),
+        Figure("scripts before a chart is opened, gzip -6, KB", paint["script_gzip_bytes"] / 1e3, ".1f", maximum=40),
+        Figure(f"{FEW_ROWS} rows: received, MB an hour", traffic["mb_an_hour"], ".1f", maximum=60),
+        Figure(f"{FEW_ROWS} rows: messages/s", traffic["messages_s"], ".1f"),
+        Figure(f"{MANY_ROWS} rows x {HERTZ}/s: tasks over {LONG:.0f} ms", len(still.long), "d", maximum=0),
         Figure("  longest task by the clock, ms", still.longest.wall, ".1f"),
-        Figure("  longest task by CPU, ms", still.busiest.cpu, ".1f", most=LONG_TASK_MS),
-        Figure("  main thread, % of a core", still.share * 100, ".1f", most=25),
+        Figure("  longest task by CPU, ms", still.busiest.cpu, ".1f", maximum=LONG),
+        Figure("  main thread, % of a core", still.share * 100, ".1f", maximum=25),
         Figure("  frames/s drawn for prices", still.rate, ".1f"),
-        Figure("  heap of scripts at the start, MB", weights[0].heap, ".2f"),
-        Figure("  in the middle", weights[1].heap, ".2f"),
-        Figure("  at the end", weights[2].heap, ".2f", most=round(weights[0].heap * 1.1, 2)),
-        Figure("  nodes of the document, start", weights[0].nodes, "d"),
-        Figure("  end", weights[2].nodes, "d", most=weights[0].nodes + 50),
-        Figure("with something to draw in every frame: frames/s", moving.rate, ".1f", least=30),
-        Figure(f"  tasks over {LONG_TASK_MS:.0f} ms", len(moving.long), "d", most=0),
-        Figure("  longest task by CPU, ms", moving.busiest.cpu, ".1f", most=LONG_TASK_MS),
-        Figure("  main thread, % of a core", moving.share * 100, ".1f", most=25),
+        Figure("  heap of scripts at the start, MB", memory[0].heap, ".2f"),
+        Figure("  in the middle", memory[1].heap, ".2f"),
+        Figure("  at the end", memory[2].heap, ".2f", maximum=round(memory[0].heap * 1.1, 2)),
+        Figure("  nodes of the document, start", memory[0].nodes, "d"),
+        Figure("  end", memory[2].nodes, "d", maximum=memory[0].nodes + 50),
+        Figure("with something to draw in every frame: frames/s", moving.rate, ".1f", minimum=30),
+        Figure(f"  tasks over {LONG:.0f} ms", len(moving.long), "d", maximum=0),
+        Figure("  longest task by CPU, ms", moving.busiest.cpu, ".1f", maximum=LONG),
+        Figure("  main thread, % of a core", moving.share * 100, ".1f", maximum=25),
     ]
 
 
@@ -226,26 +229,26 @@ def main(seconds: float) -> int:
         site.start()
         with sync_playwright() as playwright:
             browser = launch_browser(playwright)
-            stage = Stage(site, browser)
-            stage.prepare()
-            with stage.feed():
-                still, weights = measure_rows(stage, seconds)
-                moving = measure_frames(stage, seconds)
-                traffic = measure_traffic(stage, seconds)
+            bench = BenchSite(site, browser)
+            bench.prepare()
+            with bench.feed():
+                still, memory = measure_rows(bench, seconds)
+                moving = measure_frames(bench, seconds)
+                traffic = measure_traffic(bench, seconds)
             version = browser.version
             browser.close()
     finally:
         site.close()
-    figures = list_figures(paint, still, moving, weights, traffic)
+    figures = list_figures(paint, still, moving, memory, traffic)
     print(*(figure.line for figure in figures), sep="\n")
     for trace in (still, moving):
         for task in trace.long or [trace.longest]:
-            print(f"{'long' if trace.long else 'longest'}: {task.description}")
+            print(f"{'long' if trace.long else 'longest'}: {task.words}")
     machine = f"{platform.platform()}, {os.cpu_count()} cores, Chromium {version}"
     loads = f"load {load:.1f} before, {os.getloadavg()[0]:.1f} after"
     print(f"{commit()}; {machine}; {loads}")
     result = {"commit": commit(), "machine": machine, "load": loads, "seconds": seconds, "paint": paint}
-    result |= {"figures": [asdict(figure) | {"fits": figure.fits} for figure in figures]}
+    result |= {"figures": [asdict(figure) | {"fits": figure.is_within_limits} for figure in figures]}
     result |= {"long": [asdict(task) for task in [*still.long, *moving.long]]}
     (BUILD / "bench-page.json").write_text(json.dumps(result, indent=1))
     return 0

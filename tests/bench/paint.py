@@ -1,7 +1,7 @@
-"""What the first paint of a page costs: `python -m tests.bench.paint [ROWS]` prints a line of JSON.
+"""Measures the first paint of a page: `python -m tests.bench.paint [ROWS]` prints a line of JSON.
 
-A page of an account with so many rows, each with a sparkline, rendered in this process by the test client: bytes of
-HTML, CPU of rendering, queries; and the scripts that it names, which are all that is loaded before a chart is opened.
+Renders the page of an account with that many rows, each with a sparkline, in this process: bytes of HTML, CPU time,
+queries, and the size of the scripts that the page names. No other script is loaded before a chart is opened.
 """
 
 import gzip
@@ -18,11 +18,11 @@ from typing import Any
 
 from stockwatch.local.redis_server import RedisServer
 
-TIMES = 30
+RENDERINGS = 30
 
 
-def fill(rows: int) -> Any:
-    """An account whose list has so many tickers, with a price, an hour and a day each."""
+def create_account(rows: int) -> Any:
+    """Creates an account with a list of that many tickers, each with a price, bars and a day. Returns the user."""
     from django.contrib.auth.models import User
 
     from feeds.models import Ticker
@@ -31,16 +31,18 @@ def fill(rows: int) -> Any:
     from watchlist.models import Entry, Watchlist
     from watchlist.prices.quotes import redis_client
 
-    person = User.objects.create_user("bench")
-    shown = Watchlist.objects.create(owner=person, name="Main")
-    chance = Random(7)
-    prices = {f"SYM{number}": round(chance.uniform(20, 2000), 2) for number in range(rows)}
-    for place, (symbol, price) in enumerate(prices.items()):
-        ticker = Ticker.objects.create(symbol=symbol, name=f"Company number {place}", base_price=round(price * 1.01, 2))
-        Entry.objects.create(watchlist=shown, ticker=ticker, position=place)
-        redis_client().set(stock_key(symbol), encode(Update(symbol, price, time.time_ns() // 1000, 100_000 + place)))
+    user = User.objects.create_user("bench")
+    watchlist = Watchlist.objects.create(owner=user, name="Main")
+    rng = Random(7)
+    prices = {f"SYM{number}": round(rng.uniform(20, 2000), 2) for number in range(rows)}
+    for position, (symbol, price) in enumerate(prices.items()):
+        ticker = Ticker.objects.create(
+            symbol=symbol, name=f"Company number {position}", base_price=round(price * 1.01, 2)
+        )
+        Entry.objects.create(watchlist=watchlist, ticker=ticker, position=position)
+        redis_client().set(stock_key(symbol), encode(Update(symbol, price, time.time_ns() // 1000, 100_000 + position)))
     put_bars(redis_client(), prices)
-    return person
+    return user
 
 
 def measure(rows: int) -> dict[str, Any]:
@@ -49,25 +51,25 @@ def measure(rows: int) -> dict[str, Any]:
     from django.test.utils import CaptureQueriesContext
 
     client = Client(HTTP_HOST="localhost")
-    client.force_login(fill(rows))
+    client.force_login(create_account(rows))
     client.get("/")
     with CaptureQueriesContext(connection) as queries:
         body = client.get("/").content
-    asked = len(queries)  # counted now: the next request clears the log
+    query_count = len(queries)  # the next request clears the log
     assert body.count(b"<svg class=") >= rows, "rows without a sparkline"
-    taken = []
-    for _ in range(TIMES):
-        spent = time.process_time()
+    durations = []
+    for _ in range(RENDERINGS):
+        started = time.process_time()
         client.get("/")
-        taken.append((time.process_time() - spent) * 1000)
+        durations.append((time.process_time() - started) * 1000)
     scripts = find_scripts(body.decode())
     return {
         "rows": rows,
         "html_bytes": len(body),
         "html_gzip_bytes": len(gzip.compress(body, 6)),
-        "render_ms": statistics.median(taken),
-        "render_least_ms": min(taken),
-        "queries": asked,
+        "render_ms": statistics.median(durations),
+        "render_least_ms": min(durations),
+        "queries": query_count,
         "scripts": len(scripts),
         "script_bytes": sum(map(len, scripts)),
         "script_gzip_bytes": sum(len(gzip.compress(script, 6)) for script in scripts),
@@ -75,11 +77,11 @@ def measure(rows: int) -> dict[str, Any]:
 
 
 def find_scripts(page: str) -> list[bytes]:
-    """The scripts that a page names, and what it has the browser load ahead of them."""
+    """Returns the contents of the scripts that a page names or preloads."""
     from django.conf import settings
 
-    named = re.findall(r'(?:<script[^>]* src|rel="modulepreload" href)="/static/([^"]+)"', page)
-    return [Path(settings.BASE_DIR, "static", name).read_bytes() for name in dict.fromkeys(named)]
+    names = re.findall(r'(?:<script[^>]* src|rel="modulepreload" href)="/static/([^"]+)"', page)
+    return [Path(settings.BASE_DIR, "static", name).read_bytes() for name in dict.fromkeys(names)]
 
 
 def main(rows: int) -> None:

@@ -7,10 +7,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.support.browser.chromium import NoBrowser, launch_browser
 from tests.support.browser.site import Site
 
-expect.set_options(timeout=30_000)  # a busy machine is slow, and no fault of the page
+expect.set_options(timeout=30_000)  # a busy machine is slow
 
 
-# Package scope: Playwright's event loop must be gone before tests elsewhere run one of their own.
+# Package scope: Playwright's event loop must end before other tests start one.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -36,36 +36,46 @@ def running_site() -> Iterator[Site]:
 
 @pytest.fixture
 def site(running_site: Site) -> Site:
-    running_site.forget_prices()
+    running_site.clear_redis()
     return running_site
 
 
 @pytest.fixture
-def complaints() -> list[str]:
-    """What browsers complained about: console errors, violations of the content security policy, script errors."""
+def browser_errors() -> list[str]:
+    """Console errors and warnings, violations of the content security policy, and script errors of all pages."""
     return []
 
 
 @pytest.fixture
-def open_page(browser: Browser, site: Site, complaints: list[str]) -> Iterator[Callable[..., Page]]:
-    """Opens a page of the site in a browser context of its own; at the end no page may have complained."""
+def open_page(browser: Browser, site: Site, browser_errors: list[str]) -> Iterator[Callable[..., Page]]:
+    """Opens a page of the site in a new browser context. At the end no page may have reported an error."""
     contexts = []
 
     def open_page(path: str = "/", **options) -> Page:
         context = browser.new_context(base_url=site.address, **options)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: browser_errors.append(line.text) if line.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: browser_errors.append(str(error)))
         page.goto(path)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert browser_errors == []
 
 
 @pytest.fixture
 def page(open_page: Callable[..., Page]) -> Page:
     return open_page()
+
+
+@pytest.fixture
+def blank_page(open_page: Callable[..., Page]) -> Page:
+    """A page without scripts of its own, whose clock stands still until a test moves it."""
+    page = open_page("/livez")
+    page.clock.install(time=0)
+    page.goto("/sign-in/")
+    page.clock.pause_at(60_000)
+    return page

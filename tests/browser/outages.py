@@ -1,8 +1,7 @@
-"""The whole system on real servers, one of which at a time is killed under an open page.
+"""Measures how soon an open page reports an outage and recovers: `python -m tests.browser.outages`.
 
-Three Kafka brokers, PostgreSQL and Redis, the real commands, and a signed-in page in Chromium. The page keeps a diary
-by the clock of this machine: when its word changed, when the notice about lists came and went, when a price moved.
-`python -m tests.browser.outages` prints how long a person waits.
+Runs three Kafka brokers, PostgreSQL, Redis, the real commands and a signed-in page in Chromium, and kills one part at a
+time. The page logs, by the clock of this machine, when its status, its notice about lists and its prices change.
 """
 
 import time
@@ -26,30 +25,30 @@ from tests.support.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 PARTS = ("redis", "kafka", "gateway", "database")
-PATIENCE = 90_000
-"""Milliseconds that a busy machine gets; what a person would wait is measured, not asserted."""
-DIARY = """() => {
+TIMEOUT_MS = 90_000
+"""Milliseconds, enough for a busy machine. Tests do not assert the delays; `main` measures them."""
+LOG_CHANGES = """() => {
     window.neverReloaded = true;
-    window.diary = [];
-    const note = (what) => window.diary.push([Date.now() / 1000, what]);
+    window.changes = [];
+    const log = (change) => window.changes.push([Date.now() / 1000, change]);
     const status = document.getElementById("status");
-    new MutationObserver(() => note(status.dataset.state)).observe(status, {attributeFilter: ["data-state"]});
+    new MutationObserver(() => log(status.dataset.state)).observe(status, {attributeFilter: ["data-state"]});
     const outage = document.getElementById("outage");
-    const lists = () => note(outage.hidden ? "lists" : "no lists");
-    new MutationObserver(lists).observe(outage, {attributeFilter: ["hidden"]});
-    let moved = 0;
+    const logLists = () => log(outage.hidden ? "lists" : "no lists");
+    new MutationObserver(logLists).observe(outage, {attributeFilter: ["hidden"]});
+    let loggedAt = 0;
     const cells = {childList: true, characterData: true, subtree: true};
     new MutationObserver((changes) => {
-        if (Date.now() - moved < 50 || !changes.some(({target}) =>
+        if (Date.now() - loggedAt < 50 || !changes.some(({target}) =>
             (target.closest ? target : target.parentElement)?.closest("td.last"))) return;
-        moved = Date.now();
-        note("moved");
+        loggedAt = Date.now();
+        log("price");
     }).observe(document.getElementById("board"), cells);
 }"""
 
 
-class Stage:
-    """Everything that a page needs, started; `kill` and `start` take the name of a part."""
+class System:
+    """All parts of the running system. `kill` and `start` take a name from PARTS."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -97,7 +96,7 @@ class Stage:
         self.gateway.wait_for_log("gateway listening")
 
     def kill(self, part: str) -> None:
-        """kill -9, all of it at once."""
+        """Kills all processes of a part at once with SIGKILL."""
         if part == "kafka":
             for node in self.brokers.nodes:
                 node.process.kill()
@@ -112,11 +111,11 @@ class Stage:
             self.postgres.kill()
 
     def start(self, part: str) -> None:
-        """Returns when the server answers again; of the brokers, when all three take part."""
+        """Returns when the part answers again; for Kafka, when all three brokers do."""
         if part == "kafka":
             for node in self.brokers.nodes:
                 node.start()
-            wait_until(self._brokers_answer, 90, "three brokers answer; that")
+            wait_until(self._brokers_answer, 90, "three brokers answer")
         elif part == "redis":
             self.redis.start()
             self._guard.watch(self.redis.process.pid)
@@ -126,7 +125,7 @@ class Stage:
             self.postgres.start()
 
     def _brokers_answer(self) -> bool:
-        # A client of its own for each question: one that failed to connect would wait before it tries again.
+        # A new client for each call: a client that failed to connect waits before it tries again.
         admin = AdminClient({"bootstrap.servers": self.brokers.addresses, "log_level": 0})
         admin.poll(0)
         try:
@@ -137,7 +136,7 @@ class Stage:
         return len(metadata.brokers) == 3 and all(len(each.isrs) >= 2 and each.leader > 0 for each in partitions)
 
     def tracebacks(self) -> list[str]:
-        """What any program logged of an error that nobody had met before."""
+        """Log lines of all programs that have a traceback."""
         lines = (line for program in self.programs for line in program.lines)
         return [str(line) for line in lines if "exception" in line or "Traceback" in str(line["event"])]
 
@@ -147,7 +146,7 @@ class Stage:
                 program.kill()
         self._stack.close()
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> "System":
         try:
             self.open()
         except BaseException:
@@ -160,58 +159,58 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Times:
-    """Seconds: from the kill to the page's word, and from the return of the server to the page being right again."""
+class Delays:
+    """Seconds from the kill until the page reports it, and from the restart until the page has recovered."""
 
-    said: float
-    right: float
+    reported: float
+    recovered: float
 
     def __str__(self) -> str:
-        return f"said {self.said:4.1f} s after the kill, right {self.right:4.1f} s after the return"
+        return f"reported {self.reported:4.1f} s after the kill, recovered {self.recovered:4.1f} s after the restart"
 
 
 class Viewer:
-    """The signed-in page. `complaints` are its browser's errors."""
+    """A signed-in page. `errors` are console and script errors."""
 
-    def __init__(self, browser: Browser, stage: Stage) -> None:
-        self.context = browser.new_context(base_url=stage.address)
+    def __init__(self, browser: Browser, system: System) -> None:
+        self.context = browser.new_context(base_url=system.address)
         self.page: Page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.errors: list[str] = []
+        self.page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto("/sign-in/")
         self.page.get_by_label("Username").fill(STAFF)
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.locator("main").get_by_role("button", name="Sign in").click()
         self.page.wait_for_url("**/")
         self.expect_live()
-        self.page.evaluate(DIARY)
+        self.page.evaluate(LOG_CHANGES)
 
     def expect_live(self) -> None:
-        expect(self.page.locator("#status span")).to_have_text("Live", timeout=PATIENCE)
+        expect(self.page.locator("#status span")).to_have_text("Live", timeout=TIMEOUT_MS)
 
-    def expect_said(self, part: str) -> None:
-        """What a person sees while it is away."""
+    def expect_outage(self, part: str) -> None:
+        """Waits until the page reports the outage of a part."""
         if part == "database":
-            expect(self.page.get_by_text("Lists cannot be changed right now.").first).to_be_visible(timeout=PATIENCE)
+            expect(self.page.get_by_text("Lists cannot be changed right now.").first).to_be_visible(timeout=TIMEOUT_MS)
             return
-        word = "Reconnecting" if part == "gateway" else "No new prices"
-        expect(self.page.locator("#status span")).to_have_text(word, timeout=PATIENCE)
+        label = "Reconnecting" if part == "gateway" else "No new prices"
+        expect(self.page.locator("#status span")).to_have_text(label, timeout=TIMEOUT_MS)
 
-    def expect_right(self) -> None:
-        """Nothing says any more that something is away, and prices move."""
+    def expect_recovered(self) -> None:
+        """Waits until the page reports no outage and prices change."""
         self.expect_live()
-        expect(self.page.locator("#outage")).to_be_hidden(timeout=PATIENCE)
-        self.expect_moves()
+        expect(self.page.locator("#outage")).to_be_hidden(timeout=TIMEOUT_MS)
+        self.expect_new_price()
 
-    def expect_moves(self) -> None:
-        """Another price, from now on."""
-        moves = "() => window.diary.filter(([, what]) => what === 'moved').length"
-        before = self.page.evaluate(moves)
-        self.page.wait_for_function(f"before => ({moves})() > before", arg=before, timeout=PATIENCE)
+    def expect_new_price(self) -> None:
+        """Waits for a price that changes from now on."""
+        count = "() => window.changes.filter(([, change]) => change === 'price').length"
+        before = self.page.evaluate(count)
+        self.page.wait_for_function(f"before => ({count})() > before", arg=before, timeout=TIMEOUT_MS)
 
     def change_list(self) -> None:
-        """Adds a symbol, removes it again: as a person would find out whether lists can be changed."""
+        """Adds a symbol and removes it again."""
         page = self.page
         page.get_by_role("combobox").fill("ETH/USD")
         page.get_by_role("button", name="Add", exact=True).click()
@@ -221,48 +220,50 @@ class Viewer:
         page.get_by_role("button", name="Remove ETH/USD").click()
         expect(row).to_have_count(0)
 
-    def first(self, since: float, *what: str) -> float:
-        """When one of these was first written down after that time; seconds of the clock."""
-        times = [moment for moment, note in self.page.evaluate("window.diary") if note in what and moment >= since]
-        return min(times, default=float("inf"))
+    def first_change(self, since: float, *changes: str) -> float:
+        """The unix time of the first of these changes from `since` on; infinity if there is none."""
+        log = self.page.evaluate("window.changes")
+        return min((time for time, change in log if change in changes and time >= since), default=float("inf"))
 
     def close(self) -> None:
         self.context.close()
 
 
-def break_part(stage: Stage, viewer: Viewer, part: str, meanwhile: Callable[[], None] = lambda: None) -> Times:
-    """Kills a part, waits for the page's word, starts the part, waits until the page is right."""
-    words = {"database": ["no lists"], "gateway": ["waiting"]}.get(part, ["stale"])
-    viewer.expect_right()
-    killed = time.time()
-    stage.kill(part)
-    viewer.expect_said(part)
-    meanwhile()
-    stage.start(part)
-    back = time.time()
-    viewer.expect_right()
-    healed = [viewer.first(killed, "lists")] if part == "database" else [viewer.first(killed + 0.5, "live")]
-    return Times(viewer.first(killed, *words) - killed, max(*healed, viewer.first(back, "moved")) - back)
+def break_part(system: System, viewer: Viewer, part: str, during: Callable[[], None] = lambda: None) -> Delays:
+    """Kills a part, waits until the page reports it, calls `during`, restarts the part and waits for the recovery."""
+    changes = {"database": ["no lists"], "gateway": ["waiting"]}.get(part, ["stale"])
+    viewer.expect_recovered()
+    killed_at = time.time()
+    system.kill(part)
+    viewer.expect_outage(part)
+    during()
+    system.start(part)
+    restarted_at = time.time()
+    viewer.expect_recovered()
+    reported_at = viewer.first_change(killed_at, *changes)
+    since, change = (killed_at, "lists") if part == "database" else (killed_at + 0.5, "live")
+    recovered_at = max(viewer.first_change(since, change), viewer.first_change(restarted_at, "price"))
+    return Delays(reported_at - killed_at, recovered_at - restarted_at)
 
 
 @contextmanager
-def open_stage() -> Iterator[tuple[Stage, Viewer]]:
-    """For the command: with a browser of its own."""
-    with Stage() as stage, sync_playwright() as playwright:
+def open_system() -> Iterator[tuple[System, Viewer]]:
+    """Starts the system, a browser and a page."""
+    with System() as system, sync_playwright() as playwright:
         browser = launch_browser(playwright)
-        yield stage, Viewer(browser, stage)
+        yield system, Viewer(browser, system)
         browser.close()
 
 
 def main() -> None:
-    with open_stage() as (stage, viewer):
-        for turn in range(1, 4):
+    with open_system() as (system, viewer):
+        for run in range(1, 4):
             for part in PARTS:
-                print(f"{turn}  {part:<9}", break_part(stage, viewer, part), flush=True)
+                print(f"{run}  {part:<9}", break_part(system, viewer, part), flush=True)
                 viewer.change_list()
-        for line in stage.tracebacks():
+        for line in system.tracebacks():
             print(line)
-        print(*sorted(set(viewer.complaints)), sep="\n")
+        print(*sorted(set(viewer.errors)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Pictures of the page from fixed data, and how two are compared. `python -m tests.browser.pictures` takes them anew.
+"""Takes the pictures of the page that tests compare with: `python -m tests.browser.pictures`.
 
-Machines have other fonts and browsers of other versions: what is compared are the mean colours of squares, so wide that
-a word weighs about the same in any upright font without serifs. With another such font up to 2.7% of them differ, with
-a column missing 6.9%. Times and ages, which pass, are written over.
+Fonts and browser versions differ between machines, so the comparison uses the mean colours of squares. A square is so
+large that a word has about the same weight in any sans-serif font. With another such font up to 2.7% of the squares
+differ, with a missing column 6.9%. Ages depend on the time, so a fixed text replaces them.
 """
 
 import base64
@@ -16,32 +16,31 @@ from tests.support.browser.market import PRICES, put_bars
 from tests.support.browser.site import ROOT, Site
 
 FOLDER = Path(__file__).with_name("pictures")
-SEEN = ROOT / "build" / "pictures"
-SQUARE = 32
-"""Pixels."""
-STEP = 16
-"""Of 255: how far the mean of a colour may be off before a square differs."""
-MOST = 0.04
-"""Of all squares may differ."""
+RESULTS = ROOT / "build" / "pictures"
+SQUARE_PIXELS = 32
+MAX_COLOUR_DIFFERENCE = 16
+"""Of 255: a square with a larger difference of a mean colour differs."""
+MAX_SHARE = 0.04
+"""Of the squares that may differ."""
 
-DESK = {"viewport": {"width": 1280, "height": 800}}
+DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 360, "height": 780}, "is_mobile": True, "has_touch": True}
 SCENES = {
-    "light": ("/", DESK),
-    "dark": ("/", DESK | {"color_scheme": "dark"}),
+    "light": ("/", DESKTOP),
+    "dark": ("/", DESKTOP | {"color_scheme": "dark"}),
     "phone": ("/", PHONE),
-    "drawer": ("/s/AAPL", DESK),
+    "drawer": ("/s/AAPL", DESKTOP),
 }
-SET_STILL = """
-document.querySelector(".welcome")?.remove(); // how many lines its words take, fonts decide
+FREEZE = """
+document.querySelector(".welcome")?.remove(); // its number of lines depends on the font
 for (const time of document.querySelectorAll(".age time")) time.textContent = "< 1 s";
 document.querySelector("#status small").textContent = "";
 """
-AN_HOUR_AHEAD = -3600.0
-"""The age of the prices: none is stale, however slow the machine is."""
+PRICE_AGE_SECONDS = -3600.0
+"""Timestamps in the future: no price becomes stale on a slow machine."""
 
 COMPARE = """
-async ([one, other, square, step]) => {
+async ([one, other, size, maxDifference]) => {
   const read = async (data) => {
     const image = new Image();
     image.src = `data:image/png;base64,${data}`;
@@ -54,8 +53,8 @@ async ([one, other, square, step]) => {
   };
   const mean = ({ pixels, width, height }, left, top) => {
     const sums = [0, 0, 0];
-    const right = Math.min(left + square, width);
-    const bottom = Math.min(top + square, height);
+    const right = Math.min(left + size, width);
+    const bottom = Math.min(top + size, height);
     for (let y = top; y < bottom; y++)
       for (let x = left; x < right; x++)
         for (let part = 0; part < 3; part++) sums[part] += pixels[(y * width + x) * 4 + part];
@@ -63,45 +62,46 @@ async ([one, other, square, step]) => {
   };
   const [a, b] = [await read(one), await read(other)];
   if (a.width !== b.width || a.height !== b.height) return [1, other];
-  let all = 0;
-  let different = 0;
+  let count = 0;
+  let differing = 0;
   b.context.fillStyle = "rgb(255 0 80 / 40%)";
-  for (let top = 0; top < a.height; top += square) {
-    for (let left = 0; left < a.width; left += square) {
-      all += 1;
-      const there = mean(b, left, top);
-      if (mean(a, left, top).every((part, place) => Math.abs(part - there[place]) <= step)) continue;
-      different += 1;
-      b.context.fillRect(left, top, square, square);
+  for (let top = 0; top < a.height; top += size) {
+    for (let left = 0; left < a.width; left += size) {
+      count += 1;
+      const colour = mean(b, left, top);
+      const isEqual = (part, index) => Math.abs(part - colour[index]) <= maxDifference;
+      if (mean(a, left, top).every(isEqual)) continue;
+      differing += 1;
+      b.context.fillRect(left, top, size, size);
     }
   }
   const bytes = new Uint8Array(await (await b.canvas.convertToBlob()).arrayBuffer());
-  return [different / all, btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))];
+  return [differing / count, btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))];
 }
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`share` of the squares differ; `picture` is the second one with these marked."""
+    """The share of squares that differ, and the second picture as PNG with these squares marked."""
 
     share: float
     picture: bytes
 
 
 def compare(blank: Page, expected: bytes, actual: bytes) -> Difference:
-    """Two PNGs; `blank` is any page of a browser, which reads them."""
+    """Compares two PNGs in `blank`, which is any page of a browser."""
     texts = [base64.b64encode(picture).decode() for picture in (expected, actual)]
-    share, marked = blank.evaluate(COMPARE, [*texts, SQUARE, STEP])
+    share, marked = blank.evaluate(COMPARE, [*texts, SQUARE_PIXELS, MAX_COLOUR_DIFFERENCE])
     return Difference(share, base64.b64decode(marked))
 
 
 def set_scene(site: Site, browser: Browser, name: str) -> Page:
-    """The page as the picture has it, standing still."""
+    """Opens the page of a picture and pauses it."""
     path, options = SCENES[name]
     put_bars(site.redis, PRICES)
     for symbol, price in PRICES.items():
-        site.publish(symbol, price, age=AN_HOUR_AHEAD)
+        site.publish(symbol, price, age=PRICE_AGE_SECONDS)
     context = browser.new_context(base_url=site.address, locale="en-US", reduced_motion="reduce", **options)
     page = context.new_page()
     if path == "/":
@@ -113,12 +113,12 @@ def set_scene(site: Site, browser: Browser, name: str) -> Page:
     expect(page.locator("#status")).to_have_attribute("data-state", "live")
     page.keyboard.press("p")
     expect(page.locator("#status")).to_have_attribute("data-state", "paused")
-    page.evaluate(SET_STILL)
+    page.evaluate(FREEZE)
     return page
 
 
 def take_picture(page: Page) -> bytes:
-    # The chart draws what it was given in the frame after the next.
+    # The chart draws its data in the second frame.
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
     return page.screenshot(animations="disabled", caret="hide")
 

@@ -1,6 +1,7 @@
-"""Takes the pictures of the page: `python -m tests.browser.shots`. Those in the README go to docs/, the rest to shots/.
+"""Takes the pictures of the documentation: `python -m tests.browser.shots`.
 
-The prices are fixed and the server is the real one, so that two runs differ only by what changed in the code.
+Those in the README go to docs/, the social picture to static/watchlist/, all others to shots/. The prices are fixed and
+the server is the real one, so two runs differ only if the code differs.
 """
 
 from pathlib import Path
@@ -11,16 +12,16 @@ from tests.support.browser.chromium import launch_browser
 from tests.support.browser.market import PRICES, put_bars
 from tests.support.browser.site import PASSWORD, ROOT, STAFF, Site
 
-MOVING = {symbol: price for symbol, price in PRICES.items() if symbol != "^GSPC"}
-"""The others; an index is left to grow stale."""
-DESK = {"viewport": {"width": 1360, "height": 860}}
+LIVE_PRICES = {symbol: price for symbol, price in PRICES.items() if symbol != "^GSPC"}
+"""All prices but one, which becomes stale."""
+DESKTOP = {"viewport": {"width": 1360, "height": 860}}
 SOCIAL = {"viewport": {"width": 1200, "height": 630}}
 PHONE = {"viewport": {"width": 360, "height": 780}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 TABLET = {"viewport": {"width": 768, "height": 900}}
 
 
 class Studio:
-    """One site and one browser; each picture gets a context of its own."""
+    """A site and a browser. Each picture gets a new browser context."""
 
     def __init__(self, site: Site, browser: Browser) -> None:
         self._site = site
@@ -33,18 +34,18 @@ class Studio:
 
     def send_prices(self) -> None:
         put_bars(self._site.redis, PRICES)
-        for symbol, price in MOVING.items():
+        for symbol, price in LIVE_PRICES.items():
             self._site.publish(symbol, price)
         self._site.publish("^GSPC", PRICES["^GSPC"], age=24)
 
     def open_live(self, path: str = "/", palette: str = "", **options) -> Page:
-        """The watchlist with every price just arrived, two of them in colour for having moved."""
+        """Opens the watchlist with fresh prices, of which two flash."""
         self.send_prices()
         page = self.open("/settings/", **options)
         if palette:
             page.get_by_label("Blue and orange").check()
             page.get_by_role("button", name="Save").click()
-        self.fill_lists(page)
+        self.create_lists(page)
         page.goto(path)
         self.send_prices()
         expect(page.locator("#status")).to_have_attribute("data-state", "live")
@@ -52,15 +53,15 @@ class Studio:
         self._site.publish("NVDA", 141.96)
         self._site.publish("TSLA", 338.70)
         expect(page.locator("#quotes [data-symbol=TSLA] td.last")).to_have_text("338.70")
-        # A flash is shorter than a picture takes: these stay.
+        # A flash ends before the picture is taken, so the classes are set for good.
         for symbol, side in (("NVDA", "up"), ("TSLA", "down")):
             page.locator(f"#quotes [data-symbol={symbol}] td.last").evaluate(
                 "(cell, side) => cell.classList.add(`flash-${side}`)", side
             )
         return page
 
-    def fill_lists(self, page: Page) -> None:
-        """Three lists, as someone has who uses it."""
+    def create_lists(self, page: Page) -> None:
+        """Creates three lists."""
         page.goto("/")
         for name, symbols in (("Semiconductors", "NVDA TSLA AAPL"), ("Coins", "BTC/USD ETH/USD")):
             page.get_by_title("New list").click()
@@ -88,91 +89,94 @@ def save(page: Page, name: str, full: bool = False) -> None:
 
 
 def take_live(studio: Studio) -> None:
-    save(studio.open_live(**DESK), "light")
-    save(studio.open_live(**DESK, color_scheme="dark"), "dark")
+    save(studio.open_live(**DESKTOP), "light")
+    save(studio.open_live(**DESKTOP, color_scheme="dark"), "dark")
     save(studio.open_live(**PHONE), "phone")
     save(studio.open_live(**PHONE, color_scheme="dark"), "phone-dark")
     save(studio.open_live(**TABLET), "tablet")
     save(studio.open_live(**SOCIAL), "social")
-    save(studio.open_live(palette="blue", **DESK, color_scheme="dark"), "dark-blue")
-    for name, options in (("drawer", DESK), ("drawer-dark", DESK | {"color_scheme": "dark"}), ("drawer-phone", PHONE)):
+    save(studio.open_live(palette="blue", **DESKTOP, color_scheme="dark"), "dark-blue")
+    for name, options in (
+        ("drawer", DESKTOP),
+        ("drawer-dark", DESKTOP | {"color_scheme": "dark"}),
+        ("drawer-phone", PHONE),
+    ):
         page = studio.open_live("/s/AAPL", **options)
         expect(page.locator("#drawer canvas").first).to_be_visible()
         page.wait_for_function("!document.querySelector('.cross').textContent")
         save(page, name)
 
 
-def take_parts(studio: Studio) -> None:
-    """What opens, and what explains itself."""
+def take_menus_and_forms(studio: Studio) -> None:
     studio.send_prices()
-    save(studio.open(**DESK), "first-visit")
+    save(studio.open(**DESKTOP), "first-visit")
     save(studio.open(**PHONE), "first-visit-phone")
-    page = studio.open_live(**DESK)
+    page = studio.open_live(**DESKTOP)
     page.get_by_role("combobox").fill("co")
     expect(page.get_by_role("option").first).to_be_visible()
     save(page, "search")
-    page = studio.open_live(**DESK)
+    page = studio.open_live(**DESKTOP)
     page.get_by_title("Change this list").click()
     save(page, "list-menu")
-    page = studio.open_live(**DESK)
+    page = studio.open_live(**DESKTOP)
     page.get_by_label("Actions for NVDA").click()
     save(page, "row-menu")
-    page = studio.open_live(**DESK)
+    page = studio.open_live(**DESKTOP)
     page.get_by_title("Look").click()
     save(page, "look-menu")
-    page = studio.open_live(**DESK)
+    page = studio.open_live(**DESKTOP)
     page.keyboard.press("?")
     save(page, "keys")
-    page = studio.open_live("/?sort=-percent", **DESK)
+    page = studio.open_live("/?sort=-percent", **DESKTOP)
     page.keyboard.press("p")
     save(page, "sorted-paused")
-    page = studio.open(**DESK)
+    page = studio.open(**DESKTOP)
     page.get_by_label("Actions for NVDA").click()
     page.get_by_role("button", name="Remove NVDA").click()
     expect(page.locator("#undo-button")).to_be_visible()
     save(page, "undo")
-    save(studio.open("/settings/", **DESK), "settings", full=True)
-    save(studio.open("/transfer/", **DESK), "transfer")
-    page = studio.open("/transfer/", **DESK)
+    save(studio.open("/settings/", **DESKTOP), "settings", full=True)
+    save(studio.open("/transfer/", **DESKTOP), "transfer")
+    page = studio.open("/transfer/", **DESKTOP)
     page.get_by_label("Or paste its lines").fill("list,symbol\nCoins,BTC/USD\nCoins,DOGE/USD\nMain,AAPL\n,AAPL")
     page.get_by_role("button", name="Preview").click()
     save(page, "preview")
 
 
-def take_still(studio: Studio) -> None:
+def take_without_javascript(studio: Studio) -> None:
     studio.send_prices()
-    save(studio.open(**DESK, java_script_enabled=False), "no-script")
+    save(studio.open(**DESKTOP, java_script_enabled=False), "no-script")
     save(studio.open(**PHONE, java_script_enabled=False), "no-script-phone")
 
 
 def take_states(studio: Studio, site: Site) -> None:
-    page = studio.open(**DESK)
+    page = studio.open(**DESKTOP)
     page.get_by_role("button", name="Start with an empty list").click()
     expect(page.get_by_role("heading", name="This list is empty")).to_be_visible()
     save(page, "empty")
-    page = studio.open(**DESK)
+    page = studio.open(**DESKTOP)
     page.get_by_role("combobox").fill("nope")
     page.get_by_role("combobox").press("Enter")
     expect(page.locator("#said .error")).to_be_visible()
     save(page, "refused")
-    site.forget_prices()
-    for symbol, price in MOVING.items():
+    site.clear_redis()
+    for symbol, price in LIVE_PRICES.items():
         site.publish(symbol, price, age=130)
-    page = studio.open(**DESK)
+    page = studio.open(**DESKTOP)
     expect(page.locator("#status")).to_have_attribute("data-state", "stale")
     save(page, "stale")
 
 
 def take_accounts(studio: Studio) -> None:
-    save(studio.open("/sign-in/", **DESK), "sign-in")
-    page = studio.open("/sign-up/", **DESK)
+    save(studio.open("/sign-in/", **DESKTOP), "sign-in")
+    page = studio.open("/sign-up/", **DESKTOP)
     page.get_by_label("Username").fill("a b")
     page.get_by_label("Password", exact=True).fill("12345")
     page.get_by_label("Password again").fill("1234")
     page.locator("main").get_by_role("button", name="Sign up").click()
     save(page, "sign-up", full=True)
-    save(studio.open("/nowhere/", **DESK), "not-found")
-    page = studio.open_live(**DESK)
+    save(studio.open("/nowhere/", **DESKTOP), "not-found")
+    page = studio.open_live(**DESKTOP)
     studio.sign_in(page)
     expect(page.locator("#status")).to_have_attribute("data-state", "live")
     save(page, "signed-in")
@@ -183,42 +187,42 @@ def take_accounts(studio: Studio) -> None:
 
 
 def take_admin(studio: Studio) -> None:
-    page = studio.open(**DESK)
+    page = studio.open(**DESKTOP)
     studio.sign_in(page)
     page.goto("/admin/feeds/ticker/")
     save(page, "admin")
-    page = studio.open(**DESK)
+    page = studio.open(**DESKTOP)
     studio.sign_in(page)
     page.goto("/admin/feeds/ticker/1/change/")
     save(page, "admin-ticker")
-    page = studio.open(**DESK)
+    page = studio.open(**DESKTOP)
     studio.sign_in(page)
     page.goto("/admin/feeds/ticker/1/delete/")
     save(page, "admin-refused")
 
 
 def take_outages(studio: Studio, site: Site) -> None:
-    page = studio.open_live(**DESK)
+    page = studio.open_live(**DESKTOP)
     site.kill_server()
     expect(page.locator("#status")).to_have_attribute("data-state", "waiting")
     save(page, "reconnecting")
     site.start_server()
     site.stop_redis()
-    save(studio.open(**DESK), "redis-down")
+    save(studio.open(**DESKTOP), "redis-down")
 
 
 def main() -> None:
-    site = Site(stale_after="5s")
+    site = Site(stale_after="20s")
     try:
         site.start()
         with sync_playwright() as playwright:
             browser = launch_browser(playwright)
             studio = Studio(site, browser)
             take_live(studio)
-            take_parts(studio)
-            take_still(studio)
+            take_menus_and_forms(studio)
+            take_without_javascript(studio)
             take_states(studio, site)
-            site.forget_prices()
+            site.clear_redis()
             studio.send_prices()
             take_accounts(studio)
             take_admin(studio)

@@ -1,6 +1,6 @@
-"""A part of the real system is killed under an open page: the page says so, and is right again without a reload.
+"""An open page reports the outage of each part of the real system and recovers without a reload.
 
-How long that takes is measured by `python -m tests.browser.outages`.
+`python -m tests.browser.outages` measures how long that takes.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from websockets.sync.client import ClientConnection, connect
 
-from tests.browser.outages import PARTS, PATIENCE, Stage, Viewer, break_part
-from tests.support.browser.page import LOST
+from tests.browser.outages import PARTS, TIMEOUT_MS, System, Viewer, break_part
+from tests.support.browser.page import CONNECTION_ERRORS
 from tests.support.gateway.process import hear
 from tests.support.kafka.distribution import KafkaNotInstalled
 from tests.support.postgres import PostgresNotInstalled
@@ -19,88 +19,90 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.kafka]
 
-# What the browser, and htmx, write of an answer that is an error.
-REFUSED = ("Failed to load resource: the server responded with a status of 503", "Response Status Error Code 503")
+UNAVAILABLE_ERRORS = (
+    "Failed to load resource: the server responded with a status of 503",
+    "Response Status Error Code 503",
+)
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def system() -> Iterator[System]:
     try:
-        stage = Stage()
+        system = System()
     except (KafkaNotInstalled, PostgresNotInstalled) as reason:
         pytest.skip(str(reason))
-    with stage:
-        yield stage
+    with system:
+        yield system
 
 
 @pytest.fixture
-def viewer(browser: Browser, stage: Stage) -> Iterator[Viewer]:
-    """A page that was never reloaded and complained of nothing but what was away, on programs without a traceback."""
-    viewer = Viewer(browser, stage)
+def viewer(browser: Browser, system: System) -> Iterator[Viewer]:
+    """A signed-in page. Afterwards: it was not reloaded and had no other errors, and no program logged a traceback."""
+    viewer = Viewer(browser, system)
     yield viewer
     assert viewer.page.evaluate("window.neverReloaded")
     viewer.close()
-    assert [said for said in viewer.complaints if not said.startswith(LOST + REFUSED)] == []
-    assert stage.tracebacks() == []
+    assert [text for text in viewer.errors if not text.startswith(CONNECTION_ERRORS + UNAVAILABLE_ERRORS)] == []
+    assert system.tracebacks() == []
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_what_is_killed_is_said_and_mends_without_a_reload(stage: Stage, viewer: Viewer, part: str):
-    print(part, break_part(stage, viewer, part))
+def test_the_page_reports_an_outage_and_recovers_without_a_reload(system: System, viewer: Viewer, part: str):
+    print(part, break_part(system, viewer, part))
     viewer.change_list()
 
 
-def test_what_a_person_tries_without_the_database_fails_in_words_and_loses_nothing(stage: Stage, viewer: Viewer):
+def test_changes_without_the_database_fail_with_a_message_and_lose_nothing(system: System, viewer: Viewer):
     page = viewer.page
     rows, status = page.locator("#quotes tbody tr"), page.get_by_role("status")
     count = rows.count()
 
-    def meanwhile() -> None:
+    def during() -> None:
         expect(status).to_contain_text("Lists cannot be changed right now. Prices still update.")
         page.get_by_role("combobox").fill("ETH/USD")
         page.get_by_role("button", name="Add", exact=True).click()
-        expect(page.locator("#said .error")).to_contain_text("That was not done: lists cannot be changed right now.")
+        expect(page.locator("#said .error")).to_contain_text("Not changed: lists cannot be changed right now.")
         expect(page.get_by_role("combobox")).to_have_value("ETH/USD")
         row = rows.first
         row.locator("summary").click()
         row.get_by_role("button", name="Remove").click()
-        expect(status).to_contain_text("Nothing is lost")
+        expect(status).to_contain_text("Not changed: lists cannot be changed right now. Try again in a moment.")
         row.get_by_role("link").first.click()
-        expect(page.locator("#said .error")).to_contain_text("That cannot be shown right now.")
+        expect(page.locator("#said .error")).to_contain_text("This cannot be shown right now.")
         expect(rows).to_have_count(count)
         expect(page.get_by_title("Signed in as")).to_be_visible()
-        viewer.expect_moves()
+        viewer.expect_new_price()
         viewer.expect_live()
 
-    break_part(stage, viewer, "database", meanwhile)
+    break_part(system, viewer, "database", during)
     expect(status).to_contain_text("Lists can be changed again.")
     expect(page.locator("#said .error")).to_have_count(0)
     viewer.change_list()
     expect(rows).to_have_count(count)
 
 
-def test_a_page_that_is_loaded_without_the_database_says_so_and_heals(stage: Stage, viewer: Viewer):
-    late = viewer.context.new_page()
+def test_a_page_loaded_without_the_database_shows_an_error_and_recovers(system: System, viewer: Viewer):
+    late_page = viewer.context.new_page()
 
-    def meanwhile() -> None:
-        answer = late.goto("/")
+    def during() -> None:
+        answer = late_page.goto("/")
         assert answer is not None
         assert answer.status == 503
-        expect(late.get_by_role("heading", name="Lists are not available right now")).to_be_visible()
+        expect(late_page.get_by_role("heading", name="Lists are not available right now")).to_be_visible()
 
-    break_part(stage, viewer, "database", meanwhile)
-    expect(late.locator("#status span")).to_have_text("Live", timeout=PATIENCE)
+    break_part(system, viewer, "database", during)
+    expect(late_page.locator("#status span")).to_have_text("Live", timeout=TIMEOUT_MS)
 
 
-def test_a_socket_that_comes_while_the_database_is_away_is_told_and_known_after(stage: Stage, viewer: Viewer):
-    viewer.change_list()  # an account that never changed anything has no lists to hear of
+def test_a_socket_opened_without_the_database_gets_service_frames_and_later_list_frames(system: System, viewer: Viewer):
+    viewer.change_list()  # an account without changes has no lists in the database
     cookie = next(each["value"] for each in viewer.context.cookies() if each["name"] == "sessionid")
-    headers = {"Cookie": f"sessionid={cookie}", "Origin": stage.address}
-    address = f"ws://127.0.0.1:{stage.port}/ws?meta=1"
+    headers = {"Cookie": f"sessionid={cookie}", "Origin": system.address}
+    address = f"ws://127.0.0.1:{system.port}/ws?meta=1"
     with ExitStack() as stack:
         sockets: list[ClientConnection] = []
 
-        def meanwhile() -> None:
+        def during() -> None:
             socket = stack.enter_context(connect(address, additional_headers=headers, compression=None))
             assert hear(socket) == {"type": "service", "lists": False}
             socket.send('{"action":"subscribe","payload":{"symbols":["AAPL"]}}')
@@ -108,30 +110,30 @@ def test_a_socket_that_comes_while_the_database_is_away_is_told_and_known_after(
             wait_until(lambda: hear(socket).get("symbol"), what="a price without the database")
             sockets.append(socket)
 
-        break_part(stage, viewer, "database", meanwhile)
+        break_part(system, viewer, "database", during)
         wait_until(lambda: hear(sockets[0]) == {"type": "service", "lists": True})
-        # Its account is known again: it hears of its lists.
+        # The gateway has read the account again.
         wait_until(lambda: hear(sockets[0]).get("type") == "list")
 
 
-def test_a_database_that_hangs_is_said_and_stops_no_price(stage: Stage, viewer: Viewer):
-    stage.postgres.pause()
+def test_the_page_reports_a_hanging_database_and_prices_continue(system: System, viewer: Viewer):
+    system.postgres.pause()
     try:
-        viewer.expect_said("database")
-        viewer.expect_moves()
-        stage.kill("gateway")
-        stage.postgres.resume()
-        stage.start("gateway")
-        viewer.expect_right()
-        stage.postgres.pause()
-        viewer.expect_said("database")
+        viewer.expect_outage("database")
+        viewer.expect_new_price()
+        system.kill("gateway")
+        system.postgres.resume()
+        system.start("gateway")
+        viewer.expect_recovered()
+        system.postgres.pause()
+        viewer.expect_outage("database")
         other = viewer.context.new_page()
         answer = other.goto("/")
         assert answer is not None
         assert answer.status == 503
-        viewer.expect_moves()
+        viewer.expect_new_price()
     finally:
-        stage.postgres.resume()
-    viewer.expect_right()
+        system.postgres.resume()
+    viewer.expect_recovered()
     viewer.change_list()
-    expect(other.locator("#status span")).to_have_text("Live", timeout=PATIENCE)
+    expect(other.locator("#status span")).to_have_text("Live", timeout=TIMEOUT_MS)

@@ -27,8 +27,8 @@ MAX_SUGGESTIONS = 200
 MODULES = [
     f"watchlist/{name}.js"
     for name in (
-        *("combobox", "drag", "drawer", "format", "keys", "merge", "poll"),
-        *("quotes", "socket", "sort", "spark", "status", "table"),
+        *("clock", "combobox", "drag", "drawer", "feed", "format", "keyboard", "lists"),
+        *("quotes", "row", "socket", "sort", "sparkline", "status", "table"),
     )
 ]
 """The imports of `main.js`, which the browser preloads in parallel."""

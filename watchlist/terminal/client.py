@@ -70,7 +70,7 @@ class WatchClient:
         self._state = state
         self._display = display
         self._rng = rng or Random()  # noqa: S311
-        self._backoff = Backoff(self._rng, MIN_DELAY_SECONDS, MAX_DELAY_SECONDS, Jitter.EQUAL)
+        self._backoff = Backoff(self._rng, FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)
         self._notice_delay = 0.0
 
     async def run(self) -> None:

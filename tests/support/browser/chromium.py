@@ -1,4 +1,4 @@
-"""Finds a browser on this machine: Chromium, Chrome or Edge, then the one that Playwright downloaded."""
+"""Finds and launches a browser: Chromium, Chrome or Edge, else the one that Playwright downloaded."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ NAMES = (
     "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
 )
 ARGUMENTS = (
-    "--no-sandbox",  # Chromium refuses to run as root with one
+    "--no-sandbox",  # Chromium does not run as root with a sandbox
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -28,20 +28,20 @@ ARGUMENTS = (
     "--disable-sync",
     "--force-color-profile=srgb",
 )
-ADVICE = "no Chromium, Chrome or Edge here: install one, or run `playwright install chromium`"
+NOT_FOUND = "found no Chromium, Chrome or Edge: install one, or run `playwright install chromium`"
 
 
 class NoBrowser(RuntimeError):
-    """There is no browser on this machine; the text says what to do."""
+    """This machine has no browser."""
 
 
 def find_browser(playwright: Playwright) -> str:
-    """Path of a browser. Raises NoBrowser."""
-    own = playwright.chromium.executable_path
-    for path in (*map(shutil.which, NAMES), own):
+    """Returns the path of a browser. Raises NoBrowser."""
+    downloaded = playwright.chromium.executable_path
+    for path in (*map(shutil.which, NAMES), downloaded):
         if path and Path(path).exists():
             return path
-    raise NoBrowser(ADVICE)
+    raise NoBrowser(NOT_FOUND)
 
 
 def launch_browser(playwright: Playwright) -> Browser:

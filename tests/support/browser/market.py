@@ -1,4 +1,4 @@
-"""Bars in Redis as the recorder writes them: minutes, seconds, a day. Always the same walk."""
+"""Writes bars to Redis as the recorder does: minutes, seconds and a day. The prices are always the same."""
 
 import random
 import time
@@ -25,40 +25,40 @@ PRICES = {
     "GLD": 246.57,
     "XOM": 121.79,
 }
-"""Where they stand in pictures: the symbols of the example list."""
+"""Newest prices of the symbols of the example list, as the pictures show them."""
 
 
 def put_bars(client: redis.Redis, prices: dict[str, float]) -> None:
-    """Bars of each symbol that end at its price."""
+    """Writes bars of each symbol that end at its price."""
     now = int(time.time())
-    for number, (symbol, price) in enumerate(prices.items()):
-        chance = random.Random(number)
-        minutes = _walk(chance, BASES.get(symbol, price), price, 1400, 0.0005)
-        seconds = _walk(chance, price * 0.9995, price, 300, 0.0001)
+    for seed, (symbol, price) in enumerate(prices.items()):
+        rng = random.Random(seed)
+        minutes = _walk(rng, BASES.get(symbol, price), price, 1400, 0.0005)
+        seconds = _walk(rng, price * 0.9995, price, 300, 0.0001)
         for ring, walk in ((bar_layout.MINUTES, minutes), (bar_layout.SECONDS, seconds)):
-            client.set(ring.key(symbol), _fill(ring, walk, now // ring.bar_seconds))
+            client.set(ring.key(symbol), _ring_bytes(ring, walk, now // ring.step))
         close = BASES.get(symbol, price)
-        day = bar_layout.NewestDay(symbol, "2026-11-22", minutes[0], max(minutes), min(minutes), price, 9, close, 1, 1)
+        day = bar_layout.Day(symbol, "2026-11-22", minutes[0], max(minutes), min(minutes), price, 9, close, 1, 1)
         client.set(bar_layout.day_key(symbol), msgspec.json.encode(day))
 
 
-def _walk(chance: random.Random, start: float, end: float, steps: int, spread: float) -> list[float]:
-    """A walk that bends towards its end and arrives there."""
+def _walk(rng: random.Random, start: float, end: float, steps: int, spread: float) -> list[float]:
+    """A random walk from `start` to `end`."""
     walk = [start]
     for _ in range(steps - 2):
-        walk.append(walk[-1] * (1 + chance.gauss(0, spread)) + (end - walk[-1]) * 0.01)
-    # Bent, so that it arrives without a leap.
-    lack = (end - walk[-1]) / (steps - 1)
-    return [*(price + lack * place for place, price in enumerate(walk)), end]
+        walk.append(walk[-1] * (1 + rng.gauss(0, spread)) + (end - walk[-1]) * 0.01)
+    # Distributes the rest over all steps, so that the last one is no jump.
+    rest = (end - walk[-1]) / (steps - 1)
+    return [*(price + rest * step for step, price in enumerate(walk)), end]
 
 
-def _fill(ring: bar_layout.BarRing, walk: list[float], newest: int) -> bytes:
+def _ring_bytes(ring: bar_layout.BarRing, walk: list[float], newest: int) -> bytes:
     data = bytearray(ring.size)
-    for place, close in enumerate(walk):
-        open_ = walk[max(0, place - 1)]
-        start = newest - len(walk) + 1 + place
-        figures = (open_, max(open_, close) * 1.0001, min(open_, close) * 0.9999, close, 600)
-        slot = ring.pack(start, figures, (0, 1), (1, 2))
-        at = ring.offset(start)
-        data[at : at + len(slot)] = slot
+    for index, close in enumerate(walk):
+        open_ = walk[max(0, index - 1)]
+        start = newest - len(walk) + 1 + index
+        prices = (open_, max(open_, close) * 1.0001, min(open_, close) * 0.9999, close, 600)
+        slot = ring.pack(start, prices, (0, 1), (1, 2))
+        offset = ring.offset(start)
+        data[offset : offset + len(slot)] = slot
     return bytes(data)

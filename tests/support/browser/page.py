@@ -1,29 +1,61 @@
-"""Finds and changes things on the page, for tests in a browser."""
+"""Finds and changes things on the watchlist page, for tests in a browser."""
 
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser.site import PASSWORD, STAFF
 
+DESKTOP = {"viewport": {"width": 1360, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 780}, "is_mobile": True, "has_touch": True}
 
+CONNECTION_ERRORS = ("WebSocket connection to ", "Failed to load resource: net::ERR_CONNECTION_REFUSED")
+"""How the console errors begin that a browser writes if a gateway does not answer."""
 
-LOST = ("WebSocket connection to ", "Failed to load resource: net::ERR_CONNECTION_REFUSED")
+BLOCK_SOCKETS = "WebSocket = class { constructor() { setTimeout(() => this.onclose({code: 1006})); } close() {} };"
+"""Script: no WebSocket can be opened."""
 
 
 def row_of(page: Page, symbol: str) -> Locator:
     return page.locator(f'tr[data-symbol="{symbol}"]')
 
 
-def cell(page: Page, symbol: str, kind: str) -> Locator:
-    return row_of(page, symbol).locator(f"td.{kind}")
+def rows_of(page: Page) -> Locator:
+    return page.locator("#quotes tbody tr")
 
 
-def expect_state(page: Page, state: str, word: str) -> None:
+def cell(page: Page, symbol: str, column: str) -> Locator:
+    return row_of(page, symbol).locator(f"td.{column}")
+
+
+def symbols_on(page: Page) -> list[str]:
+    return rows_of(page).evaluate_all("rows => rows.map(row => row.dataset.symbol)")
+
+
+def expect_first_rows(page: Page, *symbols: str) -> None:
+    for index, symbol in enumerate(symbols):
+        expect(rows_of(page).nth(index)).to_have_attribute("data-symbol", symbol)
+
+
+def expect_status(page: Page, state: str, label: str) -> None:
     expect(page.locator("#status")).to_have_attribute("data-state", state)
-    expect(page.locator("#status span")).to_have_text(word)
+    expect(page.locator("#status span")).to_have_text(label)
 
 
-def remove(page: Page, symbol: str) -> None:
+def list_tab(page: Page, name: str) -> Locator:
+    return page.get_by_role("navigation", name="Lists").get_by_role("link", name=name)
+
+
+def submit_new_list(page: Page, name: str) -> None:
+    page.get_by_title("New list").click()
+    page.get_by_label("Name of the new list").fill(name)
+    page.get_by_role("button", name="Create").click()
+
+
+def create_list(page: Page, name: str) -> None:
+    submit_new_list(page, name)
+    expect(list_tab(page, name)).to_have_attribute("aria-current", "page")
+
+
+def remove_symbol(page: Page, symbol: str) -> None:
     row_of(page, symbol).get_by_label(f"Actions for {symbol}").click()
     page.get_by_role("button", name=f"Remove {symbol}").click()
 
@@ -36,11 +68,24 @@ def sign_in(page: Page) -> None:
     page.wait_for_url("**/")
 
 
-def forget_lost_connections(complaints: list[str]) -> None:
-    """A gateway that is away cannot be asked without the browser writing an error of its own."""
-    complaints[:] = [text for text in complaints if not text.startswith(LOST)]
+def set_hidden(page: Page, hidden: bool) -> None:
+    """Tells the page that its tab is hidden or visible."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
 
 
-def edges(page: Page, selector: str) -> tuple[float, float]:
+def ignore_connection_errors(browser_errors: list[str]) -> None:
+    """Removes the console errors that a browser writes if a gateway does not answer."""
+    browser_errors[:] = [text for text in browser_errors if not text.startswith(CONNECTION_ERRORS)]
+
+
+def horizontal_edges(page: Page, selector: str) -> tuple[float, float]:
+    """The left and the right edge of an element in pixels."""
     box = page.locator(selector).bounding_box()
+    assert box is not None
     return box["x"], box["x"] + box["width"]

@@ -1,6 +1,6 @@
-"""A whole site on this machine for a browser to visit: Redis, a migrated database file, and the real server.
+"""Runs a whole site on this machine for a browser: Redis, a migrated database file and the real server.
 
-Prices are written to Redis as the processor writes them, one by one, so that a test decides what is shown when.
+Tests publish prices one by one to Redis, as the processor does.
 """
 
 import os
@@ -18,14 +18,14 @@ from stockwatch.local.redis_server import RedisServer, free_port
 
 ROOT = Path(__file__).parents[3]
 TICKERS = Path(__file__).with_name("tickers.json")
-FORGET_LISTS = "from watchlist.models import Watchlist; Watchlist.objects.all().delete()"
+DELETE_LISTS = "from watchlist.models import Watchlist; Watchlist.objects.all().delete()"
 STAFF, PASSWORD = "operator", "a long and private phrase"
 
 
 class Site:
-    """`address` is where it listens; `stop_server` and `start_server` keep the port, the prices and the accounts.
+    """`kill_server` and `start_server` keep the port, the prices and the accounts.
 
-    By default a price that was fresh when a test sent it still is when a slow machine has loaded the page.
+    The default of `stale_after` is long, so that a new price is not stale when a slow machine has loaded the page.
     """
 
     def __init__(self, stale_after: str = "30s") -> None:
@@ -35,7 +35,7 @@ class Site:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._server: subprocess.Popen[bytes] | None = None
-        self._sequence = 0
+        self._seq_id = 0
 
     def start(self) -> None:
         self._redis.start()
@@ -51,18 +51,18 @@ class Site:
     def redis_port(self) -> int:
         return self._redis.port
 
-    def manage(self, *arguments: str, **variables: str) -> None:
+    def manage(self, *arguments: str, **environment: str) -> None:
         subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self._variables() | variables, check=True
+            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self._environment() | environment, check=True
         )
 
     def start_server(self) -> None:
-        """Returns when the server answers."""
+        """Returns when the server answers. Raises RuntimeError with its log if it ends before."""
         with self._log.open("ab") as output:
             self._server = subprocess.Popen(
                 [sys.executable, "manage.py", "rungateway", "--processes", "1"],
                 cwd=ROOT,
-                env=self._variables(),
+                env=self._environment(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -70,7 +70,7 @@ class Site:
             try:
                 urllib.request.urlopen(self.address + "/livez", timeout=2).close()
                 return
-            except OSError:  # refused, or too slow on a busy machine
+            except OSError:  # refused, or slow
                 try:
                     self._server.wait(0.05)
                     break
@@ -79,7 +79,7 @@ class Site:
         raise RuntimeError(f"the server did not start:\n{self._log.read_text(errors='replace')[-4000:]}")
 
     def kill_server(self) -> None:
-        """Ends the server as a crash would."""
+        """Kills the server, as a crash would."""
         if self._server:
             self._server.kill()
             self._server.wait()
@@ -91,25 +91,25 @@ class Site:
         self._redis.start()
 
     def publish(self, symbol: str, price: float, age: float = 0.0) -> None:
-        """A price as the processor sends it; `age` in seconds is how old it is said to be."""
-        self._sequence += 1
-        moment = int((time.time() - age) * 1_000_000)
-        value = wire.encode(wire.Update(symbol, price, moment, self._sequence))
+        """Sends an update as the processor does, with a timestamp that is `age` seconds ago."""
+        self._seq_id += 1
+        timestamp = int((time.time() - age) * 1_000_000)
+        value = wire.encode(wire.Update(symbol, price, timestamp, self._seq_id))
         self.redis.set(wire.stock_key(symbol), value)
         self.redis.publish(wire.channel_name(symbol), value)
 
-    def wait_until_unheard(self, symbol: str) -> None:
-        """Returns when the gateway is no longer subscribed to a symbol's channel."""
+    def wait_until_unsubscribed(self, symbol: str) -> None:
+        """Returns when the gateway is no longer subscribed to the channel of a symbol."""
         deadline = time.monotonic() + 10
         while dict(self.redis.pubsub_numsub(wire.channel_name(symbol))).popitem()[1]:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the gateway still listens to {symbol}")
+                raise TimeoutError(f"the gateway is still subscribed to {symbol}")
 
-    def forget_lists(self) -> None:
-        """Every account starts with the example again."""
-        self.manage("shell", "--verbosity", "0", "-c", FORGET_LISTS)
+    def delete_lists(self) -> None:
+        """Gives every account the example list again."""
+        self.manage("shell", "--verbosity", "0", "-c", DELETE_LISTS)
 
-    def forget_prices(self) -> None:
+    def clear_redis(self) -> None:
         self.redis.flushall()
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class Site:
     def _log(self) -> Path:
         return Path(self._folder.name, "server.log")
 
-    def _variables(self) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         return os.environ | {
             "APP_ENV": "test",
             "APP_PORT": f"127.0.0.1:{self.port}",

@@ -1,9 +1,9 @@
-// The keyboard: arrows, Enter, Delete, u, /, p, ?, Escape. Enter is the row's own link. Also closes menus that are left.
+// Handles the keys of the page, and closes menus that the pointer or the focus leaves.
 
-import { rowsOf } from "./merge.js";
+import { rowsOf } from "./row.js";
 
-// `actions`: add(), pause(), help(), remove(symbol), undo(), close().
-export function enableKeys(actions) {
+// `actions`: add(), pause(), help(), remove(symbol), undo(), close(). They return false if they did nothing.
+export function enableKeyboard(actions) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
     if (event.key === "Escape") {
@@ -16,26 +16,26 @@ export function enableKeys(actions) {
       p: actions.pause,
       "?": actions.help,
       u: actions.undo,
-      ArrowDown: () => walk(1),
-      ArrowUp: () => walk(-1),
-      Delete: () => removeRow(actions),
-      Backspace: () => removeRow(actions),
+      ArrowDown: () => moveFocus(1),
+      ArrowUp: () => moveFocus(-1),
+      Delete: () => removeFocusedRow(actions),
+      Backspace: () => removeFocusedRow(actions),
     }[event.key];
-    // What has nothing to act on is the browser's: arrows then scroll.
     if (act && act() !== false) event.preventDefault();
   });
-  document.addEventListener("pointerdown", (event) => closeMenus(event.target.closest("details.menu")));
-  document.addEventListener("focusin", (event) => closeMenus(event.target.closest("details.menu")));
+  for (const type of ["pointerdown", "focusin"]) {
+    document.addEventListener(type, (event) => closeMenus(event.target.closest("details.menu")));
+  }
 }
 
 function focusedRow() {
   return document.activeElement?.closest("#quotes tbody tr");
 }
 
-function walk(step) {
+function moveFocus(step) {
   const rows = rowsOf(document);
   const row = focusedRow();
-  // A dialog that was closed a moment ago still has the focus, until the next frame.
+  // A dialog keeps the focus until the frame after it was closed.
   const isFree = document.activeElement === document.body || document.activeElement?.closest("dialog:not([open])");
   if (!rows.length || (!row && !isFree)) return false;
   const next = row ? rows[rows.indexOf(row) + step] : rows[step > 0 ? 0 : rows.length - 1];
@@ -43,19 +43,19 @@ function walk(step) {
   return true;
 }
 
-function removeRow(actions) {
+function removeFocusedRow(actions) {
   const row = focusedRow();
   if (!row || document.activeElement.closest("details")) return false;
   actions.remove(row.dataset.symbol);
   return true;
 }
 
-// Closes every menu but `except`; returns whether one was open. By Escape the focus goes back to what opened it.
-export function closeMenus(except, refocus = false) {
-  const open = [...document.querySelectorAll("details.menu[open]")].filter((menu) => menu !== except);
-  for (const menu of open) {
+// Closes all menus except `kept` and returns whether one was open. `refocus` focuses its button.
+function closeMenus(kept, refocus = false) {
+  const menus = [...document.querySelectorAll("details.menu[open]")].filter((menu) => menu !== kept);
+  for (const menu of menus) {
     menu.open = false;
     if (refocus) menu.querySelector("summary").focus();
   }
-  return open.length > 0;
+  return menus.length > 0;
 }

@@ -1,0 +1,131 @@
+// Patches the cells of one row, or the fields of the drawer. Only text that changed is written.
+
+import { NO_VALUE, arrowOf, directionOf, formatAge, formatNumber, formatPercent, formatSigned } from "./format.js";
+import { changeOf, referencePrice } from "./quotes.js";
+import { Sparkline } from "./sparkline.js";
+
+const CELLS = ["name", "last", "change", "arrow", "value", "percent", "open", "high", "low"];
+const SPARKLINE_INTERVAL_MS = 2000;
+const FLASH_MS = 500;
+// After a flash, a row pauses at random: ten updates a second would colour the whole table all the time.
+const MIN_FLASH_PAUSE_MS = 1500;
+const FLASH_PAUSE_SPREAD_MS = 2000;
+
+export function rowsOf(root) {
+  return [...root.querySelectorAll("#quotes tbody tr")];
+}
+
+// What the server wrote into a row, as Quotes.watch takes it.
+export function readRow(row) {
+  const { base, decimals, close, open, high, low, price, timestamp, seq } = row.dataset;
+  const toNumber = (text) => (text === undefined ? undefined : Number(text));
+  const update = price && { price: Number(price), timestamp: Number(timestamp), seq_id: Number(seq) };
+  const day = { previousClose: toNumber(close), open: toNumber(open), high: toNumber(high), low: toNumber(low) };
+  return { base: Number(base), decimals: Number(decimals), active: !row.classList.contains("off"), ...day, update };
+}
+
+export class Row {
+  #element;
+  #price; // the last one painted
+  #sparkline;
+  #sparklinePaintedAt = -Infinity;
+  #noFlashBefore = 0;
+  #flashEndsAt = 0;
+
+  // `price`: the one that the element shows, if any.
+  constructor(element, price) {
+    this.#element = element;
+    this.symbol = element.dataset.symbol;
+    this.isVisible = true;
+    this.paintedAt = -Infinity;
+    for (const name of CELLS) this[name] = element.querySelector(`.${name}`);
+    this.time = element.querySelector(".age time");
+    // In the drawer only.
+    this.basePrice = element.querySelector("[data-base-price]");
+    this.previousClose = element.querySelector("[data-previous-close]");
+    this.reference = element.querySelector("[data-reference-after-close]");
+    const svg = element.querySelector(".spark svg");
+    this.#sparkline = svg && new Sparkline(svg);
+    this.#price = price;
+  }
+
+  paint(quote, flashes, now) {
+    this.paintedAt = now;
+    if (quote.name !== undefined) setText(this.name, quote.name);
+    if (this.basePrice) this.#paintReference(quote);
+    const moved = changeOf(quote);
+    if (!moved) return;
+    const { price, decimals, timestamp } = quote;
+    this.#element.classList.remove("no-price");
+    setText(this.last, formatNumber(price, decimals));
+    const direction = this.#paintChange(moved, decimals);
+    if (quote.high !== undefined) {
+      setText(this.open, formatNumber(quote.open, decimals));
+      setText(this.high, formatNumber(quote.high, decimals));
+      setText(this.low, formatNumber(quote.low, decimals));
+    }
+    this.time.dateTime = new Date(timestamp / 1000).toISOString();
+    if (flashes && this.isVisible && now >= this.#noFlashBefore) this.#flash(price - this.#price, now);
+    this.#price = price;
+    if (this.#sparkline && now - this.#sparklinePaintedAt > SPARKLINE_INTERVAL_MS) {
+      this.#sparklinePaintedAt = now;
+      this.#sparkline.addPrice(price, timestamp, referencePrice(quote), direction);
+    }
+  }
+
+  #paintChange({ change, percent }, decimals) {
+    const text = formatSigned(change, decimals);
+    const direction = directionOf(text);
+    setText(this.arrow, arrowOf(direction));
+    setText(this.value, text);
+    setText(this.percent, formatPercent(percent));
+    setClass(this.change, `change ${direction}`);
+    setClass(this.percent, `percent ${direction}`);
+    return direction;
+  }
+
+  #paintReference({ base, previousClose, decimals }) {
+    setText(this.basePrice, formatNumber(base, decimals));
+    if (previousClose === undefined) return;
+    setText(this.previousClose, formatNumber(previousClose, decimals));
+    setText(this.reference, this.reference.dataset.referenceAfterClose);
+  }
+
+  // A class for half a second costs two paints, a fading colour thirty.
+  #flash(step, now) {
+    if (!step || Number.isNaN(step)) return;
+    setClass(this.last, `last flash-${step > 0 ? "up" : "down"}`);
+    this.#flashEndsAt = now + FLASH_MS;
+    this.#noFlashBefore = now + MIN_FLASH_PAUSE_MS + Math.random() * FLASH_PAUSE_SPREAD_MS;
+  }
+
+  // Ends a flash that is over; returns whether one is still shown.
+  endFlash(now) {
+    if (this.#flashEndsAt && now >= this.#flashEndsAt) {
+      this.#flashEndsAt = 0;
+      setClass(this.last, "last");
+    }
+    return this.#flashEndsAt > 0;
+  }
+
+  // `age` in milliseconds, undefined without a price.
+  paintAge(isActive, age, staleAfter) {
+    const isStale = age > staleAfter;
+    this.#element.classList.toggle("off", !isActive);
+    this.#element.classList.toggle("stale", isStale);
+    if (!isActive) setText(this.time, "off");
+    else if (age === undefined) setText(this.time, NO_VALUE);
+    else setText(this.time, (isStale ? "stale " : "") + formatAge(age));
+  }
+}
+
+// Writes into the text node that is there: replacing it costs twice as much.
+function setText(node, text) {
+  const { firstChild } = node;
+  if (!firstChild) node.textContent = text;
+  else if (firstChild.data !== text) firstChild.data = text;
+}
+
+function setClass(node, text) {
+  if (node.className !== text) node.className = text;
+}

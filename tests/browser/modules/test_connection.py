@@ -1,0 +1,121 @@
+"""The modules that connect: the socket, polling, and the status that they set."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.support.browser.modules import run_module
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_retry_delay_doubles_up_to_a_maximum_and_half_of_it_is_random(page: Page):
+    body = """
+    return [0, 1, 2, 3, 4, 5, 50].map((attempt) => [module.retryDelay(attempt, 0), module.retryDelay(attempt, 1)]);
+    """
+    assert run_module(page, "socket", body) == [
+        [250, 500],
+        [500, 1000],
+        [1000, 2000],
+        [2000, 4000],
+        [2500, 5000],
+        [2500, 5000],
+        [2500, 5000],
+    ]
+
+
+def test_a_longer_list_asks_for_fewer_updates_a_second(page: Page):
+    counts = [1, 42, 43, 50, 56, 57, 200]
+    assert run_module(page, "socket", "return given.map(module.updateRate);", counts) == [4, 4, 3, 3, 3, 2, 2]
+
+
+def test_close_codes_from_4500_to_4999_forbid_to_reconnect(page: Page):
+    codes = [1000, 1001, 1006, 1013, 4001, 4012, 4499, 4500, 4501, 4999]
+    assert run_module(page, "socket", "return given.map(module.mayReconnect);", codes) == [True] * 7 + [False] * 3
+
+
+def test_a_refused_client_does_not_reconnect(page: Page):
+    body = """
+    const states = [];
+    const sockets = [];
+    window.WebSocket = class { constructor() { sockets.push(this); } close() {} send() {} };
+    const socket = new module.PriceSocket("ws://x", { onState: (state) => states.push(state) });
+    socket.setSymbols(["A"]);
+    sockets[0].onclose({ code: 4501 });
+    socket.check();
+    return [states, sockets.length];
+    """
+    assert run_module(page, "socket", body) == [
+        [{"name": "connecting", "isRetry": False}, {"name": "refused", "code": 4501}],
+        1,
+    ]
+
+
+def test_a_suspended_client_that_lost_its_connection_reconnects_when_it_resumes(page: Page):
+    body = """
+    const states = [];
+    const sockets = [];
+    const timers = [];
+    window.setTimeout = (callback) => timers.push(callback);
+    window.clearTimeout = (number) => (timers[number - 1] = () => {});
+    window.WebSocket = class { static OPEN = 1; constructor() { sockets.push(this); } close() {} send() {} };
+    const socket = new module.PriceSocket("ws://x", { onState: (state) => states.push(state.name) });
+    socket.setSymbols(["A"]);
+    sockets[0].onclose({ code: 1006 });
+    socket.suspend();
+    socket.check();
+    for (const callback of [...timers]) callback();
+    const whileSuspended = sockets.length;
+    socket.resume();
+    sockets[1].onclose({ code: 1006 });
+    socket.suspend();
+    sockets[1].onclose?.({ code: 1006 });
+    return [whileSuspended, sockets.length, states];
+    """
+    assert run_module(page, "socket", body) == [1, 2, ["connecting", "waiting", "connecting", "waiting"]]
+
+
+def test_a_poller_that_was_restarted_ignores_the_answer_to_its_first_request(page: Page):
+    body = """
+    const timers = [];
+    const answers = [];
+    window.setTimeout = (callback) => timers.push(callback);
+    window.clearTimeout = () => {};
+    const response = { ok: true, json: () => ({ quotes: [] }) };
+    window.fetch = () => new Promise((resolve) => answers.push(() => resolve(response)));
+    const poller = new module.Poller({ onUpdate() {}, onResult() {} });
+    poller.start(["A"]);
+    poller.stop();
+    poller.start(["A"]);
+    for (const answer of answers) answer();
+    for (let turn = 0; turn < 20; turn++) await null;
+    return [answers.length, timers.length];
+    """
+    assert run_module(page, "feed", body) == [2, 1]
+
+
+def test_the_status_forgets_a_refusal_after_a_connection(page: Page):
+    body = """
+    const pill = document.createElement("p");
+    pill.innerHTML = "<span></span><small></small>";
+    const announcer = document.createElement("p");
+    announcer.innerHTML = "<span></span><span></span>";
+    const status = new module.Status(pill, announcer);
+    const texts = [];
+    const paint = () => {
+      status.paint(100, 4000, 0);
+      texts.push([...pill.children].map((part) => part.textContent));
+    };
+    status.setState({ name: "waiting", until: 500 });
+    status.setRefusalReason("the server is full");
+    paint();
+    status.setState({ name: "live" });
+    paint();
+    status.setRefusalReason("the server is full");
+    paint();
+    return texts;
+    """
+    assert run_module(page, "status", body) == [
+        ["Offline", "the server is full"],
+        ["Live", "< 1 s"],
+        ["Live", "< 1 s"],
+    ]

@@ -1,0 +1,70 @@
+"""The page without a connection, without Redis, in a hidden tab, and paused."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.browser.page import cell, expect_status, ignore_connection_errors, set_hidden
+from tests.support.browser.site import Site
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_page_reports_a_killed_gateway_and_reconnects_without_a_reload(
+    site: Site, page: Page, browser_errors: list[str]
+):
+    site.publish("AAPL", 200.0)
+    expect_status(page, "live", "Live")
+    page.evaluate("window.neverReloaded = true")
+    site.kill_server()
+    expect_status(page, "waiting", "Reconnecting")
+    expect(page.locator("#status small")).to_have_text(re.compile(r"in \d s|now"))
+    site.publish("AAPL", 210.0)
+    site.start_server()
+    expect(page.locator("#status")).to_have_attribute("data-state", re.compile("live|stale"), timeout=20_000)
+    expect(cell(page, "AAPL", "last")).to_have_text("210.00")
+    site.publish("AAPL", 220.0)
+    expect(cell(page, "AAPL", "last")).to_have_text("220.00")
+    assert page.evaluate("window.neverReloaded")
+    ignore_connection_errors(browser_errors)
+
+
+def test_a_page_that_was_loaded_without_redis_shows_prices_after_redis_returns(
+    site: Site, open_page: Callable[..., Page]
+):
+    site.stop_redis()
+    page = open_page()
+    expect(page.get_by_text("Prices are not available right now")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(12)
+    site.start_redis()
+    site.publish("AAPL", 200.0)
+    expect(cell(page, "AAPL", "last")).to_have_text("200.00", timeout=20_000)
+    expect(page.get_by_text("Prices are not available right now")).to_have_count(0)
+
+
+def test_a_paused_page_shows_no_updates_and_resumes_with_the_newest_price(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0)
+    page = open_page()
+    expect_status(page, "live", "Live")
+    page.keyboard.press("p")
+    expect_status(page, "paused", "Paused")
+    site.publish("AAPL", 201.0)
+    site.publish("AAPL", 202.0)
+    expect(page.locator("#status small")).not_to_have_text("< 1 s")
+    expect(cell(page, "AAPL", "last")).to_have_text("200.00")
+    page.get_by_role("button", name="Resume").click()
+    expect(cell(page, "AAPL", "last")).to_have_text("202.00")
+
+
+def test_a_hidden_tab_receives_no_updates_and_is_current_after_it_returns(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0)
+    page = open_page()
+    expect_status(page, "live", "Live")
+    set_hidden(page, True)
+    site.wait_until_unsubscribed("AAPL")
+    site.publish("AAPL", 210.0)
+    set_hidden(page, False)
+    expect(cell(page, "AAPL", "last")).to_have_text("210.00")
+    expect_status(page, "live", "Live")
