@@ -71,7 +71,7 @@ class GatewayServer(Server):  # type: ignore[misc]
         self._port.stopListening()
         self._listener.close()
         drain = settings.GATEWAY_DRAIN.total_seconds()
-        gateway.close_all(drain)
+        gateway.drain(drain)
         self._wait_closed(drain + CLOSE_WITHIN)
 
     def _wait_closed(self, seconds: float) -> None:

@@ -18,8 +18,9 @@ from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.metrics import END_TO_END, GatewayCollector
+from watchlist.gateway.sockets.asgi import Application
+from watchlist.gateway.sockets.daphne_transport import AttachTransport
 from watchlist.gateway.sockets.routing import route_requests, route_sockets
-from watchlist.gateway.sockets.transport import Application, AttachTransport
 
 
 def read_limits() -> Limits:
@@ -56,7 +57,9 @@ gateway = Gateway(
     layer=lambda: channel_layers["prices"],
     redis=open_redis,
 )
-collector = GatewayCollector(gateway)
+collector = GatewayCollector(
+    gateway.connections, gateway.hub, gateway.intake, gateway.counts, gateway.database, gateway.count_tasks
+)
 REGISTRY.register(collector)
 
 
@@ -72,5 +75,10 @@ def share(board: SharedCounts) -> None:
 def compose(pages: Any) -> Application:
     """Pages over HTTP and the gateway at `/ws`, as one application."""
     return AttachTransport(
-        ProtocolTypeRouter({"http": route_requests(gateway, pages), "websocket": route_sockets(gateway)})
+        ProtocolTypeRouter(
+            {
+                "http": route_requests(gateway.admission, pages),
+                "websocket": route_sockets(gateway.admission, gateway.connections),
+            }
+        )
     )

@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.browser.outages import PARTS, PATIENCE, Stage, Viewer, break_part
 from tests.support.browser.page import LOST
-from tests.support.gateway.process import hear
+from tests.support.gateway.process import receive_frame
 from tests.support.kafka.distribution import NoKafka
 from tests.support.postgres import NoPostgres
 from tests.support.waiting import wait_until
@@ -102,16 +102,16 @@ def test_a_socket_that_comes_while_the_database_is_away_is_told_and_known_after(
 
         def meanwhile() -> None:
             socket = stack.enter_context(connect(address, additional_headers=headers, compression=None))
-            assert hear(socket) == {"type": "service", "lists": False}
+            assert receive_frame(socket) == {"type": "service", "lists": False}
             socket.send('{"action":"subscribe","payload":{"symbols":["AAPL"]}}')
-            assert hear(socket)["type"] == "ack"
-            wait_until(lambda: hear(socket).get("symbol"), what="a price without the database")
+            assert receive_frame(socket)["type"] == "ack"
+            wait_until(lambda: receive_frame(socket).get("symbol"), what="a price without the database")
             sockets.append(socket)
 
         break_part(stage, viewer, "database", meanwhile)
-        wait_until(lambda: hear(sockets[0]) == {"type": "service", "lists": True})
+        wait_until(lambda: receive_frame(sockets[0]) == {"type": "service", "lists": True})
         # Its account is known again: it hears of its lists.
-        wait_until(lambda: hear(sockets[0]).get("type") == "list")
+        wait_until(lambda: receive_frame(sockets[0]).get("type") == "list")
 
 
 def test_a_database_that_hangs_is_said_and_stops_no_price(stage: Stage, viewer: Viewer):
