@@ -189,12 +189,12 @@ def test_documented_limits_are_those_in_force():
         "symbols of a connection": [limits.max_symbols],
         "bytes of a message": [protocol.MAX_MESSAGE_BYTES],
         "messages": [limits.messages_per_second, limits.messages_burst],
-        "frames of any kind, fragments and pings too": [limits.frames_per_second, limits.frames_burst],
+        "frames of any kind, including fragments and pings": [limits.frames_per_second, limits.frames_burst],
         "bad requests in a row": [limits.bad_requests],
-        "bytes of answers that wait for a client which does not read": [outbox.MAX_REPLY_BYTES],
+        "bytes of replies that wait for a slow client": [outbox.MAX_REPLY_BYTES],
         "updates of one batch": [MAX_BATCH_BYTES // 1024],
         "first request": [limits.first_request],
-        "a client that takes nothing": [limits.write_wait],
+        "a client that reads nothing": [limits.write_wait],
         "pong": [limits.pong_wait, limits.ping_period],
         "connections of an address or account": [limits.rate_per_second, limits.rate_burst],
         "connections of a gateway": [limits.max_connections],
@@ -204,7 +204,7 @@ def test_documented_limits_are_those_in_force():
         for what, text in documented.items()
     }
     assert found == figures
-    assert f"taken into {MIN_HERTZ:g} to {MAX_HERTZ:g}" in PAGE
-    assert f"with the last {limits.send_buffer}" in PAGE
-    assert f"up to\n{protocol.MAX_ECHO_CHARACTERS} characters" in PAGE
+    assert f"limited to {MIN_HERTZ:g} to {MAX_HERTZ:g}" in PAGE
+    assert f"the last {limits.send_buffer} updates wait" in PAGE
+    assert f"At most\n{protocol.MAX_ECHO_CHARACTERS} characters" in PAGE
     assert f"({protocol.MAX_REJECTED_SYMBOLS} at most)" in PAGE
