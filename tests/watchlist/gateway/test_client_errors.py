@@ -8,15 +8,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.gateway.process import SYMBOLS, receive_close_code, receive_frame
 
+pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
+
 
 @pytest.fixture(scope="module", params=["rungateway", "daphne over TLS", "uvicorn"])
 def gateway(run_gateway, request):
     return run_gateway(request.param, GATEWAY_ALLOWED_ORIGINS="https://prices.example", GATEWAY_MAX_SYMBOLS="5")
-
-
-@pytest.fixture(autouse=True)
-def no_old_prices(redis_client):
-    return redis_client
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://prices.example.evil.test"])

@@ -11,10 +11,7 @@ from tests.support.gateway.process import (
 )
 from tests.support.waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def no_old_prices(redis_client):
-    return redis_client
+pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
 
 @pytest.mark.parametrize("command", ["daphne", "uvicorn"])

@@ -9,10 +9,7 @@ from tests.support.gateway.database import execute, sign_in
 from tests.support.gateway.process import FRAME_TIMEOUT_SECONDS, SYMBOLS, receive_frame, receive_frame_of_type
 from tests.support.waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def no_old_prices(redis_client):
-    return redis_client
+pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
 
 @pytest.mark.parametrize("command", ["daphne", "uvicorn"])

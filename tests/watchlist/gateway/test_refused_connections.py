@@ -10,10 +10,7 @@ from websockets.exceptions import InvalidStatus
 from tests.support.gateway.database import sign_in
 from tests.support.waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def no_old_prices(redis_client):
-    return redis_client
+pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
 
 def connect_often(gateway):

@@ -10,10 +10,7 @@ import pytest
 from tests.support.gateway.process import ROOT, receive_close_code, receive_frame
 from tests.support.waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def no_old_prices(redis_client):
-    return redis_client
+pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,7 @@ from tests.support.gateway.process import receive_frame
 from tests.support.gateway.raw_socket import CLOSE, PING, upgrade
 from tests.support.waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def no_old_prices(redis_client):
-    return redis_client
+pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
 
 @pytest.mark.parametrize("command", ["rungateway", "daphne over TLS", "daphne with timers"])

@@ -15,15 +15,12 @@ from tests.support.gateway.process import (
 )
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
+
 
 @pytest.fixture(scope="module", params=["rungateway", "daphne over TLS", "uvicorn"])
 def gateway(run_gateway, request):
     return run_gateway(request.param, GATEWAY_ALLOWED_ORIGINS="https://prices.example", GATEWAY_MAX_SYMBOLS="5")
-
-
-@pytest.fixture(autouse=True)
-def no_old_prices(redis_client):
-    return redis_client
 
 
 def test_a_client_receives_the_newest_updates_then_every_later_one_unchanged(gateway):
