@@ -1,4 +1,4 @@
-"""Prints updates as they come: python watch.py ws://localhost:8081/ws AAPL GOOG"""
+"""Prints updates: python watch.py ws://localhost:8081/ws AAPL GOOG"""
 
 import asyncio
 import json
@@ -8,10 +8,10 @@ import sys
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-FIRST, LONGEST = 0.5, 8.0
+MIN_WAIT_SECONDS, MAX_WAIT_SECONDS = 0.5, 8.0
 
 
-async def visit(url: str, symbols: list[str], answered: asyncio.Event) -> None:
+async def print_updates(url: str, symbols: list[str], answered: asyncio.Event) -> None:
     async with connect(url) as socket:
         await socket.send(json.dumps({"action": "subscribe", "id": "1", "payload": {"symbols": symbols}}))
         while True:
@@ -27,11 +27,11 @@ async def visit(url: str, symbols: list[str], answered: asyncio.Event) -> None:
 
 
 async def watch(url: str, symbols: list[str]) -> None:
-    wait = FIRST
+    wait = MIN_WAIT_SECONDS
     while True:
         answered = asyncio.Event()
         try:
-            await visit(url, symbols, answered)
+            await print_updates(url, symbols, answered)
         except ConnectionClosed as error:
             if error.rcvd and 4500 <= error.rcvd.code <= 4999:
                 sys.exit(f"closed for good: {error.rcvd.code}")
@@ -40,7 +40,7 @@ async def watch(url: str, symbols: list[str]) -> None:
                 sys.exit(f"refused: {error.response.status_code}")
         except (OSError, InvalidHandshake) as error:
             print(error, file=sys.stderr)
-        wait = FIRST if answered.is_set() else min(LONGEST, 2 * wait)
+        wait = MIN_WAIT_SECONDS if answered.is_set() else min(MAX_WAIT_SECONDS, 2 * wait)
         await asyncio.sleep(wait * random.uniform(0.5, 1))
 
 

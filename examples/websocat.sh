@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints updates as they come: ./websocat.sh ws://localhost:8081/ws AAPL GOOG
-# websocat does not say why a connection ended, so this comes back always, also where the gateway says that it need not.
+# Prints updates: ./websocat.sh ws://localhost:8081/ws AAPL GOOG
+# websocat does not report why a connection ended, so this loop always reconnects, even if that is useless.
 url=$1
 shift
 symbols=$(printf '"%s",' "$@")

@@ -1,4 +1,4 @@
-// Prints updates as they come: go run . ws://localhost:8081/ws AAPL GOOG
+// Prints updates: go run . ws://localhost:8081/ws AAPL GOOG
 package main
 
 import (
@@ -15,15 +15,15 @@ import (
 	"github.com/coder/websocket"
 )
 
-const first, longest = 500 * time.Millisecond, 8 * time.Second
+const minWait, maxWait = 500 * time.Millisecond, 8 * time.Second
 
 type frame struct {
 	Type, Message string
 	Rejected      map[string]string
 }
 
-// visit lasts as long as one connection. It resets the wait once the subscription is answered.
-func visit(address, request string, wait *time.Duration) error {
+// printUpdates prints the updates of one connection until it ends. It resets the wait when the subscription is answered.
+func printUpdates(address, request string, wait *time.Duration) error {
 	socket, response, err := websocket.Dial(context.Background(), address, nil)
 	if err != nil {
 		if response != nil && response.StatusCode != http.StatusTooManyRequests && response.StatusCode < 500 {
@@ -36,9 +36,9 @@ func visit(address, request string, wait *time.Duration) error {
 		return err
 	}
 	for {
-		// A dead line closes nothing by itself: three heartbeats missed are a loss.
-		patience, cancel := context.WithTimeout(context.Background(), 45*time.Second)
-		_, text, err := socket.Read(patience)
+		// A dead connection sends no close. Three missed heartbeats count as a loss.
+		ctx, cancel := context.WithTimeout(context.Background(), 45*time.Second)
+		_, text, err := socket.Read(ctx)
 		cancel()
 		if err != nil {
 			return err
@@ -51,7 +51,7 @@ func visit(address, request string, wait *time.Duration) error {
 		case "":
 			fmt.Println(string(text))
 		case "ack":
-			*wait = first
+			*wait = minWait
 			log.Print("rejected: ", got.Rejected)
 		case "error":
 			log.Fatal(got.Message)
@@ -69,16 +69,16 @@ func main() {
 	address.RawQuery = query.Encode()
 	symbols, _ := json.Marshal(os.Args[2:])
 	request := fmt.Sprintf(`{"action":"subscribe","id":"1","payload":{"symbols":%s}}`, symbols)
-	chance := rand.New(rand.NewSource(time.Now().UnixNano()))
-	for wait := first; ; wait *= 2 {
-		err := visit(address.String(), request, &wait)
+	random := rand.New(rand.NewSource(time.Now().UnixNano()))
+	for wait := minWait; ; wait *= 2 {
+		err := printUpdates(address.String(), request, &wait)
 		log.Print(err)
 		if code := websocket.CloseStatus(err); code >= 4500 && code <= 4999 {
 			log.Fatalf("closed for good: %d", code)
 		}
-		if wait > longest {
-			wait = longest
+		if wait > maxWait {
+			wait = maxWait
 		}
-		time.Sleep(wait/2 + time.Duration(chance.Int63n(int64(wait/2))))
+		time.Sleep(wait/2 + time.Duration(random.Int63n(int64(wait/2))))
 	}
 }

@@ -75,7 +75,7 @@ class GatewayServer(Server):  # type: ignore[misc]
         self._port.stopListening()
         self._listener.close()
         drain = settings.GATEWAY_DRAIN.total_seconds()
-        gateway.close_all(drain)
+        gateway.drain(drain)
         self._stop_when_closed(drain + CLOSE_TIMEOUT_SECONDS)
 
     def _stop_when_closed(self, seconds_left: float) -> None:

@@ -17,8 +17,9 @@ from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.metrics import END_TO_END, GatewayCollector
+from watchlist.gateway.sockets.asgi import Application
+from watchlist.gateway.sockets.daphne_transport import AttachTransport
 from watchlist.gateway.sockets.routing import route_requests, route_sockets
-from watchlist.gateway.sockets.transport import Application, AttachTransport
 
 
 def read_limits() -> Limits:
@@ -49,7 +50,9 @@ gateway = Gateway(
     layer=lambda: channel_layers["prices"],
     redis=open_redis,
 )
-collector = GatewayCollector(gateway)
+collector = GatewayCollector(
+    gateway.connections, gateway.hub, gateway.intake, gateway.counts, gateway.database, gateway.count_tasks
+)
 REGISTRY.register(collector)
 
 
@@ -68,5 +71,10 @@ def share_counts(shared_counts: SharedCounts) -> None:
 def build_application(django_application: Any) -> Application:
     """Returns the ASGI application: `/ws` goes to the gateway, other HTTP requests to Django."""
     return AttachTransport(
-        ProtocolTypeRouter({"http": route_requests(gateway, django_application), "websocket": route_sockets(gateway)})
+        ProtocolTypeRouter(
+            {
+                "http": route_requests(gateway.admission, django_application),
+                "websocket": route_sockets(gateway.admission, gateway.connections),
+            }
+        )
     )

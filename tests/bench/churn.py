@@ -1,7 +1,7 @@
-"""Clients that come and go: `make bench-churn`, or `python -m tests.bench.churn [CONNECTS]`.
+"""Measures what clients that connect and leave cost: `make bench-churn`, or `python -m tests.bench.churn [CONNECTS]`.
 
-Each connects from an address of its own, subscribes, waits for its snapshot and leaves, half with a close frame,
-half without a word. Afterwards a gateway must be what it was: tasks, symbols, groups in Redis, and memory.
+Each client connects from its own address, subscribes, waits for its snapshot and leaves: half of them with a close
+frame, half without. Afterwards the gateway must have no leftovers: tasks, symbols, groups in Redis, memory.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ from tests.bench.serving import Served, serve
 from tests.support.waiting import wait_until
 
 SYMBOLS = 50
-AT_ONCE = 64
-WARM_UP = 5_000
+CONCURRENT_CLIENTS = 64
+WARM_UP_CLIENTS = 5_000
 FIRST_ADDRESS = 0x7F020001  # 127.2.0.1
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-CLOSE = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
+CLOSE_FRAME = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
 
 
 async def visit(port: int, number: int) -> None:
-    """One client's stay."""
+    """Plays one client, from its connection to its end."""
     address = socket.inet_ntoa(struct.pack(">I", FIRST_ADDRESS + number))
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     writer.write(UPGRADE)
@@ -42,26 +42,26 @@ async def visit(port: int, number: int) -> None:
     writer.write(bytes((0x81, 0x80 | len(request), 0, 0, 0, 0)) + request)
     await reader.readuntil(b'"seq_id"')
     if number % 2:
-        writer.write(CLOSE)
+        writer.write(CLOSE_FRAME)
         await reader.read()
     writer.transport.abort()
 
 
 async def visit_all(port: int, numbers: range) -> None:
-    """AT_ONCE clients at a time."""
-    waiting = iter(numbers)
+    """Plays the clients, CONCURRENT_CLIENTS at a time."""
+    remaining = iter(numbers)
 
-    async def follow() -> None:
-        for number in waiting:
+    async def visit_next() -> None:
+        for number in remaining:
             await asyncio.wait_for(visit(port, number), 60)
 
-    await asyncio.gather(*(follow() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(visit_next() for _ in range(CONCURRENT_CLIENTS)))
 
 
-def take_stock(gateway: Served, client: "redis.Redis[bytes]") -> dict[str, float]:
-    """What must be as before."""
-    wait_until(lambda: gateway.metric("connections") == 0, 60, "the last client's end")
-    wait_until(lambda: not client.pubsub_channels("prices.*"), 60, "the last group's end")
+def measure_leftovers(gateway: Served, client: "redis.Redis[bytes]") -> dict[str, float]:
+    """Waits for the end of all connections. Returns the figures that must not grow."""
+    wait_until(lambda: gateway.metric("connections") == 0, 60, "the end of the last client")
+    wait_until(lambda: not client.pubsub_channels("prices.*"), 60, "the end of the last group")
     return {
         "resident MB": round(gateway.resident, 1),
         "tasks": gateway.metric("tasks"),
@@ -73,8 +73,8 @@ def take_stock(gateway: Served, client: "redis.Redis[bytes]") -> dict[str, float
     }
 
 
-def main(words: list[str]) -> int:
-    connects = int(words[0]) if words else 100_000
+def main(arguments: list[str]) -> int:
+    connects = int(arguments[0]) if arguments else 100_000
     with (
         RedisServer() as server,
         tempfile.TemporaryDirectory() as folder,
@@ -84,13 +84,13 @@ def main(words: list[str]) -> int:
         for number in range(SYMBOLS):
             update = wire.Update(f"S{number}", 100.0, time.time_ns() // 1000, 1)
             client.set(wire.stock_key(update.symbol), wire.encode(update))
-        asyncio.run(visit_all(gateway.port, range(WARM_UP)))
-        before, begun = take_stock(gateway, client), time.monotonic()
-        asyncio.run(visit_all(gateway.port, range(WARM_UP, WARM_UP + connects)))
-        seconds = time.monotonic() - begun
-        after = take_stock(gateway, client)
-        print(f"{connects:,} clients came and went in {seconds:.0f} s, {connects / seconds:,.0f} a second.")
-        print(f"{'':20}{f'after {WARM_UP:,}':>14}{f'after {WARM_UP + connects:,}':>16}")
+        asyncio.run(visit_all(gateway.port, range(WARM_UP_CLIENTS)))
+        before, started = measure_leftovers(gateway, client), time.monotonic()
+        asyncio.run(visit_all(gateway.port, range(WARM_UP_CLIENTS, WARM_UP_CLIENTS + connects)))
+        seconds = time.monotonic() - started
+        after = measure_leftovers(gateway, client)
+        print(f"{connects:,} clients connected and left in {seconds:.0f} s, {connects / seconds:,.0f} per second.")
+        print(f"{'':20}{f'after {WARM_UP_CLIENTS:,}':>14}{f'after {WARM_UP_CLIENTS + connects:,}':>16}")
         for name, value in before.items():
             print(f"{name:20}{value:14,.1f}{after[name]:16,.1f}")
         client.close()

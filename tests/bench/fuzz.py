@@ -1,7 +1,7 @@
-"""`python -m tests.bench.fuzz --frames 1000000`: random frames at a real gateway, which may not crash or err.
+"""Sends random frames to a real gateway, which must not fail: `python -m tests.bench.fuzz --frames 1000000`.
 
-Frames come from a seed, which is printed, so that a run can be repeated: requests with parts exchanged, text of all
-kinds, fragments, control frames, and now and then what breaks the rules of framing.
+Frames are requests with replaced parts, other texts, fragments, control frames, and sometimes violations of the framing
+rules. They follow from a seed that is printed, so that a run can be repeated.
 """
 
 import argparse
@@ -46,120 +46,112 @@ ODDITIES = (
         '"\\ud800"',
         '"\\u0000\\n"',
     ),
-    *(
-        "[" * 500,
-        '{"a":' * 500,
-        "[" * 200 + "]" * 200,
-        '"' + "x" * 2000 + '"',
-        "\ufeff",
-        "'",
-        ",",
-        '{"a":1,"a":2}',
-        "//",
-    ),
+    *("[" * 500, '{"a":' * 500, "[" * 200 + "]" * 200, '"' + "x" * 2000 + '"'),
+    *("\ufeff", "'", ",", '{"a":1,"a":2}', "//"),
 )
+"""Texts in place of a JSON value."""
 
 
 class Fuzzer:
-    """Random frames; the same seed gives the same ones."""
+    """Makes random frames. The same seed makes the same frames."""
 
     def __init__(self, seed: int) -> None:
-        self.random = Random(seed)
+        self.rng = Random(seed)
 
-    def query(self) -> str:
-        return self.random.choice(QUERIES)
+    def make_query(self) -> str:
+        return self.rng.choice(QUERIES)
 
-    def frames(self) -> bytes:
-        """The next frames as a client would send them: one as a rule, several where a message is in fragments."""
-        kinds: list[Callable[[], bytes]] = [self._text, self._control, self._fragments, self._binary, self._rubbish]
-        return self.random.choices(kinds, [82, 12, 5, 0.4, 0.6])[0]()
+    def make_frames(self) -> bytes:
+        """Makes the frames of the next message: one, or several fragments."""
+        kinds: list[Callable[[], bytes]] = [self._text, self._control, self._fragments, self._binary, self._violation]
+        return self.rng.choices(kinds, [82, 12, 5, 0.4, 0.6])[0]()
 
     def _text(self) -> bytes:
         return make_frame(TEXT, self._message())
 
     def _control(self) -> bytes:
-        opcode = self.random.choices([PING, PONG, CLOSE], [100, 100, 1])[0]
-        size = self.random.choices([0, 2, 60, 125, 126], [100, 100, 100, 100, 1])[0]
-        return make_frame(opcode, self.random.randbytes(size))
+        opcode = self.rng.choices([PING, PONG, CLOSE], [100, 100, 1])[0]
+        size = self.rng.choices([0, 2, 60, 125, 126], [100, 100, 100, 100, 1])[0]
+        return make_frame(opcode, self.rng.randbytes(size))
 
     def _fragments(self) -> bytes:
         message, parts = self._message(), []
         while len(message) > 1 and len(parts) < 20:
-            cut = self.random.randrange(len(message))
+            cut = self.rng.randrange(len(message))
             parts.append(message[:cut])
             message = message[cut:]
-            if self.random.random() < 0.3:
+            if self.rng.random() < 0.3:
                 parts.append(b"")
         parts.append(message)
         last = len(parts) - 1
         return b"".join(make_frame(0 if at else TEXT, part, final=at == last) for at, part in enumerate(parts))
 
     def _binary(self) -> bytes:
-        return make_frame(BINARY, self.random.randbytes(self.random.randrange(200)))
+        return make_frame(BINARY, self.rng.randbytes(self.rng.randrange(200)))
 
-    def _rubbish(self) -> bytes:
-        choose = self.random
-        if choose.random() < 0.5:
-            return choose.randbytes(choose.randrange(1, 200))
-        opcode, payload = choose.randrange(16), choose.randbytes(choose.randrange(300))
-        final, masked = choose.random() < 0.7, choose.random() < 0.7
-        return make_frame(opcode, payload, final=final, masked=masked, reserved=choose.randrange(8))
+    def _violation(self) -> bytes:
+        rng = self.rng
+        if rng.random() < 0.5:
+            return rng.randbytes(rng.randrange(1, 200))
+        opcode, payload = rng.randrange(16), rng.randbytes(rng.randrange(300))
+        final, masked = rng.random() < 0.7, rng.random() < 0.7
+        return make_frame(opcode, payload, final=final, masked=masked, reserved=rng.randrange(8))
 
     def _message(self) -> bytes:
         makers: list[Callable[[], bytes]] = [self._action, self._array, self._oddity, self._bytes, self._large]
-        return self.random.choices(makers, [80, 5, 5, 1, 0.2])[0]()
+        return self.rng.choices(makers, [80, 5, 5, 1, 0.2])[0]()
 
     def _action(self) -> bytes:
-        fields = {"action": self._value(json.dumps(self.random.choice(ACTIONS)))}
-        if self.random.random() < 0.8:
+        fields = {"action": self._value(json.dumps(self.rng.choice(ACTIONS)))}
+        if self.rng.random() < 0.8:
             fields["payload"] = self._value(self._payload())
-        if self.random.random() < 0.7:
+        if self.rng.random() < 0.7:
             fields["id"] = self._value('"1"')
         text = "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
-        if self.random.random() < 0.05:
-            text = text[: self.random.randrange(len(text))]
+        if self.rng.random() < 0.05:
+            text = text[: self.rng.randrange(len(text))]
         return text.encode(errors="surrogatepass")
 
     def _payload(self) -> str:
         symbols = self._value(json.dumps(self._symbols()))
-        if self.random.random() < 0.7:
+        if self.rng.random() < 0.7:
             return f'{{"symbols":{symbols}}}'
         options = {
-            "mode": self._value(self.random.choice(['"latest"', '"all"'])),
-            "max_hz": self._value(str(self.random.choice([0, 0.001, 4, 50, 1e9]))),
-            "snapshot": self._value(self.random.choice(["true", "false"])),
+            "mode": self._value(self.rng.choice(['"latest"', '"all"'])),
+            "max_hz": self._value(str(self.rng.choice([0, 0.001, 4, 50, 1e9]))),
+            "snapshot": self._value(self.rng.choice(["true", "false"])),
         }
-        words = self._value("{" + ",".join(f'"{name}":{value}' for name, value in options.items()) + "}")
-        return f'{{"symbols":{symbols},"options":{words}}}'
+        options_text = self._value("{" + ",".join(f'"{name}":{value}' for name, value in options.items()) + "}")
+        return f'{{"symbols":{symbols},"options":{options_text}}}'
 
     def _array(self) -> bytes:
         return json.dumps(self._symbols()).encode()
 
     def _symbols(self) -> list[str]:
-        strange = ("XXXX", "", " aapl ", "a\x00b", "\r\n", "ß", "\ud800", "x" * 500)
-        return [self.random.choice(SYMBOLS + strange) for _ in range(self.random.choice([0, 1, 2, 5, 50]))]
+        unusual = ("XXXX", "", " aapl ", "a\x00b", "\r\n", "ß", "\ud800", "x" * 500)
+        return [self.rng.choice(SYMBOLS + unusual) for _ in range(self.rng.choice([0, 1, 2, 5, 50]))]
 
     def _value(self, usual: str) -> str:
-        return self.random.choice(ODDITIES) if self.random.random() < 0.08 else usual
+        return self.rng.choice(ODDITIES) if self.rng.random() < 0.08 else usual
 
     def _oddity(self) -> bytes:
-        return self.random.choice(ODDITIES).encode(errors="surrogatepass")
+        return self.rng.choice(ODDITIES).encode(errors="surrogatepass")
 
     def _bytes(self) -> bytes:
-        return self.random.randbytes(self.random.randrange(100))
+        return self.rng.randbytes(self.rng.randrange(100))
 
     def _large(self) -> bytes:
-        return b'{"action":"ping"}'.ljust(self.random.choice([65535, 65536, 65537, 200_000]))
+        return b'{"action":"ping"}'.ljust(self.rng.choice([65535, 65536, 65537, 200_000]))
 
 
 def play(gateway: GatewayProcess | Served, frames: int, seed: int) -> Counter[int]:
-    """Sends at least so many frames over as many connections as it takes; returns how each of these was closed."""
+    """Sends at least `frames` frames, over many connections. Returns how often each close code occurred."""
     fuzzer, codes = Fuzzer(seed), Counter[int]()
     while frames > 0:
-        count = min(frames, fuzzer.random.randrange(1, 40))
+        count = min(frames, fuzzer.rng.randrange(1, 40))
         frames -= count
-        with upgrade(gateway, path=f"/ws{fuzzer.query()}") as client:
-            codes[_send(client, b"".join(fuzzer.frames() for _ in range(count)))] += 1
+        with upgrade(gateway, path=f"/ws{fuzzer.make_query()}") as client:
+            codes[_send(client, b"".join(fuzzer.make_frames() for _ in range(count)))] += 1
     return codes
 
 
@@ -173,7 +165,7 @@ def _send(client: RawClient, data: bytes) -> int:
         client.send(make_frame(CLOSE, b"\x03\xe8"))
         return client.read_close()
     except TimeoutError:
-        # The gateway still waits for the end of the last frame.
+        # The gateway waits for the rest of an incomplete frame.
         return 0
     except OSError:
         return DROPPED
@@ -195,15 +187,15 @@ def main() -> int:
 
 
 def report(gateway: GatewayProcess, frames: int, seed: int) -> int:
-    """Plays in two threads and prints what came of it; 1 when the gateway was hurt."""
-    began = time.monotonic()
+    """Plays in two threads and prints the result. Returns 1 if the gateway failed."""
+    started = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
         halves = [pool.submit(play, gateway, frames // 2, seed + half) for half in range(2)]
         codes = sum((half.result() for half in halves), Counter[int]())
     alive = gateway.process is not None and gateway.process.poll() is None
     left = wait_until(lambda: not gateway.metric("connections"), 15, "the end of all connections")
     tracebacks = gateway.log.read_text().count("Traceback")
-    print(f"{frames} frames over {codes.total()} connections in {time.monotonic() - began:.0f} s")
+    print(f"{frames} frames over {codes.total()} connections in {time.monotonic() - started:.0f} s")
     print("closed with " + ", ".join(f"{code}: {count}" for code, count in sorted(codes.items())))
     print(f"gateway alive: {alive}; 1011: {codes[1011]}; tracebacks: {tracebacks}; all connections ended: {left}")
     return 0 if alive and not codes[1011] and not tracebacks else 1

@@ -1,8 +1,8 @@
-"""The fan-out in figures: `make bench`, or `python -m tests.bench.gateway [CASE …]`.
+"""Measures the fan-out of a gateway: `make bench`, or `python -m tests.bench.gateway [CASE …]`.
 
-A plain `daphne` on one core, load (`wsload`) and publisher on the other, the kernel's floor (`limit`) in the same run.
-Every feature of the gateway is on; only the limits on connections are lifted, for all clients come from one machine.
-Prints a table and writes `build/bench-gateway.json`.
+A plain `daphne` runs on one core, the load generator (`wsload`) and the publisher on the other. The same run measures a
+minimal C server (`limit`) for comparison, the floor. All features of the gateway are on; only the limits on connections
+are off, because all clients have one address. Prints a table and writes `build/bench-gateway.json`.
 """
 
 import json
@@ -25,17 +25,18 @@ from tests.support.waiting import wait_until
 
 HERE = Path(__file__).parent
 BUILD = ROOT / "build"
-WARM_UP = 3
+WARM_UP_SECONDS = 3
 TURNS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`own` of `symbols` are each client's, chosen at random; 0 is all of them for everybody.
+    """One measurement.
 
-    `request` is what a client sends, with % for its symbols. `reading` is the share of clients that read on, `pages`
-    the page loads a second that the same process serves meanwhile, `floor` whether the kernel's floor compares, and
-    `against` names a case that is measured in turns with this one, three times each, to compare the delay.
+    Each client subscribes to `own` random symbols of `symbols`, or to all of them if `own` is 0. `request` is its first
+    message, with % for the symbols. `reading` is the share of clients that keep reading; `pages` is how many page loads
+    per second the same process serves; `floor` says whether the floor is measured too. `against` names a case that is
+    measured alternately with this one, TURNS times each, to compare the delay.
     """
 
     name: str
@@ -53,12 +54,12 @@ class Case:
 
     @property
     def message(self) -> str:
-        everything = json.dumps([f"S{number}" for number in range(self.symbols)])
-        return self.request if self.own else self.request.replace("%", everything)
+        all_symbols = json.dumps([f"S{number}" for number in range(self.symbols)])
+        return self.request if self.own else self.request.replace("%", all_symbols)
 
     @property
-    def served_tickers(self) -> int:
-        """Updates a second that clients would get if nothing were conflated."""
+    def offered_updates(self) -> int:
+        """Updates per second that clients would receive if none were skipped."""
         return self.clients * (self.own or self.symbols) * self.hertz
 
 
@@ -81,7 +82,7 @@ CASES = [
 
 
 def build(name: str) -> Path:
-    """Compiles one of the C programs beside this file."""
+    """Compiles a C program of this folder. Returns the path of the executable."""
     BUILD.mkdir(exist_ok=True)
     target = BUILD / name
     subprocess.run(["gcc", "-O2", "-o", str(target), str(HERE / f"{name}.c")], check=True)
@@ -89,12 +90,15 @@ def build(name: str) -> Path:
 
 
 def run_load(wsload: Path, port: int, case: Case, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """One measurement of `wsload`; its one line as a mapping."""
+    """Runs `wsload` once. Returns its figures."""
     own = ["-k", str(case.own), "-m", str(case.symbols)] if case.own else []
     command = [str(wsload), "127.0.0.1", str(port), case.path, str(case.clients), str(case.seconds), case.message, *own]
     command += ["-r", str(case.reading)]
     output = subprocess.run(
-        pinned(1, [*command, "-p", str(process.pid), "-w", str(WARM_UP)]), capture_output=True, text=True, check=True
+        pinned(1, [*command, "-p", str(process.pid), "-w", str(WARM_UP_SECONDS)]),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     figures: dict[str, Any] = json.loads(output.stdout)
     return figures
@@ -102,34 +106,36 @@ def run_load(wsload: Path, port: int, case: Case, process: subprocess.Popen[byte
 
 def measure_gateway(case: Case, wsload: Path, folder: Path) -> dict[str, Any]:
     with RedisServer() as server, serve(server, folder, case.symbols, core=0) as gateway:
-        others: list[subprocess.Popen[bytes]] = []
+        helpers: list[subprocess.Popen[bytes]] = []
         if case.hertz:
             publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(case.symbols)]
-            others.append(start_beside([*publisher, str(case.hertz), str(case.seconds + WARM_UP + 60)]))
+            helpers.append(
+                start_on_client_core([*publisher, str(case.hertz), str(case.seconds + WARM_UP_SECONDS + 60)])
+            )
             with redis.Redis(port=server.port, protocol=2) as client:
                 wait_until(lambda: client.dbsize() >= case.symbols, 30, "the first prices")
         if case.pages:
-            others.append(
-                start_beside([sys.executable, "-m", "tests.bench.visitor", str(gateway.port), str(case.pages)])
+            helpers.append(
+                start_on_client_core([sys.executable, "-m", "tests.bench.visitor", str(gateway.port), str(case.pages)])
             )
         try:
             before, resident = gateway.cpu, gateway.resident
             figures = run_load(wsload, gateway.port, case, gateway.process)
             figures |= {"peak_mb": gateway.peak, "slow": int(gateway.metric('closed_total{reason="slow"}'))}
-            return figures | account(case, figures, gateway.cpu - before, resident)
+            return figures | derive_figures(case, figures, gateway.cpu - before, resident)
         finally:
-            end(*others)
+            end(*helpers)
 
 
-def start_beside(command: list[str]) -> subprocess.Popen[bytes]:
-    """On the core of the clients."""
+def start_on_client_core(command: list[str]) -> subprocess.Popen[bytes]:
+    """Starts a process on the core of the clients."""
     return subprocess.Popen(pinned(1, command), cwd=ROOT)
 
 
-def account(case: Case, figures: dict[str, Any], cpu: float, resident: float) -> dict[str, float]:
-    """What follows from the figures of the load, the gateway's CPU seconds in all and its megabytes before."""
+def derive_figures(case: Case, figures: dict[str, Any], cpu: float, resident: float) -> dict[str, float]:
+    """Derives figures from those of the load, the total CPU seconds of the gateway and its megabytes before."""
     return {
-        "offered_per_cpu_s": case.served_tickers / max(0.01, figures["server_cpu_s"] / figures["seconds"]),
+        "offered_per_cpu_s": case.offered_updates / max(0.01, figures["server_cpu_s"] / figures["seconds"]),
         "share_of_core": figures["server_cpu_s"] / figures["seconds"],
         "kb_per_client": (figures["rss_mb"] - resident) * 1024 / case.clients,
         "accepts_s": case.clients / max(0.01, figures["connect_s"], figures["snapshots_s"]),
@@ -138,12 +144,12 @@ def account(case: Case, figures: dict[str, Any], cpu: float, resident: float) ->
 
 
 def compare(case: Case, first: dict[str, Any], wsload: Path, folder: Path) -> dict[str, Any]:
-    """The median delays of a case and of the one it is held against, by turns, and what a client that stalls costs."""
-    (plain,) = [replace(other, seconds=case.seconds) for other in CASES if other.name == case.against]
-    without, with_it = [measure_gateway(plain, wsload, folder)], [first]
+    """Compares the median delays of a case and of its `against`, and computes the memory per stalled client."""
+    (baseline,) = [replace(other, seconds=case.seconds) for other in CASES if other.name == case.against]
+    without, with_it = [measure_gateway(baseline, wsload, folder)], [first]
     for _ in range(TURNS - 1):
         with_it.append(measure_gateway(case, wsload, folder))
-        without.append(measure_gateway(plain, wsload, folder))
+        without.append(measure_gateway(baseline, wsload, folder))
     figures: dict[str, Any] = {"turns_p99_ms": [row["p99_ms"] for row in with_it]}
     figures["turns_without_p99_ms"] = [row["p99_ms"] for row in without]
     figures["p99_ratio"] = median(figures["turns_p99_ms"]) / median(figures["turns_without_p99_ms"])
@@ -156,7 +162,7 @@ def compare(case: Case, first: dict[str, Any], wsload: Path, folder: Path) -> di
 def measure_floor(case: Case, wsload: Path, limit: Path) -> dict[str, Any]:
     port = free_port()
     symbols = case.own or case.symbols
-    arguments = [str(port), str(case.clients), str(symbols), str(case.hertz), str(case.seconds + WARM_UP + 3)]
+    arguments = [str(port), str(case.clients), str(symbols), str(case.hertz), str(case.seconds + WARM_UP_SECONDS + 3)]
     floor = subprocess.Popen(pinned(0, [str(limit), *arguments]))
     wait_until(lambda: in_listen_table(port), 10, "start of the floor")
     try:
@@ -166,7 +172,7 @@ def measure_floor(case: Case, wsload: Path, limit: Path) -> dict[str, Any]:
 
 
 def in_listen_table(port: int) -> bool:
-    """Whether a port listens, without connecting: the floor counts connections."""
+    """Returns whether a port listens, without a connection: the floor counts connections."""
     return f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text()
 
 
@@ -183,51 +189,51 @@ def commit() -> str:
 
 def main(names: list[str]) -> int:
     if sys.platform != "linux" or not shutil.which("gcc") or not shutil.which("taskset"):
-        print("The benchmark needs Linux, gcc and taskset; nothing was measured.")
+        print("The benchmark needs Linux, gcc and taskset. Nothing was measured.")
         return 0
     wsload, limit = build("wsload"), build("limit")
     rows = []
-    print(HEAD)
+    print(HEADER)
     with tempfile.TemporaryDirectory() as folder:
         for case in [case for case in CASES if not names or case.name in names]:
-            ours = measure_gateway(case, wsload, Path(folder))
+            figures = measure_gateway(case, wsload, Path(folder))
             if case.against:
-                ours |= compare(case, ours, wsload, Path(folder))
+                figures |= compare(case, figures, wsload, Path(folder))
             floor = measure_floor(case, wsload, limit) if case.floor else None
-            rows.append({"case": asdict(case), "gateway": ours, "floor": floor, "of_floor": ratio(ours, floor)})
-            print(line(case, ours, ratio(ours, floor)), flush=True)
+            rows.append({"case": asdict(case), "gateway": figures, "floor": floor, "of_floor": ratio(figures, floor)})
+            print(format_row(case, figures, ratio(figures, floor)), flush=True)
     machine = f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
     result = {"commit": commit(), "machine": machine, "rows": rows}
     (BUILD / "bench-gateway.json").write_text(json.dumps(result, indent=1))
     return 0
 
 
-HEAD = (
+HEADER = (
     f"{'clients x symbols x Hz':34}{'updates/s':>11}{'per CPU-s':>12}{'offered/CPU-s':>14}{'of floor':>9}"
     f"{'p50':>7}{'p99':>7}{'core':>6}{'KB each':>8}{'accepts/s':>10}"
 )
 
 
-def ratio(ours: dict[str, Any], floor: dict[str, Any] | None) -> float:
-    return ours["updates_per_cpu_s"] / max(1, floor["updates_per_cpu_s"]) if floor else 0.0
+def ratio(figures: dict[str, Any], floor: dict[str, Any] | None) -> float:
+    return figures["updates_per_cpu_s"] / max(1, floor["updates_per_cpu_s"]) if floor else 0.0
 
 
-def line(case: Case, ours: dict[str, Any], of_floor: float) -> str:
+def format_row(case: Case, figures: dict[str, Any], of_floor: float) -> str:
     share = f"{of_floor:.0%}" if of_floor else ""
     return (
-        f"{case.name:34}{ours['updates_s']:11,.0f}{ours['updates_per_cpu_s']:12,.0f}{ours['offered_per_cpu_s']:14,.0f}"
-        f"{share:>9}{ours['p50_ms']:7.1f}{ours['p99_ms']:7.1f}{ours['share_of_core']:6.0%}{ours['kb_per_client']:8.1f}"
-        f"{ours['accepts_s']:10,.0f}" + remark(ours)
+        f"{case.name:34}{figures['updates_s']:11,.0f}{figures['updates_per_cpu_s']:12,.0f}{figures['offered_per_cpu_s']:14,.0f}"
+        f"{share:>9}{figures['p50_ms']:7.1f}{figures['p99_ms']:7.1f}{figures['share_of_core']:6.0%}{figures['kb_per_client']:8.1f}"
+        f"{figures['accepts_s']:10,.0f}" + format_comparison(figures)
     )
 
 
-def remark(ours: dict[str, Any]) -> str:
-    """What a comparison has shown."""
-    if "p99_ratio" not in ours:
+def format_comparison(figures: dict[str, Any]) -> str:
+    """Returns the result of a comparison as text, "" if there was none."""
+    if "p99_ratio" not in figures:
         return ""
-    text = f"  p99 x{ours['p99_ratio']:.2f}"
-    if "kb_per_stalled" in ours:
-        text += f", {ours['kb_per_stalled']:.0f} KB a stalled one, {ours['slow']} closed with 4008"
+    text = f"  p99 x{figures['p99_ratio']:.2f}"
+    if "kb_per_stalled" in figures:
+        text += f", {figures['kb_per_stalled']:.0f} KB per stalled client, {figures['slow']} closed with 4008"
     return text
 
 

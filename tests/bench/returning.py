@@ -1,9 +1,11 @@
-"""How soon the pages of a gateway that was killed are live again: `python -m tests.bench.returning [--pages 200]`.
+"""Measures how soon pages reconnect to a restarted gateway: `python -m tests.bench.returning [--pages 200]`.
 
-All come from one address, with the default limits on connections, and wait between tries as static/watchlist/socket.js
-does. Three cases: a proxy that the gateway trusts forwards their own addresses; they share an address and are signed
-in, each to an account of its own; they share an address and nobody is signed in, whom the address's limit then meets.
-With `--rolling` one process of two is ended after the other instead, and how long pages were without a socket is told.
+The default limits on connections apply, and pages wait between attempts as static/watchlist/socket.js does. Three
+cases: a trusted proxy forwards the address of each page; pages share an address, each signed in to its own account;
+pages share an address and are visitors, so that the limit of the address applies to all of them together.
+
+With `--rolling` the two processes of a gateway are restarted one after the other instead, and the time that each page
+was without a socket is measured.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from stockwatch.local.redis_server import RedisServer
-from tests.support.gateway.process import ROOT, SYMBOLS, GatewayProcess, children, listeners, make_database
+from tests.support.gateway.process import ROOT, SYMBOLS, GatewayProcess, count_listeners, find_workers, make_database
 from tests.support.waiting import until, wait_until
 
 SOCKET = (ROOT / "static" / "watchlist" / "socket.js").read_text()
@@ -50,15 +52,15 @@ for user in User.objects.bulk_create(users):
     print(session.session_key)
 """
 PROCESSES = 2
-PATIENCE = 30.0
-"""Seconds after which who is not live again is counted as such."""
+TIMEOUT_SECONDS = 30.0
+"""After this time a page that is not live again counts as lost."""
 
 
 class Page:
-    """One client; `live` is when its newest subscription was answered, None while it has none.
+    """One client.
 
-    `newest` is what it heard last of each symbol, `losses` how long it was without a socket each time, in seconds, and
-    how much of that it waited by itself.
+    `live` is when its newest subscription was answered, None while it has none; `newest` is the newest seq_id of each
+    symbol; `losses` are the seconds that it was without a socket each time, and how many of them it waited by itself.
     """
 
     def __init__(self, address: str, headers: dict[str, str]) -> None:
@@ -66,15 +68,15 @@ class Page:
         self._headers = headers
         self._attempt = 0
         self.live: float | None = None
-        self.tries = 0
+        self.attempts = 0
         self.newest: dict[str, int] = {}
         self.losses: list[tuple[float, float]] = []
 
-    async def stay(self) -> None:
-        """Until it is cancelled: connects, is lost, waits, comes back."""
+    async def run(self) -> None:
+        """Connects, and reconnects after each loss, until it is cancelled."""
         lost, waited = 0.0, 0.0
         while True:
-            self.tries += 1
+            self.attempts += 1
             with suppress(OSError, TimeoutError, InvalidHandshake, WebSocketException):
                 async with connect(self._address, additional_headers=self._headers, compression=None) as socket:
                     symbols = {"symbols": list(SYMBOLS), "options": {"mode": "latest", "max_hz": 4}}
@@ -96,20 +98,20 @@ class Page:
             await asyncio.sleep(wait)
 
 
-async def restart(pages: list[Page], gateway: GatewayProcess, patience: float) -> dict[str, float]:
-    """Kills the gateway under its pages and starts it again; seconds from the kill."""
-    tasks = [asyncio.ensure_future(page.stay()) for page in pages]
+async def restart(pages: list[Page], gateway: GatewayProcess, seconds: float) -> dict[str, float]:
+    """Kills the gateway and starts it again. Returns counts, and seconds from the kill."""
+    tasks = [asyncio.ensure_future(page.run()) for page in pages]
     await until(lambda: all(page.live for page in pages), 60, "the first connections")
-    gateway._variables |= DEFAULT
+    gateway.variables |= DEFAULT
     killed = time.monotonic()
     gateway.signal(signal.SIGKILL)
     await asyncio.to_thread(gateway.wait)
     await until(lambda: not any(page.live for page in pages), 10, "the loss")
-    tries = sum(page.tries for page in pages)
+    attempts = sum(page.attempts for page in pages)
     await asyncio.to_thread(gateway.start)
     back = time.monotonic() - killed
-    with suppress(AssertionError):  # who is not live again is told in the figures
-        await until(lambda: all(page.live for page in pages), patience)
+    with suppress(AssertionError):  # The figures count the pages that are not live.
+        await until(lambda: all(page.live for page in pages), seconds)
     live = sorted(page.live - killed for page in pages if page.live)
     for task in tasks:
         task.cancel()
@@ -118,48 +120,49 @@ async def restart(pages: list[Page], gateway: GatewayProcess, patience: float) -
         "gateway_back": back,
         "live_within_10": sum(moment <= 10 for moment in live),
         "live": len(live),
-        "half": live[len(live) // 2] if live else patience,
-        "last": live[-1] if live else patience,
-        "tries": sum(page.tries for page in pages) - tries,
+        "half": live[len(live) // 2] if live else seconds,
+        "last": live[-1] if live else seconds,
+        "attempts": sum(page.attempts for page in pages) - attempts,
     }
 
 
-async def roll(pages: list[Page], gateway: GatewayProcess, end_prices: Callable[[], None]) -> dict[str, float]:
-    """Ends one process of the gateway after the other, each when the one before it is replaced, under its pages."""
-    tasks = [asyncio.ensure_future(page.stay()) for page in pages]
+async def roll(pages: list[Page], gateway: GatewayProcess, stop_publisher: Callable[[], None]) -> dict[str, float]:
+    """Ends the processes of the gateway one after the other, each when the previous one is replaced."""
+    tasks = [asyncio.ensure_future(page.run()) for page in pages]
     await until(lambda: all(page.live for page in pages), 60, "the first connections")
-    for victim in children(gateway):
+    for victim in find_workers(gateway):
         os.kill(victim, signal.SIGTERM)
         await asyncio.to_thread(wait_until, partial(is_replaced, victim, gateway), 60, "the next process")
         await until(lambda: all(page.live for page in pages), 60, "the return of all pages")
-    await asyncio.to_thread(end_prices)
+    await asyncio.to_thread(stop_publisher)
     last = {symbol: gateway.publish(symbol).seq_id for symbol in SYMBOLS}
-    with suppress(AssertionError):  # who has not is told in the figures
+    with suppress(AssertionError):  # The figures count the pages without it.
         await until(lambda: all(page.newest == last for page in pages), 30)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    away = sorted(loss for page in pages for loss in page.losses)
+    losses = sorted(loss for page in pages for loss in page.losses)
     return {
         "pages": len(pages),
         "lost": sum(bool(page.losses) for page in pages),
         "newest": sum(page.newest == last for page in pages),
-        "losses": len(away),
-        "half": away[len(away) // 2][0],
-        "longest": away[-1][0],
-        "waited": away[-1][1],
-        "beyond": max(seconds - waited for seconds, waited in away),
-        "twice": sum(waited > FIRST_DELAY for _, waited in away),
+        "losses": len(losses),
+        "half": losses[len(losses) // 2][0],
+        "longest": losses[-1][0],
+        "waited": losses[-1][1],
+        "beyond": max(seconds - waited for seconds, waited in losses),
+        "twice": sum(waited > FIRST_DELAY for _, waited in losses),
     }
 
 
 def is_replaced(victim: int, gateway: GatewayProcess) -> bool:
-    found = children(gateway)
-    return victim not in found and len(found) == listeners(gateway) == PROCESSES
+    """Returns whether another process listens in place of the victim."""
+    workers = find_workers(gateway)
+    return victim not in workers and len(workers) == count_listeners(gateway) == PROCESSES
 
 
 def roll_case(count: int) -> dict[str, float]:
-    """So many pages, each behind a proxy at an address of its own, and prices throughout."""
+    """Runs `roll` for `count` pages with different addresses behind a proxy, while prices are published."""
     case = "own addresses behind a proxy"
     with tempfile.TemporaryDirectory() as name, RedisServer() as redis:
         folder = Path(name)
@@ -168,32 +171,32 @@ def roll_case(count: int) -> dict[str, float]:
         done = Event()
         publisher = Thread(target=publish, args=(gateway, done))
 
-        def end_prices() -> None:
+        def stop_publisher() -> None:
             done.set()
             publisher.join()
 
         try:
             gateway.start()
             publisher.start()
-            wait_until(lambda: listeners(gateway) == PROCESSES, 30)
+            wait_until(lambda: count_listeners(gateway) == PROCESSES, 30)
             address = f"ws://{gateway.address}/ws?meta=1&batch=1&heartbeat=15"
-            pages = [Page(address, headers_of(case, number, gateway, [])) for number in range(count)]
-            return asyncio.run(roll(pages, gateway, end_prices))
+            pages = [Page(address, make_headers(case, number, gateway, [])) for number in range(count)]
+            return asyncio.run(roll(pages, gateway, stop_publisher))
         finally:
             done.set()
             gateway.stop()
 
 
 def sign_in(gateway: GatewayProcess, count: int) -> list[str]:
-    """The keys of so many sessions, each of an account of its own."""
+    """Creates accounts. Returns a session key for each."""
     command = [sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", SIGN_IN.replace("PAGES", str(count))]
     output = subprocess.run(
-        command, cwd=ROOT, env=os.environ | gateway._variables, capture_output=True, text=True, check=True
+        command, cwd=ROOT, env=os.environ | gateway.variables, capture_output=True, text=True, check=True
     )
     return output.stdout.split()
 
 
-def headers_of(case: str, number: int, gateway: GatewayProcess, keys: list[str]) -> dict[str, str]:
+def make_headers(case: str, number: int, gateway: GatewayProcess, keys: list[str]) -> dict[str, str]:
     if case == "own addresses behind a proxy":
         return {"X-Forwarded-For": f"203.0.113.{number % 250}, 198.51.{number // 250}.{number % 250}"}
     if case == "accounts at one address":
@@ -201,8 +204,8 @@ def headers_of(case: str, number: int, gateway: GatewayProcess, keys: list[str])
     return {}
 
 
-def restart_case(case: str, count: int, patience: float = PATIENCE) -> dict[str, float]:
-    """One case, on a Redis, a database and a gateway of its own."""
+def restart_case(case: str, count: int, seconds: float = TIMEOUT_SECONDS) -> dict[str, float]:
+    """Runs `restart` for one case, with a new Redis, database and gateway."""
     with tempfile.TemporaryDirectory() as name, RedisServer() as redis:
         folder = Path(name)
         gateway = GatewayProcess(
@@ -215,8 +218,8 @@ def restart_case(case: str, count: int, patience: float = PATIENCE) -> dict[str,
             gateway.start()
             publisher.start()
             address = f"ws://{gateway.address}/ws?meta=1&batch=1&heartbeat=15"
-            pages = [Page(address, headers_of(case, number, gateway, keys)) for number in range(count)]
-            return asyncio.run(restart(pages, gateway, patience))
+            pages = [Page(address, make_headers(case, number, gateway, keys)) for number in range(count)]
+            return asyncio.run(restart(pages, gateway, seconds))
         finally:
             done.set()
             publisher.join()
@@ -224,6 +227,7 @@ def restart_case(case: str, count: int, patience: float = PATIENCE) -> dict[str,
 
 
 def publish(gateway: GatewayProcess, done: Event) -> None:
+    """Publishes an update of each symbol every 0.1 s until `done` is set."""
     while not done.wait(0.1):
         for symbol in SYMBOLS:
             gateway.publish(symbol)
@@ -232,25 +236,25 @@ def publish(gateway: GatewayProcess, done: Event) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=200)
-    parser.add_argument("--rolling", action="store_true", help="end one of two processes after the other instead")
+    parser.add_argument("--rolling", action="store_true", help="restart two processes one after the other")
     arguments = parser.parse_args()
     count = arguments.pages
     if arguments.rolling:
-        found = roll_case(count)
+        result = roll_case(count)
         print(
-            f"{count} pages, one of {PROCESSES} processes after the other: {found['losses']:.0f} sockets lost, "
-            f"half back within {found['half']:.2f} s, the last after {found['longest']:.2f}, of which it waited "
-            f"{found['waited']:.2f} by itself; {found['twice']:.0f} needed a second try, no loss went "
-            f"more than {found['beyond']:.3f} s beyond its wait; newest price with {found['newest']:.0f}"
+            f"{count} pages, {PROCESSES} processes restarted one after the other: {result['losses']:.0f} sockets lost, "
+            f"half back within {result['half']:.2f} s, the last after {result['longest']:.2f}, of which "
+            f"{result['waited']:.2f} were its own wait; {result['twice']:.0f} needed a second attempt; no loss was "
+            f"more than {result['beyond']:.3f} s longer than its wait; newest price with {result['newest']:.0f} pages"
         )
         return
     print(f"{count} pages, seconds from the kill; waits from {FIRST_DELAY} to {LONGEST_DELAY} s as in socket.js")
     for case in ("own addresses behind a proxy", "accounts at one address", "visitors at one address"):
-        found = restart_case(case, count)
+        result = restart_case(case, count)
         print(
-            f"{case:<29} gateway back {found['gateway_back']:4.1f}  half live {found['half']:5.1f}  "
-            f"last {found['last']:5.1f}  live within 10 s {found['live_within_10']:.0f}  "
-            f"within {PATIENCE:g} s {found['live']:.0f}  tries after the kill {found['tries']:.0f}",
+            f"{case:<29} gateway back {result['gateway_back']:4.1f}  half live {result['half']:5.1f}  "
+            f"last {result['last']:5.1f}  live within 10 s {result['live_within_10']:.0f}  "
+            f"within {TIMEOUT_SECONDS:g} s {result['live']:.0f}  attempts after the kill {result['attempts']:.0f}",
             flush=True,
         )
 

@@ -1,4 +1,4 @@
-"""A gateway for a measurement: a Redis of its own, a database file of its own, a plain `daphne`, and its figures."""
+"""Runs a gateway under plain `daphne` for a measurement, and reads its resource usage."""
 
 import os
 import re
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Served:
-    """`port` is the gateway's, `process` its process."""
+    """A running gateway."""
 
     def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
         self.port = port
@@ -24,20 +24,20 @@ class Served:
         self.process = process
 
     def metric(self, name: str) -> float:
-        """A metric of /metrics by its full name, labels included; 0 when it is not there."""
+        """Returns the value of a metric by its full name without the prefix, labels included; 0 if it is missing."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
             found = re.search(rf"^stockwatch_{re.escape(name)} (\S+)$", answer.read().decode(), re.MULTILINE)
         return float(found[1]) if found else 0.0
 
     @property
     def resident(self) -> float:
-        """Megabytes now."""
+        """Resident memory in megabytes."""
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     @property
     def peak(self) -> float:
-        """The most megabytes ever resident."""
+        """The peak of resident memory in megabytes."""
         (line,) = [
             line for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines() if "VmHWM" in line
         ]
@@ -45,12 +45,12 @@ class Served:
 
     @property
     def cpu(self) -> float:
-        """Seconds of CPU so far."""
+        """CPU seconds used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
-    def answers(self) -> bool:
+    def is_alive(self) -> bool:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{self.port}/livez", timeout=5).close()
         except OSError:
@@ -59,26 +59,29 @@ class Served:
 
 
 def pinned(core: int | None, command: list[str]) -> list[str]:
+    """Returns the command, bound to a CPU core if one is given."""
     return command if core is None else ["taskset", "-c", str(core), *command]
 
 
 @contextmanager
-def serve(server: RedisServer, folder: Path, symbols: int, core: int | None = None, **more: str) -> Iterator[Served]:
-    """A gateway that knows S0, S1, … and lets any number of clients in, on one core where that is named."""
+def serve(
+    server: RedisServer, folder: Path, symbols: int, core: int | None = None, **variables: str
+) -> Iterator[Served]:
+    """Runs a gateway with the symbols S0, S1, … and no limit on connections, on one core if `core` is given."""
     port = free_port()
-    variables = os.environ | {
+    environment = os.environ | {
         "REDIS_ADDR": server.address,
         "DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3",
         "GATEWAY_VALID_TICKERS": ",".join(f"S{number}" for number in range(symbols)),
         "GATEWAY_MAX_CONNECTIONS": "0",
-        **more,
+        **variables,
     }
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=variables, check=True)
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
     command = [sys.executable, "-m", "daphne", "-v", "0", "-p", str(port), "stockwatch.asgi:application"]
-    process = subprocess.Popen(pinned(core, command), cwd=ROOT, env=variables)
+    process = subprocess.Popen(pinned(core, command), cwd=ROOT, env=environment)
     served = Served(port, process)
     try:
-        wait_until(lambda: served.answers, 30, "start of the gateway")
+        wait_until(lambda: served.is_alive, 30, "start of the gateway")
         yield served
     finally:
         process.terminate()

@@ -1,8 +1,9 @@
-"""Mixed load with faults: `make bench-soak`, or `python -m tests.bench.soak [MINUTES]`.
+"""Runs mixed load with faults for a long time: `make bench-soak`, or `python -m tests.bench.soak [MINUTES]`.
 
-Programs, pages, slow readers, clients that come and go and clients that send rubbish are on one gateway, while its
-pub/sub connection is cut, Redis is stopped for a while, killed and started empty, and the feed pauses. Each round ends
-with a silence: then whoever is connected must have the last price of each of his symbols. Memory is noted all the time.
+Programs, pages, slow readers, clients that connect and leave, and clients that send invalid frames use one gateway.
+Meanwhile its pub/sub connection is cut, Redis is stopped, Redis is killed and restarted empty, and the feed pauses.
+Each round ends without updates for SETTLE_SECONDS; then each client must have the last price of all its symbols. The
+memory of the gateway is recorded each round.
 """
 
 import asyncio
@@ -31,10 +32,10 @@ from tests.bench.serving import ROOT, Served, serve
 SYMBOLS = 200
 HERTZ = 5
 OWN = 20
-BUSY = 20.0
-"""Seconds of a round's work, before its silence."""
-SETTLE = 12.0
-"""Seconds of silence: a lost last price is read again within 5, a client is back within 5."""
+BUSY_SECONDS = 20.0
+"""How long the feed runs in each round."""
+SETTLE_SECONDS = 12.0
+"""How long the feed then pauses. A resync takes at most 5 s, a reconnect of a client 5 s."""
 KINDS = {
     "program": ("/ws", "%"),
     "page": (
@@ -47,84 +48,84 @@ CLIENTS = {"program": 150, "page": 100, "recorder": 20}
 
 
 class Client:
-    """Reconnects when it is cut off; `last` is what it heard last of each symbol."""
+    """A client that reconnects. `last` is the order of the newest update of each symbol that it has received."""
 
-    def __init__(self, gateway: Served, kind: str, chance: random.Random) -> None:
+    def __init__(self, gateway: Served, kind: str, rng: random.Random) -> None:
         self._address = f"ws://127.0.0.1:{gateway.port}{KINDS[kind][0]}"
         self._request = KINDS[kind][1]
-        self._chance = chance
-        self._host = f"127.{chance.randrange(3, 250)}.{chance.randrange(250)}.{chance.randrange(1, 250)}"
-        self.symbols = [f"S{number}" for number in chance.sample(range(SYMBOLS), OWN)]
+        self._rng = rng
+        self._host = f"127.{rng.randrange(3, 250)}.{rng.randrange(250)}.{rng.randrange(1, 250)}"
+        self.symbols = [f"S{number}" for number in rng.sample(range(SYMBOLS), OWN)]
         self.last: dict[str, tuple[int, int]] = {}
-        self.back_steps = 0
+        self.out_of_order = 0
         self.counts: Counter[str] = Counter()
 
     async def follow(self) -> None:
         while True:
             with suppress(OSError, WebSocketException, TimeoutError):
-                async with connect(self._address, compression=None, local_addr=(self._host, 0)) as line:
-                    await line.send(self._request.replace("%", json.dumps(self.symbols)))
-                    await self._read(line)
-            self.counts["cut off"] += 1
-            await asyncio.sleep(self._chance.uniform(0.5, 2))
+                async with connect(self._address, compression=None, local_addr=(self._host, 0)) as socket:
+                    await socket.send(self._request.replace("%", json.dumps(self.symbols)))
+                    await self._read(socket)
+            self.counts["disconnects"] += 1
+            await asyncio.sleep(self._rng.uniform(0.5, 2))
 
-    async def _read(self, line: ClientConnection) -> None:
-        async for text in line:
+    async def _read(self, socket: ClientConnection) -> None:
+        async for text in socket:
             value = json.loads(text)
             for update in value if isinstance(value, list) else [value]:
                 if "seq_id" in update and "price" in update:
-                    self._take(update)
+                    self._count_update(update)
 
-    def _take(self, update: dict[str, int]) -> None:
+    def _count_update(self, update: dict[str, int]) -> None:
         symbol, order = str(update["symbol"]), (update["timestamp"], update["seq_id"])
         self.counts["updates"] += 1
         if order < self.last.get(symbol, order):
-            self.back_steps += 1
+            self.out_of_order += 1
         self.last[symbol] = order
 
 
-async def come_and_go(gateway: Served, chance: random.Random) -> None:
-    """Connects, subscribes, changes its mind, leaves; over and over."""
+async def connect_and_leave(gateway: Served, rng: random.Random) -> None:
+    """Connects, subscribes, unsubscribes, subscribes and leaves, in a loop."""
     while True:
-        host = f"127.251.{chance.randrange(250)}.{chance.randrange(1, 250)}"
+        host = f"127.251.{rng.randrange(250)}.{rng.randrange(1, 250)}"
         with suppress(OSError, WebSocketException, TimeoutError):
-            async with connect(f"ws://127.0.0.1:{gateway.port}/ws", compression=None, local_addr=(host, 0)) as line:
+            async with connect(f"ws://127.0.0.1:{gateway.port}/ws", compression=None, local_addr=(host, 0)) as socket:
                 for action in ("subscribe", "unsubscribe", "subscribe"):
-                    symbols = [f"S{number}" for number in chance.sample(range(SYMBOLS), 5)]
-                    await line.send(json.dumps({"action": action, "payload": {"symbols": symbols}}))
-                    await line.recv()
-        await asyncio.sleep(chance.uniform(0.05, 0.2))
+                    symbols = [f"S{number}" for number in rng.sample(range(SYMBOLS), 5)]
+                    await socket.send(json.dumps({"action": action, "payload": {"symbols": symbols}}))
+                    await socket.recv()
+        await asyncio.sleep(rng.uniform(0.05, 0.2))
 
 
-async def read_nothing(gateway: Served, chance: random.Random) -> None:
-    """Subscribes to everything and never reads, until it is cut off; then again."""
-    everything = json.dumps([f"S{number}" for number in range(SYMBOLS)])
+async def read_nothing(gateway: Served, rng: random.Random) -> None:
+    """Subscribes to all symbols and never reads, in a loop."""
+    all_symbols = json.dumps([f"S{number}" for number in range(SYMBOLS)])
     while True:
-        host = f"127.252.{chance.randrange(250)}.{chance.randrange(1, 250)}"
+        host = f"127.252.{rng.randrange(250)}.{rng.randrange(1, 250)}"
         with suppress(OSError, WebSocketException, TimeoutError):
             options = {"local_addr": (host, 0), "max_queue": 1, "ping_interval": None, "close_timeout": 1}
-            async with connect(f"ws://127.0.0.1:{gateway.port}/ws", compression=None, **options) as line:
-                await line.send(everything)
-                await asyncio.sleep(chance.uniform(20, 40))
+            async with connect(f"ws://127.0.0.1:{gateway.port}/ws", compression=None, **options) as socket:
+                await socket.send(all_symbols)
+                await asyncio.sleep(rng.uniform(20, 40))
 
 
-async def send_rubbish(gateway: Served, chance: random.Random) -> None:
+async def send_invalid_frames(gateway: Served, rng: random.Random) -> None:
     while True:
         with suppress(OSError, AssertionError):
-            await asyncio.to_thread(play, gateway, 200, chance.randrange(2**32))
+            await asyncio.to_thread(play, gateway, 200, rng.randrange(2**32))
         await asyncio.sleep(1)
 
 
 class Feed:
-    """The publisher as a process that can be paused."""
+    """The publisher in a process that can be paused."""
 
     def __init__(self, port: int, seconds: float) -> None:
         command = [sys.executable, "-m", "tests.bench.publisher", str(port), str(SYMBOLS), str(HERTZ), str(seconds)]
         self._command = command
         self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
 
-    def go_on(self) -> None:
-        """Starts again where Redis has ended it."""
+    def resume(self) -> None:
+        """Continues, and restarts a publisher that ended in an outage of Redis."""
         if self.process.poll() is not None:
             self.process = subprocess.Popen(self._command, cwd=ROOT, stderr=subprocess.DEVNULL)
         self.process.send_signal(signal.SIGCONT)
@@ -143,7 +144,7 @@ async def cut_pubsub(server: RedisServer) -> None:
         client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
 
 
-async def stop_redis_for_a_while(server: RedisServer) -> None:
+async def stop_redis(server: RedisServer) -> None:
     assert server.process is not None
     os.kill(server.process.pid, signal.SIGSTOP)
     await asyncio.sleep(4)
@@ -156,73 +157,92 @@ async def kill_redis(server: RedisServer) -> None:
     await asyncio.to_thread(server.start)
 
 
-async def leave_alone(_server: RedisServer) -> None:
+async def cause_no_fault(_server: RedisServer) -> None:
     await asyncio.sleep(1)
 
 
-FAULTS: list[Callable[[RedisServer], Awaitable[None]]] = [cut_pubsub, stop_redis_for_a_while, kill_redis, leave_alone]
-"""One a round, in turn."""
+FAULTS: list[Callable[[RedisServer], Awaitable[None]]] = [cut_pubsub, stop_redis, kill_redis, cause_no_fault]
+"""One per round, in turn."""
 
 
 def count_lost(clients: list[Client], server: RedisServer) -> tuple[int, int]:
-    """Pairs of a client and a symbol, and how many of these lack the newest price."""
-    with redis.Redis(port=server.port, protocol=2) as client:
+    """Returns the number of pairs of a client and a symbol, and how many of them lack the newest update."""
+    with redis.Redis(port=server.port, protocol=2) as store:
         names = [f"S{number}" for number in range(SYMBOLS)]
-        values = [json.loads(value) for value in client.mget([f"stock:{name}" for name in names]) if value]
+        values = [json.loads(value) for value in store.mget([f"stock:{name}" for name in names]) if value]
     newest = {value["symbol"]: (value["timestamp"], value["seq_id"]) for value in values}
-    pairs = [(follower, symbol) for follower in clients for symbol in follower.symbols if symbol in newest]
-    return len(pairs), sum(follower.last.get(symbol) != newest[symbol] for follower, symbol in pairs)
+    pairs = [(client, symbol) for client in clients for symbol in client.symbols if symbol in newest]
+    return len(pairs), sum(client.last.get(symbol) != newest[symbol] for client, symbol in pairs)
+
+
+class Result:
+    """What the rounds have shown. `memory` are pairs of minutes and resident megabytes."""
+
+    def __init__(self) -> None:
+        self.rounds = self.compared = self.lost = 0
+        self.memory: list[tuple[float, float]] = []
+
+    def add_round(self, compared: int, lost: int, minute: float, memory: float) -> None:
+        self.rounds += 1
+        self.compared += compared
+        self.lost += lost
+        self.memory.append((minute, memory))
+
+    def print_summary(self, clients: list[Client], slow: int) -> int:
+        """Prints the summary. Returns 1 if a price was lost or came out of order."""
+        settled = self.memory[len(self.memory) // 2 :]
+        slope = linear_regression(*zip(*settled, strict=True)).slope * 1024 if len(settled) > 2 else 0.0
+        updates, disconnects = (sum(client.counts[name] for client in clients) for name in ("updates", "disconnects"))
+        out_of_order = sum(client.out_of_order for client in clients)
+        print(f"{self.rounds} rounds, {updates:,} updates received, {disconnects} disconnects, {slow} slow clients.")
+        print(f"Last prices compared {self.compared:,}, lost {self.lost}; updates out of order {out_of_order}.")
+        print(f"Memory in the second half {settled[0][1]:.1f} to {settled[-1][1]:.1f} MB, {slope:+.1f} KB per minute.")
+        return int(self.lost > 0 or out_of_order > 0)
+
+
+async def play_round(feed: Feed, server: RedisServer, fault: Callable[[RedisServer], Awaitable[None]]) -> None:
+    """Runs the feed with one fault in the middle, then pauses it."""
+    feed.resume()
+    await asyncio.sleep(BUSY_SECONDS / 2)
+    await fault(server)
+    feed.resume()
+    await asyncio.sleep(BUSY_SECONDS / 2)
+    feed.pause()
+    await asyncio.sleep(SETTLE_SECONDS)
 
 
 async def soak(gateway: Served, server: RedisServer, minutes: float) -> int:
-    chance = random.Random(20261122)
-    clients = [Client(gateway, kind, chance) for kind, many in CLIENTS.items() for _ in range(many)]
+    rng = random.Random(20261122)
+    clients = [Client(gateway, kind, rng) for kind, count in CLIENTS.items() for _ in range(count)]
     feed = Feed(server.port, minutes * 120)
     tasks = [asyncio.ensure_future(client.follow()) for client in clients]
-    tasks += [asyncio.ensure_future(come_and_go(gateway, chance)) for _ in range(5)]
-    tasks += [asyncio.ensure_future(read_nothing(gateway, chance)) for _ in range(5)]
-    tasks += [asyncio.ensure_future(send_rubbish(gateway, chance)) for _ in range(2)]
-    begun, rounds, pairs, lost = time.monotonic(), 0, 0, 0
-    memory: list[tuple[float, float]] = []
+    tasks += [asyncio.ensure_future(connect_and_leave(gateway, rng)) for _ in range(5)]
+    tasks += [asyncio.ensure_future(read_nothing(gateway, rng)) for _ in range(5)]
+    tasks += [asyncio.ensure_future(send_invalid_frames(gateway, rng)) for _ in range(2)]
+    started, result = time.monotonic(), Result()
     try:
-        while time.monotonic() - begun < minutes * 60:
-            feed.go_on()
-            await asyncio.sleep(BUSY / 2)
-            await FAULTS[rounds % len(FAULTS)](server)
-            feed.go_on()
-            await asyncio.sleep(BUSY / 2)
-            feed.pause()
-            await asyncio.sleep(SETTLE)
-            rounds += 1
-            compared, missing = count_lost(clients, server)
-            pairs, lost = pairs + compared, lost + missing
-            memory.append(((time.monotonic() - begun) / 60, gateway.resident))
-            fault = FAULTS[(rounds - 1) % len(FAULTS)].__name__.replace("_", " ")
-            print(
-                f"{memory[-1][0]:6.1f} min  {memory[-1][1]:6.1f} MB  lost {missing} of {compared}  after: {fault}",
-                flush=True,
-            )
+        while time.monotonic() - started < minutes * 60:
+            fault = FAULTS[result.rounds % len(FAULTS)]
+            await play_round(feed, server, fault)
+            compared, lost = count_lost(clients, server)
+            minute, memory = (time.monotonic() - started) / 60, gateway.resident
+            result.add_round(compared, lost, minute, memory)
+            name = fault.__name__.replace("_", " ")
+            print(f"{minute:6.1f} min  {memory:6.1f} MB  lost {lost} of {compared}  after: {name}", flush=True)
     finally:
         feed.end()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    settled = memory[len(memory) // 2 :]
-    slope = linear_regression(*zip(*settled, strict=True)).slope * 1024 if len(settled) > 2 else 0.0
-    updates, cuts = (sum(client.counts[name] for client in clients) for name in ("updates", "cut off"))
-    older = sum(client.back_steps for client in clients)
-    print(f"{rounds} rounds, {updates:,} updates heard, clients cut off {cuts}, slow ones {count_closed(gateway)}.")
-    print(f"Last prices compared {pairs:,}, lost {lost}; older after newer {older}.")
-    print(f"Memory in the second half {settled[0][1]:.1f} to {settled[-1][1]:.1f} MB, {slope:+.1f} KB a minute.")
-    return int(lost > 0 or older > 0)
+    return result.print_summary(clients, count_slow_clients(gateway))
 
 
-def count_closed(gateway: Served) -> int:
+def count_slow_clients(gateway: Served) -> int:
     return int(gateway.metric('closed_total{reason="slow"}'))
 
 
-def main(words: list[str]) -> int:
-    minutes = float(words[0]) if words else 20.0
+def main(arguments: list[str]) -> int:
+    minutes = float(arguments[0]) if arguments else 20.0
     limits = {"GATEWAY_RATE_PER_SECOND": "1000", "GATEWAY_RATE_BURST": "1000"}
     with (
         RedisServer() as server,

@@ -1,4 +1,4 @@
-"""Loads the page over and over: `python -m tests.bench.visitor PORT PAGES_A_SECOND`, until it is ended."""
+"""Loads the page at a fixed rate until it is killed: `python -m tests.bench.visitor PORT PAGES_PER_SECOND`."""
 
 import sys
 import threading
@@ -12,11 +12,11 @@ def load_page(address: str) -> None:
         answer.read()
 
 
-def main(port: int, a_second: float) -> None:
+def main(port: int, pages_per_second: float) -> None:
     due = time.monotonic()
     while True:
         threading.Thread(target=load_page, args=(f"http://127.0.0.1:{port}/",), daemon=True).start()
-        due += 1 / a_second
+        due += 1 / pages_per_second
         time.sleep(max(0.0, due - time.monotonic()))
 
 

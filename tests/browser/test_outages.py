@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.browser.outages import PARTS, TIMEOUT_MS, System, Viewer, break_part
 from tests.support.browser.page import CONNECTION_ERRORS
-from tests.support.gateway.process import hear
+from tests.support.gateway.process import receive_frame
 from tests.support.kafka.distribution import KafkaNotInstalled
 from tests.support.postgres import PostgresNotInstalled
 from tests.support.waiting import wait_until
@@ -104,16 +104,16 @@ def test_a_socket_opened_without_the_database_gets_service_frames_and_later_list
 
         def during() -> None:
             socket = stack.enter_context(connect(address, additional_headers=headers, compression=None))
-            assert hear(socket) == {"type": "service", "lists": False}
+            assert receive_frame(socket) == {"type": "service", "lists": False}
             socket.send('{"action":"subscribe","payload":{"symbols":["AAPL"]}}')
-            assert hear(socket)["type"] == "ack"
-            wait_until(lambda: hear(socket).get("symbol"), what="a price without the database")
+            assert receive_frame(socket)["type"] == "ack"
+            wait_until(lambda: receive_frame(socket).get("symbol"), what="a price without the database")
             sockets.append(socket)
 
         break_part(system, viewer, "database", during)
-        wait_until(lambda: hear(sockets[0]) == {"type": "service", "lists": True})
+        wait_until(lambda: receive_frame(sockets[0]) == {"type": "service", "lists": True})
         # The gateway has read the account again.
-        wait_until(lambda: hear(sockets[0]).get("type") == "list")
+        wait_until(lambda: receive_frame(sockets[0]).get("type") == "list")
 
 
 def test_the_page_reports_a_hanging_database_and_prices_continue(system: System, viewer: Viewer):

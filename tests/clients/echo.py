@@ -1,4 +1,4 @@
-"""Sends back what it is sent, for the conformance of the server: `daphne tests.clients.echo:application`."""
+"""An ASGI application that echoes messages, for conformance tests: `daphne tests.clients.echo:application`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Autobahn's cases, played by kosoku against an application that echoes, under the Daphne that the gateway runs on."""
+"""Runs Autobahn's conformance cases with kosoku against an echo application under Daphne."""
 
 import re
 import subprocess
@@ -13,17 +13,17 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.clients
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
-LISTED = re.findall(r"\b\d+\.\d+\.\d+\b|\b\d+\.\*", PAGE.split("Those that do not pass:")[1])
-TIMED = ["9.7.1", "9.8.1"]
-"""Of those listed the ones that take 20 s each to fail: a thousand empty messages."""
-LARGEST = str(17 * 2**20)
+KNOWN_FAILURES = re.findall(r"\b\d+\.\d+\.\d+\b|\b\d+\.\*", PAGE.split("These cases fail:")[1])
+SLOW_FAILURES = ["9.7.1", "9.8.1"]
+"""Listed cases that are not run, because each takes 20 s to fail: a thousand empty messages."""
+MAX_MESSAGE_BYTES = str(17 * 2**20)
 
 
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory):
-    """The address of an echo under plain Daphne; messages of 16 MiB are among the cases."""
+    """Starts the echo application and returns its URL. Some cases have messages of 16 MiB."""
     port = free_port()
-    options = ["--websocket-max-message-size", LARGEST, "--websocket-max-frame-size", LARGEST]
+    options = ["--websocket-max-message-size", MAX_MESSAGE_BYTES, "--websocket-max-frame-size", MAX_MESSAGE_BYTES]
     command = [sys.executable, "-m", "daphne", "-p", str(port), *options, "tests.clients.echo:application"]
     log = Path(tmp_path_factory.mktemp("echo")) / "log"
     with log.open("wb") as output, subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process:
@@ -32,19 +32,19 @@ def echo(tmp_path_factory):
         process.kill()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kosoku leaves its own files open
-async def test_every_case_passes_but_those_that_are_listed_with_their_reason(echo):
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kosoku leaves files open
+async def test_all_cases_pass_except_the_documented_ones(echo):
     from kosoku import FailureError, run_fuzzingclient
 
     async def play(**choice):
-        """Results by case; kosoku knows one event loop a process."""
+        """Returns the results by case. kosoku supports only one event loop per process."""
         with pytest.raises(FailureError) as caught:
             await run_fuzzingclient(echo, concurrency=4, **choice)
         return {result.case_id: result for result in caught.value.results}
 
-    without = [*(case for case in LISTED if case.endswith("*")), *TIMED]
-    results = await play(exclude_cases=without)
+    excluded = [*(case for case in KNOWN_FAILURES if case.endswith("*")), *SLOW_FAILURES]
+    results = await play(exclude_cases=excluded)
     assert len(results) > 290
-    assert {case for case, result in results.items() if not result.passed} == set(LISTED) - set(without)
+    assert {case for case, result in results.items() if not result.passed} == set(KNOWN_FAILURES) - set(excluded)
     compressed = await play(cases=["12.1.1", "13.1.1"])
     assert {result.behavior.value for result in compressed.values()} == {"UNIMPLEMENTED"}

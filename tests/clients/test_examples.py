@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from tests.support.clients import need
+from tests.support.clients import find_program
 from tests.support.gateway.process import ROOT
 
 pytestmark = pytest.mark.clients
@@ -10,11 +10,11 @@ pytestmark = pytest.mark.clients
 
 @pytest.fixture
 def command_of(request):
-    """The command that runs an example; its address and symbols follow."""
+    """Returns a function that returns the command of an example, without its URL and symbols."""
 
-    def find(name):
+    def find_command(name):
         if name == "websocat":
-            need("websocat", "make test-clients installs it, or see https://github.com/vi/websocat")
+            find_program("websocat", "make test-clients installs it, or see https://github.com/vi/websocat")
             return [
                 "env",
                 f"PATH={ROOT / 'build'}:{sys.exec_prefix}/bin:/usr/local/bin:/usr/bin:/bin",
@@ -27,28 +27,28 @@ def command_of(request):
             return [request.getfixturevalue("node"), str(folder / "watch.mjs")]
         return [request.getfixturevalue("go_program")]
 
-    return find
+    return find_command
 
 
 @pytest.mark.parametrize("name", ["websocat", "python", "node", "go"])
-def test_an_example_prints_prices_and_comes_back(run_gateway, run, command_of, name):
+def test_an_example_prints_updates_and_reconnects(run_gateway, run, command_of, name):
     command = command_of(name)
     gateway = run_gateway("rungateway")
     first = gateway.publish("AAPL", 101.0)
     program = run([*command, f"ws://{gateway.address}/ws", "AAPL", "GOOG"])
-    program.prints(f'"seq_id":{first.seq_id}')
+    program.wait_for_output(f'"seq_id":{first.seq_id}')
     live = gateway.publish("GOOG", 99.5)
-    program.prints(f'"seq_id":{live.seq_id}')
+    program.wait_for_output(f'"seq_id":{live.seq_id}')
     gateway.signal()
     gateway.wait()
     gateway.start()
     again = gateway.publish("AAPL", 102.0)
-    program.prints(f'"seq_id":{again.seq_id}')
+    program.wait_for_output(f'"seq_id":{again.seq_id}')
 
 
 @pytest.mark.parametrize("name", ["python", "node", "go"])
 @pytest.mark.parametrize(
-    ("path", "symbol", "words"),
+    ("path", "symbol", "message"),
     [
         ("/ws", "XXXX", "No valid/new symbols provided"),
         ("/elsewhere", "AAPL", "refused: 404"),
@@ -56,7 +56,7 @@ def test_an_example_prints_prices_and_comes_back(run_gateway, run, command_of, n
     ],
     ids=["unknown symbol", "another path", "too large"],
 )
-def test_an_example_ends_where_coming_back_is_of_no_use(gateway, run, command_of, name, path, symbol, words):
+def test_an_example_ends_if_reconnecting_is_useless(gateway, run, command_of, name, path, symbol, message):
     program = run([*command_of(name), f"ws://{gateway.address}{path}", symbol])
-    assert program.end() == 1
-    assert program.said.splitlines()[-1].endswith(words)
+    assert program.wait() == 1
+    assert program.errors.splitlines()[-1].endswith(message)

@@ -1,4 +1,4 @@
-"""Clients by other hands see the same conversation; Python's `websockets` does in all other tests."""
+"""Third-party clients see the documented conversation. All other tests use the client of `websockets`."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from feeds import wire
-from tests.support.clients import need
+from tests.support.clients import find_program
 from tests.support.waiting import until, wait_until
 
 pytestmark = pytest.mark.clients
@@ -23,11 +23,11 @@ ACK = {
 FAULTS = [("not json", 4501), ('["' + "x" * 65_536 + '"]', 4502)]
 
 
-def is_heard(gateway):
+def is_subscribed(gateway):
     return gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1
 
 
-async def test_aiohttp_hears_acknowledgement_snapshot_and_prices(gateway):
+async def test_aiohttp_receives_the_ack_the_snapshot_and_later_updates(gateway):
     import aiohttp
 
     first = gateway.publish("AAPL")
@@ -35,7 +35,7 @@ async def test_aiohttp_hears_acknowledgement_snapshot_and_prices(gateway):
         await socket.send_str(SUBSCRIBE)
         assert await socket.receive_json(timeout=10) == ACK
         assert await socket.receive_str(timeout=10) == wire.encode(first).decode()
-        await until(lambda: is_heard(gateway))
+        await until(lambda: is_subscribed(gateway))
         for _ in range(20):
             update = gateway.publish("AAPL")
             assert await socket.receive_str(timeout=10) == wire.encode(update).decode()
@@ -44,7 +44,7 @@ async def test_aiohttp_hears_acknowledgement_snapshot_and_prices(gateway):
 
 
 @pytest.mark.parametrize(("text", "code"), FAULTS)
-async def test_aiohttp_hears_the_close_code(gateway, text, code):
+async def test_aiohttp_receives_the_close_code(gateway, text, code):
     import aiohttp
 
     async with aiohttp.ClientSession() as session, session.ws_connect(f"http://{gateway.address}/ws") as socket:
@@ -56,20 +56,20 @@ async def test_aiohttp_hears_the_close_code(gateway, text, code):
 
 @pytest.fixture
 def talk(node, node_folder, run, gateway):
-    """Has Node's `ws` send something, and returns the running program."""
+    """Returns a function that sends requests with Node's `ws` and returns the running program."""
     script = node_folder(NODE) / "talk.mjs"
     return lambda *requests: run([node, str(script), f"ws://{gateway.address}/ws", *requests])
 
 
 def events(program):
-    return [json.loads(line) for line in program.out.splitlines()]
+    return [json.loads(line) for line in program.output.splitlines()]
 
 
-def test_ws_of_node_hears_acknowledgement_snapshot_and_prices(gateway, talk):
+def test_ws_of_node_receives_the_ack_the_snapshot_and_later_updates(gateway, talk):
     first = gateway.publish("AAPL")
     program = talk(SUBSCRIBE)
-    wait_until(lambda: program.out.count("\n") == 2)
-    wait_until(lambda: is_heard(gateway))
+    wait_until(lambda: program.output.count("\n") == 2)
+    wait_until(lambda: is_subscribed(gateway))
     updates = [gateway.publish("AAPL") for _ in range(20)]
     wait_until(lambda: json.loads(events(program)[-1]["text"])["seq_id"] == updates[-1].seq_id)
     ack, *texts = [event["text"] for event in events(program)]
@@ -79,22 +79,22 @@ def test_ws_of_node_hears_acknowledgement_snapshot_and_prices(gateway, talk):
 
 
 @pytest.mark.parametrize(("text", "code"), FAULTS)
-def test_ws_of_node_hears_the_close_code(talk, text, code):
+def test_ws_of_node_receives_the_close_code(talk, text, code):
     program = talk(text)
-    assert program.end() == 0
+    assert program.wait() == 0
     assert events(program)[-1] == {"code": code}
 
 
 def test_ws_of_node_answers_pings_by_itself(run_gateway, node, node_folder, run):
     gateway = run_gateway("rungateway", GATEWAY_TIMEOUTS_PING_PERIOD="1s", GATEWAY_TIMEOUTS_PONG_WAIT="2s")
     program = run([node, str(node_folder(NODE) / "talk.mjs"), f"ws://{gateway.address}/ws", '["AAPL"]'])
-    wait_until(lambda: program.out.count('"ping"') == 4)
+    wait_until(lambda: program.output.count('"ping"') == 4)
     gateway.publish("AAPL")
-    program.prints("seq_id")
-    assert "code" not in program.out
+    program.wait_for_output("seq_id")
+    assert "code" not in program.output
 
 
-def test_wscat_shows_prices_and_the_error_of_array_mode(gateway, node, node_folder, run):
+def test_wscat_shows_updates_and_the_error_of_array_mode(gateway, node, node_folder, run):
     first = gateway.publish("AAPL")
     wscat = [
         node,
@@ -103,20 +103,20 @@ def test_wscat_shows_prices_and_the_error_of_array_mode(gateway, node, node_fold
         f"ws://{gateway.address}/ws",
     ]
     program = run([*wscat, "-w", "60", "-x", '["AAPL"]'])
-    program.prints(wire.encode(first).decode())
-    wait_until(lambda: is_heard(gateway))
-    program.prints(wire.encode(gateway.publish("AAPL")).decode())
+    program.wait_for_output(wire.encode(first).decode())
+    wait_until(lambda: is_subscribed(gateway))
+    program.wait_for_output(wire.encode(gateway.publish("AAPL")).decode())
     refused = run([*wscat, "-w", "60", "-x", '["XXXX"]'])
-    refused.prints('{"error":"No valid symbols"}')
-    assert refused.end() == 0
+    refused.wait_for_output('{"error":"No valid symbols"}')
+    assert refused.wait() == 0
 
 
-def test_websocat_shows_prices(gateway, run):
-    websocat = need("websocat", "make test-clients installs it, or see https://github.com/vi/websocat")
+def test_websocat_shows_updates(gateway, run):
+    websocat = find_program("websocat", "make test-clients installs it, or see https://github.com/vi/websocat")
     first = gateway.publish("AAPL")
     command = f"echo '{SUBSCRIBE}' | {websocat} --no-close ws://{gateway.address}/ws"
     program = run(["sh", "-c", command])
-    program.prints(wire.encode(first).decode())
-    assert json.loads(program.out.splitlines()[0]) == ACK
-    wait_until(lambda: is_heard(gateway))
-    program.prints(wire.encode(gateway.publish("AAPL")).decode())
+    program.wait_for_output(wire.encode(first).decode())
+    assert json.loads(program.output.splitlines()[0]) == ACK
+    wait_until(lambda: is_subscribed(gateway))
+    program.wait_for_output(wire.encode(gateway.publish("AAPL")).decode())

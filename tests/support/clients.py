@@ -1,4 +1,4 @@
-"""Programs that others wrote, as processes."""
+"""Runs third-party client programs as processes."""
 
 import shutil
 import subprocess
@@ -12,25 +12,23 @@ from tests.support.gateway.process import ROOT
 from tests.support.waiting import wait_until
 
 BUILD = ROOT / "build" / "clients"
+BUILD_TIMEOUT_SECONDS = 300
 
 
-SLOW = 300
-
-
-def need(name: str, how: str) -> str:
-    """Where a program is; the test is skipped, which is a failure in CI, where it is missing."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if not found:
-        pytest.skip(f"{name} is missing: {how}")
-    return found
+def find_program(name: str, how_to_install: str) -> str:
+    """Returns the path of a program. Skips the test if it is missing; under CI a skip is a failure."""
+    in_environment = Path(sys.executable).with_name(name)
+    path = str(in_environment) if in_environment.exists() else shutil.which(name)
+    if not path:
+        pytest.skip(f"{name} is missing: {how_to_install}")
+    return path
 
 
 class Program:
-    """A client in a process; what it prints is read as it comes."""
+    """A running client. `output` and `errors` are what it has printed so far."""
 
     def __init__(self, command: list[str], cwd: Path = ROOT) -> None:
-        # A terminal's client ends with its input, so that stays open.
+        # Interactive clients end with their input, so it stays open.
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
@@ -39,8 +37,8 @@ class Program:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        self.out, self.said = "", ""
-        sources = {"out": self.process.stdout, "said": self.process.stderr}
+        self.output, self.errors = "", ""
+        sources = {"output": self.process.stdout, "errors": self.process.stderr}
         self._readers = [threading.Thread(target=self._read, args=pair) for pair in sources.items()]
         for reader in self._readers:
             reader.start()
@@ -49,18 +47,18 @@ class Program:
         while more := source.read1():
             setattr(self, name, getattr(self, name) + more.decode())
 
-    def prints(self, text: str, seconds: float = 20) -> None:
-        wait_until(lambda: text in self.out, seconds, f"{text!r} in {self.out!r}, {self.said!r}")
+    def wait_for_output(self, text: str, seconds: float = 20) -> None:
+        wait_until(lambda: text in self.output, seconds, f"{text!r} in {self.output!r}, {self.errors!r}")
 
-    def end(self) -> int:
-        """Its own end, and its status."""
+    def wait(self) -> int:
+        """Waits until the program ends by itself. Returns its exit status."""
         status = self.process.wait(20)
         self._join()
         return status
 
     def stop(self) -> None:
         if self.process.poll() is None:
-            # The shell's loop has a child of its own.
+            # The loop of a shell has a child process.
             subprocess.run(["kill", "-KILL", "--", f"-{self.process.pid}"], check=True)
             self.process.wait()
         self._join()

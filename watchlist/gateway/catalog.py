@@ -1,7 +1,6 @@
-"""The tickers a gateway knows: which symbols may be asked for, and what a page is told of them.
+"""The tickers that a gateway knows: which symbols clients may subscribe to, and their ticker frames.
 
-`Catalog` is a plain value holder; `load_tickers` asks all there is to ask. The tables are read every 0.5 s, for what
-`QuerySet.update` changes sends no signal.
+`Catalog` only holds values. `load_tickers` reads the database.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,12 +12,12 @@ from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
 from feeds.models import Tape, Ticker
-from watchlist.gateway.fanout.delivery import Item, fact
+from watchlist.gateway.messages import StateMessage, make_state
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One ticker as clients see it; `base` and `previous_close`, None before there was one, in its currency."""
+    """One ticker as clients see it. `base` and `previous_close` are prices, None if there is none yet."""
 
     symbol: str
     name: str = ""
@@ -29,7 +28,7 @@ class Listing:
 
 
 def ticker_payload(listing: Listing) -> bytes:
-    """The frame of `?meta=1` for one ticker."""
+    """Returns the text of a `ticker` frame."""
     frame: dict[str, Any] = {
         "type": "ticker",
         "symbol": listing.symbol,
@@ -42,37 +41,37 @@ def ticker_payload(listing: Listing) -> bytes:
     return msgspec.json.encode(frame)
 
 
-def facts_of(listings: Iterable[Listing]) -> dict[str, Item]:
-    """The ticker frames of these tickers by symbol, to be kept once for all sockets."""
-    return {listing.symbol: fact(listing.symbol, ticker_payload(listing)) for listing in listings}
+def make_ticker_messages(listings: Iterable[Listing]) -> dict[str, StateMessage]:
+    """Returns the ticker messages by symbol, one object for all sockets."""
+    return {listing.symbol: make_state(listing.symbol, ticker_payload(listing)) for listing in listings}
 
 
 class Catalog:
-    """The newest table read. `only` (GATEWAY_VALID_TICKERS) names exactly what is valid, whatever the table says."""
+    """The newest ticker table. `only` (GATEWAY_VALID_TICKERS), if given, names exactly the valid symbols."""
 
     def __init__(self, only: Sequence[str] = ()) -> None:
         self._only = frozenset(only)
         self._listings: dict[str, Listing] = {}
-        self._facts: dict[str, Item] = {}
+        self._messages: dict[str, StateMessage] = {}
         self.loaded = False
 
     def allows(self, symbol: str) -> bool:
-        """Whether a client may subscribe to the symbol now."""
+        """Returns whether a client may subscribe to the symbol now."""
         if self._only:
             return symbol in self._only
         listing = self._listings.get(symbol)
         return listing is not None and listing.active
 
-    def listing_of(self, symbol: str) -> Listing:
-        """What is known of a symbol; a valid one that the table does not have has no name and no base price."""
+    def get_listing(self, symbol: str) -> Listing:
+        """Returns the listing of a symbol. A valid symbol without a ticker has no name and no base price."""
         return self._listings.get(symbol) or Listing(symbol, active=symbol in self._only)
 
-    def fact_of(self, symbol: str) -> Item:
-        """The ticker frame of a symbol: one for all sockets, as long as nothing changes."""
-        known = self._facts.get(symbol)
-        if known is None:
-            known = self._facts[symbol] = fact(symbol, ticker_payload(self.listing_of(symbol)))
-        return known
+    def get_ticker_message(self, symbol: str) -> StateMessage:
+        """Returns the ticker message of a symbol: the same object for all sockets until the ticker changes."""
+        message = self._messages.get(symbol)
+        if message is None:
+            message = self._messages[symbol] = make_state(symbol, ticker_payload(self.get_listing(symbol)))
+        return message
 
     @property
     def hidden(self) -> list[str]:
@@ -81,24 +80,20 @@ class Catalog:
         return [found.symbol for found in listings if self._only and found.active and found.symbol not in self._only]
 
     def replace(self, listings: Iterable[Listing]) -> list[Listing]:
-        """Takes a new table; returns what changed, a ticker that is gone as inactive."""
+        """Stores a new table. Returns the changed listings; a removed ticker is in it as inactive."""
         new = {listing.symbol: listing for listing in listings}
         changed = [listing for listing in new.values() if self._listings.get(listing.symbol) != listing]
-        changed += [self._gone(old) for symbol, old in self._listings.items() if symbol not in new]
+        changed += [replace(old, active=False) for symbol, old in self._listings.items() if symbol not in new]
         self._listings, self.loaded = new, True
         for listing in changed:
-            self._facts.pop(listing.symbol, None)
+            self._messages.pop(listing.symbol, None)
         return changed
-
-    @staticmethod
-    def _gone(old: Listing) -> Listing:
-        return replace(old, active=False)
 
 
 @sync_to_async
 def load_tickers() -> list[Listing]:
-    """The whole table, the inactive ones too, with what is on record of them. Raises django.db.DatabaseError."""
-    close_old_connections()  # nobody else would close one that broke: there is no request here
+    """Reads all tickers, inactive ones too, with their previous closes. Raises django.db.DatabaseError."""
+    close_old_connections()  # Django closes broken connections only at the end of a request, and there is none here.
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active")
     closes = dict(Tape.objects.exclude(previous_close=None).values_list("symbol", "previous_close"))
     return [Listing(*row, previous_close=closes.get(row[0])) for row in rows]

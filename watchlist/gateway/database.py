@@ -1,6 +1,7 @@
-"""Whether the database answers. Prices need none: what does are lists and accounts, and pages are told of it.
+"""Monitors whether the database answers, and limits how many queries wait for it.
 
-It asks nothing by itself: the reading of the tickers, every 0.5 s, tells it how it fared.
+Prices need no database. Lists and accounts do, so clients with `?meta=1` learn when it is unavailable. The monitor
+sends no query of its own: it watches the reading of the tickers, every 0.5 s.
 """
 
 import asyncio
@@ -11,64 +12,64 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-ANSWER_WITHIN = 3.0
-"""Seconds without an answer after which the database counts as away, though nothing has failed."""
-QUESTIONS = 4
-"""Questions of clients that wait for the database at once. All share one thread with the reading of the tickers: more
-of them before it, and the reading would be late without any fault of the database's."""
-TURN_WITHIN = 1.0
-"""Seconds that one more of them waits for its turn."""
-FAILURES = 2
-"""Readings in a row that must fail: one may be a connection that a restart cut."""
+QUERY_TIMEOUT_SECONDS = 3.0
+"""A query without a result for this long counts as an outage, though nothing has failed."""
+MAX_QUERIES = 4
+"""Queries of connecting clients that run at once. They share one thread with the reading of the tickers; more of them
+would delay that reading until a healthy database looks unavailable."""
+QUEUE_TIMEOUT_SECONDS = 1.0
+"""How long one more query waits for its turn."""
+FAILURES_BEFORE_OUTAGE = 2
+"""Failed readings in a row that count as an outage. A single failure may be a connection that a restart closed."""
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class DatabaseMonitor:
-    """`lists` says whether they can be read and changed now; `tell` is called when that changes."""
+    """`available` is the newest state. `on_change` is called with it whenever it changes."""
 
-    def __init__(self, tell: Callable[[bool], None]) -> None:
-        self.lists = True
-        self._tell = tell
+    def __init__(self, on_change: Callable[[bool], None]) -> None:
+        self.available = True
+        self._on_change = on_change
         self._failures = 0
-        self._turns = asyncio.Semaphore(QUESTIONS)
+        self._turns = asyncio.Semaphore(MAX_QUERIES)
 
-    async def watch(self, reading: Callable[[], Awaitable[None]]) -> None:
-        """One reading, and what it says of the database. Raises nothing: the last table stays in force."""
-        silence = asyncio.get_running_loop().call_later(ANSWER_WITHIN, self._lose, "no answer")
+    async def watch(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Runs `read` and derives the state from its outcome. Logs errors and raises none."""
+        timeout = asyncio.get_running_loop().call_later(QUERY_TIMEOUT_SECONDS, self._set_unavailable, "no answer")
         try:
-            await reading()
-        except Exception as error:  # the database's errors differ by engine
+            await read()
+        except Exception as error:  # Database errors differ by engine.
             self._failures += 1
-            if self._failures >= FAILURES:
-                self._lose(type(error).__name__)
+            if self._failures >= FAILURES_BEFORE_OUTAGE:
+                self._set_unavailable(type(error).__name__)
         else:
             self._failures = 0
-            if not self.lists:
-                self.lists = True
-                log.info("the database is back")
-                self._tell(True)
+            if not self.available:
+                self.available = True
+                log.info("database available again")
+                self._on_change(True)
         finally:
-            silence.cancel()
+            timeout.cancel()
 
-    def _lose(self, reason: str) -> None:
-        if self.lists:
-            self.lists = False
-            log.warning("the database is away, prices go on with the last tickers", reason=reason)
-            self._tell(False)
+    def _set_unavailable(self, reason: str) -> None:
+        if self.available:
+            self.available = False
+            log.warning("database unavailable", reason=reason, effect="prices continue with the last known tickers")
+            self._on_change(False)
 
-    async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer to a question of the database. Raises TimeoutError; what hangs is left to end by itself."""
-        async with asyncio.timeout(TURN_WITHIN):
+    async def run(self, query: Callable[[], Awaitable[Result]]) -> Result:
+        """Runs a query. Raises TimeoutError, also if too many queries wait; a query that hangs is not cancelled."""
+        async with asyncio.timeout(QUEUE_TIMEOUT_SECONDS):
             await self._turns.acquire()
-        task = asyncio.ensure_future(question())
-        task.add_done_callback(self._end_question)
-        done, _ = await asyncio.wait({task}, timeout=ANSWER_WITHIN)
+        task = asyncio.ensure_future(query())
+        task.add_done_callback(self._end_query)
+        done, _ = await asyncio.wait({task}, timeout=QUERY_TIMEOUT_SECONDS)
         if not done:
-            raise TimeoutError("the database does not answer")
+            raise TimeoutError(f"The database did not answer within {QUERY_TIMEOUT_SECONDS} s")
         return task.result()
 
-    def _end_question(self, task: "asyncio.Future[Answer]") -> None:
+    def _end_query(self, task: "asyncio.Future[Result]") -> None:
         self._turns.release()
         if not task.cancelled():
-            task.exception()  # nobody may be left who waits for it
+            task.exception()  # Marks the error as seen: after a timeout no caller awaits the task.

@@ -1,15 +1,11 @@
-"""What one client may do: where it may come from, how often, how much. Pure but for `Admission`, which asks Redis.
-
-The bucket of connections per address lives in Redis (`ratelimit:IP`: `tokens`, `last_refill` in unix seconds), so that
-it holds over every gateway and over restarts.
-"""
+"""The limits of a gateway: what one client may do, and how many clients it accepts. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All limits of a gateway; times in seconds. The names are those of the settings, without GATEWAY_."""
+    """All limits; times in seconds. The first ten are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_."""
 
     allowed_origins: tuple[str, ...] = ("*",)
     trusted_proxies: tuple[str, ...] = ()

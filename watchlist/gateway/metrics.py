@@ -1,57 +1,86 @@
-"""What a gateway process shows at `/metrics`. It reads plain numbers when asked; the way of an update pays nothing."""
+"""The metrics of a gateway process for Prometheus.
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+The collector reads plain attributes at each scrape, so updates cost nothing extra.
+"""
+
+from collections.abc import Callable, Iterator
 
 from prometheus_client import Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-if TYPE_CHECKING:
-    from watchlist.gateway.gateway import Gateway
-
+from watchlist.gateway.counts import GatewayCounts
+from watchlist.gateway.database import DatabaseMonitor
+from watchlist.gateway.fanout.hub import Hub
+from watchlist.gateway.fanout.intake import Intake
+from watchlist.gateway.sockets.connections import Connections
 
 END_TO_END = Histogram(
     "stockwatch_end_to_end_seconds",
-    "From an update's own timestamp to its write to the sockets, once a flush",
+    "From the timestamp of an update to its write to the sockets, observed once per flush",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
 )
 
 
 class GatewayCollector(Collector):
-    """Register one a process."""
+    """Register one per process. `count_tasks` returns the number of tasks of the event loop."""
 
-    def __init__(self, gateway: "Gateway") -> None:
-        self._gateway = gateway
+    def __init__(
+        self,
+        connections: Connections,
+        hub: Hub,
+        intake: Intake,
+        counts: GatewayCounts,
+        database: DatabaseMonitor,
+        count_tasks: Callable[[], int],
+    ) -> None:
+        self._connections = connections
+        self._hub = hub
+        self._intake = intake
+        self._counts = counts
+        self._database = database
+        self._count_tasks = count_tasks
 
     def collect(self) -> Iterator[Metric]:
-        gateway, hub, intake = self._gateway, self._gateway.hub, self._gateway.intake
-        yield gauge("connections", "Open sockets", len(gateway.sessions))
-        yield gauge("subscriptions", "Pairs of a socket and a symbol", hub.subscriptions)
-        yield gauge("symbols", "Symbols that somebody wants", len(hub.symbols))
-        yield gauge("tasks", "Tasks of the event loop", gateway.tasks)
-        yield gauge("fast_path", "1 while frames go straight to the transport", int(gateway.fast))
-        yield gauge("channel_layer_connected", "1 while prices can arrive", int(bool(intake and intake.connected)))
-        yield gauge("database_answers", "1 while tickers, lists and accounts can be read", int(gateway.service.lists))
-        yield gauge("newest_update_timestamp_seconds", "Unix time in the newest update taken in", hub.newest / 1e6)
-        yield counter("connections_accepted", "Sockets accepted", gateway.counts.accepted)
-        yield counter("updates_in", "Updates taken in", hub.counts.taken)
-        yield counter("updates_out", "Updates handed to sockets", hub.counts.sent)
-        yield counter("sequence_gaps", "Updates whose seq_id skipped numbers", hub.counts.gaps)
+        yield from self._collect_state()
+        yield from self._collect_updates()
+        yield from self._collect_clients()
+
+    def _collect_state(self) -> Iterator[Metric]:
+        hub = self._hub
+        yield gauge("connections", "Open sockets", len(self._connections.sessions))
+        yield gauge("subscriptions", "Subscriptions: pairs of a socket and a symbol", hub.subscriptions)
+        yield gauge("symbols", "Symbols with at least one subscription", len(hub.symbols))
+        yield gauge("tasks", "Tasks of the event loop", self._count_tasks())
+        yield gauge("fast_path", "1 if frames are written straight to the transport", int(self._counts.direct_writes))
+        yield gauge(
+            "channel_layer_connected", "1 if the subscription to Redis is connected", int(self._intake.connected)
+        )
+        yield gauge("database_answers", "1 if tickers, lists and accounts can be read", int(self._database.available))
+        yield gauge(
+            "newest_update_timestamp_seconds", "Unix time of the newest update received", hub.newest_timestamp / 1e6
+        )
+
+    def _collect_updates(self) -> Iterator[Metric]:
+        counts, intake = self._hub.counts, self._intake
+        yield counter("updates_in", "Updates received that were newer than the known one", counts.accepted)
+        yield counter("updates_out", "Updates handed to sockets", counts.sent)
+        yield counter("sequence_gaps", "Updates whose seq_id skipped numbers", counts.gaps)
+        yield counter("channel_layer_losses", "Times the channel layer lost its connection", intake.losses)
+        yield counter("resyncs", "Times the quotes of all subscribed symbols were read again", intake.resyncs)
+        dropped = {"stale": counts.stale, "malformed": counts.malformed, "unwanted": counts.unwanted}
+        yield by_reason("updates_dropped", "Updates that were not handed to sockets", dropped)
+
+    def _collect_clients(self) -> Iterator[Metric]:
+        counts = self._counts
+        yield counter("connections_accepted", "Sockets accepted", counts.accepted)
         yield counter(
-            "channel_layer_losses", "Times the channel layer lost its connection", intake.losses if intake else 0
+            "rate_limit_unanswered",
+            "Connections accepted without a rate check because Redis did not answer",
+            counts.rate_limit_unanswered,
         )
-        yield counter("resyncs", "Times all wanted symbols were read again", intake.resyncs if intake else 0)
-        yield counter(
-            "rate_limit_unanswered", "Connections let in because Redis did not answer", gateway.counts.unanswered
-        )
-        yield by_reason(
-            "updates_dropped",
-            "Updates not handed on",
-            {"stale": hub.counts.stale, "malformed": hub.counts.malformed, "unwanted": hub.counts.unwanted},
-        )
-        yield by_reason("refused", "Connections and requests refused", gateway.counts.refused)
-        yield by_reason("closed", "Sockets closed by the gateway", gateway.counts.closes)
+        yield by_reason("refused", "Connections and requests refused", counts.refused)
+        yield by_reason("closed", "Sockets closed by the gateway", counts.closed)
 
 
 def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

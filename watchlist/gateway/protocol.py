@@ -1,7 +1,7 @@
-"""The frames of `/ws`, both ways: requests in, replies and updates out, close codes, RFC 6455 framing.
+"""Parses the requests of `/ws` and builds its replies.
 
-Pure: bytes and values in, bytes and values out; no I/O, no clock, no framework. What the frames look like is a contract
-with programs that we do not know: nothing here changes for the sake of the code.
+Pure: no I/O, no clock, no framework. Requests and replies are a contract with other people's programs
+(docs/protocol.md), so their keys, codes and texts do not change.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,17 +13,18 @@ from urllib.parse import parse_qs
 import msgspec
 
 from feeds.symbols import upper_case
+from watchlist.errors import WatchlistError
 
-LARGEST_MESSAGE = 64 * 1024
-"""Bytes of one message from a client."""
-LARGEST_ECHO = 64
-"""Characters of a client's own text that a reply repeats."""
-MOST_REJECTED = 256
-"""Symbols that one reply names as rejected, so that a reply is never much larger than the request."""
+MAX_MESSAGE_BYTES = 64 * 1024
+"""The largest message of a client."""
+MAX_ECHO_CHARACTERS = 64
+"""How much of a client's own text a reply repeats."""
+MAX_REJECTED_SYMBOLS = 256
+"""How many rejected symbols one reply names, so that a reply is never much larger than the request."""
 
 
-class Close(IntEnum):
-    """Close codes: 4000 to 4499 say «come back, with jittered backoff», 4500 to 4999 «do not, you are at fault»."""
+class CloseCode(IntEnum):
+    """Close codes. 4000 to 4499: the client should reconnect with backoff. 4500 to 4999: it should not."""
 
     SHUTDOWN = 4001
     FULL = 4003
@@ -37,20 +38,20 @@ class Close(IntEnum):
     BINARY = 4503
 
 
-class Code(IntEnum):
-    """Codes of error replies; the socket stays open."""
+class ErrorCode(IntEnum):
+    """Codes of error replies. The socket stays open."""
 
-    SHAPE = 400
-    UNKNOWN = 404
+    MALFORMED = 400
+    UNKNOWN_SYMBOL = 404
     SYMBOL_LIMIT = 405
-    SUBSCRIBED = 409
-    TOO_MANY = 429
+    ALREADY_SUBSCRIBED = 409
+    RATE_LIMITED = 429
     INTERNAL = 500
     UNAVAILABLE = 503
 
 
-class BadRequest(Exception):
-    """A frame that is not a request. `id` is the client's, where it could be read."""
+class BadRequest(WatchlistError):
+    """A frame is not a valid request. `id` is the request's id, None if it could not be read."""
 
     def __init__(self, message: str, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -64,7 +65,7 @@ NO_SYMBOLS = "No valid symbols"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks: `action` is one of ACTIONS, `symbols` are trimmed, upper-cased and each named once."""
+    """One request. `action` is one of ACTIONS; `symbols` are trimmed, upper-cased and without duplicates."""
 
     action: str
     symbols: tuple[str, ...] = ()
@@ -74,7 +75,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """What a client asked for in the address it connected to; `heartbeat` in seconds, 0 for none."""
+    """The options in the query of a connection. `heartbeat` is the interval in seconds, 0 for none."""
 
     batch: bool = False
     heartbeat: int = 0
@@ -83,25 +84,27 @@ class ConnectionOptions:
 
 
 def parse_query(query: bytes) -> ConnectionOptions:
-    """`?batch=1&heartbeat=15&meta=1&notice=1`; other keys are ignored. Raises BadRequest for a bad heartbeat."""
-    found = parse_qs(query.decode("latin-1"))
-    beat = found.get("heartbeat", ["0"])[0]
-    if not (beat == "0" or (beat.isascii() and beat.isdecimal() and len(beat) < 3 and 1 <= int(beat) <= 60)):
+    """Parses `?batch=1&heartbeat=15&meta=1&notice=1` and ignores other keys. Raises BadRequest for a bad heartbeat."""
+    values = parse_qs(query.decode("latin-1"))
+    seconds = values.get("heartbeat", ["0"])[0]
+    if not (
+        seconds == "0" or (seconds.isascii() and seconds.isdecimal() and len(seconds) < 3 and 1 <= int(seconds) <= 60)
+    ):
         raise BadRequest("heartbeat must be a whole number of seconds from 1 to 60")
-    wished = {name: found.get(name) == ["1"] for name in ("batch", "meta", "notice")}
-    return ConnectionOptions(heartbeat=int(beat), **wished)
+    flags = {name: values.get(name) == ["1"] for name in ("batch", "meta", "notice")}
+    return ConnectionOptions(heartbeat=int(seconds), **flags)
 
 
 ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping"})
 
 
 def opens_action_mode(text: str) -> bool:
-    """Whether a first frame puts its socket in action mode for good; any other is an array of symbols."""
+    """Returns whether a first frame puts its socket in action mode, which then never changes, or in array mode."""
     return text.lstrip(" \t\r\n")[:1] == "{"
 
 
 def parse_array(text: str) -> Request:
-    """`["AAPL","GOOG"]`; `[]` and `null` are a request for nothing. Raises BadRequest for all else."""
+    """Parses `["AAPL","GOOG"]`; `[]` and `null` name no symbols. Raises BadRequest for anything else."""
     value = _parse(text)
     if value is None:
         return Request("subscribe")
@@ -111,7 +114,7 @@ def parse_array(text: str) -> Request:
 
 
 def parse_action(text: str) -> Request:
-    """`{"action":"subscribe","payload":{"symbols":["AAPL"]},"id":"1"}`. Raises BadRequest with the client's id."""
+    """Parses `{"action":"subscribe","payload":{"symbols":["AAPL"]},"id":"1"}`. Raises BadRequest with the id."""
     value = _parse(text)
     if not isinstance(value, dict):
         raise BadRequest("A request must be a JSON object")
@@ -122,7 +125,7 @@ def parse_action(text: str) -> Request:
     if not isinstance(action, str):
         raise BadRequest("action must be a string", request_id)
     if action not in ACTIONS:
-        raise BadRequest(f"Unknown action: {action[:LARGEST_ECHO]}", request_id)
+        raise BadRequest(f"Unknown action: {action[:MAX_ECHO_CHARACTERS]}", request_id)
     if action in {"subscribe", "unsubscribe"}:
         payload: Any = value.get("payload")
         return Request(action, _symbols(payload, request_id), request_id, payload.get("options"))
@@ -154,21 +157,21 @@ def ack(
     rejected: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """The reply to a request that was carried out: the symbols it touched, those it did not, the options in force."""
+    """Returns the reply to a successful request: the changed symbols, the rejected ones, the options in force."""
     reply: dict[str, Any] = {"type": "ack"}
     if request_id is not None:
         reply["id"] = request_id
     reply |= {"status": "success", "message": message, "symbols": list(symbols)}
     if rejected:
-        shown = list(rejected.items())[:MOST_REJECTED]
-        reply["rejected"] = {symbol[:LARGEST_ECHO]: reason for symbol, reason in shown}
+        named = list(rejected.items())[:MAX_REJECTED_SYMBOLS]
+        reply["rejected"] = {symbol[:MAX_ECHO_CHARACTERS]: reason for symbol, reason in named}
     if options is not None:
         reply["options"] = options
     return msgspec.json.encode(reply)
 
 
-def error(message: str, code: Code, request_id: str | None = None, **more: int) -> bytes:
-    """The reply to a request that was not carried out."""
+def error(message: str, code: ErrorCode, request_id: str | None = None, **more: int) -> bytes:
+    """Returns the reply to a request that failed. `more` are further keys, such as `retry_after_ms`."""
     reply: dict[str, Any] = {"type": "error"}
     if request_id is not None:
         reply["id"] = request_id
@@ -176,12 +179,12 @@ def error(message: str, code: Code, request_id: str | None = None, **more: int) 
 
 
 def array_error(message: str) -> bytes:
-    """The error of array mode, which has no more keys than this one."""
+    """Returns the error of array mode, which has this key only."""
     return msgspec.json.encode({"error": message})
 
 
 def pong(request_id: str | None, timestamp: int) -> bytes:
-    """The reply to the action `ping`; `timestamp` in unix microseconds, as in updates."""
+    """Returns the reply to the action `ping`; `timestamp` in unix microseconds, as in updates."""
     reply: dict[str, Any] = {"type": "pong"}
     if request_id is not None:
         reply["id"] = request_id
@@ -189,67 +192,27 @@ def pong(request_id: str | None, timestamp: int) -> bytes:
 
 
 def lost(symbol: str, first: int, last: int) -> bytes:
-    """Mode `all`: which numbers of a symbol a socket that did not keep up has not been sent."""
+    """Returns the frame of mode `all` that names the range of seq_ids which a slow socket missed."""
     return msgspec.json.encode({"type": "lost", "symbol": symbol, "from": first, "to": last})
 
 
 def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str) -> bytes:
-    """The frame of `?heartbeat=`: `timestamp` in unix microseconds, the age of the newest update that came in."""
-    beat = {"type": "heartbeat", "timestamp": timestamp, "n": number, "feed_age_ms": feed_age_ms, "source": source}
-    return msgspec.json.encode(beat)
+    """Returns the frame of `?heartbeat=`; `timestamp` in unix microseconds, `feed_age_ms` of the newest update."""
+    return msgspec.json.encode(
+        {"type": "heartbeat", "timestamp": timestamp, "n": number, "feed_age_ms": feed_age_ms, "source": source}
+    )
 
 
 def reconnect(retry_after_ms: int) -> bytes:
-    """The frame of `?notice=1` before a shutdown."""
+    """Returns the frame of `?notice=1` before a shutdown."""
     return msgspec.json.encode({"type": "reconnect", "retry_after_ms": retry_after_ms})
 
 
 def service(*, lists: bool) -> bytes:
-    """The frame of `?meta=1` when lists can no longer be changed, and when they can again."""
+    """Returns the frame of `?meta=1` that says whether lists can be read and changed now."""
     return msgspec.json.encode({"type": "service", "lists": lists})
 
 
 def name_list(symbols: Iterable[str]) -> str:
-    """Symbols as the replies write them: `[AAPL GOOG]`."""
-    return "[" + " ".join(symbol[:LARGEST_ECHO] for symbol in list(symbols)[:MOST_REJECTED]) + "]"
-
-
-def text_frame(payload: bytes) -> bytes:
-    """One whole, unmasked text frame."""
-    return frame_header(0x81, len(payload)) + payload
-
-
-def ping_frame() -> bytes:
-    return b"\x89\x00"
-
-
-def pong_frame(payload: bytes) -> bytes:
-    """The answer to a client's ping, which may have 125 bytes."""
-    return frame_header(0x8A, len(payload)) + payload
-
-
-def frame_header(first: int, length: int) -> bytes:
-    if length < 126:
-        return bytes((first, length))
-    if length < 65536:
-        return bytes((first, 126)) + length.to_bytes(2, "big")
-    return bytes((first, 127)) + length.to_bytes(8, "big")
-
-
-def frame_payload(frame: bytes) -> bytes:
-    """What `text_frame` was given."""
-    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
-
-
-def split_frames(block: bytes) -> list[bytes]:
-    """Whole text frames, joined, back into a list of them."""
-    frames = []
-    at = 0
-    while at < len(block):
-        length = block[at + 1]
-        head = {126: 4, 127: 10}.get(length, 2)
-        if head > 2:
-            length = int.from_bytes(block[at + 2 : at + head], "big")
-        frames.append(block[at : at + head + length])
-        at += head + length
-    return frames
+    """Formats symbols for the message of a reply: `[AAPL GOOG]`."""
+    return "[" + " ".join(symbol[:MAX_ECHO_CHARACTERS] for symbol in list(symbols)[:MAX_REJECTED_SYMBOLS]) + "]"

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.bench.returning import roll_case
-from tests.support.gateway.process import PATIENCE, children, hear
+from tests.support.gateway.process import FRAME_TIMEOUT_SECONDS, find_workers, receive_frame
 from tests.support.waiting import wait_until
 
 
@@ -27,7 +27,7 @@ def connect_to_several_processes(gateway, stack, at_least=2):
     def is_distributed():
         client = stack.enter_context(gateway.connect())
         client.send('{"action":"ping"}')
-        hear(client)
+        receive_frame(client)
         clients.append(client)
         return len({served_by(client) for client in clients}) >= at_least
 
@@ -60,10 +60,10 @@ def test_connections_are_distributed_over_the_processes_and_each_gets_its_prices
         clients = connect_to_several_processes(gateway, stack)
         for client in clients:
             client.send('{"action":"subscribe","payload":{"symbols":["AAPL"]}}')
-            assert hear(client)["type"] == "ack"
+            assert receive_frame(client)["type"] == "ack"
         wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 2)
         update = gateway.publish("AAPL")
-        assert {hear(client)["seq_id"] for client in clients} == {update.seq_id}
+        assert {receive_frame(client)["seq_id"] for client in clients} == {update.seq_id}
 
 
 def test_any_process_shows_the_metrics_of_all(gateway):
@@ -91,8 +91,8 @@ def test_a_process_that_dies_is_replaced_while_the_others_serve(gateway):
         survivor = next(client for client, pid in zip(clients, pids, strict=True) if pid != victim)
         os.kill(int(victim), signal.SIGKILL)
         survivor.send('{"action":"ping"}')
-        assert hear(survivor)["type"] == "pong"
-        wait_until(lambda: len(children(gateway)) == 2 and int(victim) not in children(gateway))
+        assert receive_frame(survivor)["type"] == "pong"
+        wait_until(lambda: len(find_workers(gateway)) == 2 and int(victim) not in find_workers(gateway))
         assert "gateway process died, restarting" in gateway.log.read_text()
 
 
@@ -100,12 +100,12 @@ def test_all_processes_close_their_sockets_before_they_exit(run_gateway):
     gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2")
     with ExitStack() as stack:
         clients = connect_to_several_processes(gateway, stack)
-        pids = children(gateway)
+        pids = find_workers(gateway)
         gateway.signal()
         for client in clients:
             with suppress(Exception):
                 while True:
-                    client.recv(timeout=PATIENCE)
+                    client.recv(timeout=FRAME_TIMEOUT_SECONDS)
             assert client.close_code == 4001
     assert gateway.wait() == 0
     assert not any(runs(pid) for pid in pids)
@@ -113,7 +113,7 @@ def test_all_processes_close_their_sockets_before_they_exit(run_gateway):
 
 def test_no_process_outlives_a_parent_that_was_killed(run_gateway):
     gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2")
-    pids = wait_until(lambda: children(gateway))
+    pids = wait_until(lambda: find_workers(gateway))
     gateway.signal(signal.SIGKILL)
     gateway.wait()
     wait_until(lambda: not any(runs(pid) for pid in pids), 30)

@@ -1,14 +1,34 @@
-"""A transport that takes as many bytes as it is told, by the contract of the real ones."""
+"""Fakes of what surrounds the gateway's pure parts: clock, transport and channel layer.
 
+They obey the contracts of the real ones; tests/watchlist/gateway/fanout/test_price_layer.py runs against both layers.
+"""
+
+import asyncio
 from collections.abc import Callable
 
-from watchlist.gateway import protocol
+from watchlist.gateway import framing
+from watchlist.gateway.clock import Clock
+from watchlist.gateway.fanout.price_layer import Receiver
+
+
+class FakeClock(Clock):
+    """A clock that stands still until a test sets it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.micros = 1_766_480_000_000_000
+
+    def now(self) -> float:
+        return self.seconds
+
+    def unix_micros(self) -> int:
+        return self.micros
 
 
 class FakeTransport:
-    """`room` is what the kernel takes before it is full; None is without end."""
+    """`room` is how many bytes the socket takes before it is full; None for no limit."""
 
-    fast = True
+    direct = True
 
     def __init__(self, room: int | None = None) -> None:
         self.room = room
@@ -19,10 +39,10 @@ class FakeTransport:
         self.codes: list[int] = []
         self.aborted = False
         self.released = False
-        self.on_drain: Callable[[], None] = lambda: None
+        self.on_writable: Callable[[], None] = lambda: None
 
     def write(self, block: bytes) -> int:
-        assert not self.waiting, "an outbox that is backed up must not write"
+        assert not self.waiting, "a stalled outbox must not write"
         sent = len(block) if self.room is None else min(self.room, len(block))
         self.wire += block[:sent]
         if self.room is not None:
@@ -34,12 +54,12 @@ class FakeTransport:
         self.rest, self.waiting = rest, True
 
     def make_room(self, room: int | None = None) -> None:
-        """The peer reads: what was kept goes out, then the outbox is told."""
+        """Simulates a peer that reads: sends the rest, then calls `on_writable`."""
         self.room = room
         if self.waiting:
             self.wire += self.rest
             self.rest, self.waiting = b"", False
-            self.on_drain()
+            self.on_writable()
 
     def send_ping(self) -> None:
         self.pings += 1
@@ -55,5 +75,60 @@ class FakeTransport:
 
     @property
     def payloads(self) -> list[bytes]:
-        """What a client has seen so far."""
-        return [protocol.frame_payload(frame) for frame in protocol.split_frames(self.wire)]
+        """The payloads of all frames that the client has received."""
+        return [framing.frame_payload(frame) for frame in framing.split_frames(self.wire)]
+
+
+class FakePriceLayer:
+    """A channel layer in memory. `publish` and `disconnect` stand for Redis."""
+
+    def __init__(self) -> None:
+        self.groups: set[str] = set()
+        self.error: Exception | None = None
+        """What each call raises while it is set."""
+        self.failures = 0
+        self._receiver: Receiver | None = None
+        self._on_disconnect: Callable[[], None] = lambda: None
+        self._on_reconnect: Callable[[], None] = lambda: None
+
+    def set_receiver(
+        self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
+    ) -> None:
+        self._receiver, self._on_disconnect, self._on_reconnect = receiver, on_disconnect, on_reconnect
+
+    async def new_channel(self) -> str:
+        await self._call_redis()
+        return "channel"
+
+    async def group_add(self, group: str, channel: str) -> None:
+        await self._call_redis()
+        self.groups.add(group)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        self.groups.discard(group)  # even if the command fails, as in the real layer
+        await self._call_redis()
+
+    async def flush(self) -> None:
+        self.groups.clear()
+
+    def publish(self, group: str, data: bytes) -> int:
+        """Returns how many subscribers received the message."""
+        if group not in self.groups or self._receiver is None or self.error:
+            return 0
+        self._receiver(group.encode(), data)
+        return 1
+
+    def disconnect(self) -> None:
+        """Loses the connection."""
+        self.error = ConnectionError("Redis is unavailable")
+        self._on_disconnect()
+
+    def reconnect(self) -> None:
+        self.error = None
+        self._on_reconnect()
+
+    async def _call_redis(self) -> None:
+        await asyncio.sleep(0)
+        if self.error:
+            self.failures += 1
+            raise self.error

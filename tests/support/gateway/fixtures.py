@@ -1,10 +1,16 @@
-from collections.abc import Callable, Iterator
+"""Fixtures that start gateway processes."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from stockwatch.local.redis_server import RedisServer
 from tests.support.gateway.process import GatewayProcess, make_database
+
+if TYPE_CHECKING:
+    from tests.support.gateway.asgi import LocalGateway
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +20,7 @@ def ticker_database(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run_gateway(tmp_path_factory, ticker_database, redis_server) -> Iterator[Callable[..., GatewayProcess]]:
-    """Starts gateways with a command and variables of their own; all are gone after the module's tests."""
+    """Returns a function that starts a gateway. All are stopped after the tests of the module."""
     started = []
 
     def run(command: str = "rungateway", server: RedisServer = redis_server, **variables: str) -> GatewayProcess:
@@ -26,3 +32,19 @@ def run_gateway(tmp_path_factory, ticker_database, redis_server) -> Iterator[Cal
     yield run
     for gateway in started:
         gateway.stop()
+
+
+@pytest.fixture
+async def start_local_gateway(redis_server, redis_client) -> AsyncIterator[Callable[..., "LocalGateway"]]:
+    """Returns a function that makes a gateway in this process. All are stopped after the test."""
+    from tests.support.gateway.asgi import LocalGateway  # Plugins are imported before Django is set up.
+
+    started = []
+
+    def start(**options: Any) -> LocalGateway:
+        started.append(LocalGateway(redis_server, **options))
+        return started[-1]
+
+    yield start
+    for local in started:
+        await local.stop()

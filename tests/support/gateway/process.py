@@ -1,4 +1,4 @@
-"""A real gateway process for tests: `rungateway` or plain `daphne`, with a Redis and a database file of its own."""
+"""Runs a real gateway process for tests, under any server, with its own database file."""
 
 import json
 import os
@@ -9,24 +9,26 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import redis
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from feeds import wire
 from stockwatch.local.redis_server import RedisServer, free_port
-from tests.support.gateway.tls_tunnel import Tunnel
+from tests.support.gateway.tls_tunnel import TlsTunnel
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 30.0
-"""Seconds to wait for a frame, on a machine that may be busy."""
+FRAME_TIMEOUT_SECONDS = 30.0
+"""How long a test waits for a frame. Generous, because the machine may be busy."""
 SYMBOLS = ("AAPL", "GOOG", "TSLA", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 
 
 def make_database(folder: Path) -> Path:
-    """A migrated file with the tickers of SYMBOLS."""
+    """Creates a migrated SQLite file with the tickers of SYMBOLS."""
     file = folder / "template.sqlite3"
     rows = [
         {"model": "feeds.ticker", "pk": number, "fields": {"symbol": symbol, "name": symbol, "base_price": 100.0}}
@@ -41,7 +43,7 @@ def make_database(folder: Path) -> Path:
 
 
 def make_certificate(folder: Path) -> Path:
-    """A key and a certificate for 127.0.0.1 that it signs itself, in one file."""
+    """Creates a key and a self-signed certificate for 127.0.0.1, in one file."""
     file = folder / "certificate.pem"
     kind = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -51,7 +53,7 @@ def make_certificate(folder: Path) -> Path:
 
 
 class GatewayProcess:
-    """Started by `start`; `variables` add to its environment."""
+    """One gateway. `command` is one of those in `_make_command`; `variables` are added to its environment."""
 
     def __init__(self, folder: Path, database: Path, redis_server: RedisServer, command: str, **variables: str) -> None:
         self.port = free_port()
@@ -59,28 +61,9 @@ class GatewayProcess:
         self.log = folder / f"{self.port}.log"
         self.database = folder / f"{self.port}.sqlite3"
         shutil.copy(database, self.database)
-        self._tunnel: Tunnel | None = None
-        endpoint = ""
-        if command == "daphne over TLS":
-            target, certificate = free_port(), make_certificate(folder)
-            endpoint = f"ssl:{target}:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
-            self._tunnel = Tunnel(self.port, target, ssl.create_default_context(cafile=certificate))
-        self._command = {
-            "rungateway": [sys.executable, "manage.py", "rungateway"],
-            "daphne": [sys.executable, "-m", "daphne", "-p", str(self.port), "stockwatch.asgi:application"],
-            "daphne over TLS": [sys.executable, "-m", "daphne", "-e", endpoint, "stockwatch.asgi:application"],
-            "daphne with timers": [
-                sys.executable,
-                *["-m", "daphne", "-p", str(self.port), "--ping-interval", "1", "--ping-timeout", "1"],
-                *["--websocket_timeout", "1", "stockwatch.asgi:application"],
-            ],
-            "uvicorn": [
-                *(sys.executable, "-m", "uvicorn", "--port", str(self.port), "--ws", "websockets-sansio"),
-                *("--lifespan", "off", "--no-proxy-headers", "stockwatch.asgi:application"),
-            ],
-            "runserver": [sys.executable, "manage.py", "runserver", "--noreload", self.address],
-        }[command]
-        self._variables = {
+        self._tunnel: TlsTunnel | None = None
+        self._command = self._make_command(command, folder)
+        self.variables = {
             "APP_PORT": self.address,
             "DATABASE_URL": f"sqlite:///{self.database}",
             "REDIS_ADDR": redis_server.address,
@@ -94,10 +77,33 @@ class GatewayProcess:
         self._sequence = time.time_ns() // 1000
         self.process: subprocess.Popen[bytes] | None = None
 
+    def _make_command(self, name: str, folder: Path) -> list[str]:
+        daphne = [sys.executable, "-m", "daphne"]
+        port = ["-p", str(self.port)]
+        timers = ["--ping-interval", "1", "--ping-timeout", "1", "--websocket_timeout", "1"]
+        uvicorn = [sys.executable, "-m", "uvicorn", "--port", str(self.port), "--ws", "websockets-sansio"]
+        application = "stockwatch.asgi:application"
+        commands = {
+            "rungateway": [sys.executable, "manage.py", "rungateway"],
+            "daphne": [*daphne, *port, application],
+            "daphne with timers": [*daphne, *port, *timers, application],
+            "uvicorn": [*uvicorn, "--lifespan", "off", "--no-proxy-headers", application],
+            "runserver": [sys.executable, "manage.py", "runserver", "--noreload", self.address],
+        }
+        if name == "daphne over TLS":
+            return [*daphne, "-e", self._start_tunnel(folder), application]
+        return commands[name]
+
+    def _start_tunnel(self, folder: Path) -> str:
+        """Opens a plain port in front of a TLS port. Returns Twisted's description of the TLS port."""
+        target, certificate = free_port(), make_certificate(folder)
+        self._tunnel = TlsTunnel(self.port, target, ssl.create_default_context(cafile=certificate))
+        return f"ssl:{target}:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
+
     def start(self) -> "GatewayProcess":
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self._command, cwd=ROOT, env=os.environ | self._variables, stdout=output, stderr=subprocess.STDOUT
+                self._command, cwd=ROOT, env=os.environ | self.variables, stdout=output, stderr=subprocess.STDOUT
             )
         wait_until(self._answers, 30, f"start of the gateway:\n{self.log.read_text()}")
         return self
@@ -118,7 +124,7 @@ class GatewayProcess:
             return error.code, error.read().decode()
 
     def metric(self, name: str) -> float:
-        """A metric's value by its full name, labels included; 0 when it is not there."""
+        """Returns the value of a metric by its full name without the prefix, labels included; 0 if it is missing."""
         for line in self.get("/metrics")[1].splitlines():
             if line.startswith(f"stockwatch_{name} "):
                 return float(line.rpartition(" ")[2])
@@ -130,15 +136,15 @@ class GatewayProcess:
         return connect(f"ws://{self.address}/ws{query}", **options)
 
     def publish(self, symbol: str, price: float = 100.0) -> wire.Update:
-        """A price as the processor writes it."""
+        """Writes and publishes one update, as the processor does. Returns the update."""
         self._sequence += 1
         update = wire.Update(symbol, price, self._sequence, self._sequence)
         self.redis.set(wire.stock_key(symbol), wire.encode(update))
         self.redis.publish(wire.channel_name(symbol), wire.encode(update))
         return update
 
-    def publish_at_once(self, symbol: str, count: int) -> wire.Update:
-        """So many prices that Redis hands on together; the last of them."""
+    def publish_burst(self, symbol: str, count: int) -> wire.Update:
+        """Publishes updates in one transaction, so that Redis delivers them together. Returns the last one."""
         with self.redis.pipeline(transaction=True) as pipe:
             for _ in range(count):
                 self._sequence += 1
@@ -166,28 +172,36 @@ class GatewayProcess:
         self.redis.close()
 
 
-def children(gateway: GatewayProcess) -> list[int]:
-    """The process ids of the gateway's workers."""
+def find_workers(gateway: GatewayProcess) -> list[int]:
+    """Returns the process ids of the gateway's worker processes."""
     assert gateway.process is not None
     output = subprocess.run(["ps", "-o", "pid=", "--ppid", str(gateway.process.pid)], capture_output=True, text=True)
     return [int(pid) for pid in output.stdout.split()]
 
 
-def listeners(gateway: GatewayProcess) -> int:
-    """How many processes listen on the gateway's port."""
+def count_listeners(gateway: GatewayProcess) -> int:
+    """Returns how many processes listen on the gateway's port."""
     output = subprocess.run(["ss", "-ltnH", f"sport = :{gateway.port}"], capture_output=True, text=True).stdout
     return len(output.splitlines())
 
 
-def hear(socket: ClientConnection) -> dict[str, object]:
-    """The next frame, parsed."""
-    value = json.loads(socket.recv(timeout=PATIENCE))
+def receive_frame(socket: ClientConnection) -> dict[str, object]:
+    """Returns the next frame, parsed."""
+    value = json.loads(socket.recv(timeout=FRAME_TIMEOUT_SECONDS))
     assert isinstance(value, dict)
     return value
 
 
-def hear_kind(socket: ClientConnection, kind: str) -> dict[str, object]:
-    """The next frame of this type, whatever comes before it."""
-    while (value := hear(socket)).get("type") != kind:
+def receive_frame_of_type(socket: ClientConnection, frame_type: str) -> dict[str, object]:
+    """Returns the next frame of this type and skips all others."""
+    while (value := receive_frame(socket)).get("type") != frame_type:
         pass
     return value
+
+
+def receive_close_code(socket: ClientConnection) -> int | None:
+    """Reads until the connection is closed. Returns the close code."""
+    with suppress(ConnectionClosed):
+        while True:
+            socket.recv(timeout=FRAME_TIMEOUT_SECONDS)
+    return socket.close_code

@@ -1,4 +1,4 @@
-"""A WebSocket client of bytes alone: it sends what no library would, and sees what really comes back."""
+"""A WebSocket client that sends and receives plain bytes, also such as no client library would send."""
 
 import re
 import socket
@@ -14,7 +14,7 @@ DROPPED = 1006
 def make_frame(
     opcode: int, payload: bytes = b"", *, final: bool = True, masked: bool = True, reserved: int = 0
 ) -> bytes:
-    """One frame as a client sends it; the mask is zeros, so that the payload can be read."""
+    """Builds one frame of a client. The mask is zero, so that the payload is readable."""
     first = (0x80 if final else 0) | reserved << 4 | opcode
     mask, key = (0x80, bytes(4)) if masked else (0, b"")
     if len(payload) < 126:
@@ -27,7 +27,7 @@ def make_frame(
 
 
 def make_upgrade(host: str, path: str = "/ws", *headers: str) -> bytes:
-    """The request of a handshake."""
+    """Builds the request of a handshake."""
     lines = [
         *(f"GET {path} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade"),
         *("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", *headers),
@@ -36,11 +36,11 @@ def make_upgrade(host: str, path: str = "/ws", *headers: str) -> bytes:
 
 
 class RawClient:
-    """A socket, and what of its input was not consumed yet."""
+    """A socket and its unread input."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self._kept = b""
+        self._unread = b""
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
@@ -48,24 +48,24 @@ class RawClient:
     def send_text(self, text: str | bytes) -> None:
         self.send(make_frame(TEXT, text.encode() if isinstance(text, str) else text))
 
-    def send_without_end(self, data: bytes) -> None:
-        """Ends only by the error that says that nobody listens any more."""
+    def send_until_closed(self, data: bytes) -> None:
+        """Sends in a loop. Raises the OSError of the closed connection."""
         while True:
             self.send(data)
 
     def read_head(self) -> tuple[int, str]:
-        """Status and head of the answer to a handshake."""
-        while b"\r\n\r\n" not in self._kept:
+        """Returns the status and the head of the response to a handshake."""
+        while b"\r\n\r\n" not in self._unread:
             more = self.sock.recv(65536)
-            assert more, f"no answer to the handshake but {self._kept!r}"
-            self._kept += more
-        head, _, self._kept = self._kept.partition(b"\r\n\r\n")
+            assert more, f"the response to the handshake ends after {self._unread!r}"
+            self._unread += more
+        head, _, self._unread = self._unread.partition(b"\r\n\r\n")
         found = re.match(rb"HTTP/1.1 (\d+)", head)
         assert found
         return int(found[1]), head.decode("latin-1")
 
     def read_frame(self) -> tuple[int, bytes] | None:
-        """Opcode and payload of the next frame; None when the connection is gone."""
+        """Returns opcode and payload of the next frame, None if the connection has ended."""
         head = self._read(2)
         if head is None:
             return None
@@ -77,36 +77,36 @@ class RawClient:
         return None if payload is None else (head[0] & 15, payload)
 
     def read_close(self) -> int:
-        """The code the gateway closes with, however much comes before it; DROPPED without a close frame."""
+        """Reads up to the close frame and returns its code; DROPPED if there is none."""
         while (found := self.read_frame()) is not None:
             if found[0] == CLOSE:
                 return int.from_bytes(found[1][:2], "big")
         return DROPPED
 
     def read_text(self) -> str:
-        """The next text frame."""
+        """Returns the text of the next text frame."""
         while (found := self.read_frame()) is not None:
             assert found[0] != CLOSE, f"closed with {int.from_bytes(found[1][:2], 'big')}"
             if found[0] == TEXT:
                 return found[1].decode()
-        raise AssertionError("the connection is gone")
+        raise AssertionError("the connection has ended")
 
     def _read(self, count: int) -> bytes | None:
-        while len(self._kept) < count:
+        while len(self._unread) < count:
             try:
                 more = self.sock.recv(65536)
             except (ConnectionResetError, BrokenPipeError):
                 return None
             if not more:
                 return None
-            self._kept += more
-        taken, self._kept = self._kept[:count], self._kept[count:]
-        return taken
+            self._unread += more
+        data, self._unread = self._unread[:count], self._unread[count:]
+        return data
 
 
 @contextmanager
 def dial(gateway: GatewayProcess, receive_buffer: int = 0) -> Iterator[RawClient]:
-    """A TCP connection, and nothing said on it yet."""
+    """Opens a TCP connection and sends nothing."""
     with socket.socket() as sock:
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -117,7 +117,7 @@ def dial(gateway: GatewayProcess, receive_buffer: int = 0) -> Iterator[RawClient
 
 @contextmanager
 def upgrade(gateway: GatewayProcess, *headers: str, path: str = "/ws", receive_buffer: int = 0) -> Iterator[RawClient]:
-    """A socket that has been upgraded and does nothing by itself."""
+    """Opens an upgraded WebSocket that sends and reads nothing by itself."""
     with dial(gateway, receive_buffer) as client:
         client.send(make_upgrade(gateway.address, path, *headers))
         status, head = client.read_head()

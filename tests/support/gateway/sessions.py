@@ -1,53 +1,63 @@
-"""Sessions of a gateway without a server: what a client says goes in, what it hears is kept."""
+"""Opens sessions without a server and without Redis, and plays their clients."""
 
 import json
+from typing import Any
 
 from feeds.wire import Update, encode
-from tests.support.gateway.fakes import FakeTransport
+from tests.support.gateway.fakes import FakeClock, FakeTransport
 from watchlist.gateway.catalog import Catalog, Listing
+from watchlist.gateway.counts import GatewayCounts
+from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.outbox import Outbox
-from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.protocol import ConnectionOptions
+from watchlist.gateway.sockets.connections import Connections
+from watchlist.gateway.sockets.session import Session
+from watchlist.gateway.sockets.session_context import SessionContext
+from watchlist.gateway.web_sessions import AccountSession
 
 
-async def no_tickers():
-    return []
-
-
-def make_gateway(**limits):
+def make_connections(**limits: Any) -> Connections:
+    """Returns the connections of a gateway that knows AAPL, GOOG and TSLA, and whose clock stands still."""
     catalog = Catalog()
     catalog.replace([Listing(symbol, symbol.title(), 10.0) for symbol in ("AAPL", "GOOG", "TSLA")])
-    gateway = Gateway(Limits(**limits), catalog, no_tickers, layer=lambda: None, redis=lambda: None)
-    gateway.hub._schedule = lambda delay, function: None
-    return gateway
+    hub = Hub(lambda _delay, _flush: None, lambda _symbol: None, lambda _symbol: None)
+    return Connections(SessionContext(Limits(**limits), catalog, hub, GatewayCounts(), FakeClock(), "simulated"))
 
 
-def connect(gateway=None, room=None, wishes=None, **limits):
-    gateway = gateway or make_gateway(**limits)
+def open_session(
+    connections: Connections | None = None,
+    room: int | None = None,
+    options: ConnectionOptions | None = None,
+    account_session: AccountSession | None = None,
+    unverified_key: str | None = None,
+    **limits: Any,
+) -> Session:
+    """Opens a session at time 0, over a FakeTransport with `room`."""
+    connections = connections or make_connections(**limits)
     transport = FakeTransport(room)
     outbox = Outbox(transport, clock=lambda: 0.0)
-    transport.on_drain = outbox.drain
-    session = gateway.open_session(outbox, wishes or ConnectionOptions())
-    session.since = session.pinged = session.ponged = 0.0
-    session._allowance._at = session._frames._at = 0.0
-    return session
+    transport.on_writable = outbox.resume
+    return connections.open(outbox, options or ConnectionOptions(), account_session, unverified_key)
 
 
-def say(session, value, now=0.0):
+def send(session: Session, value: Any, now: float = 0.0) -> None:
+    """Sends a text, or any other value as JSON, as the client of a session."""
     session.receive_text(value if isinstance(value, str) else json.dumps(value), now)
 
 
-def replies(session):
+def received_frames(session: Session) -> list[dict[str, Any]]:
+    """Returns all frames that the client has received, parsed."""
     return [json.loads(payload) for payload in session.outbox.transport.payloads]
 
 
-def action(name, symbols=None, request_id="1"):
+def make_request(action: str, symbols: list[str] | None = None, request_id: str = "1") -> dict[str, Any]:
     payload = {} if symbols is None else {"payload": {"symbols": symbols}}
-    return {"action": name, "id": request_id, **payload}
+    return {"action": action, "id": request_id, **payload}
 
 
-def publish(session, symbol, seq):
-    hub = session._gateway.hub
-    hub.take(f"prices.{symbol}".encode(), encode(Update(symbol, 1.0, seq, seq)))
+def publish(session: Session, symbol: str, seq_id: int) -> None:
+    """Passes an update to the hub of a session and flushes."""
+    hub = session.context.hub
+    hub.receive(f"prices.{symbol}".encode(), encode(Update(symbol, 1.0, seq_id, seq_id)))
     hub.flush()

@@ -1,7 +1,7 @@
-"""A plain port of this machine in front of a TLS one, so that every client of the tests speaks to both alike.
+"""A plain TCP port in front of a TLS port, so that test clients need no TLS.
 
-Clients with a thread for reading and one for writing share one OpenSSL object, which is not made for that: under load
-the first request of such a client may get lost. Here one thread does both.
+Clients that read and write in two threads share one OpenSSL object, which is not thread-safe: under load the first
+request of such a client may be lost. The tunnel does both in one thread.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-BUFFER = 4096
-"""Bytes the tunnel holds at each of its ends, so that a client who does not read is felt behind it."""
+BUFFER_BYTES = 4096
+"""Bytes buffered at each end. Small, so that the gateway notices a client that does not read."""
 
 
-class Tunnel:
-    """Bytes between `port` and `target`, a TLS port; starts at once and ends with `close`."""
+class TlsTunnel:
+    """Forwards bytes between `port` and `target`, a TLS port, from now until `close`."""
 
     def __init__(self, port: int, target: int, context: ssl.SSLContext) -> None:
         self._context = context
@@ -24,46 +24,48 @@ class Tunnel:
         listening = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(port, listening)))
         self._thread.start()
-        assert listening.wait(10), f"port {port} of the tunnel does not open"
+        assert listening.wait(10), f"the tunnel did not open port {port}"
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
+        self._loop.call_soon_threadsafe(self._closed.set)
         self._thread.join()
 
     async def _serve(self, port: int, listening: threading.Event) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        listener = small_socket()
+        self._loop, self._closed = asyncio.get_running_loop(), asyncio.Event()
+        listener = make_small_socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
-        async with await asyncio.start_server(self._join, sock=listener, limit=BUFFER):
+        async with await asyncio.start_server(self._forward_connection, sock=listener, limit=BUFFER_BYTES):
             listening.set()
-            await self._over.wait()
+            await self._closed.wait()
 
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with closing(writer):
-            line = small_socket()
+            target = make_small_socket()
             try:
-                await asyncio.get_running_loop().sock_connect(line, ("127.0.0.1", self._target))
+                await asyncio.get_running_loop().sock_connect(target, ("127.0.0.1", self._target))
             except OSError:
-                line.close()
+                target.close()
                 raise
-            behind, before = await asyncio.open_connection(
-                sock=line, ssl=self._context, server_hostname="127.0.0.1", limit=BUFFER
+            target_reader, target_writer = await asyncio.open_connection(
+                sock=target, ssl=self._context, server_hostname="127.0.0.1", limit=BUFFER_BYTES
             )
-            async with closing(before):
-                await asyncio.gather(pump(reader, before), pump(behind, writer))
+            async with closing(target_writer):
+                await asyncio.gather(forward(reader, target_writer), forward(target_reader, writer))
 
 
-def small_socket() -> socket.socket:
-    line = socket.socket()
-    line.setblocking(False)
-    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        line.setsockopt(socket.SOL_SOCKET, buffer, BUFFER)
-    return line
+def make_small_socket() -> socket.socket:
+    """Returns a non-blocking socket with small kernel buffers."""
+    small = socket.socket()
+    small.setblocking(False)
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        small.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
+    return small
 
 
 @asynccontextmanager
 async def closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Aborts the connection at the end of the block, and ignores its errors."""
     with suppress(OSError, asyncio.CancelledError):
         try:
             yield
@@ -71,11 +73,11 @@ async def closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
             writer.transport.abort()
 
 
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Hands on what comes until it ends or the other side is gone."""
+async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Forwards bytes until the reader ends or the writer fails."""
     try:
-        writer.transport.set_write_buffer_limits(BUFFER)
-        while data := await reader.read(BUFFER):
+        writer.transport.set_write_buffer_limits(BUFFER_BYTES)
+        while data := await reader.read(BUFFER_BYTES):
             writer.write(data)
             await writer.drain()
     except OSError:

@@ -18,16 +18,16 @@ def test_active_tickers_are_allowed_and_others_are_not():
     assert [catalog.allows(symbol) for symbol in ("AAPL", "GLD", "XXXX")] == [True, False, False]
 
 
-def test_a_list_of_valid_tickers_is_exact_and_names_what_it_hides():
+def test_a_list_of_valid_tickers_is_exact_and_hides_other_active_tickers():
     catalog = Catalog(["GLD", "S0"])
     catalog.replace([APPLE, GOLD])
     assert [catalog.allows(symbol) for symbol in ("AAPL", "GLD", "S0")] == [False, True, True]
     assert catalog.hidden == ["AAPL"]
-    assert catalog.listing_of("S0") == Listing("S0", active=True)
-    assert not catalog.listing_of("S1").active
+    assert catalog.get_listing("S0") == Listing("S0", active=True)
+    assert not catalog.get_listing("S1").active
 
 
-def test_only_what_changed_is_reported_and_what_is_gone_is_inactive():
+def test_only_changed_listings_are_returned_and_removed_tickers_are_inactive():
     catalog = Catalog()
     assert not catalog.loaded
     assert catalog.replace([APPLE, GOLD]) == [APPLE, GOLD]
@@ -37,7 +37,7 @@ def test_only_what_changed_is_reported_and_what_is_gone_is_inactive():
     assert catalog.loaded
 
 
-def test_a_ticker_frame_says_what_a_page_needs():
+def test_a_ticker_frame_has_all_fields_of_a_listing():
     assert json.loads(ticker_payload(APPLE)) == {
         "type": "ticker",
         "symbol": "AAPL",
@@ -49,7 +49,7 @@ def test_a_ticker_frame_says_what_a_page_needs():
     }
 
 
-def test_a_new_previous_close_is_a_change_that_the_frame_tells():
+def test_a_new_previous_close_is_a_change_and_is_in_the_frame():
     catalog = Catalog()
     catalog.replace([APPLE])
     closed = replace(APPLE, previous_close=149.5)
@@ -58,7 +58,7 @@ def test_a_new_previous_close_is_a_change_that_the_frame_tells():
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_the_table_is_read_whole_with_the_previous_closes_on_record():
+async def test_all_tickers_are_read_with_their_previous_closes():
     await Ticker.objects.abulk_create(
         [Ticker(symbol="AAPL", name="Apple", base_price=150), Ticker(symbol="GLD", base_price=240, active=False)]
     )
@@ -66,5 +66,5 @@ async def test_the_table_is_read_whole_with_the_previous_closes_on_record():
         [Tape(symbol="AAPL"), Tape(symbol="GLD", previous_close=239.5), Tape(symbol="XXXX", previous_close=1.0)]
     )
     assert await load_tickers() == [APPLE, Listing("GLD", "", 240.0, 2, active=False, previous_close=239.5)]
-    # The connection is that of a thread which outlives the test, and PostgreSQL drops no database while it is open.
+    # The thread of this connection outlives the test, and PostgreSQL drops no database while a connection is open.
     await sync_to_async(connections.close_all)()

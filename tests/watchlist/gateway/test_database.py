@@ -2,16 +2,14 @@ import asyncio
 
 import pytest
 
-from tests.support.gateway.fakes import FakeTransport
-from tests.support.gateway.sessions import connect, make_gateway, replies
+from tests.support.gateway.sessions import make_connections, open_session, received_frames
 from tests.support.waiting import until
-from watchlist.gateway import database as service
-from watchlist.gateway.account_lists import AccountSession
-from watchlist.gateway.fanout.outbox import Outbox
+from watchlist.gateway import database
+from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.protocol import ConnectionOptions
-from watchlist.gateway.sockets.admission import find_account_session
 
-AWAY, BACK = {"type": "service", "lists": False}, {"type": "service", "lists": True}
+UNAVAILABLE, AVAILABLE = {"type": "service", "lists": False}, {"type": "service", "lists": True}
+META = ConnectionOptions(meta=True)
 
 
 async def fail():
@@ -23,52 +21,57 @@ async def succeed():
 
 
 @pytest.fixture
-def gateway():
-    return make_gateway()
+def connections():
+    return make_connections()
 
 
-async def lose(gateway):
-    for _ in range(service.FAILURES):
-        await gateway.service.watch(fail)
+@pytest.fixture
+def monitor(connections):
+    return DatabaseMonitor(connections.announce_database)
 
 
-async def test_two_failures_in_a_row_are_told_once_and_the_return_once(gateway):
-    page = connect(gateway, wishes=ConnectionOptions(meta=True))
+async def begin_outage(monitor):
+    for _ in range(database.FAILURES_BEFORE_OUTAGE):
+        await monitor.watch(fail)
+
+
+async def test_an_outage_and_its_end_are_announced_once_each(connections, monitor):
+    page = open_session(connections, options=META)
     for reading in (fail, succeed, fail, fail, fail, succeed, succeed):
-        await gateway.service.watch(reading)
-    assert replies(page) == [AWAY, BACK]
+        await monitor.watch(reading)
+    assert received_frames(page) == [UNAVAILABLE, AVAILABLE]
 
 
-async def test_who_did_not_ask_for_facts_is_not_told(gateway):
-    program = connect(gateway)
-    await lose(gateway)
-    assert replies(program) == []
+async def test_a_client_without_meta_receives_no_announcement(connections, monitor):
+    program = open_session(connections)
+    await begin_outage(monitor)
+    assert received_frames(program) == []
 
 
-async def test_a_page_that_connects_meanwhile_is_told_at_once(gateway):
-    await lose(gateway)
-    assert replies(connect(gateway, wishes=ConnectionOptions(meta=True))) == [AWAY]
-    await gateway.service.watch(succeed)
-    assert replies(connect(gateway, wishes=ConnectionOptions(meta=True))) == []
+async def test_a_page_that_connects_during_an_outage_is_informed_at_once(connections, monitor):
+    await begin_outage(monitor)
+    assert received_frames(open_session(connections, options=META)) == [UNAVAILABLE]
+    await monitor.watch(succeed)
+    assert received_frames(open_session(connections, options=META)) == []
 
 
-async def test_a_database_that_hangs_is_away_though_nothing_failed(gateway, monkeypatch):
-    monkeypatch.setattr(service, "ANSWER_WITHIN", 0.01)
-    page = connect(gateway, wishes=ConnectionOptions(meta=True))
+async def test_a_reading_that_hangs_is_an_outage(connections, monitor, monkeypatch):
+    monkeypatch.setattr(database, "QUERY_TIMEOUT_SECONDS", 0.01)
+    page = open_session(connections, options=META)
     answer = asyncio.Event()
 
     async def hang():
         await answer.wait()
 
-    reading = asyncio.ensure_future(gateway.service.watch(hang))
-    await until(lambda: replies(page) == [AWAY])
+    reading = asyncio.ensure_future(monitor.watch(hang))
+    await until(lambda: received_frames(page) == [UNAVAILABLE])
     answer.set()
     await reading
-    assert replies(page) == [AWAY, BACK]
+    assert received_frames(page) == [UNAVAILABLE, AVAILABLE]
 
 
-async def test_a_question_that_hangs_is_given_up_and_ends_by_itself(gateway, monkeypatch):
-    monkeypatch.setattr(service, "ANSWER_WITHIN", 0.01)
+async def test_a_query_that_hangs_times_out_and_may_end_later(monitor, monkeypatch):
+    monkeypatch.setattr(database, "QUERY_TIMEOUT_SECONDS", 0.01)
     answer = asyncio.Event()
     ended = []
 
@@ -78,45 +81,26 @@ async def test_a_question_that_hangs_is_given_up_and_ends_by_itself(gateway, mon
         raise OSError
 
     with pytest.raises(TimeoutError):
-        await gateway.service.ask(hang)
+        await monitor.run(hang)
     answer.set()
     await until(lambda: ended)
 
 
-async def test_without_a_database_nobody_is_asked_for_and_the_key_is_kept(gateway):
-    await lose(gateway)
-    assert await find_account_session(gateway.service, "a1") == (None, "a1")
-
-
-async def test_a_page_that_came_meanwhile_is_known_when_the_database_is_back(gateway):
-    page, gone = (
-        gateway.open_session(Outbox(FakeTransport(), clock=lambda: 0.0), ConnectionOptions(meta=True), None, "a1")
-        for _ in range(2)
-    )
-    gateway.end_session(gone)
-    visit = AccountSession("a1", 7)
-    for session in (page, gone):
-        gateway._know(session, visit)
-    assert list(gateway._visits) == [page]
-    gateway._tell_versions({visit}, {visit: {3: 1}})
-    assert replies(page) == [{"type": "list", "id": 3, "version": 1}]
-
-
-async def test_questions_wait_for_their_turn_and_give_up(gateway, monkeypatch):
-    monkeypatch.setattr(service, "TURN_WITHIN", 0.01)
-    over, asked = asyncio.Event(), []
+async def test_queries_wait_for_their_turn_and_time_out(monitor, monkeypatch):
+    monkeypatch.setattr(database, "QUEUE_TIMEOUT_SECONDS", 0.01)
+    answer, started = asyncio.Event(), []
 
     async def hang():
-        asked.append(1)
-        await over.wait()
-        return len(asked)
+        started.append(1)
+        await answer.wait()
+        return len(started)
 
-    questions = [asyncio.ensure_future(gateway.service.ask(hang)) for _ in range(service.QUESTIONS)]
-    await until(lambda: len(asked) == service.QUESTIONS)
+    queries = [asyncio.ensure_future(monitor.run(hang)) for _ in range(database.MAX_QUERIES)]
+    await until(lambda: len(started) == database.MAX_QUERIES)
     for _ in range(3):
         with pytest.raises(TimeoutError):
-            await gateway.service.ask(hang)
-    assert len(asked) == service.QUESTIONS
-    over.set()
-    assert await asyncio.gather(*questions) == [service.QUESTIONS] * service.QUESTIONS
-    assert await gateway.service.ask(hang) == service.QUESTIONS + 1
+            await monitor.run(hang)
+    assert len(started) == database.MAX_QUERIES
+    answer.set()
+    assert await asyncio.gather(*queries) == [database.MAX_QUERIES] * database.MAX_QUERIES
+    assert await monitor.run(hang) == database.MAX_QUERIES + 1

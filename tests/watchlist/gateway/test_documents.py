@@ -1,4 +1,4 @@
-"""docs/protocol.md and docs/asyncapi.yaml against the code: what is in one is in all three."""
+"""docs/protocol.md, docs/asyncapi.yaml and the code must agree."""
 
 import json
 import re
@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 from feeds.wire import Update, encode
-from tests.support.gateway.sessions import action, connect, make_gateway, say
-from watchlist.gateway import protocol
-from watchlist.gateway.account_lists import changed_lists
+from tests.support.gateway.sessions import make_request, open_session, send
+from watchlist.gateway import framing, protocol
 from watchlist.gateway.catalog import Listing, ticker_payload
 from watchlist.gateway.fanout import outbox
-from watchlist.gateway.fanout.delivery import LARGEST_BATCH, LEAST_HERTZ, MOST_HERTZ, Delivery
+from watchlist.gateway.fanout.delivery import MAX_BATCH_BYTES, MAX_HERTZ, MIN_HERTZ, Delivery
 from watchlist.gateway.limits import Limits
-from watchlist.gateway.protocol import ACTIONS, Close, Code, ConnectionOptions
+from watchlist.gateway.list_changes import changed_lists
+from watchlist.gateway.protocol import ACTIONS, CloseCode, ConnectionOptions, ErrorCode
 
 ROOT = Path(__file__).parents[3]
 CODE = {path.stem: path.read_text() for path in (ROOT / "watchlist" / "gateway").rglob("*.py")}
@@ -28,7 +28,7 @@ REFUSALS = {(int(status), reason) for reason, status in re.findall(r'Refusal\("(
 
 
 def rows(heading):
-    """The table under a heading: each row's cells, the code marks taken off."""
+    """Returns the cells of the table under a heading, without code marks."""
     section = re.split(rf"^#+ {re.escape(heading)}$", PAGE, flags=re.MULTILINE)[1]
     table = re.search(r"(?:^\|.*\n)+", re.split(r"^#", section, flags=re.MULTILINE)[0], re.MULTILINE)
     lines = table.group().splitlines()[2:]
@@ -44,25 +44,25 @@ def payload(name):
 
 
 def check(name, frame):
-    """Raises where a frame is not what its message in asyncapi.yaml says."""
+    """Raises if a frame does not match its message in asyncapi.yaml."""
     schema = {"$ref": f"#/components/messages/{name}/payload", "components": API["components"]}
     jsonschema.Draft7Validator(schema).validate(frame)
 
 
-def test_the_document_is_what_asyncapi_says_it_must_be():
+def test_the_document_is_valid_asyncapi():
     schema = json.loads((Path(__file__).parent / "vendored" / "asyncapi-3.0.0.json").read_text())
-    # Its keys are whole numbers in YAML, text in JSON.
+    # Some keys are numbers in YAML and strings in JSON.
     jsonschema.Draft7Validator(schema).validate(json.loads(json.dumps(API)))
 
 
-def test_every_reference_in_the_document_leads_somewhere():
+def test_every_reference_in_the_document_resolves():
     for path in re.findall(r'\$ref: "#/([^"]+)"', (ROOT / "docs" / "asyncapi.yaml").read_text()):
         found = API
         for part in path.split("/"):
             found = found[part]
 
 
-def test_every_message_is_taken_or_sent():
+def test_every_message_belongs_to_an_operation():
     listed = [
         each["$ref"].rpartition("/")[2] for operation in API["operations"].values() for each in operation["messages"]
     ]
@@ -85,68 +85,68 @@ def test_actions_are_the_same_everywhere():
 def test_options_are_the_same_everywhere():
     described = set(payload("request")["properties"]["payload"]["properties"]["options"]["properties"])
     section = PAGE.split("| option |")[1].split("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == described == set(Delivery().echo())
+    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == described == set(Delivery().as_options())
     assert set(payload("ack")["properties"]["options"]["properties"]) == described
     assert set(re.findall(r'options(?:\.get\(|\[)"(\w+)"', CODE["delivery"])) == described
 
 
-def test_wishes_are_the_same_everywhere():
-    shown = {row[0].partition("=")[0] for row in rows("Connecting")}
+def test_connection_options_are_the_same_everywhere():
+    documented = {row[0].partition("=")[0] for row in rows("Connecting")}
     described = set(API["channels"]["prices"]["bindings"]["ws"]["query"]["properties"])
-    assert shown == described == set(ConnectionOptions.__dataclass_fields__)
+    assert documented == described == set(ConnectionOptions.__dataclass_fields__)
 
 
 def test_error_codes_are_the_same_everywhere():
-    shown = {int(code) for code in names("Error codes")}
-    assert shown == set(payload("error")["properties"]["code"]["enum"]) == {int(code) for code in Code}
+    documented = {int(code) for code in names("Error codes")}
+    assert documented == set(payload("error")["properties"]["code"]["enum"]) == {int(code) for code in ErrorCode}
 
 
-def test_codes_that_the_page_calls_reserved_are_not_sent():
+def test_reserved_error_codes_are_not_sent():
     reserved = {int(code) for code, meaning in rows("Error codes") if meaning.startswith("reserved")}
-    used = {found for text in CODE.values() for found in re.findall(r"Code\.([A-Z_]+)", text)}
-    assert {code.name for code in Code if code in reserved} == {code.name for code in Code} - used
+    used = {found for text in CODE.values() for found in re.findall(r"ErrorCode\.([A-Z_]+)", text)}
+    assert {code.name for code in ErrorCode if code in reserved} == {code.name for code in ErrorCode} - used
 
 
-def test_close_codes_are_the_same_everywhere_and_say_whether_to_come_back():
-    shown = {int(code): back == "yes" for code, back, _ in rows("Close codes")}
-    described = {code: words["comeBack"] for code, words in API["x-close-codes"].items()}
-    assert shown == described == {int(code): code < 4500 for code in Close}
+def test_close_codes_are_the_same_everywhere_and_say_whether_to_reconnect():
+    documented = {int(code): reconnect == "yes" for code, reconnect, _ in rows("Close codes")}
+    described = {code: entry["comeBack"] for code, entry in API["x-close-codes"].items()}
+    assert documented == described == {int(code): code < 4500 for code in CloseCode}
 
 
 def test_refusals_are_the_same_everywhere():
     table = PAGE.split("| status |")[1].split("\n\n")[0]
-    shown = re.findall(r"^\| (\d{3}) \|", table, re.MULTILINE)
-    assert sorted(int(status) for status in shown) == sorted(status for status, _ in REFUSALS)
+    documented = re.findall(r"^\| (\d{3}) \|", table, re.MULTILINE)
+    assert sorted(int(status) for status in documented) == sorted(status for status, _ in REFUSALS)
     assert {(status, reason) for status, reasons in API["x-refusals"].items() for reason in reasons} == REFUSALS
 
 
 @pytest.mark.parametrize("row", rows("Frames from the gateway"), ids=lambda row: row[0])
-def test_examples_of_frames_are_what_the_document_says(row):
+def test_examples_of_frames_match_the_document(row):
     check(row[0], json.loads(row[1]))
 
 
 @pytest.mark.parametrize("row", rows("Action mode"), ids=lambda row: row[0])
-def test_examples_of_requests_are_understood(row):
+def test_examples_of_requests_are_valid(row):
     check("request", json.loads(row[1]))
-    session = connect()
-    say(session, row[1])
+    session = open_session()
+    send(session, row[1])
     assert json.loads(session.outbox.transport.payloads[0]).get("code") in {None, 404}
 
 
 FRAMES = {
     "ack": [
-        protocol.ack("Subscribed to [A]", ["A"], "1", {"B": "unknown symbol"}, Delivery(hertz=4).echo()),
+        protocol.ack("Subscribed to [A]", ["A"], "1", {"B": "unknown symbol"}, Delivery(hertz=4).as_options()),
         protocol.ack("Unsubscribed from all symbols", []),
     ],
     "error": [
-        protocol.error("Too many requests", Code.TOO_MANY, "1", retry_after_ms=5),
-        protocol.error("x", Code.SHAPE),
+        protocol.error("Too many requests", ErrorCode.RATE_LIMITED, "1", retry_after_ms=5),
+        protocol.error("x", ErrorCode.MALFORMED),
     ],
     "arrayError": [protocol.array_error(protocol.INVALID_JSON), protocol.array_error(protocol.NO_SYMBOLS)],
     "pong": [protocol.pong("1", 1), protocol.pong(None, 1)],
     "heartbeat": [protocol.heartbeat(1, 1, None, "simulated"), protocol.heartbeat(1, 1, 5, "simulated")],
     "ticker": [ticker_payload(Listing("A")), ticker_payload(Listing("A", "Apple", 1.0, 3, False, 2.0))],
-    "list": [protocol.frame_payload(frame) for _, frame, _ in changed_lists({1: 1, 2: 1}, {1: 2})],
+    "list": [framing.frame_payload(message.frame) for message in changed_lists({1: 1, 2: 1}, {1: 2})],
     "service": [protocol.service(lists=False), protocol.service(lists=True)],
     "reconnect": [protocol.reconnect(5)],
     "lost": [protocol.lost("A", 1, 2)],
@@ -156,7 +156,7 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("name", MESSAGES.keys() - {"symbols", "request"})
-def test_frames_that_the_code_makes_are_what_the_document_says(name):
+def test_frames_of_the_code_match_the_document(name):
     for frame in FRAMES[name]:
         value = json.loads(frame)
         check(name, value)
@@ -164,39 +164,47 @@ def test_frames_that_the_code_makes_are_what_the_document_says(name):
             assert set(value) <= set(payload(name)["properties"]), "a key that the document does not have"
 
 
-def test_a_whole_conversation_is_what_the_document_says():
-    session = connect(make_gateway(), wishes=ConnectionOptions(meta=True))
-    for request in (action("subscribe", ["AAPL", "XXXX"]), action("subscribe", ["AAPL"]), action("list"), action("x")):
+REQUESTS = (
+    make_request("subscribe", ["AAPL", "XXXX"]),
+    make_request("subscribe", ["AAPL"]),
+    make_request("list"),
+    make_request("x"),
+)
+
+
+def test_a_conversation_matches_the_document():
+    session = open_session(options=ConnectionOptions(meta=True))
+    for request in REQUESTS:
         check("request", request) if request["action"] in ACTIONS else None
-        say(session, request)
+        send(session, request)
     types = [json.loads(frame)["type"] for frame in session.outbox.transport.payloads]
     assert types == ["ack", "ticker", "error", "ack", "error"]
     for frame in map(json.loads, session.outbox.transport.payloads):
         check(frame["type"], frame)
 
 
-def test_limits_on_the_page_are_those_in_force():
-    limits, shown = Limits(), {row[0]: row[1] for row in rows("Limits")}
+def test_documented_limits_are_those_in_force():
+    limits, documented = Limits(), {row[0]: row[1] for row in rows("Limits")}
     figures = {
         "symbols of a connection": [limits.max_symbols],
-        "bytes of a message": [protocol.LARGEST_MESSAGE],
+        "bytes of a message": [protocol.MAX_MESSAGE_BYTES],
         "messages": [limits.messages_per_second, limits.messages_burst],
-        "frames of any kind, fragments and pings too": [limits.frames_per_second, limits.frames_burst],
+        "frames of any kind, including fragments and pings": [limits.frames_per_second, limits.frames_burst],
         "bad requests in a row": [limits.bad_requests],
-        "bytes of answers that wait for a client which does not read": [outbox.LARGEST_REPLIES],
-        "updates of one batch": [LARGEST_BATCH // 1024],
+        "bytes of replies that wait for a slow client": [outbox.MAX_REPLY_BYTES],
+        "updates of one batch": [MAX_BATCH_BYTES // 1024],
         "first request": [limits.first_request],
-        "a client that takes nothing": [limits.write_wait],
+        "a client that reads nothing": [limits.write_wait],
         "pong": [limits.pong_wait, limits.ping_period],
         "connections of an address or account": [limits.rate_per_second, limits.rate_burst],
         "connections of a gateway": [limits.max_connections],
     }
     found = {
         what: [float(number.replace(",", "")) for number in re.findall(r"\b\d[\d,]*\b", text)]
-        for what, text in shown.items()
+        for what, text in documented.items()
     }
     assert found == figures
-    assert f"taken into {LEAST_HERTZ:g} to {MOST_HERTZ:g}" in PAGE
-    assert f"with the last {limits.send_buffer}" in PAGE
-    assert f"up to\n{protocol.LARGEST_ECHO} characters" in PAGE
-    assert f"({protocol.MOST_REJECTED} at most)" in PAGE
+    assert f"limited to {MIN_HERTZ:g} to {MAX_HERTZ:g}" in PAGE
+    assert f"the last {limits.send_buffer} updates wait" in PAGE
+    assert f"At most\n{protocol.MAX_ECHO_CHARACTERS} characters" in PAGE
+    assert f"({protocol.MAX_REJECTED_SYMBOLS} at most)" in PAGE

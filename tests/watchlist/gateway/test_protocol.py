@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchlist.gateway import protocol
-from watchlist.gateway.protocol import BadRequest, Code, ConnectionOptions, Request
+from watchlist.gateway import framing, protocol
+from watchlist.gateway.protocol import BadRequest, ConnectionOptions, ErrorCode, Request
 
 
 @pytest.mark.parametrize(
@@ -16,12 +16,12 @@ def test_a_first_frame_that_starts_with_a_brace_opens_action_mode(text, mode):
     assert protocol.opens_action_mode(text) is mode
 
 
-def test_an_array_subscribes_to_its_symbols_trimmed_upper_cased_and_once():
+def test_the_symbols_of_an_array_are_trimmed_upper_cased_and_deduplicated():
     assert protocol.parse_array('[" aapl ","GOOG","AAPL"]') == Request("subscribe", ("AAPL", "GOOG"))
 
 
 @pytest.mark.parametrize("text", ["[]", "null", " [ ] "])
-def test_an_empty_array_asks_for_nothing(text):
+def test_an_empty_array_names_no_symbols(text):
     assert protocol.parse_array(text).symbols == ()
 
 
@@ -33,7 +33,7 @@ def test_anything_else_in_array_mode_is_invalid_json(text):
         protocol.parse_array(text)
 
 
-def test_an_action_carries_its_symbols_and_id():
+def test_an_action_is_parsed_with_its_symbols_and_id():
     text = '{"action":"subscribe","payload":{"symbols":["aapl"],"more":1},"id":"7","x":null}'
     assert protocol.parse_action(text) == Request("subscribe", ("AAPL",), "7")
 
@@ -60,19 +60,19 @@ def test_an_action_without_payload_needs_none(action):
         ),
     ],
 )
-def test_a_bad_action_says_what_is_wrong_and_keeps_the_id(text, message, request_id):
+def test_a_bad_action_is_refused_with_the_reason_and_its_id(text, message, request_id):
     with pytest.raises(BadRequest) as caught:
         protocol.parse_action(text)
     assert (caught.value.message, caught.value.id) == (message, request_id)
 
 
-def test_an_unknown_action_is_echoed_in_part_only():
+def test_only_a_part_of_an_unknown_action_is_repeated():
     with pytest.raises(BadRequest) as caught:
         protocol.parse_action(json.dumps({"action": "x" * 50_000}))
     assert len(caught.value.message) < 100
 
 
-def test_letters_outside_ascii_never_become_a_symbol():
+def test_characters_outside_ascii_are_not_upper_cased():
     assert protocol.parse_array('["ß"]').symbols == ("ß",)
 
 
@@ -101,7 +101,7 @@ def test_any_json_is_a_request_or_a_bad_request(value):
         assert_parsed_or_refused(parse, text)
 
 
-def test_an_ack_reads_as_the_existing_gateway_writes_it():
+def test_an_ack_has_the_documented_bytes():
     reply = protocol.ack("Subscribed to [AAPL GOOG]", ["AAPL", "GOOG"], "1")
     assert (
         reply
@@ -109,7 +109,7 @@ def test_an_ack_reads_as_the_existing_gateway_writes_it():
     )
 
 
-def test_an_ack_without_id_has_no_id_and_names_what_was_rejected():
+def test_an_ack_without_an_id_has_no_id_and_names_rejected_symbols():
     reply = json.loads(protocol.ack("m", [], None, {"X" * 100: "unknown symbol"}))
     assert "id" not in reply
     assert reply["rejected"] == {"X" * 64: "unknown symbol"}
@@ -120,10 +120,12 @@ def test_a_reply_names_at_most_256_rejected_symbols():
     assert len(json.loads(protocol.ack("m", [], "1", rejected))["rejected"]) == 256
 
 
-def test_errors_and_pongs_read_as_documented():
-    assert protocol.error("m", Code.UNKNOWN, "1") == b'{"type":"error","id":"1","message":"m","code":404}'
-    assert protocol.error("m", Code.SHAPE) == b'{"type":"error","message":"m","code":400}'
-    assert protocol.error("m", Code.TOO_MANY, "1", retry_after_ms=5).endswith(b'"code":429,"retry_after_ms":5}')
+def test_errors_and_pongs_have_the_documented_bytes():
+    assert protocol.error("m", ErrorCode.UNKNOWN_SYMBOL, "1") == b'{"type":"error","id":"1","message":"m","code":404}'
+    assert protocol.error("m", ErrorCode.MALFORMED) == b'{"type":"error","message":"m","code":400}'
+    assert protocol.error("m", ErrorCode.RATE_LIMITED, "1", retry_after_ms=5).endswith(
+        b'"code":429,"retry_after_ms":5}'
+    )
     assert protocol.array_error("Invalid JSON") == b'{"error":"Invalid JSON"}'
     assert protocol.pong("5", 17) == b'{"type":"pong","id":"5","timestamp":17}'
     assert protocol.pong(None, 17) == b'{"type":"pong","timestamp":17}'
@@ -131,18 +133,18 @@ def test_errors_and_pongs_read_as_documented():
 
 
 @given(st.lists(st.integers(0, 70_000), max_size=5))
-def test_joined_frames_split_into_what_was_joined(sizes):
-    frames = [protocol.text_frame(b"x" * size) for size in sizes]
-    assert protocol.split_frames(b"".join(frames)) == frames
-    assert [len(protocol.frame_payload(frame)) for frame in frames] == sizes
+def test_joined_frames_are_split_again(sizes):
+    frames = [framing.text_frame(b"x" * size) for size in sizes]
+    assert framing.split_frames(b"".join(frames)) == frames
+    assert [len(framing.frame_payload(frame)) for frame in frames] == sizes
 
 
 def test_a_ping_is_an_empty_control_frame():
-    assert protocol.ping_frame() == b"\x89\x00"
+    assert framing.ping_frame() == b"\x89\x00"
 
 
 @pytest.mark.parametrize(
-    ("query", "wishes"),
+    ("query", "options"),
     [
         (b"", ConnectionOptions()),
         (
@@ -153,17 +155,17 @@ def test_a_ping_is_an_empty_control_frame():
         (b"heartbeat=60", ConnectionOptions(heartbeat=60)),
     ],
 )
-def test_the_address_says_what_a_client_wishes(query, wishes):
-    assert protocol.parse_query(query) == wishes
+def test_the_query_is_parsed_into_options(query, options):
+    assert protocol.parse_query(query) == options
 
 
-@pytest.mark.parametrize("beat", [b"61", b"-1", b"1.5", b"soon", b"\xb2", b"999999999999"])
-def test_a_heartbeat_that_cannot_be_is_refused(beat):
+@pytest.mark.parametrize("seconds", [b"61", b"-1", b"1.5", b"soon", b"\xb2", b"999999999999"])
+def test_an_invalid_heartbeat_is_refused(seconds):
     with pytest.raises(BadRequest, match="from 1 to 60"):
-        protocol.parse_query(b"heartbeat=" + beat)
+        protocol.parse_query(b"heartbeat=" + seconds)
 
 
-def test_frames_that_are_opted_in_to_read_as_documented():
+def test_opt_in_frames_have_the_documented_bytes():
     assert protocol.lost("AAPL", 1, 3) == b'{"type":"lost","symbol":"AAPL","from":1,"to":3}'
     assert protocol.reconnect(5) == b'{"type":"reconnect","retry_after_ms":5}'
     assert protocol.heartbeat(9, 1, None, "simulated") == (

@@ -1,6 +1,6 @@
-"""Pages that lost their gateway come back to the next one, with the limits as they are by default.
+"""Pages reconnect to a restarted gateway under the default limits.
 
-How soon is measured by `python -m tests.bench.returning`.
+`python -m tests.bench.returning` measures how long that takes.
 """
 
 import pytest
@@ -11,10 +11,10 @@ PAGES = 30
 
 
 @pytest.mark.parametrize("case", ["own addresses behind a proxy", "accounts at one address"])
-def test_pages_that_share_an_address_all_come_back(case: str):
-    assert restart_case(case, PAGES, patience=120)["live"] == PAGES
+def test_all_pages_reconnect_if_the_limit_counts_them_separately(case: str):
+    assert restart_case(case, PAGES, seconds=120)["live"] == PAGES
 
 
-def test_without_a_name_or_a_proxy_they_share_the_limit_of_their_address():
-    found = restart_case("visitors at one address", PAGES, patience=6)
-    assert 1 <= found["live"] < PAGES
+def test_visitors_at_one_address_share_its_limit():
+    result = restart_case("visitors at one address", PAGES, seconds=6)
+    assert 1 <= result["live"] < PAGES

@@ -1,12 +1,12 @@
-"""The channel layer `prices`: its groups are the Redis channels `prices.SYMBOL` themselves, its messages their bytes.
+"""The channel layer `prices`, whose groups are the Redis channels `prices.SYMBOL`.
 
-`group_add("prices.AAPL", channel)` therefore listens to what any program publishes there, and `group_send` publishes.
-With `set_sink` a reader takes messages straight from the parser, 3.5 us each; without, they go the way of every channel
-layer, through a queue a channel and `receive()`, 35 us each.
+`group_add("prices.AAPL", channel)` subscribes to what any program publishes there, and `group_send` publishes. Messages
+are the published bytes. After `set_receiver` they pass from the parser to a function, 3.5 us each. Before it they pass
+through a queue and `receive()`, as in every channel layer, 35 us each.
 
-The only module that knows private names of channels_redis and redis-py; tests pin each of them. The layer of the
-package reconnects without a word (and its hooks are never called): here a lost connection is counted, logged once,
-retried with backoff and jitter, and reported when it is back, for what was published meanwhile is gone.
+Only this module uses private names of channels_redis and redis-py; tests cover each of them. The layer of
+channels_redis reconnects silently and never calls its hooks. This one logs a lost connection once, reconnects with
+backoff and jitter, and reports the disconnect and the reconnect, because messages in between are lost.
 """
 
 import asyncio
@@ -29,16 +29,16 @@ from redis.exceptions import RedisError
 
 from feeds.retry import Backoff, Jitter
 from feeds.store.connection import connect_subscriber
+from watchlist.gateway.fanout.price_layer import Receiver
 
 log = structlog.get_logger(__name__)
 
-Sink = Callable[[bytes, bytes], None]
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 2.0
-"""Bounds of the growing wait between two attempts to reach Redis again."""
+"""Bounds of the growing wait between two attempts to reconnect."""
 
 
 class RawSerializer:
-    """Messages are the published bytes; nothing is added to them and nothing is encrypted."""
+    """Passes messages on as they are: no envelope and no encryption."""
 
     def __init__(self, **_: Any) -> None: ...
 
@@ -52,8 +52,8 @@ class RawSerializer:
 registry.register_serializer("raw", RawSerializer)
 
 
-class RaiseAtOnce(Retry):
-    """A lost connection must be seen by the shard, so redis-py may not mend it in silence."""
+class NoRetry(Retry):
+    """Raises the first error. The shard must see a lost connection, so redis-py may not reconnect silently."""
 
     def __init__(self) -> None:
         super().__init__(NoBackoff(), 0)
@@ -63,31 +63,31 @@ class RaiseAtOnce(Retry):
 
 
 class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
-    """One connection that awaits a message and then takes all that the parser already holds."""
+    """One connection. It awaits one message and then reads all messages that the parser already holds."""
 
     def __init__(self, host: dict[str, Any], channel_layer: "PricesLoopLayer") -> None:
         super().__init__(host, channel_layer)
         self._redis: Any
         self._pubsub: Any
-        self._wake = asyncio.Event()
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._has_subscription = asyncio.Event()
+        self._unconfirmed: dict[str, asyncio.Future[None]] = {}
 
     async def subscribe(self, channel: str) -> None:
-        """Returns when Redis has confirmed, so that whatever is published from then on arrives."""
-        if channel in self._subscribed_to and channel not in self._waiting:
+        """Returns when Redis has confirmed, so that every later publication arrives."""
+        if channel in self._subscribed_to and channel not in self._unconfirmed:
             return
-        confirmed = self._waiting.setdefault(channel, asyncio.get_running_loop().create_future())
+        confirmed = self._unconfirmed.setdefault(channel, asyncio.get_running_loop().create_future())
         try:
             await super().subscribe(channel)
-            self._wake.set()
+            self._has_subscription.set()
             await asyncio.shield(confirmed)
         except BaseException:
-            if self._waiting.get(channel) is confirmed:
-                del self._waiting[channel]
+            if self._unconfirmed.get(channel) is confirmed:
+                del self._unconfirmed[channel]
             raise
 
     async def unsubscribe(self, channel: str) -> None:
-        """Forgets the channel at once, whatever becomes of the command: a reconnect must not bring it back."""
+        """Forgets the channel at once, even if the command fails: a reconnect must not subscribe to it again."""
         try:
             await super().unsubscribe(channel)
         except (RedisError, OSError):
@@ -97,7 +97,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
 
     def _ensure_redis(self) -> None:
         if self._redis is None:
-            self._redis = connect_subscriber(self.host, RaiseAtOnce())
+            self._redis = connect_subscriber(self.host, NoRetry())
             self._pubsub = self._redis.pubsub()
 
     async def _do_receiving(self) -> None:
@@ -106,64 +106,64 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             try:
                 if failures:
                     await self._reconnect()
-                    log.info("channel layer is back", failures=failures)
+                    log.info("channel layer reconnected", failures=failures)
                     failures = 0
                     backoff.reset()
-                    self.channel_layer.note_reconnect()
+                    self.channel_layer.report_reconnect()
                 elif not (self._pubsub and self._pubsub.subscribed):
-                    self._wake.clear()
-                    await self._wake.wait()
-                await self._receive_some()
+                    self._has_subscription.clear()
+                    await self._has_subscription.wait()
+                await self._receive_available()
             except (RedisError, OSError) as error:
                 failures += 1
                 if failures == 1:
-                    log.warning("channel layer lost its connection", reason=type(error).__name__)
-                    self.channel_layer.note_loss()
-                    self._fail_waiting(error)
+                    log.warning("channel layer disconnected", reason=type(error).__name__)
+                    self.channel_layer.report_disconnect()
+                    self._fail_unconfirmed(error)
                 await asyncio.sleep(backoff())
             except Exception:
                 log.exception("channel layer failed")
                 await asyncio.sleep(1)
 
     async def _reconnect(self) -> None:
-        # The lock keeps a subscribe from connecting at the same time, which would leave one of two sockets open.
+        # Without the lock a subscribe could connect at the same time, and one of the two sockets would stay open.
         async with self._lock:
             connection = self._pubsub.connection
             if connection is not None:
                 await connection.disconnect(nowait=True)
             await self._pubsub.connect()
 
-    async def _receive_some(self) -> None:
+    async def _receive_available(self) -> None:
         connection = self._pubsub.connection
         if connection is None or not connection.is_connected:
-            raise ConnectionError("closed")  # redis-py would connect again here without a word
+            raise ConnectionError("The connection to Redis is closed")  # redis-py would reconnect silently here.
         reply = await self._pubsub.parse_response(block=True)
-        take = self.channel_layer.take
+        dispatch = self.channel_layer.dispatch
         gets = connection._parser._reader.gets
         while reply is not NOT_ENOUGH_DATA:
             if type(reply) is list and reply[0] == b"message":
-                take(reply[1], reply[2])
+                dispatch(reply[1], reply[2])
             else:
-                await self._handle(reply)
+                await self._handle_reply(reply)
             reply = gets(False)
 
-    async def _handle(self, reply: Any) -> None:
+    async def _handle_reply(self, reply: Any) -> None:
         if isinstance(reply, Exception):
             raise reply
-        # redis-py keeps books of these: what it does not hear unsubscribed comes back with a reconnect.
+        # redis-py subscribes again on reconnect to every channel whose unsubscribe confirmation it has not handled.
         await self._pubsub.handle_message(reply)
         if reply[0] == b"subscribe":
-            confirmed = self._waiting.pop(reply[1].decode(), None)
+            confirmed = self._unconfirmed.pop(reply[1].decode(), None)
             if confirmed and not confirmed.done():
                 confirmed.set_result(None)
 
-    def _fail_waiting(self, error: Exception) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for channel, confirmed in waiting.items():
+    def _fail_unconfirmed(self, error: Exception) -> None:
+        unconfirmed, self._unconfirmed = self._unconfirmed, {}
+        for channel, confirmed in unconfirmed.items():
             self._subscribed_to.discard(channel)
             if not confirmed.done():
                 confirmed.set_exception(error)
-                confirmed.exception()  # whoever waits has it; one that no longer does must not be told off for it
+                confirmed.exception()  # Marks it as retrieved: a cancelled subscriber no longer awaits the future.
 
 
 class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
@@ -172,38 +172,46 @@ class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._shards: list[PricesShard] = [PricesShard(shard.host, self) for shard in self._shards]
-        self._sink: Sink | None = None
-        self._on_loss: Callable[[], None] | None = None
-        self._on_back: Callable[[], None] | None = None
+        self._receiver: Receiver | None = None
+        self._on_disconnect: Callable[[], None] | None = None
+        self._on_reconnect: Callable[[], None] | None = None
 
-    def set_sink(self, sink: Sink, on_loss: Callable[[], None], on_back: Callable[[], None]) -> None:
-        """Messages of groups go to `sink(channel, data)`; the others hear of a lost connection and its end."""
-        self._sink, self._on_loss, self._on_back = sink, on_loss, on_back
+    def set_receiver(
+        self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
+    ) -> None:
+        self._receiver, self._on_disconnect, self._on_reconnect = receiver, on_disconnect, on_reconnect
 
-    def take(self, channel: bytes, data: bytes) -> None:
+    def dispatch(self, channel: bytes, data: bytes) -> None:
+        """Passes a message of a group to the receiver; any other message goes to the queue of its channel."""
         name = channel.decode()
-        if self._sink is not None and name in self.groups:
-            self._sink(channel, data)
+        if self._receiver is not None and name in self.groups:
+            self._receiver(channel, data)
         else:
             self._get_shard(name)._receive_message({"channel": name, "data": data})
 
-    def note_loss(self) -> None:
-        if self._on_loss:
-            self._on_loss()
+    def report_disconnect(self) -> None:
+        if self._on_disconnect:
+            self._on_disconnect()
 
-    def note_reconnect(self) -> None:
-        if self._on_back:
-            self._on_back()
+    def report_reconnect(self) -> None:
+        if self._on_reconnect:
+            self._on_reconnect()
 
     def _get_group_channel_name(self, group: str) -> str:
         return group
 
 
 class PricesChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
-    """What CHANNEL_LAYERS names; keeps one loop layer an event loop, as its parent does."""
+    """The layer that CHANNEL_LAYERS names, and a `PriceLayer`. Keeps one loop layer per event loop, as its parent."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, serializer_format="raw", **kwargs)
+
+    def set_receiver(
+        self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
+    ) -> None:
+        """Passes messages of groups in this event loop to `receiver`; see `PriceLayer`."""
+        self._get_layer().set_receiver(receiver, on_disconnect, on_reconnect)
 
     def _get_layer(self) -> PricesLoopLayer:
         loop = asyncio.get_running_loop()

@@ -1,103 +1,95 @@
-"""How one socket wants its updates: one a frame or many, all or the newest, how often; and the frames made of them.
+"""The delivery options of a socket: one update per frame or batches, latest or all, how often.
 
-Pure. A delivery is part of what makes a cohort, so it is a value: sockets with equal ones share their bytes.
+Pure. A delivery is a value and part of the key of a cohort, so sockets with equal deliveries share their frames.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from watchlist.gateway.protocol import text_frame
+from watchlist.errors import WatchlistError
+from watchlist.gateway.framing import text_frame
+from watchlist.gateway.messages import Message, UpdateMessage
 
-LARGEST_BATCH = 16 * 1024
-"""Bytes of updates in one array; a larger one is split, so that a slow socket never has more than this begun."""
-LEAST_HERTZ, MOST_HERTZ = 0.1, 50.0
-
-Item = tuple[str | None, bytes, bytes]
-"""A symbol, the frame of its update alone, and the update; or a fact's key, its frame, and nothing; or None, the frame
-of a reply, and nothing."""
+MAX_BATCH_BYTES = 16 * 1024
+"""The most bytes of updates in one array. It bounds the frame that a slow socket must finish."""
+MIN_HERTZ, MAX_HERTZ = 0.1, 50.0
 
 
-def fact(key: str, payload: bytes) -> Item:
-    """What a client is told without asking: of one key only the newest counts, so that is all that ever waits.
-
-    A ticker's key is its symbol; all others begin in lower case, which no symbol does.
-    """
-    return key, text_frame(payload), b""
-
-
-class BadOptions(Exception):
-    """An option that is known has a value that it cannot have; its text says which values it can."""
+class BadOptions(WatchlistError):
+    """An option has an invalid value. The text names the valid ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """`hertz` is how often a symbol may come at most, 0 for as often as it changes; `all` never conflates."""
+    """`hertz` limits the updates per second of each symbol, 0 for no limit; `keep_all` is the mode `all`."""
 
     batch: bool = False
-    all: bool = False
+    keep_all: bool = False
     hertz: float = 0.0
     snapshot: bool = True
 
     @property
     def interval(self) -> float:
-        """Seconds between two flushes, in whole 10 ms, so that few timers serve many clients; 0 for at once."""
-        return max(0.02, round(1 / self.hertz, 2)) if self.hertz and not self.all else 0.0
+        """Seconds between two flushes, rounded to 10 ms so that many clients share a timer. 0: flush promptly."""
+        return max(0.02, round(1 / self.hertz, 2)) if self.hertz and not self.keep_all else 0.0
 
-    def adopt(self, options: Any) -> "Delivery":
-        """With the options of a request; keys that are not ours are ignored. Raises BadOptions."""
+    def with_options(self, options: Any) -> "Delivery":
+        """Returns this delivery changed by the options of a request. Ignores unknown keys. Raises BadOptions."""
         if options is None:
             return self
         if not isinstance(options, dict):
             raise BadOptions("options must be an object")
-        mode = options.get("mode", "all" if self.all else "latest")
+        mode = options.get("mode", "all" if self.keep_all else "latest")
         if mode not in ("latest", "all"):
             raise BadOptions('options.mode must be "latest" or "all"')
         snapshot = options.get("snapshot", True)
         if not isinstance(snapshot, bool):
             raise BadOptions("options.snapshot must be true or false")
-        hertz = _hertz(options["max_hz"]) if "max_hz" in options else self.hertz
-        return replace(self, all=mode == "all", hertz=hertz, snapshot=snapshot)
+        hertz = _parse_hertz(options["max_hz"]) if "max_hz" in options else self.hertz
+        return replace(self, keep_all=mode == "all", hertz=hertz, snapshot=snapshot)
 
-    def echo(self) -> dict[str, Any]:
-        """What is in force, as an acknowledgement says it; nothing is held back in mode `all`."""
-        hertz = self.hertz if self.hertz and not self.all else None
-        return {"mode": "all" if self.all else "latest", "max_hz": hertz, "snapshot": self.snapshot}
+    def as_options(self) -> dict[str, Any]:
+        """Returns the options in force, as an `ack` shows them. `max_hz` has no effect in mode `all`."""
+        hertz = self.hertz if self.hertz and not self.keep_all else None
+        return {"mode": "all" if self.keep_all else "latest", "max_hz": hertz, "snapshot": self.snapshot}
 
-    def pieces(self, items: Sequence[Item]) -> list[tuple[Sequence[Item], bytes]]:
-        """The frames in which items travel, each with the items in it."""
+    def frame_messages(self, messages: Sequence[Message]) -> list[tuple[Sequence[Message], bytes]]:
+        """Returns the frames for the messages, each with the messages that it contains."""
         if not self.batch:
-            return [((item,), item[1]) for item in items]
-        pieces: list[tuple[Sequence[Item], bytes]] = []
-        for run in _runs(items):
-            frame = text_frame(b"[" + b",".join([item[2] for item in run]) + b"]") if run[0][2] else run[0][1]
-            pieces.append((run, frame))
-        return pieces
+            return [((message,), message.frame) for message in messages]
+        framed: list[tuple[Sequence[Message], bytes]] = []
+        batch: list[UpdateMessage] = []
+        size = 0
+        for message in messages:
+            if type(message) is not UpdateMessage:
+                _end_batch(batch, framed)
+                batch = []
+                framed.append(((message,), message.frame))
+                continue
+            if batch and size + len(message.payload) > MAX_BATCH_BYTES:
+                _end_batch(batch, framed)
+                batch = []
+            size = size + len(message.payload) if batch else len(message.payload)
+            batch.append(message)
+        _end_batch(batch, framed)
+        return framed
 
-    def block(self, items: Sequence[Item]) -> bytes:
-        """All frames of the items, joined."""
+    def join_frames(self, messages: Sequence[Message]) -> bytes:
+        """Returns all frames of the messages as one block."""
         if not self.batch:
-            return b"".join([item[1] for item in items])
-        return b"".join([frame for _, frame in self.pieces(items)])
+            return b"".join([message.frame for message in messages])
+        return b"".join([frame for _, frame in self.frame_messages(messages)])
 
 
-def _hertz(value: Any) -> float:
+def _parse_hertz(value: Any) -> float:
     if value is None or value == 0:
         return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise BadOptions("options.max_hz must be a number above 0")
-    return float(min(MOST_HERTZ, max(LEAST_HERTZ, value)))
+    return float(min(MAX_HERTZ, max(MIN_HERTZ, value)))
 
 
-def _runs(items: Iterable[Item]) -> list[list[Item]]:
-    """Replies and facts each for themselves, updates in runs of at most LARGEST_BATCH."""
-    runs: list[list[Item]] = []
-    size = 0
-    for item in items:
-        if runs and item[2] and runs[-1][0][2] and size + len(item[2]) <= LARGEST_BATCH:
-            runs[-1].append(item)
-            size += len(item[2])
-        else:
-            runs.append([item])
-            size = len(item[2])
-    return runs
+def _end_batch(batch: Sequence[UpdateMessage], framed: list[tuple[Sequence[Message], bytes]]) -> None:
+    if batch:
+        framed.append((batch, text_frame(b"[" + b",".join([update.payload for update in batch]) + b"]")))

@@ -1,75 +1,73 @@
-"""The fan-out of one gateway process: newest update of each symbol, who wants it, and one write a socket and flush.
+"""Holds the newest update of each subscribed symbol and fans updates out to cohorts of sockets.
 
-The way of an update: `take` (once per update) checks that it is newer, builds its frame once and notes it with every
-cohort that wants the symbol; `flush` (1 ms later; a few where it has a thousand cohorts) joins each cohort's frames
-once and hands the block to its sockets. A cohort is the sockets with the same symbols and the same delivery: a thousand
-pages with one list cost one join.
+The path of an update: `receive` checks that it is newer, builds its frame once and adds it to each prompt cohort with
+the symbol. `flush`, 1 ms later (up to 6 ms with many cohorts), joins the frames of each cohort once and writes the
+block to its sockets. A thousand pages with the same list cost one join.
 
-What it may not do: no I/O of its own, no await, no clock, no framework. It is called in one thread only. It asks for
-a symbol with `on_first` when its first socket comes, gives it back with `on_last` when the last one goes, and holds
-nothing of a symbol in between. What sockets do, it never waits for: an outbox takes or keeps, and returns at once.
+Pure: no I/O, no await, no clock, no framework. All calls come from one thread. The hub holds state of a symbol only
+while a socket is subscribed to it. It never waits for a socket: an outbox sends or keeps, and returns at once.
 """
 
 from collections.abc import Callable, Iterable
 
 from feeds.errors import BadRecord
 from feeds.wire import channel_name, decode
-from watchlist.gateway.fanout.cohort import Cohort, Pacer, Quote, Schedule
-from watchlist.gateway.fanout.delivery import Delivery, Item
+from watchlist.gateway.counts import HubCounts
+from watchlist.gateway.fanout.cohort import Cohort, CohortKey, TrackedSymbol
+from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import Outbox
-from watchlist.gateway.protocol import text_frame
+from watchlist.gateway.fanout.pacer import Pacer, Schedule
+from watchlist.gateway.framing import text_frame
+from watchlist.gateway.messages import UpdateMessage
 
-FLUSH_AFTER = 0.001
-"""Seconds from an update to the write; what arrives within them shares one write a socket."""
-FOR_COHORT = 5e-6
-LATEST_FLUSH = 0.006
-"""Each cohort of the last flush has the next one wait so much longer, up to so much: a thousand lists that all differ
-are a thousand joins and writes, and what comes meanwhile shares them."""
-
-
-class Counts:
-    """Plain numbers that metrics read; adding to one costs nothing on the way of an update."""
-
-    __slots__ = ("gaps", "malformed", "sent", "stale", "taken", "unwanted")
-
-    def __init__(self) -> None:
-        self.taken = self.sent = self.stale = self.malformed = self.unwanted = self.gaps = 0
+FLUSH_SECONDS = 0.001
+"""From an update to the flush. All updates in between share one write per socket."""
+COHORT_FLUSH_SECONDS = 5e-6
+"""What each cohort of the last flush adds to the delay of the next one: a thousand different lists need a thousand
+joins and writes, and a longer delay lets more updates share them."""
+MAX_FLUSH_SECONDS = 0.006
 
 
 class Hub:
-    """Sockets subscribe, the intake hands in what was published.
+    """Sockets subscribe to symbols; the intake passes updates in.
 
-    `schedule` runs a function after so many seconds, in this thread; `on_first` and `on_last` are told of a symbol
-    whose first socket came and whose last one went.
+    `schedule` calls a function after a number of seconds, in this thread. `on_symbol_added` is called with a symbol at
+    its first subscription, `on_symbol_removed` after its last one has ended.
     """
 
-    def __init__(self, schedule: Schedule, on_first: Callable[[str], None], on_last: Callable[[str], None]) -> None:
-        self.counts = Counts()
-        self.newest = 0  # timestamp of the newest update taken, unix microseconds
+    def __init__(
+        self,
+        schedule: Schedule,
+        on_symbol_added: Callable[[str], None],
+        on_symbol_removed: Callable[[str], None],
+    ) -> None:
+        self.counts = HubCounts()
+        self.newest_timestamp = 0
+        """Timestamp of the newest update received, in unix microseconds; 0 before the first."""
         self._schedule = schedule
-        self._on_first = on_first
-        self._on_last = on_last
-        self._quotes: dict[bytes, Quote] = {}
-        self._cohorts: dict[tuple[frozenset[str], Delivery], Cohort] = {}
+        self._on_symbol_added = on_symbol_added
+        self._on_symbol_removed = on_symbol_removed
+        self._tracked: dict[bytes, TrackedSymbol] = {}  # by channel, so that `receive` decodes no name
+        self._cohorts: dict[CohortKey, Cohort] = {}
         self._pacers: dict[float, Pacer] = {}
-        self._touched: list[Cohort] = []
-        self._wait = FLUSH_AFTER
+        self._changed_cohorts: list[Cohort] = []
+        self._flush_delay = FLUSH_SECONDS
         self._version = 0
 
     @property
     def symbols(self) -> list[str]:
-        """What somebody wants now."""
-        return [quote.symbol for quote in self._quotes.values()]
+        """The symbols with at least one subscription."""
+        return [tracked.symbol for tracked in self._tracked.values()]
 
     @property
     def subscriptions(self) -> int:
-        """Pairs of a socket and a symbol."""
-        return sum(quote.sockets for quote in self._quotes.values())
+        """The number of pairs of a socket and a symbol."""
+        return sum(tracked.socket_count for tracked in self._tracked.values())
 
-    def take(self, channel: bytes, payload: bytes, *, read: bool = False) -> None:
-        """Takes one published update in; `read` marks a value read from the store, which is old news as a rule."""
-        quote = self._quotes.get(channel)
-        if quote is None:
+    def receive(self, channel: bytes, payload: bytes, *, from_store: bool = False) -> None:
+        """Processes one update. `from_store` marks a quote read from Redis, which is usually known already."""
+        tracked = self._tracked.get(channel)
+        if tracked is None:
             self.counts.unwanted += 1
             return
         try:
@@ -77,121 +75,122 @@ class Hub:
         except BadRecord:
             self.counts.malformed += 1
             return
-        order = (update.timestamp, update.seq_id)
-        if update.symbol != quote.symbol:
+        timestamp, seq_id = update.timestamp, update.seq_id
+        if update.symbol != tracked.symbol:
             self.counts.malformed += 1
-        elif order > quote.order:
-            first = quote.item is None
-            self.counts.taken += 1
-            self.counts.gaps += not first and update.seq_id - quote.order[1] > 1
-            quote.order = order
-            quote.read = read and first
-            if update.timestamp > self.newest:
-                self.newest = update.timestamp
-            self._note(quote, payload)
-        elif not read:
+        # The rule of feeds/stale.py, inlined because a call per update would be slower.
+        elif timestamp > tracked.timestamp or (timestamp == tracked.timestamp and seq_id > tracked.seq_id):
+            first = tracked.message is None
+            self.counts.accepted += 1
+            self.counts.gaps += not first and seq_id - tracked.seq_id > 1
+            tracked.timestamp, tracked.seq_id = timestamp, seq_id
+            tracked.from_store = from_store and first
+            if timestamp > self.newest_timestamp:
+                self.newest_timestamp = timestamp
+            self._add_to_cohorts(tracked, UpdateMessage(tracked.symbol, text_frame(payload), payload))
+        elif not from_store:
             self.counts.stale += 1
 
     def flush(self) -> None:
-        """Writes what was noted since the last flush, one block to a socket."""
-        touched, self._touched = self._touched, []
-        self._wait = min(LATEST_FLUSH, FLUSH_AFTER + FOR_COHORT * len(touched))
-        for cohort in touched:
+        """Writes all updates since the last flush, one block per socket."""
+        cohorts, self._changed_cohorts = self._changed_cohorts, []
+        self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))
+        for cohort in cohorts:
             self._flush_cohort(cohort)
 
     def subscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
-        """Adds symbols; the newest update of each goes out at once where it is known, else as soon as it is read."""
+        """Adds symbols. Sends the newest update of each at once if it is known, else when the intake has read it."""
         new = [symbol for symbol in symbols if symbol not in outbox.symbols]
-        known: list[Item] = []
+        known: list[UpdateMessage] = []
         for symbol in new:
-            quote = self._want(symbol)
-            quote.sockets += 1
-            if quote.item is not None:
-                known.append(quote.item)
-        self._move(outbox, outbox.symbols.union(new), outbox.delivery)
+            tracked = self._track(symbol)
+            tracked.socket_count += 1
+            if tracked.message is not None:
+                known.append(tracked.message)
+        self._change_cohort(outbox, outbox.symbols.union(new), outbox.delivery)
         if known and outbox.delivery.snapshot:
             self.counts.sent += len(known)
-            outbox.write(known, outbox.delivery.block(known))
+            outbox.write(known, outbox.delivery.join_frames(known))
 
     def unsubscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
-        """Removes symbols; nothing of them is sent to this socket after the return."""
-        gone = outbox.symbols.intersection(symbols)
-        if not gone:
+        """Removes symbols. After the return no update of them is sent to this socket."""
+        removed = outbox.symbols.intersection(symbols)
+        if not removed:
             return
-        self._move(outbox, outbox.symbols - gone, outbox.delivery)
-        for symbol in gone:
-            outbox.forget(symbol)
+        self._change_cohort(outbox, outbox.symbols - removed, outbox.delivery)
+        for symbol in removed:
+            outbox.discard(symbol)
             channel = channel_name(symbol).encode()
-            quote = self._quotes[channel]
-            quote.sockets -= 1
-            if not quote.sockets:
-                del self._quotes[channel]
-                self._on_last(symbol)
+            tracked = self._tracked[channel]
+            tracked.socket_count -= 1
+            if not tracked.socket_count:
+                del self._tracked[channel]
+                self._on_symbol_removed(symbol)
 
     def change_delivery(self, outbox: Outbox, delivery: Delivery) -> None:
-        """Has this socket's updates come another way from now on."""
+        """Changes how updates are delivered to this socket."""
         if delivery != outbox.delivery:
-            self._move(outbox, outbox.symbols, delivery)
+            self._change_cohort(outbox, outbox.symbols, delivery)
 
-    def leave(self, outbox: Outbox) -> None:
-        """The socket is gone."""
-        outbox.shut()
+    def remove(self, outbox: Outbox) -> None:
+        """Closes the outbox of a socket and ends its subscriptions."""
+        outbox.close()
         self.unsubscribe(outbox, outbox.symbols)
 
-    def _want(self, symbol: str) -> Quote:
+    def _track(self, symbol: str) -> TrackedSymbol:
         channel = channel_name(symbol).encode()
-        quote = self._quotes.get(channel)
-        if quote is None:
-            quote = self._quotes[channel] = Quote(symbol)
-            self._on_first(symbol)
-        return quote
+        tracked = self._tracked.get(channel)
+        if tracked is None:
+            tracked = self._tracked[channel] = TrackedSymbol(symbol)
+            self._on_symbol_added(symbol)
+        return tracked
 
-    def _note(self, quote: Quote, payload: bytes) -> None:
+    def _add_to_cohorts(self, tracked: TrackedSymbol, message: UpdateMessage) -> None:
         self._version += 1
-        quote.version = self._version
-        quote.item = item = (quote.symbol, text_frame(payload), payload)
-        for cohort in quote.cohorts:
-            if quote.read and not cohort.delivery.snapshot:
+        tracked.version = self._version
+        tracked.message = message
+        for cohort in tracked.cohorts:
+            if tracked.from_store and not cohort.delivery.snapshot:
                 continue
-            if cohort.note(item):
-                if not self._touched:
-                    self._schedule(self._wait, self.flush)
-                self._touched.append(cohort)
+            if cohort.add_update(message):
+                if not self._changed_cohorts:
+                    self._schedule(self._flush_delay, self.flush)
+                self._changed_cohorts.append(cohort)
 
     def _flush_cohort(self, cohort: Cohort) -> None:
         self.counts.sent += cohort.flush(self._version)
 
-    def _move(self, outbox: Outbox, symbols: frozenset[str], delivery: Delivery) -> None:
-        """To the cohort of these symbols. No update is lost or seen twice by the move."""
+    def _change_cohort(self, outbox: Outbox, symbols: frozenset[str], delivery: Delivery) -> None:
+        """Moves a socket to the cohort of these symbols and delivery. No update is lost or sent twice by the move."""
         if outbox.symbols:
             self._leave_cohort(self._cohorts[outbox.symbols, outbox.delivery], outbox)
         outbox.symbols = symbols
-        outbox.adopt(delivery)
+        outbox.change_delivery(delivery)
         if symbols:
-            cohort = self._cohorts.get((symbols, delivery)) or self._make_cohort(symbols, delivery)
-            self.counts.sent += cohort.add(outbox, self._version)
+            cohort = self._cohorts.get((symbols, delivery)) or self._add_cohort(symbols, delivery)
+            self.counts.sent += cohort.add_member(outbox, self._version)
 
-    def _make_cohort(self, symbols: frozenset[str], delivery: Delivery) -> Cohort:
-        quotes = tuple(self._quotes[channel_name(symbol).encode()] for symbol in symbols)
-        cohort = self._cohorts[symbols, delivery] = Cohort((symbols, delivery), quotes, self._version)
+    def _add_cohort(self, symbols: frozenset[str], delivery: Delivery) -> Cohort:
+        all_tracked = tuple(self._tracked[channel_name(symbol).encode()] for symbol in symbols)
+        cohort = self._cohorts[symbols, delivery] = Cohort((symbols, delivery), all_tracked, self._version)
         if delivery.interval:
-            self._pacer_of(delivery.interval).add(cohort)
+            self._get_pacer(delivery.interval).add(cohort)
         else:
-            for quote in quotes:
-                quote.cohorts[cohort] = None
+            for tracked in all_tracked:
+                tracked.cohorts[cohort] = None
         return cohort
 
     def _leave_cohort(self, cohort: Cohort, outbox: Outbox) -> None:
-        self.counts.sent += cohort.remove(outbox)
+        self.counts.sent += cohort.remove_member(outbox)
         if cohort:
             return
         del self._cohorts[cohort.key]
         if cohort.delivery.interval:
-            self._pacer_of(cohort.delivery.interval).discard(cohort)
-        for quote in cohort.quotes:
-            quote.cohorts.pop(cohort, None)
+            self._get_pacer(cohort.delivery.interval).discard(cohort)
+        for tracked in cohort.symbols:
+            tracked.cohorts.pop(cohort, None)
 
-    def _pacer_of(self, interval: float) -> Pacer:
+    def _get_pacer(self, interval: float) -> Pacer:
         pacer = self._pacers.get(interval)
         if pacer is None:
             pacer = self._pacers[interval] = Pacer(interval, self._schedule, self._flush_cohort)

@@ -1,8 +1,8 @@
-"""What comes in: the only reader of the channel layer, one subscription per symbol and process.
+"""Reads updates from Redis into the hub, with one subscription per symbol and process.
 
-It follows what the hub wants: joins a symbol's group, and once that is confirmed reads the newest value from Redis, in
-this order, so that nothing falls between the two. Every few seconds, and after a lost connection, it reads all that is
-wanted again and hands in what is newer. Sockets never wait for it and never hear of its failures.
+The intake follows the symbols of the hub. It joins the channel-layer group of a symbol, waits for the confirmation, and
+then reads the quote from Redis: in this order no update is missed in between. It reads the quotes of all symbols again
+(a resync) every RESYNC_SECONDS and after a lost connection. Sockets never wait for it and do not see its errors.
 """
 
 import asyncio
@@ -13,73 +13,84 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
-from feeds.errors import BadRecord
 from feeds.retry import Backoff, Jitter
-from feeds.wire import channel_name, decode, stock_key
+from feeds.wire import channel_name, stock_key
 from watchlist.gateway.fanout.hub import Hub
+from watchlist.gateway.fanout.price_layer import PriceLayer
 
 log = structlog.get_logger(__name__)
 
-RESYNC_EVERY = 5.0
-"""Seconds between two full readings; a last price that was lost on the way is at most this late."""
+RESYNC_SECONDS = 5.0
+"""The interval of resyncs. It bounds how late the last price of a symbol is if its publication was lost."""
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.2, 2.0
 """Bounds of the growing wait between two attempts while Redis is unavailable."""
-AT_ONCE = 1000
-"""Symbols of one MGET."""
+MGET_SYMBOLS = 1000
+"""The most quotes that one MGET reads."""
 
 
 class Intake:
-    """`layer` is the channel layer `prices`, `redis` an asyncio client for reading."""
+    """Idle until `start`; symbols may be added before."""
 
-    def __init__(self, layer: Any, redis: Any) -> None:
-        self._layer = layer
-        self._redis = redis
-        self._hub: Hub | None = None
+    def __init__(self) -> None:
+        self._layer: PriceLayer
+        self._redis: Any
+        self._hub: Hub
         self._channel = ""
-        self._wanted: set[str] = set()
+        self._symbols: set[str] = set()
         self._joined: set[str] = set()
         self._unread: set[str] = set()
-        self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.fast = False
         self.connected = False
         self.losses = 0
         self.resyncs = 0
 
-    def start(self, hub: Hub) -> None:
-        """Begins to follow the hub; returns at once, Redis there or not."""
-        self._hub = hub
-        self._tasks = [asyncio.ensure_future(self._follow()), asyncio.ensure_future(self._resync_often())]
+    def start(self, hub: Hub, layer: PriceLayer, redis: Any) -> None:
+        """Starts to read into the hub. Returns at once, even if Redis is unavailable.
+
+        `redis` is an asyncio client that reads quotes.
+        """
+        self._hub, self._layer, self._redis = hub, layer, redis
+        self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._resync_periodically())]
 
     async def stop(self) -> None:
+        if not self._tasks:
+            return
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._layer.flush()
 
-    def want(self, symbol: str) -> None:
-        self._wanted.add(symbol)
+    def add_symbol(self, symbol: str) -> None:
+        self._symbols.add(symbol)
         self._unread.add(symbol)
-        self._wake.set()
+        self._changed.set()
 
-    def unwant(self, symbol: str) -> None:
-        self._wanted.discard(symbol)
+    def remove_symbol(self, symbol: str) -> None:
+        self._symbols.discard(symbol)
         self._unread.discard(symbol)
-        self._wake.set()
+        self._changed.set()
 
-    async def _follow(self) -> None:
+    def resync(self) -> None:
+        """Requests a reading of the quotes of all symbols."""
+        self.resyncs += 1
+        self._unread |= self._symbols
+        self._changed.set()
+
+    async def _run(self) -> None:
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
             try:
                 await self._attach()
-                await self._match()
+                await self._synchronize()
                 failures = 0
                 backoff.reset()
+                await self._changed.wait()
             except (RedisError, OSError) as error:
                 failures += 1
                 self.connected = False
                 if failures == 1:
-                    log.warning("prices are out of reach", reason=type(error).__name__, wanted=len(self._wanted))
+                    log.warning("prices unavailable", reason=type(error).__name__, symbols=len(self._symbols))
                 await asyncio.sleep(backoff())
             except Exception:
                 log.exception("intake failed")
@@ -88,70 +99,40 @@ class Intake:
     async def _attach(self) -> None:
         if not self._channel:
             self._channel = await self._layer.new_channel()
+            self._layer.set_receiver(self._hub.receive, self._on_disconnect, self._on_reconnect)
             self.connected = True
-            if self.fast:
-                return
-            try:
-                self._layer.set_sink(self._take, self._note_loss, self._note_back)
-                self.fast = True
-            except AttributeError:
-                self._tasks.append(asyncio.ensure_future(self._receive()))
 
-    async def _match(self) -> None:
-        """Makes what is joined equal what is wanted, reads what is not read yet, then waits for the next change."""
-        self._wake.clear()
-        for symbol in self._joined - self._wanted:
+    async def _synchronize(self) -> None:
+        """Joins and leaves groups until they match the symbols, and reads the quotes that were not read yet."""
+        self._changed.clear()
+        for symbol in self._joined - self._symbols:
             await self._layer.group_discard(channel_name(symbol), self._channel)
             self._joined.discard(symbol)
-        missing = list(self._wanted - self._joined)
+        missing = list(self._symbols - self._joined)
         await asyncio.gather(*(self._layer.group_add(channel_name(symbol), self._channel) for symbol in missing))
         self._joined.update(missing)
         unread = self._unread & self._joined
-        await self._read(list(unread))
+        await self._read_quotes(list(unread))
         self._unread -= unread
         self.connected = True
-        if not self._wake.is_set():
-            await self._wake.wait()
 
-    async def _read(self, symbols: Sequence[str]) -> None:
-        hub = self._hub
-        for start in range(0, len(symbols), AT_ONCE):
-            part = symbols[start : start + AT_ONCE]
+    async def _read_quotes(self, symbols: Sequence[str]) -> None:
+        for start in range(0, len(symbols), MGET_SYMBOLS):
+            part = symbols[start : start + MGET_SYMBOLS]
             values = await self._redis.mget([stock_key(symbol) for symbol in part])
             for symbol, value in zip(part, values, strict=True):
-                if value is not None and hub is not None:
-                    hub.take(channel_name(symbol).encode(), value, read=True)
+                if value is not None:
+                    self._hub.receive(channel_name(symbol).encode(), value, from_store=True)
 
-    async def _resync_often(self) -> None:
+    async def _resync_periodically(self) -> None:
         while True:
-            await asyncio.sleep(RESYNC_EVERY)
+            await asyncio.sleep(RESYNC_SECONDS)
             self.resync()
 
-    def resync(self) -> None:
-        """Has all that is wanted read again soon."""
-        self.resyncs += 1
-        self._unread |= self._wanted
-        self._wake.set()
-
-    def _take(self, channel: bytes, data: bytes) -> None:
-        assert self._hub is not None  # noqa: S101 - the sink is set after the hub
-        self._hub.take(channel, data)
-
-    def _note_loss(self) -> None:
+    def _on_disconnect(self) -> None:
         self.losses += 1
         self.connected = False
 
-    def _note_back(self) -> None:
+    def _on_reconnect(self) -> None:
         self.connected = True
         self.resync()
-
-    async def _receive(self) -> None:
-        """The slow way, for a layer without a sink: its messages do not name their channel, so their symbol does."""
-        while True:
-            data = await self._layer.receive(self._channel)
-            try:
-                symbol = decode(data).symbol
-            except BadRecord:
-                log.warning("a published value is not a price update", size=len(data))
-                continue
-            self._take(channel_name(symbol).encode(), data)

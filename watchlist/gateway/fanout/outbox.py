@@ -1,123 +1,62 @@
-"""One socket's bounded buffer: open, it passes frames straight on; backed up, it keeps replies and what is newest.
+"""The sending side of one socket, with a bounded backlog.
 
-Pure: it is given the transport. The bound is: one frame begun in the transport, LARGEST_REPLIES bytes of replies, one
-fact of each key, and either one update a symbol (`latest`) or so many more in a row (`all`). Replies are never dropped;
-a socket that does not read them and still asks for more is closed instead. Of facts and updates a socket keeps
-references: their bytes are those that all sockets share.
+Pure: the transport is an argument. Messages pass straight through while the socket is writable. Otherwise the
+outbox keeps
+
+- replies, up to MAX_REPLY_BYTES; none is dropped, and the caller closes a socket that exceeds the limit,
+- the newest state message of each key,
+- updates as its mode says: the newest of each symbol (`latest`), or a number of the last ones (`all`).
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from feeds.wire import decode
 from watchlist.gateway import protocol
-from watchlist.gateway.fanout.delivery import Delivery, Item, fact
+from watchlist.gateway.fanout.backlog import AllBacklog, LatestBacklog
+from watchlist.gateway.fanout.delivery import Delivery
+from watchlist.gateway.framing import text_frame
+from watchlist.gateway.messages import Message, ReplyMessage, StateMessage, UpdateMessage, make_state
 
-LARGEST_REPLIES = 64 * 1024
-"""Bytes of replies that wait for a socket which does not read."""
+MAX_REPLY_BYTES = 64 * 1024
+"""The most bytes of replies that wait for a socket which does not read."""
 
 
 class Transport(Protocol):
-    """How bytes reach a socket. `write` and `finish` are the outbox's alone."""
+    """Writes bytes to a socket. Only the outbox calls `write` and `finish`."""
+
+    direct: bool
+    """Whether it writes to the connection itself, and so can send pings."""
 
     def write(self, block: bytes) -> int:
-        """Hands over whole frames; returns how many bytes the kernel took now. What it did not take is not kept."""
+        """Writes complete frames. Returns how many bytes the socket took now; the transport does not keep the rest."""
 
     def finish(self, rest: bytes) -> None:
-        """Keeps the rest of a frame that was begun, and calls the outbox's `drain` when all is gone."""
+        """Takes the rest of a frame that was written in part, and calls `Outbox.resume` when all bytes are sent."""
 
     def send_ping(self) -> None:
-        """Sends a ping frame, where the server does not do that by itself."""
+        """Sends a ping frame if `direct`."""
 
     def close(self, code: int) -> None:
         """Starts the closing handshake."""
 
     def abort(self) -> None:
-        """Drops the connection, for a peer that no longer reads."""
+        """Drops the connection to a peer that no longer reads."""
 
     def release(self) -> None:
-        """Lets go of a connection that is gone."""
-
-
-class Newest:
-    """What waits in mode `latest`: a slot a symbol, the newest wins."""
-
-    __slots__ = ("_slots",)
-
-    def __init__(self) -> None:
-        self._slots: dict[str, Item] = {}
-
-    def __len__(self) -> int:
-        return len(self._slots)
-
-    def add(self, symbol: str, item: Item) -> None:
-        self._slots[symbol] = item
-
-    def forget(self, symbol: str) -> None:
-        self._slots.pop(symbol, None)
-
-    def take(self) -> list[Item]:
-        taken, self._slots = list(self._slots.values()), {}
-        return taken
-
-
-class Queue:
-    """What waits in mode `all`: the last so many updates, and what is older only where it is its symbol's newest.
-
-    What falls out is noted in `losses`: the first and the last number of each symbol.
-    """
-
-    __slots__ = ("_items", "_kept", "_losses", "_most", "_newest")
-
-    def __init__(self, most: int, losses: dict[str, tuple[int, int]]) -> None:
-        self._most = most
-        self._losses = losses
-        self._items: deque[tuple[str, Item]] = deque()
-        self._newest: dict[str, Item] = {}
-        self._kept: dict[str, Item] = {}
-
-    def __len__(self) -> int:
-        return len(self._items) + len(self._kept)
-
-    def add(self, symbol: str, item: Item) -> None:
-        if symbol in self._kept:
-            self._lose(symbol, self._kept.pop(symbol))
-        self._items.append((symbol, item))
-        self._newest[symbol] = item
-        if len(self._items) > self._most:
-            oldest, dropped = self._items.popleft()
-            if self._newest[oldest] is dropped:
-                self._kept[oldest] = dropped
-            else:
-                self._lose(oldest, dropped)
-
-    def forget(self, symbol: str) -> None:
-        self._items = deque(entry for entry in self._items if entry[0] != symbol)
-        self._newest.pop(symbol, None)
-        self._kept.pop(symbol, None)
-
-    def take(self) -> list[Item]:
-        taken = [*self._kept.values(), *(item for _, item in self._items)]
-        self._items, self._newest, self._kept = deque(), {}, {}
-        return taken
-
-    def _lose(self, symbol: str, item: Item) -> None:
-        seq = decode(item[2]).seq_id
-        self._losses[symbol] = (self._losses.get(symbol, (seq, seq))[0], seq)
+        """Releases the resources of a connection that has ended."""
 
 
 class Outbox:
-    """What the hub writes to. `open` is False while the socket is backed up; `stalled_at` is when that began."""
+    """What the hub writes to. `open` is False while the socket is stalled, since `stalled_at`."""
 
     __slots__ = (
         "_backlog",
         "_clock",
-        "_facts",
         "_losses",
-        "_most",
+        "_max_updates",
         "_replies",
-        "_replies_size",
+        "_reply_bytes",
+        "_states",
         "closed",
         "delivery",
         "open",
@@ -127,127 +66,132 @@ class Outbox:
     )
 
     def __init__(
-        self, transport: Transport, clock: Callable[[], float], delivery: Delivery | None = None, most: int = 256
+        self,
+        transport: Transport,
+        clock: Callable[[], float],
+        delivery: Delivery | None = None,
+        max_updates: int = 256,
     ) -> None:
+        """`clock` returns monotonic seconds; `max_updates` bounds the backlog of mode `all`."""
         self.transport = transport
         self.symbols: frozenset[str] = frozenset()
         self.open = True
         self.closed = False
         self.stalled_at = 0.0
         self._clock = clock
-        self._most = most
-        self._replies: list[Item] = []
-        self._replies_size = 0
-        self._facts: dict[str, Item] = {}
+        self._max_updates = max_updates
+        self._replies: list[ReplyMessage] = []
+        self._reply_bytes = 0
+        self._states: dict[str, StateMessage] = {}
         self._losses: dict[str, tuple[int, int]] = {}
-        self._backlog: Newest | Queue = Newest()
+        self._backlog: LatestBacklog | AllBacklog = LatestBacklog()
         self.delivery = Delivery()
-        self.adopt(delivery or Delivery())
+        self.change_delivery(delivery or Delivery())
 
     def __len__(self) -> int:
-        """Frames that wait."""
-        return len(self._replies) + len(self._facts) + len(self._losses) + len(self._backlog)
+        """The number of frames that wait."""
+        return len(self._replies) + len(self._states) + len(self._losses) + len(self._backlog)
 
     @property
-    def telling(self) -> bool:
-        """Whether facts wait."""
-        return bool(self._facts)
+    def has_waiting_state(self) -> bool:
+        return bool(self._states)
 
-    def adopt(self, delivery: Delivery) -> None:
-        """Changes how updates come; what waits goes on to wait."""
-        if delivery.all != self.delivery.all:
-            waiting = self._backlog.take()
-            self._backlog = Queue(self._most, self._losses) if delivery.all else Newest()
-            self._hold(waiting)
+    def change_delivery(self, delivery: Delivery) -> None:
+        """Changes the delivery. Waiting updates keep waiting."""
+        if delivery.keep_all != self.delivery.keep_all:
+            updates = self._backlog.pop_all()
+            self._backlog = AllBacklog(self._max_updates, self._losses) if delivery.keep_all else LatestBacklog()
+            for update in updates:
+                self._backlog.add(update)
         self.delivery = delivery
 
-    def write(self, items: Sequence[Item], block: bytes) -> None:
-        """Sends items, or keeps what their kinds say; `block` is the items' frames, joined once for many sockets."""
+    def write(self, messages: Sequence[Message], block: bytes) -> None:
+        """Sends or keeps messages. `block` is their joined frames, built once for many sockets."""
         if self.closed:
             return
         if self.open:
             sent = self.transport.write(block)
             if sent != len(block):
-                self._stall(items, sent)
+                self._stall(messages, sent)
         else:
-            self._hold(items)
+            self._keep(messages)
 
-    def tell(self, items: Sequence[Item]) -> None:
-        """`write` for one socket alone. Facts that wait close nobody, for they never grow to more than there are."""
-        if items:
-            self.write(items, self.delivery.block(items))
+    def send(self, messages: Sequence[Message]) -> None:
+        """Sends or keeps messages for this socket alone."""
+        if messages:
+            self.write(messages, self.delivery.join_frames(messages))
 
     def reply(self, payload: bytes) -> bool:
-        """Sends or keeps one reply. Returns False when more than LARGEST_REPLIES bytes wait: the caller closes."""
-        return self.reply_frame(protocol.text_frame(payload))
+        """Sends or keeps one reply. Returns False if more than MAX_REPLY_BYTES wait; the caller then closes."""
+        return self.reply_frame(text_frame(payload))
 
     def reply_frame(self, frame: bytes) -> bool:
-        """`reply` for a frame that is made already, such as a pong."""
+        """Does the same as `reply` for a complete frame, such as a pong."""
         if not self.closed:
-            self.write(((None, frame, b""),), frame)
-        return self._replies_size <= LARGEST_REPLIES
+            self.write((ReplyMessage(frame),), frame)
+        return self._reply_bytes <= MAX_REPLY_BYTES
 
-    def drain(self) -> None:
-        """The transport is empty again: sends what waited, replies first, for they were asked for."""
+    def resume(self) -> None:
+        """Sends what waits, when the transport is empty again: replies, then state messages, then updates."""
         if self.closed:
             return
         self.open = True
-        waiting = [*self._replies, *self._facts.values()]
-        self._drop_told()
-        self.tell(waiting)
-        # Only now losses become facts: none that waits is ever replaced by a later one of the same symbol.
+        waiting: list[Message] = [*self._replies, *self._states.values()]
+        self._clear_replies_and_states()
+        self.send(waiting)
+        # Losses become state messages only now: none that waits may be replaced by a later one of the same symbol.
         if self.open:
-            self.tell([*self._take_losses(), *self._backlog.take()])
+            self.send([*self._pop_losses(), *self._backlog.pop_all()])
 
-    def forget(self, symbol: str) -> None:
-        """After an unsubscribe nothing of the symbol may follow the acknowledgement."""
-        self._backlog.forget(symbol)
+    def discard(self, symbol: str) -> None:
+        """Drops what waits of a symbol, so that nothing of it follows the reply to an unsubscribe."""
+        self._backlog.discard(symbol)
         self._losses.pop(symbol, None)
         for key in (symbol, loss_key(symbol)):
-            self._facts.pop(key, None)
+            self._states.pop(key, None)
 
-    def shut(self) -> None:
-        """Nothing is sent or kept any more."""
+    def close(self) -> None:
+        """Drops everything that waits and releases the transport. Later writes have no effect."""
         self.closed = True
-        self._drop_told()
+        self._clear_replies_and_states()
         self._losses.clear()
-        self._backlog.take()
+        self._backlog.pop_all()
         self.transport.release()
 
-    def _drop_told(self) -> None:
-        self._replies, self._replies_size, self._facts = [], 0, {}
+    def _clear_replies_and_states(self) -> None:
+        self._replies, self._reply_bytes, self._states = [], 0, {}
 
-    def _take_losses(self) -> list[Item]:
-        lost = [fact(loss_key(symbol), protocol.lost(symbol, *span)) for symbol, span in self._losses.items()]
+    def _pop_losses(self) -> list[StateMessage]:
+        messages = [make_state(loss_key(symbol), protocol.lost(symbol, *span)) for symbol, span in self._losses.items()]
         self._losses.clear()
-        return lost
+        return messages
 
-    def _stall(self, items: Sequence[Item], sent: int) -> None:
+    def _stall(self, messages: Sequence[Message], sent: int) -> None:
         self.open = False
         self.stalled_at = self._clock()
         rest = b""
-        for inside, frame in self.delivery.pieces(items):
+        for contained, frame in self.delivery.frame_messages(messages):
             if sent >= len(frame):
                 sent -= len(frame)
             elif sent > 0:
-                # The kernel stopped inside this frame: it is finished, the ones behind it are not begun.
+                # The socket took a part of this frame: the transport must finish it. Later frames are not started.
                 rest, sent = frame[sent:], 0
             else:
-                self._hold(inside)
+                self._keep(contained)
         self.transport.finish(rest)
 
-    def _hold(self, items: Sequence[Item]) -> None:
-        for item in items:
-            name, frame, update = item
-            if name is None:
-                self._replies.append(item)
-                self._replies_size += len(frame)
-            elif update:
-                self._backlog.add(name, item)
+    def _keep(self, messages: Sequence[Message]) -> None:
+        # `type() is` costs a quarter of a failing `isinstance`, and a stalled socket runs this for every update.
+        for message in messages:
+            if type(message) is UpdateMessage:
+                self._backlog.add(message)
+            elif type(message) is StateMessage:
+                self._states[message.key] = message
             else:
-                self._facts[name] = item
+                self._replies.append(message)
+                self._reply_bytes += len(message.frame)
 
 
 def loss_key(symbol: str) -> str:
-    """The key of the fact that updates of the symbol were lost."""
+    """Returns the key of the state message that updates of a symbol were lost."""
     return f"lost {symbol}"

@@ -1,95 +1,104 @@
-"""May this connection be? The checks before the upgrade, and the same asked over HTTP at `/ws/status`.
+"""Decides whether to accept a WebSocket connection, and answers `GET /ws/status`.
 
-A browser cannot see why an upgrade failed; it asks here afterwards. Asking costs nothing from the bucket.
+A browser cannot see why an upgrade failed, so a page asks `/ws/status` afterwards. That takes no token of the rate
+limit.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from watchlist.accounts.client_address import client_address
-from watchlist.gateway import account_lists as accounts
-from watchlist.gateway.account_lists import AccountSession, session_key
+from watchlist.gateway import web_sessions
 from watchlist.gateway.database import DatabaseMonitor
-from watchlist.gateway.protocol import BadRequest, Close, ConnectionOptions, parse_query
+from watchlist.gateway.limits import Limits
+from watchlist.gateway.protocol import BadRequest, CloseCode, ConnectionOptions, parse_query
+from watchlist.gateway.sockets.asgi import Receive, Scope, Send
+from watchlist.gateway.sockets.connection_rate import ConnectionRate
+from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.origins import allows_origin, is_own_origin
-from watchlist.gateway.sockets.transport import Receive, Scope, Send
-
-if TYPE_CHECKING:
-    from watchlist.gateway.gateway import Gateway
+from watchlist.gateway.sockets.refusal import Refusal
+from watchlist.gateway.web_sessions import AccountSession, read_session_key
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a connection may not be; `code` closes it where the server cannot send `status`. Seconds to wait, or 0."""
-
-    reason: str
-    status: int
-    code: Close
-    retry_after: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Admitted:
-    """A connection that may be: what it wished, and whose it is where its session says so."""
+    """An acceptable connection: its options, and its account if it is signed in."""
 
-    wishes: ConnectionOptions
-    visit: AccountSession | None = None
-    stranger: str | None = None
-    """The key of a session that could not be looked up: without a database nobody is known."""
-
-
-async def admit(gateway: "Gateway", scope: Scope, *, spend: bool = True) -> Admitted | Refusal:
-    """All checks in their order, the cheapest first."""
-    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-    headers, forwarded = dict(pairs), ",".join(value for name, value in pairs if name == "x-forwarded-for")
-    limits, origin = gateway.limits, headers.get("origin")
-    if not allows_origin(origin, limits.allowed_origins):
-        return Refusal("origin", 403, Close.BAD_REQUESTS)
-    try:
-        wishes = parse_query(scope.get("query_string", b""))
-    except BadRequest:
-        return Refusal("query", 400, Close.BAD_REQUESTS)
-    try:
-        admission = await gateway.start()
-    except Exception as error:  # the database's errors differ by engine; nobody can be told what is valid
-        log.warning("tickers cannot be read, a client was sent away", reason=type(error).__name__)
-        return Refusal("no tickers", 503, Close.FULL, 5)
-    own = is_own_origin(origin, headers.get("host", ""), limits.allowed_origins)
-    # A question that costs nothing may not cost the database anything either.
-    key = session_key(headers.get("cookie", "")) if wishes.meta and own and spend else None
-    visit, stranger = await find_account_session(gateway.service, key) if key else (None, None)
-    address = client_address(scope.get("client"), forwarded, limits.trusted_proxies)
-    if wait := await admission.wait_of(f"account:{visit.account}" if visit else address, spend=spend):
-        return Refusal("address rate", 429, Close.CROWDED, wait)
-    if gateway.closing:
-        return Refusal("shutdown", 503, Close.SHUTDOWN, 1)
-    if gateway.is_full(asking=not spend):
-        return Refusal("full", 429, Close.FULL, 5)
-    return Admitted(wishes, visit, stranger)
+    options: ConnectionOptions
+    account_session: AccountSession | None = None
+    unverified_key: str | None = None
+    """A session key that could not be looked up. Until it is, the client counts as a visitor."""
 
 
-async def find_account_session(service: DatabaseMonitor, key: str) -> tuple[AccountSession | None, str | None]:
-    """Whose session it is; or the key again where the database does not say, and who that is counts as a visitor."""
-    if not service.lists:
-        return None, key
-    try:
-        return await service.ask(lambda: accounts.find_account_session(key)), None
-    except Exception as error:  # as above
-        log.warning("a session cannot be read, it counts as a visitor's", reason=type(error).__name__)
-        return None, key
+class Admission:
+    """Checks connections. `start` starts the gateway, and raises if the tickers cannot be read."""
 
+    def __init__(
+        self,
+        limits: Limits,
+        connections: Connections,
+        database: DatabaseMonitor,
+        start: Callable[[], Awaitable[ConnectionRate]],
+    ) -> None:
+        self._limits = limits
+        self._connections = connections
+        self._database = database
+        self._start = start
 
-async def answer_status(gateway: "Gateway", scope: Scope, _receive: Receive, send: Send) -> None:
-    """`GET /ws/status`: always 200, for a browser calls anything else an error of the page."""
-    result = await admit(gateway, scope, spend=False)
-    body: dict[str, object] = {"ok": True, "connections": len(gateway.sessions)}
-    if isinstance(result, Refusal):
-        body = {"ok": False, "status": result.status, "reason": result.reason, "retry_after": result.retry_after}
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
+    async def check(self, scope: Scope, *, pending: bool = True) -> Admitted | Refusal:
+        """Runs all checks, the cheapest first.
+
+        `pending` says that the connection is to be opened: it is counted and takes a token of the rate limit.
+        """
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        headers, forwarded = dict(pairs), ",".join(value for name, value in pairs if name == "x-forwarded-for")
+        origin = headers.get("origin")
+        if not allows_origin(origin, self._limits.allowed_origins):
+            return Refusal("origin", 403, CloseCode.BAD_REQUESTS)
+        try:
+            options = parse_query(scope.get("query_string", b""))
+        except BadRequest:
+            return Refusal("query", 400, CloseCode.BAD_REQUESTS)
+        try:
+            rate = await self._start()
+        except Exception as error:  # Database errors differ by engine. Without tickers no symbol is valid.
+            log.warning("connection refused, tickers cannot be read", reason=type(error).__name__)
+            return Refusal("no tickers", 503, CloseCode.FULL, 5)
+        own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)
+        # A status request takes no token, so nothing would limit its queries.
+        key = read_session_key(headers.get("cookie", "")) if options.meta and own and pending else None
+        account_session, unverified_key = await self.find_account(key) if key else (None, None)
+        address = client_address(scope.get("client"), forwarded, self._limits.trusted_proxies)
+        subject = f"account:{account_session.account}" if account_session else address
+        if wait := await rate.seconds_to_wait(subject, spend=pending):
+            return Refusal("address rate", 429, CloseCode.CROWDED, wait)
+        if self._connections.closing:
+            return Refusal("shutdown", 503, CloseCode.SHUTDOWN, 1)
+        if self._connections.is_full(pending=pending):
+            return Refusal("full", 429, CloseCode.FULL, 5)
+        return Admitted(options, account_session, unverified_key)
+
+    async def find_account(self, key: str) -> tuple[AccountSession | None, str | None]:
+        """Returns the signed-in session with this key, or None and the key if the database does not answer."""
+        if not self._database.available:
+            return None, key
+        try:
+            return await self._database.run(lambda: web_sessions.find_account_session(key)), None
+        except Exception as error:  # Database errors differ by engine.
+            log.warning("web session cannot be read, client counts as visitor", reason=type(error).__name__)
+            return None, key
+
+    async def answer_status(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answers `GET /ws/status`. The status is always 200, because browsers report any other one as an error."""
+        result = await self.check(scope, pending=False)
+        body: dict[str, object] = {"ok": True, "connections": self._connections.total}
+        if isinstance(result, Refusal):
+            body = {"ok": False, "status": result.status, "reason": result.reason, "retry_after": result.retry_after}
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": msgspec.json.encode(body)})

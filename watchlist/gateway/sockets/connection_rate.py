@@ -1,4 +1,8 @@
-"""Limits how often one address or account opens a connection: a token bucket in Redis, shared by all gateways."""
+"""Limits how often one address or account opens a connection, which bounds a reconnect storm.
+
+A token bucket per address or account in Redis (`ratelimit:SUBJECT`, fields `tokens` and `last_refill` in unix seconds)
+holds over all gateway processes and over restarts. If Redis does not answer, connections are accepted and counted.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,10 +13,9 @@ from redis.exceptions import RedisError
 from feeds.wire import RATE_LIMIT_PREFIX
 from watchlist.gateway.limits import Limits
 
-Answer = TypeVar("Answer")
+Reply = TypeVar("Reply")
 
-
-BUCKET = """
+BUCKET_SCRIPT = """
 local now = tonumber(redis.call('TIME')[1])
 local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
 local kept = redis.call('HMGET', KEYS[1], 'tokens', 'last_refill')
@@ -28,56 +31,52 @@ redis.call('EXPIRE', KEYS[1], 3600)
 return wait
 """
 
-
-ANSWER_WITHIN = 0.2
-"""Seconds Redis has to answer; a gateway that cannot ask lets people in, and counts it."""
-
-
-AT_ONCE = 16
-"""Questions to Redis at the same time: when everybody comes at once, each is asked when it has a turn, and each answer
-is read in time."""
-
-
-SILENCE = 1.0
-"""Seconds after an unanswered question in which none is asked: a Redis that hangs must not keep a queue of people."""
+REPLY_TIMEOUT_SECONDS = 0.2
+"""How long Redis may take to reply."""
+MAX_PENDING = 16
+"""Calls to Redis that run at once. When many clients connect at the same time, each call waits for its turn, and its
+reply is read within the time-out."""
+PAUSE_SECONDS = 1.0
+"""After a time-out no call is made for this long, so that connections do not queue for a Redis that hangs."""
 
 
 class ConnectionRate:
-    """Asks Redis whether an address may open another connection now."""
+    """Asks Redis whether an address or account may open another connection now."""
 
     def __init__(self, redis: Any, limits: Limits, on_unanswered: Callable[[], None]) -> None:
-        self._script = redis.register_script(BUCKET)
+        """`on_unanswered` is called for each connection that is accepted because Redis does not reply."""
+        self._script = redis.register_script(BUCKET_SCRIPT)
         self._limits = limits
         self._on_unanswered = on_unanswered
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._silent_until = 0.0
+        self._turns = asyncio.Semaphore(MAX_PENDING)
+        self._paused_until = 0.0
 
-    async def wait_of(self, whom: str, *, spend: bool = True) -> int:
-        """Seconds an address or account has to wait; 0 lets it in, as does a Redis that does not answer.
+    async def seconds_to_wait(self, subject: str, *, spend: bool = True) -> int:
+        """Returns how long an address or `account:ID` must wait, 0 if it may connect or Redis does not reply.
 
-        Without `spend` the question costs nothing.
+        Without `spend` no token is taken.
         """
         arguments = [self._limits.rate_per_second, self._limits.rate_burst, int(spend)]
         loop = asyncio.get_running_loop()
         async with self._turns:
             try:
-                if loop.time() >= self._silent_until:
-                    return int(await self._ask(self._script(keys=[RATE_LIMIT_PREFIX + whom], args=arguments)))
+                if loop.time() >= self._paused_until:
+                    return int(await self._call(self._script(keys=[RATE_LIMIT_PREFIX + subject], args=arguments)))
             except TimeoutError:
-                self._silent_until = loop.time() + SILENCE
+                self._paused_until = loop.time() + PAUSE_SECONDS
             except (RedisError, OSError):
-                pass  # away, and it said so at once
+                pass  # Redis is unavailable and failed at once, so the next call needs no pause.
             self._on_unanswered()
             return 0
 
     @staticmethod
-    async def _ask(question: Awaitable[Answer]) -> Answer:
-        """The answer. Raises TimeoutError where there is none within ANSWER_WITHIN."""
-        task = asyncio.ensure_future(question)
-        # In two halves: where this process was held up, the answer is there, and is read before the second ends.
+    async def _call(call: Awaitable[Reply]) -> Reply:
+        """Returns the reply. Raises TimeoutError if there is none within REPLY_TIMEOUT_SECONDS."""
+        task = asyncio.ensure_future(call)
+        # Two halves: if this process was blocked during the first, the reply has arrived and the second reads it.
         for _ in range(2):
-            await asyncio.wait({task}, timeout=ANSWER_WITHIN / 2)
+            await asyncio.wait({task}, timeout=REPLY_TIMEOUT_SECONDS / 2)
             if task.done():
                 return task.result()
         task.cancel()
-        raise TimeoutError("Redis does not answer")
+        raise TimeoutError(f"Redis did not reply within {REPLY_TIMEOUT_SECONDS} s")

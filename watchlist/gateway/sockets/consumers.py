@@ -1,7 +1,7 @@
-"""The Channels consumer of `/ws`: checks before the upgrade, then events in, and nothing else.
+"""The Channels consumer of `/ws`.
 
-It has no channel of its own: prices come from the hub of the process. Events are handled without Channels' dispatch,
-which would hop through a thread for each of them to look after database connections that are not used here.
+It has no channel of its own, because updates come from the hub of the process. It bypasses Channels' dispatch, which
+hops through a thread for each event to close database connections that this consumer does not use.
 """
 
 from typing import Any
@@ -10,68 +10,67 @@ from channels.consumer import AsyncConsumer
 
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import Outbox
-from watchlist.gateway.gateway import Gateway
-from watchlist.gateway.sockets.admission import Admitted, Refusal, admit
+from watchlist.gateway.sockets.admission import Admission, Admitted
+from watchlist.gateway.sockets.asgi import Receive, Scope, Send
+from watchlist.gateway.sockets.connections import Connections
+from watchlist.gateway.sockets.daphne_transport import EXTENSION, DaphneTransport
+from watchlist.gateway.sockets.refusal import Refusal, refuse
+from watchlist.gateway.sockets.send_transport import SendTransport
 from watchlist.gateway.sockets.session import Session
-from watchlist.gateway.sockets.transport import EXTENSION, DaphneTransport, Receive, Scope, Send, SendTransport, refuse
 
 
 class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
-    """One connection. `gateway` is the process's one."""
+    """Handles one connection."""
 
-    channel_layer_alias = "none of its own"
+    # An alias that is not configured: with the default one, Channels would subscribe a channel per connection.
+    channel_layer_alias = "not configured"
 
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
+    def __init__(self, admission: Admission, connections: Connections) -> None:
+        self._admission = admission
+        self._connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gateway = self.gateway
-        gateway.pending += 1
-        try:
-            result = await admit(gateway, scope)
+        with self._connections.pending():
+            result = await self._admission.check(scope)
             if isinstance(result, Refusal):
-                gateway.counts.refused[result.reason] += 1
-                await refuse(scope, receive, send, result.status, result.code, result.retry_after)
+                self._connections.context.counts.refused[result.reason] += 1
+                await refuse(scope, receive, send, result)
                 return
             session = await self._accept(scope, receive, send, result)
-        finally:
-            gateway.pending -= 1
         if session is not None:
             try:
-                await self._converse(session, receive)
+                await self._read_events(session, receive)
             finally:
-                gateway.end_session(session)
+                self._connections.end(session)
 
     async def _accept(self, scope: Scope, receive: Receive, send: Send, admitted: Admitted) -> Session | None:
+        """Accepts the upgrade. Returns None if the connection has ended meanwhile."""
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
-        gateway = self.gateway
-        found = scope.get("extensions", {}).get(EXTENSION)
+        protocol = scope.get("extensions", {}).get(EXTENSION)
+        if protocol is not None and not protocol.transport.connected:
+            return None
 
-        def drain() -> None:
-            outbox.drain()
+        def resume() -> None:
+            outbox.resume()
 
-        transport: DaphneTransport | SendTransport
-        if found is not None:
-            if not found.transport.connected:
-                return None
-            transport = DaphneTransport(found, drain)
-        else:
-            transport = SendTransport(send, drain)
-        gateway.fast, gateway.pings = transport.fast, transport.fast
-        delivery = Delivery(batch=admitted.wishes.batch)
-        outbox = Outbox(transport, gateway.now, delivery, gateway.limits.send_buffer)
-        session = gateway.open_session(outbox, admitted.wishes, admitted.visit, admitted.stranger)
+        transport = SendTransport(send, resume) if protocol is None else DaphneTransport(protocol, resume)
+        context = self._connections.context
+        context.counts.direct_writes = transport.direct
+        delivery = Delivery(batch=admitted.options.batch)
+        outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
+        session = self._connections.open(outbox, admitted.options, admitted.account_session, admitted.unverified_key)
         if isinstance(transport, DaphneTransport):
+            now = context.clock.now
             transport.listen(
-                on_frame=lambda: session.receive_frame(gateway.now()),
-                on_ping=lambda payload: session.receive_ping(payload, gateway.now()),
-                on_pong=lambda: session.note_pong(gateway.now()),
+                on_frame=lambda: session.count_frame(now()),
+                on_ping=lambda payload: session.receive_ping(payload, now()),
+                on_pong=lambda: session.receive_pong(now()),
             )
         return session
 
-    async def _converse(self, session: Session, receive: Receive) -> None:
-        now = self.gateway.now
+    async def _read_events(self, session: Session, receive: Receive) -> None:
+        now = self._connections.context.clock.now
         while True:
             event: Any = await receive()
             if event["type"] == "websocket.disconnect":

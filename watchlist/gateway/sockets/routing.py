@@ -1,31 +1,31 @@
-"""Which path is the gateway's: the socket `/ws`, and the question `/ws/status` over HTTP."""
+"""Routes `/ws` and `/ws/status` to the gateway."""
 
-from watchlist.gateway.gateway import Gateway
-from watchlist.gateway.protocol import Close
-from watchlist.gateway.sockets.admission import answer_status
+from watchlist.gateway.sockets.admission import Admission
+from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
+from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.consumers import GatewayConsumer
-from watchlist.gateway.sockets.transport import Application, Receive, Scope, Send, refuse
+from watchlist.gateway.sockets.refusal import NOT_FOUND, refuse
 
 
-def route_sockets(gateway: Gateway) -> Application:
-    """The application for scopes of type websocket: `/ws`, and nothing else is anything."""
-    consumer = GatewayConsumer.as_asgi(gateway=gateway)
+def route_sockets(admission: Admission, connections: Connections) -> Application:
+    """Returns the application for WebSocket scopes: `/ws`; every other path gets 404."""
+    consumer = GatewayConsumer.as_asgi(admission=admission, connections=connections)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].rstrip("/") == "/ws":
             await consumer(scope, receive, send)
         else:
-            await refuse(scope, receive, send, 404, Close.BAD_REQUESTS)
+            await refuse(scope, receive, send, NOT_FOUND)
 
     return application
 
 
-def route_requests(gateway: Gateway, pages: Application) -> Application:
-    """The application for scopes of type http: the status of the gateway, all else is the pages'."""
+def route_requests(admission: Admission, pages: Application) -> Application:
+    """Returns the application for HTTP scopes: `GET /ws/status`; every other request goes to `pages`."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/ws/status" and scope["method"] == "GET":
-            await answer_status(gateway, scope, receive, send)
+            await admission.answer_status(scope, receive, send)
         else:
             await pages(scope, receive, send)
 

@@ -1,135 +1,159 @@
-"""One client's conversation: what it asks, what it may ask, what it is told, and when it must go.
+"""One accepted socket: its requests, its limits, its pings and time-outs.
 
-Synchronous and without I/O: text comes in, replies leave by the outbox, updates by the hub. Time is an argument.
+Synchronous, no I/O: replies leave through the outbox, updates come from the hub. Time is an argument, in monotonic
+seconds.
 """
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from watchlist.gateway import protocol
-from watchlist.gateway.fanout.delivery import BadOptions, fact
+from watchlist.gateway.fanout.delivery import BadOptions
 from watchlist.gateway.fanout.outbox import Outbox
-from watchlist.gateway.protocol import BadRequest, Close, Code, ConnectionOptions, Request
+from watchlist.gateway.framing import pong_frame
+from watchlist.gateway.messages import make_state
+from watchlist.gateway.protocol import BadRequest, CloseCode, ConnectionOptions, ErrorCode, Request
+from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.sockets.token_bucket import TokenBucket
+from watchlist.gateway.web_sessions import AccountSession
 
-if TYPE_CHECKING:
-    from watchlist.gateway.gateway import Gateway
-
-
-NONE = ConnectionOptions()
+NO_OPTIONS = ConnectionOptions()
+CLOSE_TIMEOUT_SECONDS = 1.0
+"""How long the closing handshake may take before the connection is dropped."""
 
 
 class Session:
-    """What the gateway keeps of one accepted socket; `now` arguments are monotonic seconds."""
+    """The state of one socket.
+
+    `closing_since` is 0.0 until the gateway closes the socket. `account_session` and `list_versions` belong to
+    `ListChanges`: the signed-in account, and the versions of its lists that were sent.
+    """
 
     __slots__ = (
         "_action_mode",
-        "_allowance",
-        "_bad",
-        "_beat_at",
-        "_beats",
-        "_frames",
-        "_gateway",
+        "_bad_requests",
+        "_frame_bucket",
+        "_heartbeats",
+        "_message_bucket",
+        "_next_heartbeat",
         "_refusals",
-        "asked",
-        "closing",
+        "account_session",
+        "closing_since",
+        "context",
+        "has_requested",
+        "last_ping_at",
+        "last_pong_at",
+        "list_versions",
+        "opened_at",
+        "options",
         "outbox",
-        "pinged",
-        "ponged",
-        "since",
-        "wishes",
+        "unverified_key",
     )
 
-    def __init__(self, gateway: "Gateway", outbox: Outbox, now: float, wishes: ConnectionOptions = NONE) -> None:
-        self._gateway = gateway
-        limits = gateway.limits
-        self._allowance = TokenBucket(limits.messages_per_second, limits.messages_burst, now)
-        self._frames = TokenBucket(limits.frames_per_second, limits.frames_burst, now)
-        self._action_mode: bool | None = None
-        self._bad = 0
+    def __init__(
+        self, context: SessionContext, outbox: Outbox, now: float, options: ConnectionOptions = NO_OPTIONS
+    ) -> None:
+        limits = context.limits
+        self.context = context
+        self._message_bucket = TokenBucket(limits.messages_per_second, limits.messages_burst, now)
+        self._frame_bucket = TokenBucket(limits.frames_per_second, limits.frames_burst, now)
+        self._action_mode: bool | None = None  # None until the first message
+        self._bad_requests = 0
         self._refusals: deque[float] = deque(maxlen=limits.refusals)
+        self._heartbeats = 0
+        self._next_heartbeat = now + options.heartbeat
         self.outbox = outbox
-        self.wishes = wishes
-        self._beats = 0
-        self._beat_at = now + wishes.heartbeat
-        self.since = now
-        self.asked = False
-        self.pinged = now  # when the last ping was sent
-        self.ponged = now  # when the last pong came; nothing else that a client sends stands in for it
-        self.closing = 0.0
+        self.options = options
+        self.account_session: AccountSession | None = None
+        self.unverified_key: str | None = None
+        self.list_versions: Mapping[int, int] = {}
+        self.opened_at = now
+        self.has_requested = False
+        self.last_ping_at = now
+        self.last_pong_at = now  # Pongs only: other frames do not show that the client reads.
+        self.closing_since = 0.0
 
     def receive_text(self, text: str, now: float) -> None:
         """Handles one message."""
-        if self.closing:
+        if self.closing_since:
             return
-        if len(text) > protocol.LARGEST_MESSAGE or len(text.encode(errors="replace")) > protocol.LARGEST_MESSAGE:
-            self.close(Close.TOO_LARGE, now)
+        too_long = len(text) > protocol.MAX_MESSAGE_BYTES  # checked first, so that a huge text is not encoded
+        if too_long or len(text.encode(errors="replace")) > protocol.MAX_MESSAGE_BYTES:
+            self.close(CloseCode.TOO_LARGE, now)
             return
         if self._action_mode is None:
             self._action_mode = protocol.opens_action_mode(text)
-        allowed = self._allowance.spend(now)
+        allowed = self._message_bucket.spend(now)
         if self._action_mode:
             self._receive_action(text, allowed, now)
         else:
             self._receive_array(text, allowed, now)
 
     def receive_bytes(self, now: float) -> None:
-        """Binary frames mean nothing here."""
-        if not self.closing:
-            self.close(Close.BINARY, now)
+        """Closes the socket: the protocol has no binary frames."""
+        if not self.closing_since:
+            self.close(CloseCode.BINARY, now)
 
-    def close(self, code: Close, now: float) -> None:
-        """Starts the closing handshake; nothing more is read from this client."""
-        if not self.closing:
-            self.closing = now or 1.0
-            self._gateway.counts.closed(code)
-            self._gateway.hub.leave(self.outbox)
+    def receive_ping(self, payload: bytes, now: float) -> None:
+        """Answers a ping. The pong is kept and limited like a reply."""
+        if not self.closing_since and not self.outbox.reply_frame(pong_frame(payload)):
+            self.close(CloseCode.SLOW, now)
+
+    def receive_pong(self, now: float) -> None:
+        self.last_pong_at = now
+
+    def count_frame(self, now: float) -> bool:
+        """Counts a frame of any kind, fragments and control frames too. Returns False if nothing more may be read."""
+        if not self.closing_since and not self._frame_bucket.spend(now):
+            self.context.counts.refused["frame rate"] += 1
+            self.close(CloseCode.FLOOD, now)
+            return False
+        return True
+
+    def close(self, code: CloseCode, now: float) -> None:
+        """Starts the closing handshake. Later messages of the client are ignored."""
+        if not self.closing_since:
+            self.closing_since = now or 1.0
+            self.context.counts.count_close(code)
+            self.context.hub.remove(self.outbox)
             self.outbox.transport.close(code)
 
     def sweep(self, now: float) -> None:
-        """Looks for what is due: called about once a second."""
-        limits = self._gateway.limits
-        if self.closing:
-            if now - self.closing > 1.0:
+        """Handles time-outs, pings and heartbeats. Call it about once per second."""
+        limits = self.context.limits
+        if self.closing_since:
+            if now - self.closing_since > CLOSE_TIMEOUT_SECONDS:
                 self.outbox.transport.abort()
         elif not self.outbox.open and now - self.outbox.stalled_at > limits.write_wait:
-            self.close(Close.SLOW, now)
-        elif not self.asked and now - self.since > limits.first_request:
-            self.close(Close.SILENT, now)
-        elif self.pinged > self.ponged and now - self.ponged > limits.pong_wait:
-            self.close(Close.NO_PONG, now)
-        elif now - self.pinged >= limits.ping_period and self._gateway.pings and self.outbox.open:
-            self.pinged = now
-            self.outbox.transport.send_ping()
-        if self.wishes.heartbeat and not self.closing and now >= self._beat_at:
-            self._send_beat(now)
+            self.close(CloseCode.SLOW, now)
+        elif not self.has_requested and now - self.opened_at > limits.first_request:
+            self.close(CloseCode.SILENT, now)
+        elif self.last_ping_at > self.last_pong_at and now - self.last_pong_at > limits.pong_wait:
+            self.close(CloseCode.NO_PONG, now)
+        else:
+            self._send_ping_if_due(now)
+        if self.options.heartbeat and not self.closing_since and now >= self._next_heartbeat:
+            self._send_heartbeat(now)
 
-    def send_notice(self, retry_after_ms: int) -> None:
-        """Says that the gateway is about to go, to a client that asked for it."""
-        if self.wishes.notice and not self.closing:
-            self.outbox.tell([fact("reconnect", protocol.reconnect(retry_after_ms))])
+    def send_reconnect_notice(self, retry_after_ms: int) -> None:
+        """Announces the end of the gateway to a client with `?notice=1`."""
+        if self.options.notice and not self.closing_since:
+            self.outbox.send([make_state("reconnect", protocol.reconnect(retry_after_ms))])
 
-    def _send_beat(self, now: float) -> None:
-        self._beats += 1
-        self._beat_at = now + self.wishes.heartbeat
-        gateway = self._gateway
-        self._reply(protocol.heartbeat(gateway.unix_micros(), self._beats, gateway.feed_age_ms(), gateway.source), now)
+    def _send_ping_if_due(self, now: float) -> None:
+        outbox = self.outbox
+        if now - self.last_ping_at >= self.context.limits.ping_period and outbox.transport.direct and outbox.open:
+            self.last_ping_at = now
+            outbox.transport.send_ping()
 
-    def note_pong(self, now: float) -> None:
-        self.ponged = now
-
-    def receive_ping(self, payload: bytes, now: float) -> None:
-        """Answers a client's ping as a reply: kept while the socket is backed up, and bounded."""
-        if not self.closing and not self.outbox.reply_frame(protocol.pong_frame(payload)):
-            self.close(Close.SLOW, now)
-
-    def receive_frame(self, now: float) -> bool:
-        """Counts a frame of any kind, fragments and control frames too; False when this client may send no more."""
-        if not self.closing and not self._frames.spend(now):
-            self._gateway.counts.refused["frame rate"] += 1
-            self.close(Close.FLOOD, now)
-            return False
-        return True
+    def _send_heartbeat(self, now: float) -> None:
+        self._heartbeats += 1
+        self._next_heartbeat = now + self.options.heartbeat
+        context = self.context
+        payload = protocol.heartbeat(
+            context.clock.unix_micros(), self._heartbeats, context.feed_age_ms(), context.source
+        )
+        self._reply(payload, now)
 
     # --- array mode -------------------------------------------------------------------------------------------------
 
@@ -140,22 +164,21 @@ class Session:
         try:
             request = protocol.parse_array(text)
         except BadRequest as error:
-            self._end_array(error.message, now)
+            self._end_array_mode(error.message, now)
             return
-        catalog = self._gateway.catalog
-        symbols = [symbol for symbol in request.symbols if catalog.allows(symbol)]
+        symbols = [symbol for symbol in request.symbols if self.context.catalog.allows(symbol)]
         if not symbols:
-            self._end_array(protocol.NO_SYMBOLS, now)
+            self._end_array_mode(protocol.NO_SYMBOLS, now)
             return
-        self.asked = True
-        held = self.outbox.symbols
-        new = [symbol for symbol in symbols if symbol not in held]
-        self._subscribe(new[: self._gateway.limits.max_symbols - len(held)])
+        self.has_requested = True
+        subscribed = self.outbox.symbols
+        new = [symbol for symbol in symbols if symbol not in subscribed]
+        self._subscribe(new[: self.context.limits.max_symbols - len(subscribed)])
 
-    def _end_array(self, message: str, now: float) -> None:
-        self._gateway.counts.refused["bad request"] += 1
+    def _end_array_mode(self, message: str, now: float) -> None:
+        self.context.counts.refused["bad request"] += 1
         self._reply(protocol.array_error(message), now)
-        self.close(Close.BAD_REQUESTS, now)
+        self.close(CloseCode.BAD_REQUESTS, now)
 
     # --- action mode ------------------------------------------------------------------------------------------------
 
@@ -163,15 +186,16 @@ class Session:
         try:
             request = protocol.parse_action(text)
         except BadRequest as error:
-            self._count_bad(protocol.error(error.message, Code.SHAPE, error.id), now)
+            self._count_bad_request(protocol.error(error.message, ErrorCode.MALFORMED, error.id), now)
             return
         if not allowed and request.action != "unsubscribe":
-            wait = int(self._allowance.wait() * 1000) + 1
-            self._reply(protocol.error("Too many requests", Code.TOO_MANY, request.id, retry_after_ms=wait), now)
+            wait = int(self._message_bucket.seconds_to_next() * 1000) + 1
+            reply = protocol.error("Too many requests", ErrorCode.RATE_LIMITED, request.id, retry_after_ms=wait)
+            self._reply(reply, now)
             self._count_refusal(now)
             return
-        self.asked = True
-        self._bad = 0
+        self.has_requested = True
+        self._bad_requests = 0
         handle = {
             "subscribe": self._on_subscribe,
             "unsubscribe": self._on_unsubscribe,
@@ -182,73 +206,76 @@ class Session:
         handle(request, now)
 
     def _on_subscribe(self, request: Request, now: float) -> None:
-        catalog, held = self._gateway.catalog, self.outbox.symbols
+        catalog, subscribed = self.context.catalog, self.outbox.symbols
         known = [symbol for symbol in request.symbols if catalog.allows(symbol)]
-        new = [symbol for symbol in known if symbol not in held]
+        new = [symbol for symbol in known if symbol not in subscribed]
         if not new:
-            code = Code.SUBSCRIBED if known else Code.UNKNOWN
+            code = ErrorCode.ALREADY_SUBSCRIBED if known else ErrorCode.UNKNOWN_SYMBOL
             self._reply(protocol.error("No valid/new symbols provided", code, request.id), now)
             return
         try:
-            delivery = self.outbox.delivery.adopt(request.options)
+            delivery = self.outbox.delivery.with_options(request.options)
         except BadOptions as error:
-            self._reply(protocol.error(str(error), Code.SHAPE, request.id), now)
+            self._reply(protocol.error(str(error), ErrorCode.MALFORMED, request.id), now)
             return
-        most = self._gateway.limits.max_symbols
-        if len(held) + len(new) > most:
-            message = f"At most {most} symbols a connection: {len(held)} are subscribed, {len(new)} more were asked for"
-            self._reply(protocol.error(message, Code.SYMBOL_LIMIT, request.id), now)
+        limit = self.context.limits.max_symbols
+        if len(subscribed) + len(new) > limit:
+            message = (
+                f"At most {limit} symbols per connection: {len(subscribed)} are subscribed, {len(new)} more requested"
+            )
+            self._reply(protocol.error(message, ErrorCode.SYMBOL_LIMIT, request.id), now)
             return
         rejected = {symbol: "unknown symbol" for symbol in request.symbols if not catalog.allows(symbol)}
+        options = delivery.as_options() if request.options is not None else None
         message = f"Subscribed to {protocol.name_list(new)}"
-        echo = delivery.echo() if request.options is not None else None
-        self._reply(protocol.ack(message, new, request.id, rejected, echo), now)
-        self._gateway.hub.change_delivery(self.outbox, delivery)
+        self._reply(protocol.ack(message, new, request.id, rejected, options), now)
+        self.context.hub.change_delivery(self.outbox, delivery)
         self._subscribe(new)
 
     def _on_unsubscribe(self, request: Request, now: float) -> None:
-        gone = [symbol for symbol in request.symbols if symbol in self.outbox.symbols]
-        if not gone:
+        removed = [symbol for symbol in request.symbols if symbol in self.outbox.symbols]
+        if not removed:
             message = f"Not subscribed to: {protocol.name_list(request.symbols)}"
-            self._reply(protocol.error(message, Code.UNKNOWN, request.id), now)
+            self._reply(protocol.error(message, ErrorCode.UNKNOWN_SYMBOL, request.id), now)
             return
         rejected = {symbol: "not subscribed" for symbol in request.symbols if symbol not in self.outbox.symbols}
-        self._gateway.hub.unsubscribe(self.outbox, gone)
-        self._reply(protocol.ack(f"Unsubscribed from {protocol.name_list(gone)}", gone, request.id, rejected), now)
+        self.context.hub.unsubscribe(self.outbox, removed)
+        message = f"Unsubscribed from {protocol.name_list(removed)}"
+        self._reply(protocol.ack(message, removed, request.id, rejected), now)
 
     def _on_unsubscribe_all(self, request: Request, now: float) -> None:
-        gone = sorted(self.outbox.symbols)
-        self._gateway.hub.unsubscribe(self.outbox, gone)
-        self._reply(protocol.ack("Unsubscribed from all symbols", gone, request.id), now)
+        removed = sorted(self.outbox.symbols)
+        self.context.hub.unsubscribe(self.outbox, removed)
+        self._reply(protocol.ack("Unsubscribed from all symbols", removed, request.id), now)
 
     def _on_list(self, request: Request, now: float) -> None:
         symbols = sorted(self.outbox.symbols)
         self._reply(protocol.ack(f"Subscribed to {protocol.name_list(symbols)}", symbols, request.id), now)
 
     def _on_ping(self, request: Request, now: float) -> None:
-        self._reply(protocol.pong(request.id, self._gateway.unix_micros()), now)
+        self._reply(protocol.pong(request.id, self.context.clock.unix_micros()), now)
 
-    # --- common to both ---------------------------------------------------------------------------------------------
+    # --- both modes -------------------------------------------------------------------------------------------------
 
     def _subscribe(self, symbols: list[str]) -> None:
-        if self.wishes.meta:
-            self.outbox.tell([self._gateway.catalog.fact_of(symbol) for symbol in symbols])
-        self._gateway.hub.subscribe(self.outbox, symbols)
+        if self.options.meta:
+            self.outbox.send([self.context.catalog.get_ticker_message(symbol) for symbol in symbols])
+        self.context.hub.subscribe(self.outbox, symbols)
 
     def _reply(self, payload: bytes, now: float) -> None:
         if not self.outbox.reply(payload):
-            self.close(Close.SLOW, now)
+            self.close(CloseCode.SLOW, now)
 
-    def _count_bad(self, reply: bytes, now: float) -> None:
-        self._gateway.counts.refused["bad request"] += 1
-        self._bad += 1
+    def _count_bad_request(self, reply: bytes, now: float) -> None:
+        self.context.counts.refused["bad request"] += 1
+        self._bad_requests += 1
         self._reply(reply, now)
-        if self._bad >= self._gateway.limits.bad_requests:
-            self.close(Close.BAD_REQUESTS, now)
+        if self._bad_requests >= self.context.limits.bad_requests:
+            self.close(CloseCode.BAD_REQUESTS, now)
 
     def _count_refusal(self, now: float) -> None:
-        limits = self._gateway.limits
-        self._gateway.counts.refused["message rate"] += 1
+        limits = self.context.limits
+        self.context.counts.refused["message rate"] += 1
         self._refusals.append(now)
         if len(self._refusals) == limits.refusals and now - self._refusals[0] <= limits.refusals_within:
-            self.close(Close.FLOOD, now)
+            self.close(CloseCode.FLOOD, now)

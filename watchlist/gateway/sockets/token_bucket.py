@@ -1,26 +1,26 @@
-"""A token bucket. Pure: time is an argument."""
+"""A token bucket that limits the rate of one socket. Pure."""
 
 
 class TokenBucket:
-    """A token bucket for the messages of one socket; time comes in as an argument, in seconds."""
+    """Starts full with `burst` tokens and gains `rate` tokens per second. `now` arguments are in seconds."""
 
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+    __slots__ = ("_burst", "_rate", "_tokens", "_updated_at")
 
     def __init__(self, rate: float, burst: int, now: float) -> None:
         self._rate = rate
         self._burst = burst
         self._tokens = float(burst)
-        self._at = now
+        self._updated_at = now
 
     def spend(self, now: float) -> bool:
-        """Takes a token; False when there is none."""
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
+        """Takes one token. Returns False if there is none."""
+        self._tokens = min(self._burst, self._tokens + (now - self._updated_at) * self._rate)
+        self._updated_at = now
         if self._tokens < 1:
             return False
         self._tokens -= 1
         return True
 
-    def wait(self) -> float:
-        """Seconds until the next token."""
+    def seconds_to_next(self) -> float:
+        """Returns the seconds until the next token, counted from the last `spend`."""
         return max(0.0, (1 - self._tokens) / self._rate)

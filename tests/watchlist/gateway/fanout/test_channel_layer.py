@@ -14,27 +14,30 @@ def make_layer(server):
 
 
 class Listener:
-    """A layer with a sink that keeps what comes."""
+    """A layer whose receiver keeps all messages."""
 
     def __init__(self, server):
         self.layer = make_layer(server)
-        self.taken = []
-        self.losses = 0
-        self.returns = 0
+        self.messages = []
+        self.disconnects = 0
+        self.reconnects = 0
 
     async def __aenter__(self):
         self.channel = await self.layer.new_channel()
-        self.layer.set_sink(lambda channel, data: self.taken.append((channel, data)), self.lose, self.come_back)
+        self.layer.set_receiver(self.receive, self.count_disconnect, self.count_reconnect)
         return self
 
     async def __aexit__(self, *_):
         await self.layer.flush()
 
-    def lose(self):
-        self.losses += 1
+    def receive(self, channel, data):
+        self.messages.append((channel, data))
 
-    def come_back(self):
-        self.returns += 1
+    def count_disconnect(self):
+        self.disconnects += 1
+
+    def count_reconnect(self):
+        self.reconnects += 1
 
     async def join(self, *groups):
         for group in groups:
@@ -52,18 +55,18 @@ async def test_a_group_is_the_redis_channel_of_the_same_name(redis_server, redis
     async with Listener(redis_server) as listener:
         await listener.join(f"prices.{symbol}")
         assert redis_client.publish(f"prices.{symbol}", b"\x00raw bytes") == 1
-        await until(lambda: listener.taken)
-        assert listener.taken == [(f"prices.{symbol}".encode(), b"\x00raw bytes")]
+        await until(lambda: listener.messages)
+        assert listener.messages == [(f"prices.{symbol}".encode(), b"\x00raw bytes")]
 
 
 async def test_joining_returns_when_redis_has_confirmed(redis_server, redis_client):
     async with Listener(redis_server) as listener:
         await asyncio.gather(*(listener.join(f"prices.S{number}") for number in range(200)))
         assert all(redis_client.publish(f"prices.S{number}", b"x") == 1 for number in range(200))
-        await until(lambda: len(listener.taken) == 200)
+        await until(lambda: len(listener.messages) == 200)
 
 
-async def test_without_a_sink_messages_come_by_receive(redis_server, redis_client):
+async def test_without_a_receiver_messages_are_read_with_receive(redis_server, redis_client):
     layer = make_layer(redis_server)
     channel = await layer.new_channel()
     await layer.group_add("prices.AAPL", channel)
@@ -72,11 +75,11 @@ async def test_without_a_sink_messages_come_by_receive(redis_server, redis_clien
     await layer.flush()
 
 
-async def test_a_message_to_a_channel_of_its_own_is_not_the_sinks(redis_server):
+async def test_a_message_to_a_channel_does_not_go_to_the_receiver(redis_server):
     async with Listener(redis_server) as listener:
-        await listener.layer.send(listener.channel, b"for you")
-        assert await listener.layer.receive(listener.channel) == b"for you"
-        assert listener.taken == []
+        await listener.layer.send(listener.channel, b"direct")
+        assert await listener.layer.receive(listener.channel) == b"direct"
+        assert listener.messages == []
 
 
 def test_any_thread_can_send_to_a_group(redis_server, redis_client):
@@ -89,29 +92,29 @@ def test_any_thread_can_send_to_a_group(redis_server, redis_client):
     watcher.close()
 
 
-async def test_a_burst_arrives_whole_and_in_order(redis_server, redis_client):
+async def test_a_burst_arrives_completely_and_in_order(redis_server, redis_client):
     async with Listener(redis_server) as listener:
         await listener.join("prices.AAPL")
         pipe = redis_client.pipeline(transaction=False)
         for number in range(5000):
             pipe.publish("prices.AAPL", b"%d" % number)
         pipe.execute()
-        await until(lambda: len(listener.taken) == 5000)
-        assert [int(data) for _, data in listener.taken] == list(range(5000))
+        await until(lambda: len(listener.messages) == 5000)
+        assert [int(data) for _, data in listener.messages] == list(range(5000))
 
 
-async def test_a_cut_connection_is_told_and_mended_with_all_its_groups(redis_server, redis_client):
+async def test_a_cut_connection_is_reported_and_reconnected_with_all_groups(redis_server, redis_client):
     async with Listener(redis_server) as listener:
         await listener.join("prices.AAPL", "prices.GOOG")
         redis_client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-        await until(lambda: listener.returns == 1)
-        assert listener.losses == 1
+        await until(lambda: listener.reconnects == 1)
+        assert listener.disconnects == 1
         for group in ("prices.AAPL", "prices.GOOG"):
             await until(lambda group=group: redis_client.publish(group, b"again") == 1)
-        await until(lambda: {data for _, data in listener.taken} == {b"again"})
+        await until(lambda: {data for _, data in listener.messages} == {b"again"})
 
 
-async def test_what_was_left_under_load_does_not_come_back_with_the_connection(redis_server, redis_client):
+async def test_groups_that_were_left_under_load_are_not_joined_again_on_reconnect(redis_server, redis_client):
     async with Listener(redis_server) as listener:
         groups = [f"prices.S{number}" for number in range(50)]
         await listener.join(*groups)
@@ -122,27 +125,27 @@ async def test_what_was_left_under_load_does_not_come_back_with_the_connection(r
         for group in groups[10:]:
             await listener.layer.group_discard(group, listener.channel)
         redis_client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-        await until(lambda: listener.returns == 1)
+        await until(lambda: listener.reconnects == 1)
         await until(lambda: all(count == 1 for _, count in redis_client.pubsub_numsub(*groups[:10])))
         assert all(count == 0 for _, count in redis_client.pubsub_numsub(*groups[10:]))
 
 
-async def test_a_redis_that_dies_and_returns_is_found_again(own_server):
+async def test_the_layer_reconnects_to_a_restarted_redis(own_server):
     async with Listener(own_server) as listener:
         await listener.join("prices.AAPL", "prices.GOOG")
         own_server.kill()
-        await until(lambda: listener.losses == 1)
+        await until(lambda: listener.disconnects == 1)
         await listener.layer.group_discard("prices.GOOG", listener.channel)
         with pytest.raises(RedisError):
             await listener.join("prices.TSLA")
         await asyncio.to_thread(own_server.start)
-        await until(lambda: listener.returns == 1)
+        await until(lambda: listener.reconnects == 1)
         await listener.join("prices.TSLA")
         await listener.layer.group_send("prices.AAPL", b"1")
         await listener.layer.group_send("prices.GOOG", b"2")
         await listener.layer.group_send("prices.TSLA", b"3")
-        await until(lambda: len(listener.taken) == 2)
-        assert listener.taken == [(b"prices.AAPL", b"1"), (b"prices.TSLA", b"3")]
+        await until(lambda: len(listener.messages) == 2)
+        assert listener.messages == [(b"prices.AAPL", b"1"), (b"prices.TSLA", b"3")]
 
 
 def test_the_layer_closes_its_connection_with_the_loop(redis_server, redis_client):

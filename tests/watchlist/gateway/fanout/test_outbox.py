@@ -4,24 +4,25 @@ from hypothesis import strategies as st
 
 from feeds.wire import Update, encode
 from tests.support.gateway.fakes import FakeTransport
-from watchlist.gateway.fanout.delivery import Delivery, fact
-from watchlist.gateway.fanout.outbox import LARGEST_REPLIES, Outbox
-from watchlist.gateway.protocol import text_frame
+from watchlist.gateway.fanout.delivery import Delivery
+from watchlist.gateway.fanout.outbox import MAX_REPLY_BYTES, Outbox
+from watchlist.gateway.framing import text_frame
+from watchlist.gateway.messages import UpdateMessage, make_state
 
 
 def make_outbox(room=None, **options):
     transport = FakeTransport(room)
     outbox = Outbox(transport, clock=lambda: 7.0, **options)
-    transport.on_drain = outbox.drain
+    transport.on_writable = outbox.resume
     return outbox, transport
 
 
 def write(outbox, *updates):
-    items = [(symbol, text_frame(payload), payload) for symbol, payload in updates]
-    outbox.write(items, outbox.delivery.block(items))
+    messages = [UpdateMessage(symbol, text_frame(payload), payload) for symbol, payload in updates]
+    outbox.write(messages, outbox.delivery.join_frames(messages))
 
 
-def test_an_open_socket_gets_every_update_at_once():
+def test_an_open_socket_receives_every_update_at_once():
     outbox, transport = make_outbox()
     write(outbox, ("A", b"a1"), ("B", b"b1"))
     write(outbox, ("A", b"a2"))
@@ -40,7 +41,7 @@ def test_a_full_socket_keeps_the_newest_of_each_symbol():
     assert outbox.open
 
 
-def test_a_frame_that_was_begun_is_finished_and_no_more_is_kept_in_the_transport():
+def test_a_begun_frame_is_finished_and_the_transport_keeps_nothing_else():
     outbox, transport = make_outbox(room=6)
     write(outbox, ("A", b"a1"), ("B", b"b1"), ("C", b"c1"))
     assert transport.rest == text_frame(b"b1")[2:]
@@ -49,7 +50,7 @@ def test_a_frame_that_was_begun_is_finished_and_no_more_is_kept_in_the_transport
     assert transport.payloads == [b"a1", b"b1", b"c2"]
 
 
-def test_a_socket_that_is_full_right_between_two_frames_begins_none():
+def test_a_socket_that_is_full_between_two_frames_begins_none():
     outbox, transport = make_outbox(room=4)
     write(outbox, ("A", b"a1"), ("B", b"b1"))
     assert transport.rest == b""
@@ -58,7 +59,7 @@ def test_a_socket_that_is_full_right_between_two_frames_begins_none():
     assert transport.payloads == [b"a1", b"b2"]
 
 
-def test_replies_are_kept_in_order_and_go_before_updates():
+def test_waiting_replies_keep_their_order_and_precede_updates():
     outbox, transport = make_outbox(room=0)
     write(outbox, ("A", b"a1"))
     assert outbox.reply(b"r1")
@@ -67,27 +68,27 @@ def test_replies_are_kept_in_order_and_go_before_updates():
     assert transport.payloads == [b"r1", b"r2", b"a1"]
 
 
-def test_too_many_unread_replies_are_refused_and_none_is_dropped():
+def test_too_many_waiting_replies_are_reported_and_none_is_dropped():
     outbox, transport = make_outbox(room=0)
     payload = b"r" * 1000
     count = 0
     while outbox.reply(payload):
         count += 1
-    assert count == LARGEST_REPLIES // len(text_frame(payload))
+    assert count == MAX_REPLY_BYTES // len(text_frame(payload))
     transport.make_room()
     assert len(transport.payloads) == count + 1
 
 
-def test_a_forgotten_symbol_is_not_sent_when_the_socket_drains():
+def test_updates_of_a_discarded_symbol_are_not_sent():
     outbox, transport = make_outbox(room=0)
     write(outbox, ("A", b"a1"), ("B", b"b1"))
-    outbox.forget("A")
-    outbox.forget("never held")
+    outbox.discard("A")
+    outbox.discard("never held")
     transport.make_room()
     assert transport.payloads == [b"b1"]
 
 
-def test_a_socket_that_stalls_again_while_it_drains_goes_on_later():
+def test_a_socket_that_stalls_again_while_it_resumes_continues_later():
     outbox, transport = make_outbox(room=0)
     write(outbox, ("A", b"a1"), ("B", b"b1"))
     transport.make_room(room=5)
@@ -96,17 +97,17 @@ def test_a_socket_that_stalls_again_while_it_drains_goes_on_later():
     assert transport.payloads == [b"a1", b"b1"]
 
 
-def test_a_shut_outbox_neither_sends_nor_keeps():
+def test_a_closed_outbox_neither_sends_nor_keeps():
     outbox, transport = make_outbox(room=0)
     write(outbox, ("A", b"a1"))
-    outbox.shut()
+    outbox.close()
     write(outbox, ("A", b"a2"))
     assert outbox.reply(b"r")
     transport.make_room()
     assert (transport.payloads, len(outbox)) == ([], 0)
 
 
-def test_draining_with_nothing_waiting_opens_the_socket():
+def test_resuming_with_an_empty_backlog_opens_the_socket():
     outbox, transport = make_outbox(room=3)
     write(outbox, ("A", b"a1"))
     assert not outbox.open
@@ -115,55 +116,55 @@ def test_draining_with_nothing_waiting_opens_the_socket():
     assert transport.payloads == [b"a1"]
 
 
-def test_facts_that_wait_are_the_newest_of_each_key_and_go_between_replies_and_updates():
+def test_the_newest_state_message_of_each_key_waits_and_is_sent_between_replies_and_updates():
     outbox, transport = make_outbox(room=0)
     write(outbox, ("A", b"a1"))
-    outbox.tell([fact("A", b"old"), fact("list 1", b"l1")])
-    outbox.tell([fact("A", b"new")])
-    outbox.tell([])
+    outbox.send([make_state("A", b"old"), make_state("list 1", b"l1")])
+    outbox.send([make_state("A", b"new")])
+    outbox.send([])
     assert outbox.reply(b"r")
-    assert (len(outbox), outbox.telling) == (4, True)
+    assert (len(outbox), outbox.has_waiting_state) == (4, True)
     transport.make_room()
     assert transport.payloads == [b"r", b"new", b"l1", b"a1"]
-    assert not outbox.telling
+    assert not outbox.has_waiting_state
 
 
-def test_facts_that_wait_are_no_replies_and_close_nobody():
+def test_waiting_state_messages_do_not_count_as_replies():
     outbox, transport = make_outbox(room=0)
-    facts = [fact(f"S{number}", b"f" * 1000) for number in range(1000)]
-    outbox.tell(facts)
+    messages = [make_state(f"S{number}", b"f" * 1000) for number in range(1000)]
+    outbox.send(messages)
     assert outbox.reply(b"r")
     transport.make_room()
     assert len(transport.payloads) == 1001
 
 
-def test_an_open_socket_gets_facts_at_once_in_their_order():
+def test_an_open_socket_receives_state_messages_at_once_in_order():
     outbox, transport = make_outbox()
-    outbox.tell([fact("A", b"1"), fact("A", b"2")])
+    outbox.send([make_state("A", b"1"), make_state("A", b"2")])
     assert transport.payloads == [b"1", b"2"]
 
 
-def test_a_fact_behind_the_frame_that_was_begun_waits_for_a_newer_one():
+def test_a_state_message_behind_a_begun_frame_is_replaced_by_a_newer_one():
     outbox, transport = make_outbox(room=5)
-    outbox.tell([fact("A", b"a1"), fact("B", b"b1"), fact("C", b"c1")])
-    outbox.tell([fact("C", b"c2")])
+    outbox.send([make_state("A", b"a1"), make_state("B", b"b1"), make_state("C", b"c1")])
+    outbox.send([make_state("C", b"c2")])
     transport.make_room()
     assert transport.payloads == [b"a1", b"b1", b"c2"]
 
 
-def test_facts_of_a_forgotten_symbol_are_not_sent():
+def test_state_messages_of_a_discarded_symbol_are_not_sent():
     outbox, transport = make_outbox(room=0)
-    outbox.tell([fact("A", b"a"), fact("B", b"b")])
-    outbox.forget("A")
+    outbox.send([make_state("A", b"a"), make_state("B", b"b")])
+    outbox.discard("A")
     transport.make_room()
     assert transport.payloads == [b"b"]
 
 
-def test_a_shut_outbox_keeps_no_facts():
+def test_a_closed_outbox_keeps_no_state_messages():
     outbox, _ = make_outbox(room=0)
-    outbox.tell([fact("A", b"a")])
-    outbox.shut()
-    outbox.tell([fact("B", b"b")])
+    outbox.send([make_state("A", b"a")])
+    outbox.close()
+    outbox.send([make_state("B", b"b")])
     assert len(outbox) == 0
 
 
@@ -172,8 +173,8 @@ def publish(outbox, symbol, seq):
     write(outbox, (symbol, payload))
 
 
-def told(transport):
-    """Numbers of updates, and pairs of numbers of losses, by symbol."""
+def received_by_symbol(transport):
+    """Returns, by symbol, the seq_id of each update and the range of each loss."""
     found = {}
     for value in map(msgspec.json.decode, transport.payloads):
         lost = value.get("type") == "lost"
@@ -181,29 +182,29 @@ def told(transport):
     return found
 
 
-def test_in_mode_all_the_newest_update_of_a_quiet_symbol_is_never_what_is_dropped():
-    outbox, transport = make_outbox(room=0, most=3, delivery=Delivery(all=True))
+def test_in_mode_all_the_newest_update_of_a_quiet_symbol_is_never_dropped():
+    outbox, transport = make_outbox(room=0, max_updates=3, delivery=Delivery(keep_all=True))
     for seq in (1, 2):
         publish(outbox, "QUIET", seq)
     for seq in range(1, 10):
         publish(outbox, "BUSY", seq)
     assert len(outbox) == 3 + 1 + 2
     transport.make_room()
-    assert told(transport) == {"QUIET": [(1, 1), 2], "BUSY": [(1, 6), 7, 8, 9]}
+    assert received_by_symbol(transport) == {"QUIET": [(1, 1), 2], "BUSY": [(1, 6), 7, 8, 9]}
 
 
-def test_in_mode_all_the_kept_update_is_lost_when_a_newer_one_comes():
-    outbox, transport = make_outbox(room=0, most=2, delivery=Delivery(all=True))
+def test_in_mode_all_a_kept_update_is_dropped_when_a_newer_one_arrives():
+    outbox, transport = make_outbox(room=0, max_updates=2, delivery=Delivery(keep_all=True))
     publish(outbox, "QUIET", 1)
     for seq in (1, 2):
         publish(outbox, "BUSY", seq)
     publish(outbox, "QUIET", 2)
     transport.make_room()
-    assert told(transport) == {"QUIET": [(1, 1), 2], "BUSY": [(1, 1), 2]}
+    assert received_by_symbol(transport) == {"QUIET": [(1, 1), 2], "BUSY": [(1, 1), 2]}
 
 
-def test_a_recorder_that_reads_slowly_is_told_each_loss_and_no_losses_pile_up():
-    outbox, transport = make_outbox(room=0, most=3, delivery=Delivery(all=True))
+def test_a_slow_reader_receives_each_loss_and_losses_do_not_accumulate():
+    outbox, transport = make_outbox(room=0, max_updates=3, delivery=Delivery(keep_all=True))
     symbols = [f"S{number}" for number in range(50)]
     for seq in range(1, 40):
         for symbol in symbols:
@@ -212,26 +213,26 @@ def test_a_recorder_that_reads_slowly_is_told_each_loss_and_no_losses_pile_up():
         assert len(outbox) <= 3 + 3 * len(symbols)
     transport.make_room()
     expected = {symbol: list(range(1, 40)) for symbol in symbols}
-    heard = {symbol: [] for symbol in symbols}
-    for symbol, values in told(transport).items():
+    received = {symbol: [] for symbol in symbols}
+    for symbol, values in received_by_symbol(transport).items():
         for value in values:
-            heard[symbol] += range(value[0], value[1] + 1) if isinstance(value, tuple) else [value]
-    assert heard == expected
+            received[symbol] += range(value[0], value[1] + 1) if isinstance(value, tuple) else [value]
+    assert received == expected
 
 
-def test_losses_of_a_forgotten_symbol_are_not_told_however_far_they_got():
-    outbox, transport = make_outbox(room=0, most=1, delivery=Delivery(all=True))
+def test_losses_of_a_discarded_symbol_are_not_sent_even_as_waiting_state():
+    outbox, transport = make_outbox(room=0, max_updates=1, delivery=Delivery(keep_all=True))
     for seq in (1, 2, 3):
         publish(outbox, "A", seq)
         publish(outbox, "B", seq)
     transport.make_room(1)
-    outbox.forget("B")
+    outbox.discard("B")
     transport.make_room()
-    assert told(transport) == {"A": [(1, 2), 3]}
+    assert received_by_symbol(transport) == {"A": [(1, 2), 3]}
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 30)), max_size=60))
-def test_whatever_the_socket_takes_no_older_update_follows_a_newer_and_the_last_arrives(steps):
+def test_no_older_update_follows_a_newer_one_and_the_last_arrives_whatever_the_socket_takes(steps):
     outbox, transport = make_outbox()
     last = {}
     for number, (symbol, room) in enumerate(steps):

@@ -1,0 +1,38 @@
+"""Changes the database of a gateway process from outside, as the admin and the page do."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+
+from tests.support.gateway.process import ROOT
+
+
+def execute(gateway, statement):
+    """Executes SQL in the gateway's database."""
+    with sqlite3.connect(gateway.database, timeout=5) as database:
+        database.execute(statement)
+    database.close()
+
+
+def sign_in(gateway):
+    """Creates an account with a list. Returns the headers of its page, and the id of the list."""
+    code = (
+        "from django.contrib.auth import get_user_model, login\n"
+        "from django.contrib.sessions.backends.db import SessionStore\n"
+        "from django.http import HttpRequest\n"
+        "from watchlist.models import Watchlist\n"
+        "user = get_user_model().objects.create_user('demo', password='a long and private phrase')\n"
+        "request = HttpRequest(); request.session = SessionStore(); login(request, user); request.session.save()\n"
+        "print(request.session.session_key, Watchlist.objects.create(owner=user, name='Main').pk)\n"
+    )
+    output = subprocess.run(
+        [sys.executable, "manage.py", "shell", "-v0", "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": f"sqlite:///{gateway.database}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    key, number = output.stdout.split()
+    return {"Cookie": f"sessionid={key}", "Origin": f"http://{gateway.address}"}, int(number)

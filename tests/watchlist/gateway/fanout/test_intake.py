@@ -1,0 +1,111 @@
+"""The intake on a fake layer and a fake store."""
+
+import asyncio
+
+import pytest
+
+from feeds.wire import Update, encode
+from tests.support.gateway.fakes import FakePriceLayer, FakeTransport
+from tests.support.gateway.hub import received_updates
+from tests.support.waiting import until
+from watchlist.gateway.fanout.hub import Hub
+from watchlist.gateway.fanout.intake import Intake
+from watchlist.gateway.fanout.outbox import Outbox
+
+
+class FakeStore:
+    """The quotes in Redis; each reading is noted."""
+
+    def __init__(self):
+        self.values = {}
+        self.readings = []
+
+    async def mget(self, keys):
+        self.readings.append(sorted(keys))
+        return [self.values.get(key) for key in keys]
+
+
+class Site:
+    """An intake with its hub, layer and store."""
+
+    def __init__(self):
+        self.layer, self.store, self.intake = FakePriceLayer(), FakeStore(), Intake()
+        loop = asyncio.get_running_loop()
+        self.hub = Hub(loop.call_later, self.intake.add_symbol, self.intake.remove_symbol)
+
+    def start(self):
+        self.intake.start(self.hub, self.layer, self.store)
+
+    def open_socket(self, *symbols):
+        outbox = Outbox(FakeTransport(), clock=lambda: 0.0)
+        self.hub.subscribe(outbox, symbols)
+        return outbox
+
+
+def make_update(symbol, seq_id):
+    return encode(Update(symbol, 1.0, seq_id, seq_id))
+
+
+@pytest.fixture
+async def site():
+    site = Site()
+    yield site
+    await site.intake.stop()
+
+
+async def test_a_subscription_joins_the_group_then_reads_the_quote_then_follows_publications(site):
+    site.store.values["stock:AAPL"] = make_update("AAPL", 1)
+    site.start()
+    socket = site.open_socket("AAPL")
+    await until(lambda: received_updates(socket) == [("AAPL", 1)])
+    assert site.layer.publish("prices.AAPL", make_update("AAPL", 2)) == 1
+    await until(lambda: received_updates(socket) == [("AAPL", 1), ("AAPL", 2)])
+    assert site.intake.connected
+
+
+async def test_symbols_that_were_added_before_the_start_are_read_after_it(site):
+    site.store.values["stock:AAPL"] = make_update("AAPL", 1)
+    socket = site.open_socket("AAPL")
+    site.start()
+    await until(lambda: received_updates(socket) == [("AAPL", 1)])
+
+
+async def test_a_malformed_publication_is_counted_and_stops_nothing(site):
+    site.start()
+    socket = site.open_socket("AAPL")
+    await until(lambda: site.layer.publish("prices.AAPL", b"not an update"))
+    site.layer.publish("prices.AAPL", make_update("AAPL", 1))
+    await until(lambda: received_updates(socket) == [("AAPL", 1)])
+    assert site.hub.counts.malformed == 1
+
+
+async def test_the_group_is_left_after_the_last_subscription(site):
+    site.start()
+    socket = site.open_socket("AAPL", "GOOG")
+    await until(lambda: site.layer.groups == {"prices.AAPL", "prices.GOOG"})
+    site.hub.unsubscribe(socket, ["AAPL"])
+    await until(lambda: site.layer.groups == {"prices.GOOG"})
+
+
+async def test_all_quotes_are_read_again_after_a_reconnect(site):
+    site.start()
+    socket = site.open_socket("AAPL", "GOOG")
+    await until(lambda: site.store.readings)
+    site.layer.disconnect()
+    assert (site.intake.connected, site.intake.losses) == (False, 1)
+    site.store.values["stock:AAPL"] = make_update("AAPL", 7)
+    site.layer.reconnect()
+    await until(lambda: received_updates(socket) == [("AAPL", 7)])
+    assert site.store.readings[-1] == ["stock:AAPL", "stock:GOOG"]
+    assert (site.intake.connected, site.intake.resyncs) == (True, 1)
+
+
+async def test_an_outage_at_the_start_is_retried_until_the_group_is_joined(site):
+    site.layer.error = ConnectionError("Redis is unavailable")
+    site.start()
+    site.open_socket("AAPL")
+    await until(lambda: site.layer.failures == 2)
+    assert not site.intake.connected
+    site.layer.error = None
+    await until(lambda: site.layer.groups == {"prices.AAPL"})
+    await until(lambda: site.intake.connected)

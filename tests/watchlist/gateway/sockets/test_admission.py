@@ -1,0 +1,80 @@
+"""Connections that are refused, under a server other than Daphne."""
+
+import asyncio
+
+from tests.support.gateway.asgi import begin, disconnect, load_listings, receive_event
+from tests.support.gateway.sessions import make_connections, open_session
+from watchlist.gateway.protocol import CloseCode
+
+CAN_SEND_STATUS = {"websocket.http.response": {}}
+
+
+async def test_a_refusal_is_a_close_code_if_the_server_can_send_no_status(start_local_gateway):
+    local = start_local_gateway(max_connections=1)
+    first = local.connect()
+    await begin(first)
+    second = local.connect()
+    assert await begin(second) == {"type": "websocket.accept"}
+    assert await receive_event(second) == {"type": "websocket.close", "code": 4003}
+    await disconnect(first)
+
+
+async def test_a_refusal_is_a_status_if_the_server_can_send_one(start_local_gateway):
+    client = start_local_gateway().connect("/other", extensions=CAN_SEND_STATUS)
+    answer = await begin(client)
+    assert (answer["type"], answer["status"]) == ("websocket.http.response.start", 404)
+    assert (await receive_event(client))["body"] == b""
+
+
+async def test_a_foreign_origin_is_refused_before_the_socket_is_accepted(start_local_gateway):
+    local = start_local_gateway(allowed_origins=("https://a.example",))
+    client = local.connect(headers=[(b"origin", b"https://b.example")])
+    assert await begin(client) == {"type": "websocket.close"}
+    assert local.gateway.counts.refused == {"origin": 1}
+
+
+async def test_connections_are_refused_until_the_tickers_can_be_read(start_local_gateway):
+    readable = asyncio.Event()
+
+    async def load():
+        if not readable.is_set():
+            raise OSError("no database")
+        return await load_listings()
+
+    local = start_local_gateway(load=load)
+    assert (await begin(local.connect(extensions=CAN_SEND_STATUS)))["status"] == 503
+    readable.set()
+    client = local.connect()
+    assert await begin(client) == {"type": "websocket.accept"}
+    await disconnect(client)
+
+
+async def test_a_draining_gateway_closes_its_sockets_and_accepts_none(start_local_gateway):
+    local = start_local_gateway()
+    client = local.connect()
+    await begin(client)
+    local.gateway.drain()
+    assert await receive_event(client) == {"type": "websocket.close", "code": 4001}
+    assert (await begin(local.connect(extensions=CAN_SEND_STATUS)))["status"] == 503
+    await disconnect(client)
+
+
+def test_the_limit_counts_the_connections_of_all_processes():
+    connections = make_connections(max_connections=5)
+    noted = []
+
+    def note_connections(own):
+        noted.append(own)
+        return 3
+
+    connections.share(note_connections)
+    session = open_session(connections)
+    with connections.pending():
+        assert not connections.is_full(pending=True)
+        assert noted[-1] == 2
+        assert connections.is_full(pending=False)
+    assert connections.total == 4
+    session.close(CloseCode.SHUTDOWN, 0.0)
+    connections.end(session)
+    assert noted[-1] == 0
+    assert connections.total == 3

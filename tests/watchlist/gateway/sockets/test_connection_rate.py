@@ -1,0 +1,125 @@
+import asyncio
+import threading
+
+import pytest
+from redis.asyncio import Redis
+
+from stockwatch.local.redis_server import free_port
+from watchlist.gateway.limits import Limits
+from watchlist.gateway.sockets import connection_rate
+from watchlist.gateway.sockets.connection_rate import MAX_PENDING, ConnectionRate
+
+
+@pytest.fixture
+def generous_timeout(monkeypatch):
+    """Gives Redis enough time on a busy machine."""
+    monkeypatch.setattr(connection_rate, "REPLY_TIMEOUT_SECONDS", 10.0)
+
+
+async def connect_often(server, times, limits):
+    redis = Redis(host=server.host, port=server.port, protocol=2)
+    rate = ConnectionRate(redis, limits, lambda: None)
+    waits = [await rate.seconds_to_wait("10.1.2.3") for _ in range(times)]
+    await redis.aclose()
+    return waits
+
+
+async def test_an_address_opens_a_burst_of_connections_and_then_waits(redis_server, redis_client, generous_timeout):
+    waits = await connect_often(redis_server, 5, Limits(rate_per_second=0.01, rate_burst=3))
+    assert waits[:3] == [0, 0, 0]
+    assert 50 <= waits[3] <= 100
+    bucket = redis_client.hgetall("ratelimit:10.1.2.3")
+    assert float(bucket[b"tokens"]) < 1
+    assert int(bucket[b"last_refill"]) == pytest.approx(redis_client.time()[0], abs=60)
+    assert 3500 < redis_client.ttl("ratelimit:10.1.2.3") <= 3600
+
+
+async def test_a_check_without_spending_takes_no_token(redis_server, redis_client, generous_timeout):
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: None)
+    assert [await rate.seconds_to_wait("10.1.2.3", spend=False) for _ in range(3)] == [0, 0, 0]
+    assert await rate.seconds_to_wait("10.1.2.3") == 0
+    assert await rate.seconds_to_wait("10.1.2.3", spend=False) > 0
+    await redis.aclose()
+
+
+async def test_a_stored_bucket_is_refilled_by_the_time_since_its_last_refill(
+    redis_server, redis_client, generous_timeout
+):
+    now = redis_client.time()[0]
+    redis_client.hset("ratelimit:10.1.2.3", mapping={"tokens": "0.5", "last_refill": now - 2})
+    assert (await connect_often(redis_server, 3, Limits(rate_per_second=1, rate_burst=5)))[:2] == [0, 0]
+
+
+async def test_if_redis_does_not_answer_connections_are_accepted_and_counted():
+    redis = Redis(host="127.0.0.1", port=free_port(), protocol=2)
+    unanswered = []
+    rate = ConnectionRate(redis, Limits(), lambda: unanswered.append(1))
+    assert await rate.seconds_to_wait("10.1.2.3") == 0
+    assert unanswered == [1]
+    await redis.aclose()
+
+
+async def test_a_redis_that_hangs_delays_no_queue_of_connections():
+    calls = []
+
+    async def hang(reader, writer):
+        calls.append(await reader.read(1))
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    redis = Redis(host="127.0.0.1", port=port, protocol=2)
+    unanswered = []
+    rate = ConnectionRate(redis, Limits(), lambda: unanswered.append(1))
+    assert await asyncio.gather(*(rate.seconds_to_wait("10.1.2.3") for _ in range(100))) == [0] * 100
+    assert len(unanswered) == 100
+    assert 1 <= len(calls) <= MAX_PENDING
+    await redis.aclose()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_two_hundred_simultaneous_connections_from_one_address_get_the_burst_only(
+    redis_server, redis_client, generous_timeout
+):
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    unanswered = []
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01), lambda: unanswered.append(1))
+    waits = await asyncio.gather(*(rate.seconds_to_wait("10.1.2.3") for _ in range(200)))
+    assert (waits.count(0), unanswered) == (5, [])
+    await redis.aclose()
+
+
+async def test_two_hundred_addresses_and_accounts_connect_at_the_same_time(
+    redis_server, redis_client, generous_timeout
+):
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    unanswered = []
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: unanswered.append(1))
+    subjects = [f"203.0.113.{number}" for number in range(200)] + [f"account:{number}" for number in range(200)]
+    assert await asyncio.gather(*(rate.seconds_to_wait(subject) for subject in subjects)) == [0] * 400
+    assert all(await asyncio.gather(*(rate.seconds_to_wait(subject) for subject in subjects)))
+    assert unanswered == []
+    await redis.aclose()
+
+
+async def test_a_reply_that_arrived_while_the_process_was_blocked_counts(redis_server, redis_client, monkeypatch):
+    monkeypatch.setattr(connection_rate, "REPLY_TIMEOUT_SECONDS", 1.0)
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    unanswered = []
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: unanswered.append(1))
+    await rate.seconds_to_wait("10.1.2.3")
+    waiting = asyncio.ensure_future(rate.seconds_to_wait("10.1.2.3"))
+    blocked = asyncio.Event()
+
+    def block():
+        threading.Event().wait(1.0)
+        blocked.set()
+
+    asyncio.get_running_loop().call_later(0.0005, block)
+    await blocked.wait()
+    assert await waiting > 0
+    assert unanswered == []
+    await redis.aclose()

@@ -1,0 +1,60 @@
+"""Sockets whose account could not be looked up when they connected."""
+
+import asyncio
+
+import pytest
+
+from tests.support.gateway.sessions import make_connections, open_session, received_frames
+from tests.support.waiting import until
+from watchlist.gateway import list_changes
+from watchlist.gateway.database import DatabaseMonitor
+from watchlist.gateway.limits import Limits
+from watchlist.gateway.list_changes import ListChanges
+from watchlist.gateway.protocol import ConnectionOptions
+from watchlist.gateway.sockets.admission import Admission
+from watchlist.gateway.web_sessions import AccountSession
+
+META = ConnectionOptions(meta=True)
+
+
+@pytest.fixture
+def connections():
+    return make_connections()
+
+
+@pytest.fixture
+def database(connections):
+    return DatabaseMonitor(connections.announce_database)
+
+
+async def test_during_an_outage_no_account_is_looked_up_and_the_key_is_kept(connections, database):
+    async def start():
+        raise NotImplementedError
+
+    database.available = False
+    admission = Admission(Limits(), connections, database, start)
+    assert await admission.find_account("a1") == (None, "a1")
+
+
+async def test_a_page_that_connected_during_an_outage_receives_its_lists_after_it(connections, database, monkeypatch):
+    account_session = AccountSession("a1", 7)
+    looked_up = []
+
+    async def find_account_session(key):
+        looked_up.append(key)
+        return account_session
+
+    async def read_versions(account_sessions):
+        return {account_session: {3: 1} for account_session in account_sessions}
+
+    monkeypatch.setattr(list_changes, "READ_SECONDS", 0.001)
+    monkeypatch.setattr(list_changes, "find_account_session", find_account_session)
+    monkeypatch.setattr(list_changes, "read_versions", read_versions)
+    page, ended = (open_session(connections, options=META, unverified_key="a1") for _ in range(2))
+    connections.end(ended)
+    following = asyncio.ensure_future(ListChanges(database, connections).follow())
+    await until(lambda: received_frames(page))
+    following.cancel()
+    assert received_frames(page) == [{"type": "list", "id": 3, "version": 1}]
+    assert received_frames(ended) == []
+    assert looked_up == ["a1"]

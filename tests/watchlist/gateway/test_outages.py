@@ -1,0 +1,52 @@
+"""The gateway during outages of Redis and of the database."""
+
+import json
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.gateway.process import (
+    receive_frame,
+)
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
+
+
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_sockets_survive_a_restart_of_redis_and_receive_updates_again(run_gateway, command):
+    with RedisServer() as server:
+        gateway = run_gateway(command, server=server)
+        with gateway.connect() as client:
+            client.send('["AAPL"]')
+            wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+            gateway.publish("AAPL")
+            receive_frame(client)
+            server.kill()
+            wait_until(lambda: gateway.get("/readyz")[0] == 503)
+            assert json.loads(gateway.get("/readyz")[1])["down"] == ["redis"]
+            assert gateway.get("/livez")[0] == 200
+            with gateway.connect() as other:
+                other.send('{"action":"subscribe","payload":{"symbols":["GOOG"]}}')
+                assert receive_frame(other)["type"] == "ack"
+                server.start()
+                wait_until(lambda: gateway.redis.pubsub_numsub("prices.GOOG")[0][1] == 1)
+                update = gateway.publish("GOOG")
+                assert receive_frame(other)["seq_id"] == update.seq_id
+            wait_until(lambda: gateway.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+            update = gateway.publish("AAPL")
+            assert receive_frame(client)["seq_id"] == update.seq_id
+            assert gateway.metric("channel_layer_losses_total") == 1
+        assert "Traceback" not in gateway.log.read_text()
+        gateway.stop()
+
+
+def test_without_a_database_the_gateway_is_not_ready_and_refuses_clients(run_gateway):
+    gateway = run_gateway("rungateway", DATABASE_URL=f"postgres://nobody@127.0.0.1:{free_port()}/none")
+    status, text = gateway.get("/readyz")
+    assert (status, json.loads(text)["down"]) == (503, ["database"])
+    with pytest.raises(InvalidStatus) as caught, gateway.connect():
+        pass
+    assert caught.value.response.status_code == 503
+    assert "Traceback" not in gateway.log.read_text()

@@ -1,0 +1,112 @@
+"""Connections over a limit, and what `/ws/status` says about them."""
+
+import json
+import urllib.request
+from contextlib import ExitStack
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.support.gateway.database import sign_in
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
+
+
+def connect_often(gateway):
+    """Connects more often than a burst of two allows. On a busy machine a late reply of Redis accepts one more."""
+    for _ in range(20):
+        with gateway.connect():
+            pass
+
+
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_an_address_that_connects_too_often_gets_429_with_retry_after(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_RATE_PER_SECOND="0.01", GATEWAY_RATE_BURST="2")
+    with pytest.raises(InvalidStatus) as caught:
+        connect_often(gateway)
+    assert caught.value.response.status_code == 429
+    assert 50 <= int(caught.value.response.headers["Retry-After"]) <= 100
+    assert gateway.metric('refused_total{reason="address rate"}') == 1
+
+
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_a_full_gateway_refuses_clients_until_one_has_left(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_MAX_CONNECTIONS="2")
+    with gateway.connect() as first, gateway.connect():
+        with pytest.raises(InvalidStatus) as caught, gateway.connect():
+            pass
+        assert caught.value.response.status_code == 429
+        assert "Retry-After" in caught.value.response.headers
+        first.close()
+        wait_until(lambda: gateway.metric("connections") == 1)
+        with gateway.connect():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("variables", "query", "headers", "answer"),
+    [
+        ({}, "", {}, {"ok": True, "connections": 0}),
+        ({}, "?heartbeat=0.5", {}, {"ok": False, "status": 400, "reason": "query", "retry_after": 0}),
+        (
+            {"GATEWAY_ALLOWED_ORIGINS": "https://a.example"},
+            "",
+            {"Origin": "https://b.example"},
+            {"ok": False, "status": 403, "reason": "origin", "retry_after": 0},
+        ),
+    ],
+)
+def test_the_status_says_why_an_upgrade_would_fail(run_gateway, variables, query, headers, answer):
+    gateway = run_gateway("daphne", **variables)
+    request = urllib.request.Request(f"http://{gateway.address}/ws/status{query}", headers=headers)
+    with urllib.request.urlopen(request, timeout=5) as response:
+        assert json.load(response) == answer
+        assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_the_status_says_how_long_an_address_must_wait(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_RATE_PER_SECOND="0.01", GATEWAY_RATE_BURST="1")
+
+    def refusal():
+        with gateway.connect():
+            status = json.loads(gateway.get("/ws/status")[1])
+        return None if status["ok"] else status
+
+    status = wait_until(refusal)
+    assert status["reason"] == "address rate"
+    assert 50 <= status["retry_after"] <= 100
+
+
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_a_forwarded_address_counts_only_behind_a_trusted_proxy(run_gateway, command):
+    gateway = run_gateway(command)
+    with gateway.connect(additional_headers={"X-Forwarded-For": "203.0.113.9", "Daphne-Root-Path": "/evil"}):
+        wait_until(lambda: gateway.redis.exists("ratelimit:127.0.0.1"))
+    trusting = run_gateway(command, GATEWAY_TRUSTED_PROXIES="127.0.0.0/8")
+    with trusting.connect(additional_headers={"X-Forwarded-For": "203.0.113.9"}):
+        wait_until(lambda: trusting.redis.exists("ratelimit:203.0.113.9"))
+
+
+def test_the_rate_limit_counts_a_signed_in_page_by_its_account(run_gateway):
+    gateway = run_gateway("rungateway")
+    headers, _ = sign_in(gateway)
+    with gateway.connect("?meta=1", additional_headers=headers):
+        wait_until(lambda: gateway.redis.exists("ratelimit:account:1"))
+        assert not gateway.redis.exists("ratelimit:127.0.0.1")
+    with gateway.connect("?meta=1", additional_headers=headers | {"Cookie": "sessionid=invented0"}):
+        wait_until(lambda: gateway.redis.exists("ratelimit:127.0.0.1"))
+
+
+def test_the_status_counts_the_connections_of_all_processes(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2")
+    with ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(gateway.connect()).send('{"action":"ping"}')
+
+        def read_statuses():
+            return {gateway.get("/ws/status")[1] for _ in range(10)}
+
+        wait_until(lambda: read_statuses() == {'{"ok":true,"connections":16}'})
+    wait_until(lambda: read_statuses() == {'{"ok":true,"connections":0}'})

@@ -1,0 +1,29 @@
+"""The counters of one gateway process, which metrics read. Pure."""
+
+from collections import Counter
+
+from watchlist.gateway.protocol import CloseCode
+
+
+class GatewayCounts:
+    """Counts connections and requests. The hub counts updates in `HubCounts`."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.refused: Counter[str] = Counter()
+        self.closed: Counter[str] = Counter()
+        self.rate_limit_unanswered = 0
+        self.direct_writes = False
+        """Whether the newest connection writes straight to Daphne's transport."""
+
+    def count_close(self, code: CloseCode) -> None:
+        self.closed[code.name.lower()] += 1
+
+
+class HubCounts:
+    """Counts updates. Plain attributes, because the hub changes them for each update."""
+
+    __slots__ = ("accepted", "gaps", "malformed", "sent", "stale", "unwanted")
+
+    def __init__(self) -> None:
+        self.accepted = self.sent = self.stale = self.malformed = self.unwanted = self.gaps = 0

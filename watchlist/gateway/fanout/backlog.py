@@ -1,0 +1,78 @@
+"""The updates that wait while a socket does not read, in mode `latest` and in mode `all`.
+
+Pure. A backlog keeps references only: the bytes are shared by all sockets.
+"""
+
+from collections import deque
+
+from feeds.wire import decode
+from watchlist.gateway.messages import UpdateMessage
+
+
+class LatestBacklog:
+    """Keeps the newest update of each symbol."""
+
+    __slots__ = ("_newest",)
+
+    def __init__(self) -> None:
+        self._newest: dict[str, UpdateMessage] = {}
+
+    def __len__(self) -> int:
+        return len(self._newest)
+
+    def add(self, update: UpdateMessage) -> None:
+        self._newest[update.symbol] = update
+
+    def discard(self, symbol: str) -> None:
+        self._newest.pop(symbol, None)
+
+    def pop_all(self) -> list[UpdateMessage]:
+        updates, self._newest = list(self._newest.values()), {}
+        return updates
+
+
+class AllBacklog:
+    """Keeps the last `max_updates` updates, and of the older ones those that are the newest of their symbol.
+
+    Notes the seq_ids of dropped updates in `losses`: the first and the last one of each symbol.
+    """
+
+    __slots__ = ("_kept", "_losses", "_max_updates", "_newest", "_queue")
+
+    def __init__(self, max_updates: int, losses: dict[str, tuple[int, int]]) -> None:
+        self._max_updates = max_updates
+        self._losses = losses
+        self._queue: deque[UpdateMessage] = deque()
+        self._newest: dict[str, UpdateMessage] = {}
+        self._kept: dict[str, UpdateMessage] = {}
+
+    def __len__(self) -> int:
+        return len(self._queue) + len(self._kept)
+
+    def add(self, update: UpdateMessage) -> None:
+        symbol = update.symbol
+        if symbol in self._kept:
+            self._drop(self._kept.pop(symbol))
+        self._queue.append(update)
+        self._newest[symbol] = update
+        if len(self._queue) > self._max_updates:
+            oldest = self._queue.popleft()
+            if self._newest[oldest.symbol] is oldest:
+                self._kept[oldest.symbol] = oldest
+            else:
+                self._drop(oldest)
+
+    def discard(self, symbol: str) -> None:
+        self._queue = deque(update for update in self._queue if update.symbol != symbol)
+        self._newest.pop(symbol, None)
+        self._kept.pop(symbol, None)
+
+    def pop_all(self) -> list[UpdateMessage]:
+        updates = [*self._kept.values(), *self._queue]
+        self._queue, self._newest, self._kept = deque(), {}, {}
+        return updates
+
+    def _drop(self, update: UpdateMessage) -> None:
+        seq_id = decode(update.payload).seq_id
+        first, _ = self._losses.get(update.symbol, (seq_id, seq_id))
+        self._losses[update.symbol] = (first, seq_id)

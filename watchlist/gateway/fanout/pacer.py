@@ -1,0 +1,43 @@
+"""Flushes paced cohorts at their interval. Pure: the timer is an argument."""
+
+from collections.abc import Callable
+
+from watchlist.gateway.fanout.cohort import Cohort
+
+PHASES = 8
+"""Parts of an interval. Each cohort is flushed in one of them, so that the work is spread over the interval."""
+
+Schedule = Callable[[float, Callable[[], None]], object]
+"""Calls a function after a number of seconds, in the same thread."""
+
+
+class Pacer:
+    """Flushes each cohort of one interval once per interval. It schedules nothing while it has no cohort."""
+
+    def __init__(self, interval: float, schedule: Schedule, flush: Callable[[Cohort], None]) -> None:
+        self._interval = interval
+        self._schedule = schedule
+        self._flush = flush
+        self._phases: list[dict[Cohort, None]] = [{} for _ in range(PHASES)]
+        self._next_phase = 0
+        self._scheduled = False
+
+    def add(self, cohort: Cohort) -> None:
+        """Adds the cohort to the phase with the fewest cohorts."""
+        cohort.phase = min(range(PHASES), key=lambda number: len(self._phases[number]))
+        self._phases[cohort.phase][cohort] = None
+        if not self._scheduled:
+            self._scheduled = True
+            self._schedule(self._interval / PHASES, self._flush_next_phase)
+
+    def discard(self, cohort: Cohort) -> None:
+        self._phases[cohort.phase].pop(cohort, None)
+
+    def _flush_next_phase(self) -> None:
+        if not any(self._phases):
+            self._scheduled = False
+            return
+        self._schedule(self._interval / PHASES, self._flush_next_phase)
+        self._next_phase = (self._next_phase + 1) % PHASES
+        for cohort in list(self._phases[self._next_phase]):
+            self._flush(cohort)

@@ -1,0 +1,42 @@
+"""Builds and splits the WebSocket frames (RFC 6455) that the gateway sends. Pure."""
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Returns one complete, unmasked text frame."""
+    return frame_header(0x81, len(payload)) + payload
+
+
+def ping_frame() -> bytes:
+    return b"\x89\x00"
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """Returns the answer to a client's ping, whose payload has at most 125 bytes."""
+    return frame_header(0x8A, len(payload)) + payload
+
+
+def frame_header(first: int, length: int) -> bytes:
+    if length < 126:
+        return bytes((first, length))
+    if length < 65536:
+        return bytes((first, 126)) + length.to_bytes(2, "big")
+    return bytes((first, 127)) + length.to_bytes(8, "big")
+
+
+def frame_payload(frame: bytes) -> bytes:
+    """Returns the payload that `text_frame` was given."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+
+
+def split_frames(block: bytes) -> list[bytes]:
+    """Splits joined text frames into a list. The block must not end inside a frame."""
+    frames = []
+    start = 0
+    while start < len(block):
+        length = block[start + 1]
+        header = {126: 4, 127: 10}.get(length, 2)
+        if header > 2:
+            length = int.from_bytes(block[start + 2 : start + header], "big")
+        frames.append(block[start : start + header + length])
+        start += header + length
+    return frames

@@ -1,0 +1,103 @@
+"""Sends `list` frames to signed-in clients when a list of their account has changed.
+
+Reads the database once per second for all signed-in sockets together, with two queries. After the next reading a socket
+whose web session has ended counts as a visitor's and receives no more `list` frames.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import structlog
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session as StoredSession
+from django.db import close_old_connections
+from django.utils import timezone
+
+from watchlist.gateway.database import DatabaseMonitor
+from watchlist.gateway.messages import StateMessage, make_state
+from watchlist.gateway.sockets.connections import Connections
+from watchlist.gateway.web_sessions import AccountSession, find_account_session
+from watchlist.models import Watchlist
+
+log = structlog.get_logger(__name__)
+
+READ_SECONDS = 1.0
+
+Versions = Mapping[int, int]
+"""The version of each list by its id."""
+
+
+class ListChanges:
+    """Follows the lists of all signed-in sockets."""
+
+    def __init__(self, database: DatabaseMonitor, connections: Connections) -> None:
+        self._database = database
+        self._connections = connections
+
+    async def follow(self) -> None:
+        """Reads and sends until it is cancelled. Pauses while the database is unavailable."""
+        while True:
+            await asyncio.sleep(READ_SECONDS)
+            if not self._database.available:
+                continue
+            try:
+                await self._find_accounts()
+                await self._read_and_send()
+            except Exception as error:  # Database errors differ by engine. The next reading sends what changed.
+                log.debug("lists cannot be read", reason=type(error).__name__)
+
+    async def _find_accounts(self) -> None:
+        """Looks up the web sessions that could not be looked up when their clients connected."""
+        for session in list(self._connections.sessions):
+            if (key := session.unverified_key) is not None:
+                session.account_session = await find_account_session(key)
+                session.unverified_key = None
+
+    async def _read_and_send(self) -> None:
+        sessions = self._connections.sessions
+        read = {session.account_session for session in sessions if session.account_session is not None}
+        if read:
+            self.send_changes(read, await read_versions(read))
+
+    def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
+        """Sends each socket the lists that differ from what it was sent: all of them the first time.
+
+        `read` are the sessions that were looked up, `versions` those of them that still exist. A socket that has not
+        taken the previous state messages yet gets the difference at a later reading.
+        """
+        for session in list(self._connections.sessions):
+            account_session = session.account_session
+            if account_session is None:
+                continue
+            if account_session in versions:
+                if not session.outbox.has_waiting_state:
+                    session.outbox.send(changed_lists(session.list_versions, versions[account_session]))
+                    session.list_versions = versions[account_session]
+            elif account_session in read:
+                session.account_session, session.list_versions = None, {}
+
+
+@sync_to_async
+def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSession, Versions]:
+    """Returns the list versions of each session that still exists. Raises django.db.DatabaseError."""
+    close_old_connections()
+    account_sessions = list(account_sessions)
+    keys = {account_session.key for account_session in account_sessions}
+    stored = StoredSession.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    alive = set(stored.values_list("session_key", flat=True))
+    versions: dict[int, dict[int, int]] = {}
+    owners = {account_session.account for account_session in account_sessions if account_session.key in alive}
+    for owner, number, version in Watchlist.objects.filter(owner__in=owners).values_list("owner_id", "id", "version"):
+        versions.setdefault(owner, {})[number] = version
+    return {each: versions.get(each.account, {}) for each in account_sessions if each.key in alive}
+
+
+def changed_lists(before: Versions, now: Versions) -> list[StateMessage]:
+    """Returns a `list` message for each new, changed or deleted list. A deleted list has version 0."""
+    changed = [(number, version) for number, version in now.items() if before.get(number) != version]
+    changed += [(number, 0) for number in before if number not in now]
+    return [
+        make_state(f"list {number}", msgspec.json.encode({"type": "list", "id": number, "version": version}))
+        for number, version in changed
+    ]

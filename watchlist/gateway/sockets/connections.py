@@ -1,0 +1,120 @@
+"""The open connections of a gateway: its sessions, the limit on their number, and the drain.
+
+The limit GATEWAY_MAX_CONNECTIONS holds for all processes of a gateway together.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from watchlist.gateway import protocol
+from watchlist.gateway.fanout.outbox import Outbox
+from watchlist.gateway.messages import StateMessage, make_state
+from watchlist.gateway.protocol import CloseCode, ConnectionOptions
+from watchlist.gateway.sockets.session import Session
+from watchlist.gateway.sockets.session_context import SessionContext
+from watchlist.gateway.web_sessions import AccountSession
+
+
+class Connections:
+    """`sessions` are the accepted sockets of this process; `closing` is True from the start of the drain."""
+
+    def __init__(self, context: SessionContext, rng: random.Random | None = None) -> None:
+        """`rng` spreads the drain."""
+        self.context = context
+        self.sessions: dict[Session, None] = {}
+        self.closing = False
+        self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
+        self._pending = 0
+        self._database_available = True
+        self._note_connections: Callable[[int], int] = lambda _own: 0
+
+    @property
+    def total(self) -> int:
+        """The open sockets of this process, and the connections of all other processes of this gateway."""
+        return len(self.sessions) + self._share_count()
+
+    def is_full(self, *, pending: bool) -> bool:
+        """Returns whether the limit is exceeded with one more connection; `pending`: it is already counted."""
+        limit = self.context.limits.max_connections
+        return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
+
+    def share(self, note_connections: Callable[[int], int]) -> None:
+        """Makes this process one of several.
+
+        `note_connections` stores the number of connections here and returns that of all other processes.
+        """
+        self._note_connections = note_connections
+
+    @contextmanager
+    def pending(self) -> Iterator[None]:
+        """Counts a connection that is being checked and is not accepted yet."""
+        self._pending += 1
+        try:
+            yield
+        finally:
+            self._pending -= 1
+
+    def open(
+        self,
+        outbox: Outbox,
+        options: ConnectionOptions,
+        account_session: AccountSession | None = None,
+        unverified_key: str | None = None,
+    ) -> Session:
+        """Adds an accepted socket. `unverified_key` is a session key that could not be looked up yet."""
+        session = Session(self.context, outbox, self.context.clock.now(), options)
+        session.account_session, session.unverified_key = account_session, unverified_key
+        if options.meta and not self._database_available:
+            outbox.send([make_service_message(available=False)])
+        self.sessions[session] = None
+        self.context.counts.accepted += 1
+        return session
+
+    def end(self, session: Session) -> None:
+        """Removes a socket whose connection has ended."""
+        self.context.hub.remove(session.outbox)
+        self.sessions.pop(session, None)
+        self._share_count()
+
+    def sweep(self) -> None:
+        """Handles time-outs, pings and heartbeats of all sessions. Call it about once per second."""
+        now = self.context.clock.now()
+        for session in list(self.sessions):
+            session.sweep(now)
+        self._share_count()
+
+    def announce_database(self, available: bool) -> None:
+        """Tells sockets with `meta` whether the database is available: the open ones now, later ones when they open."""
+        self._database_available = available
+        message = make_service_message(available=available)
+        for session in list(self.sessions):
+            if session.options.meta:
+                session.outbox.send([message])
+
+    def drain(self, seconds: float = 0.0) -> None:
+        """Refuses new connections and closes the open ones with 4001, spread over a number of seconds."""
+        self.closing = True
+        for session in list(self.sessions):
+            delay = self._rng.uniform(0, seconds)
+            session.send_reconnect_notice(int(delay * 1000) + self._rng.randrange(1000))
+            if seconds:
+                asyncio.get_running_loop().call_later(delay, self._close, session)
+            else:
+                self._close(session)
+
+    def _close(self, session: Session) -> None:
+        session.close(CloseCode.SHUTDOWN, self.context.clock.now())
+
+    @property
+    def _own_count(self) -> int:
+        return len(self.sessions) + self._pending
+
+    def _share_count(self) -> int:
+        """Stores the number of connections here for the other processes, and returns theirs."""
+        return self._note_connections(self._own_count)
+
+
+def make_service_message(*, available: bool) -> StateMessage:
+    return make_state("service", protocol.service(lists=available))

@@ -1,0 +1,41 @@
+"""Refuses a connection before it is accepted: with an HTTP status if the server can send one, else a close code."""
+
+from dataclasses import dataclass
+
+from watchlist.gateway.protocol import CloseCode
+from watchlist.gateway.sockets.asgi import Receive, Scope, Send
+from watchlist.gateway.sockets.daphne_transport import EXTENSION
+
+PHRASES = {400: "Bad Request", 404: "Not Found", 429: "Too Many Requests", 503: "Service Unavailable"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a connection is refused. `code` is for servers that cannot send `status`; `retry_after` in seconds, or 0."""
+
+    reason: str
+    status: int
+    code: CloseCode
+    retry_after: int = 0
+
+
+NOT_FOUND = Refusal("path", 404, CloseCode.BAD_REQUESTS)
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
+    """Sends the refusal in the best form that the server supports."""
+    await receive()
+    protocol = scope.get("extensions", {}).get(EXTENSION)
+    headers = [("Retry-After", str(refusal.retry_after))] if refusal.retry_after else []
+    if refusal.status == 403:
+        await send({"type": "websocket.close"})
+    elif protocol is not None:
+        protocol.failHandshake(PHRASES[refusal.status], refusal.status, [*headers, ("Content-Length", "0")])
+        await receive()
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
+        await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": encoded})
+        await send({"type": "websocket.http.response.body", "body": b""})
+    else:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": int(refusal.code)})

@@ -1,0 +1,65 @@
+"""Sends `ticker` frames to clients when the admin has changed a ticker.
+
+Reads the ticker table every 0.5 s, because `QuerySet.update` sends no signal, and compares it with the catalog. This is
+how a new base price reaches an open page.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from watchlist.gateway.catalog import Catalog, Listing, make_ticker_messages
+from watchlist.gateway.database import DatabaseMonitor
+from watchlist.gateway.sockets.connections import Connections
+
+log = structlog.get_logger(__name__)
+
+READ_SECONDS = 0.5
+
+
+class TickerChanges:
+    """Keeps the catalog up to date. `load` reads the ticker table."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        load: Callable[[], Awaitable[list[Listing]]],
+        database: DatabaseMonitor,
+        connections: Connections,
+    ) -> None:
+        self._catalog = catalog
+        self._load = load
+        self._database = database
+        self._connections = connections
+        self._first_reading: asyncio.Task[None] | None = None
+
+    async def wait_loaded(self) -> None:
+        """Returns when the table has been read at least once. Raises the error of a reading that fails."""
+        if self._catalog.loaded:
+            return
+        # Clients that connect at the same time share one reading.
+        if self._first_reading is None or self._first_reading.done():
+            self._first_reading = asyncio.ensure_future(self._read())
+        await asyncio.shield(self._first_reading)
+
+    async def follow(self) -> None:
+        """Reads and sends until it is cancelled. The catalog stays as it is while the database is unavailable."""
+        while True:
+            await self._database.watch(self._read)
+            await asyncio.sleep(READ_SECONDS)
+
+    async def _read(self) -> None:
+        first = not self._catalog.loaded
+        changed = self._catalog.replace(await self._load())
+        if first and (hidden := self._catalog.hidden):
+            log.warning("active tickers are hidden by GATEWAY_VALID_TICKERS", symbols=hidden)
+        if changed and not first:
+            self.send_changes(changed)
+
+    def send_changes(self, listings: list[Listing]) -> None:
+        """Sends the listings to each socket with `meta` that is subscribed to their symbols."""
+        messages = make_ticker_messages(listings)
+        for session in list(self._connections.sessions):
+            if session.options.meta:
+                session.outbox.send([messages[symbol] for symbol in session.outbox.symbols.intersection(messages)])
