@@ -44,11 +44,13 @@ class FetchedPartition:
 def split_records(records: Iterable[Record], workers: int) -> dict[int, FetchedPartition]:
     """Validates records and splits them by partition and worker."""
     partitions: dict[int, FetchedPartition] = {}
+    partition, current = None, -1
     for record in records:
         number = record.partition() or 0
-        partition = partitions.get(number)
-        if partition is None:
-            partition = partitions[number] = FetchedPartition(workers, record)
+        if partition is None or number != current:  # a read returns the records of a partition together
+            partition, current = partitions.get(number), number
+            if partition is None:
+                partition = partitions[number] = FetchedPartition(workers, record)
         partition.last = record
         value = record.value()
         try:

@@ -115,6 +115,23 @@ def test_each_group_reads_all_records(topic: str, produce: Produce, join: Join):
         member.leave()
 
 
+class Reads:
+    """Counts how often each record was read, and by which members each partition."""
+
+    def __init__(self, members: dict[str, UpdateConsumer]) -> None:
+        self.members = members
+        self.times = Counter[tuple[int, int]]()
+        self.owners: dict[int, set[str]] = {}
+
+    def count(self) -> int:
+        """Reads from all members, and returns how many records were read so far."""
+        for name, member in self.members.items():
+            for record in member.read():
+                self.times[record.partition(), record.offset()] += 1
+                self.owners.setdefault(record.partition(), set()).add(name)
+        return len(self.times)
+
+
 def test_a_second_member_takes_partitions_and_returns_them_when_it_leaves(
     kafka: str, topic: str, group: str, produce: Produce, join: Join
 ):
@@ -136,27 +153,16 @@ def test_a_second_member_takes_partitions_and_returns_them_when_it_leaves(
     wait_until(lambda: [first.read(), second.read()] and revoked, 60, "a revocation")
     # The offsets stored in the callback are committed, so the second member reads only new records.
     assert committed(kafka, topic, group) == 10 * len(SYMBOLS)
-    seen = Counter[tuple[int, int]]()
-    owners: dict[int, set[str]] = {}
-
-    members = {"first": first, "second": second}
-
-    def all_seen(count: int) -> bool:
-        for name, member in members.items():
-            for record in member.read():
-                seen[record.partition(), record.offset()] += 1
-                owners.setdefault(record.partition(), set()).add(name)
-        return len(seen) == count * len(SYMBOLS)
-
+    reads = Reads({"first": first, "second": second})
     produce(*make_updates(10, first=11))
-    wait_until(lambda: all_seen(10), 60, "all records, read by both")
-    assert {partition for partition, names in owners.items() if names == {"second"}} == set(revoked)
-    assert set(seen.values()) == {1}
+    wait_until(lambda: reads.count() == 10 * len(SYMBOLS), 60, "all records, read by both")
+    assert {partition for partition, names in reads.owners.items() if names == {"second"}} == set(revoked)
+    assert set(reads.times.values()) == {1}
 
-    members.pop("second").leave()
+    reads.members.pop("second").leave()
     produce(*make_updates(10, first=21))
     # The member that left had stored no offsets, so its records are read again.
-    wait_until(lambda: all_seen(20), 60, "the records of the member that left")
+    wait_until(lambda: reads.count() == 20 * len(SYMBOLS), 60, "the records of the member that left")
 
 
 def test_a_topic_without_records_has_no_last_updates(kafka: str, topic: str):

@@ -68,7 +68,7 @@ def test_a_second_signal_ends_the_gateway_at_once(run_gateway):
         client.send('{"action":"ping"}')
         receive_frame(client)
         gateway.signal()
-        wait_until(lambda: "is stopping" in gateway.log.read_text())
+        wait_until(lambda: "gateway stopping" in gateway.log.read_text())
         gateway.signal()
         assert gateway.wait() == 0
 
@@ -82,5 +82,5 @@ def test_a_port_in_use_is_reported_in_one_line(run_gateway, command):
     )
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
-        f"CommandError: {gateway.address} is in use: stop what listens there, or set APP_PORT"
+        f"CommandError: {gateway.address} is in use: stop the process that listens there, or set APP_PORT"
     ]
