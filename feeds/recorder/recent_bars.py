@@ -1,8 +1,9 @@
 """Writes recent bars to Redis and reads them back.
 
-Recent bars are the rings of seconds and minutes, and the newest day of each symbol. This module knows neither Kafka nor
-the database. Writes may be repeated. Redis may lose everything at any time; a ring that is shorter than its size shows
-that it did.
+Recent bars are the rings of seconds and minutes, and the newest day of each symbol. Pages draw sparklines and short
+charts from them. A ring trims itself, since each bar overwrites the oldest; TTLs delete the bars of symbols without
+updates. This module knows neither Kafka nor the database. Writes may be repeated. Redis may lose everything at any
+time; a ring that is shorter than its size shows that it did.
 """
 
 from collections.abc import Collection, Mapping, Sequence
