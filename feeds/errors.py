@@ -1,4 +1,4 @@
-"""Defines every error of the pipeline, separated by whether a retry can help.
+"""Defines every error of the pipeline, separated by whether a retry can help. Pure.
 
     FeedError
     ├── TransientError             the same call may succeed later: back off and retry

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from stockwatch.local.redis_server import RedisServer
 
 pytest_plugins = [
-    "tests.support.watchlist_fixtures",
+    "tests.support.watchlist.fixtures",
     "tests.support.gateway.fixtures",
     "tests.support.kafka.fixtures",
 ]

@@ -18,8 +18,8 @@ from feeds.dead_letters import make_dead_letter
 from feeds.errors import BadRecord, BrokerUnavailable
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
-from feeds.processor.batch import split_records
 from feeds.processor.offset_ledger import OffsetLedger, ReadSpan, WorkerProgress
+from feeds.processor.partitions import split_records
 from feeds.processor.worker import Worker, WriteTask
 from feeds.records import Record
 from feeds.retry import Backoff, Outage

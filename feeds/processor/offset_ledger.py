@@ -2,7 +2,7 @@
 
 A record is finished when its update is in Redis, or when its dead letter is acknowledged.
 
-Pure and not thread-safe: only the thread that owns the consumer uses it. Workers return finished tasks to that thread.
+Pure. Not thread-safe: only the thread that owns the consumer uses it. Workers return finished tasks to that thread.
 """
 
 from collections import deque

@@ -12,9 +12,9 @@ import structlog
 
 from feeds import metrics
 from feeds.errors import StoreUnavailable
-from feeds.processor.batch import Batch, EncodedUpdate
 from feeds.processor.offset_ledger import ReadSpan
 from feeds.retry import Backoff, Outage
+from feeds.store.batch import Batch, EncodedUpdate
 from feeds.store.quote_writer import QuoteWriter
 
 log = structlog.get_logger(__name__)

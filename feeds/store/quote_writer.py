@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from feeds.processor.batch import Batch
+from feeds.store.batch import Batch
 from feeds.store.connection import Script
 from feeds.wire import CHANNEL_PREFIX, STOCK_PREFIX, stock_key
 

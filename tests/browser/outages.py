@@ -20,8 +20,8 @@ from tests.support.browser.chromium import launch_browser
 from tests.support.browser.site import PASSWORD, STAFF, TICKERS
 from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.programs import Program
-from tests.support.postgres import Postgres
-from tests.support.processes import ProcessReaper, server_port
+from tests.support.servers.postgres import Postgres
+from tests.support.servers.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 PARTS = ("redis", "kafka", "gateway", "database")

@@ -14,7 +14,7 @@ from tests.browser.outages import PARTS, TIMEOUT_MS, System, Viewer, break_part
 from tests.support.browser.page import CONNECTION_ERRORS
 from tests.support.gateway.process import receive_frame
 from tests.support.kafka.distribution import KafkaNotInstalled
-from tests.support.postgres import PostgresNotInstalled
+from tests.support.servers.postgres import PostgresNotInstalled
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.kafka]

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from feeds.admin import TickerAdmin
 from feeds.models import Ticker
-from tests.support.lists import remove_symbol
+from tests.support.watchlist.lists import remove_symbol
 from watchlist.models import Watchlist
 
 LIST = "/admin/feeds/ticker/"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from feeds.processor.batch import Batch
 from feeds.stale import Order, is_newer
+from feeds.store.batch import Batch
 from feeds.store.connection import connect
 from feeds.store.quote_writer import QuoteWriter
 from feeds.wire import Update, encode, stock_key

@@ -14,7 +14,7 @@ from feeds.kafka.embedded import EmbeddedCluster
 from feeds.kafka.last_updates import LastUpdates
 from feeds.wire import decode
 from stockwatch.local.redis_server import RedisServer, free_port
-from tests.support.commands import ROOT, Command
+from tests.support.servers.commands import ROOT, Command
 from tests.support.waiting import wait_until
 
 Start = Callable[..., Command]

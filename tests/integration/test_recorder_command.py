@@ -19,8 +19,8 @@ from feeds.kafka.embedded import EmbeddedCluster
 from feeds.recorder.bars import Bar
 from feeds.wire import Update, encode
 from stockwatch.local.redis_server import RedisServer, free_port
-from tests.support.commands import Command
 from tests.support.kafka.fixtures import committed
+from tests.support.servers.commands import Command
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.pipeline import Pipeline
 from tests.support.kafka.programs import Program
 from tests.support.kafka.redis_proxy import RedisProxy
-from tests.support.processes import ProcessReaper
+from tests.support.servers.processes import ProcessReaper
 
 
 @pytest.fixture(scope="session")

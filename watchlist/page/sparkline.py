@@ -11,8 +11,8 @@ from watchlist.prices.day import SPARKLINE_POINTS
 
 WIDTH, HEIGHT, MARGIN = 104, 26, 2
 MIN_POINTS = 2
-VALUE_DIGITS = 9
-"""Significant digits in `data-values`: exact for most prices, and the page stays small."""
+VALUE_DIGITS = 7
+"""Significant digits in `data-values`. More digits enlarge the page; a line of 26 pixels does not show them."""
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from feeds.processor import loop
-from feeds.processor.batch import choose_worker
+from feeds.processor.partitions import choose_worker
 from feeds.store.connection import connect
 from feeds.wire import Update, encode
 from stockwatch.local.redis_server import RedisServer

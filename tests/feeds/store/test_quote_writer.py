@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feeds.errors import StoreUnavailable
-from feeds.processor.batch import Batch
+from feeds.store.batch import Batch
 from feeds.store.connection import connect
 from feeds.store.quote_writer import QuoteWriter
 from feeds.wire import Update, encode

@@ -13,7 +13,7 @@ from django.core.management import execute_from_command_line
 
 from feeds.kafka import consumer
 from feeds.processor import loop
-from feeds.processor.batch import Batch
+from feeds.store.batch import Batch
 from feeds.store.quote_writer import QuoteWriter
 
 unblock = threading.Event()

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
 from tests.support.kafka.distribution import CLUSTER, PROPERTIES, KafkaNotInstalled, formatted, jars, java
-from tests.support.processes import ProcessReaper, server_port
+from tests.support.servers.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 90.0

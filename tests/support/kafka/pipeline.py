@@ -14,7 +14,7 @@ from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.fixtures import committed
 from tests.support.kafka.programs import Program
 from tests.support.kafka.traffic import Feed, UpdateListener, read_log
-from tests.support.processes import ProcessReaper, server_port
+from tests.support.servers.processes import ProcessReaper, server_port
 from tests.support.update_ledger import Ledger, Report
 from tests.support.waiting import wait_until
 

@@ -12,7 +12,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.processes import ProcessReaper, server_port
+from tests.support.servers.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]

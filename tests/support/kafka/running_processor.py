@@ -8,8 +8,8 @@ import redis
 
 from feeds.errors import PermanentError, StoreUnavailable
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
-from feeds.processor.batch import Batch
 from feeds.processor.loop import Processor
+from feeds.store.batch import Batch
 from feeds.store.connection import connect
 from feeds.store.quote_writer import QuoteWriter
 from feeds.wire import Update, encode

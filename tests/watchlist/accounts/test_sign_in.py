@@ -6,8 +6,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
-from tests.support.lists import add_symbol, symbols_of
-from tests.support.pages import change_list, rows_of, text_of
+from tests.support.watchlist.lists import add_symbol, symbols_of
+from tests.support.watchlist.pages import change_list, rows_of, text_of
 
 PASSWORD = "a long and private phrase"
 

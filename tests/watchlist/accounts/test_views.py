@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.support.lists import add_symbol
-from tests.support.pages import text_of
+from tests.support.watchlist.lists import add_symbol
+from tests.support.watchlist.pages import text_of
 from watchlist.accounts.preferences import Appearance, make_appearance, zones
 from watchlist.models import Entry, Preferences, Watchlist
 

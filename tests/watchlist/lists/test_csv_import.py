@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.csv_cells import escape, unescape
-from tests.support.rows import NOW, STALE_AFTER, TickerStub, row_of
+from tests.support.watchlist.rows import NOW, STALE_AFTER, TickerStub, row_of
 from watchlist.errors import BadName
 from watchlist.lists.csv_import import MAX_LINES, merge_lists, read_lists
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS, NamedList, UserLists, check_name

@@ -7,8 +7,8 @@ from django.contrib.sessions.models import Session
 from django.urls import reverse
 
 from feeds.models import Ticker
-from tests.support.lists import symbols_of
-from tests.support.pages import change_list, notices_of, rows_of, tabs_of, text_of
+from tests.support.watchlist.lists import symbols_of
+from tests.support.watchlist.pages import change_list, notices_of, rows_of, tabs_of, text_of
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
 from watchlist.models import Watchlist
 

@@ -1,4 +1,4 @@
-from tests.support.rows import NOW, STALE_AFTER, TickerStub, row_of
+from tests.support.watchlist.rows import NOW, STALE_AFTER, TickerStub, row_of
 from watchlist.page.columns import COLUMNS, SORTABLE_COLUMNS, make_cells, row_data
 from watchlist.page.rows import make_row
 from watchlist.prices.day import Day

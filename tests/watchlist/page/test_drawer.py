@@ -4,7 +4,7 @@ import time
 import pytest
 from django.urls import reverse
 
-from tests.support.pages import text_of
+from tests.support.watchlist.pages import text_of
 
 
 @pytest.mark.parametrize("path", ["/s/AAPL", "/s/BRK.B", "/s/%5EGSPC", "/s/BTC/USD", "/s/EURUSD=X", "/s/BTC%2FUSD"])

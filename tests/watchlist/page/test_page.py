@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from feeds.models import Ticker
 from stockwatch.settings import BASE_DIR
-from tests.support.pages import change_list, row_text, rows_of, text_of
+from tests.support.watchlist.pages import change_list, row_text, rows_of, text_of
 from watchlist.models import Entry, Watchlist
 from watchlist.page.columns import COLUMNS
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.wire import Update
-from tests.support.rows import NOW, STALE_AFTER, TickerStub, row_of
+from tests.support.watchlist.rows import NOW, STALE_AFTER, TickerStub, row_of
 from watchlist.formatting.moments import write_moment
 from watchlist.formatting.numbers import NO_VALUE, side_of
 from watchlist.formatting.numerals import MINUS

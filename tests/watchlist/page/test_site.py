@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 from django.views.defaults import server_error
 
-from tests.support.pages import text_of
+from tests.support.watchlist.pages import text_of
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support.rows import NOW, STALE_AFTER, row_of
+from tests.support.watchlist.rows import NOW, STALE_AFTER, row_of
 from watchlist.page.columns import SORTABLE_COLUMNS
 from watchlist.page.rows import make_row
 from watchlist.page.sorting import Sort, headings, read_sort

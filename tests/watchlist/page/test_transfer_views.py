@@ -4,7 +4,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from tests.support.pages import text_of
+from tests.support.watchlist.pages import text_of
 from watchlist.lists.storage import AccountLists
 
 

@@ -1,4 +1,4 @@
-"""The interface between the intake and the channel layer that it reads from."""
+"""The interface between the intake and the channel layer that it reads from. Pure."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.support.processes import ProcessReaper, server_port
+from tests.support.servers.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 60.0

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.errors import BadRecord
-from feeds.processor.batch import Batch, choose_worker, split_records
+from feeds.processor.partitions import choose_worker, split_records
 from feeds.records import read_update
+from feeds.store.batch import Batch
 from feeds.wire import Update, encode
 
 
