@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import Page
 
-from tests.support.browser.modules import read_cases, run_module
+from tests.support.browser.modules import run_module
+from tests.support.cases import read_cases
 
 pytestmark = pytest.mark.browser
 
