@@ -14,7 +14,6 @@ from feeds.store.connection import connect
 from feeds.store.quote_writer import QuoteWriter
 from feeds.wire import Update, encode, stock_key
 from stockwatch.local.redis_server import RedisServer
-from watchlist.terminal.state import WatchState
 
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "newer_than.json").read_text())
 NEWEST = (2**53 - 1, 2**53 - 1)
@@ -48,17 +47,6 @@ def test_the_rule_applied_to_a_batch(case: dict):
     def rule(update: Pair, than: Pair | None) -> bool:
         batch = batch_of(*([than] if than else []), update)
         return batch.stale == 0 and batch.by_symbol["AAPL"].last == make_update(update)
-
-    check(case, rule)
-
-
-@newer_than_cases
-def test_the_rule_in_the_terminal(case: dict):
-    def rule(update: Pair, than: Pair | None) -> bool:
-        state = WatchState(["AAPL"], stale_after=10)
-        for pair in [than] if than else []:
-            state.take_update(json.loads(encode(make_update(pair))))
-        return state.take_update(json.loads(encode(make_update(update)))) is not None
 
     check(case, rule)
 

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.support.cases import read_cases
 from watchlist.terminal.state import WatchState
 
 
@@ -92,3 +93,15 @@ def test_a_lost_connection_keeps_the_prices(state):
     state.apply_ack({})
     state.disconnect("gone")
     assert (state.live, state.state, state.rows["AAPL"].price) == (False, "gone", 150.0)
+
+
+@pytest.mark.parametrize("case", read_cases("newer_than"), ids=lambda case: f"{case['update']} than {case['than']}")
+def test_only_a_newer_update_replaces_the_price(case):
+    state = WatchState(["AAPL"], stale_after=10)
+    if case["than"]:
+        state.apply_update(make_frame(*case["than"]))
+    assert (state.apply_update(make_frame(*case["update"])) is not None) is case["newer"]
+
+
+def make_frame(timestamp: int, seq_id: int) -> dict:
+    return {"symbol": "AAPL", "price": 1.5, "timestamp": timestamp, "seq_id": seq_id}
