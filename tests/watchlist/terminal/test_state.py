@@ -92,3 +92,10 @@ def test_a_lost_connection_keeps_the_prices(state):
     state.apply_ack({})
     state.disconnect("gone")
     assert (state.live, state.state, state.rows["AAPL"].price) == (False, "gone", 150.0)
+
+
+def test_the_age_of_an_update_that_is_ahead_of_the_gateway_is_unknown(state):
+    state.apply_update(update(timestamp=104_000_000))
+    row = state.rows["AAPL"]
+    assert [state.age(row, now) for now in (102_999_999, 103_000_000, 105_000_000)] == [None, 0, 1]
+    assert not state.is_stale(row, 1)
