@@ -25,7 +25,7 @@ from import_export.formats.base_formats import CSV
 from feeds.models import Ticker
 from feeds.store.quote_reader import read_quotes
 from feeds.tickers.csv_file import TickerResource
-from feeds.wire import Update
+from feeds.wire import Update, age_us
 
 BASE_PRICE = "Base price"
 """The name of the field in Django's change log."""
@@ -104,7 +104,9 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def age(self, ticker: Any) -> str:
         if ticker.quote is None:
             return "–"
-        age = format_age(age_of(ticker.quote))
+        if (seconds := age_of(ticker.quote)) is None:
+            return "unknown"
+        age = format_age(seconds)
         return format_html('<span class="stale">stale {}</span>', age) if is_stale(ticker.quote) else age
 
     @admin.display(description="watched", ordering="uses_0")
@@ -222,14 +224,15 @@ def describe_price_change(previous: float, price: float) -> str:
     return f"{BASE_PRICE} {previous!r} → {price!r}"
 
 
-def age_of(update: Update) -> float:
-    """Returns the seconds since the update's timestamp."""
-    return time.time() - update.timestamp / 1_000_000
+def age_of(update: Update) -> float | None:
+    """Returns the seconds since the update's timestamp; None if its producer's clock is ahead of ours."""
+    age = age_us(update.timestamp, time.time_ns() // 1000)
+    return None if age is None else age / 1_000_000
 
 
 def is_stale(update: Update) -> bool:
     """Returns whether a quote is older than STALE_AFTER."""
-    return age_of(update) > float(settings.STALE_AFTER.total_seconds())
+    return (age_of(update) or 0.0) > float(settings.STALE_AFTER.total_seconds())
 
 
 def format_age(seconds: float) -> str:

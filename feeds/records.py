@@ -16,11 +16,14 @@ class Record(Protocol):
     def timestamp(self) -> tuple[int, int]: ...
 
 
-def read_update(key: bytes | None, value: bytes | None) -> Update:
-    """Returns the update in a record. Raises BadRecord if it is not valid or if the key is not its symbol."""
+def read_update(key: bytes | None, value: bytes | None, latest: int) -> Update:
+    """Returns the update in a record. Raises BadRecord if it is not valid or if the key is not its symbol.
+
+    `latest` is the greatest timestamp accepted, see `feeds.wire.latest_timestamp`.
+    """
     if value is None:
         raise BadRecord("the value is null", "null")
-    update = decode(value)
+    update = decode(value, latest)
     if key is None:
         raise BadRecord("the record has no key; the key must be the symbol", "key")
     if update.symbol.encode() != key:

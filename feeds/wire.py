@@ -19,8 +19,17 @@ MAX_VALUE_BYTES = 64 * 1024
 MAX_NUMBER = 2**53
 """Timestamps and sequence numbers are below it: Lua and JavaScript compare doubles."""
 
+MIN_TIMESTAMP = 10**15
+"""September 2001. A smaller timestamp is in another unit than microseconds."""
 
-class Update(msgspec.Struct, frozen=True, gc=False):
+MAX_AHEAD_US = 5 * 60 * 1_000_000
+"""How far the clock of a producer may be ahead of ours. An update from further ahead makes all later ones stale."""
+
+DAY_US = 24 * 60 * 60 * 1_000_000
+"""A stored update from further ahead is never right, and an older one replaces it: here and in the script."""
+
+
+class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One price of one symbol.
 
     `price` is in the instrument's currency, `timestamp` in unix microseconds. `seq_id` grows by one per symbol.
@@ -37,12 +46,24 @@ class Update(msgspec.Struct, frozen=True, gc=False):
         return self.timestamp, self.seq_id
 
 
+class _ForeignUpdate(msgspec.Struct, gc=False):
+    """An update with more keys than the four, which are ignored, except that it must have no `type`."""
+
+    symbol: str
+    price: float
+    timestamp: int
+    seq_id: int
+    type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
 MAX_KNOWN_SYMBOLS = 1 << 16
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _known_symbols: set[str] = set()
 """Symbols that `is_symbol` has accepted. A look-up here costs a quarter of the call."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Update).decode
+_decode_foreign = msgspec.json.Decoder(_ForeignUpdate).decode
 
 
 def encode(update: Update) -> bytes:
@@ -50,12 +71,23 @@ def encode(update: Update) -> bytes:
     return _encode(update)
 
 
-def decode(value: bytes) -> Update:
-    """Reads an update. Ignores keys beyond the four.
+def latest_timestamp(now: int) -> int:
+    """Returns the greatest timestamp that is accepted at `now`. Both in unix microseconds."""
+    return now + MAX_AHEAD_US
+
+
+def age_us(timestamp: int, now: int) -> int | None:
+    """Returns the age of an update in microseconds; None if its producer's clock is ahead, so the age is unknown."""
+    return now - timestamp if timestamp <= now else None
+
+
+def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
+    """Reads an update. Ignores keys beyond the four. `latest` comes from `latest_timestamp`.
 
     Raises BadRecord if the value is too long, not UTF-8 or not JSON, if a key is missing or has another type, or if a
     field is out of its range: a price that is not finite and above zero, a text that is not a symbol, a number that
-    Redis could not compare exactly.
+    Redis could not compare exactly, a timestamp that is not in microseconds or later than `latest`, or a key
+    `type`.
     """
     if len(value) > MAX_VALUE_BYTES:
         raise BadRecord(f"the value has {len(value)} bytes, more than {MAX_VALUE_BYTES}", "oversize")
@@ -63,8 +95,8 @@ def decode(value: bytes) -> Update:
         if not value.isascii():
             value.decode()  # the decoder does not check keys that it ignores, and clients get all the bytes
         update = _decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRecord(f"the value is not a price update: {describe_decode_error(error)}") from error
+    except DECODE_ERRORS as error:
+        update = _decode_other(value, error)
     if update.symbol not in _known_symbols:
         if not is_symbol(update.symbol):
             raise BadRecord(f"the symbol is not {SYMBOL_RULE}", "symbol")
@@ -72,9 +104,35 @@ def decode(value: bytes) -> Update:
             _known_symbols.add(update.symbol)
     if not 0 < update.price < inf:
         raise BadRecord("the price is not a finite number above zero", "price")
-    if not (0 <= update.timestamp < MAX_NUMBER and 0 <= update.seq_id < MAX_NUMBER):
-        raise BadRecord("timestamp or seq_id is not a whole number from 0 to 2^53", "order")
+    if not (MIN_TIMESTAMP <= update.timestamp <= latest and 0 <= update.seq_id < MAX_NUMBER):
+        raise _refuse_order(update)
     return update
+
+
+def _decode_other(value: bytes, error: Exception) -> Update:
+    """Decodes a value that has more keys than the four, or is no update: `error` is that of the decoder."""
+    try:
+        if not isinstance(error, msgspec.ValidationError):
+            raise error
+        update = _decode_foreign(value)
+    except DECODE_ERRORS as reason:
+        raise BadRecord(f"the value is not a price update: {describe_decode_error(reason)}") from reason
+    if update.type is not msgspec.UNSET:
+        raise BadRecord("the value has a key `type`, by which clients tell other frames of `/ws` from updates")
+    return Update(update.symbol, update.price, update.timestamp, update.seq_id)
+
+
+def _refuse_order(update: Update) -> BadRecord:
+    timestamp, minutes = update.timestamp, MAX_AHEAD_US // 60_000_000
+    if not (0 <= timestamp < MAX_NUMBER and 0 <= update.seq_id < MAX_NUMBER):
+        return BadRecord("timestamp or seq_id is not a whole number from 0 to 2^53", "order")
+    if timestamp < MIN_TIMESTAMP:
+        return BadRecord(f"the timestamp {timestamp} is below 10^15: send unix microseconds", "timestamp")
+    return BadRecord(
+        f"the timestamp {timestamp} is more than {minutes} minutes ahead: "
+        "correct the clock of the producer or of this machine",
+        "timestamp",
+    )
 
 
 def describe_decode_error(error: Exception) -> str:

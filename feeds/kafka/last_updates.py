@@ -3,6 +3,7 @@
 The reader commits no offsets and creates no topic.
 """
 
+import time
 from collections.abc import Callable, Collection
 
 import structlog
@@ -12,7 +13,7 @@ from feeds.errors import BadRecord, BrokerUnavailable
 from feeds.kafka.client_options import Options, client_options, ignore_errors
 from feeds.retry import Outage
 from feeds.stale import is_newer
-from feeds.wire import Update, decode
+from feeds.wire import DAY_US, Update, decode
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +25,7 @@ MAX_RECORDS = 5_000
 
 
 class LastUpdates:
-    """The end of one topic. `clock` returns seconds; `timeout` is the time for one `read`."""
+    """The end of one topic. `clock` returns seconds, `now` unix nanoseconds; `timeout` is the time for one `read`."""
 
     def __init__(
         self,
@@ -33,9 +34,11 @@ class LastUpdates:
         clock: Callable[[], float],
         options: Options | None = None,
         timeout: float = 15.0,
+        now: Callable[[], int] = time.time_ns,
     ) -> None:
         self._topic = topic
         self._clock = clock
+        self._now = now
         self._timeout = timeout
         self._options = client_options(brokers, Outage("Kafka"), options) | {
             "group.id": "stockwatch-history",
@@ -105,7 +108,16 @@ class LastUpdates:
                 if self._is_partition_end(record) or offset >= end - 1:
                     del unfinished[partition]
                 if offset < end and record.error() is None and record.key() in missing:
-                    _keep_newest(record, found)
+                    self._keep_newest(record, found)
+
+    def _keep_newest(self, record: Message, found: dict[str, Update]) -> None:
+        """Leaves out updates more than a day ahead: to continue after one would make every processor refuse us."""
+        try:
+            update = decode(record.value() or b"", self._now() // 1000 + DAY_US)
+        except BadRecord:
+            return
+        if is_newer(update, found.get(update.symbol)):
+            found[update.symbol] = update
 
     def _is_partition_end(self, record: Message) -> bool:
         error = record.error()
@@ -114,12 +126,3 @@ class LastUpdates:
         if error.code() == KafkaError._PARTITION_EOF:
             return True
         raise KafkaException(error)
-
-
-def _keep_newest(record: Message, found: dict[str, Update]) -> None:
-    try:
-        update = decode(record.value() or b"")
-    except BadRecord:
-        return
-    if is_newer(update, found.get(update.symbol)):
-        found[update.symbol] = update

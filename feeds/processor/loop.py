@@ -24,6 +24,7 @@ from feeds.processor.worker import Worker, WriteTask
 from feeds.records import Record
 from feeds.retry import Backoff, Outage
 from feeds.store.quote_writer import QuoteWriter
+from feeds.wire import latest_timestamp
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +146,8 @@ class Processor:
         """Adds records to the ledger and hands them to the workers or the dead letters."""
         metrics.READ.inc(len(records))
         now = self._clock()
-        for number, partition in split_records(records, len(self._workers)).items():
+        latest = latest_timestamp(int(self._now() * 1_000_000))
+        for number, partition in split_records(records, len(self._workers), latest).items():
             assigned = [(worker, updates) for worker, updates in enumerate(partition.by_worker) if updates]
             span = self._ledger.open(number, partition.next_offset, len(assigned) + len(partition.invalid))
             for record, error in partition.invalid:

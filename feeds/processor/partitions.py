@@ -37,8 +37,11 @@ class FetchedPartition:
         return (self.last.offset() or 0) + 1
 
 
-def split_records(records: Iterable[Record], workers: int) -> dict[int, FetchedPartition]:
-    """Validates records and splits them by partition and worker."""
+def split_records(records: Iterable[Record], workers: int, latest: int) -> dict[int, FetchedPartition]:
+    """Validates records and splits them by partition and worker.
+
+    `latest` is the greatest timestamp accepted, see `feeds.wire.latest_timestamp`.
+    """
     partitions: dict[int, FetchedPartition] = {}
     partition, current = None, -1
     for record in records:
@@ -50,7 +53,7 @@ def split_records(records: Iterable[Record], workers: int) -> dict[int, FetchedP
         partition.last = record
         value = record.value()
         try:
-            update = read_update(record.key(), value)
+            update = read_update(record.key(), value, latest)
         except BadRecord as error:
             partition.invalid.append((record, error))
         else:

@@ -112,5 +112,10 @@ class Worker(threading.Thread):
         metrics.WRITTEN.inc(written)
         metrics.STALE.inc(batch.size - written)
         metrics.BATCH_SIZE.observe(batch.size)
-        metrics.UPDATE_AGE.observe(max(now - batch.oldest_timestamp / 1e6, 0.0))
-        metrics.DELAY.observe(max(now - produced_ms / 1e3, 0.0))
+        # A clock that is ahead of ours makes the age unknown, not 0.
+        for histogram, seconds in (
+            (metrics.UPDATE_AGE, now - batch.oldest_timestamp / 1e6),
+            (metrics.DELAY, now - produced_ms / 1e3),
+        ):
+            if seconds >= 0:
+                histogram.observe(seconds)

@@ -25,7 +25,7 @@ from feeds.recorder.recent_bars import RecentBars
 from feeds.recorder.schedule import Schedule
 from feeds.records import read_update
 from feeds.retry import Backoff, Outage
-from feeds.wire import Update
+from feeds.wire import Update, latest_timestamp
 
 log = structlog.get_logger(__name__)
 
@@ -111,11 +111,12 @@ class Recorder:
     def _read(self) -> None:
         """Reads records and keeps valid updates; the processor handles dead letters."""
         records = self._source.read()
+        latest = latest_timestamp(int(self._now() * 1_000_000))
         for record in records:
             partition = record.partition() or 0
             self._pending_offsets[partition] = (record.offset() or 0) + 1
             try:
-                self._pending.append((read_update(record.key(), record.value()), partition))
+                self._pending.append((read_update(record.key(), record.value(), latest), partition))
             except BadRecord as error:
                 metrics.SKIPPED.labels(error.kind).inc()
         if records and self._paused:

@@ -11,13 +11,14 @@ local function write_slots(key, size, ttl)
   local count = tonumber(ARGV[position])
   position = position + 1
   if count == 0 then return 0 end
+  redis.call('PEXPIRE', key, ttl) -- first: if it is refused, no key without a TTL is left
   local is_new = redis.call('STRLEN', key) < size
   if is_new then redis.call('SETRANGE', key, size - 1, '\0') end
   for _ = 1, count do
     redis.call('SETRANGE', key, ARGV[position], ARGV[position + 1])
     position = position + 2
   end
-  redis.call('PEXPIRE', key, ttl)
+  if is_new then redis.call('PEXPIRE', key, ttl) end
   return is_new and 1 or 0
 end
 

@@ -1,5 +1,6 @@
 """Reads quotes from Redis for the admin."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.conf import settings
 
 from feeds.errors import BadRecord
 from feeds.store.connection import PROBE, connect
-from feeds.wire import Update, decode, stock_key
+from feeds.wire import Update, decode, latest_timestamp, stock_key
 
 
 def read_quotes(symbols: Sequence[str]) -> dict[str, Update] | None:
@@ -28,6 +29,6 @@ def read_quotes(symbols: Sequence[str]) -> dict[str, Update] | None:
 
 def _decode(value: bytes | None) -> Update | None:
     try:
-        return None if value is None else decode(value)
+        return None if value is None else decode(value, latest_timestamp(time.time_ns() // 1000))
     except BadRecord:
         return None

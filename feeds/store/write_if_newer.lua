@@ -1,32 +1,115 @@
--- Stores and publishes the updates of a batch that are newer than the stored quote, in one atomic step.
+-- Publishes and stores the updates of a batch that are newer than the stored quote, in one atomic step.
 --
 -- KEYS: one key per symbol.
 -- ARGV: TTL in ms, channel prefix, length of the key prefix. Then for each key: the count of its updates, timestamp and
 -- seq_id of the first update, timestamp and seq_id of the last one, and the updates, in ascending order.
 -- Returns how many updates were published.
 
+local MAX_VALUE_BYTES, MIN_TIMESTAMP, MAX_NUMBER, DAY_US = 65536, 1e15, 2 ^ 53, 86400 * 1e6
+
 -- The rule of feeds/stale.py.
 local function newer(timestamp, seq_id, than_timestamp, than_seq_id)
   return timestamp > than_timestamp or (timestamp == than_timestamp and seq_id > than_seq_id)
 end
 
--- Returns timestamp and seq_id of a stored value, or -1, -1 if it is not an update, so that any update replaces it.
-local function order(value)
-  local timestamp, seq_id =
-    string.match(value, '^{"symbol":"[^"]*","price":[%d.eE+-]+,"timestamp":(%d+),"seq_id":(%d+)}$')
-  if not timestamp then
-    -- Another program may have written other spaces or another order of keys.
-    local valid, update = pcall(cjson.decode, value)
-    if not valid or type(update) ~= 'table' then return -1, -1 end
-    timestamp, seq_id = update.timestamp, update.seq_id
-    if type(timestamp) ~= 'number' or type(seq_id) ~= 'number' then return -1, -1 end
+-- Returns the number that JSON writes as this text, or nil. tonumber() accepts more: 0x10, 01, .5 and nan.
+local function json_number(text)
+  if string.find(text, '^[1-9]%d*$') or string.find(text, '^%d%.%d+$') or string.find(text, '^[1-9]%d+%.%d+$') then
+    return tonumber(text)
   end
-  return tonumber(timestamp), tonumber(seq_id)
+  local whole, rest = string.match(text, '^(%d+)(.*)$')
+  if not whole or string.match(whole, '^0%d') then return nil end
+  rest = string.gsub(rest, '^%.%d+', '')
+  rest = string.gsub(rest, '^[eE][+-]?%d+$', '')
+  return rest == '' and tonumber(text) or nil
 end
 
-local function value_newer(value, than_timestamp, than_seq_id)
-  local timestamp, seq_id = order(value)
-  return newer(timestamp, seq_id, than_timestamp, than_seq_id)
+-- Returns timestamp and seq_id if these texts are fields of an update, else -1, -1. The rules of feeds/wire.py.
+local function check(price, timestamp, seq_id)
+  price, timestamp, seq_id = json_number(price), json_number(timestamp), json_number(seq_id)
+  local valid = price and timestamp and seq_id and price > 0 and price < math.huge
+    and timestamp >= MIN_TIMESTAMP and timestamp < MAX_NUMBER and seq_id < MAX_NUMBER
+  if not valid then return -1, -1 end
+  return timestamp, seq_id
+end
+
+local function is_utf8(text)
+  for _, sequence in ipairs({
+    '[\194-\223][\128-\191]', '\224[\160-\191][\128-\191]', '[\225-\236\238\239][\128-\191][\128-\191]',
+    '\237[\128-\159][\128-\191]', '\240[\144-\191][\128-\191][\128-\191]',
+    '[\241-\243][\128-\191][\128-\191][\128-\191]', '\244[\128-\143][\128-\191][\128-\191]'
+  }) do text = string.gsub(text, sequence, ' ') end
+  return not string.find(text, '[\128-\255]')
+end
+
+-- Returns where the string ends that begins at a position, or nil if it contains a control character.
+local function string_end(text, from)
+  local at = from + 1
+  while true do
+    local found = string.find(text, '["\\%c]', at)
+    local character = found and string.sub(text, found, found)
+    if character == '"' then return found end
+    if character == '\127' then at = found + 1
+    elseif character == '\\' then at = found + 2
+    else return nil end
+  end
+end
+
+-- Returns the texts of the numbers in a JSON object by key, 'other' for a key with another value. The last of repeated
+-- keys counts. Returns nil if a string contains a control character. cjson keeps no texts.
+local function read_keys(text)
+  local fields, depth, at = {}, 0, 1
+  while true do
+    local found, _, character = string.find(text, '(["{}%[%]])', at)
+    if not found then return fields end
+    if character == '"' then
+      local last = string_end(text, found)
+      if not last then return nil end
+      local _, colon = string.find(text, '^%s*:%s*', last + 1)
+      if depth == 1 and colon then
+        local key = cjson.decode('[' .. string.sub(text, found, last) .. ']')[1]
+        fields[key] = string.match(text, '^[%d.eE+-]+', colon + 1) or 'other'
+      end
+      at = last + 1
+    else
+      depth = depth + ((character == '{' or character == '[') and 1 or -1)
+      at = found + 1
+    end
+  end
+end
+
+-- Another program may have written other spaces, another order of keys, or more keys.
+local function foreign_order(value, symbol)
+  if #value > MAX_VALUE_BYTES or not is_utf8(value) then return -1, -1 end
+  local json = cjson.new()
+  json.decode_invalid_numbers(false)
+  local valid, update = pcall(json.decode, value)
+  if not valid or type(update) ~= 'table' or update.symbol ~= symbol or update.type ~= nil then return -1, -1 end
+  local fields = read_keys(value)
+  if not fields then return -1, -1 end
+  local timestamp, seq_id = fields.timestamp or '', fields.seq_id or ''
+  if string.find(timestamp .. seq_id, '%D') then return -1, -1 end
+  return check(fields.price or '', timestamp, seq_id)
+end
+
+-- Returns timestamp and seq_id of a value. Returns -1, -1, older than any update, if feeds/wire.py refuses it as an
+-- update of this symbol: it would block the symbol for ever. tests/cases/stored_quotes.json tests both.
+local function order(value, symbol)
+  local stored_symbol, price, timestamp, seq_id =
+    string.match(value, '^{"symbol":"([^"]*)","price":([%d.eE+-]+),"timestamp":(%d+),"seq_id":(%d+)}$')
+  if stored_symbol == symbol then return check(price, timestamp, seq_id) end
+  return foreign_order(value, symbol)
+end
+
+local latest
+
+-- More than a day ahead of the clock of Redis: no clock is wrong by that much, so the timestamp is not a time.
+local function is_too_far_ahead(timestamp)
+  if not latest then
+    local now = redis.call('TIME')
+    latest = now[1] * 1e6 + now[2] + DAY_US
+  end
+  return timestamp > latest
 end
 
 local ttl, channel_prefix, key_prefix_length = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -34,21 +117,28 @@ local published, at = 0, 4
 for i = 1, #KEYS do
   local count = tonumber(ARGV[at])
   local first, last = at + 5, at + 4 + count
+  local symbol = string.sub(KEYS[i], key_prefix_length + 1)
   local stored = redis.pcall('GET', KEYS[i])
   if type(stored) == 'string' then
-    local timestamp, seq_id = order(stored)
-    if not newer(tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), timestamp, seq_id) then
+    local timestamp, seq_id = order(stored, symbol)
+    if not newer(tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), timestamp, seq_id)
+      and not is_too_far_ahead(timestamp) then
       if newer(tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), timestamp, seq_id) then
-        while first < last and not value_newer(ARGV[first], timestamp, seq_id) do first = first + 1 end
+        while first < last do
+          local this_timestamp, this_seq_id = order(ARGV[first], symbol)
+          if newer(this_timestamp, this_seq_id, timestamp, seq_id) then break end
+          first = first + 1
+        end
       else
         first = last + 1
       end
     end
   end
   if first <= last then
-    redis.call('SET', KEYS[i], ARGV[last], 'PX', ttl)
-    local channel = channel_prefix .. string.sub(KEYS[i], key_prefix_length + 1)
+    -- Redis does not undo a script that fails. If PUBLISH is refused, nothing is stored, and a retry publishes again.
+    local channel = channel_prefix .. symbol
     for j = first, last do redis.call('PUBLISH', channel, ARGV[j]) end
+    redis.call('SET', KEYS[i], ARGV[last], 'PX', ttl)
     published = published + last - first + 1
   end
   at = last + 1

@@ -45,7 +45,9 @@ export function arrowOf(direction) {
   return ARROWS[direction];
 }
 
+// NaN stands for an unknown age, see ServerClock.
 export function formatAge(milliseconds) {
+  if (Number.isNaN(milliseconds)) return "age unknown";
   const seconds = Math.floor(milliseconds / 1000);
   if (seconds < 1) return "< 1 s";
   if (seconds < 120) return `${seconds} s`;

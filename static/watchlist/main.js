@@ -73,8 +73,7 @@ const drawer = new Drawer(htmx, (address) => {
 function paint() {
   const now = performance.now();
   const newest = pausedAt ?? quotes.newestTimestamp;
-  const age = newest === undefined ? undefined : clock.now(now) - newest / 1000;
-  status.paint(age, staleAfter * SILENT_SHARE, now);
+  status.paint(clock.ageOf(newest, now), staleAfter * SILENT_SHARE, now);
   table.refresh();
 }
 

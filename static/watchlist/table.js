@@ -123,7 +123,6 @@ export class Table {
 
   #paintAge(row, now) {
     const { active, timestamp } = this.#quotes.get(row.symbol);
-    const age = timestamp === undefined ? undefined : this.#clock.now(now) - timestamp / 1000;
-    row.paintAge(active, age, this.#staleAfter);
+    row.paintAge(active, this.#clock.ageOf(timestamp, now), this.#staleAfter);
   }
 }

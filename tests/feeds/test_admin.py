@@ -189,6 +189,12 @@ def test_the_list_shows_price_age_and_number_of_lists(staff, priced):
     assert cells_of(response, "watched") == ["1", "1", "–"]
 
 
+def test_the_age_of_a_price_that_is_ahead_of_our_clock_is_unknown(staff, make_ticker, put_price):
+    make_ticker("AAPL")
+    put_price("AAPL", 2.0, timestamp=int(time.time() * 1_000_000) + 240_000_000)
+    assert cells_of(staff.get(LIST), "age") == ["unknown"]
+
+
 @pytest.mark.parametrize(("value", "shown"), [("fresh", ["BRK.B"]), ("stale", ["BTC/USD"]), ("none", ["^GSPC"])])
 def test_tickers_are_filtered_by_the_age_of_their_price(staff, priced, value, shown):
     html = text_of(staff.get(LIST, {"price": value}))

@@ -9,15 +9,17 @@ from feeds import wire
 from feeds.errors import BadRecord
 from feeds.symbols import SYMBOL_PATTERN, is_symbol
 from feeds.wire import Update, decode, encode
+from tests.support.cases import read_cases
 
 SYMBOLS = st.from_regex(SYMBOL_PATTERN, fullmatch=True)
 UPDATES = st.builds(
     Update,
     symbol=SYMBOLS,
     price=st.floats(min_value=1e-8, max_value=1e15),
-    timestamp=st.integers(0, 2**53 - 1),
+    timestamp=st.integers(10**15, 2**53 - 1),
     seq_id=st.integers(0, 2**53 - 1),
 )
+NOW = 1766480000000000
 GOOD = {"symbol": "AAPL", "price": 150.12, "timestamp": 1766480000000000, "seq_id": 42}
 
 
@@ -50,6 +52,7 @@ def test_any_object_with_the_four_keys_is_an_update_or_a_bad_record(fields: dict
         update = decode(json.dumps(fields).encode())
         assert 0 < update.price < float("inf")
         assert 0 <= update.seq_id < 2**53
+        assert 10**15 <= update.timestamp < 2**53
 
 
 def test_other_keys_spaces_and_another_order_of_keys_are_accepted():
@@ -58,6 +61,37 @@ def test_other_keys_spaces_and_another_order_of_keys_are_accepted():
     )
 
     assert decode(value) == Update("AAPL", 150.12, 1766480000000000, 42)
+
+
+@pytest.mark.parametrize("case", read_cases("stored_quotes"), ids=lambda case: case["name"])
+def test_a_value_is_an_update_exactly_if_the_script_in_redis_takes_it_for_one(case: dict):
+    if case["valid"]:
+        assert decode(case["value"].encode()).symbol == "AAPL"
+        return
+    with suppress(BadRecord):
+        assert decode(case["value"].encode()).symbol != "AAPL"
+
+
+@pytest.mark.parametrize("kind", ["reconnect", "trade", "ack", "ticker", "error"])
+def test_an_update_with_a_type_is_malformed(kind: str):
+    error = refusal(json.dumps(GOOD | {"type": kind}).encode())
+
+    assert (error.kind, "`type`" in str(error)) == ("malformed", True)
+
+
+@pytest.mark.parametrize(("ahead", "accepted"), [(0, True), (300_000_000, True), (300_000_001, False)])
+def test_a_timestamp_up_to_five_minutes_ahead_of_our_clock_is_accepted(ahead: int, accepted: bool):
+    value = encode(Update("AAPL", 1.0, NOW + ahead, 1))
+    if accepted:
+        assert decode(value, wire.latest_timestamp(NOW)).timestamp == NOW + ahead
+        return
+    with pytest.raises(BadRecord, match="5 minutes ahead") as caught:
+        decode(value, wire.latest_timestamp(NOW))
+    assert caught.value.kind == "timestamp"
+
+
+def test_the_age_of_an_update_is_unknown_if_its_producers_clock_is_ahead():
+    assert [wire.age_us(NOW - 7, NOW), wire.age_us(NOW, NOW), wire.age_us(NOW + 1, NOW)] == [7, 0, None]
 
 
 @pytest.mark.parametrize("key", GOOD)
@@ -80,6 +114,8 @@ def test_the_error_for_a_missing_key_names_it(key: str):
         ({"price": "150"}, "malformed"),
         ({"timestamp": -1}, "order"),
         ({"timestamp": 2**53}, "order"),
+        ({"timestamp": 10**15 - 1}, "timestamp"),
+        ({"timestamp": 1766480000000}, "timestamp"),
         ({"seq_id": 2**53}, "order"),
         ({"seq_id": -1}, "order"),
         ({"seq_id": 1.5}, "malformed"),

@@ -7,6 +7,7 @@ from feeds.kafka.dead_letter_topic import read_dead_letters
 from feeds.wire import Update
 from tests.support.kafka.pipeline import Pipeline
 from tests.support.kafka.traffic import SYMBOLS
+from tests.support.times import at
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
@@ -15,10 +16,10 @@ VALID = b'{"symbol":"AAPL","price":1.5,"timestamp":%d,"seq_id":1}'
 INVALID: list[tuple[bytes | None, bytes | None]] = [
     (b"AAPL", b"\xff\xfe\x00"),
     (b"AAPL", b"not JSON"),
-    (b"AAPL", b'{"symbol":"AAPL","price":"1.5","timestamp":1,"seq_id":1}'),
-    (b"AAPL", b'{"symbol":"AAPL","price":NaN,"timestamp":1,"seq_id":1}'),
-    (b"AAPL", b'{"symbol":"AAPL","price":-1,"timestamp":1,"seq_id":1}'),
-    (b"AAPL", b'{"symbol":"AAPL","price":1.5,"timestamp":1}'),
+    (b"AAPL", b'{"symbol":"AAPL","price":"1.5","timestamp":1766480000000000,"seq_id":1}'),
+    (b"AAPL", b'{"symbol":"AAPL","price":NaN,"timestamp":1766480000000000,"seq_id":1}'),
+    (b"AAPL", b'{"symbol":"AAPL","price":-1,"timestamp":1766480000000000,"seq_id":1}'),
+    (b"AAPL", b'{"symbol":"AAPL","price":1.5,"timestamp":1766480000000000}'),
     (b"AAPL", b"[]"),
     (b"AAPL", None),
     (None, VALID % 2),
@@ -39,7 +40,7 @@ def test_a_hundred_invalid_records_among_ten_thousand_become_dead_letters_and_bl
         if number in positions:
             feed.send_record(*invalid.pop())
         else:
-            feed.send_update(Update(SYMBOLS[number % len(SYMBOLS)], 1.5, 1 + number, 1 + number))
+            feed.send_update(Update(SYMBOLS[number % len(SYMBOLS)], 1.5, at(1 + number), 1 + number))
     feed.finish()
 
     report = pipeline.settle()

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from stockwatch.settings import BASE_DIR
+from tests.support.times import START
 
 FOLDER = BASE_DIR / "tests" / "cases"
 
@@ -11,3 +12,14 @@ FOLDER = BASE_DIR / "tests" / "cases"
 def read_cases(name: str) -> list[dict[str, Any]]:
     """Returns the cases of `tests/cases/NAME.json`."""
     return json.loads((FOLDER / f"{name}.json").read_text())
+
+
+def to_accepted(order: list[int] | tuple[int, int]) -> tuple[int, int]:
+    """Maps a pair of `newer_than.json` to one with a timestamp that the pipeline accepts, and keeps their order.
+
+    The table has the smallest and the greatest timestamps too, because pages and terminal compare any.
+    """
+    timestamp, seq_id = order
+    if timestamp < 10**15:
+        return 10**15 + timestamp, seq_id
+    return (timestamp if timestamp < 2 * START else START + 100 + timestamp - 2**53), seq_id

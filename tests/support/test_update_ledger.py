@@ -2,11 +2,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.wire import Update, encode
+from tests.support.times import at
 from tests.support.update_ledger import Ledger, Report
 
 
 def update(number: int, symbol: str = "AAPL") -> Update:
-    return Update(symbol, 1.5, number, number)
+    return Update(symbol, 1.5, at(number), number)
 
 
 def report_of(log: list[int], published: list[int], stored: int | None, unacknowledged: tuple[int, ...] = ()) -> Report:
@@ -22,7 +23,7 @@ def report_of(log: list[int], published: list[int], stored: int | None, unacknow
 
 
 def orders(*numbers: int) -> list[tuple[str, tuple[int, int]]]:
-    return [("AAPL", (number, number)) for number in numbers]
+    return [("AAPL", (at(number), number)) for number in numbers]
 
 
 def test_updates_published_once_and_in_order_are_no_fault():
@@ -104,7 +105,7 @@ def test_a_record_read_from_the_log_counts_without_being_produced():
     ledger = Ledger()
     ledger.add_acknowledged(update(1), 0)
 
-    assert ledger.newest() == {"AAPL": (1, 1)}
+    assert ledger.newest() == {"AAPL": (at(1), 1)}
     assert ledger.report({"AAPL": None}).faults == {"lost": 1, "behind": 1}
 
 

@@ -23,7 +23,14 @@ class GatewayCounts:
 class HubCounts:
     """Counts updates. Plain attributes, because the hub changes them for each update."""
 
-    __slots__ = ("accepted", "gaps", "malformed", "sent", "stale", "unwanted")
+    __slots__ = ("accepted", "gaps", "malformed", "sent", "stale", "timestamp", "unwanted")
 
     def __init__(self) -> None:
-        self.accepted = self.sent = self.stale = self.malformed = self.unwanted = self.gaps = 0
+        self.accepted = self.sent = self.stale = self.malformed = self.timestamp = self.unwanted = self.gaps = 0
+
+    def count_refused(self, kind: str) -> None:
+        """Counts an update that `feeds.wire` refuses; `kind` is that of its error."""
+        if kind == "timestamp":
+            self.timestamp += 1
+        else:
+            self.malformed += 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from feeds.wire import age_us
 from watchlist.gateway.catalog import Catalog, Listing
 from watchlist.gateway.clock import Clock
 from watchlist.gateway.counts import GatewayCounts
@@ -57,7 +58,7 @@ class Gateway:
         self.catalog = catalog
         self.counts = GatewayCounts()
         self.intake = Intake()
-        self.hub = Hub(self._schedule, self.intake.add_symbol, self.intake.remove_symbol)
+        self.hub = Hub(self._schedule, self.intake.add_symbol, self.intake.remove_symbol, self.clock.unix_micros)
         self.connections = Connections(SessionContext(limits, catalog, self.hub, self.counts, self.clock, source))
         self.database = DatabaseMonitor(self.connections.announce_database)
         self.ticker_changes = TickerChanges(catalog, load, self.database, self.connections)
@@ -119,7 +120,9 @@ class Gateway:
 
     def _flush(self, flush: Callable[[], None]) -> None:
         flush()
-        END_TO_END.observe(max(0, self.clock.unix_micros() - self.hub.newest_timestamp) / 1e6)
+        age = age_us(self.hub.newest_timestamp, self.clock.unix_micros())
+        if age is not None:
+            END_TO_END.observe(age / 1e6)
 
     def _count_unanswered(self) -> None:
         self.counts.rate_limit_unanswered += 1

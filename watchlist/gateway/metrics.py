@@ -68,7 +68,12 @@ class GatewayCollector(Collector):
         yield counter("sequence_gaps", "Updates whose seq_id skipped numbers", counts.gaps)
         yield counter("channel_layer_losses", "Times the channel layer lost its connection", intake.losses)
         yield counter("resyncs", "Times the quotes of all subscribed symbols were read again", intake.resyncs)
-        dropped = {"stale": counts.stale, "malformed": counts.malformed, "unwanted": counts.unwanted}
+        dropped = {
+            "stale": counts.stale,
+            "malformed": counts.malformed,
+            "timestamp": counts.timestamp,
+            "unwanted": counts.unwanted,
+        }
         yield by_reason("updates_dropped", "Updates that were not handed to sockets", dropped)
 
     def _collect_clients(self) -> Iterator[Metric]:

@@ -4,6 +4,7 @@ Later updates come over the socket. If Redis is unreachable, `available` is Fals
 work without Redis.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,7 +16,7 @@ from django.conf import settings
 
 from feeds.errors import BadRecord
 from feeds.store.connection import PAGE, connect
-from feeds.wire import Update, decode, stock_key
+from feeds.wire import Update, decode, latest_timestamp, stock_key
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ def _decode_quote(symbol: str, value: bytes | None) -> Update | None:
     if value is None:
         return None
     try:
-        update = decode(value)
+        update = decode(value, latest_timestamp(time.time_ns() // 1000))
     except BadRecord as error:
         log.warning("stored quote is invalid", symbol=symbol, reason=str(error))
         return None

@@ -112,7 +112,9 @@ class TableDisplay:
         return status
 
 
-def _write_age(seconds: float) -> str:
+def _write_age(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"

@@ -12,6 +12,7 @@ from feeds.symbols import upper_case
 from watchlist.prices.change import change, change_percent, reference_price
 
 MAX_NAME_LENGTH = 40
+CLOCK_TOLERANCE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -105,12 +106,17 @@ class WatchState:
         """Marks the connection as lost. Prices stay."""
         self.live, self.state = False, state
 
-    def age(self, row: Row, now: int) -> float:
-        """Returns the seconds since the newest update of the row, by the gateway's clock."""
-        return max(0, now + self._clock_offset - row.timestamp) / 1e6
+    def age(self, row: Row, now: int) -> float | None:
+        """Returns the seconds since the newest update of the row, by the gateway's clock.
+
+        None if the update is ahead of that clock. A second ahead is not: the clock is known only to the delay of the
+        network.
+        """
+        age = (now + self._clock_offset - row.timestamp) / 1e6
+        return None if age < -CLOCK_TOLERANCE_SECONDS else max(0.0, age)
 
     def is_stale(self, row: Row, now: int) -> bool:
-        return row.price is not None and self.age(row, now) > self._stale_after
+        return row.price is not None and (self.age(row, now) or 0.0) > self._stale_after
 
 
 def _read_number(value: Any) -> float | None:

@@ -51,3 +51,12 @@ def test_the_clock_follows_the_server(page: Page):
     return [before, clock.now(21)];
     """
     assert run_module(page, "clock", body) == [1005, 5001]
+
+
+def test_the_age_of_an_update_that_is_ahead_is_unknown(page: Page):
+    body = """
+    const clock = new module.ServerClock(100_000, 0);
+    return [undefined, 40_000_000, 100_500_000, 101_500_000].map((at) => String(clock.ageOf(at, 0)));
+    """
+    assert run_module(page, "clock", body) == ["undefined", "60000", "0", "NaN"]
+    assert run_module(page, "format", "return module.formatAge(NaN)") == "age unknown"

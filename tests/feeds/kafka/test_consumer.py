@@ -12,6 +12,7 @@ from feeds.kafka.consumer import UpdateConsumer
 from feeds.wire import Update
 from stockwatch.local.redis_server import free_port
 from tests.support.kafka.fixtures import Produce
+from tests.support.times import at
 from tests.support.waiting import wait_until
 
 
@@ -126,7 +127,7 @@ def drain(consumer: UpdateConsumer) -> int:
 
 
 def test_with_once_it_is_drained_after_all_existing_records_and_then_at_once(kafka: str, topic: str, produce: Produce):
-    produce(*(Update(symbol, 1.5, number, number) for number in range(1, 101) for symbol in ("AAPL", "BRK.B")))
+    produce(*(Update(symbol, 1.5, at(number), number) for number in range(1, 101) for symbol in ("AAPL", "BRK.B")))
 
     assert drain(once_consumer(kafka, topic)) == 200
     assert drain(once_consumer(kafka, topic)) == 0
@@ -154,7 +155,7 @@ def test_without_once_it_is_never_drained(kafka: str, topic: str, consumer: Upda
 
 
 def test_the_lag_of_assigned_partitions_is_known_after_a_second(kafka: str, topic: str, produce: Produce):
-    produce(*(Update("AAPL", 1.5, number, number) for number in range(1, 11)))
+    produce(*(Update("AAPL", 1.5, at(number), number) for number in range(1, 11)))
     consumer = UpdateConsumer(kafka, topic, f"group-{topic}", timedelta(seconds=3))
     ignore = lambda _partitions: None  # noqa: E731
     consumer.open(ignore, ignore, lambda _seconds: None)

@@ -5,13 +5,14 @@ import pytest
 from feeds.errors import BrokerUnavailable
 from feeds.kafka import last_updates
 from feeds.kafka.last_updates import LastUpdates
-from feeds.wire import Update
+from feeds.wire import DAY_US, Update, encode
 from stockwatch.local.redis_server import free_port
 from tests.support.kafka.fixtures import Produce
+from tests.support.times import at
 
 
 def update(symbol: str, number: int) -> Update:
-    return Update(symbol, 1.5, 1000 + number, number)
+    return Update(symbol, 1.5, at(1000 + number), number)
 
 
 def test_an_empty_topic_has_no_last_updates(kafka: str, topic: str):
@@ -26,7 +27,7 @@ def test_the_newest_update_of_each_symbol_is_found(kafka: str, topic: str, produ
 
 
 def test_the_newest_update_is_that_with_the_greatest_order(kafka: str, topic: str, produce: Produce):
-    produce(update("AAPL", 7), Update("AAPL", 1.5, 1, 1), (b"AAPL", b"poison"), (b"AAPL", None))
+    produce(update("AAPL", 7), Update("AAPL", 1.5, at(1), 1), (b"AAPL", b"poison"), (b"AAPL", None))
 
     assert LastUpdates(kafka, topic, monotonic).read(["AAPL"]) == {"AAPL": update("AAPL", 7)}
 
@@ -47,7 +48,8 @@ def test_records_beyond_the_largest_window_are_not_read(
     monkeypatch.setattr(last_updates, "WINDOWS", (10, 30))
     # Both symbols have the same partition, so that one fills the window.
     produce(
-        *((b"AAPL", b'{"symbol":"OLD","price":1,"timestamp":1,"seq_id":1}'),), *(update("AAPL", n) for n in range(60))
+        (b"AAPL", encode(Update("OLD", 1.0, at(1), 1))),
+        *(update("AAPL", n) for n in range(60)),
     )
 
     assert list(LastUpdates(kafka, topic, monotonic).read(["AAPL", "OLD"])) == ["AAPL"]
@@ -64,3 +66,13 @@ def test_a_read_that_takes_too_long_ends(kafka: str, topic: str, produce: Produc
 
     with pytest.raises(BrokerUnavailable, match="within 5 s"):
         LastUpdates(kafka, topic, lambda: next(ticks), timeout=5).read(["AAPL"])
+
+
+def test_an_update_more_than_a_day_ahead_is_not_continued(kafka: str, topic: str, produce: Produce):
+    now = at(50)
+    produce(update("AAPL", 1), Update("AAPL", 1.5, now + DAY_US + 1, 2))
+    produce(update("GOOG", 1), Update("GOOG", 1.5, now + DAY_US, 2))
+
+    found = LastUpdates(kafka, topic, monotonic, now=lambda: now * 1000).read(["AAPL", "GOOG"])
+
+    assert {symbol: each.seq_id for symbol, each in found.items()} == {"AAPL": 1, "GOOG": 2}

@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 
 import pytest
@@ -24,9 +25,12 @@ from tests.support.kafka.running_processor import (
     values_by_symbol,
 )
 from tests.support.publications import Publications
+from tests.support.times import at
 from tests.support.waiting import wait_until
 
 SESSION_TIMEOUT = timedelta(seconds=3)
+HOUR_US = 3_600_000_000
+YEAR_US = 365 * 24 * HOUR_US
 
 
 def test_updates_flow_in_order_invalid_records_become_dead_letters_and_a_restart_continues(
@@ -71,7 +75,7 @@ def test_an_empty_redis_after_a_kill_gets_every_symbol_and_the_outage_is_logged_
         wait_until(lambda: processor._paused, what="a pause of the partitions")
         server.start()
         publications = Publications(client)
-        last = {symbol: encode(Update(symbol, 1.5, 401, 401)) for symbol in SYMBOLS}
+        last = {symbol: encode(Update(symbol, 1.5, at(401), 401)) for symbol in SYMBOLS}
         wait_until(lambda: all(client.get(f"stock:{symbol}") == value for symbol, value in last.items()))
         assert running.stop() is True
         publications.count()
@@ -157,3 +161,19 @@ def test_many_invalid_records_have_ten_log_lines_per_second_and_a_count(
 def lag(running: RunningProcessor) -> int:
     """The lag of all partitions; a partition of unknown lag counts one."""
     return sum(running.processor._consumer.lag.by_partition.get(partition, 1) for partition in range(4))
+
+
+def test_updates_without_a_possible_timestamp_become_dead_letters_and_block_no_later_one(
+    run: Run, produce: Produce, publications: Publications, kafka: str, topic: str
+):
+    now = time.time_ns() // 1000
+    impossible = [Update("AAPL", 99_999.0, timestamp, 1) for timestamp in (now // 1000, now + HOUR_US, 200 * YEAR_US)]
+    ahead = Update("AAPL", 2.5, now + 60_000_000, 7)
+    produce(*impossible, Update("AAPL", 1.5, now, 6), ahead)
+    running = run()
+    wait_until(lambda: publications.count() == 2)
+    assert running.stop() is True
+
+    assert publications.by_symbol["AAPL"] == [encode(Update("AAPL", 1.5, now, 6)), encode(ahead)]
+    letters = list(read_dead_letters(kafka, f"{topic}.dlq"))
+    assert [letter.reason for letter in letters] == ["timestamp"] * 3

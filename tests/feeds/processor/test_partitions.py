@@ -10,6 +10,9 @@ from feeds.processor.partitions import choose_worker, split_records
 from feeds.records import read_update
 from feeds.store.batch import Batch
 from feeds.wire import Update, encode
+from tests.support.times import at
+
+LATEST = at(1_000_000)
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Record:
 
 
 def update(symbol: str = "AAPL", time: int = 1, number: int = 1) -> Update:
-    return Update(symbol, 1.5, time, number)
+    return Update(symbol, 1.5, at(time), number)
 
 
 def record(partition: int, offset: int, symbol: str = "AAPL") -> Record:
@@ -49,7 +52,7 @@ def encoded(*updates: Update) -> list[tuple[Update, bytes]]:
 
 
 def test_a_valid_record_gives_its_update():
-    assert read_update(b"AAPL", encode(update())) == update()
+    assert read_update(b"AAPL", encode(update()), LATEST) == update()
 
 
 @pytest.mark.parametrize(
@@ -60,11 +63,12 @@ def test_a_valid_record_gives_its_update():
         (b"GOOG", encode(update()), "key"),
         (b"\xff", encode(update()), "key"),
         (b"AAPL", b"{}", "malformed"),
+        (b"AAPL", encode(update(time=1_000_001)), "timestamp"),
     ],
 )
 def test_an_invalid_record_is_refused_with_its_kind(key: bytes | None, value: bytes | None, kind: str):
     with pytest.raises(BadRecord) as caught:
-        read_update(key, value)
+        read_update(key, value, LATEST)
 
     assert caught.value.kind == kind
 
@@ -81,7 +85,7 @@ def test_symbols_spread_over_the_workers():
 
 
 def test_records_are_split_by_partition_and_worker_in_order():
-    partitions = split_records([record(0, 5), record(1, 9, "GOOG"), record(0, 6)], workers=4)
+    partitions = split_records([record(0, 5), record(1, 9, "GOOG"), record(0, 6)], workers=4, latest=LATEST)
 
     updates = partitions[0].by_worker[choose_worker("AAPL", 4)]
     assert [update.seq_id for update, _value in updates] == [5, 6]
@@ -91,14 +95,14 @@ def test_records_are_split_by_partition_and_worker_in_order():
 
 
 def test_the_bytes_of_a_value_stay_unchanged():
-    body = b'{ "symbol":"AAPL", "price":1.50, "timestamp":1, "seq_id":1, "venue":"X" }'
-    partitions = split_records([Record((0, 0), b"AAPL", body)], workers=1)
+    body = b'{ "symbol":"AAPL", "price":1.50, "timestamp":%d, "seq_id":1, "venue":"X" }' % at(1)
+    partitions = split_records([Record((0, 0), b"AAPL", body)], workers=1, latest=LATEST)
 
     assert partitions[0].by_worker[0] == [(update(), body)]
 
 
 def test_an_invalid_record_is_separated_from_the_updates():
-    partitions = split_records([record(0, 1), Record((0, 2), b"AAPL", b"no"), record(0, 3)], workers=1)
+    partitions = split_records([record(0, 1), Record((0, 2), b"AAPL", b"no"), record(0, 3)], workers=1, latest=LATEST)
 
     assert [record.offset() for record, _error in partitions[0].invalid] == [2]
     assert len(partitions[0].by_worker[0]) == 2
@@ -106,13 +110,13 @@ def test_an_invalid_record_is_separated_from_the_updates():
 
 
 def test_the_produced_time_is_that_of_the_first_record():
-    partitions = split_records([record(0, 5), record(1, 9), record(0, 6)], workers=1)
+    partitions = split_records([record(0, 5), record(1, 9), record(0, 6)], workers=1, latest=LATEST)
 
     assert (partitions[0].produced_ms, partitions[1].produced_ms) == (1_005, 1_009)
 
 
 def test_no_records_give_no_partitions():
-    assert split_records([], workers=3) == {}
+    assert split_records([], workers=3, latest=LATEST) == {}
 
 
 def test_a_batch_keeps_all_updates_of_a_symbol_in_order():
@@ -135,7 +139,7 @@ def test_an_empty_batch_has_no_symbols():
 
 
 def test_the_oldest_timestamp_of_a_batch_is_that_of_its_oldest_update():
-    assert Batch([encoded(update(time=7), update("GOOG", time=3), update(time=9))]).oldest_timestamp == 3
+    assert Batch([encoded(update(time=7), update("GOOG", time=3), update(time=9))]).oldest_timestamp == at(3)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.integers(0, 5), st.integers(0, 5)), max_size=30))
@@ -149,6 +153,6 @@ def test_the_updates_of_a_symbol_in_a_batch_ascend(rows: list[tuple[str, int, in
             if row[0] == symbol and (not greatest or row[1:] > greatest[-1]):
                 greatest.append(row[1:])
         assert updates.values == [encode(update(symbol, *order)) for order in greatest]
-        assert updates.last.order == greatest[-1]
+        assert updates.last.order == (at(greatest[-1][0]), greatest[-1][1])
         kept += len(greatest)
     assert kept + batch.stale == batch.size == len(rows)

@@ -23,6 +23,7 @@ from tests.support.kafka.running_processor import (
     open_writer,
 )
 from tests.support.publications import Publications
+from tests.support.times import at
 from tests.support.waiting import wait_until
 
 
@@ -72,11 +73,11 @@ def test_a_stalled_worker_is_logged_once_keeps_its_partitions_and_the_others_con
         wait_until(lambda: any(line["event"] == "worker stalled" for line in lines))
         assert stalled_workers() == 1
         produce(*make_updates(20, first=2))
-        newest = [encode(Update(key.removeprefix("stock:"), 1.5, 21, 21)) for key in other_keys]
+        newest = [encode(Update(key.removeprefix("stock:"), 1.5, at(21), 21)) for key in other_keys]
         wait_until(lambda: redis_client.mget(other_keys) == newest)
         blocked.unblock.set()
         symbol = blocked_symbols[0]
-        wait_until(lambda: redis_client.get(f"stock:{symbol}") == encode(Update(symbol, 1.5, 21, 21)))
+        wait_until(lambda: redis_client.get(f"stock:{symbol}") == encode(Update(symbol, 1.5, at(21), 21)))
         wait_until(lambda: pending_by_worker(running) == {})
         clock[0] += loop.CHECK_SECONDS
         wait_until(lambda: any(line["event"] == "worker resumed" for line in lines))

@@ -4,6 +4,7 @@ from uuid import uuid4
 import pytest
 import redis
 
+from feeds import metrics
 from feeds.bar_layout import MINUTES, SECONDS, decode_day
 from feeds.models import DayBar, MinuteBar
 from feeds.recorder import bar_stores, schedule
@@ -128,3 +129,18 @@ def test_old_minutes_are_deleted_in_batches_and_not_recorded_again(
     factory.run_until_read(len(updates))
     assert stored_minutes() == expected_minutes(updates[len(updates) // 2 :])
     assert stored_days() == expected_days(updates)
+
+
+def test_updates_without_a_possible_timestamp_make_no_bars(factory: RecorderFactory, produce: Produce):
+    updates = make_feed(2)
+    five_minutes = 5 * MINUTE_US
+    ahead = [Update("AAPL", 99_999.0, factory.now_us + five_minutes + each, 1) for each in (1, 86_400 * SECOND_US)]
+    milliseconds = Update("AAPL", 99_999.0, NOON // 1000, 1)
+    skipped = metrics.SKIPPED.labels("timestamp")
+    before = skipped._value.get()
+    produce(milliseconds, *ahead, *updates)
+    factory.run_until_read(len(updates) + 3)
+
+    assert stored_days() == expected_days(updates)
+    assert stored_minutes() == expected_minutes(updates)
+    assert skipped._value.get() - before == 3

@@ -118,3 +118,16 @@ def test_every_call_raises_an_error_if_redis_is_unreachable():
     ):
         with pytest.raises(StoreUnavailable):
             call()
+
+
+def test_a_refused_expiry_leaves_no_ring_without_a_ttl(redis_server: RedisServer, redis_client: redis.Redis):
+    redis_client.acl_setuser("narrow", enabled=True, passwords=["+p"], keys=["*"], commands=["+@all", "-pexpire"])
+    address = {"host": redis_server.host, "port": redis_server.port, "username": "narrow", "password": "p"}
+    recent_bars = RecentBars(connect(address))
+    try:
+        with pytest.raises(StoreUnavailable):
+            recent_bars.write(open_bars_of(update(NOW, 1)).unwritten_symbols())
+        assert redis_client.keys("bars:*") == []
+    finally:
+        recent_bars.close()
+        redis_client.acl_deluser("narrow")

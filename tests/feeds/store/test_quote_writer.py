@@ -10,11 +10,14 @@ from feeds.errors import StoreUnavailable
 from feeds.store.batch import Batch
 from feeds.store.connection import connect
 from feeds.store.quote_writer import QuoteWriter
-from feeds.wire import Update, encode
+from feeds.wire import MAX_VALUE_BYTES, Update, encode
 from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.cases import read_cases
 from tests.support.publications import Publications
+from tests.support.times import at
 
 HOUR = timedelta(hours=1)
+STORED_QUOTES = read_cases("stored_quotes")
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def publications(redis_client: redis.Redis) -> Iterator[Publications]:
 
 
 def update(time: int, number: int, symbol: str = "AAPL") -> Update:
-    return Update(symbol, 1.5, time, number)
+    return Update(symbol, 1.5, at(time), number)
 
 
 def batch(*updates: Update) -> Batch:
@@ -98,9 +101,9 @@ def test_key_and_channel_contain_the_symbol_with_all_signs(
 @pytest.mark.parametrize(
     "stored",
     [
-        '{ "timestamp": 5, "seq_id": 5, "symbol": "AAPL", "price": 1 }',
-        '{"symbol":"AAPL","price":1,"timestamp":5,"seq_id":5,"venue":{"timestamp":1,"seq_id":1}}',
-        '{"venue":{"timestamp":1,"seq_id":1},"seq_id":5,"timestamp":5}',
+        f'{{ "timestamp": {at(5)}, "seq_id": 5, "symbol": "AAPL", "price": 1 }}',
+        f'{{"symbol":"AAPL","price":1,"timestamp":{at(5)},"seq_id":5,"venue":{{"timestamp":1,"seq_id":1}}}}',
+        f'{{"venue":{{"timestamp":1,"seq_id":1}},"symbol":"AAPL","price":1,"seq_id":5,"timestamp":{at(5)}}}',
     ],
 )
 def test_a_quote_in_the_format_of_another_program_is_compared(
@@ -112,13 +115,56 @@ def test_a_quote_in_the_format_of_another_program_is_compared(
     assert writer.write(batch(update(5, 6))) == 1
 
 
-@pytest.mark.parametrize(
-    "stored", ["", "not JSON", "7", "[]", "null", '{"timestamp":"5","seq_id":5}', '{"timestamp":5}']
-)
-def test_a_value_that_is_not_an_update_is_overwritten(stored: str, writer: QuoteWriter, redis_client: redis.Redis):
-    redis_client.set("stock:AAPL", stored)
+@pytest.mark.parametrize("case", STORED_QUOTES, ids=lambda case: case["name"])
+def test_a_stored_value_blocks_older_updates_exactly_if_it_is_an_update(
+    case: dict, writer: QuoteWriter, redis_client: redis.Redis
+):
+    redis_client.set("stock:AAPL", case["value"])
+
+    assert writer.write(batch(Update("AAPL", 1.5, 10**15, 0))) == (0 if case["valid"] else 1)
+
+
+@pytest.mark.parametrize("value", [b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"\xe2\x82"])
+def test_a_stored_value_that_is_not_utf8_is_overwritten(value: bytes, writer: QuoteWriter, redis_client: redis.Redis):
+    redis_client.set("stock:AAPL", encode(update(5, 5)).replace(b"{", b'{"note":"' + value + b'",'))
 
     assert writer.write(batch(update(1, 1))) == 1
+
+
+def test_a_stored_value_over_64_kb_is_overwritten(writer: QuoteWriter, redis_client: redis.Redis):
+    redis_client.set("stock:AAPL", encode(update(5, 5)) + b" " * MAX_VALUE_BYTES)
+
+    assert writer.write(batch(update(1, 1))) == 1
+
+
+def test_a_stored_quote_more_than_a_day_ahead_is_overwritten_and_one_less_ahead_is_not(
+    writer: QuoteWriter, redis_client: redis.Redis
+):
+    seconds, micros = redis_client.time()
+    tomorrow = (seconds + 86_400) * 1_000_000 + micros
+    for timestamp, written in ((tomorrow + 60_000_000, 1), (tomorrow - 60_000_000, 0)):
+        redis_client.set("stock:AAPL", encode(Update("AAPL", 1.5, timestamp, 1)))
+
+        assert writer.write(batch(update(1, 1))) == written
+
+
+def test_an_update_whose_publication_is_refused_is_not_stored_and_is_published_by_the_retry(
+    redis_server: RedisServer, redis_client: redis.Redis, publications: Publications
+):
+    redis_client.acl_setuser("narrow", enabled=True, passwords=["+p"], keys=["*"], commands=["+@all"], channels=[])
+    address = {"host": redis_server.host, "port": redis_server.port, "username": "narrow", "password": "p"}
+    writer = QuoteWriter(connect(address), HOUR)
+    try:
+        with pytest.raises(StoreUnavailable, match="channel"):
+            writer.write(batch(update(1, 1)))
+        assert redis_client.get("stock:AAPL") is None
+        redis_client.acl_setuser("narrow", enabled=True, keys=["*"], commands=["+@all"], channels=["*"])
+
+        assert writer.write(batch(update(1, 1))) == 1
+        assert publications.take() == [(b"prices.AAPL", encode(update(1, 1)))]
+    finally:
+        writer.close()
+        redis_client.acl_deluser("narrow")
 
 
 def test_a_key_of_another_type_is_overwritten(writer: QuoteWriter, redis_client: redis.Redis):
@@ -129,14 +175,14 @@ def test_a_key_of_another_type_is_overwritten(writer: QuoteWriter, redis_client:
 
 def test_numbers_below_2_to_the_53rd_are_compared_exactly(writer: QuoteWriter):
     top = 2**53 - 1
-    writer.write(batch(update(top, top - 1)))
+    writer.write(batch(update(1, top - 1)))
 
-    assert writer.write(batch(update(top, top))) == 1
-    assert writer.write(batch(update(top, top))) == 0
+    assert writer.write(batch(update(1, top))) == 1
+    assert writer.write(batch(update(1, top))) == 0
 
 
 def test_the_bytes_of_a_value_are_stored_unchanged(writer: QuoteWriter, redis_client: redis.Redis):
-    body = b'{ "symbol":"AAPL","price":1.50,"timestamp":7,"seq_id":7,"venue":"X" }'
+    body = b'{ "symbol":"AAPL","price":1.50,"timestamp":%d,"seq_id":7,"venue":"X" }' % at(7)
     writer.write(Batch([[(update(7, 7), body)]]))
 
     assert redis_client.get("stock:AAPL") == body

@@ -13,6 +13,7 @@ from feeds.kafka.producer import UpdateProducer
 from feeds.kafka.topic import Topic
 from feeds.wire import Update, encode
 from tests.support.kafka.brokers import Brokers
+from tests.support.times import at
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
@@ -40,7 +41,7 @@ def join(brokers: Brokers, topic: str, instance: str, on_revoke: Callable[..., o
 def send(brokers: Brokers, topic: str, number: int) -> None:
     producer = UpdateProducer(brokers.addresses, topic)
     for symbol in ("AAPL", "GOOG", "BRK.B", "^GSPC", "TSLA", "AMZN", "MSFT", "NVDA"):
-        producer.send(symbol, encode(Update(symbol, 1.5, number, number)))
+        producer.send(symbol, encode(Update(symbol, 1.5, at(number), number)))
     assert producer.close(30) == 0
 
 

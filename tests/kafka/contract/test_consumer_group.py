@@ -12,13 +12,14 @@ from feeds.kafka.topic import Topic
 from feeds.wire import Update, decode, encode
 from tests.support.kafka.fixtures import Produce, committed
 from tests.support.kafka.members import DAY, Join
+from tests.support.times import at
 from tests.support.waiting import wait_until
 
 SYMBOLS = ("AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "GOOG", "TSLA", "AMZN")
 
 
 def make_updates(count: int, first: int = 1) -> list[Update]:
-    return [Update(symbol, 1.5, number, number) for number in range(first, first + count) for symbol in SYMBOLS]
+    return [Update(symbol, 1.5, at(number), number) for number in range(first, first + count) for symbol in SYMBOLS]
 
 
 def read(member: UpdateConsumer, count: int, seconds: float = 60.0) -> list[Message]:

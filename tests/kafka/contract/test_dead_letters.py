@@ -22,24 +22,25 @@ from tests.support.kafka.fixtures import Produce, committed
 from tests.support.kafka.members import Join
 from tests.support.kafka.running_processor import Run, RunningProcessor, open_writer
 from tests.support.publications import Publications
+from tests.support.times import at
 from tests.support.waiting import wait_until
 
 WEEK = timedelta(days=7)
 LARGE = b'{"symbol":"AAPL","note":"' + b"x" * 1_000_000 + b'"}'
 INVALID = {
-    "not UTF-8": (b"AAPL", b'{"symbol":"\xff\xfe","price":1,"timestamp":1,"seq_id":1}'),
+    "not UTF-8": (b"AAPL", b'{"symbol":"\xff\xfe","price":1,"timestamp":1766480000000000,"seq_id":1}'),
     "not JSON": (b"AAPL", b"\x1b[31mnot JSON"),
     "another shape": (b"AAPL", b'["AAPL",1]'),
-    "another type": (b"AAPL", b'{"symbol":"AAPL","price":"150","timestamp":1,"seq_id":1}'),
-    "NaN": (b"AAPL", b'{"symbol":"AAPL","price":NaN,"timestamp":1,"seq_id":1}'),
-    "another symbol": (b"AAPL", encode(Update("GOOG", 1.5, 1, 1))),
+    "another type": (b"AAPL", b'{"symbol":"AAPL","price":"150","timestamp":1766480000000000,"seq_id":1}'),
+    "NaN": (b"AAPL", b'{"symbol":"AAPL","price":NaN,"timestamp":1766480000000000,"seq_id":1}'),
+    "another symbol": (b"AAPL", encode(Update("GOOG", 1.5, at(1), 1))),
     "null": (b"AAPL", None),
     "large": (b"AAPL", LARGE),
 }
 
 
 def updates(count: int, first: int = 1) -> list[Update]:
-    return [Update("AAPL", 1.5, number, number) for number in range(first, first + count)]
+    return [Update("AAPL", 1.5, at(number), number) for number in range(first, first + count)]
 
 
 @pytest.fixture

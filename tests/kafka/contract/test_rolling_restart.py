@@ -11,6 +11,7 @@ from feeds.wire import Update, encode
 from stockwatch.local.redis_server import RedisServer
 from tests.support.kafka.fixtures import Produce, committed
 from tests.support.kafka.running_processor import RunningProcessor, dead_letter_topic, open_writer
+from tests.support.times import at
 from tests.support.waiting import wait_until
 
 # Embedded brokers have no static membership.
@@ -61,10 +62,10 @@ def test_a_rolling_restart_of_static_members_moves_no_partition_and_loses_nothin
         for turn, name in enumerate(NAMES, 1):
             members[name].stop()
             # Updates of the stopped member's partitions wait for its restart; the others are published.
-            produce(*(Update(symbol, 1.5, turn, turn) for symbol in SYMBOLS))
+            produce(*(Update(symbol, 1.5, at(turn), turn) for symbol in SYMBOLS))
             members[name] = Member(name, kafka, topic, group, redis_server)
             wait_until(lambda name=name: members[name].assigned == assignments[name], 60, "the same assignment")
-        newest = [encode(Update(symbol, 1.5, 2, 2)) for symbol in SYMBOLS]
+        newest = [encode(Update(symbol, 1.5, at(2), 2)) for symbol in SYMBOLS]
         wait_until(lambda: redis_client.mget([f"stock:{symbol}" for symbol in SYMBOLS]) == newest, 60)
         wait_until(lambda: committed(kafka, topic, group) == 2 * len(SYMBOLS), 60)
 

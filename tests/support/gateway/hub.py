@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from feeds.wire import Update, encode
+from feeds.wire import DAY_US, Update, encode
 from tests.support.gateway.fakes import FakeTransport
+from tests.support.times import START
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.outbox import Outbox
@@ -23,7 +24,7 @@ class HubHarness:
         self.scheduled: list[Callable[[], None]] = []
         self.delays: list[float] = []
         self.requested: list[str] = []
-        self.hub = Hub(self._schedule, self.requested.append, self.requested.remove)
+        self.hub = Hub(self._schedule, self.requested.append, self.requested.remove, lambda: START + DAY_US)
 
     def _schedule(self, delay: float, function: Callable[[], None]) -> None:
         self.delays.append(delay)
@@ -38,7 +39,7 @@ class HubHarness:
             self.hub.subscribe(outbox, symbols)
         return outbox
 
-    def publish(self, symbol: str, seq_id: int, from_store: bool = False, timestamp: int = 1) -> None:
+    def publish(self, symbol: str, seq_id: int, from_store: bool = False, timestamp: int = START + 1) -> None:
         update = Update(symbol, 1.0, timestamp, seq_id)
         self.hub.receive(f"prices.{symbol}".encode(), encode(update), from_store=from_store)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from feeds.wire import Update, encode
 from tests.support.gateway.fakes import FakeClock, FakeTransport
+from tests.support.times import at
 from watchlist.gateway.catalog import Catalog, Listing
 from watchlist.gateway.counts import GatewayCounts
 from watchlist.gateway.fanout.hub import Hub
@@ -21,8 +22,9 @@ def make_connections(**limits: Any) -> Connections:
     """Returns the connections of a gateway that knows AAPL, GOOG and TSLA, and whose clock stands still."""
     catalog = Catalog()
     catalog.replace([Listing(symbol, symbol.title(), 10.0) for symbol in ("AAPL", "GOOG", "TSLA")])
-    hub = Hub(lambda _delay, _flush: None, lambda _symbol: None, lambda _symbol: None)
-    return Connections(SessionContext(Limits(**limits), catalog, hub, GatewayCounts(), FakeClock(), "simulated"))
+    clock = FakeClock()
+    hub = Hub(lambda _delay, _flush: None, lambda _symbol: None, lambda _symbol: None, clock.unix_micros)
+    return Connections(SessionContext(Limits(**limits), catalog, hub, GatewayCounts(), clock, "simulated"))
 
 
 def open_session(
@@ -59,5 +61,5 @@ def make_request(action: str, symbols: list[str] | None = None, request_id: str 
 def publish(session: Session, symbol: str, seq_id: int) -> None:
     """Passes an update to the hub of a session and flushes."""
     hub = session.context.hub
-    hub.receive(f"prices.{symbol}".encode(), encode(Update(symbol, 1.0, seq_id, seq_id)))
+    hub.receive(f"prices.{symbol}".encode(), encode(Update(symbol, 1.0, at(seq_id), seq_id)))
     hub.flush()

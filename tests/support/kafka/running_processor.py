@@ -14,6 +14,7 @@ from feeds.store.connection import connect
 from feeds.store.quote_writer import QuoteWriter
 from feeds.wire import Update, encode
 from stockwatch.local.redis_server import RedisServer
+from tests.support.times import at
 
 SYMBOLS = ("AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 TIMEOUT_SECONDS = 60.0
@@ -63,7 +64,7 @@ def dead_letter_topic(brokers: str, topic: str) -> DeadLetterTopic:
 
 def make_updates(count: int, first: int = 1) -> list[Update]:
     """Returns `count` updates of each symbol, in the order of their numbers."""
-    return [Update(symbol, 1.5, number, number) for number in range(first, first + count) for symbol in SYMBOLS]
+    return [Update(symbol, 1.5, at(number), number) for number in range(first, first + count) for symbol in SYMBOLS]
 
 
 def values_by_symbol(updates: list[Update]) -> dict[str, list[bytes]]:

@@ -10,6 +10,7 @@ import yaml
 
 from feeds.wire import Update, encode
 from tests.support.gateway.sessions import make_request, open_session, send
+from tests.support.times import at
 from watchlist.gateway import framing, protocol
 from watchlist.gateway.catalog import Listing, ticker_payload
 from watchlist.gateway.fanout import outbox
@@ -150,8 +151,8 @@ FRAMES = {
     "service": [protocol.service(lists=False), protocol.service(lists=True)],
     "reconnect": [protocol.reconnect(5)],
     "lost": [protocol.lost("A", 1, 2)],
-    "update": [encode(Update("A", 1.0, 1, 1)), b'{"symbol":"A","price":1,"timestamp":1,"seq_id":1,"venue":"x"}'],
-    "batch": [b"[" + encode(Update("A", 1.0, 1, 1)) + b"]"],
+    "update": [encode(Update("A", 1.0, at(1), 1)), b'{"symbol":"A","price":1,"timestamp":1,"seq_id":1,"venue":"x"}'],
+    "batch": [b"[" + encode(Update("A", 1.0, at(1), 1)) + b"]"],
 }
 
 

@@ -13,6 +13,7 @@ from tests.support.gateway.process import (
     receive_frame,
     receive_frame_of_type,
 )
+from tests.support.times import at
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
@@ -60,7 +61,7 @@ def test_symbols_with_special_characters_work(gateway, symbol):
 
 
 def test_published_bytes_arrive_unchanged(gateway):
-    payload = '{ "timestamp": 99, "seq_id":1, "price":1.50, "symbol":"TSLA","venue":"elsewhere" }'
+    payload = f'{{ "timestamp": {at(99)}, "seq_id":1, "price":1.50, "symbol":"TSLA","venue":"elsewhere" }}'
     with gateway.connect() as client:
         client.send('["TSLA"]')
         wait_until(lambda: gateway.metric("subscriptions") == 1)

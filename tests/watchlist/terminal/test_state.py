@@ -105,3 +105,10 @@ def test_only_a_newer_update_replaces_the_price(case):
 
 def make_frame(timestamp: int, seq_id: int) -> dict:
     return {"symbol": "AAPL", "price": 1.5, "timestamp": timestamp, "seq_id": seq_id}
+
+
+def test_the_age_of_an_update_that_is_ahead_of_the_gateway_is_unknown(state):
+    state.apply_update(update(timestamp=104_000_000))
+    row = state.rows["AAPL"]
+    assert [state.age(row, now) for now in (102_999_999, 103_000_000, 105_000_000)] == [None, 0, 1]
+    assert not state.is_stale(row, 1)

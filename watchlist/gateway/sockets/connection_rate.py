@@ -26,8 +26,10 @@ local wait = 0
 if tokens < 1 then wait = math.ceil((1 - tokens) / rate) end
 if ARGV[3] == '0' then return wait end
 if tokens >= 1 then tokens = tokens - 1 end
+-- Redis does not undo a script that fails. If EXPIRE is refused, no key without a TTL is left.
+local exists = redis.call('EXPIRE', KEYS[1], 3600)
 redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'last_refill', now)
-redis.call('EXPIRE', KEYS[1], 3600)
+if exists == 0 then redis.call('EXPIRE', KEYS[1], 3600) end
 return wait
 """
 

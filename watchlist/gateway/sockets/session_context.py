@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from feeds.wire import age_us
 from watchlist.gateway.catalog import Catalog
 from watchlist.gateway.clock import Clock
 from watchlist.gateway.counts import GatewayCounts
@@ -21,6 +22,10 @@ class SessionContext:
     source: str
 
     def feed_age_ms(self) -> int | None:
-        """Returns the age of the newest update that this process has received, None before the first."""
+        """Returns the age of the newest update that this process has received.
+
+        None before the first, and if its timestamp is ahead of our clock.
+        """
         newest = self.hub.newest_timestamp
-        return max(0, self.clock.unix_micros() - newest) // 1000 if newest else None
+        age = age_us(newest, self.clock.unix_micros()) if newest else None
+        return None if age is None else age // 1000

@@ -1,13 +1,12 @@
-import json
-from pathlib import Path
-
 import pytest
 
-from feeds.wire import Update, encode
+from feeds.wire import DAY_US, Update, encode
+from tests.support.cases import read_cases, to_accepted
 from tests.support.gateway.hub import HubHarness, received_updates
+from tests.support.times import START, at
 from watchlist.gateway.fanout.hub import COHORT_FLUSH_SECONDS, FLUSH_SECONDS, MAX_FLUSH_SECONDS
 
-CASES = json.loads((Path(__file__).parents[3] / "cases" / "newer_than.json").read_text())
+CASES = read_cases("newer_than")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['update']} than {case['than']}")
@@ -15,11 +14,11 @@ def test_an_update_is_sent_only_if_it_is_newer(case):
     harness = HubHarness()
     socket = harness.open_socket("AAPL")
     if case["than"] is not None:
-        timestamp, seq_id = case["than"]
+        timestamp, seq_id = to_accepted(case["than"])
         harness.publish("AAPL", seq_id, timestamp=timestamp)
     harness.run_timers()
     before = len(received_updates(socket))
-    timestamp, seq_id = case["update"]
+    timestamp, seq_id = to_accepted(case["update"])
     harness.publish("AAPL", seq_id, timestamp=timestamp)
     harness.run_timers()
     assert (len(received_updates(socket)) > before) is case["newer"]
@@ -62,7 +61,7 @@ def test_a_flush_is_delayed_longer_if_the_last_one_had_many_cohorts():
 def test_published_bytes_are_sent_unchanged():
     harness = HubHarness()
     socket = harness.open_socket("AAPL")
-    payload = b'{ "seq_id":1, "symbol":"AAPL","price":1.50,"timestamp":1,"venue":"X"}'
+    payload = b'{ "seq_id":1, "symbol":"AAPL","price":1.50,"timestamp":%d,"venue":"X"}' % at(1)
     harness.hub.receive(b"prices.AAPL", payload)
     harness.run_timers()
     assert socket.transport.payloads == [payload]
@@ -95,7 +94,7 @@ def test_malformed_and_unwanted_updates_are_dropped_and_counted():
     harness = HubHarness()
     socket = harness.open_socket("AAPL")
     harness.hub.receive(b"prices.AAPL", b"not json")
-    harness.hub.receive(b"prices.AAPL", encode(Update("GOOG", 1.0, 1, 1)))
+    harness.hub.receive(b"prices.AAPL", encode(Update("GOOG", 1.0, at(1), 1)))
     harness.publish("GOOG", 1)
     harness.run_timers()
     assert received_updates(socket) == []
@@ -106,9 +105,9 @@ def test_a_gap_in_seq_ids_is_counted():
     harness = HubHarness()
     harness.open_socket("AAPL")
     for seq in (1, 2, 5, 6):
-        harness.publish("AAPL", seq, timestamp=seq)
+        harness.publish("AAPL", seq, timestamp=at(seq))
     assert harness.hub.counts.gaps == 1
-    assert harness.hub.newest_timestamp == 6
+    assert harness.hub.newest_timestamp == at(6)
 
 
 def test_a_later_socket_receives_the_newest_update_at_once_and_only_once():
@@ -185,3 +184,16 @@ def test_subscribing_to_a_subscribed_symbol_changes_nothing():
     harness.hub.subscribe(socket, ["AAPL"])
     assert received_updates(socket) == [("AAPL", 1)]
     assert harness.hub.subscriptions == 1
+
+
+@pytest.mark.parametrize("timestamp", [1_766_480_000_000, START + DAY_US + 300_000_001])
+def test_an_update_without_a_possible_timestamp_is_dropped_and_blocks_no_later_one(timestamp):
+    harness = HubHarness()
+    socket = harness.open_socket("AAPL")
+    payload = b'{"symbol":"AAPL","price":1.0,"timestamp":%d,"seq_id":1}' % timestamp
+    harness.hub.receive(b"prices.AAPL", payload)
+    harness.hub.receive(b"prices.AAPL", payload, from_store=True)
+    harness.publish("AAPL", 2)
+    harness.run_timers()
+    assert received_updates(socket) == [("AAPL", 2)]
+    assert (harness.hub.counts.timestamp, harness.hub.counts.malformed) == (2, 0)

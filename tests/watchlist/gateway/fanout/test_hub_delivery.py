@@ -2,6 +2,7 @@
 
 from feeds.wire import Update, encode
 from tests.support.gateway.hub import HubHarness, received_losses, received_updates
+from tests.support.times import at
 from watchlist.gateway.fanout.delivery import MAX_BATCH_BYTES, Delivery
 
 
@@ -13,7 +14,7 @@ def test_a_batch_is_one_frame_of_unchanged_updates():
     harness.publish("BRK.B", 1)
     harness.run_timers()
     (payload,) = socket.transport.payloads
-    parts = [encode(Update(symbol, 1.0, 1, seq)) for symbol, seq in (("AAPL", 1), ("AAPL", 2), ("BRK.B", 1))]
+    parts = [encode(Update(symbol, 1.0, at(1), seq)) for symbol, seq in (("AAPL", 1), ("AAPL", 2), ("BRK.B", 1))]
     assert payload == b"[" + b",".join(parts) + b"]"
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from tests.support.gateway.hub import MAX_UPDATES, HubHarness, received_updates
+from tests.support.times import at
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import MAX_REPLY_BYTES
 from watchlist.gateway.messages import make_state
@@ -67,7 +68,7 @@ class HubMachine(RuleBasedStateMachine):
     def publish(self, symbols, flush):
         for symbol in symbols:
             self.write(symbol, 1)
-            self.harness.publish(symbol, self.store[symbol], timestamp=self.store[symbol])
+            self.harness.publish(symbol, self.store[symbol], timestamp=at(self.store[symbol]))
             self.lagging.discard(symbol)
             if flush:
                 self.hub.flush()
@@ -84,7 +85,7 @@ class HubMachine(RuleBasedStateMachine):
         """Publishes a known or an older update. A lagging hub would rightly accept one that is newer to it."""
         if symbol in self.store and symbol not in self.lagging and symbol in self.hub.symbols:
             seq_id = max(1, self.store[symbol] - steps_back)
-            self.harness.publish(symbol, seq_id, timestamp=seq_id)
+            self.harness.publish(symbol, seq_id, timestamp=at(seq_id))
 
     @rule()
     def resync(self):
@@ -92,7 +93,7 @@ class HubMachine(RuleBasedStateMachine):
         for symbol in self.hub.symbols:
             if symbol in self.store:
                 seq_id = self.store[symbol]
-                self.harness.publish(symbol, seq_id, timestamp=seq_id, from_store=True)
+                self.harness.publish(symbol, seq_id, timestamp=at(seq_id), from_store=True)
         self.lagging.clear()
 
     @rule(socket=sockets, times=st.integers(1, 9))

@@ -7,7 +7,9 @@ import pytest
 from feeds.wire import Update, encode
 from tests.support.gateway.fakes import FakePriceLayer, FakeTransport
 from tests.support.gateway.hub import received_updates
+from tests.support.times import at
 from tests.support.waiting import until
+from watchlist.gateway.clock import Clock
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.intake import Intake
 from watchlist.gateway.fanout.outbox import Outbox
@@ -31,7 +33,7 @@ class Site:
     def __init__(self):
         self.layer, self.store, self.intake = FakePriceLayer(), FakeStore(), Intake()
         loop = asyncio.get_running_loop()
-        self.hub = Hub(loop.call_later, self.intake.add_symbol, self.intake.remove_symbol)
+        self.hub = Hub(loop.call_later, self.intake.add_symbol, self.intake.remove_symbol, Clock().unix_micros)
 
     def start(self):
         self.intake.start(self.hub, self.layer, self.store)
@@ -43,7 +45,7 @@ class Site:
 
 
 def make_update(symbol, seq_id):
-    return encode(Update(symbol, 1.0, seq_id, seq_id))
+    return encode(Update(symbol, 1.0, at(seq_id), seq_id))
 
 
 @pytest.fixture

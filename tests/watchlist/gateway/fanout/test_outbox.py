@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from feeds.wire import Update, encode
 from tests.support.gateway.fakes import FakeTransport
+from tests.support.times import at
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import MAX_REPLY_BYTES, Outbox
 from watchlist.gateway.framing import text_frame
@@ -169,7 +170,7 @@ def test_a_closed_outbox_keeps_no_state_messages():
 
 
 def publish(outbox, symbol, seq):
-    payload = encode(Update(symbol, 1.0, seq, seq))
+    payload = encode(Update(symbol, 1.0, at(seq), seq))
     write(outbox, (symbol, payload))
 
 

@@ -123,3 +123,16 @@ async def test_a_reply_that_arrived_while_the_process_was_blocked_counts(redis_s
     assert await waiting > 0
     assert unanswered == []
     await redis.aclose()
+
+
+async def test_a_refused_expiry_leaves_no_bucket_without_a_ttl(redis_server, redis_client, generous_timeout):
+    redis_client.acl_setuser("narrow", enabled=True, passwords=["+p"], keys=["*"], commands=["+@all", "-expire"])
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2, username="narrow", password="p")
+    unanswered = []
+    try:
+        rate = ConnectionRate(redis, Limits(), lambda: unanswered.append(1))
+        assert await rate.seconds_to_wait("10.1.2.3") == 0
+        assert (unanswered, redis_client.exists("ratelimit:10.1.2.3")) == ([1], 0)
+    finally:
+        await redis.aclose()
+        redis_client.acl_deluser("narrow")

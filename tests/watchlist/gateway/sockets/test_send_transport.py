@@ -6,6 +6,7 @@ import json
 from feeds.wire import Update, encode
 from tests.support.gateway.asgi import begin, disconnect, receive_json, send_json
 from tests.support.gateway.fakes import FakePriceLayer
+from tests.support.times import at
 from tests.support.waiting import until
 from watchlist.gateway.framing import text_frame
 from watchlist.gateway.sockets.daphne_transport import MAX_WRITE_BYTES
@@ -18,14 +19,14 @@ def subscribe(symbols):
 
 async def test_updates_are_sent_from_redis_to_the_client(start_local_gateway, redis_client):
     local = start_local_gateway()
-    redis_client.set("stock:AAPL", encode(Update("AAPL", 1.0, 1, 1)))
+    redis_client.set("stock:AAPL", encode(Update("AAPL", 1.0, at(1), 1)))
     client = local.connect()
     assert await begin(client) == {"type": "websocket.accept"}
     await send_json(client, subscribe(["AAPL"]))
     assert (await receive_json(client))["type"] == "ack"
     assert (await receive_json(client))["seq_id"] == 1
     for seq_id in range(2, 30):
-        await asyncio.to_thread(redis_client.publish, "prices.AAPL", encode(Update("AAPL", 1.0, seq_id, seq_id)))
+        await asyncio.to_thread(redis_client.publish, "prices.AAPL", encode(Update("AAPL", 1.0, at(seq_id), seq_id)))
         assert (await receive_json(client))["seq_id"] == seq_id
     assert not local.gateway.counts.direct_writes
     await disconnect(client)
@@ -35,14 +36,14 @@ async def test_updates_are_sent_from_redis_to_the_client(start_local_gateway, re
 async def test_updates_are_sent_from_any_price_layer_to_the_client(start_local_gateway, redis_client):
     layer = FakePriceLayer()
     local = start_local_gateway(layer=layer)
-    redis_client.set("stock:AAPL", encode(Update("AAPL", 1.0, 1, 1)))
+    redis_client.set("stock:AAPL", encode(Update("AAPL", 1.0, at(1), 1)))
     client = local.connect()
     await begin(client)
     await send_json(client, subscribe(["AAPL"]))
     assert (await receive_json(client))["type"] == "ack"
     assert (await receive_json(client))["seq_id"] == 1
     for seq_id in range(2, 30):
-        layer.publish("prices.AAPL", encode(Update("AAPL", 1.0, seq_id, seq_id)))
+        layer.publish("prices.AAPL", encode(Update("AAPL", 1.0, at(seq_id), seq_id)))
         assert (await receive_json(client))["seq_id"] == seq_id
     await disconnect(client)
     await until(lambda: not layer.groups)
@@ -54,7 +55,7 @@ async def test_a_malformed_publication_stops_nothing(start_local_gateway, redis_
     await begin(client)
     await send_json(client, ["AAPL"])
     await until(lambda: redis_client.publish("prices.AAPL", b"not an update") == 1)
-    redis_client.publish("prices.AAPL", encode(Update("AAPL", 1.0, 1, 1)))
+    redis_client.publish("prices.AAPL", encode(Update("AAPL", 1.0, at(1), 1)))
     assert (await receive_json(client))["seq_id"] == 1
     assert local.gateway.hub.counts.malformed == 1
     await disconnect(client)
@@ -74,7 +75,7 @@ async def test_a_slow_send_skips_updates_and_ends_with_the_newest(start_local_ga
     task, events = local.run(send, '["AAPL"]')
     await until(lambda: hub.symbols == ["AAPL"])
     for seq_id in range(1, 1001):
-        hub.receive(b"prices.AAPL", encode(Update("AAPL", 1.0, seq_id, seq_id)))
+        hub.receive(b"prices.AAPL", encode(Update("AAPL", 1.0, at(seq_id), seq_id)))
         hub.flush()
     writable.set()
     await until(lambda: json.loads(sent[-1].get("text", "{}")).get("seq_id") == 1000)

@@ -124,6 +124,15 @@ def test_a_heartbeat_has_the_age_of_the_newest_update():
     assert 5000 <= received_frames(session)[-1]["feed_age_ms"] < 60_000
 
 
+def test_the_age_of_a_feed_whose_clock_is_ahead_is_unknown():
+    session = open_session(options=ConnectionOptions(heartbeat=1))
+    send(session, ["AAPL"])
+    stamp = session.context.clock.unix_micros() + 1
+    session.context.hub.receive(b"prices.AAPL", encode(Update("AAPL", 1.0, stamp, 1)))
+    session.sweep(1.0)
+    assert received_frames(session)[-1]["feed_age_ms"] is None
+
+
 def test_a_reconnect_notice_is_sent_to_clients_that_requested_it():
     session, plain = (
         open_session(connections := make_connections(), options=ConnectionOptions(notice=True)),
