@@ -2,24 +2,31 @@
 
 import secrets
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from feeds.tickers.seed import seed_demo
+from feeds.tickers.seed import seed_demo, seed_tickers
 from stockwatch.local.stack import StackFailure
 
 DEMO_USERNAME = "demo"
 
 
 def prepare_database() -> None:
-    """Applies missing migrations and fills an empty table of tickers."""
+    """Applies missing migrations, and fills an empty table with the tickers of the settings or the demonstration.
+
+    Raises BadTicker if the settings name a ticker or a price that is not valid.
+    """
     executor = MigrationExecutor(connection)
     # The `migrate` command takes a second even if there is nothing to do.
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", interactive=False, verbosity=0)
-    seed_demo()
+    if settings.RUNSTACK_TICKERS:
+        seed_tickers(settings.RUNSTACK_TICKERS, settings.GENERATOR_BASE_PRICES)
+    else:
+        seed_demo(settings.RUNSTACK_BASE_PRICES)
 
 
 def reset_demo_user(production: bool) -> str:
