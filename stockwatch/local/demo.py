@@ -9,6 +9,7 @@ from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from feeds.tickers.seed import seed_demo, seed_tickers
+from stockwatch.command_line import describe
 from stockwatch.local.stack import StackFailure
 
 DEMO_USERNAME = "demo"
@@ -65,5 +66,4 @@ def prepare(with_page: bool, production: bool) -> str:
         prepare_database()
         return sign_in_hint(production) if with_page else ""
     except Error as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise StackFailure(f"the database cannot be used ({reason}): check DATABASE_URL") from error
+        raise StackFailure(describe(error)) from error
