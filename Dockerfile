@@ -1,12 +1,14 @@
 # One image for every service; docker-compose.yml names the command of each.
-FROM python:3.13.12-slim-trixie AS packages
+# The tag names no patch release, so that `docker compose build --pull` renews Python and Debian with their security fixes.
+FROM python:3.13-slim-trixie AS packages
 COPY requirements.txt .
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary :all: -r requirements.txt
 
-FROM python:3.13.12-slim-trixie
+FROM python:3.13-slim-trixie
 RUN useradd --system --uid 10001 --no-create-home stockwatch
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Without a SECRET_KEY, a container ends with one line instead of using the published key of development.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 APP_ENV=production
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /srv/stockwatch
 COPY . .

@@ -7,7 +7,7 @@ value raises BadVariable, which ends the program with one line.
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, time, timedelta, tzinfo
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,13 +18,28 @@ from feeds.symbols import SYMBOL_PATTERN, SYMBOL_RULE, upper_case
 DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(h|ms|m|us|µs|ns|s))+|0")
 DURATION_DESCRIPTION = "a duration such as 500ms, 10s, 1m or 168h"
 MAX_PORT = 65535
+STRONG_KEY_DESCRIPTION = "a random text of at least 50 characters"
+
+
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|KEY|URL|SEED")
+MAX_SHOWN_CHARACTERS = 100
 
 
 class BadVariable(SystemExit):
     """A variable has an invalid value. Its text is the one line that the operator sees; the exit status is 1."""
 
     def __init__(self, name: str, value: str, allowed: str) -> None:
-        super().__init__(f"stockwatch: {name}={value!r} cannot be used: it must be {allowed}")
+        super().__init__(f"stockwatch: {name}={show(name, value)} cannot be used: it must be {allowed}")
+
+
+def show(name: str, value: str) -> str:
+    """Returns a value for an error message, and `'…'` instead of one that may hold a password.
+
+    That is the value of a secret, and any value with `@`, such as `user:password@host`.
+    """
+    if value and (SECRET_NAME.search(name) or "@" in value):
+        return "'…'"
+    return repr(value if len(value) <= MAX_SHOWN_CHARACTERS else value[:MAX_SHOWN_CHARACTERS] + "…")
 
 
 class Environment:
@@ -120,21 +135,27 @@ class Environment:
                 raise BadVariable(name, value, f"symbols between commas, each {SYMBOL_RULE}")
         return [upper_case(value) for value in values]
 
-    def address(self, name: str, default: str) -> tuple[str, int]:
-        """Returns host and port of `host:port` or `:port`. The host is empty in the second form."""
+    def is_set(self, name: str) -> bool:
+        """Returns whether the variable has a value that is not empty."""
+        return bool(self._variables.get(name, "").strip())
+
+    def address(self, name: str, default: str, note: str = "") -> tuple[str, int]:
+        """Returns host and port of `host:port` or `:port`. The host is empty in the second form.
+
+        `note` is added to the description of what is allowed.
+        """
         value = self.text(name, default)
         host, colon, port = value.rpartition(":")
-        if not colon or not _is_port(port):
-            raise BadVariable(name, value, f"host:port or :port, with a port from 1 to {MAX_PORT}")
+        if not colon or not _is_port(port) or not (not host or _is_host(host) or _is_host(f"[{host}]")):
+            raise BadVariable(name, value, f"host:port or :port, with a port from 1 to {MAX_PORT}{note}")
         return host.strip("[]"), int(port)
 
     def addresses(self, name: str, default: str) -> list[str]:
         """Returns the texts `host:port` between commas, at least one."""
         values = self.texts(name, default)
         for value in values or [""]:
-            if not re.fullmatch(r"([^\s,:/]+|\[[0-9a-fA-F:]+\]):[0-9]+", value) or not _is_port(
-                value.rpartition(":")[2]
-            ):
+            host, _, port = value.rpartition(":")
+            if not _is_host(host) or not _is_port(port):
                 allowed = f"host:port, several between commas, with ports from 1 to {MAX_PORT}"
                 raise BadVariable(name, ",".join(values), allowed)
         return values
@@ -160,6 +181,15 @@ class Environment:
                 ) from error
         return values
 
+    def prices(self, prefix: str) -> dict[str, float]:
+        """Returns the prices above zero of the variables with the prefix, by the rest of their names in upper case."""
+        prices = {}
+        for name, value in self.with_prefix(prefix).items():
+            if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?(e[+-]?[0-9]{1,2})?", value.lower()) or float(value) <= 0:
+                raise BadVariable(prefix + name, value, "a price above zero, such as 150.25")
+            prices[name.upper()] = float(value)
+        return prices
+
     def with_prefix(self, prefix: str) -> dict[str, str]:
         """Returns the variables whose names start with the prefix, by the rest of their names."""
         self.defaults.setdefault(prefix + "*", "")
@@ -168,8 +198,23 @@ class Environment:
         }
 
 
+def is_strong_key(text: str) -> bool:
+    """Returns whether a key passes Django's deployment checks: long, of several characters, not a published one."""
+    return len(text) >= 50 and len(set(text)) >= 5 and not text.startswith("django-insecure-")
+
+
 def _is_port(text: str) -> bool:
     return re.fullmatch(r"[0-9]{1,5}", text) is not None and 1 <= int(text) <= MAX_PORT
+
+
+def _is_host(text: str) -> bool:
+    """Returns whether the text is a host name, an IPv4 address, or an IPv6 address in brackets."""
+    if not text.startswith("["):
+        return re.fullmatch(r"[^\s,:/@\[\]]{1,255}", text) is not None
+    try:
+        return text.endswith("]") and ip_address(text[1:-1]).version == 6
+    except ValueError:
+        return False
 
 
 def _is_origin(text: str) -> bool:

@@ -5,19 +5,25 @@
 """
 
 import os
-import warnings
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import environ
-
-from stockwatch.environment import BadVariable, Environment
+from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, parse_variables
+from stockwatch.environment import STRONG_KEY_DESCRIPTION, BadVariable, Environment, is_strong_key
 from stockwatch.logging import configure
+from stockwatch.server_urls import read_database_url, read_email_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-environ.Env.read_env(BASE_DIR / ".env", overwrite=False)
+try:
+    with (BASE_DIR / ".env").open("rb") as _file:
+        _variables = parse_variables(_file.read(MAX_BYTES + 1), ".env")
+except FileNotFoundError:
+    _variables = {}
+except OSError as _error:
+    raise BadEnvironmentFile(".env", f" cannot be read: {_error.strerror}") from _error
+for _name, _value in _variables.items():
+    os.environ.setdefault(_name, _value)  # child processes get them too
 env = Environment(os.environ)
 
 # --- Environment ------------------------------------------------------------------------------------------------
@@ -26,12 +32,14 @@ APP_ENV = env.choice("APP_ENV", "development", ["development", "test", "prod", "
 )
 PRODUCTION = APP_ENV == "prod"
 DEBUG = env.boolean("DEBUG")
+if PRODUCTION and DEBUG:
+    raise BadVariable("DEBUG", "true", "false when APP_ENV is production: its error pages show settings and code")
 APP_HOST, APP_PORT = env.address("APP_PORT", ":8081")
 
 SECRET_KEY = env.text("SECRET_KEY")
+if PRODUCTION and not is_strong_key(SECRET_KEY):
+    raise BadVariable("SECRET_KEY", SECRET_KEY, f"{STRONG_KEY_DESCRIPTION} when APP_ENV is production")
 if not SECRET_KEY:
-    if PRODUCTION:
-        raise BadVariable("SECRET_KEY", "", "a long random text when APP_ENV is production")
     SECRET_KEY = "development only: anyone who reads the source knows this key"  # noqa: S105
 
 ALLOWED_HOSTS = env.texts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
@@ -44,7 +52,8 @@ LOGGING_CONFIG = None  # `configure` below handles the records of Django and all
 configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
 
 # --- Redis ----------------------------------------------------------------------------------------------------------
-REDIS_HOST, REDIS_PORT = env.address("REDIS_ADDR", "localhost:6379")
+_ONE_SERVER = ": one server, without redis://, user or password (REDIS_PASSWORD holds the password)"
+REDIS_HOST, REDIS_PORT = env.address("REDIS_ADDR", "localhost:6379", _ONE_SERVER)
 REDIS_PASSWORD = env.text("REDIS_PASSWORD")
 REDIS_DB = env.integer("REDIS_DB", 0, maximum=1023)
 REDIS: dict[str, Any] = {
@@ -76,14 +85,11 @@ KAFKA_SESSION_TIMEOUT = env.duration("KAFKA_SESSION_TIMEOUT", "6s", minimum="1s"
 GENERATOR_INTERVAL = env.duration("GENERATOR_INTERVAL", "100ms")
 GENERATOR_SEED = env.text("GENERATOR_SEED")
 GENERATOR_TICKERS = env.symbols("GENERATOR_TICKERS", "AAPL,GOOG,TSLA,AMZN")
-GENERATOR_BASE_PRICES = {"AAPL": 150.0, "GOOG": 2800.0, "TSLA": 700.0, "AMZN": 3400.0}
-for _symbol, _price in env.with_prefix("GENERATOR_BASE_PRICES_").items():
-    try:
-        GENERATOR_BASE_PRICES[_symbol.upper()] = float(_price)
-    except ValueError as _error:
-        raise BadVariable(f"GENERATOR_BASE_PRICES_{_symbol}", _price, "a price such as 150.25") from _error
-    if not isfinite(float(_price)) or float(_price) <= 0:
-        raise BadVariable(f"GENERATOR_BASE_PRICES_{_symbol}", _price, "a price above zero")
+_base_prices = env.prices("GENERATOR_BASE_PRICES_")
+GENERATOR_BASE_PRICES = {"AAPL": 150.0, "GOOG": 2800.0, "TSLA": 700.0, "AMZN": 3400.0} | _base_prices
+# What `make run` fills an empty table with, instead of the demonstration or its prices.
+RUNSTACK_TICKERS = GENERATOR_TICKERS if env.is_set("GENERATOR_TICKERS") else []
+RUNSTACK_BASE_PRICES = _base_prices
 GENERATOR_METRICS_PORT = env.integer("GENERATOR_METRICS_PORT", 0, maximum=65535)
 
 # --- Processor ------------------------------------------------------------------------------------------------------
@@ -133,50 +139,16 @@ SIGN_IN_FAILURES = env.integer("SIGN_IN_FAILURES", 10, minimum=1)
 SIGN_IN_WINDOW = env.duration("SIGN_IN_WINDOW", "10m", minimum="1s")
 
 # --- E-mail -----------------------------------------------------------------------------------------------------------
-try:
-    _mail = environ.Env.email_url_config(env.text("EMAIL_URL", "consolemail://"))
-except (environ.ImproperlyConfigured, KeyError, ValueError) as _error:
-    # The value may contain a password, so the message does not repeat it.
-    raise BadVariable("EMAIL_URL", "…", "such as smtp+tls://user:password@mail.example.org:587") from _error
+_mail = read_email_url(env.text("EMAIL_URL", "consolemail://"))
 EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
-EMAIL_HOST = _mail["EMAIL_HOST"] or "localhost"
-EMAIL_PORT = _mail["EMAIL_PORT"] or 25
-EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"] or ""
-EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"] or ""
-EMAIL_USE_TLS = bool(_mail.get("EMAIL_USE_TLS"))
-EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_SSL"))
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail["EMAIL_USE_TLS"], _mail["EMAIL_USE_SSL"]
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "stockwatch@localhost")
 
 # --- Django ---------------------------------------------------------------------------------------------------------
-try:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the warnings repeat the value
-        _database = environ.Env.db_url_config(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))
-except (environ.ImproperlyConfigured, KeyError, ValueError):
-    _database = {}
-if not str(_database.get("ENGINE", "")).endswith((".sqlite3", ".postgresql")):
-    # The value may contain a password, so the message does not repeat it.
-    _allowed = "such as sqlite:////srv/stockwatch.sqlite3 or postgres://user:password@db.example.org:5432/stockwatch"
-    raise BadVariable("DATABASE_URL", "…", f"{_allowed}, with / @ : # ? in a password written as %2F %40 %3A %23 %3F")
-DATABASES = {"default": _database}
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # Several processes share the file. In WAL mode readers do not block the writer; writers wait for each other.
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 5,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
-elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    # Time limits for a server that accepts connections without answering, and for a machine that is down. Each request
-    # opens a new connection, so none is broken after a restart of the server. DATABASE_URL can override the options.
-    DATABASES["default"]["OPTIONS"] = {
-        "connect_timeout": 3,
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 10_000,
-    } | DATABASES["default"].get("OPTIONS", {})
+DATABASES = {"default": read_database_url(env.text("DATABASE_URL", "sqlite:///db.sqlite3"), BASE_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [

@@ -29,6 +29,16 @@ needs 40 MB more and is not faster."""
 FIND_TOPIC_SECONDS = 2.0
 WATERMARK_TIMEOUT_SECONDS = 5.0
 FATAL_ERRORS = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL)
+REFUSED_SETTINGS = {
+    KafkaError.INVALID_SESSION_TIMEOUT: "KAFKA_SESSION_TIMEOUT must be within the limits of the brokers"
+    " (group.min.session.timeout.ms to group.max.session.timeout.ms), by default 6s to 30m",
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: "another member of the group uses another assignor than cooperative-sticky:"
+    " end it, or choose another KAFKA_GROUP_ID (RECORDER_GROUP_ID for the recorder)",
+    KafkaError.INVALID_GROUP_ID: "KAFKA_GROUP_ID (RECORDER_GROUP_ID for the recorder) must be a name that they accept",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "the brokers must allow this group: choose another KAFKA_GROUP_ID"
+    " (RECORDER_GROUP_ID for the recorder), or change their access rules",
+}
+"""Errors that a retry cannot mend, with what must change."""
 
 Rebalance = Callable[[Collection[int]], None]
 
@@ -236,6 +246,8 @@ class UpdateConsumer:
         return self._consumer
 
     def _handle_error(self, error: KafkaError) -> None:
+        if advice := REFUSED_SETTINGS.get(error.code()):
+            raise GroupRefused(f"Kafka refuses a member of the group {self._options['group.id']}: {advice}")
         if error.code() in FATAL_ERRORS or error.fatal():
             raise GroupRefused(
                 f"Kafka refuses this member: {error.str()}; does another process have the same KAFKA_GROUP_INSTANCE_ID?"

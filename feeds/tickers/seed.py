@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import structlog
 from django.core.exceptions import ValidationError
@@ -15,6 +16,7 @@ from feeds.symbols import SYMBOL_RULE, is_symbol
 log = structlog.get_logger(__name__)
 
 DEFAULT_PRICE = 100.0
+NO_PRICES: Mapping[str, float] = MappingProxyType({})
 
 
 def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
@@ -33,34 +35,54 @@ def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
     return len(tickers)
 
 
-def seed_demo() -> int:
-    """Loads about forty well-known instruments if the table is empty, and returns how many."""
+def seed_demo(prices: Mapping[str, float] = NO_PRICES) -> int:
+    """Loads about forty well-known instruments if the table is empty, and returns how many.
+
+    `prices` replaces the base prices of some. Raises BadTicker if a price is not valid.
+    """
     with transaction.atomic():
         if Ticker.objects.exists():
             return 0
         call_command("loaddata", "tickers", verbosity=0)
+        for ticker in Ticker.objects.all():
+            if (price := find_price(ticker.symbol, prices)) is not None:
+                ticker.base_price = price
+                _check(ticker)
+                ticker.save(update_fields=["base_price"])
     return Ticker.objects.count()
+
+
+def _shell_name(symbol: str) -> str:
+    """Returns a symbol as part of a variable's name. Shells allow no dots or slashes, so BRK_B stands for BRK.B."""
+    return re.sub(r"[^A-Z0-9]", "_", symbol)
+
+
+def find_price(symbol: str, prices: Mapping[str, float]) -> float | None:
+    """Returns the price under the symbol or under its shell name."""
+    return prices.get(symbol, prices.get(_shell_name(symbol)))
 
 
 def _make_ticker(symbol: str, prices: Mapping[str, float]) -> Ticker:
     if not is_symbol(symbol):
         raise BadTicker(f"GENERATOR_TICKERS: {symbol[:20]!r} is not a symbol; a symbol is {SYMBOL_RULE}")
-    # Names of shell variables have no dots or slashes, so BRK_B stands for BRK.B.
-    name = re.sub(r"[^A-Z0-9]", "_", symbol)
-    variable = f"GENERATOR_BASE_PRICES_{name}"
-    price = prices.get(symbol, prices.get(name))
+    price = find_price(symbol, prices)
     if price is None:
         price = DEFAULT_PRICE
         log.warning(
             "ticker without a base price: set the variable, or the price in the admin",
             symbol=symbol,
             base_price=price,
-            variable=variable,
+            variable=f"GENERATOR_BASE_PRICES_{_shell_name(symbol)}",
         )
     ticker = Ticker(symbol=symbol, base_price=price)
+    _check(ticker)
+    return ticker
+
+
+def _check(ticker: Ticker) -> None:
     try:
         ticker.clean_fields()
         ticker.clean()
     except ValidationError as error:
-        raise BadTicker(f"{variable}={price}: {' '.join(error.messages)}") from error
-    return ticker
+        variable = f"GENERATOR_BASE_PRICES_{_shell_name(ticker.symbol)}"
+        raise BadTicker(f"{variable}={ticker.base_price}: {' '.join(error.messages)}") from error

@@ -2,24 +2,32 @@
 
 import secrets
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from feeds.tickers.seed import seed_demo
+from feeds.tickers.seed import seed_demo, seed_tickers
+from stockwatch.command_line import describe
 from stockwatch.local.stack import StackFailure
 
 DEMO_USERNAME = "demo"
 
 
 def prepare_database() -> None:
-    """Applies missing migrations and fills an empty table of tickers."""
+    """Applies missing migrations, and fills an empty table with the tickers of the settings or the demonstration.
+
+    Raises BadTicker if the settings name a ticker or a price that is not valid.
+    """
     executor = MigrationExecutor(connection)
     # The `migrate` command takes a second even if there is nothing to do.
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", interactive=False, verbosity=0)
-    seed_demo()
+    if settings.RUNSTACK_TICKERS:
+        seed_tickers(settings.RUNSTACK_TICKERS, settings.GENERATOR_BASE_PRICES)
+    else:
+        seed_demo(settings.RUNSTACK_BASE_PRICES)
 
 
 def reset_demo_user(production: bool) -> str:
@@ -58,5 +66,4 @@ def prepare(with_page: bool, production: bool) -> str:
         prepare_database()
         return sign_in_hint(production) if with_page else ""
     except Error as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise StackFailure(f"the database cannot be used ({reason}): check DATABASE_URL") from error
+        raise StackFailure(describe(error)) from error

@@ -18,6 +18,7 @@ from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_ope
 import pytest
 import redis
 
+from stockwatch.dotenv import parse_variables
 from stockwatch.local.redis_server import free_port
 from tests.support.waiting import wait_until
 
@@ -210,6 +211,17 @@ def test_bars_are_recorded_and_the_last_ones_are_written_at_the_end(start: Start
     with closing(sqlite3.connect(tmp_path / "stack.sqlite3")) as database:
         [(counted,)] = database.execute("SELECT SUM(count) FROM feeds_daybar")
     assert 0 < counted <= int(delivered)
+
+
+def test_the_tickers_are_those_of_the_environment(start: Start, tmp_path: Path):
+    variables = parse_variables((ROOT / "tests/cases/env/make_run_tickers.env").read_bytes(), ".env")
+    running = start("--only", "redis,kafka,generator", **(variables | {"APP_PORT": f":{free_port()}"}))
+    running.wait_for_pid("generator")
+    running.process.terminate()
+    assert running.wait_for_exit() == 0
+    with closing(sqlite3.connect(tmp_path / "stack.sqlite3")) as database:
+        rows = database.execute("SELECT symbol, base_price FROM feeds_ticker ORDER BY id").fetchall()
+    assert rows == [("AAPL", 11.0), ("XYZ", 22.0)]
 
 
 def request_page(

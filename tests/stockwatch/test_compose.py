@@ -1,10 +1,17 @@
 import json
+import os
+import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+
+from tests.support.project_copy import copy_project, run_manage
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -65,6 +72,62 @@ def test_a_topic_has_three_replicas_of_which_two_must_be_in_sync(name: str):
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - INFRASTRUCTURE - ONE_SHOT))
 def test_services_wait_for_the_migrations(name: str):
     assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_the_database_is_asked_over_tcp_where_its_temporary_server_does_not_listen():
+    command = SERVICES["postgres"]["healthcheck"]["test"]
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+
+
+def test_a_failed_migration_is_repeated():
+    assert SERVICES["migrate"]["restart"].startswith("on-failure")
+    assert SERVICES["migrate"]["depends_on"]["postgres"] == {"condition": "service_healthy"}
+
+
+def environment_without_a_file(name: str) -> dict[str, str]:
+    """Returns the variables that Compose gives a service if there is no `.env` and the shell sets none."""
+    variables = SERVICES[name]["environment"].items()
+    return {key: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)) for key, value in variables}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - INFRASTRUCTURE))
+def test_without_a_secret_key_no_service_starts(tmp_path: Path, name: str):
+    environment = environment_without_a_file(name)
+    assert environment["APP_ENV"] == "production"
+    ended = run_manage(copy_project(tmp_path / "project"), *SERVICES[name]["command"][2:], **environment)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("stockwatch: SECRET_KEY='' cannot be used")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_the_image_alone_runs_in_production():
+    assert re.search(r"^ENV .*\bAPP_ENV=production\b", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_the_image_uses_the_newest_patch_release_of_one_minor_version_of_python():
+    tags = re.findall(r"^FROM python:(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert len(tags) == 2
+    assert all(re.fullmatch(r"3\.[0-9]+-slim-[a-z]+", tag) for tag in tags)
+
+
+def purge_health(stamp: Path) -> int:
+    """Runs the health check of the purge service on this file."""
+    [*_, code] = SERVICES["purge"]["healthcheck"]["test"]
+    named = SERVICES["purge"]["command"][-1]
+    assert named in code
+    return subprocess.run(
+        [sys.executable, "-c", code.replace(named, str(stamp))], capture_output=True, timeout=60, check=False
+    ).returncode
+
+
+def test_the_purge_service_is_unhealthy_if_no_purge_succeeded_within_25_hours(tmp_path: Path):
+    stamp = tmp_path / "purged"
+    assert purge_health(stamp) == 1
+    stamp.touch()
+    assert purge_health(stamp) == 0
+    day_and_two_hours_ago = time.time() - 26 * 3600
+    os.utime(stamp, (day_and_two_hours_ago, day_and_two_hours_ago))
+    assert purge_health(stamp) == 1
 
 
 def test_the_image_runs_as_its_own_user_and_compiles_no_package():

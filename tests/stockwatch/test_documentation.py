@@ -13,8 +13,6 @@ from stockwatch import settings
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = settings.env.defaults
 PREFIXES = tuple(name.removesuffix("*") for name in DEFAULTS if name.endswith("*"))
-# The default contains the path of the root folder; the documentation shows it relative to that folder.
-DOCUMENTED_DEFAULTS = DEFAULTS | {"DATABASE_URL": "sqlite:///db.sqlite3"}
 MAX_README_LINES = 150
 TARGETS = (
     "run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw"
@@ -66,8 +64,8 @@ def test_the_settings_page_names_exactly_the_variables_that_are_read():
 
 @pytest.mark.parametrize("name", [name for name in DEFAULTS if not name.endswith("*")])
 def test_the_documentation_shows_the_default_of_each_variable(name: str):
-    assert example_variables()[name] == DOCUMENTED_DEFAULTS[name]
-    assert documented_variables()[name] == DOCUMENTED_DEFAULTS[name]
+    assert example_variables()[name] == DEFAULTS[name]
+    assert documented_variables()[name] == DEFAULTS[name]
 
 
 def test_a_copy_of_the_example_changes_no_setting():

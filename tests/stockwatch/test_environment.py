@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockwatch.environment import BadVariable, Environment
+from stockwatch.environment import BadVariable, Environment, is_strong_key
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,20 +107,28 @@ def test_texts_are_trimmed_and_empty_ones_are_omitted():
 
 
 @pytest.mark.parametrize(
-    ("text", "address"), [(":8081", ("", 8081)), ("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:443", ("::1", 443))]
+    ("text", "address"),
+    [(":8081", ("", 8081)), ("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:443", ("::1", 443)), ("::1:443", ("::1", 443))],
 )
 def test_an_address_is_a_port_with_or_without_a_host(text: str, address: tuple[str, int]):
     assert make(ADDRESS=text).address("ADDRESS", ":1") == address
 
 
-@pytest.mark.parametrize("text", ["8081", "", ":", ":0", ":65536", "host:", "host:http"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("8081", "", ":", ":0", ":65536", "host:", "host:http", "redis://host:6379", "redis://:pw@host:6379"),
+        *("user:pw@host:6379", "user@host:6379", "a:6379,b:6379", "a b:6379", "host :6379", "[host]:6379", "[::1:6379"),
+        *("http://localhost:8081", "a/b:6379", "x" * 256 + ":6379"),
+    ],
+)
 def test_an_invalid_address_is_refused(text: str):
     with pytest.raises(BadVariable, match="ADDRESS"):
         make(ADDRESS=text).address("ADDRESS", ":1")
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "a:1,b", "a:1;b:2", "http://a:1", "a b:1", "a:0", "a:65536", "a:99999", "a:١"]
+    "text", ["", "a", "a:1,b", "a:1;b:2", "http://a:1", "a b:1", "a:0", "a:65536", "a:99999", "a:١", "u@a:1", "::1:1"]
 )
 def test_an_invalid_list_of_addresses_is_refused(text: str):
     with pytest.raises(BadVariable, match="BROKERS"):
@@ -200,6 +208,56 @@ def test_variables_with_a_prefix_are_returned_by_the_rest_of_their_names():
     assert make(PRICE_A="1 ", PRICE_B="2", OTHER="3").with_prefix("PRICE_") == {"A": "1", "B": "2"}
 
 
+@pytest.mark.parametrize(("text", "price"), [("150", 150.0), ("0.01", 0.01), ("1e3", 1000.0)])
+def test_a_price_is_read_by_the_rest_of_its_name_in_upper_case(text: str, price: float):
+    assert make(PRICE_aapl=text).prices("PRICE_") == {"AAPL": price}
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-1", "nan", "inf", "1_000", "1,5", "9" * 400])
+def test_a_price_of_another_syntax_or_size_is_refused(text: str):
+    with pytest.raises(BadVariable, match=r"PRICE_AAPL=.*a price above zero, such as 150\.25"):
+        make(PRICE_AAPL=text).prices("PRICE_")
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_a_blank_variable_is_not_set(text: str):
+    assert not make(A=text).is_set("A")
+    assert not make().is_set("A")
+    assert make(A="1").is_set("A")
+
+
+@pytest.mark.parametrize("key", ["", "short", "a" * 60, "django-insecure-" + "0123456789" * 5])
+def test_a_key_that_is_short_uniform_or_published_is_not_strong(key: str):
+    assert not is_strong_key(key)
+    assert is_strong_key("0123456789" * 5)
+
+
+SECRET_NAMES = ["SECRET_KEY", "REDIS_PASSWORD", "EMAIL_URL", "DATABASE_URL", "GENERATOR_SEED", "API_TOKEN"]
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_the_value_of_a_secret_is_not_shown(name: str):
+    assert "hunter2" not in str(BadVariable(name, "hunter2", "another"))
+
+
+@pytest.mark.parametrize(
+    ("method", "text"),
+    [
+        *(("address", "redis://:hunter2@host:6379"), ("address", "user:hunter2@host:6379")),
+        *(("addresses", "user:hunter2@host:9092"), ("origins", "https://user:hunter2@example.org")),
+        *(("networks", "hunter2@10.0.0.1"), ("symbols", "user:hunter2@host"), ("duration", "user:hunter2@host")),
+    ],
+)
+def test_a_value_that_may_hold_a_password_is_not_shown_under_any_name(method: str, text: str):
+    with pytest.raises(BadVariable, match="X='…' cannot be used") as raised:
+        getattr(make(X=text), method)("X", "")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_long_value_is_shown_in_part():
+    assert len(str(BadVariable("KAFKA_TOPIC", "x" * 10_000, "short"))) < 250
+
+
 def test_names_and_defaults_of_variables_are_recorded_in_order():
     environment = make(B="2")
     environment.integer("A", 7)
@@ -227,6 +285,22 @@ def test_production_without_a_secret_key_does_not_start():
     assert "SECRET_KEY" in ended.stderr
 
 
+@pytest.mark.parametrize("key", ["short", "a" * 60, "hunter2" * 3])
+def test_production_with_a_weak_secret_key_does_not_start_and_does_not_repeat_it(key: str):
+    ended = run_check(APP_ENV="production", SECRET_KEY=key)
+    reason = "it must be a random text of at least 50 characters when APP_ENV is production"
+    assert (ended.returncode, ended.stderr) == (1, f"stockwatch: SECRET_KEY='…' cannot be used: {reason}\n")
+
+
+def test_production_with_error_pages_for_developers_does_not_start():
+    ended = run_check(APP_ENV="production", SECRET_KEY="0123456789" * 5, DEBUG="true")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(
+        "stockwatch: DEBUG='true' cannot be used: it must be false when APP_ENV is production"
+    )
+    assert ended.stderr.count("\n") == 1
+
+
 def test_recorder_and_processor_cannot_share_a_group():
     ended = run_check(RECORDER_GROUP_ID="one", KAFKA_GROUP_ID="one")
     assert ended.returncode == 1
@@ -246,6 +320,9 @@ def test_recorder_and_processor_cannot_share_a_group():
         ("GATEWAY_VALID_TICKERS", "a b"),
         ("GATEWAY_ALLOWED_ORIGINS", "http://[::1"),
         ("CSRF_TRUSTED_ORIGINS", "*"),
+        ("REDIS_ADDR", "redis://cache.example.org:6380"),
+        ("REDIS_ADDR", "one:6379,two:6379"),
+        ("REDIS_ADDR", "cache .example.org:6379"),
     ],
 )
 def test_a_value_that_cannot_work_stops_the_start(name: str, text: str):

@@ -1,15 +1,20 @@
 from collections import Counter
+from datetime import timedelta
 from threading import Event
 from time import monotonic
 from uuid import uuid4
 
-from confluent_kafka import Message, murmur2
+import pytest
+from confluent_kafka import Consumer, Message, murmur2
+from structlog.testing import capture_logs
 
+from feeds.errors import GroupRefused
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.last_updates import LastUpdates
 from feeds.kafka.producer import UpdateProducer
 from feeds.kafka.topic import Topic
 from feeds.wire import Update, decode, encode
+from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.fixtures import Produce, committed
 from tests.support.kafka.members import DAY, Join
 from tests.support.times import at
@@ -189,3 +194,44 @@ def test_paused_partitions_return_no_records_and_lose_none(topic: str, produce: 
 
     assert during_pause == []
     assert seq_ids(records) == {symbol: list(range(1, 102)) for symbol in SYMBOLS}
+
+
+def read_until_refused(member: UpdateConsumer) -> str:
+    """Reads until the brokers refuse the member. Returns the reason."""
+    member.open(lambda _partitions: None, lambda _partitions: None, Event().wait)
+    reasons: list[str] = []
+
+    def refused() -> bool:
+        try:
+            member.read()
+        except GroupRefused as error:
+            reasons.append(str(error))
+        return bool(reasons)
+
+    wait_until(refused, 60.0, "a refusal")
+    member.leave()
+    return reasons[0]
+
+
+@pytest.mark.kafka
+def test_a_session_timeout_that_the_brokers_refuse_is_named(cluster: Brokers, group: str):
+    name = f"ticks-{uuid4().hex}"
+    Topic(cluster.addresses, name).ensure(DAY, Event().wait)
+    with capture_logs() as lines:
+        reason = read_until_refused(UpdateConsumer(cluster.addresses, name, group, timedelta(seconds=1)))
+    assert reason.startswith(f"Kafka refuses a member of the group {group}: KAFKA_SESSION_TIMEOUT must be within")
+    assert not any("unavailable" in line["event"] for line in lines)
+
+
+@pytest.mark.kafka
+def test_a_group_whose_members_use_another_assignor_is_named(cluster: Brokers, group: str):
+    name = f"ticks-{uuid4().hex}"
+    Topic(cluster.addresses, name).ensure(DAY, Event().wait)
+    options = {"bootstrap.servers": cluster.addresses, "group.id": group, "partition.assignment.strategy": "range"}
+    with Consumer(options) as other, capture_logs() as lines:
+        other.subscribe([name])
+        wait_until(lambda: other.poll(0.05) or other.assignment(), 60.0, "an assignment")
+        reason = read_until_refused(UpdateConsumer(cluster.addresses, name, group, timedelta(seconds=6)))
+    assert reason.startswith(f"Kafka refuses a member of the group {group}: another member of the group uses another")
+    assert "KAFKA_GROUP_ID" in reason
+    assert not any("unavailable" in line["event"] for line in lines)

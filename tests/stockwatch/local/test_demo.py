@@ -1,6 +1,7 @@
 import pytest
 from django.contrib.auth import authenticate, get_user_model
 
+from feeds.errors import BadTicker
 from feeds.models import Ticker
 from stockwatch.local.demo import prepare_database, reset_demo_user, sign_in_hint
 
@@ -44,3 +45,26 @@ def test_an_empty_table_of_tickers_is_filled_and_a_used_one_is_not_changed():
     Ticker.objects.exclude(symbol="AAPL").delete()
     prepare_database()
     assert Ticker.objects.count() == 1
+
+
+def test_an_empty_table_gets_exactly_the_tickers_of_the_settings(settings):
+    settings.RUNSTACK_TICKERS = ["AAPL", "XYZ"]
+    settings.GENERATOR_BASE_PRICES = {"AAPL": 11.0, "XYZ": 22.0, "GOOG": 2800.0}
+    prepare_database()
+    assert list(Ticker.objects.values_list("symbol", "base_price")) == [("AAPL", 11.0), ("XYZ", 22.0)]
+
+
+def test_base_prices_without_tickers_replace_those_of_the_demonstration(settings):
+    settings.RUNSTACK_BASE_PRICES = {"AAPL": 11.0, "BRK_B": 22.0, "NONE": 33.0}
+    prepare_database()
+    prices = dict(Ticker.objects.values_list("symbol", "base_price"))
+    assert (prices["AAPL"], prices["BRK.B"]) == (11.0, 22.0)
+    assert prices["GOOG"] != 2800.0
+    assert "NONE" not in prices
+
+
+def test_a_base_price_that_is_too_small_leaves_the_table_empty(settings):
+    settings.RUNSTACK_BASE_PRICES = {"AAPL": 0.001}
+    with pytest.raises(BadTicker, match=r"GENERATOR_BASE_PRICES_AAPL=0\.001"):
+        prepare_database()
+    assert not Ticker.objects.exists()

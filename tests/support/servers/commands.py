@@ -12,11 +12,11 @@ ROOT = Path(__file__).resolve().parents[3]
 class Command:
     """A command of manage.py in its own process, which logs to a file."""
 
-    def __init__(self, name: str, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, name: str, environment: dict[str, str], log: Path, *options: str) -> None:
         self._log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), name],
+                [sys.executable, str(ROOT / "manage.py"), name, *options],
                 env=environment,
                 stdout=output,
                 stderr=output,

@@ -69,6 +69,22 @@ class Postgres:
         self.start()
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "stockwatch", "stockwatch")
 
+    def add_role(self, name: str, password: str) -> None:
+        """Creates a role whose password the server checks, unlike that of its owner."""
+        access = self._data / "pg_hba.conf"
+        access.write_text(f"host all {name} 127.0.0.1/32 scram-sha-256\n" + access.read_text())
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+            connection.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: not self._accepts(name), TIMEOUT_SECONDS, "the new rule of access")
+
+    def _accepts(self, name: str) -> bool:
+        try:
+            psycopg.connect(host="127.0.0.1", port=self.port, user=name, dbname="postgres").close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def _run(self, program: str, *options: str) -> None:
         command = [str(self._programs / program), *options]
         subprocess.run(command, check=True, capture_output=True, cwd="/", **self._user)

@@ -1,15 +1,21 @@
 """`manage.py purge`: deletes expired web sessions and the visitors' lists in them."""
 
+import signal
 import threading
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
 
+from feeds.stop_signals import STOP_SIGNALS
+
 DAY_SECONDS = 24 * 3600.0
+RETRY_SECONDS = 3600.0
 log = structlog.get_logger(__name__)
 
 
@@ -18,18 +24,39 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--daily", action="store_true", help="keep running and repeat every day")
+        parser.add_argument("--stamp", type=Path, help="file to touch after each purge, for a health check")
 
-    def handle(self, *_args: Any, daily: bool, **_options: Any) -> None:
-        purge()
-        while daily:
-            threading.Event().wait(DAY_SECONDS)
-            close_old_connections()
-            try:
-                purge()
-            except DatabaseError as error:
-                log.warning("sessions not purged, next attempt tomorrow", error=type(error).__name__)
+    def handle(self, *_args: Any, daily: bool, stamp: Path | None, **_options: Any) -> None:
+        if daily:
+            for number in STOP_SIGNALS:
+                # Process 1 of a container ignores signals that it has no handler for.
+                signal.signal(number, stop)
+        purge(stamp)
+        if daily:
+            purge_daily(stamp, threading.Event().wait)
 
 
-def purge() -> None:
+def stop(_number: int, _frame: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def purge_daily(stamp: Path | None, wait: Callable[[float], object]) -> NoReturn:
+    """Purges every day, and an hour after a failure. `wait` takes seconds; its exception ends the loop."""
+    seconds = DAY_SECONDS
+    while True:
+        wait(seconds)
+        close_old_connections()
+        try:
+            purge(stamp)
+            seconds = DAY_SECONDS
+        except DatabaseError as error:
+            log.warning("sessions not purged, next attempt in an hour", error=type(error).__name__)
+            seconds = RETRY_SECONDS
+
+
+def purge(stamp: Path | None = None) -> None:
+    """Deletes expired sessions, then touches `stamp`. Raises DatabaseError."""
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
     log.info("expired sessions purged")
+    if stamp:
+        stamp.touch()

@@ -1,0 +1,49 @@
+"""Runs management commands, and ends them with one line if the database cannot be used."""
+
+import re
+from collections.abc import Sequence
+
+import django
+from django.core.management import execute_from_command_line
+from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connection
+
+RETRYING_COMMANDS = ("rungateway", "runkafkagen", "runrecorder")
+"""Commands that wait for the database if it does not answer. They would wait forever for one that refuses them."""
+REFUSALS = re.compile(
+    "password authentication failed|no password supplied|no pg_hba.conf entry|is not permitted to log in"
+    "|(role|database) .* does not exist|permission denied for database|unable to open database file"
+    "|invalid connection option|invalid [a-z_]+ value"
+)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Runs the command that the arguments of `manage.py` name.
+
+    Raises SystemExit with one line if the database cannot be used; with `--traceback`, the error itself.
+    """
+    try:
+        if arguments[1:2] and arguments[1] in RETRYING_COMMANDS and "--worker" not in arguments:
+            django.setup()
+            require_access()
+        execute_from_command_line(list(arguments))
+    except (OperationalError, InterfaceError, ProgrammingError) as error:
+        if "--traceback" in arguments:
+            raise
+        raise SystemExit(f"stockwatch: {describe(error)}") from error
+
+
+def require_access() -> None:
+    """Raises the database's error if it refuses this program, and returns if it does not answer."""
+    try:
+        connection.ensure_connection()
+    except (OperationalError, ProgrammingError) as error:
+        if REFUSALS.search(str(error)):
+            raise
+    finally:
+        connection.close()
+
+
+def describe(error: Error) -> str:
+    """Returns one line that says what is wrong with the database and what to do."""
+    reason = str(error).strip().partition("\n")[0]
+    return f"the database cannot be used ({reason}): check DATABASE_URL, and that `manage.py migrate` was run"

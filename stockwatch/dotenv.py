@@ -1,0 +1,77 @@
+"""Reads the variables of an environment file such as `.env`.
+
+Pure: the caller reads the file. A file that cannot be understood raises BadEnvironmentFile, which ends the program with
+one line. The line never repeats text of the file, because any of it may be a secret.
+"""
+
+import re
+
+MAX_BYTES = 1024 * 1024
+UTF_8_MARK = b"\xef\xbb\xbf"
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+LINE_END = re.compile(r"\r\n|\r|\n")
+ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z0-9_]+)\s*=\s*(.*)", re.DOTALL)
+QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"\s*(?:#.*)?|'([^']*)'\s*(?:#.*)?""", re.DOTALL)
+COMMENT = re.compile(r"(?:^|\s+)#.*", re.DOTALL)
+ESCAPE = re.compile(r"\\([^rnt])")
+"""Escapes of line ends and tabs stay as they are, as django-environ keeps them."""
+
+
+class BadEnvironmentFile(SystemExit):
+    """The file cannot be used. Its text is the one line that the operator sees; the exit status is 1."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(f"stockwatch: {file}{reason}")
+
+
+def parse_variables(content: bytes, file: str) -> dict[str, str]:
+    """Returns the variables by name; the last of equal names counts. `file` names the file in errors.
+
+    A line is empty, a comment, or `NAME=value` with optional `export` and white space. A value can stand in single or
+    double quotes. Without quotes, white space and `#` begin a comment; with quotes, a comment can follow them.
+    """
+    variables: dict[str, str] = {}
+    for number, line in enumerate(LINE_END.split(decode(content, file)), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        found = ASSIGNMENT.fullmatch(text)
+        if not found:
+            raise BadEnvironmentFile(
+                file, f" line {number} is not NAME=value: a name consists of letters, digits and _; # begins a comment"
+            )
+        variables[found[1]] = parse_value(found[2], file, number, found[1])
+    return variables
+
+
+def parse_value(text: str, file: str, number: int, name: str) -> str:
+    """Returns the value without quotes, comment and surrounding white space."""
+    if not text.startswith(('"', "'")):
+        return COMMENT.sub("", text, count=1)
+    found = QUOTED.fullmatch(text)
+    if not found:
+        raise BadEnvironmentFile(
+            file, f" line {number}: the quotes of {name} do not end the value: write NAME='value', or escape with \\"
+        )
+    return found[2] if found[1] is None else ESCAPE.sub(r"\1", found[1])
+
+
+def decode(content: bytes, file: str) -> str:
+    """Returns the text of the file. It must be UTF-8, with or without a byte order mark."""
+    if len(content) > MAX_BYTES:
+        raise BadEnvironmentFile(file, f" is larger than {MAX_BYTES} bytes: it must hold lines NAME=value only")
+    if content.startswith(UTF_16_MARKS) or b"\0" in content:
+        number = 1 if content.startswith(UTF_16_MARKS) else _line_number(content, content.index(b"\0"))
+        raise BadEnvironmentFile(file, f" line {number} is UTF-16, or contains a null byte: save the file as UTF-8")
+    try:
+        return content.removeprefix(UTF_8_MARK).decode()
+    except UnicodeDecodeError as error:
+        # Counted in the file without the mark, which is part of the first line.
+        number = _line_number(content.removeprefix(UTF_8_MARK), error.start)
+        raise BadEnvironmentFile(
+            file, f" line {number} is not UTF-8 but probably Latin-1 (Windows-1252): save the file as UTF-8"
+        ) from None
+
+
+def _line_number(content: bytes, position: int) -> int:
+    return len(LINE_END.split(content[:position].decode("latin-1")))
