@@ -1,10 +1,10 @@
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import ProtectedError
 
 from watchlist.errors import BadName, NoSuchList
 from watchlist.lists.storage import AccountLists, VisitorLists, move_visitor_lists, pick_tab, store_for
+from watchlist.lists.web_session import SessionStore
 from watchlist.models import Entry, Watchlist
 
 
