@@ -15,6 +15,7 @@ from django.db.models import Count, F
 
 from feeds.models import Ticker
 from watchlist.errors import NoSuchList
+from watchlist.lists.merging import append_lists
 from watchlist.lists.rules import UNSAVED, NamedList, UserLists
 from watchlist.lists.search import served_tickers
 from watchlist.lists.web_session import SessionStore
@@ -181,15 +182,33 @@ class VisitorLists:
         self._session.pop(SESSION_KEY, None)
 
 
-def move_visitor_lists(session: SessionBase, user: User) -> None:
-    """Moves a visitor's lists into the account after sign-up or sign-in. Drops them if the account has lists."""
+@dataclass(frozen=True, slots=True)
+class MovedLists:
+    """The names of lists that were added to those of an account, and the lists for which there was no room."""
+
+    added: tuple[str, ...] = ()
+    left_out: tuple[NamedList, ...] = ()
+
+
+def move_visitor_lists(session: SessionBase, user: User) -> MovedLists:
+    """Moves a visitor's lists into the account. If the account has lists, they become further lists."""
     visitor, account = VisitorLists(cast("SessionStore", session)), AccountLists(user)
     if not visitor.stored:
-        return
-    if not account.stored:
-        unsaved = UserLists(tuple(replace(named_list, key=UNSAVED) for named_list in visitor.read().lists))
-        account.change(lambda _example: unsaved)
+        return MovedLists()
+    unsaved = UserLists(tuple(replace(named_list, key=UNSAVED) for named_list in visitor.read().lists))
+    moved = MovedLists()
+
+    def add(lists: UserLists) -> UserLists:
+        nonlocal moved
+        if not account.stored:
+            return unsaved
+        lists, added, left_out = append_lists(lists, unsaved.lists)
+        moved = MovedLists(tuple(added), tuple(left_out))
+        return lists
+
+    account.change(add)
     visitor.delete()
+    return moved
 
 
 def pick_tab(tabs: Sequence[Tab], key: int | None) -> Tab:
