@@ -20,7 +20,9 @@ from watchlist.lists.rules import UserLists
 from watchlist.lists.storage import ListStore
 from watchlist.page.context import make_rows, own_lists
 from watchlist.page.csv_export import write_lists, write_symbols
+from watchlist.page.notices import offer_undo
 from watchlist.page.rows import Row
+from watchlist.page.undo import ChangedLists, compare_lists
 from watchlist.prices.quotes import read_quotes
 
 FILE_NAME = "stockwatch-simulated.csv"
@@ -79,7 +81,7 @@ def import_lists(request: HttpRequest) -> HttpResponse:
         messages.error(request, "Nothing was imported: the file contains no list.")
         return redirect("transfer")
     try:
-        problems = _import(request, imported, replace=request.POST.get("mode") == "replace")
+        problems, change = _import(request, imported, replace=request.POST.get("mode") == "replace")
     except ListRefused as error:
         messages.error(request, str(error))
         return redirect("transfer")
@@ -88,21 +90,23 @@ def import_lists(request: HttpRequest) -> HttpResponse:
     total = len(imported.lists)
     count = total - sum("was not imported" in problem for problem in problems)
     number = str(count) if count == total else f"{count} of {total}"
-    messages.success(request, f"{number} list{'' if total == 1 else 's'} imported.")
+    offer_undo(request, f"{number} list{'' if total == 1 else 's'} imported.", change)
     return redirect("watchlist")
 
 
-def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> list[str]:
-    """Stores the lists. Returns sentences about what did not fit. Raises ListRefused."""
+def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tuple[list[str], ChangedLists]:
+    """Stores the lists. Returns sentences about what did not fit, and what can be undone. Raises ListRefused."""
     store = own_lists(request)
     problems: list[str] = []
+    before: list[UserLists] = []
 
     def merge(lists: UserLists) -> UserLists:
+        before[:] = [lists]
         after, problems[:] = merge_lists(_lists_to_merge(store, lists), imported.lists, replace)
         return after
 
-    store.change(merge)
-    return problems
+    after = store.change(merge)
+    return problems, compare_lists("The import was undone.", before[0], after)
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:

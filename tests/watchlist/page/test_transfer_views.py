@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from feeds.models import Ticker
 from stockwatch.settings import BASE_DIR
-from tests.support.watchlist.pages import notices_of, tabs_of, text_of
+from tests.support.watchlist.pages import notices_of, rows_of, tabs_of, text_of, undos_of
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS, NamedList, UserLists
 from watchlist.lists.storage import AccountLists
 
@@ -58,6 +58,22 @@ def test_a_preview_changes_nothing_and_explains_refused_lines(signed_in, person)
 def test_existing_lists_are_merged_or_replaced(signed_in, person, mode, symbols):
     signed_in.post(reverse("import"), {"text": "Coins,AAPL", "mode": mode})
     assert dict(lists_of(person))["Coins"] == symbols
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+def test_an_import_can_be_undone(signed_in, person, mode):
+    before = lists_of(person)
+    page = signed_in.post(reverse("import"), {"text": "Coins,AAPL\nNew,AAPL", "mode": mode}, follow=True)
+    [undo] = undos_of(page)
+    assert notices_of(signed_in.post(reverse("undo"), {"undo": undo}, follow=True)) == ["The import was undone."]
+    assert lists_of(person) == before
+
+
+def test_a_visitor_who_undoes_the_first_import_sees_the_example_again(client, tickers, store):
+    before = client.get("/")
+    page = client.post(reverse("import"), {"text": "Coins,BTC/USD"}, follow=True)
+    page = client.post(reverse("undo"), {"undo": undos_of(page)[0]}, follow=True)
+    assert (list(tabs_of(page)), rows_of(page)) == (["Main"], rows_of(before))
 
 
 def test_an_import_replaces_the_example(client, tickers, store):
