@@ -3,9 +3,9 @@
 Values are immutable; every change returns a new one. `lists.storage` saves them.
 """
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from unicodedata import category, normalize
 
 from watchlist.errors import AlreadyListed, BadName, ListFull, NoSuchList, NotListed, TooManyLists
 
@@ -112,7 +112,7 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
         raise BadName("A list needs a name.")
     # Normalization takes quadratic time, so it follows the check of the length. It can shorten a name.
     if len(name) <= 2 * MAX_NAME_LENGTH:
-        name = normalize("NFC", name)
+        name = unicodedata.normalize("NFC", name)
     if len(name) > MAX_NAME_LENGTH:
         raise BadName(f"The name of a list can have {MAX_NAME_LENGTH} characters. This one has {len(name)}.")
     if not _is_visible(name):
@@ -124,13 +124,17 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
 
 def name_key(name: str) -> str:
     """Returns what two names have in common if they differ only by case or by the encoding of accents."""
-    return normalize("NFC", normalize("NFC", name[: 2 * MAX_NAME_LENGTH]).casefold())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name[: 2 * MAX_NAME_LENGTH]).casefold())
 
 
 def _is_visible(name: str) -> bool:
     """Accepts a joiner only between the parts of an emoji, or letters of a script that has no case."""
     for before, letter, after in zip(" " + name, name, name[1:] + " ", strict=False):
-        joins = letter in JOINERS and category(before) in JOINED_CATEGORIES and category(after) in JOINED_CATEGORIES
+        joins = letter in JOINERS and _can_be_joined(before) and _can_be_joined(after)
         if not letter.isprintable() and not joins:
             return False
     return True
+
+
+def _can_be_joined(letter: str) -> bool:
+    return unicodedata.category(letter) in JOINED_CATEGORIES
