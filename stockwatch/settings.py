@@ -261,6 +261,8 @@ SERVESTATIC_AUTOREFRESH = not PRODUCTION  # in development, the next load shows 
 # Browsers revalidate each file (mostly 304), so that a page never mixes modules of two versions.
 SERVESTATIC_MAX_AGE = 0
 
+# The admin's list of tickers sends eleven fields for each of at most 200 rows.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_ENGINE = "watchlist.lists.web_session"
