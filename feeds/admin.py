@@ -24,6 +24,7 @@ from import_export.formats.base_formats import CSV
 
 from feeds.models import Ticker
 from feeds.store.quote_reader import read_quotes
+from feeds.tickers.concurrent_form import ConcurrentTickerForm
 from feeds.tickers.csv_file import TickerResource
 from feeds.wire import Update, age_us
 
@@ -58,6 +59,7 @@ class FreshnessFilter(admin.SimpleListFilter):
 
 @admin.register(Ticker)
 class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
+    form = ConcurrentTickerForm
     resource_classes: ClassVar[list[type]] = [TickerResource]
     formats: ClassVar[list[type]] = [CSV]
     skip_export_form = True
@@ -76,6 +78,9 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["feeds/admin.css"]}
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, form=ConcurrentTickerForm, **kwargs)
 
     # --- Display ----------------------------------------------------------------------------------------------------
 

@@ -172,6 +172,7 @@ MIDDLEWARE = [
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "watchlist.middleware.ProlongSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -232,8 +233,11 @@ SERVESTATIC_AUTOREFRESH = not PRODUCTION  # in development, the next load shows 
 # Browsers revalidate each file (mostly 304), so that a page never mixes modules of two versions.
 SERVESTATIC_MAX_AGE = 0
 
+# The admin's list of tickers sends eleven fields for each of at most 200 rows.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+SESSION_ENGINE = "watchlist.lists.web_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_COOKIES = env.boolean("SECURE_COOKIES", PRODUCTION)

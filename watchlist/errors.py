@@ -8,6 +8,8 @@
     │   ├── NotListed      the symbol is not in the list
     │   ├── ListFull       the list has the maximum number of symbols
     │   ├── NoSuchList     the person has no such list
+    │   ├── SessionEnded   the person's web session ended in another tab
+    │   ├── NothingToUndo  the change was undone already
     │   ├── TooManyLists   the person has the maximum number of lists
     │   └── BadName        the name of a list is not allowed
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
@@ -46,6 +48,14 @@ class ListFull(ListRefused):
 
 class NoSuchList(ListRefused):
     """The person has no such list; another tab or device may have deleted it."""
+
+
+class SessionEnded(ListRefused):
+    """The person's web session was deleted by another request, such as a sign-in in another tab."""
+
+
+class NothingToUndo(ListRefused):
+    """The change was undone already, in this or another tab."""
 
 
 class TooManyLists(ListRefused):

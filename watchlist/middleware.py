@@ -1,4 +1,4 @@
-"""Answers requests with 503 while the database is unavailable.
+"""Prolongs web sessions in use, and answers with 503 while the database is unavailable.
 
 Prices on open pages need no database; lists, accounts and loading a page do.
 """
@@ -26,6 +26,16 @@ class DatabaseOutageMiddleware(MiddlewareMixin):
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return report_outage(request, error) if is_outage(error) else None
+
+
+class ProlongSessionMiddleware(MiddlewareMixin):
+    """Prolongs a web session once a day, so that a visitor who only looks at prices keeps the lists."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        session: Any = getattr(request, "session", None)
+        if session is not None and session.accessed and session.can_be_prolonged:
+            session.modified = True
+        return response
 
 
 def show_error(request: HttpRequest) -> HttpResponse:

@@ -4,12 +4,35 @@ from typing import Any
 
 from import_export import resources
 from import_export.resources import Diff
+from import_export.results import Error
+from import_export.widgets import BooleanWidget, IntegerWidget
 
 from feeds.csv_cells import escape, unescape
 from feeds.models import Ticker
 from feeds.symbols import upper_case
+from feeds.tickers.csv_values import read_whole_number, read_yes_or_no
 
 COLUMNS = ("symbol", "name", "base_price", "volatility", "decimals", "active")
+
+
+class PlainError(Error):  # type: ignore[misc]
+    """An error of a file. The library would show its traceback, with paths of the server."""
+
+    traceback = ""
+
+
+class YesOrNoWidget(BooleanWidget):  # type: ignore[misc]
+    """Refuses a word that is neither yes nor no; the library's own widget reads it as no."""
+
+    def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> bool | None:
+        return None if value in self.NULL_VALUES else read_yes_or_no(str(value))
+
+
+class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
+    """Refuses a fraction; the library's own widget cuts it off."""
+
+    def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> int | None:
+        return None if self.is_empty(value) else read_whole_number(str(value))
 
 
 class TextDiff(Diff):  # type: ignore[misc]
@@ -23,6 +46,9 @@ class TextDiff(Diff):  # type: ignore[misc]
 class TickerResource(resources.ModelResource):  # type: ignore[misc]
     """Maps one line to one ticker by its symbol, with the validation of the admin's form. Deletes nothing."""
 
+    active = resources.Field(attribute="active", column_name="active", widget=YesOrNoWidget())
+    decimals = resources.Field(attribute="decimals", column_name="decimals", widget=WholeNumberWidget())
+
     class Meta:
         model = Ticker
         fields = COLUMNS
@@ -35,13 +61,27 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
     def get_diff_class(self) -> type[Diff]:
         return TextDiff
 
+    @classmethod
+    def get_error_result_class(cls) -> type[Error]:
+        return PlainError
+
+    def before_import(self, dataset: Any, **_kwargs: Any) -> None:
+        """Accepts names of columns in any case. Raises ValueError without a column of symbols."""
+        headers = [(header or "").strip("\N{BYTE ORDER MARK} ").lower() for header in dataset.headers or ()]
+        if "symbol" not in headers:
+            raise ValueError(f"The first line must name the columns: symbol, and any of {', '.join(COLUMNS[1:])}.")
+        if twice := [header for header in COLUMNS if headers.count(header) > 1]:
+            raise ValueError(f"The column {twice[0]} is there twice.")
+        dataset.headers = headers
+
     def dehydrate_name(self, ticker: Ticker) -> str:
         """Escapes a name that a spreadsheet would run; `before_import_row` reverses it."""
         return escape(ticker.name)
 
     def before_import_row(self, row: Any, **_kwargs: Any) -> None:
         row["symbol"] = upper_case(str(row.get("symbol") or ""))
-        row["name"] = unescape(str(row.get("name") or ""))
+        if "name" in row:  # a file without this column leaves names as they are
+            row["name"] = unescape(str(row["name"] or ""))
 
     def import_instance(self, instance: Ticker, row: Any, **kwargs: Any) -> None:
         """Keeps the previous base price for the change log."""

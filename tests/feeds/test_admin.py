@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from feeds.admin import TickerAdmin
 from feeds.models import Ticker
+from stockwatch.settings import BASE_DIR
 from tests.support.watchlist.lists import remove_symbol
 from watchlist.models import Watchlist
 
@@ -269,6 +270,92 @@ def test_an_import_validates_like_the_form(staff, line):
     html = import_file(staff, HEADER + line)
     assert "failed to validate" in html or "Errors" in html
     assert not Ticker.objects.exists()
+
+
+def import_case(staff, name: str) -> str:
+    return import_file(staff, (BASE_DIR / "tests" / "cases" / "admin" / name).read_text())
+
+
+def test_a_file_without_a_column_leaves_its_values_as_they_are(staff, make_ticker):
+    ticker = make_ticker("KO", name="Coca-Cola")
+    assert "1 updated" in import_case(staff, "admin-price-only.csv")
+    ticker.refresh_from_db()
+    assert (ticker.base_price, ticker.name, ticker.active) == (63.1, "Coca-Cola", True)
+
+
+def test_words_for_yes_switch_tickers_on(staff):
+    assert "2 new" in import_case(staff, "admin-active-words.csv")
+    assert list(Ticker.objects.values_list("active", flat=True)) == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("AAPL,x,1,1,2,maybe", "“maybe” is neither yes nor no."), ("AAPL,x,1,1,2.7,1", "“2.7” is not a whole number.")],
+)
+def test_a_value_that_would_be_misread_is_an_error_of_its_line(staff, line, message):
+    assert message in import_file(staff, HEADER + line)
+    assert not Ticker.objects.exists()
+
+
+def test_names_of_columns_have_any_case(staff, make_ticker):
+    ticker = make_ticker("AAPL")
+    assert "Traceback" not in import_case(staff, "admin-header-upper.csv")
+    assert "1 updated" in import_file(staff, " SYMBOL ,Base_Price\nAAPL,230.5")
+    ticker.refresh_from_db()
+    assert ticker.base_price == 230.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name\nApple", "The first line must name the columns: symbol,"),
+        ("symbol,Symbol\nA,B", "column symbol is there twice"),
+    ],
+)
+def test_a_file_with_wrong_columns_is_explained_in_one_sentence(staff, text, message):
+    html = import_file(staff, text)
+    assert message in html
+    assert "Traceback" not in html
+    assert "site-packages" not in html
+
+
+# --- Concurrent changes ----------------------------------------------------------------------------------------------
+
+
+def open_form(staff, address: str) -> dict[str, str]:
+    """Returns the fields of an admin form as a browser would send them."""
+    html = text_of(staff.get(address))
+    form = {}
+    for tag in re.findall(r"<input[^>]*>", html):
+        attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+        if "name" in attributes and (attributes.get("type") != "checkbox" or " checked" in tag):
+            form[attributes["name"]] = attributes.get("value", "on")
+    for name in ("action", "_selected_action", "index", "select_across", "q", "_continue", "_addanother"):
+        form.pop(name, None)
+    return form
+
+
+@pytest.mark.parametrize(("view", "prefix"), [("list", "form-0-"), ("form", "")])
+def test_a_newer_price_of_another_person_is_not_overwritten(staff, make_ticker, view, prefix):
+    ticker = make_ticker("AAPL", name="Apple", base_price=100.0)
+    address = LIST if view == "list" else f"{LIST}{ticker.pk}/change/"
+    form = open_form(staff, address) | {"_save": "Save"}
+    Ticker.objects.update(base_price=230.5)
+    html = text_of(staff.post(address, form | {f"{prefix}base_price": "50"}, follow=True))
+    assert "Base price was changed from 100.0 to 230.5 by another person." in html
+    staff.post(address, form | {f"{prefix}name": "Apple Inc."}, follow=True)
+    ticker.refresh_from_db()
+    assert (ticker.base_price, ticker.name) == (230.5, "Apple Inc.")
+
+
+def test_a_list_of_all_tickers_can_be_saved(staff, make_ticker):
+    for number in range(190):
+        make_ticker(f"S{number}")
+    form = open_form(staff, LIST + "?all=")
+    assert len(form) > 1000
+    response = staff.post(LIST + "?all=", form | {"form-0-name": "Changed", "_save": "Save"}, follow=True)
+    assert response.status_code == 200
+    assert Ticker.objects.filter(name="Changed").count() == 1
 
 
 def test_the_preview_of_an_import_escapes_names_and_has_no_inline_styles(staff, make_ticker):

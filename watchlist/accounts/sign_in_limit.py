@@ -23,6 +23,8 @@ from django.shortcuts import render
 from watchlist.accounts.throttle import address_of
 from watchlist.prices.quotes import redis_client
 
+MAX_NAME_LENGTH = 150
+"""Of the name of an account, as Django's model says."""
 NAME_LIMIT_FACTOR = 5
 """A name allows this many times SIGN_IN_FAILURES. One address alone cannot block it: it reaches its own limit first."""
 
@@ -108,8 +110,14 @@ def attempt_keys(request: HttpRequest) -> list[str]:
 
 
 def name_key(name: str) -> str:
-    """Returns the Redis key of a name. Names are hashed because they may be long and are private."""
-    name = unicodedata.normalize("NFKC", name).casefold().strip()
+    """Returns the Redis key of a name as it is stored: Django finds no account by another spelling of it.
+
+    Names are hashed because they may be long and are private.
+    """
+    name = name.strip()
+    # Normalization takes quadratic time. No account has a longer name, and Django does not normalize it either.
+    if len(name) <= MAX_NAME_LENGTH:
+        name = unicodedata.normalize("NFKC", name)
     return f"throttle:sign-in-name:{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"
 
 

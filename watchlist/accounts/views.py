@@ -1,4 +1,7 @@
-"""Views for sign-up, sign-in, settings and passwords, and for deleting an account."""
+"""Views for sign-up, sign-in, settings and passwords, and for deleting an account.
+
+`visitor_lists` moves a visitor's lists into the account when Django reports the sign-in.
+"""
 
 from typing import Any
 
@@ -21,7 +24,6 @@ from watchlist.accounts.forms import DeleteAccountForm, EmailForm, SignUpForm
 from watchlist.accounts.preferences import CHOICES, appearance_of, make_appearance, save_appearance, zones
 from watchlist.accounts.sign_in_limit import clear_failures
 from watchlist.accounts.throttle import allow_action
-from watchlist.lists.storage import move_visitor_lists
 
 
 @sensitive_post_parameters("password1", "password2")
@@ -40,7 +42,6 @@ def sign_up(request: HttpRequest) -> HttpResponse:
             return render(request, "watchlist/sign_up.html", {"form": form}, status=429)
         user = form.save()
         login(request, user)
-        move_visitor_lists(request.session, user)
         return redirect("watchlist")
     return render(request, "watchlist/sign_up.html", {"form": form})
 
@@ -48,11 +49,6 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 class SignIn(LoginView):
     template_name = "watchlist/sign_in.html"
     redirect_authenticated_user = True
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        response = super().form_valid(form)
-        move_visitor_lists(self.request.session, form.get_user())
-        return response
 
 
 class PasswordChange(PasswordChangeView):

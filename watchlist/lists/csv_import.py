@@ -1,22 +1,23 @@
-"""Reads a person's lists from CSV text. Pure.
+"""Reads a person's lists from the files of this site, of other sites, and from plain lists of symbols. Pure.
 
-Reads the columns `list` and `symbol` only. Undoes the escaping of `feeds.csv_cells`, so that an exported file gives
-exactly the exported lists.
+Undoes the escaping of `feeds.csv_cells`, so that an exported file gives exactly the exported lists.
 """
 
-import csv
-import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from feeds.csv_cells import unescape
-from feeds.symbols import upper_case
 from watchlist.errors import BadName
-from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, UserLists, check_name
+from watchlist.lists.csv_columns import Columns, find_columns
+from watchlist.lists.csv_lines import Line, read_cells, split_lines
+from watchlist.lists.foreign_symbols import clean_spelling, find_symbol
+from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, check_name, name_key
 
-MAX_FILE_BYTES = 256 * 1024
-"""About the size of twenty lists of two hundred symbols with every column."""
+MAX_FILE_BYTES = 2_500_000
+"""More than twenty lists of two hundred symbols with every column, and less than Django accepts in a form."""
 MAX_LINES = MAX_LISTS * (MAX_SYMBOLS + 1)
+DEFAULT_NAME = "Imported"
+SECTION = "###"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +37,41 @@ class ImportedLists:
     refusals: tuple[RefusedLine, ...] = ()
 
 
-def read_lists(text: str, known: Collection[str]) -> ImportedLists:
-    """Reads lists of `known` symbols. A file without a header has the columns list, symbol."""
-    try:
-        lines = list(csv.reader(io.StringIO(text.lstrip("\N{BYTE ORDER MARK}"), newline=""), strict=True))
-    except csv.Error as error:
-        return ImportedLists(refusals=(RefusedLine(1, "", f"This is not a CSV file: {error}."),))
+def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> ImportedLists:
+    """Reads lists of `known` symbols. `name` is for symbols whose list the file does not name.
+
+    With a header, the columns of symbols and lists are read. Without one, a line is a list's name and one symbol, or
+    any number of symbols, or `###NAME` for those that follow.
+    """
+    lines = split_lines(text)
     if len(lines) > MAX_LINES + 1:
-        return ImportedLists(refusals=(RefusedLine(len(lines), "", f"The file has more than {MAX_LINES} lines."),))
-    header = [cell.strip().lower() for cell in lines[0]] if lines else []
-    has_header = {"list", "symbol"} <= set(header)
-    columns = (header.index("list"), header.index("symbol")) if has_header else (0, 1)
-    reader = _LineReader(known, columns)
-    for number, cells in enumerate(lines, start=1):
-        if any(cell.strip() for cell in cells) and not (has_header and number == 1):
-            reader.read(number, cells)
+        return ImportedLists(refusals=(RefusedLine(lines[-1][0], "", f"The file has more than {MAX_LINES} lines."),))
+    reader = _Reader(known, name)
+    for line in read_cells(lines):
+        reader.read(line)
     return reader.imported
 
 
-class _LineReader:
-    """Builds the lists line by line. `columns` are the indexes of list name and symbol."""
+def name_of_file(file_name: str) -> str:
+    """Returns the name of a list for a file: its own without the ending, or DEFAULT_NAME."""
+    stem, dot, ending = file_name[:255].rpartition(".")
+    stem = stem if dot else ending
+    try:
+        return check_name("".join(filter(str.isprintable, stem))[:MAX_NAME_LENGTH], ())
+    except BadName:
+        return DEFAULT_NAME
 
-    def __init__(self, known: Collection[str], columns: tuple[int, int]) -> None:
+
+class _Reader:
+    """Builds the lists line by line."""
+
+    def __init__(self, known: Collection[str], name: str) -> None:
         self._known = known
-        self._columns = columns
+        self._section = name
+        self._columns: Columns | None = None
+        self._has_symbols = False
+        self._is_plain = False
+        self._symbols_read = 0
         self._lists: dict[str, NamedList] = {}
         self._refusals: list[RefusedLine] = []
 
@@ -67,57 +79,97 @@ class _LineReader:
     def imported(self) -> ImportedLists:
         return ImportedLists(tuple(self._lists.values()), tuple(self._refusals))
 
-    def read(self, number: int, cells: Sequence[str]) -> None:
-        name, symbol = (unescape(cells[column]).strip() if column < len(cells) else "" for column in self._columns)
-        reason = self._add(name, upper_case(symbol))
-        if reason:
-            beginning = ", ".join(cell for cell in cells[:3] if cell)
-            self._refusals.append(RefusedLine(number, beginning[:60], reason))
+    def read(self, line: Line) -> None:
+        if self._is_comment(line):
+            return
+        if line.problem:
+            self._refuse(line, line.problem)
+        elif self._columns is not None:
+            self._read_columns(line, self._columns)
+        elif not self._has_symbols and (columns := find_columns(line.cells)):
+            self._columns = columns
+        else:
+            self._read_without_header(line)
 
-    def _add(self, name: str, symbol: str) -> str:
-        """Adds the symbol to the list. Returns the reason if the line is refused, else an empty string."""
-        key = name.casefold()
+    def _is_comment(self, line: Line) -> bool:
+        """A list of this site may be called `#1`, so a line with as many cells as the header is no comment."""
+        return line.is_comment and (self._columns is None or len(line.cells) != self._columns.count)
+
+    def _read_columns(self, line: Line, columns: Columns) -> None:
+        cells = [unescape(cell).strip() for cell in line.cells]
+        if len(cells) <= max(columns.symbols, columns.names or 0):
+            self._refuse(line, "This line has no symbol." if columns.names is not None else "This line is too short.")
+            return
+        name = self._section if columns.names is None else cells[columns.names]
+        spelling = cells[columns.symbols]
+        if not spelling and columns.names is None:
+            self._refuse(line, "This line has no symbol.")
+        else:
+            self._add(line, name, spelling)
+
+    def _read_without_header(self, line: Line) -> None:
+        cells = [unescape(cell).strip() for cell in line.cells]
+        if self._names_a_list(cells):
+            self._add(line, cells[0], cells[1])
+            return
+        self._is_plain = True
+        for spelling in self._split_words(cells):
+            if spelling.startswith(SECTION):
+                self._section = spelling[len(SECTION) :].strip() or self._section
+            elif self._symbols_read >= MAX_LINES:
+                self._refuse(line, f"The file has more than {MAX_LINES} symbols.")
+                return
+            else:
+                self._symbols_read += 1
+                self._add(line, self._section, spelling, shown=spelling)
+
+    def _names_a_list(self, cells: Sequence[str]) -> bool:
+        """Returns whether the first cell is the name of a list. It never is if it may be a symbol."""
+        if len(cells) < 2 or cells[0].startswith(SECTION) or ":" in cells[0] or self._find(cells[0]):
+            return False
+        if self._is_plain and cells[0].isascii() and cells[0].isupper():
+            return False
+        return not self._find(cells[2]) if len(cells) > 2 else True
+
+    def _split_words(self, cells: Sequence[str]) -> Iterator[str]:
+        """Yields the cells, and the words of a cell such as `AAPL MSFT` whose first word is a symbol."""
+        for cell in filter(None, cells):
+            words = cell.split()
+            several = len(words) > 1 and not self._find(cell) and self._find(words[0])
+            yield from words if several else (cell,)
+
+    def _find(self, spelling: str) -> str | None:
+        return find_symbol(spelling, self._known)
+
+    def _add(self, line: Line, name: str, spelling: str, shown: str = "") -> None:
+        reason = self._add_symbol(name, spelling)
+        if reason:
+            self._refuse(line, reason, shown)
+
+    def _add_symbol(self, name: str, spelling: str) -> str:
+        """Adds the symbol to the list. Returns the reason if it is refused, else an empty string."""
         try:
-            named_list = self._lists.get(key) or NamedList(0, check_name(name, ()))
+            named_list = NamedList(0, check_name(name, ()))
         except BadName as error:
             return str(error)
+        key = name_key(named_list.name)
+        named_list = self._lists.get(key, named_list)
         if key not in self._lists and len(self._lists) >= MAX_LISTS:
             return f"There can be at most {MAX_LISTS} lists."
-        reason = self._refuse_symbol(named_list, symbol) if symbol else ""
+        symbol = self._find(spelling)
+        reason = self._refuse_symbol(named_list, spelling, symbol) if spelling else ""
         if not reason:
             self._lists[key] = named_list.add(symbol) if symbol else named_list
+            self._has_symbols = True
         return reason
 
-    def _refuse_symbol(self, named_list: NamedList, symbol: str) -> str:
-        if symbol not in self._known:
-            return f"No ticker is called {symbol[:20]}."
+    def _refuse_symbol(self, named_list: NamedList, spelling: str, symbol: str | None) -> str:
+        if symbol is None:
+            return f"No ticker is called {clean_spelling(spelling)[:20]}."
         if symbol in named_list.symbols:
-            return f"{symbol} is already in “{named_list.name[:MAX_NAME_LENGTH]}”."
+            return f"{symbol} is already in “{named_list.name}”."
         return f"A list holds at most {MAX_SYMBOLS} symbols." if len(named_list.symbols) >= MAX_SYMBOLS else ""
 
-
-def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
-    """Adds the lists of a file to a person's. Returns them and sentences about what did not fit.
-
-    A list whose name exists is replaced if `replace`; otherwise it gets the symbols that it lacks.
-    """
-    problems = []
-    for new in new_lists:
-        old = user_lists.find_by_name(new.name)
-        if old is None and len(user_lists.lists) >= MAX_LISTS:
-            problems.append(f"“{new.name}” was not imported: you have {MAX_LISTS} lists, which is the maximum.")
-        elif old is None:
-            user_lists = user_lists.create(new.name, new.symbols)
-        else:
-            symbols = tuple(dict.fromkeys([*(() if replace else old.symbols), *new.symbols]))
-            if excess := len(symbols[MAX_SYMBOLS:]):
-                noun = "symbol was" if excess == 1 else "symbols were"
-                problems.append(f"“{new.name}” is full: {excess} {noun} not imported.")
-            user_lists = _replace_symbols(user_lists, old, symbols[:MAX_SYMBOLS])
-    return user_lists, problems
-
-
-def _replace_symbols(user_lists: UserLists, old: NamedList, symbols: tuple[str, ...]) -> UserLists:
-    """Finds the list by name: lists that were just created share the key UNSAVED."""
-    changed = NamedList(old.key, old.name, symbols)
-    return UserLists(tuple(changed if each.name == old.name else each for each in user_lists.lists))
+    def _refuse(self, line: Line, reason: str, shown: str = "") -> None:
+        beginning = shown or ", ".join(cell for cell in line.cells[:3] if cell) or line.text
+        self._refusals.append(RefusedLine(line.number, beginning[:60], reason))

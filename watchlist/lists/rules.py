@@ -3,6 +3,7 @@
 Values are immutable; every change returns a new one. `lists.storage` saves them.
 """
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,9 @@ MAX_SYMBOLS = 200
 MAX_NAME_LENGTH = 40
 UNSAVED = 0
 """Key of a list that is not stored yet."""
+JOINERS = "\u200c\u200d"
+"""Zero width non-joiner and joiner: parts of joined emoji and of words in some scripts."""
+JOINED_CATEGORIES = ("So", "Sk", "Mn", "Mc", "Lo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,9 @@ class UserLists:
         raise NoSuchList("This list no longer exists. It was deleted in another tab or on another device.")
 
     def find_by_name(self, name: str) -> NamedList | None:
-        """Ignores case."""
-        return next((each for each in self.lists if each.name.casefold() == name.casefold()), None)
+        """Ignores case and the way in which accents are encoded."""
+        key = name_key(name)
+        return next((each for each in self.lists if name_key(each.name) == key), None)
 
     def replace(self, changed: NamedList) -> "UserLists":
         """Replaces the list that has the same key. Raises NoSuchList."""
@@ -101,14 +106,35 @@ class UserLists:
 
 
 def check_name(name: str, others: Sequence[NamedList]) -> str:
-    """Returns the name of a list with single spaces. Raises BadName, also if one of `others` has the name."""
+    """Returns the name of a list in NFC with single spaces. Raises BadName, also if one of `others` has the name."""
     name = " ".join(name.split())
     if not name:
         raise BadName("A list needs a name.")
+    # Normalization takes quadratic time, so it follows the check of the length. It can shorten a name.
+    if len(name) <= 2 * MAX_NAME_LENGTH:
+        name = unicodedata.normalize("NFC", name)
     if len(name) > MAX_NAME_LENGTH:
         raise BadName(f"The name of a list can have {MAX_NAME_LENGTH} characters. This one has {len(name)}.")
-    if not name.isprintable():
+    if not _is_visible(name):
         raise BadName("The name of a list cannot contain invisible characters.")
-    if name.casefold() in {other.name.casefold() for other in others}:
+    if name_key(name) in {name_key(other.name) for other in others}:
         raise BadName(f"You already have a list called “{name}”.")
     return name
+
+
+def name_key(name: str) -> str:
+    """Returns what two names have in common if they differ only by case or by the encoding of accents."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name[: 2 * MAX_NAME_LENGTH]).casefold())
+
+
+def _is_visible(name: str) -> bool:
+    """Accepts a joiner only between the parts of an emoji, or letters of a script that has no case."""
+    for before, letter, after in zip(" " + name, name, name[1:] + " ", strict=False):
+        joins = letter in JOINERS and _can_be_joined(before) and _can_be_joined(after)
+        if not letter.isprintable() and not joins:
+            return False
+    return True
+
+
+def _can_be_joined(letter: str) -> bool:
+    return unicodedata.category(letter) in JOINED_CATEGORIES

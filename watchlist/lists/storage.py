@@ -6,7 +6,7 @@ list of the first served tickers. The rules of changing lists are in `lists.rule
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.base import SessionBase
@@ -15,8 +15,10 @@ from django.db.models import Count, F
 
 from feeds.models import Ticker
 from watchlist.errors import NoSuchList
+from watchlist.lists.merging import append_lists
 from watchlist.lists.rules import UNSAVED, NamedList, UserLists
 from watchlist.lists.search import served_tickers
+from watchlist.lists.web_session import SessionStore
 from watchlist.models import Entry, Watchlist
 
 EXAMPLE_NAME = "Main"
@@ -57,7 +59,7 @@ class ListStore(Protocol):
 
 
 def store_for(user: User | AnonymousUser, session: SessionBase) -> ListStore:
-    return AccountLists(user) if isinstance(user, User) else VisitorLists(session)
+    return AccountLists(user) if isinstance(user, User) else VisitorLists(cast("SessionStore", session))
 
 
 def example_tickers() -> list[Ticker]:
@@ -136,9 +138,9 @@ class AccountLists:
 
 
 class VisitorLists:
-    """The lists of a visitor."""
+    """The lists of a visitor. Locks the row of the web session, so that its changes run one after another."""
 
-    def __init__(self, session: SessionBase) -> None:
+    def __init__(self, session: SessionStore) -> None:
         self._session = session
 
     @property
@@ -159,7 +161,9 @@ class VisitorLists:
             return example_lists()
         return UserLists(tuple(NamedList(each["key"], each["name"], tuple(each["symbols"])) for each in stored))
 
+    @transaction.atomic
     def change(self, change: ListChange) -> UserLists:
+        self._session.lock()
         after = change(self.read())
         next_key = max(named_list.key for named_list in after.lists) + 1
         keyed = []
@@ -171,21 +175,40 @@ class VisitorLists:
         self._session[SESSION_KEY] = [
             {"key": each.key, "name": each.name, "symbols": list(each.symbols)} for each in keyed
         ]
+        self._session.save()
         return UserLists(tuple(keyed))
 
     def delete(self) -> None:
         self._session.pop(SESSION_KEY, None)
 
 
-def move_visitor_lists(session: SessionBase, user: User) -> None:
-    """Moves a visitor's lists into the account after sign-up or sign-in. Drops them if the account has lists."""
-    visitor, account = VisitorLists(session), AccountLists(user)
+@dataclass(frozen=True, slots=True)
+class MovedLists:
+    """The names of lists that were added to those of an account, and the lists for which there was no room."""
+
+    added: tuple[str, ...] = ()
+    left_out: tuple[NamedList, ...] = ()
+
+
+def move_visitor_lists(session: SessionBase, user: User) -> MovedLists:
+    """Moves a visitor's lists into the account. If the account has lists, they become further lists."""
+    visitor, account = VisitorLists(cast("SessionStore", session)), AccountLists(user)
     if not visitor.stored:
-        return
-    if not account.stored:
-        unsaved = UserLists(tuple(replace(named_list, key=UNSAVED) for named_list in visitor.read().lists))
-        account.change(lambda _example: unsaved)
+        return MovedLists()
+    unsaved = UserLists(tuple(replace(named_list, key=UNSAVED) for named_list in visitor.read().lists))
+    moved = MovedLists()
+
+    def add(lists: UserLists) -> UserLists:
+        nonlocal moved
+        if not account.stored:
+            return unsaved
+        lists, added, left_out = append_lists(lists, unsaved.lists)
+        moved = MovedLists(tuple(added), tuple(left_out))
+        return lists
+
+    account.change(add)
     visitor.delete()
+    return moved
 
 
 def pick_tab(tabs: Sequence[Tab], key: int | None) -> Tab:

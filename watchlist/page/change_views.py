@@ -1,25 +1,34 @@
 """Views that change a person's lists. Each takes a form post and redirects to the page.
 
-The newest removal is remembered in the web session, so that it can be undone.
+Removals are kept in the web session, so that each of them can be undone.
 """
 
 from collections.abc import Callable, Sequence
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from feeds.symbols import upper_case
-from watchlist.accounts.page_owner import require_same_owner
-from watchlist.errors import AlreadyListed, ListFull, ListRefused, NoSuchList
+from watchlist.accounts.page_owner import page_owner, require_same_owner
+from watchlist.errors import AlreadyListed, ListFull, ListRefused, NoSuchList, NothingToUndo
 from watchlist.lists.rules import NamedList, UserLists
 from watchlist.lists.search import TypedSymbols, read_typed
 from watchlist.lists.storage import ListChange, example_lists
 from watchlist.page.context import own_lists
 from watchlist.page.notices import Choice, offer_choices, offer_undo
 from watchlist.page.position import PagePosition, read_position
-from watchlist.page.undo import DeletedList, RemovedSymbol, remember_removal, take_removal
+from watchlist.page.undo import (
+    DeletedList,
+    RemovedSymbol,
+    Undo,
+    compare_lists,
+    find_stored,
+    find_undo,
+    forget_undo,
+)
 
 MAX_SENTENCES = 6
 """Refusals that the page shows one by one."""
@@ -81,6 +90,8 @@ def change_tabs(request: HttpRequest) -> HttpResponse:
     elif action == "delete":
         if _delete_list(request, position):
             position = PagePosition(None, position.sort)
+    elif action == "clear":
+        _clear_list(request, position)
     elif change := TAB_CHANGES.get(action):
         _change(request, lambda lists: change(lists, _find_list(lists, position), name))
     return redirect(position.address)
@@ -89,32 +100,52 @@ def change_tabs(request: HttpRequest) -> HttpResponse:
 @require_POST
 @require_same_owner
 def undo_change(request: HttpRequest) -> HttpResponse:
-    """Undoes the newest removal or deletion of this web session."""
+    """Undoes the change whose id `undo` holds, without one the newest change of this web session."""
     position = read_position(request.POST)
-    removal = take_removal(request.session)
-    if removal is None:
-        messages.error(request, "There is nothing to undo.")
-    elif isinstance(removal, RemovedSymbol):
-        position = PagePosition(removal.list_key or None, position.sort)
-        _change(request, removal.restore, f"{removal.symbol} is back.")
-    else:
-        _change(request, removal.restore, f"“{removal.name}” is back.")
-        keys = [tab.key for tab in own_lists(request).tabs() if tab.name == removal.name]
-        position = PagePosition(keys[0] if keys else None)
+    undo = find_undo(request.session, page_owner(request), request.POST.get("undo", ""))
+    if undo is None:
+        again = "This was undone already, or is too old to be undone."
+        messages.error(request, again if request.POST.get("undo") else "There is nothing to undo.")
+        return redirect(position.address)
+    try:
+        position = PagePosition(_restore(request, undo), position.sort)
+    except ListRefused as refusal:
+        messages.error(request, str(refusal))
     return redirect(position.address)
 
 
+def _restore(request: HttpRequest, undo: Undo) -> int | None:
+    """Undoes a change and forgets it. Returns the key of the list to show. Raises ListRefused."""
+    before: list[int] = []
+
+    def restore(lists: UserLists) -> UserLists:
+        before[:] = [each.key for each in lists.lists]
+        return undo.change.restore(lists)
+
+    with transaction.atomic():
+        request.session.lock()  # type: ignore[attr-defined]  # so that two tabs do not undo it twice
+        if find_undo(request.session, undo.owner, undo.id) is None:
+            raise NothingToUndo("This was undone already in another tab.")
+        after = own_lists(request).change(restore)
+        forget_undo(request.session, undo.id)
+        request.session.save()
+    messages.success(request, undo.change.done)
+    created = [each.key for each in after.lists if each.key not in before]
+    return created[0] if created else undo.change.list_key or None
+
+
 def _remove_symbol(request: HttpRequest, position: PagePosition, symbol: str) -> None:
-    changed: list[NamedList] = []
+    before: list[UserLists] = []
 
     def remove(lists: UserLists) -> UserLists:
-        changed[:] = [_find_list(lists, position)]
-        return lists.replace(changed[0].remove(symbol))
+        before[:] = [lists]
+        return lists.replace(_find_list(lists, position).remove(symbol))
 
-    if _change(request, remove):
-        [before] = changed
-        remember_removal(request.session, RemovedSymbol(before.key, symbol, before.index(symbol)))
-        offer_undo(request, f"{symbol} is no longer in “{before.name}”.")
+    if after := _change(request, remove):
+        named_list = _find_list(before[0], position)
+        key = find_stored(named_list, before[0], after)
+        removal = RemovedSymbol(key, symbol, named_list.index(symbol))
+        offer_undo(request, f"{symbol} is no longer in “{named_list.name}”.", removal)
 
 
 def _delete_list(request: HttpRequest, position: PagePosition) -> bool:
@@ -128,9 +159,23 @@ def _delete_list(request: HttpRequest, position: PagePosition) -> bool:
     if not _change(request, delete):
         return False
     [removal] = removals
-    remember_removal(request.session, removal)
-    offer_undo(request, f"“{removal.name}” was deleted.")
+    offer_undo(request, f"“{removal.name}” was deleted.", removal)
     return True
+
+
+def _clear_list(request: HttpRequest, position: PagePosition) -> None:
+    before: list[UserLists] = []
+
+    def clear(lists: UserLists) -> UserLists:
+        before[:] = [lists]
+        named_list = _find_list(lists, position)
+        return lists.replace(NamedList(named_list.key, named_list.name))
+
+    if after := _change(request, clear):
+        name = _find_list(before[0], position).name
+        change = compare_lists(f"“{name}” has its symbols back.", before[0], after)
+        if change.before:
+            offer_undo(request, f"“{name}” was emptied.", change)
 
 
 def _move_by(offset: int) -> Callable[[NamedList, str, str], NamedList]:
@@ -151,10 +196,6 @@ MOVES: dict[str, Callable[[NamedList, str, str], NamedList]] = {
 }
 
 
-def _clear(lists: UserLists, named_list: NamedList, _name: str) -> UserLists:
-    return lists.replace(NamedList(named_list.key, named_list.name))
-
-
 def _fill_with_example(lists: UserLists, named_list: NamedList, _name: str) -> UserLists:
     """Puts the example's symbols into an empty list."""
     symbols = named_list.symbols or example_lists().lists[0].symbols
@@ -165,7 +206,6 @@ TAB_CHANGES: dict[str, Callable[[UserLists, NamedList, str], UserLists]] = {
     "rename": lambda lists, named_list, name: lists.rename(named_list.key, name),
     "left": lambda lists, named_list, _name: lists.shift(named_list.key, -1),
     "right": lambda lists, named_list, _name: lists.shift(named_list.key, 1),
-    "clear": _clear,
     "example": _fill_with_example,
 }
 
@@ -175,16 +215,13 @@ def _find_list(lists: UserLists, position: PagePosition) -> NamedList:
     return lists.lists[0] if position.key is None else lists.find(position.key)
 
 
-def _change(request: HttpRequest, change: ListChange, done: str = "") -> bool:
-    """Applies a change and adds `done`, or the reason of the refusal, to the messages. Returns whether it applied."""
+def _change(request: HttpRequest, change: ListChange) -> UserLists | None:
+    """Applies a change. Returns the stored lists, or adds the reason of the refusal to the messages."""
     try:
-        own_lists(request).change(change)
+        return own_lists(request).change(change)
     except ListRefused as refusal:
         messages.error(request, str(refusal))
-        return False
-    if done:
-        messages.success(request, done)
-    return True
+        return None
 
 
 def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:

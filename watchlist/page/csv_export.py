@@ -27,6 +27,15 @@ def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
     return out.getvalue()
 
 
+def write_symbols(lists: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """Returns only names and symbols, as the import reads them."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(HEADER[:2])
+    writer.writerows([escape(name), escape(symbol)] for name, symbols in lists for symbol in symbols or [""])
+    return out.getvalue()
+
+
 def _cells(row: Row) -> list[str]:
     """Returns plain numbers. They are not escaped: a spreadsheet does not run a number as a formula."""
     cells = [escape(row.ticker.symbol), escape(row.ticker.name)]

@@ -13,13 +13,16 @@ from django.views.decorators.http import require_POST, require_safe
 
 from feeds.models import Ticker
 from feeds.symbols import is_symbol
-from watchlist.errors import UnreadableFile
-from watchlist.lists.csv_import import MAX_FILE_BYTES, ImportedLists, merge_lists, read_lists
+from watchlist.errors import ListRefused, UnreadableFile
+from watchlist.lists.csv_import import DEFAULT_NAME, MAX_FILE_BYTES, ImportedLists, name_of_file, read_lists
+from watchlist.lists.merging import merge_lists
 from watchlist.lists.rules import UserLists
-from watchlist.lists.storage import EXAMPLE_NAME
+from watchlist.lists.storage import ListStore
 from watchlist.page.context import make_rows, own_lists
-from watchlist.page.csv_export import write_lists
+from watchlist.page.csv_export import write_lists, write_symbols
+from watchlist.page.notices import offer_undo
 from watchlist.page.rows import Row
+from watchlist.page.undo import ChangedLists, compare_lists
 from watchlist.prices.quotes import read_quotes
 
 FILE_NAME = "stockwatch-simulated.csv"
@@ -48,16 +51,20 @@ def export_lists(request: HttpRequest) -> HttpResponse:
 def preview_import(request: HttpRequest) -> HttpResponse:
     """Shows what importing a file or a pasted text would do. Stores nothing."""
     try:
-        text = _read_form(request)
+        text, name = _read_form(request)
     except UnreadableFile as error:
         messages.error(request, str(error))
         return redirect("transfer")
-    imported = _read_lists(text)
-    own_names = {tab.name.casefold() for tab in own_lists(request).tabs()}
-    lists = [(named_list, named_list.name.casefold() in own_names) for named_list in imported.lists]
+    imported = _read_lists(text, name)
+    store = own_lists(request)
+    own_lists_before = _lists_to_merge(store, store.read())
+    lists = [(named_list, own_lists_before.find_by_name(named_list.name) is not None) for named_list in imported.lists]
+    _, problems = merge_lists(own_lists_before, imported.lists, replace=False)
     context: dict[str, Any] = {
-        "text": text,
+        # Only what is imported: a file may be larger than a form can be.
+        "text": write_symbols((named_list.name, named_list.symbols) for named_list in imported.lists),
         "refusals": imported.refusals,
+        "problems": problems,
         "lists": lists,
         "symbols": sum(len(named_list.symbols) for named_list in imported.lists),
         "has_own_name": any(is_own for _, is_own in lists),
@@ -73,52 +80,68 @@ def import_lists(request: HttpRequest) -> HttpResponse:
     if not imported.lists:
         messages.error(request, "Nothing was imported: the file contains no list.")
         return redirect("transfer")
-    problems = _import(request, imported, replace=request.POST.get("mode") == "replace")
+    try:
+        problems, change = _import(request, imported, replace=request.POST.get("mode") == "replace")
+    except ListRefused as error:
+        messages.error(request, str(error))
+        return redirect("transfer")
     for problem in problems:
         messages.error(request, problem)
-    count = len(imported.lists)
-    messages.success(request, f"{count} list{'' if count == 1 else 's'} imported.")
+    total = len(imported.lists)
+    count = total - sum("was not imported" in problem for problem in problems)
+    number = str(count) if count == total else f"{count} of {total}"
+    offer_undo(request, f"{number} list{'' if total == 1 else 's'} imported.", change)
     return redirect("watchlist")
 
 
-def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> list[str]:
-    """Stores the lists. Returns sentences about what did not fit."""
+def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tuple[list[str], ChangedLists]:
+    """Stores the lists. Returns sentences about what did not fit, and what can be undone. Raises ListRefused."""
     store = own_lists(request)
-    has_only_example = not store.stored
     problems: list[str] = []
+    before: list[UserLists] = []
 
     def merge(lists: UserLists) -> UserLists:
-        example = lists.lists[0]
-        after, problems[:] = merge_lists(lists, imported.lists, replace or has_only_example)
-        is_imported = any(each.name.casefold() == EXAMPLE_NAME.casefold() for each in imported.lists)
-        if has_only_example and not is_imported:
-            after = UserLists(tuple(each for each in after.lists if each is not example))
+        before[:] = [lists]
+        after, problems[:] = merge_lists(_lists_to_merge(store, lists), imported.lists, replace)
         return after
 
-    store.change(merge)
-    return problems
+    after = store.change(merge)
+    return problems, compare_lists("The import was undone.", before[0], after)
 
 
-def _read_lists(text: str) -> ImportedLists:
-    return read_lists(text, frozenset(Ticker.objects.values_list("symbol", flat=True)))
+def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
+    """Returns the person's lists without the example, which an import replaces."""
+    return lists if store.stored else UserLists(())
 
 
-def _read_form(request: HttpRequest) -> str:
-    """Returns the uploaded file or the pasted text. Raises UnreadableFile."""
+def _read_lists(text: str, name: str = DEFAULT_NAME) -> ImportedLists:
+    return read_lists(text, frozenset(Ticker.objects.values_list("symbol", flat=True)), name)
+
+
+def _read_form(request: HttpRequest) -> tuple[str, str]:
+    """Returns the uploaded file or the pasted text, and the name for its symbols. Raises UnreadableFile."""
     upload = request.FILES.get("file")
-    if upload is not None:
-        return _read_file(upload)
     text = request.POST.get("text", "")
+    if upload is not None:
+        content = _read_file(upload)
+        if not content.strip("\N{BYTE ORDER MARK}\N{NULL} \t\r\n"):
+            raise UnreadableFile("The file is empty.")
+        return content, name_of_file(upload.name or "")
     if not text.strip():
         raise UnreadableFile("Choose a file, or paste its lines.")
-    return text
+    if len(text) > MAX_FILE_BYTES:
+        raise UnreadableFile(f"The text is too long. The maximum is {MAX_FILE_BYTES / 1e6:.1f} MB.")
+    return text, DEFAULT_NAME
 
 
 def _read_file(upload: "UploadedFile[Any]") -> str:
     if (upload.size or 0) > MAX_FILE_BYTES:
-        raise UnreadableFile(f"The file is too large. The maximum is {MAX_FILE_BYTES // 1024} KB.")
+        raise UnreadableFile(f"The file is too large. The maximum is {MAX_FILE_BYTES / 1e6:.1f} MB.")
+    content = bytes(upload.read())
+    # Spreadsheets save "Unicode text" as UTF-16 with a byte order mark.
+    encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     try:
-        return bytes(upload.read()).decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise UnreadableFile("The file is not UTF-8 text. Save it as “CSV UTF-8” and try again.") from error
 

@@ -1,19 +1,38 @@
-"""Remembers the newest removal in the web session, so that it can be undone."""
+"""Keeps changes in the web session that can be undone, each under an id of its own.
+
+Each is a key of the session by itself, so that concurrent requests do not overwrite each other's.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 from django.contrib.sessions.backends.base import SessionBase
 
-from watchlist.lists.rules import UNSAVED, UserLists
+from watchlist.lists.merging import free_name
+from watchlist.lists.rules import MAX_SYMBOLS, UNSAVED, NamedList, UserLists
 
-SESSION_KEY = "undo"
+KEY_PREFIX = "undo:"
+MAX_UNDOS = 10
+MAX_KEPT_SYMBOLS = 8000
+"""Limits the size of the session. One import can change twenty lists of 200 symbols."""
 
 
 class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol"):
-    """A symbol that was removed from a list. `list_key` is UNSAVED if the list was not stored before."""
+    """A symbol that was removed from a list."""
 
     list_key: int = msgspec.field(name="list")
     symbol: str
     position: int = msgspec.field(name="at")
+
+    @property
+    def done(self) -> str:
+        return f"{self.symbol} is back."
+
+    @property
+    def size(self) -> int:
+        return 1
 
     def restore(self, lists: UserLists) -> UserLists:
         """Raises ListRefused."""
@@ -27,26 +46,121 @@ class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
     name: str
     symbols: tuple[str, ...]
     position: int = msgspec.field(name="at")
+    list_key = UNSAVED
+
+    @property
+    def done(self) -> str:
+        return f"“{self.name}” is back."
+
+    @property
+    def size(self) -> int:
+        return len(self.symbols)
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Raises ListRefused."""
-        return lists.create(self.name, self.symbols, self.position)
+        """Raises ListRefused. Adds a number to the name if another list has it now."""
+        return lists.create(free_name(self.name, lists), self.symbols, self.position)
 
 
-Removal = RemovedSymbol | DeletedList
+class SavedList(msgspec.Struct, frozen=True):
+    """A list before or after a change."""
+
+    key: int
+    name: str
+    symbols: tuple[str, ...]
+    position: int = msgspec.field(name="at")
 
 
-def remember_removal(session: SessionBase, removal: Removal) -> None:
-    session[SESSION_KEY] = msgspec.to_builtins(removal)
+class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
+    """Lists whose symbols were replaced at once, and lists that were created with them."""
+
+    done: str
+    before: tuple[SavedList, ...]
+    after: tuple[SavedList, ...]
+    list_key = UNSAVED
+
+    @property
+    def size(self) -> int:
+        return sum(len(saved.symbols) for saved in (*self.before, *self.after))
+
+    def restore(self, lists: UserLists) -> UserLists:
+        """Raises ListRefused. Keeps what was added after the change."""
+        old_keys = {saved.key for saved in self.before}
+        created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}
+        kept = UserLists(tuple(each for each in lists.lists if created.get(each.key) != each.symbols))
+        changed = {saved.key: saved.symbols for saved in self.after}
+        for saved in self.before:
+            kept = _restore_list(kept, saved, changed.get(saved.key, ()))
+        return kept if kept.lists else lists
 
 
-def take_removal(session: SessionBase) -> Removal | None:
-    """Returns the newest removal and forgets it; None if there is none."""
-    stored = session.pop(SESSION_KEY, None)
-    if stored is None:
-        return None
-    try:
-        removal: Removal = msgspec.convert(stored, Removal)
-    except msgspec.ValidationError:
-        return None  # stored by another version
-    return removal
+Change = RemovedSymbol | DeletedList | ChangedLists
+
+
+class Undo(msgspec.Struct, frozen=True):
+    """A change that can be undone. `owner` made it at `at`, in ns since 1970; `sentence` tells of it."""
+
+    id: str
+    owner: str
+    at: int
+    sentence: str
+    change: Change
+
+
+def _restore_list(lists: UserLists, saved: SavedList, changed: Sequence[str]) -> UserLists:
+    found = next((each for each in lists.lists if each.key == saved.key != UNSAVED), None)
+    if found is None:
+        return lists.create(free_name(saved.name, lists), saved.symbols, saved.position)
+    added = [symbol for symbol in found.symbols if symbol not in changed]
+    symbols = tuple(dict.fromkeys([*saved.symbols, *added]))[:MAX_SYMBOLS]
+    return lists.replace(replace(found, symbols=symbols))
+
+
+def compare_lists(done: str, before: UserLists, after: UserLists) -> ChangedLists:
+    """Returns the lists that differ; `after` is as it was stored."""
+    old, new = _save_lists(before), _save_lists(after)
+    contents = {(saved.key, saved.symbols) for saved in old} & {(saved.key, saved.symbols) for saved in new}
+    before_saved, after_saved = (
+        tuple(saved for saved in all_saved if (saved.key, saved.symbols) not in contents) for all_saved in (old, new)
+    )
+    return ChangedLists(done, before_saved, after_saved)
+
+
+def _save_lists(lists: UserLists) -> list[SavedList]:
+    return [SavedList(each.key, each.name, each.symbols, at) for at, each in enumerate(lists.lists)]
+
+
+def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
+    """Returns the key that a list has after the change that stored it; its position is the same."""
+    return lists_after.lists[lists_before.lists.index(before)].key
+
+
+def remember_undo(session: SessionBase, owner: str, sentence: str, change: Change, now: int) -> None:
+    """Keeps a change. Forgets the oldest ones beyond the limits."""
+    undo = Undo(secrets.token_hex(8), owner, now, sentence, change)
+    session[KEY_PREFIX + undo.id] = msgspec.to_builtins(undo)
+    size = 0
+    for number, kept in enumerate(read_undos(session, owner)):
+        size += kept.change.size
+        if number and (number >= MAX_UNDOS or size > MAX_KEPT_SYMBOLS):
+            forget_undo(session, kept.id)
+
+
+def read_undos(session: SessionBase, owner: str) -> list[Undo]:
+    """Returns what the owner of the page can undo, the newest first."""
+    undos = []
+    for key, value in session.items():
+        if key.startswith(KEY_PREFIX):
+            try:
+                undos.append(msgspec.convert(value, Undo))
+            except msgspec.ValidationError:
+                continue  # stored by another version
+    return sorted((undo for undo in undos if undo.owner == owner), key=lambda undo: undo.at, reverse=True)
+
+
+def find_undo(session: SessionBase, owner: str, undo_id: str) -> Undo | None:
+    """Returns the undo with this id, the newest one for an empty id; None if there is none."""
+    return next((undo for undo in read_undos(session, owner) if undo_id in {"", undo.id}), None)
+
+
+def forget_undo(session: SessionBase, undo_id: str) -> None:
+    session.pop(KEY_PREFIX + undo_id, None)

@@ -27,6 +27,11 @@ def notices_of(response: HttpResponse) -> list[str]:
     return re.findall(r'<li class="(?:success|error|info)"><span>(.*?)</span>', text_of(response))
 
 
+def undos_of(response: HttpResponse) -> list[str]:
+    """Returns the ids of the Undo buttons, the newest change first."""
+    return re.findall(r'name="undo" value="(\w+)"', text_of(response))
+
+
 def tabs_of(response: HttpResponse) -> dict[str, int]:
     """Returns the names and keys of the lists in order."""
     found = re.findall(r'<a href="/\?list=(\d+)" data-list.*?>(.*?) <small>', text_of(response))

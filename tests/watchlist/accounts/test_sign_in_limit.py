@@ -1,4 +1,5 @@
 import re
+import unicodedata
 
 import pytest
 from django.contrib.auth.models import User
@@ -35,7 +36,7 @@ def test_an_address_with_too_many_failures_is_blocked_with_retry_after(limits, p
 
 
 def test_a_name_with_too_many_failures_from_many_addresses_is_blocked(limits, store):
-    names = ("ada", "ADA", " ada ")
+    names = ("ada", "\N{FULLWIDTH LATIN SMALL LETTER A}da", " ada ")
     answers = [attempt(f"192.0.2.{number // 3}", names[number % 3]).status_code for number in range(15)]
     assert answers == [200] * 15
     assert attempt("192.0.2.9", password=PASSWORD).status_code == 429
@@ -147,6 +148,48 @@ def test_a_forwarded_address_is_ignored_without_a_trusted_proxy(limits):
 )
 def test_waits_are_rounded_up(seconds, text):
     assert write_wait(seconds) == text
+
+
+def test_an_account_with_a_similar_name_does_not_clear_the_count(limits, store):
+    for name in ("bo\u00dfN", "bossN", "BOSSN"):
+        User.objects.create_user(name, password=PASSWORD)
+    attempt(name="bossN")
+    [count] = store.keys("throttle:sign-in-name:*")
+    for name in ("bo\u00dfN", "BOSSN"):
+        assert attempt(name=name, password=PASSWORD).status_code == 302
+    assert store.keys("throttle:sign-in-name:*") == [count]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/sign-in/", "username"),
+        ("/admin/login/", "username"),
+        ("/sign-up/", "username"),
+        ("/password/", "email"),
+        ("/list/add/", "symbol"),
+        ("/lists/change/", "name"),
+        ("/transfer/preview/", "text"),
+    ],
+)
+def test_a_long_text_of_combining_characters_is_never_normalized(limits, tickers, monkeypatch, path, field):
+    normalize = unicodedata.normalize
+    lengths = []
+
+    def record(form, text):
+        lengths.append(len(text))
+        return normalize(form, text[:200])
+
+    monkeypatch.setattr("unicodedata.normalize", record)
+    form = {
+        "do": "open",
+        "password": "x",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+        field: "a" + "\u0301" * 160_000,
+    }
+    assert Client().post(path, form).status_code in {200, 302}
+    assert max(lengths, default=0) <= 150
 
 
 def test_keys_of_names_are_short_and_distinct():

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from feeds.csv_cells import escape, unescape
 from tests.support.watchlist.rows import NOW, STALE_AFTER, TickerStub, row_of
 from watchlist.errors import BadName
-from watchlist.lists.csv_import import MAX_LINES, merge_lists, read_lists
+from watchlist.lists.csv_import import MAX_LINES, read_lists
+from watchlist.lists.merging import merge_lists
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS, NamedList, UserLists, check_name
 from watchlist.page.csv_export import HEADER, write_lists
 from watchlist.page.rows import make_row

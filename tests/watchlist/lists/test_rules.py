@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchlist.errors import AlreadyListed, BadName, ListFull, NoSuchList, NotListed, TooManyLists
-from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, UserLists, check_name
+from watchlist.lists.rules import JOINERS, MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, UserLists, check_name
 
 MAIN = NamedList(1, "Main", ("AAPL", "MSFT", "GOOG"))
 LISTS = UserLists((MAIN, NamedList(2, "Coins", ("BTC/USD",)), NamedList(3, "Funds")))
@@ -59,11 +59,26 @@ def test_a_person_has_at_most_twenty_lists():
         lists.create("One more")
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * (MAX_NAME_LENGTH + 1), "Coins", " cOINS ", "a\x00b", "a\u202eb"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "   ", "x" * (MAX_NAME_LENGTH + 1), "Coins", " cOINS ", "a\x00b", "a\u202eb", "e\u0301" * 90, "a\u200db"],
+)
 def test_bad_names_are_refused(name):
     for change in (LISTS.create, lambda name: LISTS.rename(1, name)):
         with pytest.raises(BadName):
             change(name)
+
+
+def test_names_are_stored_and_compared_in_the_composed_form():
+    assert names(LISTS.create("Cafe\u0301"))[-1] == "Café"
+    with pytest.raises(BadName, match="already have"):
+        LISTS.create("Café").create("CAFE\u0301")
+    assert LISTS.create("Café").find_by_name("cafe\u0301") is not None
+
+
+@pytest.mark.parametrize("name", ["👨‍👩‍👧 family", "❤️‍🔥", "می‌خواهم"])
+def test_a_name_may_have_joined_emoji_and_letters(name):
+    assert names(LISTS.create(name))[-1] == name
 
 
 def test_a_rename_may_change_only_the_case():
@@ -76,7 +91,7 @@ def test_an_accepted_name_is_printable_with_single_spaces(name):
         checked = check_name(name, ())
     except BadName:
         return
-    assert checked.isprintable()
+    assert checked.translate(dict.fromkeys(map(ord, JOINERS))).isprintable()
     assert 0 < len(checked) <= MAX_NAME_LENGTH
     assert checked == " ".join(checked.split())
 

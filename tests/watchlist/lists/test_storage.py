@@ -1,10 +1,11 @@
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import ProtectedError
 
 from watchlist.errors import BadName, NoSuchList
-from watchlist.lists.storage import AccountLists, VisitorLists, move_visitor_lists, pick_tab, store_for
+from watchlist.lists.rules import MAX_LISTS
+from watchlist.lists.storage import AccountLists, MovedLists, VisitorLists, move_visitor_lists, pick_tab, store_for
+from watchlist.lists.web_session import SessionStore
 from watchlist.models import Entry, Watchlist
 
 
@@ -151,12 +152,28 @@ def test_a_visitors_lists_move_into_a_new_account(tickers, person, session):
     assert not VisitorLists(session).stored
 
 
-def test_lists_of_an_account_are_kept_and_the_visitors_are_dropped(tickers, person, session):
+def test_a_visitors_lists_become_further_lists_of_an_account(tickers, person, session):
     add(AccountLists(person), "T8")
     before = first(AccountLists(person))
-    remove(VisitorLists(session), "AAPL")
-    move_visitor_lists(session, person)
-    assert first(AccountLists(person)) == before
+    visitor = VisitorLists(session)
+    remove(visitor, "AAPL")
+    visitor.change(lambda current: current.create("Coins", ["BTC/USD"]))
+    symbols = first(visitor)
+    assert move_visitor_lists(session, person) == MovedLists(added=("Main 2", "Coins"))
+    account = AccountLists(person)
+    assert names(account) == ["Main", "Main 2", "Coins"]
+    assert [list(each.symbols) for each in account.read().lists] == [before, symbols, ["BTC/USD"]]
+    assert not visitor.stored
+
+
+def test_a_visitors_lists_without_room_are_reported(tickers, person, session):
+    account = AccountLists(person)
+    for number in range(MAX_LISTS - 1):
+        account.change(lambda current, name=f"L{number}": current.create(name))
+    VisitorLists(session).change(lambda current: current.create("Coins", ["BTC/USD"]))
+    moved = move_visitor_lists(session, person)
+    assert [each.name for each in moved.left_out] == ["Coins"]
+    assert len(names(account)) == MAX_LISTS
 
 
 def test_a_visitor_without_changes_does_not_change_the_account(tickers, person, session):

@@ -3,14 +3,19 @@
 import re
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.sessions.models import Session
+from django.test import RequestFactory
 from django.urls import reverse
 
 from feeds.models import Ticker
 from tests.support.watchlist.lists import symbols_of
-from tests.support.watchlist.pages import change_list, notices_of, rows_of, tabs_of, text_of
+from tests.support.watchlist.pages import change_list, notices_of, rows_of, tabs_of, text_of, undos_of
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
+from watchlist.lists.web_session import SessionStore
 from watchlist.models import Watchlist
+from watchlist.page.change_views import undo_change
 
 
 @pytest.fixture(params=["account", "visitor"])
@@ -84,11 +89,79 @@ def test_a_refused_change_creates_no_session(client, tickers, store):
 def test_an_undo_restores_the_symbol_at_its_position(visit):
     before = rows_of(visit())
     assert "Undo</button>" in text_of(visit("change-list", remove="BTC/USD"))
-    assert "Undo</button>" not in text_of(visit())
     response = visit("undo")
     assert notices_of(response) == ["BTC/USD is back."]
     assert rows_of(response) == before
+    assert "Undo</button>" not in text_of(response)
     assert notices_of(visit("undo")) == ["There is nothing to undo."]
+
+
+def test_each_undo_belongs_to_its_change_and_survives_a_reload(visit):
+    before = rows_of(visit())
+    for symbol in ("AAPL", "BTC/USD", "^GSPC"):
+        visit("change-list", remove=symbol)
+    page = visit()
+    assert re.findall("<small>([^<]*) is no longer", text_of(page)) == ["^GSPC", "BTC/USD", "AAPL"]
+    undos = undos_of(page)
+    assert text_of(page).count('id="undo-button"') == 1
+    page = visit("undo", undo=undos[2])
+    assert notices_of(page) == ["AAPL is back."]
+    assert undos_of(page) == undos[:2]
+    assert notices_of(visit("undo", undo=undos[2])) == ["This was undone already, or is too old to be undone."]
+    visit("undo", undo=undos[1])
+    page = visit("undo", undo=undos[0])
+    assert sorted(rows_of(page)) == sorted(before)
+    assert undos_of(page) == []
+
+
+def test_an_undo_that_is_refused_can_be_tried_again(visit):
+    key = tabs_of(visit("change-tabs", do="open", name="Coins"))["Coins"]
+    visit("change-tabs", do="delete", list=key)
+    [undo] = undos_of(visit())
+    for number in range(MAX_LISTS - 1):
+        visit("change-tabs", do="open", name=f"L{number}")
+    assert f"You have {MAX_LISTS} lists" in notices_of(visit("undo", undo=undo))[0]
+    visit("change-tabs", do="delete", list=tabs_of(visit())["L0"])
+    assert notices_of(visit("undo", undo=undo)) == ["“Coins” is back."]
+
+
+def test_the_undo_of_the_first_change_restores_its_own_list(visit):
+    page = visit("change-list", remove="AAPL")
+    [undo] = undos_of(page)
+    visit("change-tabs", do="open", name="Coins")
+    visit("change-tabs", do="left", list=tabs_of(visit())["Coins"])
+    page = visit("undo", undo=undo)
+    assert rows_of(page)[0] == "AAPL"
+    assert list(tabs_of(page)) == ["Coins", "Main"]
+
+
+def test_an_emptied_list_gets_its_symbols_back(visit):
+    before = rows_of(visit())
+    page = visit("change-tabs", do="clear")
+    assert notices_of(page) == ["“Main” was emptied."]
+    assert rows_of(visit("undo", undo=undos_of(page)[0])) == before
+
+
+def test_an_undo_of_a_visitor_is_not_offered_to_the_account(client, tickers, store, person):
+    client.post(reverse("change-list"), {"remove": "AAPL"})
+    [undo] = undos_of(client.get("/"))
+    client.post("/sign-in/", {"username": "ada", "password": "a long and private phrase"})
+    assert undos_of(client.get("/")) == []
+    assert "is too old" in notices_of(client.post(reverse("undo"), {"undo": undo}, follow=True))[0]
+
+
+def test_two_tabs_that_undo_a_deletion_at_once_restore_one_list(client, tickers, store):
+    client.post(reverse("change-tabs"), {"do": "open", "name": "Coins"})
+    client.post(reverse("change-tabs"), {"do": "delete", "list": 2})
+    requests = [RequestFactory().post(reverse("undo")) for _ in range(2)]
+    for request in requests:
+        request.user, request.session = AnonymousUser(), SessionStore(client.session.session_key)
+        request._messages = FallbackStorage(request)
+        request.session.get("lists")  # both have read the session
+    for request in requests:
+        undo_change(request)
+    assert [str(message) for message in requests[1]._messages] == ["This was undone already in another tab."]
+    assert list(tabs_of(client.get("/"))) == ["Main", "Coins"]
 
 
 @pytest.mark.parametrize(

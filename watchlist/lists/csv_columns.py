@@ -1,0 +1,41 @@
+"""Finds the columns of list names and symbols by the header of an imported file. Pure."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAX_HEADER_LENGTH = 40
+SYMBOL_HEADERS = (
+    *("symbol", "ticker", "instrument", "symbols", "tickers", "ticker symbol", "stock symbol", "security symbol"),
+    *("symbole", "símbolo", "simbolo", "kürzel"),
+)
+LIST_HEADERS = (
+    *("list", "watchlist", "list name", "watchlist name", "watch list", "portfolio", "portfolio name"),
+    *("liste", "lista"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The index of each column and the number of cells of the header. `names` is None without a column of lists."""
+
+    symbols: int
+    names: int | None
+    count: int
+
+
+def find_columns(cells: Sequence[str]) -> Columns | None:
+    """Returns the columns if the cells are a header, else None. Column names have any case and order."""
+    headers = [_normalize(cell) for cell in cells]
+    symbols = _find(headers, SYMBOL_HEADERS)
+    return None if symbols is None else Columns(symbols, _find(headers, LIST_HEADERS), len(headers))
+
+
+def _find(headers: Sequence[str], words: Sequence[str]) -> int | None:
+    return next((headers.index(word) for word in words if word in headers), None)
+
+
+def _normalize(cell: str) -> str:
+    # Normalization takes quadratic time, so the length is limited first.
+    text = unicodedata.normalize("NFKC", cell[:MAX_HEADER_LENGTH])
+    return " ".join(text.replace("_", " ").casefold().split())

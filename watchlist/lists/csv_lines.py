@@ -1,0 +1,86 @@
+"""Splits an imported text into numbered lines of cells. Pure.
+
+Finds the separator, accepts Excel's `sep=` line, and confines bad quotes to their own line.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+SEPARATORS = (",", ";", "\t", "|")
+SNIFFED_LINES = 20
+MAX_JOINED_LINES = 5
+"""Lines that one quoted cell can span. Bounds the work for a quote that is never closed."""
+LINE_END = re.compile(r"\r\n|\r|\n")
+SEPARATOR_LINE = re.compile(r"\s*\"?sep=(\t|[,;|])\"?\s*", re.IGNORECASE)
+QUOTED = re.compile(r'"[^"]*"')
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line by its number from 1. `problem` says why its cells cannot be read."""
+
+    number: int
+    text: str
+    cells: tuple[str, ...]
+    problem: str = ""
+
+    @property
+    def is_comment(self) -> bool:
+        return self.text.lstrip().startswith("#") and not self.text.lstrip().startswith("###")
+
+
+def split_lines(text: str) -> list[tuple[int, str]]:
+    """Returns the lines that are not blank, with their numbers."""
+    lines = enumerate(LINE_END.split(text.lstrip("\N{BYTE ORDER MARK}")), start=1)
+    return [(number, line) for number, line in lines if line.strip()]
+
+
+def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
+    """Yields the lines with their cells."""
+    separator = ","
+    if lines:
+        declared = SEPARATOR_LINE.fullmatch(lines[0][1])
+        lines = lines[1:] if declared else lines
+        separator = declared[1] if declared else sniff_separator([line for _, line in lines])
+    at = 0
+    while at < len(lines):
+        line, used = _read_record(lines[at : at + MAX_JOINED_LINES], separator)
+        yield line
+        at += used
+
+
+def sniff_separator(lines: Sequence[str]) -> str:
+    """Returns the separator that most of the first lines contain; of several the one that is first in the header."""
+    samples = [QUOTED.sub("", line) for line in lines if not line.startswith("#")][:SNIFFED_LINES]
+    first = samples[0] if samples else ""
+
+    def rank(separator: str) -> tuple[bool, int, int]:
+        return separator in first, sum(separator in sample for sample in samples), first.count(separator)
+
+    return max(SEPARATORS, key=rank)  # the first of equals
+
+
+def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:
+    """Returns the record that begins with the first line, and how many lines it has."""
+    number, first = lines[0]
+    for used in range(1, len(lines) + 1):
+        text = "\n".join(line for _, line in lines[:used])
+        try:
+            return Line(number, first, _split(text, separator, strict=True)), used
+        except csv.Error as error:
+            if "unexpected end" not in str(error):
+                break
+    else:
+        return Line(number, first, (), "A quotation mark is not closed in this line."), 1
+    try:
+        return Line(number, first, _split(first, separator, strict=False)), 1
+    except csv.Error:  # the limit of the csv module, 131,072 characters
+        return Line(number, first, (), "This line is too long."), 1
+
+
+def _split(text: str, separator: str, strict: bool) -> tuple[str, ...]:
+    """Raises csv.Error."""
+    rows = list(csv.reader([text], delimiter=separator, strict=strict))
+    return tuple(rows[0]) if rows else ()

@@ -1,0 +1,90 @@
+"""Stores web sessions so that concurrent requests keep each other's changes.
+
+Django writes a session as a whole, so the last of several concurrent requests would undo the others. This store locks
+the row and writes only the keys that its request changed.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.utils import timezone
+
+from watchlist.errors import SessionEnded
+
+PROLONG_AFTER = timedelta(days=1)
+"""A session that is used expires SESSION_COOKIE_AGE after its last use, accurate to this time."""
+MISSING = object()
+
+
+class SessionStore(DatabaseSessionStore):
+    """A web session in the database. The name of the class is part of the signature of stored sessions."""
+
+    _stored_text = ""
+    """The data of the row when this request read or wrote it."""
+    _expires: datetime | None = None
+
+    def load(self) -> dict[str, Any]:
+        row: Session | None = self._get_session_from_db()  # type: ignore[attr-defined]  # missing in the stubs
+        if row is None:
+            return {}
+        self._stored_text, self._expires = row.session_data, row.expire_date
+        return self.decode(row.session_data)
+
+    @property
+    def can_be_prolonged(self) -> bool:
+        """Whether this request read a stored session whose expiry date is at least PROLONG_AFTER old."""
+        age = timedelta(seconds=self.get_session_cookie_age())
+        return self._expires is not None and self._expires < timezone.now() + age - PROLONG_AFTER
+
+    def lock(self) -> None:
+        """Reads the changes of other requests, and keeps these waiting until the transaction ends.
+
+        Raises SessionEnded if another request deleted the session.
+        """
+        self._get_session()  # type: ignore[attr-defined]  # finds out whether the key is valid
+        if self.session_key is not None and not self._read_again():
+            raise SessionEnded("Your session has ended in another tab. Nothing was changed. Reload the page.")
+
+    def save(self, must_create: bool = False) -> None:
+        """Raises UpdateError if another request deleted the session."""
+        if must_create or self.session_key is None:
+            super().save(must_create)
+            self._remember()
+            return
+        with transaction.atomic():
+            if not self._read_again():
+                raise UpdateError
+            super().save()
+        self._remember()
+
+    def _read_again(self) -> bool:
+        """Locks the row and merges it with this request's changes. Returns whether there is a row."""
+        row = Session.objects.select_for_update().filter(session_key=self.session_key).first()
+        if row is None:
+            return False
+        before = self.decode(self._stored_text) if self._stored_text else {}
+        self._session_cache = merge_changes(before, self._get_session(), self.decode(row.session_data))  # type: ignore[attr-defined]
+        self._stored_text, self._expires = row.session_data, row.expire_date
+        return True
+
+    def _remember(self) -> None:
+        self._stored_text = self.encode(self._get_session(no_load=True))  # type: ignore[attr-defined]
+        self._expires = self.get_expiry_date()
+
+
+def merge_changes(before: Mapping[str, Any], own: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `stored` with the keys that differ between `before` and `own` as they are in `own`."""
+    merged = dict(stored)
+    for key in before.keys() | own.keys():
+        if own.get(key, MISSING) == before.get(key, MISSING):
+            continue
+        if key in own:
+            merged[key] = own[key]
+        else:
+            merged.pop(key, None)
+    return merged
