@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from feeds.store.connection import GATEWAY, connect_async
+from stockwatch import health
 from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
 from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
@@ -54,6 +55,7 @@ collector = GatewayCollector(
     gateway.connections, gateway.hub, gateway.intake, gateway.counts, gateway.database, gateway.count_tasks
 )
 REGISTRY.register(collector)
+health.more_checks["prices"] = lambda: not gateway.intake.interrupted
 
 
 def share_counts(shared_counts: SharedCounts) -> None:
