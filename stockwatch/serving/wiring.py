@@ -29,6 +29,7 @@ def read_limits() -> Limits:
         allowed_origins=tuple(settings.GATEWAY_ALLOWED_ORIGINS),
         trusted_proxies=tuple(settings.GATEWAY_TRUSTED_PROXIES),
         max_connections=settings.GATEWAY_MAX_CONNECTIONS,
+        max_per_address=settings.GATEWAY_MAX_PER_ADDRESS,
         max_symbols=settings.GATEWAY_MAX_SYMBOLS,
         send_buffer=settings.GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE,
         rate_per_second=settings.GATEWAY_RATE_PER_SECOND,

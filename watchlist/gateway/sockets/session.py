@@ -32,12 +32,14 @@ class Session:
     __slots__ = (
         "_action_mode",
         "_bad_requests",
+        "_byte_bucket",
         "_frame_bucket",
         "_heartbeats",
         "_message_bucket",
         "_next_heartbeat",
         "_refusals",
         "account_session",
+        "address",
         "closing_since",
         "context",
         "has_requested",
@@ -56,6 +58,7 @@ class Session:
         limits = context.limits
         self.context = context
         self._message_bucket = TokenBucket(limits.messages_per_second, limits.messages_burst, now)
+        self._byte_bucket = TokenBucket(limits.bytes_per_second, limits.bytes_burst, now)
         self._frame_bucket = TokenBucket(limits.frames_per_second, limits.frames_burst, now)
         self._action_mode: bool | None = None  # None until the first message
         self._bad_requests = 0
@@ -64,6 +67,7 @@ class Session:
         self._next_heartbeat = now + options.heartbeat
         self.outbox = outbox
         self.options = options
+        self.address = ""
         self.account_session: AccountSession | None = None
         self.unverified_key: str | None = None
         self.list_versions: Mapping[int, int] = {}
@@ -77,9 +81,15 @@ class Session:
         """Handles one message."""
         if self.closing_since:
             return
-        too_long = len(text) > protocol.MAX_MESSAGE_BYTES  # checked first, so that a huge text is not encoded
-        if too_long or len(text.encode(errors="replace")) > protocol.MAX_MESSAGE_BYTES:
+        size = len(text)  # checked first, so that a huge text is not encoded
+        if size <= protocol.MAX_MESSAGE_BYTES:
+            size = len(text.encode(errors="replace"))
+        if size > protocol.MAX_MESSAGE_BYTES:
             self.close(CloseCode.TOO_LARGE, now)
+            return
+        if not self._byte_bucket.spend(now, size):
+            self.context.counts.refused["byte rate"] += 1
+            self.close(CloseCode.FLOOD, now)
             return
         if self._action_mode is None:
             self._action_mode = protocol.opens_action_mode(text)
