@@ -18,6 +18,7 @@ from watchlist.gateway.sockets.token_bucket import TokenBucket
 from watchlist.gateway.web_sessions import AccountSession
 
 NO_OPTIONS = ConnectionOptions()
+NO_NEW_SYMBOLS = "No valid/new symbols provided"
 CLOSE_TIMEOUT_SECONDS = 1.0
 """How long the closing handshake may take before the connection is dropped."""
 
@@ -219,14 +220,16 @@ class Session:
         catalog, subscribed = self.context.catalog, self.outbox.symbols
         known = [symbol for symbol in request.symbols if catalog.allows(symbol)]
         new = [symbol for symbol in known if symbol not in subscribed]
-        if not new:
-            code = ErrorCode.ALREADY_SUBSCRIBED if known else ErrorCode.UNKNOWN_SYMBOL
-            self._reply(protocol.error("No valid/new symbols provided", code, request.id), now)
+        if not known:
+            self._reply(protocol.error(NO_NEW_SYMBOLS, ErrorCode.UNKNOWN_SYMBOL, request.id), now)
             return
         try:
             delivery = self.outbox.delivery.with_options(request.options)
         except BadOptions as error:
             self._reply(protocol.error(str(error), ErrorCode.MALFORMED, request.id), now)
+            return
+        if not new and delivery.lasting == self.outbox.delivery.lasting:
+            self._reply(protocol.error(NO_NEW_SYMBOLS, ErrorCode.ALREADY_SUBSCRIBED, request.id), now)
             return
         limit = self.context.limits.max_symbols
         if len(subscribed) + len(new) > limit:
@@ -237,7 +240,7 @@ class Session:
             return
         rejected = {symbol: "unknown symbol" for symbol in request.symbols if not catalog.allows(symbol)}
         options = delivery.as_options() if request.options is not None else None
-        message = f"Subscribed to {protocol.name_list(new)}"
+        message = f"Subscribed to {protocol.name_list(new)}" if new else "Options changed"
         self._reply(protocol.ack(message, new, request.id, rejected, options), now)
         self.context.hub.change_delivery(self.outbox, delivery)
         self._subscribe(new)

@@ -185,3 +185,12 @@ def test_subscribing_to_a_subscribed_symbol_changes_nothing():
     harness.hub.subscribe(socket, ["AAPL"])
     assert received_updates(socket) == [("AAPL", 1)]
     assert harness.hub.subscriptions == 1
+
+
+def test_a_malformed_stored_value_is_counted_once_per_value():
+    harness = HubHarness()
+    harness.open_socket("AAPL")
+    for value in (b"x", b"x", b"y", b"y"):
+        harness.hub.receive(b"prices.AAPL", value, from_store=True)
+    harness.hub.receive(b"prices.AAPL", b"y")
+    assert harness.hub.counts.malformed == 3
