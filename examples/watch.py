@@ -16,14 +16,19 @@ async def print_updates(url: str, symbols: list[str], answered: asyncio.Event) -
         await socket.send(json.dumps({"action": "subscribe", "id": "1", "payload": {"symbols": symbols}}))
         while True:
             text = await socket.recv()
-            frame = json.loads(text)
-            if "type" not in frame:
+            try:
+                frame = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            if not isinstance(frame, dict):  # a frame that this client does not know
+                continue
+            if "price" in frame and "seq_id" in frame:  # an update; it may have more keys, also one named `type`
                 print(text, flush=True)
-            elif frame["type"] == "ack":
+            elif frame.get("type") == "ack":
                 answered.set()
                 print("rejected:", frame.get("rejected", {}), file=sys.stderr)
-            elif frame["type"] == "error":
-                sys.exit(frame["message"])
+            elif frame.get("type") == "error":
+                sys.exit(str(frame.get("message")))
 
 
 async def watch(url: str, symbols: list[str]) -> None:

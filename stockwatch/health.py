@@ -11,6 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from feeds.store.connection import PROBE, connect
 
+more_checks: dict[str, Callable[[], bool]] = {}
+"""Checks that the programs of this process add, by the name that `/readyz` reports. They must return at once."""
+
 
 @never_cache
 def show_alive(_request: HttpRequest) -> HttpResponse:
@@ -20,9 +23,11 @@ def show_alive(_request: HttpRequest) -> HttpResponse:
 
 @never_cache
 def show_ready(_request: HttpRequest) -> HttpResponse:
-    """Answers 200 if Redis and the database answer, else 503 with the names of those that do not."""
+    """Answers 200 if Redis and the database answer and prices arrive, else 503 with the names of what does not."""
     checks = {"redis": redis_answers, "database": database_answers}
     down = [name for name, answers in checks.items() if not answers()]
+    if "redis" not in down:  # Without Redis no price arrives either.
+        down += [name for name, passes in more_checks.items() if not passes()]
     if down:
         return JsonResponse({"status": "not ready", "down": down}, status=503)
     return JsonResponse({"status": "ready"})

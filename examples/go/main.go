@@ -17,11 +17,6 @@ import (
 
 const minWait, maxWait = 500 * time.Millisecond, 8 * time.Second
 
-type frame struct {
-	Type, Message string
-	Rejected      map[string]string
-}
-
 // printUpdates prints the updates of one connection until it ends. It resets the wait when the subscription is answered.
 func printUpdates(address, request string, wait *time.Duration) error {
 	socket, response, err := websocket.Dial(context.Background(), address, nil)
@@ -43,18 +38,20 @@ func printUpdates(address, request string, wait *time.Duration) error {
 		if err != nil {
 			return err
 		}
-		var got frame
+		var got map[string]any
 		if err := json.Unmarshal(text, &got); err != nil {
-			return err
+			continue // not an object: a frame that this client does not know
 		}
-		switch got.Type {
-		case "":
+		_, hasPrice := got["price"]
+		_, hasNumber := got["seq_id"]
+		switch {
+		case hasPrice && hasNumber: // an update; it may have more keys, also one named "type"
 			fmt.Println(string(text))
-		case "ack":
+		case got["type"] == "ack":
 			*wait = minWait
-			log.Print("rejected: ", got.Rejected)
-		case "error":
-			log.Fatal(got.Message)
+			log.Print("rejected: ", got["rejected"])
+		case got["type"] == "error":
+			log.Fatal(got["message"])
 		}
 	}
 }

@@ -20,7 +20,9 @@ function watch() {
   socket.on("message", (text) => {
     silence.refresh();
     const frame = JSON.parse(text);
-    if (frame.type === undefined) console.log(JSON.stringify(frame));
+    if (frame === null || typeof frame !== "object") return;
+    // An update may have more keys, also one named `type`.
+    if ("price" in frame && "seq_id" in frame) console.log(String(text));
     else if (frame.type === "error") fail(frame.message);
     else if (frame.type === "ack") {
       wait = 500;

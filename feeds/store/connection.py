@@ -3,6 +3,7 @@
 A profile says how long a client waits and how often it retries. No client connects before its first command.
 """
 
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,12 @@ PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
 """For health checks and other clients that are closed after one question."""
 
+SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
+"""For pub/sub. Its time-out covers the handshake and writes; the channel layer watches the reads."""
+KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+"""The kernel gives up a peer that acknowledges nothing after about 10 s. Systems lack some of these options."""
+KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)}
+
 
 def connect(address: Mapping[str, Any], profile: Profile = PIPELINE) -> redis.Redis:
     """Returns a client of the Redis at `host`, `port`, `password` and `db`."""
@@ -47,12 +54,14 @@ def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> red
 
 
 def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Retry) -> redis.asyncio.Redis:
-    """Returns an asyncio client for pub/sub, with the time-outs of redis-py.
+    """Returns an asyncio client for pub/sub.
 
     `options` are those of a host in CHANNEL_LAYERS. The channel layer passes its own `retry`, because it must see each
     lost connection.
     """
-    return redis.asyncio.Redis(connection_pool=redis.asyncio.ConnectionPool(**options, retry=retry))
+    return redis.asyncio.Redis(
+        connection_pool=redis.asyncio.ConnectionPool(**_options(options, SUBSCRIBER), retry=retry)
+    )
 
 
 def _options(address: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
@@ -63,6 +72,7 @@ def _options(address: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
         "socket_timeout": profile.socket_timeout,
         "socket_connect_timeout": profile.connect_timeout,
         "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE_OPTIONS,
     }
 
 

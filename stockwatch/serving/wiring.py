@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from feeds.store.connection import GATEWAY, connect_async
+from stockwatch import health
 from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
 from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
@@ -28,6 +29,7 @@ def read_limits() -> Limits:
         allowed_origins=tuple(settings.GATEWAY_ALLOWED_ORIGINS),
         trusted_proxies=tuple(settings.GATEWAY_TRUSTED_PROXIES),
         max_connections=settings.GATEWAY_MAX_CONNECTIONS,
+        max_per_address=settings.GATEWAY_MAX_PER_ADDRESS,
         max_symbols=settings.GATEWAY_MAX_SYMBOLS,
         send_buffer=settings.GATEWAY_TIMEOUTS_SEND_BUFFER_SIZE,
         rate_per_second=settings.GATEWAY_RATE_PER_SECOND,
@@ -54,6 +56,7 @@ collector = GatewayCollector(
     gateway.connections, gateway.hub, gateway.intake, gateway.counts, gateway.database, gateway.count_tasks
 )
 REGISTRY.register(collector)
+health.more_checks["prices"] = lambda: not gateway.intake.interrupted
 
 
 def share_counts(shared_counts: SharedCounts) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.clients import find_program
 from tests.support.gateway.process import ROOT
+from tests.support.odd_gateway import serve_odd_frames
 
 pytestmark = pytest.mark.clients
 
@@ -44,6 +45,13 @@ def test_an_example_prints_updates_and_reconnects(run_gateway, run, command_of, 
     gateway.start()
     again = gateway.publish("AAPL", 102.0)
     program.wait_for_output(f'"seq_id":{again.seq_id}')
+
+
+@pytest.mark.parametrize("name", ["python", "node", "go"])
+def test_an_example_ignores_frames_that_it_does_not_know(run, command_of, name):
+    with serve_odd_frames() as address:
+        program = run([*command_of(name), address, "AAPL"])
+        program.wait_for_output('"price":123.5')
 
 
 @pytest.mark.parametrize("name", ["python", "node", "go"])

@@ -1,5 +1,6 @@
 import pytest
 
+from stockwatch import health
 from stockwatch.local.redis_server import free_port
 
 
@@ -26,6 +27,13 @@ def test_readyz_names_redis_if_it_does_not_answer(client, settings):
     settings.REDIS = settings.REDIS | {"host": "127.0.0.1", "port": free_port()}
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["down"]) == (503, ["redis"])
+
+
+@pytest.mark.django_db
+def test_readyz_names_prices_if_redis_answers_and_the_subscription_is_lost(client, redis_settings, monkeypatch):
+    monkeypatch.setitem(health.more_checks, "prices", lambda: False)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["down"]) == (503, ["prices"])
 
 
 def test_metrics_are_served_in_the_prometheus_text_format(client):

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All limits; times in seconds. The first ten are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_."""
+    """All limits; times in seconds. The first eleven are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_."""
 
     allowed_origins: tuple[str, ...] = ("*",)
     trusted_proxies: tuple[str, ...] = ()
     max_connections: int = 1000
+    max_per_address: int = 250
     max_symbols: int = 1024
     send_buffer: int = 256
     rate_per_second: float = 1.0
@@ -20,6 +21,8 @@ class Limits:
     first_request: float = 10.0
     messages_per_second: float = 5.0
     messages_burst: int = 20
+    bytes_per_second: float = 320 * 1024.0
+    bytes_burst: int = 1280 * 1024
     frames_per_second: float = 100.0
     frames_burst: int = 1000
     bad_requests: int = 10

@@ -85,13 +85,13 @@ class ConnectionOptions:
 
 def parse_query(query: bytes) -> ConnectionOptions:
     """Parses `?batch=1&heartbeat=15&meta=1&notice=1` and ignores other keys. Raises BadRequest for a bad heartbeat."""
-    values = parse_qs(query.decode("latin-1"))
-    seconds = values.get("heartbeat", ["0"])[0]
-    if not (
-        seconds == "0" or (seconds.isascii() and seconds.isdecimal() and len(seconds) < 3 and 1 <= int(seconds) <= 60)
-    ):
-        raise BadRequest("heartbeat must be a whole number of seconds from 1 to 60")
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     flags = {name: values.get(name) == ["1"] for name in ("batch", "meta", "notice")}
+    if "heartbeat" not in values:
+        return ConnectionOptions(**flags)
+    seconds = values["heartbeat"][0]
+    if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 3 and 1 <= int(seconds) <= 60):
+        raise BadRequest("heartbeat must be a whole number of seconds from 1 to 60")
     return ConnectionOptions(heartbeat=int(seconds), **flags)
 
 

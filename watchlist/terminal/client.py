@@ -4,6 +4,7 @@ Writes into a `WatchState` and notifies a `Display`; prints nothing itself.
 """
 
 import asyncio
+import json
 import time
 from contextlib import suppress
 from random import Random
@@ -16,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from feeds.retry import Backoff, Jitter
 from watchlist.errors import WatchlistError
-from watchlist.terminal.state import Row, WatchState
+from watchlist.terminal.state import Row, WatchState, is_update, printable
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 8.0
 """Bounds of the wait before a reconnect, which doubles with each failed attempt."""
@@ -112,23 +113,24 @@ class WatchClient:
         await socket.send(msgspec.json.encode(request).decode())
         with suppress(TimeoutError):
             while True:
-                message = msgspec.json.decode(await asyncio.wait_for(socket.recv(), SILENCE_SECONDS))
+                message = _parse(await asyncio.wait_for(socket.recv(), SILENCE_SECONDS))
                 for frame in message if isinstance(message, list) else [message]:
                     if isinstance(frame, dict):
                         self._apply(frame)
 
     def _apply(self, frame: dict[str, Any]) -> None:
+        if is_update(frame):
+            if (row := self._state.apply_update(frame)) is not None:
+                self._display.show_update(row)
+            return
         match frame.get("type"):
-            case None:
-                if (row := self._state.apply_update(frame)) is not None:
-                    self._display.show_update(row)
             case "ticker":
                 self._state.apply_ticker(frame)
             case "heartbeat":
                 if self._state.apply_heartbeat(frame, time.time_ns() // 1000):
                     self._display.show_state()
             case "reconnect":
-                self._notice_delay = frame["retry_after_ms"] / 1000
+                self._notice_delay = _read_delay(frame.get("retry_after_ms"))
             case "ack":
                 # An accepted connection alone does not reset the wait: the gateway may drop it at once.
                 self._backoff.reset()
@@ -138,11 +140,12 @@ class WatchClient:
                 self._raise_error(frame)
 
     def _raise_error(self, frame: dict[str, Any]) -> None:
-        if frame.get("code") == 404:
+        code, message = frame.get("code"), printable(frame.get("message"))
+        if code == 404:
             raise GatewayRefused(f"{self._url} does not know {', '.join(self._state.rows)}")
-        if frame.get("code") in {400, 405}:
-            raise GatewayRefused(f"{self._url} refused the subscription: {frame.get('message')}")
-        raise GatewayUnavailable(frame.get("message"))
+        if code in (400, 405):
+            raise GatewayRefused(f"{self._url} refused the subscription: {message}")
+        raise GatewayUnavailable(message)
 
     def _explain_close(self, code: int) -> str:
         if 4500 <= code <= 4999:
@@ -155,6 +158,27 @@ class WatchClient:
             raise GatewayRefused(f"{self._url} answered {status}: {reason}")
         wait = float(retry_after) * (1 + self._rng.random() / 4) if retry_after.isdecimal() else 0.0
         return min(wait, MAX_RETRY_AFTER_SECONDS), f"{self._url} is busy ({status})"
+
+
+def _parse(text: str | bytes) -> Any:
+    """Returns the value of a frame, None for JSON that msgspec does not read. Raises DecodeError for anything else."""
+    try:
+        return msgspec.json.decode(text)
+    except RecursionError:
+        return None
+    except msgspec.DecodeError:
+        try:
+            json.loads(text)
+        except RecursionError:
+            return None
+        except ValueError:
+            raise msgspec.DecodeError("not JSON") from None
+        return None
+
+
+def _read_delay(milliseconds: Any) -> float:
+    is_number = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool)
+    return min(milliseconds / 1000, MAX_RETRY_AFTER_SECONDS) if is_number and 0 < milliseconds < 1e9 else 0.0
 
 
 def _describe(error: BaseException) -> str:

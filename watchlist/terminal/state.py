@@ -5,6 +5,7 @@ Takes parsed frames as docs/protocol.md describes them.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from feeds.stale import Order, is_newer
@@ -13,6 +14,8 @@ from watchlist.prices.change import change, change_percent, reference_price
 
 MAX_NAME_LENGTH = 40
 CLOCK_TOLERANCE_SECONDS = 1.0
+MAX_NUMBER = 2**53
+"""Timestamps and sequence numbers are below it, as `feeds.wire` defines."""
 
 
 @dataclass(slots=True)
@@ -64,10 +67,9 @@ class WatchState:
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
         """Applies a price update. Returns the changed row, or None if the frame is stale, unknown or invalid."""
         row = self.rows.get(str(frame.get("symbol")))
-        price, timestamp, seq_id = frame.get("price"), frame.get("timestamp"), frame.get("seq_id")
-        if row is None or not isinstance(price, int | float):
-            return None
-        if not isinstance(timestamp, int) or not isinstance(seq_id, int):
+        price = _read_number(frame.get("price"))
+        timestamp, seq_id = _read_integer(frame.get("timestamp")), _read_integer(frame.get("seq_id"))
+        if row is None or price is None or price <= 0 or timestamp is None or seq_id is None:
             return None
         if row.price is not None and not is_newer(Order(timestamp, seq_id), row):
             return None
@@ -79,9 +81,7 @@ class WatchState:
         row = self.rows.get(str(frame.get("symbol")))
         if row is None:
             return
-        # Control characters in a name could send commands to the terminal.
-        name = filter(str.isprintable, str(frame.get("name", "")))
-        row.name = "".join(name)[:MAX_NAME_LENGTH]
+        row.name = printable(frame.get("name", ""))
         row.base_price, row.previous_close = _read_number(frame.get("base")), _read_number(frame.get("previous_close"))
         decimals = frame.get("decimals")
         row.decimals = min(8, max(0, decimals)) if isinstance(decimals, int) else 2
@@ -89,17 +89,17 @@ class WatchState:
 
     def apply_ack(self, frame: Mapping[str, Any]) -> None:
         """Applies the answer to the subscription: the state becomes live, and rejected symbols get the reason."""
-        rejected = frame.get("rejected") or {}
+        rejected = frame.get("rejected")
         for symbol, row in self.rows.items():
-            row.rejection = str(rejected.get(symbol, ""))
+            row.rejection = printable(rejected.get(symbol, "")) if isinstance(rejected, dict) else ""
         self.live, self.state = True, "live"
 
     def apply_heartbeat(self, frame: Mapping[str, Any], now: int) -> bool:
         """Applies a heartbeat. `now` is the local time in unix microseconds. Returns whether the source changed."""
-        timestamp = frame.get("timestamp")
-        if isinstance(timestamp, int):
+        timestamp = _read_integer(frame.get("timestamp"))
+        if timestamp is not None:
             self._clock_offset = timestamp - now
-        before, self.source = self.source, str(frame.get("source", ""))[:MAX_NAME_LENGTH]
+        before, self.source = self.source, printable(frame.get("source", ""))
         return before != self.source
 
     def disconnect(self, state: str) -> None:
@@ -119,5 +119,20 @@ class WatchState:
         return row.price is not None and (self.age(row, now) or 0.0) > self._stale_after
 
 
+def is_update(frame: Mapping[str, Any]) -> bool:
+    """Returns whether a frame is a price update. Published updates may have more keys, also one named `type`."""
+    return "price" in frame and "seq_id" in frame
+
+
+def printable(value: Any) -> str:
+    """Returns a text of the gateway, shortened and without control characters, which could command the terminal."""
+    return "".join(filter(str.isprintable, str(value)[: 2 * MAX_NAME_LENGTH]))[:MAX_NAME_LENGTH]
+
+
 def _read_number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and -inf < value < inf and abs(value) < 1e300 else None
+
+
+def _read_integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_NUMBER else None

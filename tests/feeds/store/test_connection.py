@@ -1,4 +1,5 @@
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from redis.backoff import NoBackoff
 from feeds.errors import StoreUnavailable
 from feeds.store.connection import (
     GATEWAY,
+    KEEPALIVE_OPTIONS,
     PAGE,
     PIPELINE,
     PROBE,
@@ -19,6 +21,7 @@ from feeds.store.connection import (
     connect_subscriber,
 )
 from stockwatch.local.redis_server import free_port
+from tests.support.black_hole import BlackHoleProxy
 
 ROOT = Path(__file__).parents[3]
 ADDRESS = {"host": "127.0.0.1", "port": 6380, "password": "secret", "db": 2}
@@ -53,7 +56,33 @@ def test_a_subscriber_has_the_options_of_its_host_and_the_given_retry():
         "protocol": 2,
         "retry": retry,
     }
-    assert "socket_timeout" not in options
+    assert (options["socket_timeout"], options["socket_connect_timeout"]) == (2.0, 2.0)
+
+
+@pytest.mark.parametrize("fault", ["swallow", "stall"])
+@pytest.mark.parametrize("profile", [PIPELINE, GATEWAY, PAGE, PROBE])
+def test_a_command_without_a_reply_fails_and_the_next_connection_works(redis_server, fault: str, profile: Profile):
+    with BlackHoleProxy((redis_server.host, redis_server.port)) as proxy:
+        client = connect({"host": proxy.host, "port": proxy.port}, profile)
+        client.ping()
+        getattr(proxy, fault)(catch_new=True)
+        with pytest.raises(redis.RedisError):
+            client.ping()
+        proxy.recover()
+        assert client.ping()
+        client.close()
+
+
+def test_the_kernel_gives_up_a_peer_that_acknowledges_nothing(redis_server):
+    client = connect({"host": redis_server.host, "port": redis_server.port})
+    client.ping()
+    connection = client.connection_pool.get_connection()
+    assert connection._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert all(
+        connection._sock.getsockopt(socket.IPPROTO_TCP, *item[:1]) == item[1] for item in KEEPALIVE_OPTIONS.items()
+    )
+    client.connection_pool.release(connection)
+    client.close()
 
 
 def test_errors_of_the_client_become_transient_errors():

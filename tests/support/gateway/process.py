@@ -70,6 +70,7 @@ class GatewayProcess:
             "GATEWAY_RATE_PER_SECOND": "1000",
             "GATEWAY_RATE_BURST": "1000",
             "GATEWAY_DRAIN": "200ms",
+            "GATEWAY_MAX_PER_ADDRESS": "0",
             "GATEWAY_PROCESSES": "1",
             **variables,
         }

@@ -190,6 +190,7 @@ def test_documented_limits_are_those_in_force():
         "symbols of a connection": [limits.max_symbols],
         "bytes of a message": [protocol.MAX_MESSAGE_BYTES],
         "messages": [limits.messages_per_second, limits.messages_burst],
+        "bytes of all messages": [limits.bytes_per_second / 1024, limits.bytes_burst / 1024],
         "frames of any kind, including fragments and pings": [limits.frames_per_second, limits.frames_burst],
         "bad requests in a row": [limits.bad_requests],
         "bytes of replies that wait for a slow client": [outbox.MAX_REPLY_BYTES],
@@ -198,6 +199,7 @@ def test_documented_limits_are_those_in_force():
         "a client that reads nothing": [limits.write_wait],
         "pong": [limits.pong_wait, limits.ping_period],
         "connections of an address or account": [limits.rate_per_second, limits.rate_burst],
+        "open connections of an address, in each process of a gateway": [limits.max_per_address],
         "connections of a gateway": [limits.max_connections],
     }
     found = {

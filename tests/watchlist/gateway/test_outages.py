@@ -6,9 +6,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from stockwatch.local.redis_server import RedisServer, free_port
-from tests.support.gateway.process import (
-    receive_frame,
-)
+from tests.support.black_hole import BlackHoleProxy
+from tests.support.gateway.process import receive_frame, receive_frame_of_type
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
@@ -38,6 +37,43 @@ def test_sockets_survive_a_restart_of_redis_and_receive_updates_again(run_gatewa
             update = gateway.publish("AAPL")
             assert receive_frame(client)["seq_id"] == update.seq_id
             assert gateway.metric("channel_layer_losses_total") == 1
+        assert "Traceback" not in gateway.log.read_text()
+        gateway.stop()
+
+
+def test_a_subscription_whose_bytes_are_swallowed_is_counted_logged_and_replaced(run_gateway, redis_server):
+    with BlackHoleProxy((redis_server.host, redis_server.port)) as proxy:
+        gateway = run_gateway(server=proxy)
+        writer = run_gateway()  # reaches Redis without the proxy
+        with gateway.connect() as client:
+            client.send('["AAPL"]')
+            wait_until(lambda: writer.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+            proxy.swallow()
+            wait_until(lambda: gateway.metric("channel_layer_losses_total") == 1)
+            wait_until(lambda: gateway.metric("channel_layer_connected") == 1)
+            update = writer.publish("AAPL")
+            assert receive_frame(client)["seq_id"] == update.seq_id
+        assert "no reply to a ping" in gateway.log.read_text()
+        gateway.stop()
+
+
+def test_while_new_connections_are_swallowed_too_the_gateway_is_not_ready(run_gateway, redis_server):
+    with BlackHoleProxy((redis_server.host, redis_server.port)) as proxy:
+        gateway = run_gateway(server=proxy)
+        writer = run_gateway()
+        with gateway.connect() as client:
+            client.send('["AAPL"]')
+            wait_until(lambda: writer.redis.pubsub_numsub("prices.AAPL")[0][1] == 1)
+            proxy.stall(catch_new=True)
+            wait_until(lambda: gateway.metric("channel_layer_connected") == 0)
+            assert gateway.get("/readyz")[0] == 503
+            with gateway.connect() as other:
+                other.send('{"action":"subscribe","payload":{"symbols":["GOOG"]}}')
+                assert receive_frame_of_type(other, "ack")
+                proxy.recover()
+                wait_until(lambda: gateway.get("/readyz")[0] == 200)
+                update = writer.publish("GOOG")
+                assert receive_frame(other)["seq_id"] == update.seq_id
         assert "Traceback" not in gateway.log.read_text()
         gateway.stop()
 

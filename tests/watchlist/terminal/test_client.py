@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from tests.support.gateway.process import ROOT
+from tests.support.odd_gateway import serve_odd_frames
 from tests.support.waiting import wait_until
 from watchlist.terminal.client import GatewayRefused, add_options
 from watchlist.terminal.display import TableDisplay, now_micros
@@ -121,6 +122,15 @@ def test_a_permanent_refusal_is_one_line_and_exit_status_1(gateway, watch, symbo
     assert process.stop() == 1
     assert process.errors.decode().splitlines() == ["CommandError: " + message.format(address)]
     assert process.out == b""
+
+
+def test_frames_that_the_command_does_not_know_are_ignored(watch):
+    with serve_odd_frames() as address:
+        process = watch("AAPL", "--url", address)
+        wait_until(lambda: b"123.50" in process.out)
+        assert process.stop(signal.SIGINT) == 0
+    assert b"reconnecting" not in process.errors
+    assert b"\x1b" not in process.out + process.errors
 
 
 def test_an_invalid_address_is_explained(watch):

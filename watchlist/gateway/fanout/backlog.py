@@ -34,7 +34,7 @@ class LatestBacklog:
 class AllBacklog:
     """Keeps the last `max_updates` updates, and of the older ones those that are the newest of their symbol.
 
-    Notes the seq_ids of dropped updates in `losses`: the first and the last one of each symbol.
+    Notes the seq_ids of dropped updates in `losses`: the smallest and the greatest one of each symbol.
     """
 
     __slots__ = ("_kept", "_losses", "_max_updates", "_newest", "_queue")
@@ -74,5 +74,6 @@ class AllBacklog:
 
     def _drop(self, update: UpdateMessage) -> None:
         seq_id = decode(update.payload).seq_id
-        first, _ = self._losses.get(update.symbol, (seq_id, seq_id))
-        self._losses[update.symbol] = (first, seq_id)
+        first, last = self._losses.get(update.symbol, (seq_id, seq_id))
+        # After a restart of the numbers a later update has a smaller one. The range then covers both.
+        self._losses[update.symbol] = (min(first, seq_id), max(last, seq_id))

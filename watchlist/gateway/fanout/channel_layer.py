@@ -6,7 +6,8 @@ through a queue and `receive()`, as in every channel layer, 35 us each.
 
 Only this module uses private names of channels_redis and redis-py; tests cover each of them. The layer of
 channels_redis reconnects silently and never calls its hooks. This one logs a lost connection once, reconnects with
-backoff and jitter, and reports the disconnect and the reconnect, because messages in between are lost.
+backoff and jitter, and reports the disconnect and the reconnect, because messages in between are lost. A connection
+whose bytes a proxy or NAT swallows gives no error, so a silent one is pinged, and dropped if it stays silent.
 """
 
 import asyncio
@@ -35,6 +36,10 @@ log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 2.0
 """Bounds of the growing wait between two attempts to reconnect."""
+SILENCE_SECONDS = 2.0
+"""After this long without a byte from Redis the connection is pinged; after as long again it counts as lost."""
+CONFIRM_SECONDS = 5.0
+"""How long Redis may take to confirm a subscription. Then the connection counts as lost, whatever else it delivers."""
 
 
 class RawSerializer:
@@ -71,20 +76,33 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         self._pubsub: Any
         self._has_subscription = asyncio.Event()
         self._unconfirmed: dict[str, asyncio.Future[None]] = {}
+        self._heard = False
+        """Whether Redis has sent anything since the last check of the silence."""
+        self._fault = ""
+        """Why this program dropped the connection, until that is logged."""
 
     async def subscribe(self, channel: str) -> None:
-        """Returns when Redis has confirmed, so that every later publication arrives."""
+        """Returns when Redis has confirmed, so that every later publication arrives. Raises RedisError or OSError."""
         if channel in self._subscribed_to and channel not in self._unconfirmed:
             return
         confirmed = self._unconfirmed.setdefault(channel, asyncio.get_running_loop().create_future())
         try:
             await super().subscribe(channel)
             self._has_subscription.set()
-            await asyncio.shield(confirmed)
+            await self._wait_confirmed(confirmed)
         except BaseException:
             if self._unconfirmed.get(channel) is confirmed:
                 del self._unconfirmed[channel]
             raise
+
+    async def _wait_confirmed(self, confirmed: "asyncio.Future[None]") -> None:
+        # Two halves: if this process was blocked during the first, the reply has arrived and the second reads it.
+        for _ in range(2):
+            await asyncio.wait({confirmed}, timeout=CONFIRM_SECONDS / 2)
+            if confirmed.done():
+                return confirmed.result()
+        self._drop_connection("a subscription was not confirmed")
+        raise TimeoutError(f"Redis did not confirm a subscription within {CONFIRM_SECONDS} s")
 
     async def unsubscribe(self, channel: str) -> None:
         """Forgets the channel at once, even if the command fails: a reconnect must not subscribe to it again."""
@@ -101,6 +119,13 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             self._pubsub = self._redis.pubsub()
 
     async def _do_receiving(self) -> None:
+        watch = asyncio.ensure_future(self._watch_silence())
+        try:
+            await self._receive_and_reconnect()
+        finally:
+            watch.cancel()
+
+    async def _receive_and_reconnect(self) -> None:
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
             try:
@@ -117,13 +142,44 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             except (RedisError, OSError) as error:
                 failures += 1
                 if failures == 1:
-                    log.warning("channel layer disconnected", reason=type(error).__name__)
+                    log.warning("channel layer disconnected", reason=self._fault or type(error).__name__)
                     self.channel_layer.report_disconnect()
-                    self._fail_unconfirmed(error)
+                self._fault = ""
+                self._fail_unconfirmed(error)
                 await asyncio.sleep(backoff())
             except Exception:
                 log.exception("channel layer failed")
                 await asyncio.sleep(1)
+
+    async def _watch_silence(self) -> None:
+        pinged = False
+        while True:
+            await asyncio.sleep(SILENCE_SECONDS)
+            silent = not self._heard and bool(self._pubsub and self._pubsub.subscribed and self._pubsub.connection)
+            self._heard = False
+            if silent and pinged:
+                self._drop_connection("no reply to a ping")
+            pinged = silent and not pinged and await self._ping()
+
+    async def _ping(self) -> bool:
+        """Returns whether a ping was sent. Its reply is read like any other."""
+        # The lock keeps the ping out of the handshake of a connection that is being opened.
+        async with self._lock:
+            connection = self._pubsub.connection if self._pubsub is not None else None
+            if connection is None or not connection.is_connected:
+                return False
+            try:
+                await connection.send_command("PING", check_health=False)
+            except (RedisError, OSError):
+                return False
+            return True
+
+    def _drop_connection(self, fault: str) -> None:
+        """Makes the pending read fail, which then reconnects."""
+        connection = self._pubsub.connection if self._pubsub is not None else None
+        if connection is not None and connection.is_connected and not connection._writer.transport.is_closing():
+            self._fault = fault
+            connection._writer.transport.abort()
 
     async def _reconnect(self) -> None:
         # Without the lock a subscribe could connect at the same time, and one of the two sockets would stay open.
@@ -138,6 +194,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         if connection is None or not connection.is_connected:
             raise ConnectionError("The connection to Redis is closed")  # redis-py would reconnect silently here.
         reply = await self._pubsub.parse_response(block=True)
+        self._heard = True
         dispatch = self.channel_layer.dispatch
         gets = connection._parser._reader.gets
         while reply is not NOT_ENOUGH_DATA:

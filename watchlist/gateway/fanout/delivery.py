@@ -34,10 +34,18 @@ class Delivery:
         """Seconds between two flushes, rounded to 10 ms so that many clients share a timer. 0: flush promptly."""
         return max(0.02, round(1 / self.hertz, 2)) if self.hertz and not self.keep_all else 0.0
 
+    @property
+    def lasting(self) -> "Delivery":
+        """This delivery without what holds for one request only."""
+        return replace(self, snapshot=True)
+
     def with_options(self, options: Any) -> "Delivery":
-        """Returns this delivery changed by the options of a request. Ignores unknown keys. Raises BadOptions."""
+        """Returns this delivery changed by the options of a request. Ignores unknown keys. Raises BadOptions.
+
+        `snapshot` holds for one request, so a request without it has True.
+        """
         if options is None:
-            return self
+            return self.lasting
         if not isinstance(options, dict):
             raise BadOptions("options must be an object")
         mode = options.get("mode", "all" if self.keep_all else "latest")
@@ -83,10 +91,10 @@ class Delivery:
 
 
 def _parse_hertz(value: Any) -> float:
-    if value is None or value == 0:
+    if value is None:
         return 0.0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise BadOptions("options.max_hz must be a number above 0")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise BadOptions("options.max_hz must be null or a number that is not negative")
     return float(min(MAX_HERTZ, max(MIN_HERTZ, value)))
 
 

@@ -79,11 +79,11 @@ class Hub:
         try:
             update = decode(payload, self._latest)
         except BadRecord as error:
-            self.counts.count_refused(error.kind)
+            self._count_refused(tracked, payload, from_store, error.kind)
             return
         timestamp, seq_id = update.timestamp, update.seq_id
         if update.symbol != tracked.symbol:
-            self.counts.malformed += 1
+            self._count_refused(tracked, payload, from_store, "malformed")
         # The rule of feeds/stale.py, inlined because a call per update would be slower.
         elif timestamp > tracked.timestamp or (timestamp == tracked.timestamp and seq_id > tracked.seq_id):
             first = tracked.message is None
@@ -102,7 +102,7 @@ class Hub:
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))
         for cohort in cohorts:
-            self._flush_cohort(cohort)
+            self.counts.sent += cohort.flush_first() if cohort.delivery.interval else cohort.flush(self._version)
 
     def subscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
         """Adds symbols. Sends the newest update of each at once if it is known, else when the intake has read it."""
@@ -143,6 +143,13 @@ class Hub:
         outbox.close()
         self.unsubscribe(outbox, outbox.symbols)
 
+    def _count_refused(self, tracked: TrackedSymbol, payload: bytes, from_store: bool, kind: str) -> None:
+        """Counts a refused value. A resync reads the same stored value again and again; that counts once."""
+        if not (from_store and payload == tracked.refused):
+            self.counts.count_refused(kind)
+        if from_store:
+            tracked.refused = payload
+
     def _track(self, symbol: str) -> TrackedSymbol:
         channel = channel_name(symbol).encode()
         tracked = self._tracked.get(channel)
@@ -152,6 +159,8 @@ class Hub:
         return tracked
 
     def _add_to_cohorts(self, tracked: TrackedSymbol, message: UpdateMessage) -> None:
+        if tracked.message is None:
+            self._add_first(tracked)
         self._version += 1
         tracked.version = self._version
         tracked.message = message
@@ -159,9 +168,17 @@ class Hub:
             if tracked.from_store and not cohort.delivery.snapshot:
                 continue
             if cohort.add_update(message):
-                if not self._changed_cohorts:
-                    self._schedule(self._flush_delay, self.flush)
-                self._changed_cohorts.append(cohort)
+                self._flush_soon(cohort)
+
+    def _add_first(self, tracked: TrackedSymbol) -> None:
+        for cohort in tracked.paced_cohorts:
+            if (cohort.delivery.snapshot or not tracked.from_store) and cohort.add_first(tracked):
+                self._flush_soon(cohort)
+
+    def _flush_soon(self, cohort: Cohort) -> None:
+        if not self._changed_cohorts:
+            self._schedule(self._flush_delay, self.flush)
+        self._changed_cohorts.append(cohort)
 
     def _flush_cohort(self, cohort: Cohort) -> None:
         self.counts.sent += cohort.flush(self._version)
@@ -181,6 +198,8 @@ class Hub:
         cohort = self._cohorts[symbols, delivery] = Cohort((symbols, delivery), all_tracked, self._version)
         if delivery.interval:
             self._get_pacer(delivery.interval).add(cohort)
+            for tracked in all_tracked:
+                tracked.paced_cohorts[cohort] = None
         else:
             for tracked in all_tracked:
                 tracked.cohorts[cohort] = None
@@ -195,6 +214,7 @@ class Hub:
             self._get_pacer(cohort.delivery.interval).discard(cohort)
         for tracked in cohort.symbols:
             tracked.cohorts.pop(cohort, None)
+            tracked.paced_cohorts.pop(cohort, None)
 
     def _get_pacer(self, interval: float) -> Pacer:
         pacer = self._pacers.get(interval)

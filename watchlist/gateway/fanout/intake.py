@@ -2,11 +2,12 @@
 
 The intake follows the symbols of the hub. It joins the channel-layer group of a symbol, waits for the confirmation, and
 then reads the quote from Redis: in this order no update is missed in between. It reads the quotes of all symbols again
-(a resync) every RESYNC_SECONDS and after a lost connection. Sockets never wait for it and do not see its errors.
+(a resync) every RESYNC_SECONDS and after a lost connection. Joining and reading do not wait for each other, so that
+prices arrive while a subscription hangs. Sockets never wait for the intake and do not see its errors.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -39,9 +40,13 @@ class Intake:
         self._symbols: set[str] = set()
         self._joined: set[str] = set()
         self._unread: set[str] = set()
-        self._changed = asyncio.Event()
+        self._symbols_changed = asyncio.Event()
+        self._unread_changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._lost = False
         self.connected = False
+        self.interrupted = False
+        """Whether the subscription is lost or a symbol could not be joined, until that has succeeded."""
         self.losses = 0
         self.resyncs = 0
 
@@ -51,7 +56,12 @@ class Intake:
         `redis` is an asyncio client that reads quotes.
         """
         self._hub, self._layer, self._redis = hub, layer, redis
-        self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._resync_periodically())]
+        loops = (
+            self._repeat(self._join_and_leave, self._symbols_changed, self._note_interruption),
+            self._repeat(self._read_unread, self._unread_changed, lambda: None),
+            self._resync_periodically(),
+        )
+        self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
     async def stop(self) -> None:
         if not self._tasks:
@@ -63,32 +73,36 @@ class Intake:
 
     def add_symbol(self, symbol: str) -> None:
         self._symbols.add(symbol)
-        self._unread.add(symbol)
-        self._changed.set()
+        self._symbols_changed.set()
 
     def remove_symbol(self, symbol: str) -> None:
         self._symbols.discard(symbol)
-        self._unread.discard(symbol)
-        self._changed.set()
+        self._symbols_changed.set()
 
     def resync(self) -> None:
         """Requests a reading of the quotes of all symbols."""
         self.resyncs += 1
-        self._unread |= self._symbols
-        self._changed.set()
+        self._request_quotes(self._symbols)
 
-    async def _run(self) -> None:
+    def _request_quotes(self, symbols: Iterable[str]) -> None:
+        self._unread.update(symbols)
+        self._unread_changed.set()
+
+    async def _repeat(
+        self, step: Callable[[], Awaitable[None]], changed: asyncio.Event, on_failure: Callable[[], None]
+    ) -> None:
+        """Runs a step after each change, and again after a growing wait while it fails."""
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
             try:
-                await self._attach()
-                await self._synchronize()
+                changed.clear()
+                await step()
                 failures = 0
                 backoff.reset()
-                await self._changed.wait()
+                await changed.wait()
             except (RedisError, OSError) as error:
                 failures += 1
-                self.connected = False
+                on_failure()
                 if failures == 1:
                     log.warning("prices unavailable", reason=type(error).__name__, symbols=len(self._symbols))
                 await asyncio.sleep(backoff())
@@ -100,21 +114,31 @@ class Intake:
         if not self._channel:
             self._channel = await self._layer.new_channel()
             self._layer.set_receiver(self._hub.receive, self._on_disconnect, self._on_reconnect)
-            self.connected = True
 
-    async def _synchronize(self) -> None:
-        """Joins and leaves groups until they match the symbols, and reads the quotes that were not read yet."""
-        self._changed.clear()
+    async def _join_and_leave(self) -> None:
+        """Joins and leaves groups until they match the symbols. The quotes of joined symbols are read next."""
+        await self._attach()
         for symbol in self._joined - self._symbols:
             await self._layer.group_discard(channel_name(symbol), self._channel)
             self._joined.discard(symbol)
         missing = list(self._symbols - self._joined)
-        await asyncio.gather(*(self._layer.group_add(channel_name(symbol), self._channel) for symbol in missing))
-        self._joined.update(missing)
-        unread = self._unread & self._joined
-        await self._read_quotes(list(unread))
-        self._unread -= unread
-        self.connected = True
+        joins = (self._layer.group_add(channel_name(symbol), self._channel) for symbol in missing)
+        results = await asyncio.gather(*joins, return_exceptions=True)
+        joined = [symbol for symbol, result in zip(missing, results, strict=True) if result is None]
+        self._joined.update(joined)
+        self._request_quotes(joined)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        self.connected, self.interrupted = not self._lost, self._lost
+
+    async def _read_unread(self) -> None:
+        unread, self._unread = self._unread, set()
+        try:
+            await self._read_quotes(list(unread & self._symbols))
+        except BaseException:
+            self._unread |= unread
+            raise
 
     async def _read_quotes(self, symbols: Sequence[str]) -> None:
         for start in range(0, len(symbols), MGET_SYMBOLS):
@@ -131,8 +155,13 @@ class Intake:
 
     def _on_disconnect(self) -> None:
         self.losses += 1
-        self.connected = False
+        self._lost = True
+        self._note_interruption()
 
     def _on_reconnect(self) -> None:
-        self.connected = True
+        self._lost = False
+        self.connected, self.interrupted = True, False
         self.resync()
+
+    def _note_interruption(self) -> None:
+        self.connected, self.interrupted = False, True

@@ -30,6 +30,7 @@ class Admitted:
     """An acceptable connection: its options, and its account if it is signed in."""
 
     options: ConnectionOptions
+    address: str = ""
     account_session: AccountSession | None = None
     unverified_key: str | None = None
     """A session key that could not be looked up. Until it is, the client counts as a visitor."""
@@ -77,11 +78,13 @@ class Admission:
         subject = f"account:{account_session.account}" if account_session else address
         if wait := await rate.seconds_to_wait(subject, spend=pending):
             return Refusal("address rate", 429, CloseCode.CROWDED, wait)
+        if self._connections.is_address_full(address):
+            return Refusal("address full", 429, CloseCode.CROWDED, 5)
         if self._connections.closing:
             return Refusal("shutdown", 503, CloseCode.SHUTDOWN, 1)
         if self._connections.is_full(pending=pending):
             return Refusal("full", 429, CloseCode.FULL, 5)
-        return Admitted(options, account_session, unverified_key)
+        return Admitted(options, address, account_session, unverified_key)
 
     async def find_account(self, key: str) -> tuple[AccountSession | None, str | None]:
         """Returns the signed-in session with this key, or None and the key if the database does not answer."""

@@ -5,6 +5,7 @@ The limit GATEWAY_MAX_CONNECTIONS holds for all processes of a gateway together.
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,7 @@ class Connections:
         self.closing = False
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._pending = 0
+        self._per_address: Counter[str] = Counter()
         self._database_available = True
         self._note_connections: Callable[[int], int] = lambda _own: 0
 
@@ -39,6 +41,11 @@ class Connections:
         """Returns whether the limit is exceeded with one more connection; `pending`: it is already counted."""
         limit = self.context.limits.max_connections
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
+
+    def is_address_full(self, address: str) -> bool:
+        """Returns whether this process has as many open sockets of the address as one address may have."""
+        limit = self.context.limits.max_per_address
+        return 0 < limit <= self._per_address[address]
 
     def share(self, note_connections: Callable[[int], int]) -> None:
         """Makes this process one of several.
@@ -62,6 +69,7 @@ class Connections:
         options: ConnectionOptions,
         account_session: AccountSession | None = None,
         unverified_key: str | None = None,
+        address: str = "",
     ) -> Session:
         """Adds an accepted socket. `unverified_key` is a session key that could not be looked up yet."""
         session = Session(self.context, outbox, self.context.clock.now(), options)
@@ -69,6 +77,8 @@ class Connections:
         if options.meta and not self._database_available:
             outbox.send([make_service_message(available=False)])
         self.sessions[session] = None
+        session.address = address
+        self._per_address[address] += 1
         self.context.counts.accepted += 1
         return session
 
@@ -76,6 +86,9 @@ class Connections:
         """Removes a socket whose connection has ended."""
         self.context.hub.remove(session.outbox)
         self.sessions.pop(session, None)
+        self._per_address[session.address] -= 1
+        if self._per_address[session.address] <= 0:
+            del self._per_address[session.address]
         self._share_count()
 
     def sweep(self) -> None:

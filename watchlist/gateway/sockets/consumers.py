@@ -59,7 +59,9 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
         context.counts.direct_writes = transport.direct
         delivery = Delivery(batch=admitted.options.batch)
         outbox = Outbox(transport, context.clock.now, delivery, context.limits.send_buffer)
-        session = self._connections.open(outbox, admitted.options, admitted.account_session, admitted.unverified_key)
+        session = self._connections.open(
+            outbox, admitted.options, admitted.account_session, admitted.unverified_key, admitted.address
+        )
         if isinstance(transport, DaphneTransport):
             now = context.clock.now
             transport.listen(

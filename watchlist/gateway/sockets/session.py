@@ -18,6 +18,7 @@ from watchlist.gateway.sockets.token_bucket import TokenBucket
 from watchlist.gateway.web_sessions import AccountSession
 
 NO_OPTIONS = ConnectionOptions()
+NO_NEW_SYMBOLS = "No valid/new symbols provided"
 CLOSE_TIMEOUT_SECONDS = 1.0
 """How long the closing handshake may take before the connection is dropped."""
 
@@ -32,12 +33,14 @@ class Session:
     __slots__ = (
         "_action_mode",
         "_bad_requests",
+        "_byte_bucket",
         "_frame_bucket",
         "_heartbeats",
         "_message_bucket",
         "_next_heartbeat",
         "_refusals",
         "account_session",
+        "address",
         "closing_since",
         "context",
         "has_requested",
@@ -56,6 +59,7 @@ class Session:
         limits = context.limits
         self.context = context
         self._message_bucket = TokenBucket(limits.messages_per_second, limits.messages_burst, now)
+        self._byte_bucket = TokenBucket(limits.bytes_per_second, limits.bytes_burst, now)
         self._frame_bucket = TokenBucket(limits.frames_per_second, limits.frames_burst, now)
         self._action_mode: bool | None = None  # None until the first message
         self._bad_requests = 0
@@ -64,6 +68,7 @@ class Session:
         self._next_heartbeat = now + options.heartbeat
         self.outbox = outbox
         self.options = options
+        self.address = ""
         self.account_session: AccountSession | None = None
         self.unverified_key: str | None = None
         self.list_versions: Mapping[int, int] = {}
@@ -77,9 +82,15 @@ class Session:
         """Handles one message."""
         if self.closing_since:
             return
-        too_long = len(text) > protocol.MAX_MESSAGE_BYTES  # checked first, so that a huge text is not encoded
-        if too_long or len(text.encode(errors="replace")) > protocol.MAX_MESSAGE_BYTES:
+        size = len(text)  # checked first, so that a huge text is not encoded
+        if size <= protocol.MAX_MESSAGE_BYTES:
+            size = len(text.encode(errors="replace"))
+        if size > protocol.MAX_MESSAGE_BYTES:
             self.close(CloseCode.TOO_LARGE, now)
+            return
+        if not self._byte_bucket.spend(now, size):
+            self.context.counts.refused["byte rate"] += 1
+            self.close(CloseCode.FLOOD, now)
             return
         if self._action_mode is None:
             self._action_mode = protocol.opens_action_mode(text)
@@ -209,14 +220,16 @@ class Session:
         catalog, subscribed = self.context.catalog, self.outbox.symbols
         known = [symbol for symbol in request.symbols if catalog.allows(symbol)]
         new = [symbol for symbol in known if symbol not in subscribed]
-        if not new:
-            code = ErrorCode.ALREADY_SUBSCRIBED if known else ErrorCode.UNKNOWN_SYMBOL
-            self._reply(protocol.error("No valid/new symbols provided", code, request.id), now)
+        if not known:
+            self._reply(protocol.error(NO_NEW_SYMBOLS, ErrorCode.UNKNOWN_SYMBOL, request.id), now)
             return
         try:
             delivery = self.outbox.delivery.with_options(request.options)
         except BadOptions as error:
             self._reply(protocol.error(str(error), ErrorCode.MALFORMED, request.id), now)
+            return
+        if not new and delivery.lasting == self.outbox.delivery.lasting:
+            self._reply(protocol.error(NO_NEW_SYMBOLS, ErrorCode.ALREADY_SUBSCRIBED, request.id), now)
             return
         limit = self.context.limits.max_symbols
         if len(subscribed) + len(new) > limit:
@@ -227,7 +240,7 @@ class Session:
             return
         rejected = {symbol: "unknown symbol" for symbol in request.symbols if not catalog.allows(symbol)}
         options = delivery.as_options() if request.options is not None else None
-        message = f"Subscribed to {protocol.name_list(new)}"
+        message = f"Subscribed to {protocol.name_list(new)}" if new else "Options changed"
         self._reply(protocol.ack(message, new, request.id, rejected, options), now)
         self.context.hub.change_delivery(self.outbox, delivery)
         self._subscribe(new)

@@ -12,13 +12,13 @@ class TokenBucket:
         self._tokens = float(burst)
         self._updated_at = now
 
-    def spend(self, now: float) -> bool:
-        """Takes one token. Returns False if there is none."""
-        self._tokens = min(self._burst, self._tokens + (now - self._updated_at) * self._rate)
+    def spend(self, now: float, count: int = 1) -> bool:
+        """Takes `count` tokens. Returns False and takes none if there are fewer."""
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._updated_at) * self._rate)
         self._updated_at = now
-        if self._tokens < 1:
+        if self._tokens < count:
             return False
-        self._tokens -= 1
+        self._tokens -= count
         return True
 
     def seconds_to_next(self) -> float:

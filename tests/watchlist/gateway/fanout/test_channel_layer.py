@@ -5,6 +5,7 @@ from asgiref.sync import async_to_sync
 from redis.exceptions import RedisError
 
 from stockwatch.local.redis_server import RedisServer
+from tests.support.black_hole import BlackHoleProxy
 from tests.support.waiting import until
 from watchlist.gateway.fanout.channel_layer import PricesChannelLayer
 
@@ -146,6 +147,48 @@ async def test_the_layer_reconnects_to_a_restarted_redis(own_server):
         await listener.layer.group_send("prices.TSLA", b"3")
         await until(lambda: len(listener.messages) == 2)
         assert listener.messages == [(b"prices.AAPL", b"1"), (b"prices.TSLA", b"3")]
+
+
+@pytest.fixture
+def proxy(redis_server):
+    with BlackHoleProxy((redis_server.host, redis_server.port)) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("fault", ["swallow", "stall"])
+async def test_a_connection_without_replies_is_reported_and_replaced(proxy, redis_client, fault):
+    async with Listener(proxy) as listener:
+        await listener.join("prices.AAPL")
+        getattr(proxy, fault)()
+        await until(lambda: listener.reconnects == 1)
+        assert listener.disconnects == 1
+        redis_client.publish("prices.AAPL", b"again")
+        await until(lambda: listener.messages == [(b"prices.AAPL", b"again")])
+
+
+async def test_a_subscription_that_is_not_confirmed_fails_although_messages_arrive(proxy, redis_client):
+    async with Listener(proxy) as listener:
+        await listener.join("prices.AAPL")
+        proxy.swallow("up")
+        join = asyncio.ensure_future(listener.join("prices.GOOG"))
+
+        def publish_until_done():
+            redis_client.publish("prices.AAPL", b"x")
+            return join.done()
+
+        await until(publish_until_done)
+        with pytest.raises(OSError, match="confirm"):
+            await join
+        await until(lambda: listener.reconnects == 1)
+        await listener.join("prices.GOOG")
+        assert redis_client.pubsub_numsub("prices.GOOG")[0][1] >= 1
+
+
+async def test_a_connection_that_is_never_answered_fails(proxy):
+    proxy.swallow(catch_new=True)
+    async with asyncio.timeout(60):
+        with pytest.raises(RedisError):
+            await make_layer(proxy).new_channel()
 
 
 def test_the_layer_closes_its_connection_with_the_loop(redis_server, redis_client):

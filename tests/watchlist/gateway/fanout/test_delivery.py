@@ -16,7 +16,8 @@ def make_update(symbol, payload):
         ({}, Delivery(batch=True)),
         ({"max_hz": 4, "mode": "latest", "more": [1]}, Delivery(batch=True, hertz=4)),
         ({"max_hz": None}, Delivery(batch=True)),
-        ({"max_hz": 0}, Delivery(batch=True)),
+        ({"max_hz": 0}, Delivery(batch=True, hertz=0.1)),
+        ({"max_hz": float("1e-400")}, Delivery(batch=True, hertz=0.1)),
         ({"max_hz": 1e9}, Delivery(batch=True, hertz=50)),
         ({"max_hz": 1e-9}, Delivery(batch=True, hertz=0.1)),
         ({"mode": "all", "snapshot": False}, Delivery(batch=True, keep_all=True, snapshot=False)),
@@ -38,6 +39,11 @@ def test_an_invalid_option_is_refused_by_name(options):
 def test_options_stay_in_force_until_changed_except_the_snapshot():
     delivery = Delivery().with_options({"mode": "all", "max_hz": 4, "snapshot": False}).with_options({})
     assert delivery == Delivery(keep_all=True, hertz=4)
+
+
+def test_the_snapshot_is_an_option_of_one_request():
+    delivery = Delivery().with_options({"mode": "all", "snapshot": False})
+    assert delivery.with_options(None) == delivery.lasting == Delivery(keep_all=True)
 
 
 def test_the_options_in_force_are_shown():

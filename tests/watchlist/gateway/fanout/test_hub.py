@@ -197,3 +197,12 @@ def test_an_update_without_a_possible_timestamp_is_dropped_and_blocks_no_later_o
     harness.run_timers()
     assert received_updates(socket) == [("AAPL", 2)]
     assert (harness.hub.counts.timestamp, harness.hub.counts.malformed) == (2, 0)
+
+
+def test_a_malformed_stored_value_is_counted_once_per_value():
+    harness = HubHarness()
+    harness.open_socket("AAPL")
+    for value in (b"x", b"x", b"y", b"y"):
+        harness.hub.receive(b"prices.AAPL", value, from_store=True)
+    harness.hub.receive(b"prices.AAPL", b"y")
+    assert harness.hub.counts.malformed == 3

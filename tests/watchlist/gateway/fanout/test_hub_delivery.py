@@ -36,11 +36,25 @@ def test_a_paced_socket_receives_the_newest_update_per_interval_and_others_every
         harness.publish("AAPL", seq)
         harness.hub.flush()
     assert received_updates(prompt) == [("AAPL", 1), ("AAPL", 2), ("AAPL", 3)]
-    assert received_updates(paced) == []
+    assert received_updates(paced) == [("AAPL", 1)]
     harness.run_interval()
-    assert received_updates(paced) == [("AAPL", 3)]
+    assert received_updates(paced) == [("AAPL", 1), ("AAPL", 3)]
     harness.run_interval()
-    assert received_updates(paced) == [("AAPL", 3)]
+    assert received_updates(paced) == [("AAPL", 1), ("AAPL", 3)]
+
+
+def test_the_first_price_of_a_symbol_does_not_wait_for_the_interval_and_is_sent_once():
+    harness = HubHarness()
+    paced = harness.open_socket("AAPL", "BRK.B", hertz=0.1)
+    harness.publish("AAPL", 1, from_store=True)
+    harness.publish("BRK.B", 1)
+    harness.hub.flush()
+    assert received_updates(paced) == [("AAPL", 1), ("BRK.B", 1)]
+    harness.hub.subscribe(paced, ["TSLA"])
+    harness.publish("TSLA", 1)
+    harness.hub.flush()
+    harness.run_interval()
+    assert received_updates(paced) == [("AAPL", 1), ("BRK.B", 1), ("TSLA", 1)]
 
 
 def test_joining_a_paced_cohort_neither_flushes_the_others_nor_repeats_the_snapshot():
@@ -109,6 +123,16 @@ def test_in_mode_all_a_slow_socket_receives_the_last_updates_and_its_losses():
     socket.transport.make_room()
     assert received_losses(socket) == [(1, 3)]
     assert received_updates(socket) == [("AAPL", 4), ("AAPL", 5), ("BRK.B", 1)]
+
+
+def test_after_a_restart_of_the_numbers_the_range_of_losses_is_in_order():
+    harness = HubHarness()
+    socket = harness.open_socket("AAPL", keep_all=True, room=0)
+    for timestamp, seq in enumerate((8, 9, 10, 1, 2, 3, 4, 5), 1):
+        harness.publish("AAPL", seq, timestamp=timestamp)
+        harness.run_timers()
+    socket.transport.make_room()
+    assert received_losses(socket) == [(1, 10)]
 
 
 def test_in_mode_all_an_unsubscribed_symbol_leaves_neither_updates_nor_losses():

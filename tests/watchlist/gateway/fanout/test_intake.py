@@ -111,3 +111,31 @@ async def test_an_outage_at_the_start_is_retried_until_the_group_is_joined(site)
     site.layer.error = None
     await until(lambda: site.layer.groups == {"prices.AAPL"})
     await until(lambda: site.intake.connected)
+
+
+async def test_a_quote_arrives_by_a_resync_while_joining_hangs(site):
+    async def never_confirm(_group, _channel):
+        await asyncio.Event().wait()
+
+    site.layer.group_add = never_confirm
+    site.store.values["stock:AAPL"] = make_update("AAPL", 1)
+    site.start()
+    socket = site.open_socket("AAPL")
+    site.intake.resync()
+    await until(lambda: received_updates(socket) == [("AAPL", 1)])
+
+
+async def test_one_group_that_cannot_be_joined_does_not_delay_the_others(site):
+    join = site.layer.group_add
+
+    async def refuse_one(group, channel):
+        if group == "prices.AAPL":
+            raise ConnectionError("refused")
+        await join(group, channel)
+
+    site.layer.group_add = refuse_one
+    site.store.values["stock:GOOG"] = make_update("GOOG", 1)
+    site.start()
+    socket = site.open_socket("AAPL", "GOOG")
+    await until(lambda: received_updates(socket) == [("GOOG", 1)])
+    assert site.intake.interrupted

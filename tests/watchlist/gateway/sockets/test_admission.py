@@ -19,6 +19,20 @@ async def test_a_refusal_is_a_close_code_if_the_server_can_send_no_status(start_
     await disconnect(first)
 
 
+async def test_an_address_with_too_many_open_sockets_is_refused_until_one_ends(start_local_gateway):
+    local = start_local_gateway(max_per_address=1)
+    first = local.connect()
+    await begin(first)
+    assert (await begin(local.connect(extensions=CAN_SEND_STATUS)))["status"] == 429
+    other = local.connect(client=["192.0.2.1", 1])
+    assert await begin(other) == {"type": "websocket.accept"}
+    await disconnect(first)
+    again = local.connect()
+    assert await begin(again) == {"type": "websocket.accept"}
+    for client in (other, again):
+        await disconnect(client)
+
+
 async def test_a_refusal_is_a_status_if_the_server_can_send_one(start_local_gateway):
     client = start_local_gateway().connect("/other", extensions=CAN_SEND_STATUS)
     answer = await begin(client)

@@ -1,5 +1,7 @@
 """The limits of one client: message sizes and rates, pings and time-outs."""
 
+import json
+
 import pytest
 
 from tests.support.gateway.sessions import make_request, open_session, publish, received_frames, send
@@ -33,6 +35,18 @@ def test_refusals_far_apart_do_not_close_the_socket():
     for number in range(60):
         send(session, '{"action":"ping"}', number * 0.6)
     assert session.outbox.transport.codes == []
+
+
+def test_more_bytes_than_the_limit_close_the_socket_whatever_they_ask_for():
+    session = open_session(bytes_per_second=100_000, bytes_burst=200_000, messages_burst=1000)
+    send(session, make_request("subscribe", ["AAPL"]))
+    request = json.dumps(make_request("unsubscribe", ["GOOG"])).ljust(60_000)
+    for number in range(9):
+        send(session, request, number * 0.6)
+    assert session.outbox.transport.codes == []
+    for _ in range(4):
+        send(session, request, 5.4)
+    assert session.outbox.transport.codes == [CloseCode.FLOOD]
 
 
 @pytest.mark.parametrize("character", ["x", "é", "\U0001f600"])

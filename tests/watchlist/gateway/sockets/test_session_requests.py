@@ -161,3 +161,30 @@ def test_bad_options_are_refused_and_nothing_is_subscribed():
     send(session, request)
     assert received_frames(session)[0]["code"] == 400
     assert session.outbox.symbols == frozenset()
+
+
+def test_options_for_held_symbols_are_applied_and_a_request_that_changes_nothing_is_answered_409():
+    session = open_session()
+    request = make_request("subscribe", ["AAPL"])
+    send(session, request)
+    request["payload"]["options"] = {"max_hz": 4, "snapshot": False}
+    send(session, request)
+    send(session, request)
+    request["payload"]["options"] = {"max_hz": -1}
+    send(session, request)
+    _, changed, unchanged, bad = received_frames(session)
+    assert (changed["type"], changed["symbols"], changed["options"]["max_hz"]) == ("ack", [], 4.0)
+    assert session.outbox.delivery.hertz == 4
+    assert (unchanged["code"], bad["code"]) == (409, 400)
+
+
+def test_a_subscription_without_snapshot_does_not_affect_the_next_one():
+    session = open_session(connections := make_connections())
+    other = open_session(connections)
+    send(other, ["GOOG"])
+    publish(other, "GOOG", 1)
+    request = make_request("subscribe", ["AAPL"])
+    request["payload"]["options"] = {"snapshot": False}
+    send(session, request)
+    send(session, make_request("subscribe", ["GOOG"], "2"))
+    assert received_frames(session)[-1].get("symbol") == "GOOG"

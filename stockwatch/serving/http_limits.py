@@ -1,0 +1,138 @@
+"""Limits what one HTTP connection may send to Daphne, and when.
+
+Twisted parses forms in the event loop before the application sees them, waits without end for a slow client, and
+keeps bodies of any size. `install` replaces the channel and the request class in the factory of Daphne, also of the
+plain `daphne` command, which imports the application before it listens.
+
+Only this module uses private names of Twisted's HTTP server; tests cover each of them.
+"""
+
+import re
+from typing import Any
+
+from daphne import http_protocol
+from twisted.internet.interfaces import ITCPTransport
+from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
+
+MAX_BODY_BYTES = 1024 * 1024
+"""The largest body of a request."""
+MAX_UPLOAD_BYTES = 16 * 1024 * 1024
+"""The largest body of a request to one of UPLOAD_PATHS."""
+UPLOAD_PATHS = re.compile(rb"/transfer/(preview|import)/|/admin/[a-z_]+/[a-z_]+/(process_)?import/")
+FIRST_BYTE_SECONDS = 10.0
+"""From connecting to the first byte."""
+HEAD_SECONDS = 20.0
+"""From the first byte of a request to the end of its headers."""
+BODY_SECONDS = 60.0
+"""From the end of the headers to the end of the body."""
+IDLE_SECONDS = 75.0
+"""From a response to the first byte of the next request of the same connection."""
+LINGER_SECONDS = 5.0
+"""How long input is read and dropped after a refusal. A reset instead would discard the response unread."""
+
+PHRASES = {400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large"}
+
+
+class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
+    """Leaves forms to Django, which parses them in a thread, and counts the body as it arrives."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options, parsePOSTFormSubmission=False)
+        self.body_bytes = 0
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        self.body_bytes += len(data)
+        if self.body_bytes > self.channel.max_body_bytes():
+            self.channel.refuse(413)
+        else:
+            super().handleContentChunk(data)
+
+
+class LimitedChannel(HTTPChannel):  # type: ignore[misc]
+    """One HTTP connection. Each state has a deadline, which bytes do not extend."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reading = False
+        self._refused = False
+
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        super().connectionMade()
+        self.setTimeout(FIRST_BYTE_SECONDS)
+
+    def resetTimeout(self) -> None:  # noqa: N802 - Twisted's name
+        """Does nothing. Twisted calls it for each received piece, so that a slow client could stay forever."""
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        if self._refused:
+            return
+        if data and not self._reading and not self._handlingRequest:
+            self._reading = True
+            self.setTimeout(HEAD_SECONDS)
+        super().dataReceived(data)
+
+    def rawDataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        if not self._refused:
+            super().rawDataReceived(data)
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802 - Twisted's name
+        if not self._refused:
+            super().lineReceived(line)
+
+    def allHeadersReceived(self) -> None:  # noqa: N802 - Twisted's name
+        hosts = self.requests[-1].requestHeaders.getRawHeaders(b"Host", [])
+        if len(hosts) > 1 or (not hosts and self._version == b"HTTP/1.1"):
+            self.refuse(400)
+        elif self.length is not None and self.length > self.max_body_bytes():
+            self.refuse(413)
+        else:
+            self.setTimeout(BODY_SECONDS)
+            super().allHeadersReceived()
+
+    def requestDone(self, request: Any) -> None:  # noqa: N802 - Twisted's name
+        self._reading = False
+        self._savedTimeOut = IDLE_SECONDS
+        super().requestDone(request)
+
+    def timeoutConnection(self) -> None:  # noqa: N802 - Twisted's name
+        if self._refused:
+            self.transport.abortConnection()
+        elif self._reading:
+            self.refuse(408)
+        else:
+            super().timeoutConnection()
+
+    def max_body_bytes(self) -> int:
+        """Returns the limit for the request that is being received."""
+        path = self._path.partition(b"?")[0]
+        return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(path) else MAX_BODY_BYTES
+
+    def refuse(self, status: int) -> None:
+        """Sends an empty response with this status and ends the connection, without reading the request."""
+        if self._refused:
+            return
+        self._refused = True
+        self.length = None  # Otherwise Twisted would process the request.
+        self.setTimeout(LINGER_SECONDS)
+        head = b"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % (status, PHRASES[status])
+        self.transport.write(head)
+        if ITCPTransport.providedBy(self.transport) and not self.isSecure():
+            self.transport.loseWriteConnection()
+        else:
+            self.loseConnection()
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:  # noqa: N802 - Twisted's name
+        known = self.requests[-1].requestHeaders
+        if header == b"Transfer-Encoding" and known.hasHeader(header):
+            return bool(self._failChooseTransferDecoder())
+        return bool(super()._maybeChooseTransferDecoder(header, data))
+
+
+def make_channel(_factory: Any) -> Any:
+    return _GenericHTTPChannelProtocol(LimitedChannel())
+
+
+def install() -> None:
+    """Applies the limits to all later connections of this process."""
+    http_protocol.HTTPFactory.protocol = make_channel
+    http_protocol.WebRequest = LimitedRequest
