@@ -1,7 +1,7 @@
 """The hub with batches, limited rates, snapshots and the two modes."""
 
 from feeds.wire import Update, encode
-from tests.support.gateway.hub import HubHarness, received_losses, received_updates
+from tests.support.gateway.hub import START, HubHarness, received_losses, received_updates
 from tests.support.times import at
 from watchlist.gateway.fanout.delivery import MAX_BATCH_BYTES, Delivery
 
@@ -129,7 +129,7 @@ def test_after_a_restart_of_the_numbers_the_range_of_losses_is_in_order():
     harness = HubHarness()
     socket = harness.open_socket("AAPL", keep_all=True, room=0)
     for timestamp, seq in enumerate((8, 9, 10, 1, 2, 3, 4, 5), 1):
-        harness.publish("AAPL", seq, timestamp=timestamp)
+        harness.publish("AAPL", seq, timestamp=START + timestamp)
         harness.run_timers()
     socket.transport.make_room()
     assert received_losses(socket) == [(1, 10)]
