@@ -1,6 +1,8 @@
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 import redis
@@ -19,6 +21,18 @@ settings.register_profile(
     "reproducible", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("reproducible")
+
+
+def _end_tests(number: int, _frame: object) -> NoReturn:
+    """Ends the tests as Ctrl-C does, so that fixtures end their servers and remove their files."""
+    signal.signal(number, signal.SIG_IGN)  # `make` repeats a signal that its whole process group has received already
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def pytest_sessionstart() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end_tests)
+
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "django_db_reset_sequences", "live_server"}
 

@@ -10,6 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from feeds.tickers.seed import seed_demo, seed_tickers
 from stockwatch.command_line import describe
+from stockwatch.local.database_claim import claim_database
 from stockwatch.local.stack import StackFailure
 
 DEMO_USERNAME = "demo"
@@ -52,7 +53,12 @@ def reset_demo_user(production: bool) -> str:
 
 
 def sign_in_hint(production: bool) -> str:
-    """Resets the user `demo` and returns the text that tells how to sign in; empty in production."""
+    """Resets the user `demo` and returns the text that tells how to sign in; empty in production.
+
+    If another stack uses the same database, the password stays, because people sign in there with it.
+    """
+    if not production and not claim_database():
+        return f"; sign in as {DEMO_USERNAME} with the password that the first stack on this database printed"
     password = reset_demo_user(production)
     return f"; sign in as {DEMO_USERNAME} with the password {password}" if password else ""
 

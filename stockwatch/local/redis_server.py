@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import weakref
 from pathlib import Path
 from types import TracebackType
 
@@ -36,6 +37,17 @@ def free_port(host: str = "127.0.0.1") -> int:
     with socket.create_server((host, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process: sends SIGTERM, and SIGKILL after three seconds. Does nothing if it has ended."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 class RedisServer:
@@ -81,6 +93,8 @@ class RedisServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches only the parent, which stops the processes in order
             )
+        # Ends it if this program ends without `close`. Finalizers run in reverse order, so before that of the folder.
+        weakref.finalize(self, end_process, self._process)
 
     def wait_until_ready(self) -> None:
         """Waits until the launched server answers. Raises RedisNotStarted."""
@@ -107,13 +121,8 @@ class RedisServer:
 
     def stop(self) -> None:
         """Ends the process. Port and folder stay for another start."""
-        if self._process and self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(3)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        if self._process:
+            end_process(self._process)
 
     def kill(self) -> None:
         """Ends the process with SIGKILL, as a crash would."""
@@ -128,7 +137,11 @@ class RedisServer:
             self._folder = None
 
     def __enter__(self) -> "RedisServer":
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # also Ctrl-C while the server starts
+            self.close()
+            raise
         return self
 
     def __exit__(

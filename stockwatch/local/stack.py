@@ -4,6 +4,7 @@ It decides which parts run, with which environment, in which order they start an
 `supervisor` manages the processes.
 """
 
+import errno
 import shlex
 import socket
 import sys
@@ -53,6 +54,7 @@ PROCESSOR_HEAD_START_SECONDS = 0.6
 """The embedded brokers delay a group's first join by 3 s, so the first price comes 3 s after the processor is up. On
 two cores the processor is up a second earlier if the other services start later, and they are still ready in time."""
 READY_TIMEOUT_SECONDS = 30.0
+OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1": "127.0.0.1"}  # noqa: S104
 
 
 class StackFailure(RuntimeError):
@@ -90,15 +92,27 @@ def choose_parts(only: str, external: bool) -> frozenset[str]:
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raises StackFailure if the address cannot be bound. Called before any part starts."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # accepts a port in TIME_WAIT
+    """Raises StackFailure if the address cannot be bound. Called before any part starts.
+
+    The page's URL says `localhost`, for which browsers try `::1` too. So another process must not listen there.
+    """
+    _bind(host, port)
+    if other := OTHER_LOOPBACK.get(host):
         try:
+            _bind(other, port)
+        except StackFailure as failure:
+            if isinstance(failure.__cause__, OSError) and failure.__cause__.errno == errno.EADDRINUSE:
+                raise  # any other reason means that the machine does not have the address
+
+
+def _bind(host: str, port: int) -> None:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # accepts a port in TIME_WAIT
             listener.bind((host, port))
-        except OSError as error:
-            reason = f"{host}:{port} cannot be used ({error.strerror})"
-            raise StackFailure(f"{reason}: stop the process that listens there, or set APP_PORT") from error
+    except OSError as error:
+        reason = f"{f'[{host}]' if ':' in host else host}:{port} cannot be used ({error.strerror})"
+        raise StackFailure(f"{reason}: stop the process that listens there, or set APP_PORT") from error
 
 
 class Stack:

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.support.browser.chromium import NoBrowser, launch_browser
 from tests.support.browser.site import Site
 
-expect.set_options(timeout=30_000)  # a busy machine is slow
+expect.set_options(timeout=60_000)  # a busy machine is slow
 
 
 # Package scope: Playwright's event loop must end before other tests start one.

@@ -27,7 +27,7 @@ def test_a_port_serves_the_metrics(monkeypatch: pytest.MonkeyPatch):
     port = free_port()
     serve_metrics(port, "PROCESSOR_METRICS_PORT")
     try:
-        with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+        with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/metrics", timeout=60) as response:
             text = response.read().decode()
     finally:
         server, thread = servers[0]

@@ -25,7 +25,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The DATABASE_URL of a migrated database without rows."""
     url = f"sqlite:///{tmp_path_factory.mktemp('database') / 'db.sqlite3'}"
     migrate = [sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"]
-    subprocess.run(migrate, env=os.environ | {"DATABASE_URL": url}, check=True, timeout=60)
+    subprocess.run(migrate, env=os.environ | {"DATABASE_URL": url}, check=True, timeout=120)
     return url
 
 

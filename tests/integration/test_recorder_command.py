@@ -45,7 +45,7 @@ class MonitoredRecorder(Command):
     def updates_added(self) -> int:
         """The number of updates that it has added to bars, repeats included."""
         try:
-            with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as response:
+            with build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{self._port}/metrics", timeout=60) as response:
                 text = response.read().decode()
         except OSError:
             return 0
@@ -70,7 +70,7 @@ def environment(brokers: str, redis_server: RedisServer, redis_client: redis.Red
         "LOGGER_FORMAT": "json",
     }
     migrate = [sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"]
-    subprocess.run(migrate, env=variables, check=True, timeout=60)
+    subprocess.run(migrate, env=variables, check=True, timeout=120)
     return variables
 
 
@@ -114,16 +114,16 @@ def test_recorders_killed_while_they_read_leave_the_same_bars_as_one_that_was_no
 
     # The first is killed when it has saved some rows, the second when it has added all updates but not saved the last.
     first_recorder = MonitoredRecorder(environment, tmp_path / "one.log")
-    wait_until(lambda: read_rows(file), 40, "saved rows")
+    wait_until(lambda: read_rows(file), 120, "saved rows")
     first_recorder.end(signal.SIGKILL)
     done = committed(brokers, "market_ticks", GROUP)
     assert done < len(records)
     second_recorder = MonitoredRecorder(environment, tmp_path / "two.log")
-    wait_until(lambda: second_recorder.updates_added >= len(records) - done, 40, "the end of the topic")
+    wait_until(lambda: second_recorder.updates_added >= len(records) - done, 120, "the end of the topic")
     second_recorder.end(signal.SIGKILL)
     done = committed(brokers, "market_ticks", GROUP)
     third_recorder = MonitoredRecorder(environment, tmp_path / "three.log")
-    wait_until(lambda: third_recorder.updates_added >= len(records) - done, 40, "the end of the topic")
+    wait_until(lambda: third_recorder.updates_added >= len(records) - done, 120, "the end of the topic")
     assert third_recorder.end() == 0
 
     assert read_rows(file) == expected([*updates, *late])
@@ -132,7 +132,7 @@ def test_recorders_killed_while_they_read_leave_the_same_bars_as_one_that_was_no
 
     # A recorder in another group reads the whole topic again.
     other_group = MonitoredRecorder(environment | {"RECORDER_GROUP_ID": "another"}, tmp_path / "four.log")
-    wait_until(lambda: other_group.updates_added == len(records), 40, "the end of the topic")
+    wait_until(lambda: other_group.updates_added == len(records), 120, "the end of the topic")
     assert other_group.end(signal.SIGINT) == 0
     assert read_rows(file) == expected([*updates, *late])
 
@@ -143,10 +143,10 @@ def test_the_recorder_waits_for_a_locked_database(environment: dict[str, str], b
     with closing(sqlite3.connect(tmp_path / "db.sqlite3", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         recorder = MonitoredRecorder(environment, tmp_path / "log")
-        wait_until(lambda: recorder.logged("database unavailable"), 40, "the outage")
+        wait_until(lambda: recorder.logged("database unavailable"), 120, "the outage")
         assert recorder.logged("database is locked")
         writer.execute("ROLLBACK")
-    wait_until(lambda: recorder.updates_added == 1, 20, "the update")
+    wait_until(lambda: recorder.updates_added == 1, 120, "the update")
     assert recorder.end() == 0
     assert recorder.logged("database available again")
     assert read_rows(tmp_path / "db.sqlite3") == expected([update])

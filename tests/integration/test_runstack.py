@@ -23,7 +23,7 @@ from stockwatch.local.redis_server import free_port
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 
 
 class RunningStack:
@@ -103,7 +103,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def is_open(address: str) -> bool:
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=60).close()
     except OSError:
         return False
     return True

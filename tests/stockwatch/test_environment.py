@@ -269,7 +269,7 @@ def test_names_and_defaults_of_variables_are_recorded_in_order():
 
 def run_check(**variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "manage.py"), "check"]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_an_invalid_value_stops_the_start_with_one_line_that_names_it():

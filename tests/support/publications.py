@@ -14,14 +14,14 @@ class Publications:
         self._client = client
         self._pubsub = client.pubsub()
         self._pubsub.psubscribe(CHANNEL_PREFIX + "*")
-        self._pubsub.get_message(timeout=5)
+        self._pubsub.get_message(timeout=60)
         self.by_symbol: dict[str, list[bytes]] = {}
 
     def take(self) -> list[tuple[bytes, bytes]]:
         """Returns channel and data of each message since the last call. Our own message marks the end."""
         self._client.publish(CHANNEL_PREFIX, MARKER)
         taken = []
-        while (message := self._pubsub.get_message(timeout=5)) and message["data"] != MARKER.encode():
+        while (message := self._pubsub.get_message(timeout=60)) and message["data"] != MARKER.encode():
             taken.append((message["channel"], message["data"]))
             self.by_symbol.setdefault(channel_symbol(message["channel"].decode()), []).append(message["data"])
         return taken

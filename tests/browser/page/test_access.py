@@ -101,7 +101,7 @@ def test_a_reconnecting_page_has_no_violations(site: Site, live_page: Callable[.
         assert violations_on(page) == []
     finally:
         site.start_server()
-        expect(page.locator("#status")).not_to_have_attribute("data-state", "waiting", timeout=20_000)
+        expect(page.locator("#status")).not_to_have_attribute("data-state", "waiting", timeout=60_000)
         browser_errors.clear()
 
 

@@ -120,7 +120,7 @@ def drain(consumer: UpdateConsumer) -> int:
             offsets[each.partition()] = each.offset() + 1
         return consumer.drained
 
-    wait_until(drained, 30)
+    wait_until(drained)
     consumer.store(offsets)
     consumer.leave()
     return count
@@ -148,7 +148,7 @@ def test_with_once_a_missing_broker_raises_a_transient_error(topic: str):
 def test_without_once_it_is_never_drained(kafka: str, topic: str, consumer: UpdateConsumer):
     ignore = lambda _partitions: None  # noqa: E731
     consumer.open(ignore, ignore, lambda _seconds: None)
-    wait_until(lambda: [consumer.read()] and consumer.assigned, 15)
+    wait_until(lambda: [consumer.read()] and consumer.assigned)
 
     assert consumer.drained is False
     consumer.leave()
@@ -160,10 +160,10 @@ def test_the_lag_of_assigned_partitions_is_known_after_a_second(kafka: str, topi
     ignore = lambda _partitions: None  # noqa: E731
     consumer.open(ignore, ignore, lambda _seconds: None)
     records = []
-    wait_until(lambda: records.extend(consumer.read()) or len(records) == 10, 15)
-    wait_until(lambda: [consumer.read()] and sum(consumer.lag.by_partition.values()) == 10, 15)
+    wait_until(lambda: records.extend(consumer.read()) or len(records) == 10)
+    wait_until(lambda: [consumer.read()] and sum(consumer.lag.by_partition.values()) == 10)
     consumer.store({records[0].partition(): 10})
-    wait_until(lambda: [consumer.read()] and sum(consumer.lag.by_partition.values()) == 0, 15)
+    wait_until(lambda: [consumer.read()] and sum(consumer.lag.by_partition.values()) == 0)
 
     consumer.leave()
     assert consumer.lag.by_partition == {}

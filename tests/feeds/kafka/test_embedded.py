@@ -25,7 +25,7 @@ def test_a_cluster_has_an_address_for_each_broker_and_each_answers():
 
 def test_another_process_can_connect_to_the_cluster(kafka: str):
     counting = subprocess.run(
-        [sys.executable, "-c", COUNT_BROKERS, kafka], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", COUNT_BROKERS, kafka], capture_output=True, text=True, timeout=120, check=True
     )
 
     assert counting.stdout.strip() == "3"

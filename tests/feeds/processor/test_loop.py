@@ -121,7 +121,7 @@ def test_a_second_processor_takes_partitions_and_nothing_is_lost_or_reordered(
             total += 5
             publications.count()
             assert not second.stop_event.wait(0.05)
-            assert total < 2_000
+            assert total < 20_000
     produce(*make_updates(100, first=total + 1))
     wait_until(lambda: publications.count() == (total + 100) * len(SYMBOLS))
 
@@ -148,7 +148,7 @@ def test_many_invalid_records_have_ten_log_lines_per_second_and_a_count(
     produce(*[(b"AAPL", b"poison")] * 3_000)
     with capture_logs() as lines:
         running = run()
-        wait_until(lambda: lag(running) == 0 and running.processor._dead_letters.pending == 0, 30)
+        wait_until(lambda: lag(running) == 0 and running.processor._dead_letters.pending == 0)
         assert running.stop() is True
 
     logged = [line for line in lines if line["event"] == "invalid record"]

@@ -111,9 +111,9 @@ def test_an_unfinished_write_of_a_revoked_partition_is_repeated_by_the_next_owne
         first = run(workers=1, writer=lambda: writer)
         wait_until(lambda: writer.calls)
         second = run()
-        wait_until(lambda: any("unfinished writes" in line["event"] for line in lines), 30)
-        kept = wait_until(lambda: set(first.processor._consumer.assigned), 30)
-        wait_until(lambda: set(second.processor._consumer.assigned) == {0, 1, 2, 3} - kept, 30)
+        wait_until(lambda: any("unfinished writes" in line["event"] for line in lines))
+        kept = wait_until(lambda: set(first.processor._consumer.assigned))
+        wait_until(lambda: set(second.processor._consumer.assigned) == {0, 1, 2, 3} - kept)
         kept_symbols = {symbol for symbol in SYMBOLS if murmur2(symbol.encode(), 4) in kept}
         revoked_symbols = set(SYMBOLS) - kept_symbols
         wait_until(lambda: publications.count() == 50 * len(revoked_symbols))

@@ -26,8 +26,8 @@ def test_the_end_of_the_input_ends_watched_groups_and_removes_folders(tmp_path: 
     waiter = Thread(target=watched.wait)  # collects the exit status, as init does; a zombie would keep its group
     waiter.start()
     commands = f"watch {watched.pid}\nwatch {forgotten.pid}\nforget {forgotten.pid}\nfolder {folder}\n"
-    subprocess.run([sys.executable, "-I", "-S", reaper.__file__], input=commands, text=True, check=True, timeout=30)
-    waiter.join(30)
+    subprocess.run([sys.executable, "-I", "-S", reaper.__file__], input=commands, text=True, check=True, timeout=120)
+    waiter.join(120)
     assert watched.returncode == -15
     assert forgotten.poll() is None
     assert not folder.exists()

@@ -1,4 +1,6 @@
+import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,6 +38,29 @@ def test_closing_ends_the_process_and_removes_its_folder():
     assert not folder.exists()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((server.host, server.port), timeout=5)
+
+
+def test_a_server_that_is_not_closed_ends_with_its_program(tmp_path: Path):
+    code = "from stockwatch.local.redis_server import RedisServer as R; s = R(); s.start(); print(s.process.pid)"
+    environment = os.environ | {"TMPDIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "stockwatch.settings"}
+    program = [sys.executable, "-c", code]
+    ended = subprocess.run(program, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(ended.stdout), 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_start_leaves_neither_process_nor_folder():
+    class Interrupted(RedisServer):
+        def wait_until_ready(self) -> None:
+            raise KeyboardInterrupt
+
+    server = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        server.__enter__()
+    assert server.process.poll() is not None
+    with pytest.raises(RedisNotStarted):
+        _ = server.log
 
 
 def test_a_port_in_use_raises_an_error_with_the_server_s_log():

@@ -54,6 +54,15 @@ def test_a_port_in_use_is_refused():
         require_free_port("127.0.0.1", listener.getsockname()[1])
 
 
+@pytest.mark.parametrize(("held", "host"), [("::1", "127.0.0.1"), ("::1", "0.0.0.0"), ("127.0.0.1", "::1")])
+def test_a_port_in_use_on_the_other_loopback_address_is_refused(held: str, host: str):
+    family = socket.AF_INET6 if ":" in held else socket.AF_INET
+    with socket.create_server((held, 0), family=family) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(StackFailure, match=rf"^\[?{held}\]?:{port} cannot be used \(Address already in use\)"):
+            require_free_port(host, port)
+
+
 def test_a_free_port_is_accepted_and_stays_free():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

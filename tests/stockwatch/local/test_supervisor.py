@@ -10,7 +10,7 @@ import pytest
 
 from stockwatch.local.supervisor import WAIT_FOR_REAPER, ChildExit, StopRequest, Supervisor
 
-TIMEOUT = 30.0
+TIMEOUT = 120.0
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_no_process_outlives_a_parent_that_was_killed(run_gateway):
     pids = wait_until(lambda: find_workers(gateway))
     gateway.signal(signal.SIGKILL)
     gateway.wait()
-    wait_until(lambda: not any(runs(pid) for pid in pids), 30)
+    wait_until(lambda: not any(runs(pid) for pid in pids))
 
 
 def test_after_a_rolling_restart_under_load_every_client_has_the_newest_prices():

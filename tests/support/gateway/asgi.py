@@ -17,7 +17,7 @@ from watchlist.gateway.sockets.asgi import Send
 from watchlist.gateway.sockets.daphne_transport import AttachTransport
 from watchlist.gateway.sockets.routing import route_sockets
 
-EVENT_TIMEOUT_SECONDS = 5
+EVENT_TIMEOUT_SECONDS = 60
 
 
 async def load_listings() -> list[Listing]:

@@ -10,7 +10,7 @@ from tests.support.gateway.process import ROOT
 
 def execute(gateway, statement):
     """Executes SQL in the gateway's database."""
-    with sqlite3.connect(gateway.database, timeout=5) as database:
+    with sqlite3.connect(gateway.database, timeout=60) as database:
         database.execute(statement)
     database.close()
 

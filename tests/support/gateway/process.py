@@ -22,7 +22,7 @@ from tests.support.gateway.tls_tunnel import TlsTunnel
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
-FRAME_TIMEOUT_SECONDS = 30.0
+FRAME_TIMEOUT_SECONDS = 60.0
 """How long a test waits for a frame. Generous, because the machine may be busy."""
 SYMBOLS = ("AAPL", "GOOG", "TSLA", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 
@@ -106,7 +106,7 @@ class GatewayProcess:
             self.process = subprocess.Popen(
                 self._command, cwd=ROOT, env=os.environ | self.variables, stdout=output, stderr=subprocess.STDOUT
             )
-        wait_until(self._answers, 30, f"start of the gateway:\n{self.log.read_text()}")
+        wait_until(self._answers, 90, f"start of the gateway:\n{self.log.read_text()}")
         return self
 
     def _answers(self) -> bool:
@@ -119,7 +119,7 @@ class GatewayProcess:
 
     def get(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -161,7 +161,7 @@ class GatewayProcess:
 
     def wait(self) -> int:
         assert self.process is not None
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

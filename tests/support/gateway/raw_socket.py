@@ -110,7 +110,7 @@ def dial(gateway: GatewayProcess, receive_buffer: int = 0) -> Iterator[RawClient
     with socket.socket() as sock:
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.settimeout(15)
+        sock.settimeout(60)
         sock.connect(("127.0.0.1", gateway.port))
         yield RawClient(sock)
 

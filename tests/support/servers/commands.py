@@ -1,5 +1,6 @@
 """Runs commands of manage.py as processes."""
 
+import atexit
 import json
 import signal
 import subprocess
@@ -22,6 +23,12 @@ class Command:
                 stderr=output,
                 start_new_session=True,
             )
+        atexit.register(self._kill)  # if the tests are stopped
+
+    def _kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     @property
     def text(self) -> str:

@@ -60,7 +60,7 @@ def test_a_full_gateway_refuses_clients_until_one_has_left(run_gateway, command)
 def test_the_status_says_why_an_upgrade_would_fail(run_gateway, variables, query, headers, answer):
     gateway = run_gateway("daphne", **variables)
     request = urllib.request.Request(f"http://{gateway.address}/ws/status{query}", headers=headers)
-    with urllib.request.urlopen(request, timeout=5) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         assert json.load(response) == answer
         assert response.headers["Cache-Control"] == "no-store"
 

@@ -78,7 +78,12 @@ def test_a_port_in_use_is_reported_in_one_line(run_gateway, command):
     gateway = run_gateway(command)
     variables = {"APP_PORT": gateway.address, "DATABASE_URL": f"sqlite:///{gateway.database}"}
     result = subprocess.run(
-        [sys.executable, "manage.py", "rungateway"], cwd=ROOT, env=variables, capture_output=True, text=True, timeout=30
+        [sys.executable, "manage.py", "rungateway"],
+        cwd=ROOT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert result.returncode == 1
     assert result.stderr.splitlines() == [

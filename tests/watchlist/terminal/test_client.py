@@ -39,7 +39,7 @@ class Watch:
     def stop(self, signal_number=None):
         if signal_number:
             self.process.send_signal(signal_number)
-        status = self.process.wait(15)
+        status = self.process.wait(60)
         for reader in self.readers:
             reader.join()
         for source in (self.process.stdout, self.process.stderr):
@@ -98,7 +98,7 @@ def test_it_reconnects_to_a_gateway_that_restarts(run_gateway, watch):
     gateway.wait()
     wait_until(lambda: b"cannot be reached" in process.errors)
     gateway.start()
-    wait_until(lambda: process.errors.count(b"live") == 2, 30)
+    wait_until(lambda: process.errors.count(b"live") == 2)
     gateway.publish("TSLA", 123.0)
     wait_until(lambda: b"123.00" in process.out)
     assert b"connection lost (4001), reconnecting in " in process.errors

@@ -86,10 +86,10 @@ async def test_a_message_to_a_channel_does_not_go_to_the_receiver(redis_server):
 def test_any_thread_can_send_to_a_group(redis_server, redis_client):
     watcher = redis_client.pubsub()
     watcher.subscribe("prices.AAPL")
-    assert watcher.get_message(timeout=5)["type"] == "subscribe"
+    assert watcher.get_message(timeout=60)["type"] == "subscribe"
     layer = make_layer(redis_server)
     async_to_sync(layer.group_send)("prices.AAPL", b"sent")
-    assert watcher.get_message(timeout=5)["data"] == b"sent"
+    assert watcher.get_message(timeout=60)["data"] == b"sent"
     watcher.close()
 
 

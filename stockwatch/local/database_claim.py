@@ -1,0 +1,34 @@
+"""Finds out whether another stack uses the same database."""
+
+import fcntl
+import os
+
+from django.db import connection
+
+POSTGRES_LOCK = 0x73746F636B  # any number that other programs do not use
+
+
+def claim_database() -> bool:
+    """Claims the database for this process until it ends, however it ends. Returns False if another one has it.
+
+    SQLite: a lock on a file beside the database, which stays. PostgreSQL: a lock of this connection. A database in
+    memory belongs to this process anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [POSTGRES_LOCK])
+            return bool(cursor.fetchone()[0])
+    name = str(connection.settings_dict["NAME"])
+    in_memory = name == ":memory:" or name.startswith("file:memorydb_")
+    return in_memory or _lock(name + ".stack")
+
+
+def _lock(path: str) -> bool:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    # The descriptor stays open, because the lock ends with it. Child processes do not inherit it.
+    return True
