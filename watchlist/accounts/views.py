@@ -12,9 +12,9 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, PasswordChangeView, PasswordResetConfirmView, PasswordResetView
 from django.contrib.sessions.models import Session
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -99,7 +99,8 @@ def change_appearance(request: HttpRequest) -> HttpResponse:
     appearance = make_appearance({name: request.POST.get(name) or getattr(current, name) for name in names})
     next_page = request.POST.get("next", "")
     is_safe = url_has_allowed_host_and_scheme(next_page, allowed_hosts={request.get_host()})
-    response = redirect(next_page if is_safe else "settings")
+    # `redirect` would look up a text such as `%` as the name of a view.
+    response = HttpResponseRedirect(next_page if is_safe else reverse("settings"))
     save_appearance(request, response, appearance)
     return response
 

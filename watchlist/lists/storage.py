@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count, F
 
 from feeds.models import Ticker
-from watchlist.errors import NoSuchList
+from watchlist.errors import NoSuchList, SessionEnded
 from watchlist.lists.merging import append_lists
 from watchlist.lists.rules import UNSAVED, NamedList, UserLists
 from watchlist.lists.search import served_tickers
@@ -105,7 +105,8 @@ class AccountLists:
 
     @transaction.atomic
     def change(self, change: ListChange) -> UserLists:
-        User.objects.select_for_update().get(pk=self._user.pk)
+        if not User.objects.select_for_update().filter(pk=self._user.pk).exists():
+            raise SessionEnded("Your account was deleted in another tab or on another device. Nothing was changed.")
         before = self.read()
         return self._write(before, change(before))
 

@@ -182,3 +182,15 @@ def test_every_page_states_that_prices_are_simulated(client, person, tickers, na
     assert '<meta name="robots" content="noindex">' in html
     assert "Simulated prices. Not investment advice. Not affiliated with any company or exchange shown." in html
     assert "simulated prices · stockwatch</title>" in html
+
+
+@pytest.mark.parametrize("address", ["%", "x", "watchlist", "/s/A%", "\N{LATIN SMALL LETTER E WITH ACUTE}", "/a b"])
+def test_a_change_of_the_look_returns_to_any_address_of_this_site(client, db, address):
+    response = client.post(reverse("change-look"), {"theme": "dark", "next": address})
+    assert response.status_code == 302
+    assert not response["Location"].startswith("http")
+
+
+@pytest.mark.parametrize("address", ["//evil.example/", "https://evil.example/", "javascript:alert(1)", ""])
+def test_a_change_of_the_look_does_not_lead_to_another_site(client, db, address):
+    assert client.post(reverse("change-look"), {"next": address})["Location"] == reverse("settings")
