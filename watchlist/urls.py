@@ -11,7 +11,7 @@ from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
 from watchlist.accounts import views as accounts
-from watchlist.accounts.sign_in_limit import limit_attempts
+from watchlist.accounts.sign_in_limit import limit_attempts, limit_password_checks
 from watchlist.api import views as api
 from watchlist.page import change_views as changes
 from watchlist.page import transfer_views as transfer
@@ -37,7 +37,7 @@ urlpatterns = [
     path("settings/", accounts.show_settings, name="settings"),
     path("settings/look/", accounts.change_appearance, name="change-look"),
     path("settings/email/", accounts.change_email, name="change-email"),
-    path("settings/password/", accounts.PasswordChange.as_view(), name="password-change"),
+    path("settings/password/", limit_password_checks(accounts.PasswordChange.as_view()), name="password-change"),
     path("settings/delete/", accounts.delete_account, name="delete-account"),
     path("password/", accounts.PasswordReset.as_view(), name="password-reset"),
     path(

@@ -22,13 +22,20 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from watchlist.accounts.forms import DeleteAccountForm, EmailForm, SignUpForm
 from watchlist.accounts.preferences import CHOICES, appearance_of, make_appearance, save_appearance, zones
-from watchlist.accounts.sign_in_limit import clear_failures
+from watchlist.accounts.sign_in_limit import (
+    clear_failures,
+    confirm_password,
+    limit_name_checks,
+    limit_password_checks,
+    reveal_name,
+)
 from watchlist.accounts.throttle import allow_action
 
 
 @sensitive_post_parameters("password1", "password2")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@limit_name_checks
 def sign_up(request: HttpRequest) -> HttpResponse:
     """Creates an account with the visitor's lists, and signs in."""
     if request.user.is_authenticated:
@@ -43,6 +50,8 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         user = form.save()
         login(request, user)
         return redirect("watchlist")
+    if form.has_error("username", "unique"):
+        reveal_name(request)
     return render(request, "watchlist/sign_up.html", {"form": form})
 
 
@@ -54,6 +63,11 @@ class SignIn(LoginView):
 class PasswordChange(PasswordChangeView):
     template_name = "watchlist/password_change.html"
     success_url = reverse_lazy("settings")
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        if "old_password" not in form.errors:
+            confirm_password(self.request)
+        return super().form_invalid(form)
 
     def form_valid(self, form: Any) -> HttpResponse:
         messages.success(self.request, "Your password was changed.")
@@ -105,12 +119,16 @@ def change_appearance(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@sensitive_post_parameters("password")
 @require_POST
 @login_required
+@limit_password_checks
 def change_email(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)  # noqa: S101 - login_required
     form = EmailForm(request.POST, instance=request.user)
     if not form.is_valid():
+        if "password" not in form.errors:
+            confirm_password(request)
         return _render_settings(request, form)
     form.save()
     done = "saved" if form.cleaned_data["email"] else "removed"
@@ -122,6 +140,7 @@ def change_email(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limit_password_checks
 def delete_account(request: HttpRequest) -> HttpResponse:
     """Deletes the account with its lists, preferences and web sessions, after the password was entered."""
     assert isinstance(request.user, User)  # noqa: S101 - login_required

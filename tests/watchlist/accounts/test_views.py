@@ -97,10 +97,20 @@ def test_a_password_change_keeps_the_person_signed_in(client, person, tickers, s
 
 def test_the_email_address_is_validated_and_saved(client, person):
     client.force_login(person)
-    assert "Enter a valid email address" in text_of(client.post(reverse("change-email"), {"email": "nonsense"}))
-    client.post(reverse("change-email"), {"email": "ada@example.org"})
+    form = {"email": "nonsense", "password": PASSWORD}
+    assert "Enter a valid email address" in text_of(client.post(reverse("change-email"), form))
+    client.post(reverse("change-email"), form | {"email": "ada@example.org"})
     person.refresh_from_db()
     assert person.email == "ada@example.org"
+
+
+@pytest.mark.parametrize("form", [{}, {"password": ""}, {"password": "wrong"}])
+def test_the_email_address_is_not_changed_without_the_password(client, person, store, form):
+    client.force_login(person)
+    response = client.post(reverse("change-email"), {"email": "mallory@example.org"} | form)
+    assert response.status_code == 200
+    person.refresh_from_db()
+    assert person.email == ""
 
 
 # --- Deletion ---------------------------------------------------------------------------------------------------------
