@@ -1,12 +1,15 @@
 """Forms of accounts: sign-up, e-mail address and deletion."""
 
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.forms import PasswordResetForm, UserCreationForm
 from django.contrib.auth.models import User
 
+MAIL_THREADS = ThreadPoolExecutor(4, thread_name_prefix="mail")
+"""Django logs an e-mail that cannot be sent. A process that ends sends those that wait."""
 EMAIL_HELP = "Optional. Used only to reset your password."
 
 
@@ -47,6 +50,13 @@ def _is_taken(name: str) -> bool:
 def _fold(name: str) -> str:
     """`name` is at most 150 characters long: normalization takes quadratic time."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+class ResetForm(PasswordResetForm):
+    """Sends the e-mail in another thread: the duration of an answer must not tell who has an account."""
+
+    def send_mail(self, *args: Any, **kwargs: Any) -> None:
+        MAIL_THREADS.submit(super().send_mail, *args, **kwargs)
 
 
 class PasswordField(forms.CharField):

@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from watchlist.accounts.forms import DeleteAccountForm, EmailForm, SignUpForm
+from watchlist.accounts.forms import DeleteAccountForm, EmailForm, ResetForm, SignUpForm
 from watchlist.accounts.preferences import CHOICES, appearance_of, make_appearance, save_appearance, zones
 from watchlist.accounts.sign_in_limit import (
     clear_failures,
@@ -75,6 +75,7 @@ class PasswordChange(PasswordChangeView):
 
 
 class PasswordReset(PasswordResetView):
+    form_class = ResetForm
     template_name = "watchlist/password_reset.html"
     email_template_name = "watchlist/password_reset_mail.txt"
     subject_template_name = "watchlist/password_reset_subject.txt"
@@ -105,6 +106,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
     return _render_settings(request, email_form)
 
 
+@never_cache
 @require_POST
 def change_appearance(request: HttpRequest) -> HttpResponse:
     """Changes any of theme, palette, density and zone; values that the form does not contain stay."""
@@ -120,6 +122,7 @@ def change_appearance(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters("password")
+@never_cache
 @require_POST
 @login_required
 @limit_password_checks

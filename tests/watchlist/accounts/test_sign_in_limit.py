@@ -8,6 +8,7 @@ from django.core import mail
 from django.db import OperationalError
 from django.test import Client, RequestFactory
 
+from tests.support.waiting import wait_until
 from watchlist.accounts.sign_in_limit import attempt_keys, write_wait
 from watchlist.accounts.throttle import address_of
 
@@ -56,6 +57,7 @@ def test_a_password_reset_by_email_unblocks_a_name(limits, person):
     person.save()
     client = Client(REMOTE_ADDR="192.0.2.9")
     client.post("/password/", {"email": person.email})
+    wait_until(lambda: mail.outbox, 30)
     address = re.search(r"/password/\S+/\S+/", mail.outbox[0].body)[0]
     form = client.get(address, follow=True).redirect_chain[-1][0]
     client.post(form, {"new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD})
