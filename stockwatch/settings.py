@@ -168,7 +168,10 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_prometheus",
 ]
+# TrustedSchemeMiddleware removes the header from requests that no trusted proxy sent.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 MIDDLEWARE = [
+    "watchlist.middleware.TrustedSchemeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from stockwatch.health import show_alive, show_metrics, show_ready
-from watchlist.accounts.sign_in_limit import limit_attempts
+from watchlist.accounts.sign_in_limit import limit_attempts, limit_password_checks
 
 admin.site.site_header = "stockwatch: simulated prices"
 admin.site.site_title = "stockwatch admin"
@@ -14,6 +14,7 @@ handler500 = "watchlist.middleware.show_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("watchlist.urls")),
     path("admin/login/", limit_attempts(admin.site.login)),
+    path("admin/password_change/", limit_password_checks(admin.site.admin_view(admin.site.password_change))),
     path("admin/", admin.site.urls),
     path("livez", show_alive),
     path("readyz", show_ready),

@@ -11,6 +11,7 @@
     │   ├── SessionEnded   the person's web session ended in another tab
     │   ├── NothingToUndo  the change was undone already
     │   ├── TooManyLists   the person has the maximum number of lists
+    │   ├── TooManyVisitors  one address has started too many web sessions
     │   └── BadName        the name of a list is not allowed
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
@@ -60,6 +61,10 @@ class NothingToUndo(ListRefused):
 
 class TooManyLists(ListRefused):
     """The person has the maximum number of lists."""
+
+
+class TooManyVisitors(ListRefused):
+    """One address has started too many web sessions."""
 
 
 class BadName(ListRefused):

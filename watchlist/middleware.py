@@ -1,4 +1,4 @@
-"""Prolongs web sessions in use, and answers with 503 while the database is unavailable.
+"""Believes a proxy's scheme, prolongs web sessions in use, and answers with 503 while the database is unavailable.
 
 Prices on open pages need no database; lists, accounts and loading a page do.
 """
@@ -7,18 +7,28 @@ import sys
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 from django.views.defaults import server_error
 
+from watchlist.accounts.client_address import is_trusted
 from watchlist.accounts.preferences import appearance_from_cookie
 
 RETRY_AFTER_SECONDS = 3
 """The 503 page reloads itself after this time."""
 
 log = structlog.get_logger(__name__)
+
+
+class TrustedSchemeMiddleware(MiddlewareMixin):
+    """Removes X-Forwarded-Proto from requests that no trusted proxy sent; Django believes what is left."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if not is_trusted(request.META.get("REMOTE_ADDR", ""), settings.GATEWAY_TRUSTED_PROXIES):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
 
 
 class DatabaseOutageMiddleware(MiddlewareMixin):

@@ -8,10 +8,11 @@ from django.contrib.auth.views import (
 from django.templatetags.static import static
 from django.urls import path
 from django.utils.functional import lazy
+from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
 from watchlist.accounts import views as accounts
-from watchlist.accounts.sign_in_limit import limit_attempts
+from watchlist.accounts.sign_in_limit import limit_attempts, limit_password_checks
 from watchlist.api import views as api
 from watchlist.page import change_views as changes
 from watchlist.page import transfer_views as transfer
@@ -32,27 +33,31 @@ urlpatterns = [
     path("api/bars/<path:symbol>", api.show_bars, name="api-bars"),
     path("api/search", api.show_matches, name="api-search"),
     path("sign-up/", accounts.sign_up, name="sign-up"),
-    path("sign-in/", limit_attempts(accounts.SignIn.as_view()), name="sign-in"),
+    path("sign-in/", never_cache(limit_attempts(accounts.SignIn.as_view())), name="sign-in"),
     path("sign-out/", LogoutView.as_view(http_method_names=["post", "options"]), name="sign-out"),
     path("settings/", accounts.show_settings, name="settings"),
     path("settings/look/", accounts.change_appearance, name="change-look"),
     path("settings/email/", accounts.change_email, name="change-email"),
-    path("settings/password/", accounts.PasswordChange.as_view(), name="password-change"),
+    path(
+        "settings/password/",
+        never_cache(limit_password_checks(accounts.PasswordChange.as_view())),
+        name="password-change",
+    ),
     path("settings/delete/", accounts.delete_account, name="delete-account"),
-    path("password/", accounts.PasswordReset.as_view(), name="password-reset"),
+    path("password/", never_cache(accounts.PasswordReset.as_view()), name="password-reset"),
     path(
         "password/sent/",
-        PasswordResetDoneView.as_view(template_name="watchlist/password_reset_sent.html"),
+        never_cache(PasswordResetDoneView.as_view(template_name="watchlist/password_reset_sent.html")),
         name="password-reset-sent",
     ),
     path(
         "password/<uidb64>/<token>/",
-        accounts.PasswordResetConfirm.as_view(),
+        never_cache(accounts.PasswordResetConfirm.as_view()),
         name="password_reset_confirm",
     ),
     path(
         "password/done/",
-        PasswordResetCompleteView.as_view(template_name="watchlist/password_reset_done.html"),
+        never_cache(PasswordResetCompleteView.as_view(template_name="watchlist/password_reset_done.html")),
         name="password-reset-done",
     ),
     # Browsers request it for pages without an icon link, such as the admin's.

@@ -1,11 +1,15 @@
 """Forms of accounts: sign-up, e-mail address and deletion."""
 
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.forms import PasswordResetForm, UserCreationForm
 from django.contrib.auth.models import User
 
+MAIL_THREADS = ThreadPoolExecutor(4, thread_name_prefix="mail")
+"""Django logs an e-mail that cannot be sent. A process that ends sends those that wait."""
 EMAIL_HELP = "Optional. Used only to reset your password."
 
 
@@ -25,9 +29,48 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the 
         self.fields["password2"].label = "Password again"
         self.fields["password2"].help_text = ""
 
+    def clean_username(self) -> str:
+        """Refuses a name that a person could mistake for that of another account."""
+        name: str = super().clean_username()
+        if name and _is_taken(name):
+            raise forms.ValidationError("A user with that username already exists.", code="unique")
+        return name
+
+
+def _is_taken(name: str) -> bool:
+    """Returns whether an account has a name that is equal after case folding, such as bossN and boßN."""
+    folded = _fold(name)
+    users = User.objects.values_list("username", flat=True)
+    if users.filter(username__iexact=folded).exists():
+        return True
+    # The database folds only ASCII letters in the same way as Python, so other names are compared here.
+    return any(_fold(other) == folded for other in users.exclude(username__regex=r"^[ -~]*$").iterator())
+
+
+def _fold(name: str) -> str:
+    """`name` is at most 150 characters long: normalization takes quadratic time."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+class ResetForm(PasswordResetForm):
+    """Sends the e-mail in another thread: the duration of an answer must not tell who has an account."""
+
+    def send_mail(self, *args: Any, **kwargs: Any) -> None:
+        MAIL_THREADS.submit(super().send_mail, *args, **kwargs)
+
+
+class PasswordField(forms.CharField):
+    """Asks a signed-in person for the password again."""
+
+    def __init__(self) -> None:
+        widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
+        super().__init__(label="Your password", strip=False, widget=widget)
+
 
 class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The e-mail address for password resets."""
+    """The e-mail address for password resets. It needs the password: whoever changes it can take over the account."""
+
+    password = PasswordField()
 
     class Meta:
         model = User
@@ -39,20 +82,25 @@ class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         self.fields["email"].widget.attrs["autocomplete"] = "email"
 
+    def clean_password(self) -> str:
+        return _check_password(self.instance, self.cleaned_data["password"])
+
 
 class DeleteAccountForm(forms.Form):
     """Asks for the password before an account is deleted."""
 
-    password = forms.CharField(
-        label="Your password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
-    )
+    password = PasswordField()
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._user = user
 
     def clean_password(self) -> str:
-        password: str = self.cleaned_data["password"]
-        if not self._user.check_password(password):
-            raise forms.ValidationError("The password is wrong.")
-        return password
+        return _check_password(self._user, self.cleaned_data["password"])
+
+
+def _check_password(user: User, password: str) -> str:
+    """Raises ValidationError for a wrong password."""
+    if not user.check_password(password):
+        raise forms.ValidationError("The password is wrong.")
+    return password

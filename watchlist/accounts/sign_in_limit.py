@@ -1,4 +1,4 @@
-"""Limits failed sign-ins per client address and per account name. Counts in Redis.
+"""Limits wrong passwords per client address and per account name. Counts in Redis.
 
 Each attempt is counted before the password is checked, so that parallel attempts cannot exceed the limit; a correct
 password takes its count back. No answer depends on whether the name exists. Allows every attempt while Redis is
@@ -9,6 +9,7 @@ import hashlib
 import unicodedata
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, Concatenate
 
 import redis
@@ -74,26 +75,84 @@ def limit_attempts(view: View) -> View:
     def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method != "POST":
             return view(request, *args, **kwargs)
-        keys = attempt_keys(request)
+        return _answer(request, attempt_keys(request), lambda: view(request, *args, **kwargs))
+
+    return limited
+
+
+def limit_password_checks(view: View) -> View:
+    """Wraps a view that asks a signed-in person for the password again. A wrong one counts as a failed sign-in.
+
+    A password counts as right after `confirm_password`, or if the view redirects.
+    """
+
+    @wraps(view)
+    def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST" or not request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+
+        def answer() -> HttpResponseBase:
+            response = view(request, *args, **kwargs)
+            if response.status_code == HTTPStatus.FOUND:
+                confirm_password(request)
+            return response
+
+        return _answer(request, [address_key(request), name_key(request.user.get_username())], answer)
+
+    return limited
+
+
+def limit_name_checks(view: View) -> View:
+    """Wraps the sign-up view. An answer that a name is taken counts as a failed sign-in of the address."""
+
+    @wraps(view)
+    def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST":
+            return view(request, *args, **kwargs)
+        keys = [address_key(request)]
         if wait := _count_attempt(keys):
             return _refuse(request, wait)
         try:
             response = view(request, *args, **kwargs)
         except BaseException:
-            _run(FORGIVE_ATTEMPT if _has_signed_in(request) else UNDO_ATTEMPT, keys)
+            _run(UNDO_ATTEMPT, keys)
             raise
-        if _has_signed_in(request):
-            _run(FORGIVE_ATTEMPT, keys)
+        if not getattr(request, "has_revealed_name", False):
+            _run(UNDO_ATTEMPT, keys)
         return response
 
     return limited
+
+
+def confirm_password(request: HttpRequest) -> None:
+    """Marks the request as one with a right password."""
+    request.has_confirmed_password = True  # type: ignore[attr-defined]
+
+
+def reveal_name(request: HttpRequest) -> None:
+    """Marks the request as one whose answer says that a name is taken."""
+    request.has_revealed_name = True  # type: ignore[attr-defined]
+
+
+def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+    """Counts an attempt, calls the view if it is allowed, and takes the count back if the password was right."""
+    if wait := _count_attempt(keys):
+        return _refuse(request, wait)
+    try:
+        response = view()
+    except BaseException:
+        _run(FORGIVE_ATTEMPT if _was_right(request) else UNDO_ATTEMPT, keys)
+        raise
+    if _was_right(request):
+        _run(FORGIVE_ATTEMPT, keys)
+    return response
 
 
 @receiver(user_logged_in)
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
     """Marks the request of a sign-in. The response does not tell: it redirects people who are signed in already."""
     if request is not None:
-        request.has_signed_in = True  # type: ignore[attr-defined]
+        confirm_password(request)
 
 
 def clear_failures(name: str) -> None:
@@ -106,7 +165,11 @@ def clear_failures(name: str) -> None:
 
 def attempt_keys(request: HttpRequest) -> list[str]:
     """Returns the Redis keys that count an attempt: the address's and the name's."""
-    return [f"throttle:sign-in:{address_of(request)}", name_key(request.POST.get("username", ""))]
+    return [address_key(request), name_key(request.POST.get("username", ""))]
+
+
+def address_key(request: HttpRequest) -> str:
+    return f"throttle:sign-in:{address_of(request)}"
 
 
 def name_key(name: str) -> str:
@@ -141,8 +204,8 @@ def _refuse(request: HttpRequest, wait: int) -> HttpResponse:
     return response
 
 
-def _has_signed_in(request: HttpRequest) -> bool:
-    return getattr(request, "has_signed_in", False)
+def _was_right(request: HttpRequest) -> bool:
+    return getattr(request, "has_confirmed_password", False)
 
 
 def _run(script: str, keys: list[str], *arguments: int) -> int:

@@ -12,6 +12,8 @@ from watchlist.accounts.client_address import client_address
 from watchlist.prices.quotes import redis_client
 
 HOUR_SECONDS = 3600
+MAX_NEW_SESSIONS = 600
+"""Web sessions of visitors that one address can start in an hour. Many people may share an address."""
 log = structlog.get_logger(__name__)
 
 
@@ -33,3 +35,15 @@ def allow_action(request: HttpRequest, action: str, max_per_hour: int) -> bool:
     except redis.RedisError as error:
         log.warning("Redis unavailable, action not throttled", action=action, error=type(error).__name__)
         return True
+
+
+def may_start_session(request: HttpRequest) -> bool:
+    """Returns whether the request may store something for a visitor. Counts a request without a session once."""
+    request.session.get("lists")  # finds out whether the cookie is valid
+    if request.session.session_key is not None:
+        return True
+    allowed: bool | None = getattr(request, "_may_start_session", None)
+    if allowed is None:
+        allowed = allow_action(request, "session", MAX_NEW_SESSIONS)
+        request._may_start_session = allowed  # type: ignore[attr-defined]
+    return allowed

@@ -12,23 +12,30 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, PasswordChangeView, PasswordResetConfirmView, PasswordResetView
 from django.contrib.sessions.models import Session
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from watchlist.accounts.forms import DeleteAccountForm, EmailForm, SignUpForm
+from watchlist.accounts.forms import DeleteAccountForm, EmailForm, ResetForm, SignUpForm
 from watchlist.accounts.preferences import CHOICES, appearance_of, make_appearance, save_appearance, zones
-from watchlist.accounts.sign_in_limit import clear_failures
+from watchlist.accounts.sign_in_limit import (
+    clear_failures,
+    confirm_password,
+    limit_name_checks,
+    limit_password_checks,
+    reveal_name,
+)
 from watchlist.accounts.throttle import allow_action
 
 
 @sensitive_post_parameters("password1", "password2")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@limit_name_checks
 def sign_up(request: HttpRequest) -> HttpResponse:
     """Creates an account with the visitor's lists, and signs in."""
     if request.user.is_authenticated:
@@ -43,6 +50,8 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         user = form.save()
         login(request, user)
         return redirect("watchlist")
+    if form.has_error("username", "unique"):
+        reveal_name(request)
     return render(request, "watchlist/sign_up.html", {"form": form})
 
 
@@ -55,12 +64,18 @@ class PasswordChange(PasswordChangeView):
     template_name = "watchlist/password_change.html"
     success_url = reverse_lazy("settings")
 
+    def form_invalid(self, form: Any) -> HttpResponse:
+        if "old_password" not in form.errors:
+            confirm_password(self.request)
+        return super().form_invalid(form)
+
     def form_valid(self, form: Any) -> HttpResponse:
         messages.success(self.request, "Your password was changed.")
         return super().form_valid(form)
 
 
 class PasswordReset(PasswordResetView):
+    form_class = ResetForm
     template_name = "watchlist/password_reset.html"
     email_template_name = "watchlist/password_reset_mail.txt"
     subject_template_name = "watchlist/password_reset_subject.txt"
@@ -91,6 +106,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
     return _render_settings(request, email_form)
 
 
+@never_cache
 @require_POST
 def change_appearance(request: HttpRequest) -> HttpResponse:
     """Changes any of theme, palette, density and zone; values that the form does not contain stay."""
@@ -99,17 +115,23 @@ def change_appearance(request: HttpRequest) -> HttpResponse:
     appearance = make_appearance({name: request.POST.get(name) or getattr(current, name) for name in names})
     next_page = request.POST.get("next", "")
     is_safe = url_has_allowed_host_and_scheme(next_page, allowed_hosts={request.get_host()})
-    response = redirect(next_page if is_safe else "settings")
+    # `redirect` would look up a text such as `%` as the name of a view.
+    response = HttpResponseRedirect(next_page if is_safe else reverse("settings"))
     save_appearance(request, response, appearance)
     return response
 
 
+@sensitive_post_parameters("password")
+@never_cache
 @require_POST
 @login_required
+@limit_password_checks
 def change_email(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)  # noqa: S101 - login_required
     form = EmailForm(request.POST, instance=request.user)
     if not form.is_valid():
+        if "password" not in form.errors:
+            confirm_password(request)
         return _render_settings(request, form)
     form.save()
     done = "saved" if form.cleaned_data["email"] else "removed"
@@ -121,6 +143,7 @@ def change_email(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@limit_password_checks
 def delete_account(request: HttpRequest) -> HttpResponse:
     """Deletes the account with its lists, preferences and web sessions, after the password was entered."""
     assert isinstance(request.user, User)  # noqa: S101 - login_required

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count, F
 
 from feeds.models import Ticker
-from watchlist.errors import NoSuchList
+from watchlist.errors import NoSuchList, SessionEnded, TooManyVisitors
 from watchlist.lists.merging import append_lists
 from watchlist.lists.rules import UNSAVED, NamedList, UserLists
 from watchlist.lists.search import served_tickers
@@ -58,8 +58,11 @@ class ListStore(Protocol):
         """Applies and stores a change. If the change raises an error, stores nothing and raises it."""
 
 
-def store_for(user: User | AnonymousUser, session: SessionBase) -> ListStore:
-    return AccountLists(user) if isinstance(user, User) else VisitorLists(cast("SessionStore", session))
+def store_for(
+    user: User | AnonymousUser, session: SessionBase, may_start: Callable[[], bool] = lambda: True
+) -> ListStore:
+    """`may_start` says whether a visitor without a web session may get one."""
+    return AccountLists(user) if isinstance(user, User) else VisitorLists(cast("SessionStore", session), may_start)
 
 
 def example_tickers() -> list[Ticker]:
@@ -105,7 +108,8 @@ class AccountLists:
 
     @transaction.atomic
     def change(self, change: ListChange) -> UserLists:
-        User.objects.select_for_update().get(pk=self._user.pk)
+        if not User.objects.select_for_update().filter(pk=self._user.pk).exists():
+            raise SessionEnded("Your account was deleted in another tab or on another device. Nothing was changed.")
         before = self.read()
         return self._write(before, change(before))
 
@@ -140,8 +144,9 @@ class AccountLists:
 class VisitorLists:
     """The lists of a visitor. Locks the row of the web session, so that its changes run one after another."""
 
-    def __init__(self, session: SessionStore) -> None:
+    def __init__(self, session: SessionStore, may_start: Callable[[], bool] = lambda: True) -> None:
         self._session = session
+        self._may_start = may_start
 
     @property
     def stored(self) -> bool:
@@ -165,6 +170,8 @@ class VisitorLists:
     def change(self, change: ListChange) -> UserLists:
         self._session.lock()
         after = change(self.read())
+        if self._session.session_key is None and not self._may_start():
+            raise TooManyVisitors("Too many visitors came from your address in the last hour. Sign in, or try later.")
         next_key = max(named_list.key for named_list in after.lists) + 1
         keyed = []
         for named_list in after.lists:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from feeds.models import Ticker
 from watchlist.accounts.page_owner import page_owner
 from watchlist.accounts.preferences import appearance_of, numerals_for
+from watchlist.accounts.throttle import may_start_session
 from watchlist.formatting.moments import write_moment
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
 from watchlist.lists.search import is_served, served_tickers
@@ -36,7 +37,7 @@ MODULES = [
 
 def own_lists(request: HttpRequest) -> ListStore:
     """Returns the lists of the person who makes the request."""
-    return store_for(request.user, request.session)
+    return store_for(request.user, request.session, lambda: may_start_session(request))
 
 
 def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:

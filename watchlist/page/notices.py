@@ -14,6 +14,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
 from watchlist.accounts.page_owner import page_owner
+from watchlist.accounts.throttle import may_start_session
 from watchlist.page.undo import Change, Undo, read_undos, remember_undo
 
 SESSION_KEY = "offer"
@@ -63,7 +64,8 @@ def offer_undo(request: HttpRequest, sentence: str, change: Change) -> None:
 
 def offer_choices(request: HttpRequest, sentence: str, choices: Sequence[Choice]) -> None:
     """Makes the page offer choices beside a sentence that is added as a message."""
-    request.session[SESSION_KEY] = msgspec.to_builtins(Offer(sentence, tuple(choices)))
+    if may_start_session(request):
+        request.session[SESSION_KEY] = msgspec.to_builtins(Offer(sentence, tuple(choices)))
 
 
 def take_notices(request: HttpRequest) -> Notices:

@@ -47,6 +47,7 @@ def export_lists(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@never_cache
 @require_POST
 def preview_import(request: HttpRequest) -> HttpResponse:
     """Shows what importing a file or a pasted text would do. Stores nothing."""

@@ -1,6 +1,6 @@
 import pytest
 
-from watchlist.accounts.client_address import client_address
+from watchlist.accounts.client_address import client_address, is_trusted
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,11 @@ def test_behind_trusted_proxies_the_last_untrusted_address_counts(peer, forwarde
 
 def test_a_forwarded_address_is_ignored_if_no_proxy_is_trusted():
     assert client_address(["10.0.0.1", 5], "203.0.113.9") == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted"),
+    [("10.0.0.1", True), ("::ffff:10.0.0.1", True), ("192.0.2.1", False), ("", False), ("x", False)],
+)
+def test_a_proxy_is_trusted_by_its_network(peer, trusted):
+    assert is_trusted(peer, ["10.0.0.0/8"]) is trusted

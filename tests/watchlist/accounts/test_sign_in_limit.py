@@ -3,10 +3,12 @@ import unicodedata
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.db import OperationalError
 from django.test import Client, RequestFactory
 
+from tests.support.waiting import wait_until
 from watchlist.accounts.sign_in_limit import attempt_keys, write_wait
 from watchlist.accounts.throttle import address_of
 
@@ -55,6 +57,7 @@ def test_a_password_reset_by_email_unblocks_a_name(limits, person):
     person.save()
     client = Client(REMOTE_ADDR="192.0.2.9")
     client.post("/password/", {"email": person.email})
+    wait_until(lambda: mail.outbox, 30)
     address = re.search(r"/password/\S+/\S+/", mail.outbox[0].body)[0]
     form = client.get(address, follow=True).redirect_chain[-1][0]
     client.post(form, {"new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD})
@@ -190,6 +193,80 @@ def test_a_long_text_of_combining_characters_is_never_normalized(limits, tickers
     }
     assert Client().post(path, form).status_code in {200, 302}
     assert max(lengths, default=0) <= 150
+
+
+QUESTIONS = {
+    "/settings/delete/": "password",
+    "/settings/email/": "password",
+    "/settings/password/": "old_password",
+    "/admin/password_change/": "old_password",
+}
+
+
+@pytest.mark.parametrize("path", QUESTIONS)
+def test_every_question_for_the_password_has_the_limit_of_sign_in(limits, person, store, path):
+    User.objects.update(is_staff=True)
+    client = Client(REMOTE_ADDR="192.0.2.1")
+    client.force_login(person)
+    form = {QUESTIONS[path]: "wrong", "email": "a@example.org"}
+    assert [client.post(path, form).status_code for _ in range(4)] == [200] * 3 + [429]
+    assert attempt(password=PASSWORD).status_code == 429
+    assert User.objects.get().email == ""
+
+
+@pytest.mark.parametrize("path", QUESTIONS)
+def test_a_right_password_in_settings_is_not_counted(limits, person, store, path):
+    User.objects.update(is_staff=True)
+    client = Client(REMOTE_ADDR="192.0.2.1")
+    client.force_login(person)
+    new = {"email": "a@example.org", "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
+    assert client.post(path, new | {QUESTIONS[path]: PASSWORD}).status_code == 302
+    assert store.get("throttle:sign-in:192.0.2.1") == b"0"
+
+
+@pytest.mark.parametrize("path", ["/settings/email/", "/settings/password/"])
+def test_another_mistake_beside_the_right_password_is_not_counted(limits, person, store, path):
+    client = Client(REMOTE_ADDR="192.0.2.1")
+    client.force_login(person)
+    form = {QUESTIONS[path]: PASSWORD, "email": "nonsense", "new_password1": "a", "new_password2": "b"}
+    assert [client.post(path, form).status_code for _ in range(4)] == [200] * 4
+
+
+def sign_up(name: str) -> int:
+    form = {"username": name, "password1": PASSWORD, "password2": PASSWORD}
+    return Client(REMOTE_ADDR="192.0.2.1").post("/sign-up/", form).status_code
+
+
+def test_asking_whether_names_are_taken_has_the_limit_of_sign_in(limits, store):
+    assert [sign_up("ada") for _ in range(4)] == [200] * 3 + [429]
+    assert sign_up("grace") == 429
+
+
+def test_other_mistakes_at_sign_up_are_not_counted(limits, store):
+    assert [sign_up("a b") for _ in range(4)] == [200] * 4
+    assert sign_up("grace") == 302
+
+
+@pytest.mark.parametrize(
+    ("stored", "name"), [("bo\u00dfN", "bossN"), ("bossN", "BO\u00dfn"), ("\u00c9mile", "\u00e9mile")]
+)
+def test_a_name_that_folds_to_a_taken_one_is_refused(limits, store, stored, name):
+    User.objects.create_user(stored)
+    assert sign_up(name) == 200
+    assert not User.objects.filter(username=name).exists()
+
+
+def test_an_address_can_start_a_limited_number_of_sessions(limits, tickers, store, monkeypatch):
+    monkeypatch.setattr("watchlist.accounts.throttle.MAX_NEW_SESSIONS", 2)
+    clients = [Client(REMOTE_ADDR="192.0.2.1") for _ in range(4)]
+    for client in clients[:2]:
+        client.post("/list/add/", {"symbol": "T8"})
+    refused = clients[2].post("/list/add/", {"symbol": "T8"}, follow=True)
+    assert "Too many visitors came from your address" in refused.content.decode()
+    clients[3].post("/list/add/", {"symbol": "Inc"})
+    assert Session.objects.count() == 2
+    clients[0].post("/list/add/", {"symbol": "T7"})
+    assert b'data-symbol="T7"' in clients[0].get("/").content
 
 
 def test_keys_of_names_are_short_and_distinct():

@@ -1,15 +1,18 @@
 import re
+import threading
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.core.mail.backends.base import BaseEmailBackend
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from tests.support.waiting import wait_until
 from tests.support.watchlist.lists import add_symbol
 from tests.support.watchlist.pages import text_of
 from watchlist.accounts.preferences import Appearance, make_appearance, zones
@@ -62,6 +65,7 @@ def test_a_forgotten_password_is_reset_by_email(client, person, store):
     person.email = "ada@example.org"
     person.save()
     client.post(reverse("password-reset"), {"email": "ada@example.org"})
+    wait_until(lambda: mail.outbox, 30)
     [message] = mail.outbox
     assert message.subject == "Reset your stockwatch password"
     path = re.search(r"http://[^/]+(/\S+)", message.body)[1]
@@ -77,6 +81,65 @@ def test_a_password_reset_does_not_reveal_whether_an_account_exists(client, pers
     response = client.post(reverse("password-reset"), {"email": "nobody@example.org"}, follow=True)
     assert "If an account has this address" in text_of(response)
     assert mail.outbox == []
+
+
+@pytest.fixture
+def slow_mail_server(settings):
+    """A mail server that answers only when the test lets it."""
+    answer = threading.Event()
+    sent = []
+
+    class Backend(BaseEmailBackend):
+        def send_messages(self, messages):
+            answer.wait(30)
+            sent.extend(messages)
+            return len(messages)
+
+    settings.EMAIL_BACKEND = f"{__name__}.SlowBackend"
+    globals()["SlowBackend"] = Backend
+    yield answer, sent
+    answer.set()
+    del globals()["SlowBackend"]
+
+
+def test_the_answer_does_not_wait_for_the_mail_server(client, person, store, slow_mail_server):
+    answer, sent = slow_mail_server
+    User.objects.update(email="ada@example.org")
+    assert client.post(reverse("password-reset"), {"email": "ada@example.org"}).status_code == 302
+    assert sent == []
+    answer.set()
+    wait_until(lambda: sent, 30)
+
+
+@pytest.mark.parametrize(("peer", "scheme"), [("10.0.0.1", "https"), ("192.0.2.1", "http")])
+def test_only_a_trusted_proxy_makes_links_and_cookies_secure(person, store, settings, peer, scheme):
+    settings.GATEWAY_TRUSTED_PROXIES = ["10.0.0.0/8"]
+    User.objects.update(email="ada@example.org")
+    client = Client(REMOTE_ADDR=peer, headers={"X-Forwarded-Proto": "https", "Host": "testserver"})
+    client.post(reverse("password-reset"), {"email": "ada@example.org"})
+    wait_until(lambda: mail.outbox, 30)
+    assert f"\n{scheme}://testserver/password/" in mail.outbox[0].body
+    cookie = client.post(reverse("change-look"), {"theme": "dark"}).cookies["look"]
+    assert bool(cookie["secure"]) is (scheme == "https")
+
+
+PRIVATE = ["settings", "sign-in", "sign-up", "password-reset", "password-reset-sent", "password-reset-done"]
+
+
+@pytest.mark.parametrize("name", [*PRIVATE, "password-change", "delete-account", "transfer"])
+def test_no_browser_or_proxy_stores_pages_of_accounts(client, person, tickers, store, name):
+    if name in {"password-change", "delete-account"}:
+        client.force_login(person)
+    response = client.get(reverse(name))
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.parametrize("name", ["change-email", "password-change", "password-reset", "import-preview", "sign-in"])
+def test_no_browser_or_proxy_stores_answers_to_forms_of_accounts(client, person, tickers, store, name):
+    if name != "sign-in":
+        client.force_login(person)
+    assert "no-store" in client.post(reverse(name), {"email": "x", "text": "AAPL"})["Cache-Control"]
 
 
 def test_reset_emails_are_limited(client, person, store, settings):
@@ -97,10 +160,20 @@ def test_a_password_change_keeps_the_person_signed_in(client, person, tickers, s
 
 def test_the_email_address_is_validated_and_saved(client, person):
     client.force_login(person)
-    assert "Enter a valid email address" in text_of(client.post(reverse("change-email"), {"email": "nonsense"}))
-    client.post(reverse("change-email"), {"email": "ada@example.org"})
+    form = {"email": "nonsense", "password": PASSWORD}
+    assert "Enter a valid email address" in text_of(client.post(reverse("change-email"), form))
+    client.post(reverse("change-email"), form | {"email": "ada@example.org"})
     person.refresh_from_db()
     assert person.email == "ada@example.org"
+
+
+@pytest.mark.parametrize("form", [{}, {"password": ""}, {"password": "wrong"}])
+def test_the_email_address_is_not_changed_without_the_password(client, person, store, form):
+    client.force_login(person)
+    response = client.post(reverse("change-email"), {"email": "mallory@example.org"} | form)
+    assert response.status_code == 200
+    person.refresh_from_db()
+    assert person.email == ""
 
 
 # --- Deletion ---------------------------------------------------------------------------------------------------------
@@ -182,3 +255,15 @@ def test_every_page_states_that_prices_are_simulated(client, person, tickers, na
     assert '<meta name="robots" content="noindex">' in html
     assert "Simulated prices. Not investment advice. Not affiliated with any company or exchange shown." in html
     assert "simulated prices · stockwatch</title>" in html
+
+
+@pytest.mark.parametrize("address", ["%", "x", "watchlist", "/s/A%", "\N{LATIN SMALL LETTER E WITH ACUTE}", "/a b"])
+def test_a_change_of_the_look_returns_to_any_address_of_this_site(client, db, address):
+    response = client.post(reverse("change-look"), {"theme": "dark", "next": address})
+    assert response.status_code == 302
+    assert not response["Location"].startswith("http")
+
+
+@pytest.mark.parametrize("address", ["//evil.example/", "https://evil.example/", "javascript:alert(1)", ""])
+def test_a_change_of_the_look_does_not_lead_to_another_site(client, db, address):
+    assert client.post(reverse("change-look"), {"next": address})["Location"] == reverse("settings")

@@ -1,8 +1,8 @@
 import pytest
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import ProtectedError
 
-from watchlist.errors import BadName, NoSuchList
+from watchlist.errors import BadName, NoSuchList, SessionEnded
 from watchlist.lists.rules import MAX_LISTS
 from watchlist.lists.storage import AccountLists, MovedLists, VisitorLists, move_visitor_lists, pick_tab, store_for
 from watchlist.lists.web_session import SessionStore
@@ -111,6 +111,13 @@ def test_a_deleted_ticker_disappears_from_a_visitors_list(tickers, session):
     add(visitor, "T8")
     tickers[-1].delete()
     assert "T8" not in first(visitor)
+
+
+def test_a_change_of_a_deleted_account_is_refused_in_a_sentence(tickers, person):
+    lists = AccountLists(person)
+    User.objects.all().delete()
+    with pytest.raises(SessionEnded, match="account was deleted"):
+        add(lists, "T8")
 
 
 def test_a_ticker_in_an_accounts_list_cannot_be_deleted(tickers, person):

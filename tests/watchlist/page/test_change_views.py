@@ -10,12 +10,13 @@ from django.test import RequestFactory
 from django.urls import reverse
 
 from feeds.models import Ticker
-from tests.support.watchlist.lists import symbols_of
+from tests.support.watchlist.lists import add_symbol, symbols_of
 from tests.support.watchlist.pages import change_list, notices_of, rows_of, tabs_of, text_of, undos_of
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
 from watchlist.lists.web_session import SessionStore
 from watchlist.models import Watchlist
-from watchlist.page.change_views import undo_change
+from watchlist.page.change_views import try_symbols, undo_change
+from watchlist.page.notices import offer_choices
 
 
 @pytest.fixture(params=["account", "visitor"])
@@ -214,6 +215,52 @@ def test_the_only_list_cannot_be_deleted(visit):
 )
 def test_a_change_of_a_list_that_no_longer_exists_is_explained(visit, route, form):
     assert "This list no longer exists" in notices_of(visit(route, list="999", **form))[0]
+
+
+@pytest.mark.parametrize("symbol", ["T8", "AAPL", "NOPE", "T", "T7 T8 NOPE", ""])
+def test_adding_to_the_list_of_another_account_is_answered_with_the_own_page(visit, django_user_model, symbol):
+    add_symbol(django_user_model.objects.create_user("bob"), "T8")
+    page = visit("add-symbols", list=Watchlist.objects.get().pk, symbol=symbol)
+    assert page.status_code == 200
+    assert notices_of(page)
+
+
+def test_a_list_that_is_deleted_while_a_symbol_is_added_is_explained(visit, monkeypatch):
+    key = tabs_of(visit("change-tabs", do="open", name="Coins"))["Coins"]
+
+    def delete_first(*arguments):
+        monkeypatch.undo()
+        visit("change-tabs", do="delete", list=key)
+        return try_symbols(*arguments)
+
+    monkeypatch.setattr("watchlist.page.change_views.try_symbols", delete_first)
+    assert "This list no longer exists" in " ".join(notices_of(visit("add-symbols", list=key, symbol="T8")))
+
+
+def test_a_session_that_another_tab_ended_during_a_request_is_explained(client, tickers, store, monkeypatch):
+    client.post(reverse("add-symbols"), {"symbol": "T8"})
+
+    def end_session(*arguments):
+        Session.objects.all().delete()
+        return try_symbols(*arguments)
+
+    monkeypatch.setattr("watchlist.page.change_views.try_symbols", end_session)
+    page = client.post(reverse("add-symbols"), {"symbol": "T7"}, follow=True)
+    assert notices_of(page)[-1].startswith("Your session has ended in another tab. Nothing was changed.")
+
+
+def test_a_session_that_ends_before_it_is_saved_is_explained(client, tickers, store, monkeypatch):
+    client.post(reverse("add-symbols"), {"symbol": "T8"})
+
+    def end_session(request, *arguments):
+        request.session.get("lists")  # reads the session
+        Session.objects.all().delete()
+        return offer_choices(request, *arguments)
+
+    monkeypatch.setattr("watchlist.page.change_views.offer_choices", end_session)
+    response = client.post(reverse("add-symbols"), {"symbol": "Inc"})
+    assert response.status_code == 400
+    assert "You signed in or out in another tab" in text_of(response)
 
 
 def test_a_list_that_no_longer_exists_redirects_to_the_first_list(visit):
