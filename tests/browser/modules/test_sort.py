@@ -28,7 +28,7 @@ def random_row(rng: random.Random, number: int) -> Row:
 
 def to_quote(row: Row) -> dict:
     """The quote of a row as the page holds it: without the fields that are unknown."""
-    day = {"previousClose": row.day.close, "open": row.day.open, "high": row.day.high, "low": row.day.low}
+    day = {"previousClose": row.day.previous_close, "open": row.day.open, "high": row.day.high, "low": row.day.low}
     quote = {"symbol": row.ticker.symbol, "base": row.ticker.base_price} | day
     if row.update:
         quote |= {"price": row.update.price, "timestamp": row.update.timestamp}

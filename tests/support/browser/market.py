@@ -36,9 +36,9 @@ def put_bars(client: redis.Redis, prices: dict[str, float]) -> None:
         minutes = _walk(rng, BASES.get(symbol, price), price, 1400, 0.0005)
         seconds = _walk(rng, price * 0.9995, price, 300, 0.0001)
         for ring, walk in ((bar_layout.MINUTES, minutes), (bar_layout.SECONDS, seconds)):
-            client.set(ring.key(symbol), _ring_bytes(ring, walk, now // ring.step))
+            client.set(ring.key(symbol), _ring_bytes(ring, walk, now // ring.bar_seconds))
         close = BASES.get(symbol, price)
-        day = bar_layout.Day(symbol, "2026-11-22", minutes[0], max(minutes), min(minutes), price, 9, close, 1, 1)
+        day = bar_layout.NewestDay(symbol, "2026-11-22", minutes[0], max(minutes), min(minutes), price, 9, close, 1, 1)
         client.set(bar_layout.day_key(symbol), msgspec.json.encode(day))
 
 
