@@ -45,7 +45,9 @@ export function arrowOf(direction) {
   return ARROWS[direction];
 }
 
+// NO_VALUE for an unknown age.
 export function formatAge(milliseconds) {
+  if (!(milliseconds >= 0)) return NO_VALUE;
   const seconds = Math.floor(milliseconds / 1000);
   if (seconds < 1) return "< 1 s";
   if (seconds < 120) return `${seconds} s`;
