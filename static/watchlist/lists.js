@@ -92,16 +92,19 @@ export class Lists {
     event.stopPropagation();
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    this.show(link.getAttribute("href"));
-    // What is typed from now on goes to the list that was chosen.
-    document.querySelector("#add-state [name=list]").value = link.dataset.list;
+    this.#enqueue({ verb: "GET", address: link.getAttribute("href"), list: link.dataset.list });
   }
 
   #send(form, values = {}) {
     const request = { ...readForm(form), form: () => form };
     Object.assign(request.values, values);
-    if (form.id === "add") request.field = form.elements.symbol;
-    if (request.field) request.field.value = "";
+    if (form.id === "add") {
+      request.field = form.elements.symbol;
+      request.field.value = "";
+      // What is typed goes to the list that was chosen last.
+      const tab = this.#queue.findLast(({ list }) => list);
+      if (tab) request.values.list = tab.list;
+    }
     // Shown again if this fails.
     request.item = form.closest("#said li");
     if (request.item) request.item.hidden = true;
@@ -135,8 +138,6 @@ export class Lists {
   #giveBack({ field, item, values }) {
     if (field && !field.value) field.value = values.symbol;
     if (item) item.hidden = false;
-    const { value } = document.querySelector("#change-state [name=list]");
-    document.querySelector("#add-state [name=list]").value = value;
   }
 
   // Rows whose removal was pressed disappear at once, so that the next press removes the next row.
@@ -179,13 +180,13 @@ export class Lists {
     else this.#showError(`${what}Not changed: lists cannot be changed right now. Try again in a moment.`);
   }
 
-  // Keeps earlier messages, which may offer an undo. With an address, adds a link that reloads the page.
+  // Keeps earlier messages. With an address, adds a link that reloads the page.
   #showError(text, address = "") {
     const item = create("li", { className: "error", textContent: text });
     if (address) item.append(" ", create("a", { className: "link", textContent: "Reload the page", href: address }));
-    const messages = create("ul", { className: "messages", id: "trouble" });
+    const messages = document.getElementById("trouble") ?? create("ul", { className: "messages", id: "trouble" });
+    if (!this.#isBurst) messages.replaceChildren();
     messages.append(item);
-    if (!this.#isBurst) document.getElementById("trouble")?.remove();
     document.getElementById("said").prepend(messages);
     this.#status.announce(text);
   }

@@ -32,12 +32,13 @@ function replaceRegion(id, fragment) {
   if (old && fresh && old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
 }
 
-// A message with an Undo stays until it is used. Forms that send the same undo the same: the older one is dropped.
+// A message with an Undo stays until it is used, or until another one sends the same.
 function keepMessages(said, isBurst) {
   const isOld = (item) => !item.hidden && (item.querySelector("form") || (isBurst && item.matches(".error")));
   const seen = new Set([...said.querySelectorAll("li")].map(keyOf));
   const kept = [...document.querySelectorAll("#said li")].filter((item) => isOld(item) && !seen.has(keyOf(item)));
   if (!kept.length) return;
+  for (const item of kept) item.querySelector("[id]")?.removeAttribute("id");
   const list = Object.assign(document.createElement("ul"), { className: "messages" });
   list.append(...said.querySelectorAll("li"), ...kept.slice(0, MAX_UNDOS));
   said.querySelector("ul")?.remove();

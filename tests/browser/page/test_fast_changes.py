@@ -21,12 +21,12 @@ CHANGES = "**/{list/add,list/change,lists/change,undo}/"
 
 
 class HeldRequests:
-    """Holds requests for changes back. `release` lets them go, and later ones too."""
+    """Holds requests back, those for changes if not told else. `release` lets them go, and later ones too."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, pattern: str = CHANGES) -> None:
         self._routes: list[Route] = []
         self._are_held = True
-        page.route(CHANGES, self._receive)
+        page.route(pattern, self._receive)
 
     def _receive(self, route: Route) -> None:
         if self._are_held:
@@ -149,6 +149,23 @@ def test_tabs_that_are_chosen_during_a_request_are_shown_in_order_and_take_what_
     expect(rows_of(page)).to_have_count(11)
 
 
+def test_what_is_typed_while_a_tab_loads_goes_to_its_list(page: Page):
+    create_list(page, "Coins")
+    list_tab(page, "Main").click()
+    expect(rows_of(page)).to_have_count(12)
+    held_change = HeldRequests(page)
+    held_tab = HeldRequests(page, "**/" + (list_tab(page, "Coins").get_attribute("href") or "").lstrip("/"))
+    remove_symbol(page, "AAPL")
+    list_tab(page, "Coins").click()
+    held_change.release()
+    expect(page.locator("#said")).to_contain_text("AAPL is no longer")
+    page.keyboard.press("/")
+    add(page, "ETH/USD")
+    held_tab.release()
+    expect(row_of(page, "ETH/USD")).to_be_visible()
+    assert symbols_on(page) == ["ETH/USD"]
+
+
 @pytest.fixture
 def page_with_numbered_undos(open_page: Callable[..., Page]) -> Page:
     """The server's Undo forms name their removal, as they do if it keeps several."""
@@ -173,6 +190,7 @@ def test_a_second_removal_keeps_the_undo_of_the_first(page_with_numbered_undos: 
     expect(messages.locator("span")).to_have_text(["MSFT is no longer in “Main”.", "AAPL is no longer in “Main”."])
     sent = []
     page.on("request", lambda request: sent.append(request.post_data) if request.method == "POST" else None)
+    expect(page.locator("#undo-button")).to_have_count(1)
     messages.nth(1).get_by_role("button", name="Undo").click()
     expect(messages.filter(has_text="AAPL is no longer")).to_have_count(0)
     expect(messages.filter(has_text="MSFT is no longer")).to_have_count(1)
