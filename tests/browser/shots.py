@@ -122,7 +122,7 @@ def take_menus_and_forms(studio: Studio) -> None:
     page.get_by_label("Actions for NVDA").click()
     save(page, "row-menu")
     page = studio.open_live(**DESKTOP)
-    page.get_by_title("Look").click()
+    page.get_by_title("Appearance").click()
     save(page, "look-menu")
     page = studio.open_live(**DESKTOP)
     page.keyboard.press("?")
