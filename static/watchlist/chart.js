@@ -9,6 +9,24 @@ import {
 import { formatNumber } from "./format.js";
 
 const DAY_SECONDS = 86400;
+const MEMORY = "chart"; // the range and the kind that were chosen last
+
+// The browser may refuse to store anything.
+function readMemory() {
+  try {
+    return { ...JSON.parse(localStorage.getItem(MEMORY)) };
+  } catch {
+    return {};
+  }
+}
+
+function remember(values) {
+  try {
+    localStorage.setItem(MEMORY, JSON.stringify({ ...readMemory(), ...values }));
+  } catch {
+    // The next chart starts with the defaults.
+  }
+}
 
 // Adds a price to the last bar of `bars`, or appends a bar if the price is later. Returns that bar, or undefined if the
 // price is older than the last bar. `step` and `seconds` (the unix time of the price) are in seconds.
@@ -32,6 +50,8 @@ export function addToBars(bars, step, price, seconds) {
 export class Chart {
   #place;
   #decimals;
+  #quote;
+  #isPaused;
   #zone;
   #range;
   #kind = "line";
@@ -44,25 +64,32 @@ export class Chart {
   #darkScheme = matchMedia("(prefers-color-scheme: dark)");
   #abort = new AbortController();
 
-  // `place` has `data-bars` (an address), `data-range` and `data-zone`.
-  constructor(place, decimals) {
+  // `place` has `data-bars` (an address), `data-range` and `data-zone`. `quote()` returns what the page shows.
+  constructor(place, decimals, quote, isPaused) {
     this.#place = place;
     this.#decimals = decimals;
+    this.#quote = quote;
+    this.#isPaused = isPaused;
     this.#zone = place.dataset.zone;
     this.#range = place.dataset.range;
     this.#legend = document.createElement("output");
     this.#legend.className = "cross";
     this.#legend.setAttribute("aria-live", "off");
     place.replaceChildren(this.#legend);
+    const { range, kind } = readMemory();
+    if (!new URLSearchParams(location.search).has("range")) this.#choose("range", range);
+    this.#choose("kind", kind);
     this.#build();
     this.#listen();
-    this.#load();
+    this.load();
   }
 
   // `timestamp` is in unix microseconds.
   addPrice({ price, timestamp }) {
     const bar = this.#bars.length && addToBars(this.#bars, this.#step, price, timestamp / 1e6);
-    if (bar) this.#series.update(this.#toPoint(bar));
+    if (!bar) return;
+    this.#series.update(this.#toPoint(bar));
+    if (this.#place.dataset.direction !== this.#direction) this.#applyColours();
   }
 
   setDecimals(decimals) {
@@ -88,15 +115,28 @@ export class Chart {
     const kind = event.target.closest("button[data-kind]");
     if (range && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
       event.preventDefault();
-      this.#range = range.dataset.range;
-      for (const link of range.parentNode.children) link.toggleAttribute("aria-current", false);
-      range.setAttribute("aria-current", "true");
-      this.#load();
+      remember(range.dataset);
+      this.#choose("range", range.dataset.range);
+      this.load();
     } else if (kind) {
-      this.#kind = kind.dataset.kind;
-      for (const button of kind.parentNode.children) button.setAttribute("aria-pressed", String(button === kind));
+      remember(kind.dataset);
+      this.#choose("kind", kind.dataset.kind);
       this.#draw();
     }
+  }
+
+  // `what` is range or kind. An unknown value changes nothing.
+  #choose(what, value) {
+    const choices = [...this.#place.closest("section").querySelectorAll(`.ranges [data-${what}]`)];
+    const chosen = choices.find((choice) => choice.dataset[what] === value);
+    if (!chosen) return;
+    if (what === "range") this.#range = value;
+    else this.#kind = value;
+    for (const choice of choices) {
+      if (what === "kind") choice.setAttribute("aria-pressed", String(choice === chosen));
+      else choice.toggleAttribute("aria-current", false);
+    }
+    if (what === "range") chosen.setAttribute("aria-current", "true");
   }
 
   #build() {
@@ -108,6 +148,8 @@ export class Chart {
       timeScale: {
         borderVisible: false,
         timeVisible: true,
+        fixLeftEdge: true, // the first and the last label are moved inside
+        fixRightEdge: true,
         tickMarkFormatter: (time, type) => this.#formatTick(time, type),
       },
       localization: {
@@ -120,7 +162,7 @@ export class Chart {
     this.#draw();
   }
 
-  async #load() {
+  async load() {
     this.#loads += 1;
     const load = this.#loads;
     this.#legend.textContent = "Loading…";
@@ -130,6 +172,7 @@ export class Chart {
       if (load !== this.#loads) return;
       this.#step = step;
       this.#bars = bars.map(([time, open, high, low, close]) => ({ time, open, high, low, close }));
+      this.#addShownPrice();
       this.#legend.textContent = bars.length ? "" : "No bars are recorded for this range yet.";
     } catch (error) {
       if (error.name === "AbortError" || load !== this.#loads) return;
@@ -137,6 +180,19 @@ export class Chart {
       this.#legend.textContent = "The chart could not be loaded. Choose a range to try again.";
     }
     this.#draw();
+  }
+
+  // Row, drawer and chart show the same price. A paused page shows no bars that began later.
+  #addShownPrice() {
+    const { price, timestamp } = this.#quote() ?? {};
+    if (price === undefined || !this.#bars.length) return;
+    if (this.#isPaused()) this.#bars = this.#bars.filter(({ time }) => time <= timestamp / 1e6);
+    addToBars(this.#bars, this.#step, price, timestamp / 1e6);
+  }
+
+  // Of the line, from its first point to its last one.
+  get #direction() {
+    return (this.#bars.at(-1)?.close ?? 0) >= (this.#bars[0]?.close ?? 0) ? "up" : "down";
   }
 
   #draw() {
@@ -156,8 +212,8 @@ export class Chart {
   // Takes the colours of the page's theme and palette.
   #applyColours() {
     const colour = (name) => this.#colour(name);
-    const isRising = (this.#bars.at(-1)?.close ?? 0) >= (this.#bars[0]?.open ?? 0);
-    const line = colour(isRising ? "--up" : "--down");
+    this.#place.dataset.direction = this.#direction;
+    const line = colour(`--${this.#direction}`);
     this.#chart.applyOptions({
       layout: { background: { type: ColorType.Solid, color: colour("--card") }, textColor: colour("--muted") },
       grid: { horzLines: { color: colour("--line") } },

@@ -1,6 +1,13 @@
 // Tells the server's time. The browser's wall clock may be wrong and is never read. All times in milliseconds.
 
-const TOLERANCE_MS = 1000;
+const CLOCK_ERROR_MS = 1000; // two clocks differ a little
+
+// The age of a timestamp in unix microseconds: undefined without one, NaN if it is in the future.
+export function ageOf(timestamp, serverTime) {
+  if (timestamp === undefined) return undefined;
+  const age = serverTime - timestamp / 1000;
+  return age < -CLOCK_ERROR_MS ? NaN : Math.max(0, age);
+}
 
 export class ServerClock {
   #offset;
@@ -16,13 +23,5 @@ export class ServerClock {
 
   now(localTime) {
     return localTime + this.#offset;
-  }
-
-  // The age of an update: undefined without one, NaN if it is unknown because the producer's clock is ahead. A second
-  // ahead is not: our estimate of the server's time lags by the delay of the network.
-  ageOf(timestamp, localTime) {
-    if (timestamp === undefined) return undefined;
-    const age = this.now(localTime) - timestamp / 1000;
-    return age < -TOLERANCE_MS ? NaN : Math.max(age, 0);
   }
 }

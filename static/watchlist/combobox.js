@@ -34,11 +34,6 @@ export class Combobox {
     this.#input.select();
   }
 
-  clear() {
-    this.#input.value = "";
-    this.close();
-  }
-
   close() {
     clearTimeout(this.#timer);
     this.#list.hidden = true;

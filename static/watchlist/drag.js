@@ -28,9 +28,10 @@ export function enableDrag(onMove) {
       const moved = row;
       row = null;
       moved.classList.remove("dragged");
-      const next = moved.nextElementSibling;
+      const rows = rowsOf(document);
+      const next = rows[rows.indexOf(moved) + 1];
       if (type === "pointercancel") moved.parentNode.insertBefore(moved, initialNext);
-      else if (next !== initialNext) onMove(moved.dataset.symbol, next?.dataset.symbol ?? "");
+      else if (moved.nextElementSibling !== initialNext) onMove(moved.dataset.symbol, next?.dataset.symbol ?? "");
     });
   }
 }

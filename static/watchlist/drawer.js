@@ -1,15 +1,37 @@
 // Shows the details of one symbol beside the list, at an address such as /s/AAPL.
 
+const TIMEOUT_MS = 10_000;
+
+// Scripts sort without the server, so an address that it wrote may lack the sort.
+function withSort(address) {
+  const url = new URL(address, location.href);
+  const sort = new URLSearchParams(location.search).get("sort");
+  if (sort) url.searchParams.set("sort", sort);
+  else url.searchParams.delete("sort");
+  return url.pathname + url.search;
+}
+
+// Errors have the status of the answer as their cause.
+async function loadPart(address, signal) {
+  const answer = await fetch(address, { headers: { "HX-Request": "true" }, signal });
+  if (!answer.ok) throw new Error("refused", { cause: answer.status });
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
 export class Drawer {
-  #htmx;
+  #quotes;
   #element = document.getElementById("drawer");
   #onChange;
+  #onFailure;
   #chart = null;
+  #opening = new AbortController();
 
-  // `onChange(address)` is called after it was opened or closed, with an address to push, if any.
-  constructor(htmx, onChange) {
-    this.#htmx = htmx;
+  // `onChange(address)` is called after it was opened or closed, with an address to push, if any; `onFailure(code)` if
+  // it cannot be opened.
+  constructor(quotes, onChange, onFailure) {
+    this.#quotes = quotes;
     this.#onChange = onChange;
+    this.#onFailure = onFailure;
     document.getElementById("workspace").addEventListener("click", (event) => this.#clickSymbol(event));
     this.#element.addEventListener("click", (event) => this.#clickClose(event));
     if (this.symbol) this.#openChart();
@@ -25,17 +47,26 @@ export class Drawer {
   }
 
   async open(address, push = true) {
-    await this.#htmx.ajax("GET", address, { source: this.#element, target: this.#element, swap: "innerHTML" });
+    this.#opening.abort(); // of several symbols, the last one is shown
+    const { signal } = (this.#opening = new AbortController());
+    let part;
+    try {
+      part = await loadPart(address, AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]));
+    } catch (error) {
+      if (!signal.aborted) this.#onFailure(error.cause);
+      return;
+    }
+    this.#element.replaceChildren(...part.body.childNodes);
     this.#openChart();
-    if (!this.symbol) return;
     this.#onChange(push ? address : undefined);
     document.getElementById("drawer-title").focus({ preventScroll: true });
   }
 
   close(push = true) {
+    this.#opening.abort();
     const { symbol } = this;
     if (!symbol) return false;
-    const address = document.getElementById("drawer-close").getAttribute("href");
+    const address = withSort(document.getElementById("drawer-close").getAttribute("href"));
     this.#closeChart();
     this.#element.replaceChildren();
     this.#onChange(push ? address : undefined);
@@ -46,19 +77,21 @@ export class Drawer {
   // Fetches the parts that depend on the lists.
   async refresh() {
     if (!this.symbol) return;
-    const answer = await fetch(location.href, { headers: { "HX-Request": "true" } });
-    if (!answer.ok || !this.symbol) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const page = await loadPart(location.href).catch(() => null);
     for (const selector of [".listed", "#drawer-close"]) {
-      const fresh = page.querySelector(selector);
+      const fresh = page?.querySelector(selector);
       const old = this.#element.querySelector(selector);
       if (fresh && old) old.replaceWith(fresh);
     }
-    this.#htmx.process(this.#element);
   }
 
   addPrice(update) {
     this.#chart?.addPrice(update);
+  }
+
+  // After the page was paused or resumed.
+  reloadChart() {
+    this.#chart?.load();
   }
 
   setDecimals(decimals) {
@@ -69,7 +102,7 @@ export class Drawer {
     const link = event.target.closest("#quotes a.symbol");
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    this.open(link.getAttribute("href"));
+    this.open(withSort(link.getAttribute("href")));
   }
 
   #clickClose(event) {
@@ -85,7 +118,9 @@ export class Drawer {
     const place = this.#element.querySelector("[data-bars]");
     if (!place) return;
     const { Chart } = await import("./chart.js");
-    if (place.isConnected) this.#chart = new Chart(place, Number(this.section.dataset.decimals));
+    if (!place.isConnected) return;
+    const { symbol, decimals } = this.section.dataset;
+    this.#chart = new Chart(place, Number(decimals), () => this.#quotes.shown(symbol), () => this.#quotes.isFrozen);
   }
 
   #closeChart() {

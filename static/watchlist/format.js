@@ -45,9 +45,9 @@ export function arrowOf(direction) {
   return ARROWS[direction];
 }
 
-// NaN stands for an unknown age, see ServerClock.
+// NO_VALUE for an unknown age.
 export function formatAge(milliseconds) {
-  if (Number.isNaN(milliseconds)) return "age unknown";
+  if (!(milliseconds >= 0)) return NO_VALUE;
   const seconds = Math.floor(milliseconds / 1000);
   if (seconds < 1) return "< 1 s";
   if (seconds < 120) return `${seconds} s`;

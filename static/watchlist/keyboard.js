@@ -2,6 +2,8 @@
 
 import { rowsOf } from "./row.js";
 
+const PAGE_ROWS = 10;
+
 // `actions`: add(), pause(), help(), remove(symbol), undo(), close(). They return false if they did nothing.
 export function enableKeyboard(actions) {
   document.addEventListener("keydown", (event) => {
@@ -18,8 +20,11 @@ export function enableKeyboard(actions) {
       u: actions.undo,
       ArrowDown: () => moveFocus(1),
       ArrowUp: () => moveFocus(-1),
+      PageDown: () => moveFocus(PAGE_ROWS),
+      PageUp: () => moveFocus(-PAGE_ROWS),
+      End: () => moveFocus(Infinity),
+      Home: () => moveFocus(-Infinity),
       Delete: () => removeFocusedRow(actions),
-      Backspace: () => removeFocusedRow(actions),
     }[event.key];
     if (act && act() !== false) event.preventDefault();
   });
@@ -32,14 +37,15 @@ function focusedRow() {
   return document.activeElement?.closest("#quotes tbody tr");
 }
 
+// From no row, only single steps start: other keys scroll the page.
 function moveFocus(step) {
   const rows = rowsOf(document);
   const row = focusedRow();
   // A dialog keeps the focus until the frame after it was closed.
   const isFree = document.activeElement === document.body || document.activeElement?.closest("dialog:not([open])");
-  if (!rows.length || (!row && !isFree)) return false;
-  const next = row ? rows[rows.indexOf(row) + step] : rows[step > 0 ? 0 : rows.length - 1];
-  next?.querySelector("a.symbol").focus();
+  if (!rows.length || (!row && (!isFree || Math.abs(step) > 1))) return false;
+  const index = row ? rows.indexOf(row) + step : step > 0 ? 0 : Infinity;
+  rows[Math.max(0, Math.min(index, rows.length - 1))].querySelector("a.symbol").focus();
   return true;
 }
 

@@ -1,9 +1,9 @@
-// Sends changes of lists to the server, merges the answers into the page, and follows changes made elsewhere.
+// Sends changes of lists to the server, one after another, and follows changes made elsewhere.
 
+import { defineMerge } from "./merge.js";
 import { rowsOf } from "./row.js";
 
-const TARGET = { target: "#workspace", swap: "merge" };
-const REPLACED_REGIONS = ["heading", "tabs", "said", "add-state", "pick-state", "change-state"];
+const TARGET = { source: "#workspace", target: "#workspace", swap: "merge ignoreTitle:true" };
 
 export function pushAddress(address) {
   if (address !== location.pathname + location.search) history.pushState(null, "", address);
@@ -12,36 +12,47 @@ export function pushAddress(address) {
 export class Lists {
   #htmx;
   #status;
-  #onMerge;
-  #pendingRequests = 0;
+  #handlers;
+  #queue = []; // requests in the order of the presses; the first one runs
+  #isBurst = false; // the running request waited for another one
+  #isMerged = false; // the answer of the running request has no error
   #deferredVersions = new Map(); // by the id of the list
 
-  // `onMerge(hasErrors)` is called after each merge.
-  constructor(htmx, status, onMerge) {
+  // Handlers: onMerge() after each merge, onIdle() after the last of several requests.
+  constructor(htmx, status, handlers) {
     this.#htmx = htmx;
     this.#status = status;
-    this.#onMerge = onMerge;
-    defineMerge(htmx, () => this.#announceMerge());
+    this.#handlers = handlers;
+    defineMerge(htmx, () => this.#isBurst, (hasErrors, texts) => this.#endMerge(hasErrors, texts));
     document.getElementById("content").setAttribute("hx-ext", "merge");
     this.#listen();
   }
 
   show(address) {
-    return this.#htmx.ajax("GET", address, { source: "#workspace", ...TARGET });
+    this.#enqueue({ verb: "GET", address });
   }
 
   // `values`: such as { remove: symbol }.
   change(values) {
-    return this.#htmx.ajax("POST", "/list/change/", { source: "#change", ...TARGET, values });
+    this.#send(document.getElementById("change"), values);
+  }
+
+  // Undoes the newest removal that can be undone, which may still wait for its answer. Returns false if there is none.
+  undo() {
+    const form = () => document.querySelector("#said li:not([hidden]) form");
+    if (this.#queue.some(({ values }) => values?.remove)) this.#enqueue({ form });
+    else if (form()) this.#send(form());
+    else return false;
   }
 
   // Applies a `list` frame: a list has a new version. During a request the answer may bring it, so the frame waits.
   follow({ id, version }) {
-    if (this.#pendingRequests) {
+    if (!Number.isInteger(id) || !Number.isInteger(version)) return;
+    if (this.#queue.length) {
       this.#deferredVersions.set(id, version);
       return;
     }
-    const tab = document.querySelector(`#tabs a[data-list="${Number(id)}"]`);
+    const tab = document.querySelector(`#tabs a[data-list="${id}"]`);
     if (tab && Number(tab.dataset.version) === version) return;
     this.show(`/${location.search}`);
   }
@@ -54,127 +65,142 @@ export class Lists {
     this.#status.announce(isAvailable ? "Lists can be changed again." : notice.textContent);
   }
 
+  // Before htmx, which drops all but the last press.
   #listen() {
-    const { body } = document;
-    body.addEventListener("htmx:afterSwap", ({ detail }) => this.#pushShownList(detail));
-    body.addEventListener("htmx:configRequest", (event) => this.#configure(event));
-    body.addEventListener("htmx:beforeSend", () => (this.#pendingRequests += 1));
-    body.addEventListener("htmx:afterRequest", () => this.#endRequest());
+    document.addEventListener("submit", (event) => this.#submit(event), true);
+    document.addEventListener("click", (event) => this.#clickTab(event), true);
+    document.body.addEventListener("htmx:beforeSwap", ({ detail }) => this.#pushShownList(detail));
     for (const type of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
-      body.addEventListener(type, ({ detail }) => this.#explainFailure(detail));
+      document.body.addEventListener(type, ({ detail }) => {
+        const { xhr, requestConfig } = detail;
+        this.explainFailure(xhr?.status, requestConfig.verb !== "get", requestConfig.parameters.symbol);
+      });
     }
   }
 
-  #announceMerge() {
-    const messages = [...document.querySelectorAll("#said li > span, #said .chip")].map((item) => item.textContent);
-    if (messages.length) this.#status.announce(messages.join(" "));
-    this.#onMerge(document.querySelector("#said .error") !== null);
+  #submit(event) {
+    if (!event.target.matches("form[hx-post]")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const { submitter } = event;
+    this.#send(event.target, submitter?.name ? { [submitter.name]: submitter.value } : {});
   }
 
-  #pushShownList({ target, xhr }) {
-    if (target.id !== "workspace") return;
-    const { search } = new URL(xhr.responseURL);
-    const drawerIsOpen = document.querySelector("#drawer section") !== null;
-    if (new URLSearchParams(search).has("list")) pushAddress((drawerIsOpen ? location.pathname : "/") + search);
+  #clickTab(event) {
+    const link = event.target.closest("a[hx-get]");
+    if (!link) return;
+    event.stopPropagation();
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    this.#enqueue({ verb: "GET", address: link.getAttribute("href"), list: link.dataset.list });
   }
 
-  #configure({ target, detail }) {
-    // If another answer removes this element first, htmx finds no parent with hx-ext.
-    target.setAttribute("hx-ext", "merge");
-    // htmx ignores a pressed button outside the form, as those of rows are.
-    const button = detail.triggeringEvent?.submitter;
-    if (button?.name) detail.parameters.set(button.name, button.value);
+  #send(form, values = {}) {
+    const request = { ...readForm(form), form: () => form };
+    Object.assign(request.values, values);
+    if (form.id === "add") {
+      request.field = form.elements.symbol;
+      request.field.value = "";
+      // What is typed goes to the list that was chosen last.
+      const tab = this.#queue.findLast(({ list }) => list);
+      if (tab) request.values.list = tab.list;
+    }
+    // Shown again if this fails.
+    request.item = form.closest("#said li");
+    if (request.item) request.item.hidden = true;
+    this.#enqueue(request);
+    this.#hideRemoved();
   }
 
-  #endRequest() {
-    this.#pendingRequests -= 1;
-    if (this.#pendingRequests) return;
+  #enqueue(request) {
+    this.#queue.push(request);
+    if (this.#queue.length === 1) this.#run();
+  }
+
+  async #run() {
+    for (this.#isBurst = false; this.#queue.length; this.#isBurst = true) {
+      const [request] = this.#queue;
+      // The form of an undo that was pressed too early exists now.
+      const { verb, address, values } = request.verb ? request : readForm(request.form());
+      this.#isMerged = false;
+      if (verb) await this.#htmx.ajax(verb, address, { ...TARGET, values }).catch(() => {});
+      if (!this.#isMerged) this.#giveBack(request);
+      this.#queue.shift();
+      this.#hideRemoved();
+    }
+    this.#handlers.onIdle();
     const deferred = [...this.#deferredVersions];
     this.#deferredVersions.clear();
     for (const [id, version] of deferred) this.follow({ id, version });
   }
 
-  #explainFailure({ xhr, requestConfig }) {
-    const code = xhr?.status;
-    if (!code) this.#showError("The server did not answer. Try again.");
-    else if (code === 403) this.#showError("Not changed: you signed in or out in another tab.", "/");
-    else if (code !== 503) this.#showError(`The server answered with error ${code}.`, location.href);
-    else if (requestConfig.verb === "get") this.#showError("This cannot be shown right now. Try again in a moment.");
-    else this.#showError("Not changed: lists cannot be changed right now. Try again in a moment.");
+  // Refused text returns to the field, unless more was typed.
+  #giveBack({ field, item, values }) {
+    if (field && !field.value) field.value = values.symbol;
+    if (item) item.hidden = false;
   }
 
-  // Keeps earlier messages, which may offer an undo. With an address, adds a link that reloads the page.
+  // Rows whose removal was pressed disappear at once, so that the next press removes the next row.
+  #hideRemoved() {
+    const listOf = ({ list }) => list || document.querySelector("#tabs a[data-list]").dataset.list;
+    const shown = listOf(readForm(document.getElementById("change")).values);
+    const removals = this.#queue.filter(({ values }) => values?.remove && listOf(values) === shown);
+    const removed = new Set(removals.map(({ values }) => values.remove));
+    const rows = rowsOf(document);
+    const focused = rows.findIndex((row) => row.contains(document.activeElement));
+    for (const row of document.querySelectorAll("#quotes tbody tr")) row.hidden = removed.has(row.dataset.symbol);
+    if (rows[focused]?.hidden) {
+      const next = rows.slice(focused).find((row) => !row.hidden) ?? rowsOf(document).at(-1);
+      next?.querySelector("a.symbol").focus();
+    }
+    if (rows.length !== rowsOf(document).length) this.#handlers.onMerge();
+  }
+
+  #endMerge(hasErrors, texts) {
+    this.#isMerged = !hasErrors;
+    if (texts.length) this.#status.announce(texts.join(" "));
+    this.#handlers.onMerge();
+  }
+
+  // Before the merge, which changes the title of the newest entry of the history.
+  #pushShownList({ target, xhr, shouldSwap }) {
+    if (target.id !== "workspace" || !shouldSwap) return;
+    const { search } = new URL(xhr.responseURL);
+    const drawerIsOpen = document.querySelector("#drawer section") !== null;
+    if (new URLSearchParams(search).has("list")) pushAddress((drawerIsOpen ? location.pathname : "/") + search);
+  }
+
+  // `code`: the status of the answer, if there was one. `symbol`: what was to be added.
+  explainFailure(code, isChange = false, symbol = "") {
+    const what = symbol && `${symbol.slice(0, 20)}: `;
+    if (!code) this.#showError(`${what}The server did not answer. Try again.`);
+    else if (code === 403) this.#showError("Not changed: you signed in or out in another tab.", "/");
+    else if (code !== 503) this.#showError(`${what}The server answered with error ${code}.`, location.href);
+    else if (!isChange) this.#showError("This cannot be shown right now. Try again in a moment.");
+    else this.#showError(`${what}Not changed: lists cannot be changed right now. Try again in a moment.`);
+  }
+
+  // Keeps earlier messages. With an address, adds a link that reloads the page.
   #showError(text, address = "") {
     const item = create("li", { className: "error", textContent: text });
     if (address) item.append(" ", create("a", { className: "link", textContent: "Reload the page", href: address }));
-    const messages = create("ul", { className: "messages", id: "trouble" });
+    const messages = document.getElementById("trouble") ?? create("ul", { className: "messages", id: "trouble" });
+    if (!this.#isBurst) messages.replaceChildren();
     messages.append(item);
-    document.getElementById("trouble")?.remove();
     document.getElementById("said").prepend(messages);
     this.#status.announce(text);
   }
 }
 
+// The request that a form makes: { verb, address, values }. Undefined values without a form.
+function readForm(form) {
+  if (!form) return {};
+  const values = Object.fromEntries(new FormData(form));
+  // Scripts sort without the server.
+  if ("sort" in values) values.sort = new URLSearchParams(location.search).get("sort") ?? "";
+  return { verb: "POST", address: form.getAttribute("action"), values };
+}
+
 function create(tag, properties) {
   return Object.assign(document.createElement(tag), properties);
-}
-
-// Defines `hx-swap="merge"` for htmx. `onMerge` is called after each merge.
-function defineMerge(htmx, onMerge) {
-  htmx.defineExtension("merge", {
-    isInlineSwap: () => false,
-    handleSwap(style, target, fragment) {
-      if (style !== "merge") return false;
-      const focus = captureFocus();
-      for (const id of REPLACED_REGIONS) replaceRegion(id, fragment);
-      keepRows(fragment);
-      const board = document.getElementById("board");
-      board.replaceChildren(...fragment.querySelector("#board").childNodes);
-      restoreFocus(focus);
-      const replaced = [document.getElementById("tabs"), document.getElementById("said"), board];
-      // At once: a form that is sent before it is processed reloads the page.
-      for (const element of replaced) htmx.process(element);
-      onMerge();
-      return replaced;
-    },
-  });
-}
-
-function replaceRegion(id, fragment) {
-  const old = document.getElementById(id);
-  const fresh = fragment.querySelector(`#${id}`);
-  if (old && fresh && old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
-}
-
-function keepRows(fragment) {
-  const rows = new Map(rowsOf(document).map((row) => [row.dataset.symbol, row]));
-  for (const fresh of rowsOf(fragment)) {
-    const row = rows.get(fresh.dataset.symbol);
-    if (!row) continue;
-    row.querySelector("a.symbol").href = fresh.querySelector("a.symbol").getAttribute("href");
-    replaceMenu(row.querySelector("td.more"), fresh.querySelector("td.more"));
-    fresh.replaceWith(row);
-  }
-}
-
-// An open menu stays open. A menu that is equal stays the same element.
-function replaceMenu(old, fresh) {
-  fresh.querySelector("details").toggleAttribute("open", old.querySelector("details").open);
-  if (old.innerHTML !== fresh.innerHTML) old.replaceWith(fresh);
-}
-
-// A removed element loses the focus to the new one with its id, or to the row at its place.
-function captureFocus() {
-  const element = document.activeElement;
-  const row = element?.closest("#quotes tbody tr");
-  return { element, id: element?.id, rowIndex: row ? rowsOf(document).indexOf(row) : -1 };
-}
-
-function restoreFocus({ element, id, rowIndex }) {
-  if (document.activeElement !== document.body) return;
-  const rows = rowsOf(document);
-  const row = rows[Math.min(rowIndex, rows.length - 1)];
-  if (element?.isConnected && element !== document.body) element.focus();
-  else if (rowIndex >= 0 && row) row.querySelector("a.symbol").focus();
-  else if (id) document.getElementById(id)?.focus();
 }

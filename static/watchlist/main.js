@@ -2,7 +2,6 @@
 
 import { ServerClock } from "./clock.js";
 import { Combobox } from "./combobox.js";
-import { enableDrag } from "./drag.js";
 import { Drawer } from "./drawer.js";
 import { PriceFeed } from "./feed.js";
 import { setNumerals } from "./format.js";
@@ -23,6 +22,7 @@ const root = document.documentElement;
 const { dataset } = document.getElementById("content");
 const staleAfter = Number(dataset.staleAfter);
 setNumerals(dataset);
+const [titleEnd] = document.title.match(/ · [^·]* · [^·]*$/);
 
 // The time in the page is that of its first byte.
 const [navigation] = performance.getEntriesByType("navigation");
@@ -31,7 +31,7 @@ const quotes = new Quotes();
 const table = new Table(quotes, clock, staleAfter);
 const status = new Status(document.getElementById("status"), document.getElementById("announcer"));
 const pauseButton = document.getElementById("pause");
-let pausedAt; // timestamp of the newest price when the page was paused
+let pausedAt; // the time of the newest price when the page was paused, in milliseconds of the server's clock
 let resyncTimer = 0;
 
 const isListed = (symbol) => rowsOf(document).some((row) => row.dataset.symbol === symbol);
@@ -41,16 +41,18 @@ const feed = new PriceFeed(status, {
   onUpdate: applyUpdate,
   onTicker: applyTicker,
   onList: (frame) => lists.follow(frame),
-  onService: (frame) => lists.setAvailable(frame.lists),
+  onService: (frame) => lists.setAvailable(frame.lists !== false),
   onTime: (serverTime, localTime) => clock.set(serverTime, localTime),
   onChange: paint,
 });
 
-const lists = new Lists(htmx, status, (hasErrors) => {
-  if (!hasErrors) combobox.clear();
-  sorter.sync();
-  sync();
-  drawer.refresh();
+const lists = new Lists(htmx, status, {
+  onMerge() {
+    sorter.sync();
+    sync();
+    showCurrentTab();
+  },
+  onIdle: () => drawer.refresh(),
 });
 
 const sorter = new Sorter(quotes, (sort, description) => {
@@ -64,23 +66,26 @@ const sorter = new Sorter(quotes, (sort, description) => {
   status.announce(description);
 });
 
-const drawer = new Drawer(htmx, (address) => {
+const drawer = new Drawer(quotes, showDrawer, (code) => lists.explainFailure(code));
+
+function showDrawer(address) {
   if (address) pushAddress(address);
   root.classList.toggle("with-drawer", Boolean(drawer.symbol));
   sync();
-});
+}
 
 function paint() {
   const now = performance.now();
-  const newest = pausedAt ?? quotes.newestTimestamp;
-  status.paint(clock.ageOf(newest, now), staleAfter * SILENT_SHARE, now);
+  const serverTime = clock.now(now);
+  const age = quotes.isFrozen ? serverTime - pausedAt : quotes.age(serverTime);
+  status.paint(age, staleAfter * SILENT_SHARE, now);
   table.refresh();
 }
 
 function applyUpdate(update) {
   if (!quotes.applyUpdate(update)) return;
   table.markChanged(update.symbol);
-  if (drawer.symbol === update.symbol && pausedAt === undefined) drawer.addPrice(update);
+  if (drawer.symbol === update.symbol && !quotes.isFrozen) drawer.addPrice(update);
   document.getElementById("banner")?.remove();
   if (resyncTimer) endResync();
 }
@@ -100,22 +105,40 @@ function sync() {
   table.sync(elements);
   for (const row of rowsOf(document)) row.classList.toggle("chosen", row.dataset.symbol === drawer.symbol);
   feed.setSymbols(symbols);
+  showTitle();
   paint();
 }
 
+function showTitle() {
+  const { section } = drawer;
+  const list = document.querySelector("#tabs [aria-current]").firstChild.textContent.trim();
+  document.title = (section ? `${drawer.symbol} ${section.querySelector(".name").textContent}` : list) + titleEnd;
+}
+
 function togglePause() {
-  pausedAt = pausedAt === undefined ? (quotes.newestTimestamp ?? 0) : undefined;
-  const isPaused = pausedAt !== undefined;
+  const isPaused = !quotes.isFrozen;
+  const serverTime = clock.now(performance.now());
+  pausedAt = serverTime - quotes.age(serverTime);
+  quotes.setFrozen(isPaused);
   pauseButton.setAttribute("aria-pressed", String(isPaused));
   pauseButton.textContent = isPaused ? "Resume" : "Pause";
   root.classList.toggle("paused", isPaused);
   status.isPaused = isPaused;
   table.setPaused(isPaused);
+  if (!isPaused) drawer.reloadChart();
   paint();
 }
 
 function openHelp() {
   document.getElementById("help").showModal();
+}
+
+// Scrolls the tabs, and nothing else.
+function showCurrentTab() {
+  const tabs = document.querySelector("#tabs nav");
+  const box = tabs.getBoundingClientRect();
+  const tab = tabs.querySelector("[aria-current]").getBoundingClientRect();
+  tabs.scrollLeft += tab.left - box.left - (box.width - tab.width) / 2;
 }
 
 // A merge leaves the menu open.
@@ -140,18 +163,34 @@ function endResync() {
   paint();
 }
 
-enableDrag((symbol, before) => lists.change({ move: symbol, before }));
+// Only a mouse over the table needs it.
+const loadDrag = async () => {
+  const { enableDrag } = await import("./drag.js");
+  enableDrag((symbol, before) => lists.change({ move: symbol, before }));
+  root.classList.add("draggable");
+};
+document.getElementById("workspace").addEventListener("pointerover", loadDrag, { once: true });
 enableKeyboard({
   add: () => combobox.focus(),
   pause: togglePause,
   help: openHelp,
   remove: (symbol) => lists.change({ remove: symbol }),
-  undo: () => document.getElementById("undo-button")?.click() ?? false,
+  undo: () => lists.undo(),
   close: () => drawer.close(),
 });
 pauseButton.addEventListener("click", togglePause);
 document.getElementById("help-open").addEventListener("click", openHelp);
 document.getElementById("workspace").addEventListener("click", closeRowMenu);
+
+document.querySelector("a.skip").addEventListener("click", (event) => {
+  const [row] = rowsOf(document);
+  row?.querySelector("a.symbol").focus();
+  if (row) event.preventDefault();
+});
+// To return to what is shown now.
+document.querySelector(".look form").addEventListener("submit", ({ target }) => {
+  target.elements.next.value = location.pathname + location.search;
+});
 
 addEventListener("popstate", () => {
   if (location.pathname.startsWith("/s/")) drawer.open(location.pathname + location.search, false);
@@ -181,4 +220,5 @@ root.classList.add("live");
 root.classList.toggle("with-drawer", Boolean(drawer.symbol));
 sorter.sync();
 sync();
+showCurrentTab();
 setInterval(paint, STATUS_INTERVAL_MS);

@@ -1,5 +1,10 @@
 // Holds the newest update and the day of each symbol on the page. Pure.
 
+import { ageOf } from "./clock.js";
+
+const MAX_TIMESTAMP = 8.64e18; // of a Date, in microseconds
+const MAX_DECIMALS = 20;
+
 // Whether `update` is newer than the quote `than` by (timestamp, seq_id).
 // tests/cases/newer_than.json tests this here and on the server.
 export function isNewer(update, than) {
@@ -10,6 +15,7 @@ export function isNewer(update, than) {
 
 export class Quotes {
   #bySymbol = new Map();
+  #frozen = null; // copies by symbol
 
   // Adds a symbol, as readRow returns it. A known symbol takes only a newer update.
   watch(symbol, { update, ...facts }) {
@@ -29,19 +35,38 @@ export class Quotes {
     return this.#bySymbol.get(symbol);
   }
 
-  // Unix microseconds; undefined before the first update.
-  get newestTimestamp() {
-    let newest;
+  // While the page is paused, it shows the quotes of that moment; of a symbol that is added later, its first one.
+  setFrozen(isFrozen) {
+    this.#frozen = isFrozen ? Object.create(null) : null;
+    if (isFrozen) for (const symbol of this.symbols()) this.shown(symbol);
+  }
+
+  get isFrozen() {
+    return Boolean(this.#frozen);
+  }
+
+  shown(symbol) {
+    const quote = this.get(symbol);
+    return this.#frozen && quote ? (this.#frozen[symbol] ??= { ...quote }) : quote;
+  }
+
+  // Of the newest update, as ageOf returns it. One with an unknown age counts only if there is no other.
+  age(serverTime) {
+    let least;
     for (const { timestamp } of this.#bySymbol.values()) {
-      if (timestamp !== undefined && !(timestamp <= newest)) newest = timestamp;
+      const age = ageOf(timestamp, serverTime);
+      if (age < least || Number.isNaN(least)) least = age ?? least;
+      else least ??= age;
     }
-    return newest;
+    return least;
   }
 
   // Returns whether it was valid, of a watched symbol, and newer than the known one.
-  applyUpdate({ symbol, price, timestamp, seq_id }) {
+  applyUpdate(update) {
+    const { symbol, price, timestamp, seq_id } = update ?? {};
     const quote = this.#bySymbol.get(symbol);
     if (!quote || ![price, timestamp, seq_id].every(Number.isFinite)) return false;
+    if (Math.abs(timestamp) > MAX_TIMESTAMP) return false;
     if (!isNewer({ timestamp, seq_id }, quote)) return false;
     Object.assign(quote, { price, timestamp, seq_id });
     if (price > quote.high) quote.high = price;
@@ -52,9 +77,10 @@ export class Quotes {
   // Applies a `ticker` frame: the ticker was edited, or a market day ended. Returns whether it was applied.
   applyTicker({ symbol, name, base, decimals, active, previous_close }) {
     const quote = this.#bySymbol.get(symbol);
-    if (!quote || !Number.isFinite(base) || !Number.isInteger(decimals)) return false;
+    if (!quote || !(base > 0) || !Number.isFinite(base)) return false;
+    if (!Number.isInteger(decimals) || decimals < 0 || decimals > MAX_DECIMALS) return false;
     Object.assign(quote, { name, base, decimals, active: active !== false });
-    if (Number.isFinite(previous_close) && previous_close !== quote.previousClose) {
+    if (previous_close > 0 && Number.isFinite(previous_close) && previous_close !== quote.previousClose) {
       const dayEnded = quote.previousClose !== undefined;
       quote.previousClose = previous_close;
       if (dayEnded) quote.open = quote.high = quote.low = quote.price;

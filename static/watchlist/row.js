@@ -1,6 +1,6 @@
 // Patches the cells of one row, or the fields of the drawer. Only text that changed is written.
 
-import { NO_VALUE, arrowOf, directionOf, formatAge, formatNumber, formatPercent, formatSigned } from "./format.js";
+import { arrowOf, directionOf, formatAge, formatNumber, formatPercent, formatSigned } from "./format.js";
 import { changeOf, referencePrice } from "./quotes.js";
 import { Sparkline } from "./sparkline.js";
 
@@ -11,8 +11,9 @@ const FLASH_MS = 500;
 const MIN_FLASH_PAUSE_MS = 1500;
 const FLASH_PAUSE_SPREAD_MS = 2000;
 
+// Without those whose removal waits for its answer.
 export function rowsOf(root) {
-  return [...root.querySelectorAll("#quotes tbody tr")];
+  return [...root.querySelectorAll("#quotes tbody tr:not([hidden])")];
 }
 
 // What the server wrote into a row, as Quotes.watch takes it.
@@ -108,13 +109,12 @@ export class Row {
     return this.#flashEndsAt > 0;
   }
 
-  // `age` in milliseconds, undefined without a price.
+  // `age` in milliseconds, undefined or NaN if it is unknown.
   paintAge(isActive, age, staleAfter) {
     const isStale = age > staleAfter;
     this.#element.classList.toggle("off", !isActive);
     this.#element.classList.toggle("stale", isStale);
     if (!isActive) setText(this.time, "off");
-    else if (age === undefined) setText(this.time, NO_VALUE);
     else setText(this.time, (isStale ? "stale " : "") + formatAge(age));
   }
 }

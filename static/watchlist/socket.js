@@ -29,6 +29,10 @@ export function mayReconnect(code) {
   return code < 4500 || code > 4999;
 }
 
+function isSubscription(id) {
+  return typeof id === "string" && id.startsWith("s");
+}
+
 export class PriceSocket {
   #url;
   #handlers;
@@ -155,8 +159,10 @@ export class PriceSocket {
     } catch {
       return;
     }
+    // A publisher may add any key to an update, even `type`. Only updates have a price.
     if (Array.isArray(frame)) for (const update of frame) this.#handlers.onUpdate(update);
-    else if (frame.type === undefined) this.#handlers.onUpdate(frame);
+    else if (frame?.price !== undefined) this.#handlers.onUpdate(frame);
+    else if (frame?.type === undefined) return;
     else if (frame.type === "ticker") this.#handlers.onTicker(frame);
     else if (frame.type === "list") this.#handlers.onList(frame);
     else if (frame.type === "service") this.#handlers.onService(frame);
@@ -168,7 +174,7 @@ export class PriceSocket {
 
   // Resets the delay only now: a failing gateway may accept connections and drop them.
   #acknowledge({ id }) {
-    if (!id?.startsWith("s")) return;
+    if (!isSubscription(id)) return;
     this.#attempt = this.#failures = 0;
     this.#handlers.onState({ name: "live" });
   }
@@ -179,7 +185,7 @@ export class PriceSocket {
   }
 
   #handleError({ id, code }) {
-    if (!id?.startsWith("s")) return;
+    if (!isSubscription(id)) return;
     if (code === 429 || code >= 500) this.#lose(TRY_AGAIN_LATER);
     else this.#acknowledge({ id }); // no symbol was new or known
   }

@@ -108,7 +108,7 @@ export class Sorter {
   #moveRows() {
     const body = document.querySelector("#quotes tbody");
     let next = body.firstElementChild;
-    for (const row of sortItems(rowsOf(document), this.#sort, (row) => this.#quotes.get(row.dataset.symbol))) {
+    for (const row of sortItems(rowsOf(document), this.#sort, (row) => this.#quotes.shown(row.dataset.symbol))) {
       if (row === next) next = next.nextElementSibling;
       else body.insertBefore(row, next);
     }

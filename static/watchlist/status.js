@@ -37,7 +37,7 @@ export class Status {
     this.#announcedMessage.textContent = isRepeated ? `${message}\u00a0` : message;
   }
 
-  // `age`: of the newest price, undefined without one. `now`: performance.now(). All in milliseconds.
+  // `age`: of the newest price, undefined without one, NaN if it is unknown. `now`: performance.now(). All in milliseconds.
   paint(age, silentAfter, now) {
     const [state, label, detail] = this.#describe(age, silentAfter, now);
     if (this.#element.dataset.state !== state) this.#element.dataset.state = state;
@@ -59,6 +59,7 @@ export class Status {
     if (name === "waiting") return ["waiting", "Reconnecting", `in ${Math.max(1, Math.ceil((until - now) / 1000))} s`];
     if (name === "connecting") return ["waiting", isRetry ? "Reconnecting" : "Connecting", isRetry ? "now" : ""];
     if (age === undefined) return ["stale", "No prices yet", ""];
+    if (Number.isNaN(age)) return ["stale", "Age of prices unknown", ""];
     if (age > silentAfter) return ["stale", "No new prices", ageText];
     return ["live", "Live", ageText];
   }

@@ -1,5 +1,6 @@
 // Schedules the painting of rows: at most ten frames a second, and each row at most four times a second.
 
+import { ageOf } from "./clock.js";
 import { Row } from "./row.js";
 
 const ROW_INTERVAL_MS = 250;
@@ -40,6 +41,7 @@ export class Table {
       if (!this.#rows.has(element)) this.#viewport.observe(element);
       const row = this.#rows.get(element) ?? new Row(element, price);
       kept.set(element, row);
+      if (this.#isPaused) row.paint(this.#quotes.shown(row.symbol), false, 0);
       this.#changed.add(row);
     }
     for (const [element, row] of this.#rows) {
@@ -66,9 +68,13 @@ export class Table {
     this.refresh();
   }
 
+  // Rows that were not due are painted now: a paused page shows the prices of one moment.
   setPaused(isPaused) {
     this.#isPaused = isPaused;
-    if (!isPaused) for (const row of this.#rows.values()) this.#changed.add(row);
+    for (const row of this.#rows.values()) {
+      if (isPaused) row.paint(this.#quotes.shown(row.symbol), false, 0);
+      else this.#changed.add(row);
+    }
     this.refresh();
   }
 
@@ -123,6 +129,6 @@ export class Table {
 
   #paintAge(row, now) {
     const { active, timestamp } = this.#quotes.get(row.symbol);
-    row.paintAge(active, this.#clock.ageOf(timestamp, now), this.#staleAfter);
+    row.paintAge(active, ageOf(timestamp, this.#clock.now(now)), this.#staleAfter);
   }
 }

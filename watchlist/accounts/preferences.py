@@ -23,6 +23,8 @@ CHOICES: dict[str, dict[str, str]] = {
     "density": {"roomy": "Comfortable", "compact": "Compact"},
 }
 """The valid values and their labels; the first of each is the default."""
+MAX_ZONE_LENGTH = 64
+"""Longer than the name of any time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,16 @@ class Appearance:
 def zones() -> tuple[str, ...]:
     """Returns the names of the machine's time zones: `UTC`, then places."""
     return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
+
+
+def find_zone(text: str) -> str | None:
+    """Finds the time zone that a person typed: its name, or its last part if that is unique, such as `new york`."""
+    if len(text) > MAX_ZONE_LENGTH:
+        return None
+    typed = text.strip().casefold().replace(" ", "_")
+    by_name = {name.casefold(): name for name in zones()}
+    by_place = [name for folded, name in by_name.items() if folded.rsplit("/", 1)[-1] == typed]
+    return by_name.get(typed) or (by_place[0] if len(by_place) == 1 else None)
 
 
 def make_appearance(values: Mapping[str, Any]) -> Appearance:

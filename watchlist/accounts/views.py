@@ -20,6 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+<<<<<<< HEAD
 from watchlist.accounts.forms import DeleteAccountForm, EmailForm, ResetForm, SignUpForm
 from watchlist.accounts.preferences import CHOICES, appearance_of, make_appearance, save_appearance, zones
 from watchlist.accounts.sign_in_limit import (
@@ -29,6 +30,11 @@ from watchlist.accounts.sign_in_limit import (
     limit_password_checks,
     reveal_name,
 )
+=======
+from watchlist.accounts.forms import DeleteAccountForm, EmailForm, SignUpForm
+from watchlist.accounts.preferences import CHOICES, appearance_of, find_zone, make_appearance, save_appearance, zones
+from watchlist.accounts.sign_in_limit import clear_failures
+>>>>>>> wave2-X
 from watchlist.accounts.throttle import allow_action
 
 
@@ -111,8 +117,11 @@ def show_settings(request: HttpRequest) -> HttpResponse:
 def change_appearance(request: HttpRequest) -> HttpResponse:
     """Changes any of theme, palette, density and zone; values that the form does not contain stay."""
     current = appearance_of(request)
-    names = (*CHOICES, "zone")
-    appearance = make_appearance({name: request.POST.get(name) or getattr(current, name) for name in names})
+    chosen = {name: request.POST.get(name) or getattr(current, name) for name in CHOICES}
+    zone = find_zone(request.POST.get("zone") or current.zone)
+    if zone is None:
+        messages.error(request, "The time zone was not changed: choose one of the list, such as Europe/Berlin.")
+    appearance = make_appearance({**chosen, "zone": zone or current.zone})
     next_page = request.POST.get("next", "")
     is_safe = url_has_allowed_host_and_scheme(next_page, allowed_hosts={request.get_host()})
     # `redirect` would look up a text such as `%` as the name of a view.
@@ -121,13 +130,19 @@ def change_appearance(request: HttpRequest) -> HttpResponse:
     return response
 
 
+<<<<<<< HEAD
 @sensitive_post_parameters("password")
 @never_cache
 @require_POST
+=======
+@require_http_methods(["GET", "HEAD", "POST"])
+>>>>>>> wave2-X
 @login_required
 @limit_password_checks
 def change_email(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)  # noqa: S101 - login_required
+    if request.method != "POST":  # the address of a refused form, reloaded or returned to
+        return redirect("settings")
     form = EmailForm(request.POST, instance=request.user)
     if not form.is_valid():
         if "password" not in form.errors:

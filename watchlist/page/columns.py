@@ -4,7 +4,7 @@ The template, sorting and the row's data attributes follow from here. A column w
 entry in `static/watchlist/sort.js` and `row.js`; its width is in `page.css`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.safestring import SafeString, mark_safe
@@ -109,6 +109,9 @@ COLUMNS: tuple[Column, ...] = (
 
 SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUMNS if column.sort_value is not None}
 
+NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
+"""The least number of characters of a price, and the CSS class of a table with such prices."""
+
 ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
     "base": lambda row: row.ticker.base_price,
     "decimals": lambda row: row.ticker.decimals,
@@ -121,6 +124,17 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
     "seq": _from_update(lambda update: update.seq_id),
 }
 """What scripts read of a row, by the name of its data attribute."""
+
+
+def choose_number_width(rows: Sequence[Row]) -> str:
+    """Returns the CSS class of the table for its longest price: longest, longer, long or empty."""
+    longest = max((len(row.write_price(value)) for row in rows for value in _prices(row)), default=0)
+    return next((name for length, name in NUMBER_WIDTHS if longest >= length), "")
+
+
+def _prices(row: Row) -> list[float | None]:
+    price = None if row.update is None else row.update.price
+    return [price, row.ticker.base_price, row.day.high]
 
 
 def make_cells(row: Row) -> list[Cell]:

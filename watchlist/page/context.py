@@ -16,6 +16,7 @@ from watchlist.formatting.moments import write_moment
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
 from watchlist.lists.search import is_served, served_tickers
 from watchlist.lists.storage import ListStore, pick_tab, store_for
+from watchlist.page.columns import choose_number_width
 from watchlist.page.position import PagePosition
 from watchlist.page.rows import Row, make_row, name_reference
 from watchlist.page.sorting import headings
@@ -28,7 +29,7 @@ MAX_SUGGESTIONS = 200
 MODULES = [
     f"watchlist/{name}.js"
     for name in (
-        *("clock", "combobox", "drag", "drawer", "feed", "format", "keyboard", "lists"),
+        *("clock", "combobox", "drawer", "feed", "format", "keyboard", "lists", "merge"),
         *("quotes", "row", "socket", "sort", "sparkline", "status", "table"),
     )
 ]
@@ -57,6 +58,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         "headings": headings(position.sort),
         "own_order": not position.sort.column,
         "reference": name_reference(rows),
+        "number_width": choose_number_width(rows),
         "suggestions": suggest_tickers(tickers),
         "available": quotes.available,
         "full": len(tickers) >= MAX_SYMBOLS,

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from feeds.models import Ticker
 from feeds.symbols import is_symbol
@@ -47,10 +47,16 @@ def export_lists(request: HttpRequest) -> HttpResponse:
     return response
 
 
+<<<<<<< HEAD
 @never_cache
 @require_POST
+=======
+@require_http_methods(["GET", "HEAD", "POST"])
+>>>>>>> wave2-X
 def preview_import(request: HttpRequest) -> HttpResponse:
     """Shows what importing a file or a pasted text would do. Stores nothing."""
+    if request.method != "POST":  # the address of a preview, returned to
+        return redirect("transfer")
     try:
         text, name = _read_form(request)
     except UnreadableFile as error:

@@ -16,6 +16,7 @@ from feeds.models import DayBar, MinuteBar, Tape
 from watchlist.prices.candles import MAX_CANDLES, Candle, CandleSeries, choose_step_minutes, join_candles
 from watchlist.prices.quotes import redis_client
 
+DAY = timedelta(days=1)
 REDIS_TAIL_MINUTES = 10
 """Minutes at the end of a long chart that come from Redis: the database lags by one, and by more after an outage."""
 
@@ -44,8 +45,10 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
         seconds = int(span.total_seconds())
         return CandleSeries(1, _read_ring(SECONDS, symbol, timestamp - seconds + 1, timestamp))
     tape = Tape.objects.filter(symbol=symbol).first()
-    if span is None:
-        span = _recorded_span(tape, timestamp)
+    if span is None or span > DAY:
+        recorded = _recorded_span(tape, timestamp)
+        # Candles are as short as the recorded part permits. A day is in Redis even if the database lags.
+        span = recorded if span is None else min(span, max(recorded, DAY))
     if span > retention:
         return _read_days(tape, now, span)
     return _read_minutes(symbol, tape, timestamp // 60, -(-span // timedelta(minutes=1)))

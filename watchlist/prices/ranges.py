@@ -63,6 +63,8 @@ def write_table(
     candles = series.candles[-MAX_TABLE_ROWS:]
     time_format = _choose_time_format(candles, series.step)
     shown_zone = UTC if series.step >= DAY_SECONDS else zone
+    if len({datetime.fromtimestamp(candle.start, shown_zone).utcoffset() for candle in candles}) > 1:
+        time_format += " %Z"  # the hour that repeats when clocks are set back
     return [
         {
             "moment": datetime.fromtimestamp(candle.start, UTC),

@@ -1,5 +1,7 @@
 """The modules that connect: the socket, polling, and the status that they set."""
 
+import json
+
 import pytest
 from playwright.sync_api import Page
 
@@ -119,3 +121,42 @@ def test_the_status_forgets_a_refusal_after_a_connection(page: Page):
         ["Live", "< 1 s"],
         ["Live", "< 1 s"],
     ]
+
+
+FRAMES = """
+const updates = [];
+const calls = [];
+const sockets = [];
+window.WebSocket = class {
+  static OPEN = 1;
+  readyState = 1;
+  constructor() { sockets.push(this); }
+  close() {}
+  send() {}
+};
+const handlers = { onUpdate: (update) => updates.push(update) };
+for (const name of ["onState", "onTicker", "onList", "onService", "onTime"]) handlers[name] = () => calls.push(name);
+const socket = new module.PriceSocket("ws://x", handlers);
+socket.setSymbols(["A"]);
+sockets[0].onopen();
+calls.length = 0;
+for (const frame of given) sockets[0].onmessage({ data: frame });
+return [updates, calls, sockets.length];
+"""
+
+
+def test_an_update_with_a_key_named_type_is_an_update(page: Page):
+    update = {"symbol": "A", "price": 5.0, "timestamp": 1, "seq_id": 1}
+    frames = [json.dumps(update | {"type": name}) for name in ("ticker", "list", "pong", "trade")]
+    updates, calls, _ = run_module(page, "socket", FRAMES, frames)
+    assert [each["type"] for each in updates] == ["ticker", "list", "pong", "trade"]
+    assert calls == []
+
+
+def test_no_frame_breaks_the_connection(page: Page):
+    odd = ["", "{", "null", "1", '"x"', "true", "[]", "{}", '{"type":null}', '{"type":{}}', '{"type":"ack","id":7}']
+    odd += ['{"type":"ack","id":{"toString":1}}', '{"type":"error","id":["s"],"code":500}', '{"type":"pong"}']
+    update = '{"symbol":"A","price":5,"timestamp":1,"seq_id":1}'
+    updates, _, socket_count = run_module(page, "socket", FRAMES, [*odd, update])
+    assert updates == [{"symbol": "A", "price": 5, "timestamp": 1, "seq_id": 1}]
+    assert socket_count == 1

@@ -61,3 +61,25 @@ def test_the_drawer_shows_the_notice_and_the_link_of_the_chart_library(site: Sit
     expect(link).to_be_visible()
     expect(link).to_have_attribute("href", "https://www.tradingview.com/")
     assert "attributionLogo: false" in (ROOT / "static/watchlist/chart.js").read_text()
+
+
+def test_the_title_names_what_is_shown(page: Page):
+    end = " · simulated prices · stockwatch"
+    for symbol, name in (("AAPL", "Apple"), ("MSFT", "Microsoft")):
+        row_of(page, symbol).get_by_role("link").click()
+        expect(page).to_have_title(f"{symbol} {name}{end}")
+    page.go_back()
+    expect(page).to_have_title(f"AAPL Apple{end}")
+    expect(page.get_by_role("heading", name="AAPL", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page).to_have_title(f"Main{end}")
+
+
+def test_the_drawer_shows_the_symbol_that_was_chosen_last(page: Page):
+    routes = []
+    page.route("**/s/AAPL*", lambda route: routes.append(route))
+    row_of(page, "AAPL").get_by_role("link").click()
+    row_of(page, "MSFT").get_by_role("link").click()
+    row_of(page, "NVDA").get_by_role("link").click()
+    expect(page.get_by_role("heading", name="NVDA", exact=True)).to_be_focused()
+    expect(page).to_have_url(re.compile("/s/NVDA"))

@@ -41,3 +41,35 @@ def test_the_keyboard_opens_the_help_and_the_drawer(page: Page):
     expect(row_of(page, "MSFT").get_by_role("link")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="MSFT", exact=True)).to_be_visible()
+
+
+def test_only_delete_removes_the_focused_row(page: Page):
+    row_of(page, "AAPL").get_by_role("link").focus()
+    page.keyboard.press("Backspace")
+    row_of(page, "MSFT").get_by_role("link").focus()
+    page.keyboard.press("Delete")
+    expect(row_of(page, "MSFT")).to_have_count(0)
+    expect(page.get_by_role("status")).to_contain_text("MSFT is no longer in “Main”.")
+    expect(row_of(page, "AAPL")).to_be_visible()
+
+
+def test_home_end_and_the_page_keys_move_between_rows(page: Page):
+    page.set_viewport_size({"width": 1000, "height": 300})
+    link = row_of(page, "AAPL").get_by_role("link")
+    page.keyboard.press("ArrowDown")
+    expect(link).to_be_focused()
+    page.keyboard.press("End")
+    expect(row_of(page, "XOM").get_by_role("link")).to_be_focused()
+    page.keyboard.press("PageUp")
+    expect(row_of(page, "XOM").get_by_role("link")).not_to_be_focused()
+    page.keyboard.press("PageDown")
+    expect(row_of(page, "XOM").get_by_role("link")).to_be_focused()
+    page.keyboard.press("Home")
+    expect(link).to_be_focused()
+
+
+def test_the_skip_link_leads_to_the_first_row(page: Page):
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the prices")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(row_of(page, "AAPL").get_by_role("link")).to_be_focused()

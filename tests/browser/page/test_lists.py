@@ -60,6 +60,7 @@ def test_buttons_and_dragging_move_rows(page: Page):
     page.get_by_role("button", name="To the top").click()
     expect_first_rows(page, "NVDA", "AAPL", "MSFT")
     row_of(page, "MSFT").hover()
+    expect(row_of(page, "MSFT").locator(".grip")).to_be_visible()
     grip = row_of(page, "MSFT").locator(".grip").bounding_box()
     target = row_of(page, "NVDA").bounding_box()
     page.mouse.move(grip["x"] + 5, grip["y"] + 10)

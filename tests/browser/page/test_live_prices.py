@@ -142,3 +142,25 @@ def test_a_live_price_does_not_replace_the_row_element(site: Site, open_page: Ca
     site.publish("AAPL", 201.0)
     expect(cell(page, "AAPL", "last")).to_have_text("201.00")
     assert before.evaluate("row => row.isConnected && row === document.querySelector('tr[data-symbol=AAPL]')")
+
+
+def test_a_timestamp_in_the_future_has_an_unknown_age_and_is_not_live(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0, age=-240)
+    page = open_page()
+    expect(cell(page, "AAPL", "age")).to_have_text("–")
+    expect_status(page, "stale", "Age of prices unknown")
+    site.publish("AAPL", 201.0, age=-241)
+    site.publish("MSFT", 400.0)
+    expect_status(page, "live", "Live")
+    expect(cell(page, "MSFT", "age")).to_have_text(re.compile(r"^(< 1|\d+) s$"))
+    expect(cell(page, "AAPL", "age")).to_have_text("–")
+
+
+def test_an_update_with_a_key_named_type_changes_the_price_and_the_change(site: Site, open_page: Callable[..., Page]):
+    site.publish("AAPL", 200.0)
+    page = open_page()
+    expect_status(page, "live", "Live")
+    base = float(row_of(page, "AAPL").get_attribute("data-base"))
+    site.publish("AAPL", base * 1.5, type="ticker", base=0, decimals=2)
+    expect(cell(page, "AAPL", "percent")).to_have_text("+50.00%")
+    expect(cell(page, "AAPL", "change")).to_have_class("change up")

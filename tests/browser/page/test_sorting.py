@@ -49,3 +49,19 @@ def test_sorted_rows_do_not_move_under_the_pointer_or_the_focus(site: Site, open
     page.get_by_role("link", name="stockwatch").first.hover()
     page.clock.run_for(5000)
     expect_first_rows(page, "MSFT", "AAPL")
+
+
+def test_the_sort_stays_when_the_drawer_is_closed_and_when_going_back(site: Site, page: Page):
+    site.publish("XOM", 900.0)
+    expect(cell(page, "XOM", "last")).to_have_text("900.00")
+    page.get_by_role("columnheader", name="Last", exact=True).get_by_role("link").click()
+    expect_first_rows(page, "XOM")
+    row_of(page, "XOM").get_by_role("link").click()
+    expect(page.get_by_role("heading", name="XOM", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile(r"/\?(.*&)?sort=-last$"))
+    page.go_back()
+    expect(page.get_by_role("heading", name="XOM", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/s/XOM\?(.*&)?sort=-last$"))
+    page.reload()
+    expect_first_rows(page, "XOM")

@@ -10,7 +10,9 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import redis
 
 from feeds import wire
@@ -90,11 +92,12 @@ class Site:
     def start_redis(self) -> None:
         self._redis.start()
 
-    def publish(self, symbol: str, price: float, age: float = 0.0) -> None:
-        """Sends an update as the processor does, with a timestamp that is `age` seconds ago."""
+    def publish(self, symbol: str, price: float, age: float = 0.0, **more: Any) -> None:
+        """Sends an update as the processor does, with a timestamp that is `age` seconds ago and with `more` keys."""
         self._seq_id += 1
         timestamp = int((time.time() - age) * 1_000_000)
         value = wire.encode(wire.Update(symbol, price, timestamp, self._seq_id))
+        value = msgspec.json.encode(msgspec.json.decode(value) | more) if more else value
         self.redis.set(wire.stock_key(symbol), value)
         self.redis.publish(wire.channel_name(symbol), value)
 

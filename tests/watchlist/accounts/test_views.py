@@ -241,6 +241,34 @@ def test_invalid_values_are_replaced_by_the_default():
     assert zones()[0] == "UTC"
 
 
+@pytest.mark.parametrize("typed", ["America/New_York", "america/new york", " New York "])
+def test_a_time_zone_is_found_by_its_name_or_its_place(client, db, typed):
+    client.post(reverse("change-look"), {"zone": typed})
+    assert client.cookies["look"].value == "system|green|roomy|America/New_York"
+
+
+@pytest.mark.parametrize("typed", ["Mars/Base", "Louisville/", "x" * 100_000])
+def test_an_unknown_time_zone_is_explained_and_changes_nothing(client, db, typed):
+    client.post(reverse("change-look"), {"zone": "Europe/Berlin"})
+    html = text_of(client.post(reverse("change-look"), {"zone": typed}, follow=True))
+    assert "The time zone was not changed" in html
+    assert client.cookies["look"].value == "system|green|roomy|Europe/Berlin"
+
+
+@pytest.mark.parametrize(("name", "page"), [("import-preview", "transfer"), ("change-email", "settings")])
+def test_a_page_that_answers_a_form_is_never_a_blank_405_when_it_is_returned_to(client, person, tickers, name, page):
+    client.force_login(person)
+    response = client.post(reverse("change-look"), {"theme": "dark", "next": reverse(name)}, follow=True)
+    assert response.status_code == 200
+    assert response.redirect_chain[-1][0] == reverse(page)
+
+
+def test_time_zones_can_be_searched_by_typing(client, db):
+    html = text_of(client.get(reverse("settings")))
+    assert re.search(r'<input id="zone" name="zone" list="zones" value="UTC"', html)
+    assert '<option value="Europe/Berlin">' in html
+
+
 def test_a_change_of_appearance_never_redirects_to_another_site(client, db):
     response = client.post(reverse("change-look"), {"next": "https://example.org/"})
     assert response.headers["Location"] == reverse("settings")

@@ -1,5 +1,7 @@
+import pytest
+
 from tests.support.watchlist.rows import NOW, STALE_AFTER, TickerStub, row_of
-from watchlist.page.columns import COLUMNS, SORTABLE_COLUMNS, make_cells, row_data
+from watchlist.page.columns import COLUMNS, SORTABLE_COLUMNS, choose_number_width, make_cells, row_data
 from watchlist.page.rows import make_row
 from watchlist.prices.day import Day
 
@@ -45,3 +47,22 @@ def test_data_for_scripts_includes_the_day():
     row = make_row(TickerStub(), None, NOW, STALE_AFTER, Day(1.5, 3.0, 1.0, 2.0))
     day = {"close": "2.0", "open": "1.5", "high": "3.0", "low": "1.0"}
     assert row_data(row) == {"base": "100.0", "decimals": "2"} | day
+
+
+@pytest.mark.parametrize(
+    ("prices", "width"),
+    [
+        ([], ""),
+        ([(98_234.5, 2)], ""),
+        ([(0.03598765, 8)], "long"),
+        ([(5.0, 2), (1_734_567_890.0, 0)], "longer"),
+        ([(1_734_567_890.0, 2)], "longest"),
+    ],
+)
+def test_a_table_has_room_for_its_longest_price(prices: list[tuple[float, int]], width: str):
+    assert choose_number_width([row_of(price, decimals=decimals) for price, decimals in prices]) == width
+
+
+def test_a_row_without_a_price_needs_room_for_its_base_price():
+    row = make_row(TickerStub(base_price=1_650_000_000.0, decimals=0), None, NOW, STALE_AFTER)
+    assert choose_number_width([row]) == "longer"

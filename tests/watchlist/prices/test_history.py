@@ -60,6 +60,16 @@ def test_a_long_chart_joins_minutes_from_the_database_with_newer_ones_from_redis
     assert series.candles[-1].close == 60.0
 
 
+@pytest.mark.parametrize("is_archived", [True, False])
+def test_a_long_chart_of_a_symbol_that_is_new_has_as_many_candles_as_a_short_one(
+    recorded: RecordedBars, is_archived: bool
+):
+    recorded.record(*(at_minute(ago, float(ago)) for ago in range(59, -1, -1)), save=is_archived)
+    hour, week = (read_candles("AAPL", timedelta(hours=hours), NOW, MONTH) for hours in (1, 24 * 7))
+    assert len(hour.candles) == 60
+    assert week == hour
+
+
 def test_a_chart_longer_than_the_retention_of_minutes_has_days(recorded: RecordedBars):
     recorded.record(*(at_minute(ago * 1440, float(ago + 1)) for ago in (400, 40, 1, 0)))
     series = read_candles("AAPL", timedelta(days=90), NOW, MONTH)

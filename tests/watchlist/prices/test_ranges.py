@@ -1,4 +1,5 @@
-from datetime import UTC
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -37,3 +38,10 @@ def test_the_table_shows_only_the_parts_of_the_time_that_differ(step: int, count
 def test_the_table_has_a_maximum_of_rows():
     assert len(write_table(series(60, 1500), 2, UTC)) == MAX_TABLE_ROWS
     assert write_table(series(60, 0), 2, UTC) == []
+
+
+def test_times_that_occur_twice_in_the_night_of_a_clock_change_name_their_zone():
+    half_past_two = int(datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp())
+    candles = [Candle(half_past_two + number * 3600, 1.0, 3.0, 0.5, 2.0, 10) for number in range(2)]
+    rows = write_table(CandleSeries(3600, candles), 2, ZoneInfo("Europe/Berlin"))
+    assert [row["time"] for row in rows] == ["02:30 CET", "02:30 CEST"]

@@ -1,0 +1,85 @@
+// Merges an answer of the server into the page: rows, menus, messages and the focus stay where they can.
+
+import { rowsOf } from "./row.js";
+
+const REPLACED_REGIONS = ["heading", "tabs", "said", "add-state", "pick-state", "change-state"];
+const MAX_UNDOS = 5;
+
+// Defines `hx-swap="merge"` for htmx. `onMerge(hasErrors, texts)` is called after each merge, with what the answer says.
+// While `isBurst()`, an answer does not replace the errors of the answers before it.
+export function defineMerge(htmx, isBurst, onMerge) {
+  htmx.defineExtension("merge", {
+    isInlineSwap: () => false,
+    handleSwap(style, target, fragment) {
+      if (style !== "merge") return false;
+      const focus = captureFocus();
+      const hasErrors = fragment.querySelector("#said .error") !== null;
+      const texts = [...fragment.querySelectorAll("#said li > span, #said .chip")].map((item) => item.textContent);
+      keepMessages(fragment.querySelector("#said"), isBurst());
+      for (const id of REPLACED_REGIONS) replaceRegion(id, fragment);
+      keepRows(fragment);
+      document.getElementById("board").replaceChildren(...fragment.querySelector("#board").childNodes);
+      restoreFocus(focus);
+      onMerge(hasErrors, texts);
+      return [];
+    },
+  });
+}
+
+function replaceRegion(id, fragment) {
+  const old = document.getElementById(id);
+  const fresh = fragment.querySelector(`#${id}`);
+  if (old && fresh && old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
+}
+
+// A message with an Undo stays until it is used, or until another one sends the same.
+function keepMessages(said, isBurst) {
+  const isOld = (item) => !item.hidden && (item.querySelector("form") || (isBurst && item.matches(".error")));
+  const seen = new Set([...said.querySelectorAll("li")].map(keyOf));
+  const kept = [...document.querySelectorAll("#said li")].filter((item) => isOld(item) && !seen.has(keyOf(item)));
+  if (!kept.length) return;
+  for (const item of kept) item.querySelector("[id]")?.removeAttribute("id");
+  const list = Object.assign(document.createElement("ul"), { className: "messages" });
+  list.append(...said.querySelectorAll("li"), ...kept.slice(0, MAX_UNDOS));
+  said.querySelector("ul")?.remove();
+  said.prepend(list);
+}
+
+function keyOf(item) {
+  const form = item.querySelector("form");
+  if (!form) return item.textContent;
+  return [...new FormData(form)].filter(([name]) => !/^(csrf.*|list|sort)$/.test(name)).join();
+}
+
+function keepRows(fragment) {
+  const rows = new Map([...document.querySelectorAll("#quotes tbody tr")].map((row) => [row.dataset.symbol, row]));
+  for (const fresh of rowsOf(fragment)) {
+    const row = rows.get(fresh.dataset.symbol);
+    if (!row) continue;
+    row.querySelector("a.symbol").href = fresh.querySelector("a.symbol").getAttribute("href");
+    replaceMenu(row.querySelector("td.more"), fresh.querySelector("td.more"));
+    fresh.replaceWith(row);
+  }
+}
+
+// An open menu stays open. A menu that is equal stays the same element.
+function replaceMenu(old, fresh) {
+  fresh.querySelector("details").toggleAttribute("open", old.querySelector("details").open);
+  if (old.innerHTML !== fresh.innerHTML) old.replaceWith(fresh);
+}
+
+// A removed element loses the focus to the new one with its id, or to the row at its place.
+function captureFocus() {
+  const element = document.activeElement;
+  const row = element?.closest("#quotes tbody tr");
+  return { element, id: element?.id, rowIndex: row ? rowsOf(document).indexOf(row) : -1 };
+}
+
+function restoreFocus({ element, id, rowIndex }) {
+  if (document.activeElement !== document.body) return;
+  const rows = rowsOf(document);
+  const row = rows[Math.min(rowIndex, rows.length - 1)];
+  if (element?.isConnected && element !== document.body) element.focus();
+  else if (rowIndex >= 0 && row) row.querySelector("a.symbol").focus();
+  else if (id) document.getElementById(id)?.focus();
+}
