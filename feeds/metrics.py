@@ -38,6 +38,8 @@ DELAY = Histogram(
 )
 STALLED_WORKERS = Gauge("stockwatch_processor_workers_held", "Workers without progress for more than 30 s.")
 
+LOST_RECORDS = Counter("stockwatch_consumer_lost", "Records deleted from the topic before they were read.")
+RECREATED = Counter("stockwatch_consumer_topic_recreated", "Partitions whose topic was created again.")
 LAG = Gauge("stockwatch_consumer_lag", "Records of an assigned partition that are not finished.", ["partition"])
 
 RECORDED = Counter("stockwatch_recorder_recorded", "Updates added to bars.")

@@ -33,6 +33,8 @@ def client_options(brokers: str, outage: Outage, extra: Options | None = None) -
         "socket.connection.setup.timeout.ms": 5000,
         # After this time without an answer the client looks for a new leader. The default is 60 s.
         "socket.timeout.ms": 5000,
+        # How soon new partitions are read. The default is five minutes.
+        "topic.metadata.refresh.interval.ms": 5000,
     } | dict(extra or {})
 
 

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from feeds.errors import BrokerUnavailable, GroupRefused, TopicRefused
 from feeds.kafka.client_options import EMBEDDED, Options, client_options
 from feeds.kafka.lag import STATISTICS_INTERVAL_MS, Lag
+from feeds.kafka.offset_gaps import OffsetGaps
 from feeds.kafka.topic import Topic
 from feeds.retry import Outage
 
@@ -63,6 +64,7 @@ class UpdateConsumer:
         self.topic = topic
         self.outage = Outage("Kafka")
         self.lag = Lag(topic)
+        self._gaps = OffsetGaps(topic)
         self.assigned: set[int] = set()
         self._topic = Topic(brokers, topic)
         self._extra_options = dict(options or {})
@@ -128,6 +130,7 @@ class UpdateConsumer:
         self._removed_during_read.update(numbers)
         self.assigned.difference_update(numbers)
         self.lag.assign(self.assigned)
+        self._gaps.forget(numbers)
         callback(numbers)
 
     def _read_ends(self, consumer: Consumer, partitions: int) -> dict[int, int]:
@@ -170,6 +173,7 @@ class UpdateConsumer:
         valid = [record for record in records if record.error() is None]
         if valid:
             self.outage.end()
+            self._gaps.check(consumer, valid, self.assigned)
         if len(valid) < len(records):
             self._handle_events([record for record in records if record.error() is not None])
         if self._unread_ends:

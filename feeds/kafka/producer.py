@@ -53,6 +53,7 @@ class UpdateProducer:
         self.delivered = 0
         self.failed: Counter[str] = Counter()
         self._logged: Counter[str] = Counter()
+        self._unacknowledged = 0
         self._delivered_before, self._progress_at = 0, 0.0
 
     def send(self, symbol: str, value: bytes) -> None:
@@ -65,6 +66,9 @@ class UpdateProducer:
         for attempt in range(QUEUE_FULL_ATTEMPTS):
             try:
                 producer.produce(self._topic, value, symbol, on_delivery=self._on_delivery)
+                if not self._unacknowledged:
+                    self._progress_at = self._clock()
+                self._unacknowledged += 1
                 return
             except BufferError:
                 if attempt == 0:
@@ -102,10 +106,9 @@ class UpdateProducer:
         return self.failed.total()
 
     def _check_progress(self) -> None:
-        queued = self._producer is not None and len(self._producer)
-        if self._delivered_before != self.delivered or not queued:
+        if self._delivered_before != self.delivered:
             self._delivered_before, self._progress_at = self.delivered, self._clock()
-        elif self._clock() - self._progress_at >= ACK_TIMEOUT_SECONDS:
+        elif self._unacknowledged and self._clock() - self._progress_at >= ACK_TIMEOUT_SECONDS:
             self.outage.begin(
                 f"no acknowledgement for {ACK_TIMEOUT_SECONDS:g} s: too few brokers or replicas may be left"
             )
@@ -116,6 +119,7 @@ class UpdateProducer:
         return self._producer
 
     def _on_delivery(self, error: KafkaError | None, _record: Message) -> None:
+        self._unacknowledged -= 1
         if error is None:
             self.delivered += 1
             self.outage.end()

@@ -106,14 +106,42 @@ class BarArchive:
         self, minutes: Iterable[tuple[SymbolBars, list[Bar]]], days: Iterable[tuple[SymbolBars, list[Bar]]]
     ) -> int:
         """Saves bars and returns their number. Raises BarArchiveUnavailable; some bars may be saved then."""
-        minute_rows = [_minute_row(symbol_bars, bar) for symbol_bars, bars in minutes for bar in bars]
-        day_rows = [_day_row(symbol_bars, bar) for symbol_bars, bars in days for bar in bars]
+        minute_bars = [(symbol_bars, bar) for symbol_bars, bars in minutes for bar in bars]
+        day_bars = [(symbol_bars, bar) for symbol_bars, bars in days for bar in bars]
         with _translate_errors():
-            for statement, rows in ((UPSERT_MINUTE, minute_rows), (UPSERT_DAY, day_rows)):
-                for batch in chunks(rows, ROWS_PER_TRANSACTION):
-                    with transaction.atomic(), connection.cursor() as cursor:
-                        cursor.executemany(statement, batch)
-        return len(minute_rows) + len(day_rows)
+            for batch in chunks(minute_bars, ROWS_PER_TRANSACTION):
+                with transaction.atomic(), connection.cursor() as cursor:
+                    self._absorb_stored_minutes(batch)
+                    cursor.executemany(UPSERT_MINUTE, [_minute_row(*each) for each in batch])
+            for batch in chunks(day_bars, ROWS_PER_TRANSACTION):
+                with transaction.atomic(), connection.cursor() as cursor:
+                    self._absorb_stored_days(batch)
+                    cursor.executemany(UPSERT_DAY, [_day_row(*each) for each in batch])
+        return len(minute_bars) + len(day_bars)
+
+    def _absorb_stored_minutes(self, unsaved: Sequence[tuple[SymbolBars, Bar]]) -> None:
+        """Merges stored minutes into those in memory, in case another recorder has saved one meanwhile.
+
+        That happens when partitions are added: a symbol then moves to another partition, and for a while its old and
+        its new owner both hold the same bar.
+        """
+        keys = {MinuteBar.key(symbol_bars.tape_id, bar.start): (symbol_bars, bar) for symbol_bars, bar in unsaved}
+        for batch in chunks(list(keys), KEYS_PER_QUERY):
+            rows = MinuteBar.objects.select_for_update().filter(id__in=batch).values_list(*MINUTE_COLUMNS)
+            for row in rows:
+                symbol_bars, bar = keys[row[0]]
+                if bar.absorb(_decode_minute_row(row)):
+                    symbol_bars.minutes.unwritten.add(bar.start)
+
+    def _absorb_stored_days(self, unsaved: Sequence[tuple[SymbolBars, Bar]]) -> None:
+        keys = {(symbol_bars.tape_id, bar.start): (symbol_bars, bar) for symbol_bars, bar in unsaved}
+        tapes, dates = {tape for tape, _ in keys}, {date.fromordinal(day) for _, day in keys}
+        for batch in chunks(sorted(tapes), KEYS_PER_QUERY):
+            rows = DayBar.objects.select_for_update().filter(tape_id__in=batch, day__in=dates)
+            for row in rows.values_list(*DAY_COLUMNS):
+                symbol_bars, bar = keys.get((row[0], row[1].toordinal()), (None, None))
+                if symbol_bars is not None and bar is not None and bar.absorb(_decode_day_row(row)):
+                    symbol_bars.days.unwritten.add(bar.start)
 
     def save_closes(self, symbols: Sequence[SymbolBars]) -> None:
         """Saves the previous close of each of these symbols. Raises BarArchiveUnavailable."""

@@ -118,6 +118,32 @@ class Bar:
         self.count += 1
         return True
 
+    def absorb(self, other: "Bar") -> bool:
+        """Adds the updates of another bar of the same period. Returns False if this bar had them already.
+
+        Two recorders had the symbol. Updates that both have counted once; the count is that of the bar with more
+        updates if a bar does not know exactly which updates it has counted.
+        """
+        mine, others = self._all_runs, other._all_runs
+        if not other.count or all(any(_contains(run, part) for run in mine) for part in others):
+            return False
+        exact = _length(mine) == self.count and _length(others) == other.count
+        if is_newer(Order(other.last_at, other.last_seq), Order(self.last_at, self.last_seq)):
+            self.close, self.last_at, self.last_seq = other.close, other.last_at, other.last_seq
+        if is_newer(Order(self.first_at, self.first_seq), Order(other.first_at, other.first_seq)):
+            self.open, self.first_at, self.first_seq = other.open, other.first_at, other.first_seq
+        self.high, self.low = max(self.high, other.high), min(self.low, other.low)
+        runs = _unite([*mine, *others])
+        self.count = _length(runs) if exact else max(self.count, other.count)
+        while len(runs) > MAX_RUNS:
+            runs[:2] = [_merge(*runs[:2])]
+        self.runs = None if runs == [(self.first_at, self.last_at, self.first_seq, self.last_seq)] else runs
+        return True
+
+    @property
+    def _all_runs(self) -> list[Run]:
+        return self.runs or [(self.first_at, self.last_at, self.first_seq, self.last_seq)]
+
     def mark_range_counted(self) -> None:
         """Treats all updates between the first and the last as counted.
 
@@ -136,6 +162,29 @@ class Bar:
         """All values of the bar; equal for two bars of the same updates."""
         first, last = (self.first_at, self.first_seq), (self.last_at, self.last_seq)
         return self.start, *self.ohlc_count, first, last, self.runs
+
+
+def _length(runs: list[Run]) -> int:
+    """The number of updates in runs without a gap."""
+    return sum(last_seq - first_seq + 1 for _, _, first_seq, last_seq in runs)
+
+
+def _contains(run: Run, other: Run) -> bool:
+    return run[0] <= other[0] and other[1] <= run[1] and run[2] <= other[2] and other[3] <= run[3]
+
+
+def _unite(runs: list[Run]) -> list[Run]:
+    """Merges runs that overlap or follow each other without a gap."""
+    united: list[Run] = []
+    for run in sorted(runs):
+        last = united[-1] if united else None
+        overlaps = last and run[0] <= last[1] and run[2] <= last[3] and last[2] <= run[3]
+        follows = last and run[0] >= last[1] and run[2] == last[3] + 1
+        if last and (overlaps or follows):
+            united[-1] = _merge(last, run)
+        else:
+            united.append(run)
+    return united
 
 
 def _merge(one: Run, other: Run) -> Run:

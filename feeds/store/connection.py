@@ -42,15 +42,53 @@ KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_
 KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)}
 
 
+class NotMaster(redis.ConnectionError):
+    """The server is a replica now, or has not loaded its data. A new connection may reach the master.
+
+    A ConnectionError, so that redis-py closes the connection and repeats the command on a new one. It keeps a
+    connection that answers with other errors, so a client would stay at a former master as long as that runs.
+    """
+
+
+NOT_MASTER = (redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)
+"""READONLY and MASTERDOWN. LOADING is a ConnectionError already."""
+
+
+class MasterConnection(redis.Connection):
+    """A connection that is closed when its server is not the master."""
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*arguments, **options)
+        except NOT_MASTER as error:
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise NotMaster(f"the server is not the master: {error}") from error
+
+
+class AsyncMasterConnection(redis.asyncio.Connection):
+    """The same for asyncio."""
+
+    async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*arguments, **options)
+        except NOT_MASTER as error:
+            await self.disconnect(nowait=True)
+            raise NotMaster(f"the server is not the master: {error}") from error
+
+
 def connect(address: Mapping[str, Any], profile: Profile = PIPELINE) -> redis.Redis:
     """Returns a client of the Redis at `host`, `port`, `password` and `db`."""
-    return redis.Redis(**_options(address, profile), retry=Retry(NoBackoff(), profile.retries))
+    retry = Retry(NoBackoff(), profile.retries)
+    pool = redis.ConnectionPool(connection_class=MasterConnection, **_options(address, profile), retry=retry)
+    return redis.Redis.from_pool(pool)
 
 
 def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> redis.asyncio.Redis:
     """Returns an asyncio client of the Redis at `host`, `port`, `password` and `db`."""
     retry = redis.asyncio.retry.Retry(NoBackoff(), profile.retries)
-    return redis.asyncio.Redis(**_options(address, profile), retry=retry)
+    options = _options(address, profile)
+    pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Retry) -> redis.asyncio.Redis:
@@ -59,9 +97,9 @@ def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Re
     `options` are those of a host in CHANNEL_LAYERS. The channel layer passes its own `retry`, because it must see each
     lost connection.
     """
-    return redis.asyncio.Redis(
-        connection_pool=redis.asyncio.ConnectionPool(**_options(options, SUBSCRIBER), retry=retry)
-    )
+    options = _options(options, SUBSCRIBER)
+    pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)
+    return redis.asyncio.Redis(connection_pool=pool)
 
 
 def _options(address: Mapping[str, Any], profile: Profile) -> dict[str, Any]:

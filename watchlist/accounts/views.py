@@ -20,9 +20,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-<<<<<<< HEAD
 from watchlist.accounts.forms import DeleteAccountForm, EmailForm, ResetForm, SignUpForm
-from watchlist.accounts.preferences import CHOICES, appearance_of, make_appearance, save_appearance, zones
+from watchlist.accounts.preferences import CHOICES, appearance_of, find_zone, make_appearance, save_appearance, zones
 from watchlist.accounts.sign_in_limit import (
     clear_failures,
     confirm_password,
@@ -30,11 +29,6 @@ from watchlist.accounts.sign_in_limit import (
     limit_password_checks,
     reveal_name,
 )
-=======
-from watchlist.accounts.forms import DeleteAccountForm, EmailForm, SignUpForm
-from watchlist.accounts.preferences import CHOICES, appearance_of, find_zone, make_appearance, save_appearance, zones
-from watchlist.accounts.sign_in_limit import clear_failures
->>>>>>> wave2-X
 from watchlist.accounts.throttle import allow_action
 
 
@@ -130,13 +124,9 @@ def change_appearance(request: HttpRequest) -> HttpResponse:
     return response
 
 
-<<<<<<< HEAD
 @sensitive_post_parameters("password")
 @never_cache
-@require_POST
-=======
 @require_http_methods(["GET", "HEAD", "POST"])
->>>>>>> wave2-X
 @login_required
 @limit_password_checks
 def change_email(request: HttpRequest) -> HttpResponse:

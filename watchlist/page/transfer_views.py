@@ -47,12 +47,8 @@ def export_lists(request: HttpRequest) -> HttpResponse:
     return response
 
 
-<<<<<<< HEAD
 @never_cache
-@require_POST
-=======
 @require_http_methods(["GET", "HEAD", "POST"])
->>>>>>> wave2-X
 def preview_import(request: HttpRequest) -> HttpResponse:
     """Shows what importing a file or a pasted text would do. Stores nothing."""
     if request.method != "POST":  # the address of a preview, returned to

@@ -167,3 +167,7 @@ def test_the_lag_of_assigned_partitions_is_known_after_a_second(kafka: str, topi
 
     consumer.leave()
     assert consumer.lag.by_partition == {}
+
+
+def test_every_client_looks_for_new_partitions_within_seconds(consumer: UpdateConsumer):
+    assert consumer._options["topic.metadata.refresh.interval.ms"] == 5000

@@ -12,6 +12,7 @@ from feeds.kafka.last_updates import LastUpdates
 from feeds.kafka.producer import ACK_TIMEOUT_SECONDS, UpdateProducer
 from feeds.wire import Update, encode
 from stockwatch.local.redis_server import free_port
+from tests.support.times import at
 from tests.support.waiting import wait_until
 
 AAPL = Update("AAPL", 150.12, 1, 1)
@@ -28,7 +29,7 @@ def unreachable() -> Iterator[UpdateProducer]:
 def test_delivered_updates_are_counted(kafka: str, topic: str):
     producer = UpdateProducer(kafka, topic)
     for number in range(100):
-        producer.send("AAPL", encode(Update("AAPL", 1.0, number, number)))
+        producer.send("AAPL", encode(Update("AAPL", 1.0, at(number), number)))
         producer.poll()
 
     assert producer.close(10) == 0
@@ -125,6 +126,22 @@ def test_missing_acknowledgements_are_logged_once_and_an_idle_producer_is_not():
     producer.close(0)
 
     assert [(line["event"], line["reason"][:21]) for line in lines] == [("Kafka unavailable", "no acknowledgement fo")]
+
+
+def test_the_time_without_an_acknowledgement_counts_from_the_first_queued_update():
+    time = [50_000.0]
+    options = {"error_cb": lambda _error: None}
+    producer = UpdateProducer(f"127.0.0.1:{free_port()}", "ticks", options, clock=lambda: time[0])
+    with capture_logs() as lines:
+        producer.send("AAPL", encode(AAPL))
+        for time[0] in (50_000.1, 50_000.0 + ACK_TIMEOUT_SECONDS - 0.1):
+            producer.log_failures()
+        assert lines == []
+        time[0] = 50_000.0 + ACK_TIMEOUT_SECONDS
+        producer.log_failures()
+    producer.close(0)
+
+    assert [line["event"] for line in lines] == ["Kafka unavailable"]
 
 
 def test_an_update_that_is_too_large_is_a_failure_with_a_reason(kafka: str, topic: str):

@@ -119,3 +119,25 @@ def test_a_missing_table_raises_an_error_that_names_migrate_and_a_later_save_suc
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE elsewhere RENAME TO feeds_minutebar")
     assert save(archive, symbol_bars, [bar(5)]) == 1
+
+
+def test_two_recorders_with_one_symbol_make_one_bar_whoever_saves_first(archive: BarArchive):
+    for order in (1, -1):
+        MinuteBar.objects.all().delete()
+        DayBar.objects.all().delete()
+        old, new = load(archive), load(archive)
+        save(archive, old, [bar(5, range(10))], [bar(TODAY, range(10))])
+        parts = [(old, range(30)), (new, [*range(10), *range(30, 50)])][::order]
+        for symbol_bars, seq_ids in parts:
+            save(archive, symbol_bars, [bar(5, seq_ids)], [bar(TODAY, seq_ids)])
+        archive.fetch_days([(old, [TODAY])])
+        assert fetch(archive, old, 5) == [bar(5, range(50)).state]
+        assert old.days.bars[TODAY].state == bar(TODAY, range(50)).state
+
+
+def test_a_bar_that_was_merged_while_it_was_saved_is_written_to_redis_again(archive: BarArchive):
+    old, new = load(archive), load(archive)
+    save(archive, old, [bar(5, [1, 2])], [bar(TODAY, [1, 2])])
+    assert (old.minutes.unwritten, old.days.unwritten) == (set(), set())
+    save(archive, new, [bar(5, [3])], [bar(TODAY, [3])])
+    assert (new.minutes.unwritten, new.days.unwritten) == ({5}, {TODAY})

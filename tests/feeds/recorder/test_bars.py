@@ -142,3 +142,42 @@ def test_two_interleaved_feeds_with_different_seq_ids_are_both_counted():
     bar = bar_of(interleaved)
     assert Counter(bar.add(item) for item in interleaved) == {False: 10}
     assert bar.count == 10
+
+
+@given(st.lists(PRICES, min_size=1, max_size=40), st.data())
+def test_two_parts_of_a_feed_absorbed_in_either_order_make_the_whole_bar(prices: list[float], data: st.DataObject):
+    feed = [update(number, price=price) for number, price in enumerate(prices, 1)]
+    size = st.integers(0, len(feed))
+    end, begin = data.draw(size), data.draw(size)
+    base = data.draw(st.integers(0, end))
+    one, other = feed[:end], [*feed[:base], *feed[max(begin, base) :]]
+    expected = sorted({item.order: item for item in (*one, *other)}.values(), key=lambda item: item.order)
+    for first, second in ((one, other), (other, one)):
+        if first and second:
+            merged = bar_of(first)
+            merged.absorb(bar_of(second))
+            assert merged.state == bar_of(expected).state
+            assert merged.absorb(bar_of(second)) is False
+
+
+def test_bars_that_do_not_know_their_updates_keep_the_greater_count():
+    one, other = bar_of([update(1), update(9, price=3.0)]), bar_of([update(4), update(20, price=2.0)])
+    for each in (one, other):
+        each.runs = None
+        each.mark_range_counted()
+
+    assert one.absorb(other)
+    assert one.ohlc_count == (1.5, 3.0, 1.5, 2.0, 2)
+
+
+def test_absorbed_runs_stay_bounded():
+    one, other = (bar_of(update(number) for number in range(start, 4 * bars.MAX_RUNS, 4)) for start in (0, 2))
+
+    assert one.absorb(other)
+    assert (one.count, len(one.runs or [])) == (2 * bars.MAX_RUNS, bars.MAX_RUNS)
+
+
+def test_an_empty_bar_adds_nothing():
+    bar = bar_of([update(1)])
+
+    assert not bar.absorb(Bar(7))

@@ -12,7 +12,8 @@ class RedisProxy:
     """Listens at `address`. Between `hold` and `release` it forwards no batch to Redis; replies are forwarded."""
 
     def __init__(self, target: tuple[str, int]) -> None:
-        self._target = target
+        self.target = target
+        """Where new connections lead."""
         self._open = threading.Event()
         self._open.set()
         self.holding = threading.Event()
@@ -43,7 +44,7 @@ class RedisProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._target)
+                server = socket.create_connection(self.target)
                 self._sockets += client, server
                 for arguments in ((client, server, True), (server, client, False)):
                     self._threads.append(threading.Thread(target=self._forward, args=arguments))

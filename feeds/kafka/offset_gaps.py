@@ -1,0 +1,69 @@
+"""Reports records that were deleted before they were read, and topics that were created again.
+
+The client then continues at the first record that exists, without a word. Gaps that transactions or compaction leave
+are no loss.
+"""
+
+from collections.abc import Collection
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from feeds import metrics
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_SECONDS = 5.0
+
+
+class OffsetGaps:
+    """Follows the offsets of one consumer."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._next: dict[int, int] = {}
+        """The offset after the last record read, by partition."""
+
+    def forget(self, partitions: Collection[int]) -> None:
+        """Forgets partitions that are not assigned any more."""
+        for partition in partitions:
+            self._next.pop(partition, None)
+
+    def check(self, consumer: Consumer, records: Collection[Message], assigned: Collection[int]) -> None:
+        """Checks the records of one read, which has those of a partition in the order of their offsets.
+
+        Ignores partitions that are not assigned: `forget` was called for them during the read.
+        """
+        offsets: dict[int, list[int]] = {}
+        for record in records:
+            offset = record.offset() or 0
+            offsets.setdefault(record.partition() or 0, [offset, offset])[1] = offset
+        for partition in offsets.keys() & assigned:
+            first, last = offsets[partition]
+            known = self._next.get(partition)
+            expected = self._read_committed(consumer, partition) if known is None else known
+            if expected is not None and first != expected:
+                self._report(consumer, partition, expected, first)
+            self._next[partition] = last + 1
+
+    def _read_committed(self, consumer: Consumer, partition: int) -> int | None:
+        try:
+            [committed] = consumer.committed([TopicPartition(self._topic, partition)], timeout=TIMEOUT_SECONDS)
+        except KafkaException as error:
+            log.debug("committed offset unknown", partition=partition, reason=error.args[0].str())
+            return None
+        return committed.offset if committed.offset >= 0 else None
+
+    def _report(self, consumer: Consumer, partition: int, expected: int, first: int) -> None:
+        place = {"topic": self._topic, "partition": partition, "expected": expected, "first": first}
+        if first < expected:
+            metrics.RECREATED.inc()
+            log.error("topic was created again, its partition is read from the first record", **place)
+            return
+        try:
+            low, _high = consumer.get_watermark_offsets(TopicPartition(self._topic, partition), TIMEOUT_SECONDS)
+        except KafkaException:
+            low = first
+        if (lost := min(low, first) - expected) > 0:
+            metrics.LOST_RECORDS.inc(lost)
+            log.error("records were deleted before they were read, see KAFKA_RETENTION", lost=lost, **place)
