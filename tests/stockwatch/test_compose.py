@@ -1,10 +1,14 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from django.core.management import call_command
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -78,3 +82,25 @@ def test_the_image_contains_neither_secrets_nor_a_database():
     patterns = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in patterns
     assert not any(pattern in {"!.env", "!db.sqlite3", "!.git"} for pattern in patterns)
+
+
+def test_the_health_check_of_the_purge_fails_unless_it_has_succeeded_lately(tmp_path):
+    mark = tmp_path / "purged"
+    _, _, option, code = SERVICES["purge"]["healthcheck"]["test"]
+    assert SERVICES["purge"]["command"][-2:] == ["--mark", "/tmp/purged"]
+
+    def is_healthy() -> bool:
+        command = [sys.executable, option, code.replace("/tmp/purged", str(mark))]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    assert not is_healthy()
+    mark.touch()
+    assert is_healthy()
+    os.utime(mark, (0, 0))
+    assert not is_healthy()
+
+
+@pytest.mark.django_db
+def test_a_purge_marks_its_success(tmp_path):
+    call_command("purge", mark=tmp_path / "purged")
+    assert (tmp_path / "purged").exists()

@@ -2,6 +2,7 @@
 
 import threading
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -17,19 +18,23 @@ class Command(BaseCommand):
     help = "Deletes expired sessions: once, for cron, or every day until it is stopped."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--mark", metavar="FILE", type=Path, help="touch this file after each success")
         parser.add_argument("--daily", action="store_true", help="keep running and repeat every day")
 
-    def handle(self, *_args: Any, daily: bool, **_options: Any) -> None:
-        purge()
+    def handle(self, *_args: Any, daily: bool, mark: Path | None = None, **_options: Any) -> None:
+        purge(mark)
         while daily:
             threading.Event().wait(DAY_SECONDS)
             close_old_connections()
             try:
-                purge()
+                purge(mark)
             except DatabaseError as error:
                 log.warning("sessions not purged, next attempt tomorrow", error=type(error).__name__)
 
 
-def purge() -> None:
+def purge(mark: Path | None) -> None:
+    """Deletes expired sessions and touches `mark`. Raises DatabaseError, and then leaves the file as it is."""
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    if mark is not None:
+        mark.touch()
     log.info("expired sessions purged")
