@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from feeds.store.connection import GATEWAY, connect_async
 from stockwatch import health
+from stockwatch.serving import database_timeout
 from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
 from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
@@ -58,6 +59,7 @@ collector = GatewayCollector(
     gateway.connections, gateway.hub, gateway.intake, gateway.counts, gateway.database, gateway.count_tasks
 )
 REGISTRY.register(collector)
+database_timeout.install()
 health.more_checks["prices"] = lambda: not gateway.intake.interrupted
 
 
