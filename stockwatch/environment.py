@@ -18,6 +18,7 @@ from feeds.symbols import SYMBOL_PATTERN, SYMBOL_RULE, upper_case
 DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(h|ms|m|us|µs|ns|s))+|0")
 DURATION_DESCRIPTION = "a duration such as 500ms, 10s, 1m or 168h"
 MAX_PORT = 65535
+DEFAULT_PORTS = {"http": 80, "https": 443}
 STRONG_KEY_DESCRIPTION = "a random text of at least 50 characters"
 
 
@@ -161,13 +162,17 @@ class Environment:
         return values
 
     def origins(self, name: str, default: str, wildcard: bool = True) -> list[str]:
-        """Returns the web origins (`https://example.org`) between commas, or `*` if `wildcard` allows it."""
+        """Returns the web origins (`https://example.org`) between commas, or `*` if `wildcard` allows it.
+
+        They are in the form that browsers send, so that they can be compared as texts. Without `wildcard` a host may
+        start with `*.`, as Django allows it.
+        """
         values = self.texts(name, default)
-        for value in values:
-            if not (wildcard and value == "*") and not _is_origin(value):
-                allowed = "origins such as https://example.org between commas"
-                raise BadVariable(name, ",".join(values), "* or " + allowed if wildcard else allowed)
-        return values
+        origins = ["*" if wildcard and value == "*" else _normalize_origin(value, not wildcard) for value in values]
+        if None in origins:
+            allowed = "origins such as https://example.org between commas"
+            raise BadVariable(name, ",".join(values), "* or " + allowed if wildcard else allowed)
+        return [origin for origin in origins if origin is not None]
 
     def networks(self, name: str, default: str = "") -> list[str]:
         """Returns the IP addresses or networks between commas."""
@@ -217,15 +222,25 @@ def _is_host(text: str) -> bool:
         return False
 
 
-def _is_origin(text: str) -> bool:
+def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
+    """Returns the origin as a browser writes it: lower case, IDN in ASCII, IPv6 shortened, no default port."""
     try:
         parts = urlsplit(text)
-        # Reading `port` checks it.
-        return (
-            parts.scheme in {"http", "https"}
-            and bool(parts.hostname)
-            and parts.port != 0
-            and not (parts.path or parts.query or parts.fragment or parts.username)
-        )
-    except ValueError:
-        return False
+        port = parts.port  # Reading it checks it.
+        host = _normalize_host(parts.hostname or "", any_subdomain)
+    except ValueError:  # also UnicodeError
+        return None
+    if parts.scheme not in DEFAULT_PORTS or host is None or port == 0 or not text.isprintable():
+        return None
+    if parts.path or parts.query or parts.fragment or "@" in parts.netloc or text.endswith(("?", "#")):
+        return None
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in {None, DEFAULT_PORTS[parts.scheme]} else "")
+
+
+def _normalize_host(host: str, any_subdomain: bool) -> str | None:
+    """Returns a host name or address as a browser writes it, None if it is not valid. Raises ValueError, too."""
+    if ":" in host:
+        return f"[{ip_address(host).compressed}]"
+    prefix = "*." if any_subdomain and host.startswith("*.") else ""
+    name = host.removeprefix(prefix).encode("idna").decode().lower()
+    return prefix + name if re.fullmatch(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?", name) else None

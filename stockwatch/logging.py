@@ -2,12 +2,14 @@
 
 Keys: `level`, `logger`, `event`, `time` (ISO 8601, UTC), and the caller's own. Secrets are masked here, in the last
 step, so that no caller can forget it. Text from clients is never logged: our code logs its kind and length, and request
-data is removed from the records of Django and Daphne.
+data and the messages of exceptions, which may repeat it, are removed from the records of Django and Daphne.
 """
 
+import io
 import logging
 import re
 import sys
+import traceback
 from typing import Any
 
 import structlog
@@ -20,6 +22,9 @@ CREDENTIALS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 QUIET_LOGGERS = ("daphne", "asyncio", "channels_redis", "django.channels.server", "push_response", "parso", "urllib3")
 # Their messages contain paths, hosts and methods as the client sent them.
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+MAX_CAUSES = 5
+"""How many exceptions of a chain of causes one record shows."""
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -38,16 +43,56 @@ def mask_credentials(_logger: WrappedLogger, _method: str, line: str) -> str:
 
 
 def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Removes request data, and the record itself, from a library's record."""
+    """Removes request data, and the record itself, from a library's record. The name of the route stays."""
     record = event.pop("_record", None)
     event.pop("_from_structlog", None)
     event.pop("request", None)
     if record is not None and record.name.startswith(LOGGERS_WITH_REQUEST_TEXT):
         refused = record.name.startswith("django.security")
-        event["event"] = "request refused" if refused else str(record.msg)
+        event["event"] = "request refused" if refused else str(record.msg).partition("\n")[0]
+        error = event.pop("exc_info", None)
+        if isinstance(error, tuple) and error[1] is not None and not refused:
+            event["exception"] = describe_without_messages(error[1])
+        if match := getattr(getattr(record, "request", None), "resolver_match", None):
+            event["route"] = match.view_name or match.route
         if status := getattr(record, "status_code", None):
             event["event"], event["status"] = "request failed", status
     return event
+
+
+def describe_without_messages(error: BaseException) -> str:
+    """Returns the traceback of an exception and its causes without their messages."""
+    parts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(parts) < MAX_CAUSES:
+        frames = "".join(traceback.format_tb(cause.__traceback__))
+        parts.append(f"Traceback (most recent call last):\n{frames}{type(cause).__qualname__}")
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\ncaused by\n".join(parts)
+
+
+def escape_controls(text: str) -> str:
+    """Replaces control characters except tabs and line feeds, which could command the terminal or forge a line."""
+    return CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = escape_controls(value)
+    return event
+
+
+def indent_lines(_logger: WrappedLogger, _method: str, text: str) -> str:
+    """Indents all lines of a record but the first, so that no text in it looks like a record of its own."""
+    return text.rstrip("\n").replace("\n", "\n    ")
+
+
+def write_plain_traceback(target: Any, error: Any) -> None:
+    """Writes a traceback without local variables, which rich ones print and which may contain secrets."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, error)
+    target.write(escape_controls(text.getvalue()))
 
 
 def is_not_client_abort(record: logging.LogRecord) -> bool:
@@ -68,10 +113,10 @@ def _shared_processors() -> list[Any]:
 def _renderers(form: str, colors: bool) -> list[Any]:
     if form == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(), mask_credentials]
-    # Plain tracebacks, because rich ones print local variables, which may contain secrets.
-    plain = structlog.dev.plain_traceback
-    console = structlog.dev.ConsoleRenderer(timestamp_key="time", colors=colors, exception_formatter=plain)
-    return [console, mask_credentials]
+    console = structlog.dev.ConsoleRenderer(
+        timestamp_key="time", colors=colors, exception_formatter=write_plain_traceback
+    )
+    return [escape_texts, console, mask_credentials, indent_lines]
 
 
 def configure(level: str, form: str, stream: Any = None) -> None:

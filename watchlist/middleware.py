@@ -76,7 +76,9 @@ def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
 def _render_outage(request: HttpRequest) -> HttpResponse:
     """Returns the page, or JSON under `/api/`. Makes no database query, not even for the account."""
     if request.path.startswith("/api/"):
-        return JsonResponse({"error": "the database is unavailable"}, status=503)
+        response = JsonResponse({"error": "the database is unavailable"}, status=503)
+        response.headers["Access-Control-Allow-Origin"] = "*"  # as all responses of the API
+        return response
     is_change = request.method not in {"GET", "HEAD"}
     context = {"appearance": appearance_from_cookie(request), "is_change": is_change, "seconds": RETRY_AFTER_SECONDS}
     return HttpResponse(render_to_string("503.html", context), status=503)

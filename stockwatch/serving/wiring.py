@@ -13,14 +13,17 @@ from redis.asyncio import Redis
 
 from feeds.store.connection import GATEWAY, connect_async
 from stockwatch import health
+from stockwatch.serving import database_timeout
 from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
 from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.metrics import END_TO_END, GatewayCollector
-from watchlist.gateway.sockets.asgi import Application
+from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
 from watchlist.gateway.sockets.daphne_transport import AttachTransport
 from watchlist.gateway.sockets.routing import route_requests, route_sockets
+
+HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
 
 
 def read_limits() -> Limits:
@@ -56,6 +59,7 @@ collector = GatewayCollector(
     gateway.connections, gateway.hub, gateway.intake, gateway.counts, gateway.database, gateway.count_tasks
 )
 REGISTRY.register(collector)
+database_timeout.install()
 health.more_checks["prices"] = lambda: not gateway.intake.interrupted
 
 
@@ -71,12 +75,25 @@ def share_counts(shared_counts: SharedCounts) -> None:
     )
 
 
+def accept_any_host(application: Application, allowed_hosts: list[str]) -> Application:
+    """Lets health checks and metrics answer requests by any host name: probes use the address of a container."""
+    allowed = next((host.lstrip(".") for host in allowed_hosts if host != "*"), "localhost").encode()
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in HEALTH_PATHS:
+            headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
+            scope = {**scope, "headers": [*headers, (b"host", allowed)]}
+        await application(scope, receive, send)
+
+    return answer
+
+
 def build_application(django_application: Any) -> Application:
     """Returns the ASGI application: `/ws` goes to the gateway, other HTTP requests to Django."""
     return AttachTransport(
         ProtocolTypeRouter(
             {
-                "http": route_requests(gateway.admission, django_application),
+                "http": route_requests(gateway.admission, accept_any_host(django_application, settings.ALLOWED_HOSTS)),
                 "websocket": route_sockets(gateway.admission, gateway.connections),
             }
         )

@@ -145,6 +145,14 @@ def test_addresses_are_separated_by_commas():
         *("example.org", "https://", "https://example.org/page", "ftp://example.org", "https://example.org?a=b"),
         *("http://[", "http://[::1", "https://:443", "https://example.org:port", "https://example.org:99999"),
         *("https://example.org:0", "https://demo@example.org", "*.example.org", "https://a.example.org,**"),
+        *(
+            "https://*.example.org",
+            "https://a..b",
+            "https://a b",
+            "https://example.org?",
+            "https://[::1%25eth0",
+            "https://a.b.",
+        ),
     ],
 )
 def test_an_invalid_origin_is_refused(text: str):
@@ -156,6 +164,27 @@ def test_origins_are_returned_unchanged():
     values = ["https://example.org", "http://[::1]:8081", "http://localhost:8081"]
     assert make(ORIGINS=", ".join(values)).origins("ORIGINS", "*") == values
     assert make().origins("ORIGINS", "*") == ["*"]
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("HTTPS://Example.ORG", "https://example.org"),
+        ("https://example.org:443", "https://example.org"),
+        ("http://example.org:80", "http://example.org"),
+        ("http://example.org:443", "http://example.org:443"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("http://[0:0:0:0:0:0:0:1]:8081", "http://[::1]:8081"),
+        ("https://[2001:DB8::0001]", "https://[2001:db8::1]"),
+    ],
+)
+def test_an_origin_is_returned_as_browsers_write_it(text: str, origin: str):
+    assert make(ORIGINS=text).origins("ORIGINS", "*") == [origin]
+    assert make(ORIGINS=text).origins("ORIGINS", "", wildcard=False) == [origin]
+
+
+def test_a_trusted_origin_may_name_all_subdomains():
+    assert make(ORIGINS="https://*.Example.org").origins("ORIGINS", "", wildcard=False) == ["https://*.example.org"]
 
 
 def test_a_wildcard_origin_is_refused_if_it_is_not_allowed():

@@ -1,11 +1,14 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
 from django.core.exceptions import RequestAborted
+from django.test import RequestFactory
+from django.urls import resolve
 
 from stockwatch.logging import configure
 
@@ -132,3 +135,61 @@ def test_a_client_that_disconnects_during_a_request_is_not_logged(stream: io.Str
     for error in (RequestAborted(), ValueError()):
         logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=error)
     assert "ValueError" in str(line()["exception"])
+
+
+CLIENT_TEXT = "evil\n2026-01-01 [info] forged"
+
+
+def fail_with(text: str) -> None:
+    try:
+        raise LookupError(text)
+    except LookupError as error:
+        raise ValueError(text) from error
+
+
+@pytest.mark.parametrize("name", ["django.request", "daphne.server"])
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_the_traceback_of_a_failed_request_has_its_places_and_types_but_no_message(
+    stream: io.StringIO, form: str, name: str
+):
+    configure(level="info", form=form, stream=stream)
+    try:
+        fail_with(CLIENT_TEXT)
+    except ValueError as error:
+        logging.getLogger(name).error("failed: %s", error, exc_info=error)
+    text = stream.getvalue()
+    assert "evil" not in text
+    assert "forged" not in text
+    assert all(word in text for word in ("fail_with", "ValueError", "LookupError", "Traceback"))
+
+
+def test_a_refused_host_leaves_one_short_line(line: Line):
+    try:
+        fail_with("Invalid HTTP_HOST header: 'evil.example'.")
+    except ValueError as error:
+        logging.getLogger("django.security.DisallowedHost").error(
+            str(error), exc_info=error, extra={"status_code": 400}
+        )
+    record = line()
+    assert "exception" not in record
+    assert "evil" not in str(record)
+
+
+def test_a_failed_request_names_its_route(line: Line):
+    request = RequestFactory().get("/evil")
+    request.resolver_match = resolve("/livez")
+    logging.getLogger("django.request").error("Internal Server Error: /evil", extra={"request": request})
+    assert line()["route"].endswith("show_alive")
+
+
+@pytest.mark.parametrize("text", ["one\n2026-01-01 [info     ] forged", "one\r\x1b[2Jtwo", "one\u2028two"])
+def test_a_text_in_console_form_forges_no_line_and_commands_no_terminal(stream: io.StringIO, text: str):
+    configure(level="info", form="console", stream=stream)
+    logging.getLogger("some.library").error(text)
+    try:
+        raise ValueError(text)
+    except ValueError:
+        structlog.get_logger().exception("step failed", value=text)
+    lines = stream.getvalue().split("\n")
+    assert not any(line.startswith(("2026-01-01", "two")) for line in lines)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", stream.getvalue())

@@ -1,24 +1,35 @@
 """Finds the client address that limits count, and says which proxies are trusted. Pure."""
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
+
+MAX_CHARACTERS = 64
+FORWARDED = re.compile(
+    r'"?(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\](?::[0-9]{1,5})?|([0-9.]+)(?::[0-9]{1,5})?|([0-9a-fA-F:.]+(?:%\w+)?))"?'
+)
+"""An address, also `1.2.3.4:567`, `[2001:db8::1]` and `[2001:db8::1]:567`, and each of them in quotes."""
 
 
 def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()) -> str:
     """Returns the peer's address, or the last one in `forwarded` that is not a trusted proxy's.
 
-    `client` is the peer's (address, port), `forwarded` an X-Forwarded-For header, `trusted` are networks. An
+    `client` is the peer's (address, port), `forwarded` an X-Forwarded-For header, `trusted` are networks. A forwarded
+    address may have a port or brackets; one that cannot be read counts as that of the proxy which sent it. An
     IPv4-mapped address is returned as IPv4, an IPv6 address as its /64 network, because one home has that many.
-    Returns "unknown" if there is no valid address.
+    Returns "unknown" if the peer has no valid address.
     """
     address = _parse_address(client[0]) if client else None
     for hop in reversed(forwarded.split(",") if forwarded else []):
         if address is None or not _is_in(address, trusted):
             break
-        address = _parse_address(hop.strip())
+        before = _parse_address(hop.strip())
+        if before is None:
+            break
+        address = before
     if isinstance(address, IPv6Address):
-        return str(ip_network((address, 64), strict=False))
+        return str(ip_network((int(address), 64), strict=False))  # without the name of an interface
     return str(address or "unknown")
 
 
@@ -33,8 +44,9 @@ def _is_in(address: IPv4Address | IPv6Address, networks: Sequence[str]) -> bool:
 
 
 def _parse_address(text: Any) -> IPv4Address | IPv6Address | None:
+    found = FORWARDED.fullmatch(text) if isinstance(text, str) and len(text) <= MAX_CHARACTERS else None
     try:
-        address = ip_address(text)
+        address = ip_address(next(filter(None, found.groups())) if found else "")
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

@@ -1,12 +1,13 @@
 """HTTP endpoints for scripts: newest quotes, bars and ticker search. Public, read-only, JSON."""
 
 import hashlib
+from collections.abc import Callable
+from functools import wraps
 
 import msgspec
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotModified
 from django.utils.cache import patch_cache_control
 from django.utils.http import parse_etags, quote_etag
-from django.views.decorators.http import require_safe
 
 from feeds.symbols import is_symbol, upper_case
 from watchlist.lists.rules import MAX_SYMBOLS
@@ -15,9 +16,31 @@ from watchlist.prices.quotes import read_quotes
 from watchlist.prices.ranges import encode_candles, parse_range, read_range_candles
 
 JSON = "application/json"
+View = Callable[..., HttpResponse]
 
 
-@require_safe
+def public(view: View) -> View:
+    """Lets pages of any site read the responses of a view, errors too, with GET and HEAD. Answers preflights."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *arguments: str, **options: str) -> HttpResponse:
+        if request.method in {"GET", "HEAD"}:
+            response = view(request, *arguments, **options)
+        elif request.method == "OPTIONS":
+            response = HttpResponse(status=204)
+            response.headers["Access-Control-Allow-Methods"] = "GET, HEAD"
+            response.headers["Access-Control-Allow-Headers"] = "If-None-Match"
+            response.headers["Access-Control-Max-Age"] = "86400"
+        else:
+            response = HttpResponseNotAllowed(["GET", "HEAD", "OPTIONS"])
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Expose-Headers"] = "ETag"
+        return response
+
+    return answer
+
+
+@public
 def show_quotes(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD`, at most 200, with the quotes of served tickers in the form of `/ws`.
 
@@ -35,7 +58,7 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
     return _respond(request, msgspec.json.encode({"source": "simulated", "quotes": list(quotes.updates.values())}))
 
 
-@require_safe
+@public
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     """Answers `?range=1h` with the bars of a chart; 404 if no ticker has the symbol.
 
@@ -48,7 +71,7 @@ def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     return _respond(request, msgspec.json.encode({"source": "simulated", **encode_candles(series)}))
 
 
-@require_safe
+@public
 def show_matches(request: HttpRequest) -> HttpResponse:
     """Answers `?q=app` with up to eight tickers, the best match first: `[{"symbol":"AAPL","name":"Apple"}]`."""
     matches = [{"symbol": ticker.symbol, "name": ticker.name} for ticker in search(request.GET.get("q", ""))]
@@ -60,10 +83,10 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 def _respond(request: HttpRequest, body: bytes) -> HttpResponse:
     """Returns the body with an ETag, or 304 if the client has it. Polling between two updates costs few bytes."""
     etag = quote_etag(hashlib.blake2b(body, digest_size=12).hexdigest())
-    is_same = etag in parse_etags(request.headers.get("If-None-Match", ""))
+    known = parse_etags(request.headers.get("If-None-Match", ""))
+    is_same = "*" in known or etag in {each.removeprefix("W/") for each in known}  # a proxy that compresses adds W/
     response = HttpResponseNotModified() if is_same else HttpResponse(body, content_type=JSON)
     response.headers["ETag"] = etag
-    response.headers["Access-Control-Allow-Origin"] = "*"
     patch_cache_control(response, public=True, no_cache=True)
     return response
 

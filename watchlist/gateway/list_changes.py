@@ -1,7 +1,8 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second for all signed-in sockets together, with two queries. After the next reading a socket
-whose web session has ended counts as a visitor's and receives no more `list` frames.
+Reads the database once per second for all signed-in sockets together, with three queries. After the next reading a
+socket whose web session has ended counts as a visitor's and receives no more `list` frames. A web session ends with its
+row, with a change of the password, and with the deactivation of the account.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import structlog
 from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session as StoredSession
 from django.db import close_old_connections
 from django.utils import timezone
@@ -80,17 +82,26 @@ class ListChanges:
 
 @sync_to_async
 def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSession, Versions]:
-    """Returns the list versions of each session that still exists. Raises django.db.DatabaseError."""
+    """Returns the list versions of each session that is still valid. Raises django.db.DatabaseError."""
     close_old_connections()
     account_sessions = list(account_sessions)
     keys = {account_session.key for account_session in account_sessions}
     stored = StoredSession.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
     alive = set(stored.values_list("session_key", flat=True))
     versions: dict[int, dict[int, int]] = {}
-    owners = {account_session.account for account_session in account_sessions if account_session.key in alive}
-    for owner, number, version in Watchlist.objects.filter(owner__in=owners).values_list("owner_id", "id", "version"):
+    owners = _read_password_hashes(each.account for each in account_sessions if each.key in alive)
+    valid = [each for each in account_sessions if each.key in alive and owners.get(each.account) == each.password_hash]
+    for owner, number, version in Watchlist.objects.filter(owner__in={each.account for each in valid}).values_list(
+        "owner_id", "id", "version"
+    ):
         versions.setdefault(owner, {})[number] = version
-    return {each: versions.get(each.account, {}) for each in account_sessions if each.key in alive}
+    return {each: versions.get(each.account, {}) for each in valid}
+
+
+def _read_password_hashes(accounts: Iterable[int]) -> dict[int, str]:
+    """Returns the hash that a session of each active account must have."""
+    users = get_user_model().objects.filter(pk__in=set(accounts), is_active=True).only("password")
+    return {user.pk: user.get_session_auth_hash() for user in users}
 
 
 def changed_lists(before: Versions, now: Versions) -> list[StateMessage]:

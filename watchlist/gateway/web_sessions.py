@@ -13,10 +13,14 @@ from django.http import HttpRequest
 
 @dataclass(frozen=True, slots=True)
 class AccountSession:
-    """A web session of an account: the session key and the id of the account."""
+    """A web session of an account: the session key, the id of the account, and the hash of its password then.
+
+    The hash changes with the password, which ends all sessions of the account.
+    """
 
     key: str
     account: int
+    password_hash: str = ""
 
 
 def read_session_key(cookies: str) -> str | None:
@@ -38,4 +42,6 @@ def find_account_session(key: str) -> AccountSession | None:
     request = HttpRequest()
     request.session = SessionStore(key)
     account = get_user(request)
-    return AccountSession(key, account.pk) if account.is_authenticated and account.pk is not None else None
+    if not account.is_authenticated or account.pk is None:
+        return None
+    return AccountSession(key, account.pk, account.get_session_auth_hash())

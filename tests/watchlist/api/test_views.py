@@ -60,3 +60,21 @@ def test_the_best_match_comes_first(client, make_ticker):
     make_ticker("APP", name="AppLovin")
     found = client.get(reverse("api-search"), {"q": "app"}).json()
     assert found == [{"symbol": "APP", "name": "AppLovin"}, {"symbol": "AAPL", "name": "Apple"}]
+
+
+@pytest.mark.parametrize("form", ["W/{}", '"other", W/{}', "*"])
+def test_an_etag_is_compared_weakly(client, tickers, put_price, form):
+    put_price("AAPL", 6.5)
+    etag = client.get(QUOTES, {"symbols": "AAPL"}).headers["ETag"]
+    known = form.format(etag)
+    assert client.get(QUOTES, {"symbols": "AAPL"}, headers={"If-None-Match": known}).status_code == 304
+
+
+@pytest.mark.parametrize("path", [QUOTES, reverse("api-search"), reverse("api-bars", args=["NOPE"])])
+@pytest.mark.parametrize("method", ["get", "head", "options", "post"])
+def test_other_sites_may_read_every_response_errors_and_preflights_too(client, db, path, method):
+    response = getattr(client, method)(path)
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    if method == "options":
+        assert (response.status_code, response.headers["Access-Control-Allow-Methods"]) == (204, "GET, HEAD")
+        assert response.headers["Access-Control-Allow-Headers"] == "If-None-Match"

@@ -1,20 +1,62 @@
-"""Sockets whose account could not be looked up when they connected."""
+"""The accounts behind sockets: when their sessions end, and when they could not be looked up."""
 
 import asyncio
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth import login
+from django.contrib.sessions.backends.db import SessionStore
+from django.http import HttpRequest
 
 from tests.support.gateway.sessions import make_connections, open_session, received_frames
 from tests.support.waiting import until
 from watchlist.gateway import list_changes
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.limits import Limits
-from watchlist.gateway.list_changes import ListChanges
+from watchlist.gateway.list_changes import ListChanges, read_versions
 from watchlist.gateway.protocol import ConnectionOptions
 from watchlist.gateway.sockets.admission import Admission
-from watchlist.gateway.web_sessions import AccountSession
+from watchlist.gateway.web_sessions import AccountSession, find_account_session
+from watchlist.models import Watchlist
 
 META = ConnectionOptions(meta=True)
+
+
+@pytest.fixture
+def account(django_user_model):
+    return django_user_model.objects.create_user("demo", password="a long and private phrase")
+
+
+@pytest.fixture
+def account_session(account):
+    """The session of a signed-in page."""
+    request = HttpRequest()
+    request.session = SessionStore()
+    login(request, account)
+    request.session.save()
+    return async_to_sync(find_account_session)(request.session.session_key)
+
+
+@pytest.mark.django_db
+def test_the_lists_of_a_valid_session_are_read(account, account_session):
+    listed = Watchlist.objects.create(owner=account, name="Main")
+    assert async_to_sync(read_versions)([account_session]) == {account_session: {listed.pk: listed.version}}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", ["password", "deactivation", "deletion", "sign-out"])
+def test_a_session_ends_with_its_row_its_password_and_its_account(account, account_session, change):
+    if change == "password":
+        account.set_password("another long and private phrase")
+        account.save()
+    elif change == "deactivation":
+        account.is_active = False
+        account.save()
+    elif change == "deletion":
+        account.delete()
+    else:
+        SessionStore(account_session.key).delete()
+    assert async_to_sync(read_versions)([account_session]) == {}
 
 
 @pytest.fixture

@@ -110,3 +110,21 @@ def test_the_status_counts_the_connections_of_all_processes(run_gateway):
 
         wait_until(lambda: read_statuses() == {'{"ok":true,"connections":16}'})
     wait_until(lambda: read_statuses() == {'{"ok":true,"connections":0}'})
+
+
+@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+def test_a_request_of_the_socket_path_without_an_upgrade_gets_426(run_gateway, command):
+    gateway = run_gateway(command)
+    for path in ("/ws", "/ws/", "/ws?batch=1"):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"http://{gateway.address}{path}", timeout=15)
+        assert (caught.value.code, caught.value.headers["Upgrade"]) == (426, "websocket")
+        caught.value.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_other_sites_may_read_the_status(run_gateway, method):
+    gateway = run_gateway("daphne")
+    request = urllib.request.Request(f"http://{gateway.address}/ws/status", method=method)
+    with urllib.request.urlopen(request, timeout=15) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"

@@ -22,6 +22,7 @@ from watchlist.gateway.sockets.origins import allows_origin, is_own_origin
 from watchlist.gateway.sockets.refusal import Refusal
 from watchlist.gateway.web_sessions import AccountSession, read_session_key
 
+ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 log = structlog.get_logger(__name__)
 
 
@@ -102,6 +103,6 @@ class Admission:
         body: dict[str, object] = {"ok": True, "connections": self._connections.total}
         if isinstance(result, Refusal):
             body = {"ok": False, "status": result.status, "reason": result.reason, "retry_after": result.retry_after}
-        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), ANY_ORIGIN]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": msgspec.json.encode(body)})

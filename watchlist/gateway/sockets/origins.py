@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+"""What a browser leaves out of an origin, and a proxy may add to the Host header."""
+
 
 def allows_origin(origin: str | None, allowed: Sequence[str]) -> bool:
     """Returns whether the origin may connect. No origin (programs send none) may; an empty list and `*` allow all."""
@@ -10,4 +13,7 @@ def allows_origin(origin: str | None, allowed: Sequence[str]) -> bool:
 
 def is_own_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:
     """Returns whether a page may read private data: it has our host, or its origin is listed by name (not by `*`)."""
-    return origin is not None and (origin in allowed or origin.partition("://")[2] == host)
+    if origin is None:
+        return False
+    scheme, _, own = origin.partition("://")
+    return origin in allowed or own == host.lower().removesuffix(DEFAULT_PORTS.get(scheme, " "))

@@ -1,6 +1,6 @@
 """Routes `/ws` and `/ws/status` to the gateway."""
 
-from watchlist.gateway.sockets.admission import Admission
+from watchlist.gateway.sockets.admission import ANY_ORIGIN, Admission
 from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.consumers import GatewayConsumer
@@ -21,12 +21,26 @@ def route_sockets(admission: Admission, connections: Connections) -> Application
 
 
 def route_requests(admission: Admission, pages: Application) -> Application:
-    """Returns the application for HTTP scopes: `GET /ws/status`; every other request goes to `pages`."""
+    """Returns the application for HTTP scopes: `GET /ws/status`; every other request goes to `pages`.
+
+    `/ws` without an upgrade is answered with 426.
+    """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/ws/status" and scope["method"] == "GET":
             await admission.answer_status(scope, receive, send)
+        elif scope["path"] == "/ws/status" and scope["method"] == "OPTIONS":
+            await send_empty(send, 204, [ANY_ORIGIN, (b"access-control-allow-methods", b"GET")])
+        elif scope["path"].rstrip("/") == "/ws":
+            await send_empty(send, 426, [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")])
         else:
             await pages(scope, receive, send)
 
     return application
+
+
+async def send_empty(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    """Sends a response without a body."""
+    length = [] if status == 204 else [(b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
+    await send({"type": "http.response.body", "body": b""})

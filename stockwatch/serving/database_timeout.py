@@ -1,0 +1,35 @@
+"""Limits how long a query of this process waits for PostgreSQL.
+
+A proxy or NAT that swallows the bytes of a connection gives no error, and libpq waits without end: a thread would hang
+until the process ends. Commands such as `migrate` have no limit, because their queries may take long.
+"""
+
+from typing import Any
+
+from django.db.backends.signals import connection_created
+from psycopg import Connection, errors
+
+QUERY_SECONDS = 10.0
+"""From sending a query to the end of its result."""
+
+
+class LimitedConnection(Connection[Any]):
+    """Raises OperationalError and closes itself if a wait takes longer than QUERY_SECONDS."""
+
+    def wait(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().wait(*arguments, **{"timeout": QUERY_SECONDS, **options})
+        except errors._WaitTimeout as error:
+            self.pgconn.finish()  # Its state is unknown, and closing it in an orderly way would wait, too.
+            raise errors.OperationalError(f"PostgreSQL did not answer within {QUERY_SECONDS} s") from error
+
+
+def limit_waits(connection: Any, **_: Any) -> None:
+    """Receives Django's signal of a new connection."""
+    if connection.vendor == "postgresql":
+        connection.connection.__class__ = LimitedConnection  # Django offers no setting for the class.
+
+
+def install() -> None:
+    """Applies the limit to all later connections of this process."""
+    connection_created.connect(limit_waits)
