@@ -7,7 +7,10 @@ from feeds.wire import Update, decode
 
 
 class Record(Protocol):
-    """A record of the topic as the Kafka client returns it."""
+    """The methods of the Kafka client's records that are used here.
+
+    `timestamp` returns a pair: a kind, and a time in unix milliseconds.
+    """
 
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...
@@ -17,7 +20,10 @@ class Record(Protocol):
 
 
 def read_update(key: bytes | None, value: bytes | None) -> Update:
-    """Returns the update in a record. Raises BadRecord if it is not valid or if the key is not its symbol."""
+    """Returns the update in a record.
+
+    Raises BadRecord if the update is not valid, or if the key is not the symbol of the update.
+    """
     if value is None:
         raise BadRecord("the value is null", "null")
     update = decode(value)

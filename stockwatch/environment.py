@@ -1,7 +1,7 @@
 """Reads typed settings from a mapping of environment variables.
 
 Pure: the caller passes the mapping. `settings.py` is the only caller, so that one file shows every setting. An invalid
-value raises BadVariable, which ends the program with one line.
+value raises BadVariable, which ends the program with one line of output.
 """
 
 import re
@@ -21,36 +21,43 @@ MAX_PORT = 65535
 
 
 class BadVariable(SystemExit):
-    """A variable has an invalid value. Its text is the one line that the operator sees; the exit status is 1."""
+    """A variable has an invalid value.
+
+    The text of the error is the one line that the operator sees. The exit status is 1.
+    """
 
     def __init__(self, name: str, value: str, allowed: str) -> None:
         super().__init__(f"stockwatch: {name}={value!r} cannot be used: it must be {allowed}")
 
 
 class Environment:
-    """Reads named variables and records them with their defaults, so that tests can compare the documentation.
+    """Reads variables by name, and records the default of each.
 
-    Every method raises BadVariable if the value is not allowed. White space around a value is ignored.
+    Tests compare these defaults with the documentation. Every method raises BadVariable if the value is not allowed.
+    White space around a value is ignored.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
         self.defaults: dict[str, str] = {}
-        """The default of each variable that was read, in the order of reading."""
+        """A dict from each variable to its default, in the order of reading."""
 
     def text(self, name: str, default: str = "") -> str:
         self.defaults.setdefault(name, default)
         return self._variables.get(name, default).strip()
 
     def matching_text(self, name: str, default: str, pattern: str, allowed: str) -> str:
-        """Returns a text that matches the pattern as a whole."""
+        """Returns the value of a variable, which must match the whole pattern.
+
+        `allowed` describes the pattern in the error message.
+        """
         value = self.text(name, default)
         if not re.fullmatch(pattern, value):
             raise BadVariable(name, value, allowed)
         return value
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
-        """Returns one of the allowed texts in lower case."""
+        """Returns the value, which must be one of the allowed texts, in lower case."""
         value = self.text(name, default).lower()
         if value not in allowed:
             raise BadVariable(name, value, "one of " + ", ".join(allowed))
@@ -77,7 +84,10 @@ class Environment:
         return float(value)
 
     def duration(self, name: str, default: str, minimum: str = "1ms", maximum: str = "876000h") -> timedelta:
-        """Returns a duration in Go's syntax. durationpy accepts more units than Go, so the syntax is checked first."""
+        """Returns a duration. The variable has Go's syntax, such as `1m30s`.
+
+        durationpy accepts more units than Go, so the syntax is checked first.
+        """
         value = self.text(name, default)
         shortest, longest = durationpy.from_str(minimum), durationpy.from_str(maximum)
         allowed = f"{DURATION_DESCRIPTION}, at least {minimum} and at most {maximum}"
@@ -99,7 +109,10 @@ class Environment:
         return time.fromisoformat(value)
 
     def time_zone(self, name: str, default: str) -> tzinfo:
-        """Returns a time zone by its name. UTC needs no time zone database on the machine."""
+        """Returns the time zone that the variable names.
+
+        UTC needs no time zone database on the machine.
+        """
         value = self.text(name, default)
         if value == "UTC":
             return UTC
@@ -109,11 +122,11 @@ class Environment:
             raise BadVariable(name, value, "a time zone that this machine knows, such as America/New_York") from error
 
     def texts(self, name: str, default: str = "") -> list[str]:
-        """Returns the texts between commas without the empty ones."""
+        """Returns the texts of a comma-separated list, without empty ones."""
         return [text.strip() for text in self.text(name, default).split(",") if text.strip()]
 
     def symbols(self, name: str, default: str = "") -> list[str]:
-        """Returns the symbols between commas in upper case."""
+        """Returns the symbols of a comma-separated list, in upper case."""
         values = self.texts(name, default)
         for value in values:
             if not SYMBOL_PATTERN.fullmatch(upper_case(value)):
@@ -121,7 +134,7 @@ class Environment:
         return [upper_case(value) for value in values]
 
     def address(self, name: str, default: str) -> tuple[str, int]:
-        """Returns host and port of `host:port` or `:port`. The host is empty in the second form."""
+        """Returns the host and the port of `host:port`; an empty host for `:port`."""
         value = self.text(name, default)
         host, colon, port = value.rpartition(":")
         if not colon or not _is_port(port):
@@ -129,7 +142,7 @@ class Environment:
         return host.strip("[]"), int(port)
 
     def addresses(self, name: str, default: str) -> list[str]:
-        """Returns the texts `host:port` between commas, at least one."""
+        """Returns the texts `host:port` of a comma-separated list, which must not be empty."""
         values = self.texts(name, default)
         for value in values or [""]:
             if not re.fullmatch(r"([^\s,:/]+|\[[0-9a-fA-F:]+\]):[0-9]+", value) or not _is_port(
@@ -140,7 +153,10 @@ class Environment:
         return values
 
     def origins(self, name: str, default: str, wildcard: bool = True) -> list[str]:
-        """Returns the web origins (`https://example.org`) between commas, or `*` if `wildcard` allows it."""
+        """Returns the web origins (`https://example.org`) of a comma-separated list.
+
+        If `wildcard` is true, `*` is allowed too.
+        """
         values = self.texts(name, default)
         for value in values:
             if not (wildcard and value == "*") and not _is_origin(value):
@@ -149,7 +165,7 @@ class Environment:
         return values
 
     def networks(self, name: str, default: str = "") -> list[str]:
-        """Returns the IP addresses or networks between commas."""
+        """Returns the IP addresses or networks of a comma-separated list."""
         values = self.texts(name, default)
         for value in values:
             try:
@@ -161,7 +177,10 @@ class Environment:
         return values
 
     def with_prefix(self, prefix: str) -> dict[str, str]:
-        """Returns the variables whose names start with the prefix, by the rest of their names."""
+        """Returns the variables whose names start with `prefix`.
+
+        The result is a dict from the rest of the name to the value.
+        """
         self.defaults.setdefault(prefix + "*", "")
         return {
             name[len(prefix) :]: value.strip() for name, value in self._variables.items() if name.startswith(prefix)

@@ -1,4 +1,4 @@
-"""Health checks and metrics of a gateway process: `/livez`, `/readyz` and `/metrics`."""
+"""Answers health checks and shows metrics of a gateway process: `/livez`, `/readyz`, `/metrics`."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,10 @@ def show_alive(_request: HttpRequest) -> HttpResponse:
 
 @never_cache
 def show_ready(_request: HttpRequest) -> HttpResponse:
-    """Answers 200 if Redis and the database answer, else 503 with the names of those that do not."""
+    """Answers 200 if Redis and the database answer, else 503.
+
+    The body names those that do not answer.
+    """
     checks = {"redis": redis_answers, "database": database_answers}
     down = [name for name, answers in checks.items() if not answers()]
     if down:

@@ -16,9 +16,9 @@ from structlog.types import EventDict, WrappedLogger
 
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "sessionid")
 CREDENTIALS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
-# Their "info" records help only to debug the libraries themselves.
+# Libraries whose "info" records help only to debug the libraries themselves.
 QUIET_LOGGERS = ("daphne", "asyncio", "channels_redis", "django.channels.server", "push_response", "parso", "urllib3")
-# Their messages contain paths, hosts and methods as the client sent them.
+# Libraries whose messages contain paths, hosts and methods as the client sent them.
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 
 
@@ -38,7 +38,10 @@ def mask_credentials(_logger: WrappedLogger, _method: str, line: str) -> str:
 
 
 def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Removes request data, and the record itself, from a library's record."""
+    """Removes what a client sent from log records of Django and Daphne.
+
+    Also removes the internal keys of structlog, such as the record of the standard library.
+    """
     record = event.pop("_record", None)
     event.pop("_from_structlog", None)
     event.pop("request", None)
@@ -51,7 +54,10 @@ def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) 
 
 
 def is_not_client_abort(record: logging.LogRecord) -> bool:
-    """Returns False for a client that disconnected during a request, which asyncio reports as an error."""
+    """Returns False for the record of a client that disconnected during a request.
+
+    asyncio reports that as an error.
+    """
     return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], RequestAborted))
 
 

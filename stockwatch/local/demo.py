@@ -44,13 +44,16 @@ def reset_demo_user(production: bool) -> str:
 
 
 def sign_in_hint(production: bool) -> str:
-    """Resets the user `demo` and returns the text that tells how to sign in; empty in production."""
+    """Resets the user `demo` and returns a text that says how to sign in.
+
+    The text is empty in production.
+    """
     password = reset_demo_user(production)
     return f"; sign in as {DEMO_USERNAME} with the password {password}" if password else ""
 
 
 def prepare(with_page: bool, production: bool) -> str:
-    """Prepares the database and returns the sign-in hint; empty if no page is started.
+    """Prepares the database and returns the sign-in hint; empty without a page.
 
     Raises StackFailure if the database cannot be used.
     """

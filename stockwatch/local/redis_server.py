@@ -16,7 +16,10 @@ from feeds.store.connection import PROBE, connect
 
 
 class RedisNotStarted(RuntimeError):
-    """No Redis server runs: no binary was found, or the server did not start. The text says what to do."""
+    """No Redis server runs: no binary was found, or the server did not start.
+
+    The text says what to do.
+    """
 
 
 def find_redis_binary() -> str:
@@ -39,7 +42,10 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 class RedisServer:
-    """One Redis process on loopback without persistence. A restart with `stop` and `start` keeps the port."""
+    """One Redis process on loopback without persistence.
+
+    A restart with `stop` and `start` keeps the port.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.host = "127.0.0.1"
@@ -66,7 +72,10 @@ class RedisServer:
         return Path(self._folder.name, "redis.log")
 
     def start(self) -> None:
-        """Starts the server and waits until it answers. Raises RedisNotStarted with the end of the server's log."""
+        """Starts the server and waits until it answers.
+
+        Raises RedisNotStarted with the end of the server's log.
+        """
         self.launch()
         self.wait_until_ready()
 
@@ -97,7 +106,10 @@ class RedisServer:
         raise RedisNotStarted(f"Redis did not start on {self.address}: {log_end}")
 
     def _is_ready(self) -> bool:
-        """Compares process ids, because another server on the same port would answer too."""
+        """Returns whether this server answers.
+
+        Compares process ids, because another server on the same port would answer too.
+        """
         client = connect({"host": self.host, "port": self.port}, PROBE)
         try:
             with client:

@@ -186,7 +186,7 @@ def test_the_list_shows_price_age_and_number_of_lists(staff, priced):
     response = staff.get(LIST)
     assert cells_of(response, "last") == ["1,234.50", "2.00", "–"]
     assert cells_of(response, "age") == ["0 s", "stale 90 s", "–"]
-    assert cells_of(response, "watched") == ["1", "1", "–"]
+    assert cells_of(response, "use_count") == ["1", "1", "–"]
 
 
 @pytest.mark.parametrize(("value", "shown"), [("fresh", ["BRK.B"]), ("stale", ["BTC/USD"]), ("none", ["^GSPC"])])
