@@ -89,7 +89,7 @@ bench-page: dev ## measure the page in a browser: 200 rows, frames, memory, traf
 bench-charts: dev ## measure chart queries over 21.6 million minute bars; on PostgreSQL too if it is installed
 	@exec $(PY) -m tests.bench.charts
 
-bench-replay: dev ## record a day of 500 symbols twice and compare
+bench-replay: dev ## records a day of 500 symbols three times and compares the rows
 	@exec $(PY) -m tests.bench.replay
 
 shot: dev ## take pictures of the page

@@ -1,7 +1,7 @@
-"""The admin of tickers. Generator and gateway apply a change within a second.
+"""Defines the admin pages of tickers. Generator and gateway apply a change within a second.
 
-A ticker in use is switched off, not deleted. Database relations say what uses a ticker, because this app does not know
-its users.
+A ticker can be deleted only if it is switched off and unused. Lists use tickers; the database relations to a ticker
+show such uses, because this app does not know the models of other apps.
 """
 
 import time
@@ -29,14 +29,14 @@ from feeds.tickers.csv_file import TickerResource
 from feeds.wire import Update, age_us
 
 BASE_PRICE = "Base price"
-"""The name of the field in Django's change log."""
+"""The name of the field `base_price` in Django's change log."""
 
 MAX_PRICE_CHANGES = 20
 USE_COUNT_PREFIX = "uses_"
 
 
 class FreshnessFilter(admin.SimpleListFilter):
-    """Filters tickers by the age of their quote."""
+    """Filters tickers by their quote: fresh, stale (older than STALE_AFTER) or none."""
 
     title = "price"
     parameter_name = "price"
@@ -63,7 +63,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     resource_classes: ClassVar[list[type]] = [TickerResource]
     formats: ClassVar[list[type]] = [CSV]
     skip_export_form = True
-    list_display = ("symbol", "name", "last", "age", "watched", "base_price", "volatility", "decimals", "active")
+    list_display = ("symbol", "name", "last", "age", "use_count", "base_price", "volatility", "decimals", "active")
     list_editable = ("name", "base_price", "volatility", "decimals", "active")
     list_filter = ("active", FreshnessFilter)
     list_per_page = 100
@@ -85,7 +85,11 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     # --- Display ----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
-        """Adds a count for each relation that uses tickers."""
+        """Returns the tickers with the columns `uses_0`, `uses_1` and so on.
+
+        There is one column for each database relation to tickers, such as the entries of lists. It counts the rows that
+        refer to the ticker.
+        """
         relations = [relation.get_accessor_name() for relation in Ticker._meta.related_objects]
         counts = {
             f"{USE_COUNT_PREFIX}{number}": Count(name, distinct=True) for number, name in enumerate(relations) if name
@@ -94,7 +98,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return tickers.annotate(**counts)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Reads the quotes of all tickers on the page with one command."""
+        """Sets `quote` of each ticker on the page; one Redis command reads all quotes."""
         changelist = super().get_changelist_instance(request)
         quotes = read_quotes([ticker.symbol for ticker in changelist.result_list])
         for ticker in changelist.result_list:
@@ -115,14 +119,18 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return format_html('<span class="stale">stale {}</span>', age) if is_stale(ticker.quote) else age
 
     @admin.display(description="watched", ordering="uses_0")
-    def watched(self, ticker: Any) -> str:
-        """On how many lists the ticker is."""
+    def use_count(self, ticker: Any) -> str:
+        """Returns on how many lists the ticker is, as text; a dash for none."""
         uses = sum(count for name, count in vars(ticker).items() if name.startswith(USE_COUNT_PREFIX))
         return str(uses) if uses else "–"
 
     @admin.display(description="Changes of the base price")
     def base_prices(self, ticker: Ticker) -> str:
-        """Lists the newest changes first: time, user, old and new price."""
+        """Returns the newest changes of the base price as an HTML list.
+
+        Each line has time, user, old and new price. The newest change comes first; there are at most MAX_PRICE_CHANGES
+        lines.
+        """
         entries = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Ticker),
             object_id=str(ticker.pk),
@@ -134,13 +142,16 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return format_html('<ul class="changes">{}</ul>', items) if items else "none yet"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Ticker | None = None) -> tuple[str, ...]:
-        """Makes the symbol of an existing ticker read-only: it is the key of every update that was sent."""
+        """Returns the read-only fields, with `symbol` if the ticker exists already.
+
+        The symbol must not change then, because it is the key of every update that was sent.
+        """
         return ("symbol", "base_prices") if obj else ("base_prices",)
 
     # --- Change log -------------------------------------------------------------------------------------------------
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """Adds the old and the new base price to Django's message."""
+        """Returns Django's message with the old and the new base price added."""
         message = super().construct_change_message(request, form, formsets, add)
         if not add and "base_price" in form.changed_data:
             change = describe_price_change(form.initial["base_price"], form.cleaned_data["base_price"])
@@ -150,7 +161,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return message
 
     def generate_log_entries(self, result: Any, request: HttpRequest) -> None:
-        """Logs an import with the changed base prices, which the library's own entries lack."""
+        """Writes the change log of an import, with old and new base prices.
+
+        The entries that django-import-export writes itself do not contain the prices.
+        """
         for row in result.rows:
             if row.import_type == "new":
                 self.log_addition(request, row.instance, [{"added": {}}])
@@ -188,19 +202,23 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
     ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
-        """Replaces the protected objects by sentences; one of them is enough to refuse the deletion."""
+        """Returns what Django shows before a deletion, with the reasons against it.
+
+        The last of the four results replaces Django's list of protected objects: it holds a sentence for each reason to
+        keep a ticker. Django refuses the deletion if there is at least one.
+        """
         to_delete, counts, lacking, _protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, lacking, [reason for ticker in objs for reason in reasons_to_keep(ticker)]
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         try:
             return super().delete_view(request, object_id, extra_context)
-        except ProtectedError:  # an entry was added after the check
+        except ProtectedError:  # somebody added the ticker to a list after the check
             return self._refuse_deletion(request)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         try:
-            # A transaction, so that a protected ticker undoes what the same action has deleted and logged before it.
+            # An action may delete several tickers. If one is protected, the transaction undoes the deletions before it.
             with transaction.atomic() if request.method == "POST" else nullcontext():
                 return super().changelist_view(request, extra_context)
         except ProtectedError:
@@ -214,7 +232,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
 
 def reasons_to_keep(ticker: Ticker) -> Iterable[str]:
-    """Yields why a ticker cannot be deleted; nothing if it is switched off and unused."""
+    """Yields a sentence for each reason why a ticker cannot be deleted.
+
+    Yields nothing if the ticker is switched off and unused.
+    """
     if ticker.active:
         yield f"{ticker} is active."
     collector = NestedObjects(using=ticker._state.db or "default")
@@ -225,7 +246,7 @@ def reasons_to_keep(ticker: Ticker) -> Iterable[str]:
 
 
 def describe_price_change(previous: float, price: float) -> str:
-    """Returns `Base price 224.1 → 230.0`."""
+    """Returns a text such as `Base price 224.1 → 230.0`."""
     return f"{BASE_PRICE} {previous!r} → {price!r}"
 
 
@@ -241,7 +262,7 @@ def is_stale(update: Update) -> bool:
 
 
 def format_age(seconds: float) -> str:
-    """Returns an age in its unit, as the page shows it."""
+    """Returns an age as the page shows it, such as `90 s` or `5 min`."""
     for unit, length, limit in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
         if seconds / length < limit:
             return f"{max(0, int(seconds / length))} {unit}"

@@ -1,4 +1,4 @@
-"""Django configuration of the app."""
+"""Configures the Django app `feeds`."""
 
 from django.apps import AppConfig
 

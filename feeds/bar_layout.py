@@ -1,4 +1,8 @@
-"""Defines how Redis stores bars: days as JSON, seconds and minutes as rings. Pure."""
+"""Defines how Redis stores bars: days as JSON, seconds and minutes as rings. Pure.
+
+A bar summarizes the prices of one symbol in one second, minute or day. A ring is a Redis string with a fixed number of
+slots of one bar each; a new bar overwrites the oldest.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +18,10 @@ DAY_PREFIX = "day:"
 
 
 class NewestDay(msgspec.Struct, frozen=True, gc=False):
-    """The newest market day of one symbol: the JSON object in `day:AAPL`.
+    """The bar of a symbol's newest market day: the JSON object in `day:AAPL`.
 
-    `day` is the date on which the day begins (2026-11-22). `previous_close` is the last price of the last earlier day
-    with a price. `timestamp` and `seq_id` belong to the update that set `close`.
+    `day` is the date on which the day begins (2026-11-22). `previous_close` is the last price before this day, None if
+    there is none. `timestamp` (unix microseconds) and `seq_id` belong to the update that set `close`.
     """
 
     symbol: str
@@ -50,8 +54,9 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 64 bytes, little-endian.
 
-    The slot is empty if `update_count` is 0. `cycle` is the number of times that the ring was filled before this bar.
-    `first_us` and `last_us` are the times of the first and the last update, in microseconds from the start of the bar.
+    The slot is empty if `update_count` is 0. `cycle` tells bars apart that use the same slot: it is the number of times
+    that the ring was filled since 1970 before this bar. `first_us` and `last_us` are the times of the first and the
+    last update, in microseconds from the start of the bar; `first_seq` and `last_seq` are their seq_ids.
     """
 
     cycle: int
@@ -71,11 +76,11 @@ _SLOT = Struct("<IIIIddddqq")
 
 @dataclass(frozen=True, slots=True)
 class BarRing:
-    """Bars of one length in a Redis string.
+    """The layout of a ring: bars of one length in a Redis string.
 
-    The bar with number `start` since 1970 is in slot `start % slots`. Each bar overwrites the one `slots` bars before
-    it. So a ring needs no trimming, a repeated write changes nothing, and one or two GETRANGE calls read any part of
-    it.
+    `bar_seconds` is the length of a bar. Bars are numbered from 1970 on; bar number `start` is in slot `start % slots`.
+    Each bar overwrites the one `slots` bars before it. So a ring needs no trimming, a repeated write changes nothing,
+    and one or two GETRANGE calls read any part of it.
     """
 
     prefix: str
@@ -84,21 +89,22 @@ class BarRing:
 
     @property
     def size(self) -> int:
-        """Bytes of a whole ring."""
+        """The length of a whole ring in bytes."""
         return self.slots * _SLOT.size
 
     def key(self, symbol: str) -> str:
         return self.prefix + symbol
 
     def offset(self, start: int) -> int:
-        """The position in the string, in bytes, of the slot of a bar."""
+        """Returns at which byte of the string the slot of bar `start` begins."""
         return start % self.slots * _SLOT.size
 
     def byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
-        """First and last byte of the bars from `first` to `last`.
+        """Returns the byte ranges of the bars from number `first` to number `last`.
 
-        Returns one range, or two in order of time. If the ring has fewer slots, these are the ranges of the last bars
-        that fit.
+        Each range is a pair of first and last byte. There is one range, or two if the bars continue at the start of the
+        string; then the range of the older bars comes first. If the ring has too few slots for all bars, the oldest are
+        left out.
         """
         first = max(first, last - self.slots + 1)
         begin, end = self.offset(first), self.offset(last) + _SLOT.size - 1
@@ -107,23 +113,23 @@ class BarRing:
     def pack(
         self, start: int, ohlc_count: Sequence[float], within_us: tuple[int, int], seq_ids: tuple[int, int]
     ) -> bytes:
-        """Encodes the slot of a bar.
+        """Returns the bytes of the slot of bar `start`.
 
-        `ohlc_count` holds open, high, low, close and count. `within_us` and `seq_ids` belong to the first and the last
-        update; times are in microseconds from the start of the bar.
+        `ohlc_count` holds open, high, low, close and count. `within_us` holds the times of the first and the last
+        update, in microseconds from the start of the bar; `seq_ids` holds their seq_ids.
         """
         return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids)
 
     def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
-        """Decodes the bytes of `byte_ranges(first, last)`.
+        """Decodes `data`, which was read from `byte_ranges(first, last)`.
 
-        Returns the start and the slot of each bar, in order of time. Skips slots that are empty, belong to another
-        cycle or are incomplete.
+        Returns pairs of bar number and slot, oldest first. Skips slots that are empty or incomplete, or that hold a bar
+        with another number.
         """
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
-        """The closing prices of the same bars; faster than `unpack`."""
+        """Returns only the closing prices of the bars that `unpack` returns; faster."""
         return [raw[7] for _, raw in self._unpack_valid(data, first, last)]
 
     def _unpack_valid(self, data: bytes, first: int, last: int) -> list[tuple[int, tuple[Any, ...]]]:
@@ -134,8 +140,8 @@ class BarRing:
 
 
 SECONDS = BarRing("bars:1s:", 1, 600)
-"""Ten minutes of seconds."""
+"""The ring of one-second bars: the last ten minutes."""
 
 
 MINUTES = BarRing("bars:1m:", 60, 1440)
-"""A day of minutes."""
+"""The ring of one-minute bars: the last 24 hours."""

@@ -7,10 +7,10 @@ ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
 
 
 def escape(cell: str) -> str:
-    """Puts an apostrophe in front of a cell that could run."""
+    """Returns the cell, with an apostrophe in front if a spreadsheet could run it."""
     return "'" + cell if FORMULA.match(cell) else cell
 
 
 def unescape(cell: str) -> str:
-    """Removes the apostrophe that `escape` added."""
+    """Returns the cell without the apostrophe that `escape` added."""
     return cell[1:] if ESCAPED_FORMULA.match(cell) else cell

@@ -1,8 +1,8 @@
-"""Builds, parses, filters and prints dead letters: records that are not valid updates.
+"""Builds, parses, filters and formats dead letters: records that are not valid updates.
 
-Pure. A dead letter is a Kafka record. Key and value are those of the refused record; headers say where it came from and
-why it was refused. A key or value that is too long is truncated, and headers give its length and digest, so that a dead
-letter never exceeds the limits of a broker.
+Pure. A dead letter is a Kafka record. Key and value are those of the refused record; headers say where that record came
+from and why it was refused. A key or value that is too long is truncated, and headers give its length and digest, so
+that a dead letter never exceeds the limits of a broker.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,10 @@ from feeds.wire import MAX_VALUE_BYTES
 HEADER_VERSION = "1"
 
 TRUNCATED_BYTES = 4 * 1024
-"""Bytes kept of a value over 64 KB, and of a key over this length. A symbol has 15 at most."""
+"""How many bytes are kept of a key or value that is too long.
+
+A value is too long if it has more than 64 KB; a key, if it has more than this number of bytes. A symbol has at most 15.
+"""
 
 REQUIRED_HEADERS = ("topic", "partition", "offset", "reason", "time", "version")
 COLUMNS = ("PARTITION", "OFFSET", "TIME", "REASON", "BYTES", "KEY", "DETAIL")
@@ -29,10 +32,11 @@ RIGHT_ALIGNED = {0, 1, 4}
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A refused record.
+    """A record that the processor refused, as the dead letter topic holds it.
 
-    `headers` has the REQUIRED_HEADERS and `detail`; `length` and `sha256` if the value was truncated, `key_length` and
-    `key_sha256` if the key was.
+    `headers` is a dict from name to text. It has the REQUIRED_HEADERS, and `detail`, which says why the record was
+    refused. If the value was truncated, it also has `length` and `sha256`; if the key was, `key_length` and
+    `key_sha256`.
     """
 
     key: bytes | None
@@ -46,22 +50,25 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """One word, the label of the metric."""
+        """Why the record was refused, as one word; also the label of the metric."""
         return self.headers["reason"]
 
     @property
     def length(self) -> int:
-        """Bytes of the refused record's value before truncation."""
+        """The length of the refused record's value before truncation, in bytes."""
         return int(self.headers.get("length", len(self.value or b"")))
 
     @property
     def truncated(self) -> bool:
-        """Whether key or value is only the beginning of the refused one."""
+        """Whether only the beginning of the key or of the value was kept."""
         return "length" in self.headers or "key_length" in self.headers
 
 
 def make_dead_letter(record: Record, topic: str, error: BadRecord, now: float) -> DeadLetter:
-    """Returns the dead letter for a record of `topic` that was refused with `error`. `now` in unix seconds."""
+    """Returns the dead letter for a record that was refused with `error`.
+
+    `topic` is the topic of the record. `now` is in unix seconds.
+    """
     key, key_headers = _truncate(record.key(), TRUNCATED_BYTES, "key_")
     value, value_headers = _truncate(record.value(), MAX_VALUE_BYTES, "")
     headers = {
@@ -83,7 +90,10 @@ def _truncate(data: bytes | None, limit: int, prefix: str) -> tuple[bytes | None
 
 
 def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | str | None]) -> DeadLetter:
-    """Reads a dead letter from a Kafka record. Raises BadRecord if the headers are incomplete or not valid."""
+    """Returns the dead letter that a Kafka record with this key and value contains.
+
+    Raises BadRecord if a header is missing or not valid.
+    """
     texts = {name: each.decode(errors="replace") if isinstance(each, bytes) else each for name, each in headers.items()}
     dead_letter = DeadLetter(key, value, {name: each for name, each in texts.items() if each is not None})
     if missing := [name for name in REQUIRED_HEADERS if name not in dead_letter.headers]:
@@ -96,7 +106,11 @@ def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[s
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True):
-    """Selects dead letters. None matches everything. `limit` counts from the newest."""
+    """Selects dead letters by partition, offset and reason. A condition of None matches all.
+
+    `partition` and `offset` are those of the refused record. `limit` is how many dead letters are selected at most;
+    these are the newest ones.
+    """
 
     partition: int | None = None
     offset: int | None = None
@@ -104,10 +118,10 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
     limit: int | None = None
 
     def select(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
-        """Yields each matching dead letter once, sorted by time if there is a limit.
+        """Yields each matching dead letter once; if there is a limit, oldest first.
 
-        The topic may contain one record twice: a processor can end after it wrote the dead letter and before it
-        committed the offset.
+        The dead letter topic may contain a record twice: a processor can end after it wrote the dead letter and before
+        it committed the offset of the record.
         """
         selected = _distinct(filter(self._matches, dead_letters))
         return selected if self.limit is None else iter(sorted(nlargest(self.limit, selected, key=_time), key=_time))
@@ -133,7 +147,8 @@ def _time(dead_letter: DeadLetter) -> tuple[str, tuple[str, int, int]]:
 def printable(data: bytes | str | None, max_length: int | None = None) -> str:
     """Returns data as one line that is safe on a terminal; `-` for None.
 
-    Characters that are not printable are escaped. A longer text ends with `…` at `max_length`.
+    Characters that are not printable are escaped. A text of more than `max_length` characters is cut to that length and
+    ends with `…`.
     """
     if data is None:
         return "-"
@@ -143,7 +158,7 @@ def printable(data: bytes | str | None, max_length: int | None = None) -> str:
 
 
 def tabulate(dead_letters: Iterable[DeadLetter]) -> Iterator[str]:
-    """Yields a line of column titles and a line for each dead letter."""
+    """Yields the lines of a table: column titles, then one line for each dead letter."""
     return (_align(row) for row in chain([COLUMNS], map(_row, dead_letters)))
 
 
@@ -164,7 +179,7 @@ def _align(row: tuple[str, ...]) -> str:
 
 
 def describe(dead_letter: DeadLetter) -> Iterator[str]:
-    """Yields a line for each header, then one for the key and one for the value."""
+    """Yields lines that show one dead letter: its headers, key and value."""
     for name, text in dead_letter.headers.items():
         yield f"{printable(name)}: {printable(text)}"
     yield f"key: {printable(dead_letter.key)}"

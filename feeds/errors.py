@@ -1,4 +1,4 @@
-"""Defines every error of the pipeline, separated by whether a retry can help. Pure.
+"""Defines every error of `feeds`, grouped by whether a retry can help. Pure.
 
     FeedError
     ├── TransientError             the same call may succeed later: back off and retry
@@ -7,23 +7,23 @@
     │   ├── TickersUnavailable     the database does not answer, or the tickers table does not exist yet
     │   └── BarArchiveUnavailable  the database does not answer, is locked, or the bar tables do not exist yet
     └── PermanentError             no retry helps
-        ├── BadRecord              a record is not a valid update
-        ├── BadTicker              a ticker cannot be seeded
-        ├── LeaseHeld              another generator holds the lease of this topic
-        ├── GroupRefused           Kafka refuses this member of the consumer group
-        ├── DeadLetterTopicRefused a dead letter cannot be written
+        ├── BadRecord              a value from Kafka or Redis is not valid, for instance as an update
+        ├── BadTicker              a ticker that the settings name is not valid
+        ├── LeaseHeld              another generator holds the lease of this topic, the right to feed it
+        ├── GroupRefused           Kafka refuses this process as a member of its consumer group
+        ├── DeadLetterTopicRefused Kafka did not accept a dead letter
         └── TopicRefused           the topic does not exist and cannot be created
 
-Imports nothing.
+This module imports nothing.
 """
 
 
 class FeedError(Exception):
-    """Root of all errors that the pipeline raises on purpose."""
+    """Root of all errors that this package raises on purpose."""
 
 
 class TransientError(FeedError):
-    """The same call may succeed later."""
+    """An error after which the same call may succeed later."""
 
 
 class StoreUnavailable(TransientError):
@@ -43,13 +43,13 @@ class BarArchiveUnavailable(TransientError):
 
 
 class PermanentError(FeedError):
-    """No retry helps."""
+    """An error that a retry cannot fix."""
 
 
 class BadRecord(PermanentError):
-    """A record is not a valid update. The message is the reason, without bytes of the record.
+    """A value from Kafka or Redis is not valid, for instance as an update.
 
-    `kind` is the reason as one word, for metric labels.
+    The message is the reason, without bytes of the value. `kind` is the reason as one word, for metric labels.
     """
 
     def __init__(self, reason: str, kind: str = "malformed") -> None:
@@ -58,19 +58,22 @@ class BadRecord(PermanentError):
 
 
 class BadTicker(PermanentError):
-    """A ticker cannot be seeded. The message names the variable to change."""
+    """A ticker that the settings name is not valid.
+
+    The message names the variable to change.
+    """
 
 
 class LeaseHeld(PermanentError):
-    """Another generator holds the lease of this topic."""
+    """Another generator holds the lease of this topic, which is the right to feed it."""
 
 
 class GroupRefused(PermanentError):
-    """Kafka refuses this member of the consumer group."""
+    """Kafka refuses this process as a member of its consumer group."""
 
 
 class DeadLetterTopicRefused(PermanentError):
-    """A dead letter cannot be written."""
+    """Kafka did not accept a dead letter."""
 
 
 class TopicRefused(PermanentError):

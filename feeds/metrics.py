@@ -1,6 +1,6 @@
 """Defines the Prometheus metrics of generator, processor and recorder, and serves them.
 
-The hot path counts once per batch, never once per update.
+Code that handles every update counts once per batch, never once per update.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
@@ -53,7 +53,11 @@ OPEN_SYMBOLS = Gauge("stockwatch_recorder_symbols", "Symbols with open bars.")
 
 
 def serve_metrics(port: int, variable: str) -> None:
-    """Serves `/metrics` on a port; 0 means none. Exits with one line if the port cannot be used."""
+    """Serves `/metrics` on a port. Port 0 means that nothing is served.
+
+    `variable` is the name of the setting with the port. If the port cannot be used, the program exits with one line
+    that names it.
+    """
     if port == 0:
         return
     try:

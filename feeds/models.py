@@ -1,4 +1,4 @@
-"""Database models: tickers, and the bar archive with its tapes.
+"""Defines the database models: tickers, and the bar archive with its tapes (recorded symbols).
 
 The admin edits tickers; generator and gateway read them. Only the recorder writes tapes and bars.
 """
@@ -29,7 +29,7 @@ def validate_price(value: float) -> None:
 
 
 class Ticker(models.Model):
-    """An instrument: its name, the format of its price, and the parameters of its simulated price."""
+    """An instrument: its name, the format of its price, and the parameters of the simulation."""
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True, validators=[validate_symbol])
     name = models.CharField(max_length=80, blank=True)
@@ -68,9 +68,9 @@ class Ticker(models.Model):
 
 
 class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A primary key that SQLite stores rows in the order of.
+    """A primary key in whose order SQLite stores the rows.
 
-    SQLite does that only for the type INTEGER.
+    SQLite does that only if the type of the key is INTEGER.
     """
 
     def db_type(self, connection: Any) -> str | None:
@@ -78,13 +78,16 @@ class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic
 
 
 MINUTE_BITS = 32
-"""The key of a minute bar has the tape in its upper bits and the minute since 1970 in these lower bits."""
+"""How many of the lower bits of a minute bar's key hold the minute.
+
+The minute counts from 1970. The upper bits hold the id of the tape.
+"""
 
 
 class Tape(models.Model):
     """A recorded symbol, with or without a ticker.
 
-    `previous_close` is the close before the newest market day.
+    `previous_close` is the last price before the newest market day; null if there is none.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True)
@@ -95,9 +98,10 @@ class Tape(models.Model):
 
 
 class BarColumns(models.Model):
-    """The columns of every bar.
+    """The columns that minute bars and day bars share.
 
-    `runs` is packed. It says which updates were counted if `first_seq` and `last_seq` are not enough.
+    `first_seq` and `last_seq` are the seq_ids of the first and the last update. `runs` says, as msgpack, which updates
+    were counted; it is null if these are all seq_ids from the first to the last. `feeds.recorder.bars` explains runs.
     """
 
     open = models.FloatField()
@@ -116,8 +120,9 @@ class BarColumns(models.Model):
 class MinuteBar(BarColumns):
     """A bar of one minute and one tape, kept for RECORDER_RETENTION.
 
-    The key contains tape and minute, so that the minutes of a tape are adjacent and one index serves every query.
-    `first_us` and `last_us` are microseconds within the minute.
+    The key contains tape and minute, so that the minutes of a tape are adjacent and the primary key is the only index
+    that queries need. `first_us` and `last_us` are the times of the first and the last update, in microseconds from the
+    start of the minute.
     """
 
     id = ClusteredKey(primary_key=True)
@@ -129,7 +134,7 @@ class MinuteBar(BarColumns):
 
     @staticmethod
     def key(tape: int, minute: int) -> int:
-        """Returns the primary key. `minute` counts since 1970."""
+        """Returns the primary key of a bar. `tape` is an id; `minute` counts from 1970."""
         return tape << MINUTE_BITS | minute
 
     @property
@@ -144,7 +149,8 @@ class MinuteBar(BarColumns):
 class DayBar(BarColumns):
     """A bar of one market day and one tape, kept for ever.
 
-    `day` is the date on which the market day begins by MARKET_DAY_START.
+    `day` is the date on which the market day begins by MARKET_DAY_START. `first_at` and `last_at` are the times of the
+    first and the last update.
     """
 
     tape = models.ForeignKey(Tape, models.PROTECT, related_name="days", db_index=False)

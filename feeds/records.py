@@ -7,7 +7,10 @@ from feeds.wire import Update, decode
 
 
 class Record(Protocol):
-    """A record of the topic as the Kafka client returns it."""
+    """The methods of the Kafka client's records that are used here.
+
+    `timestamp` returns a pair: a kind, and a time in unix milliseconds.
+    """
 
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...

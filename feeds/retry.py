@@ -1,6 +1,6 @@
-"""Waits between retries, and one log line when a service fails and one when it recovers.
+"""Waits between retries, and logs when a service fails and when it recovers.
 
-Nothing here knows the service. Random numbers and clock are arguments.
+Nothing here depends on which service it is. Random generator and clock are arguments.
 """
 
 import threading
@@ -48,17 +48,24 @@ class Outage:
 
 
 class Jitter(Enum):
-    """How much of a wait is random, so that many clients do not return at once."""
+    """The range from which a wait is chosen at random.
+
+    Waits are random so that many clients do not return at once. The ceiling is the upper end of the range; it doubles
+    with each attempt.
+    """
 
     FULL = "full"
-    """From half the first ceiling up to the ceiling."""
+    """From half the ceiling of the first attempt up to the current ceiling."""
 
     EQUAL = "equal"
-    """From half the ceiling up to the ceiling."""
+    """From half the current ceiling up to the current ceiling."""
 
 
 class Backoff:
-    """Computes waits whose ceiling doubles from `initial` to `maximum`. Seconds."""
+    """Computes random waits, in seconds, that grow with each attempt.
+
+    The ceiling, which is the longest possible wait, doubles from `initial` to `maximum`.
+    """
 
     def __init__(self, rng: Random, initial: float = 0.1, maximum: float = 2.0, jitter: Jitter = Jitter.FULL) -> None:
         self._rng = rng
@@ -79,9 +86,10 @@ class Backoff:
 
 
 class CircuitBreaker:
-    """Makes calls to a service, and skips them for a growing wait after each failure.
+    """Makes calls to a service, and skips them for a growing time after each failure.
 
-    It never blocks, so that a loop can do its other work meanwhile. `on_failure` is called at each failure.
+    It skips a call instead of waiting, so that a loop can do its other work meanwhile. `on_failure` is called at each
+    failure.
     """
 
     def __init__(self, service: str, rng: Random, clock: Callable[[], float], on_failure: Callable[[], object]) -> None:
@@ -92,7 +100,10 @@ class CircuitBreaker:
         self._retry_at = 0.0
 
     def __call__(self, call: Callable[[], object]) -> bool:
-        """Returns whether the call was made and raised no TransientError; other errors pass through."""
+        """Makes the call, unless it has to be skipped. Returns whether it succeeded.
+
+        A TransientError counts as a failure and is not raised; other errors are raised.
+        """
         if self._retry_at and self._clock() < self._retry_at:
             return False
         try:

@@ -1,16 +1,17 @@
 """Decides which of two updates of a symbol is newer. Pure.
 
-The rule: an update is newer if its pair (timestamp, seq_id) is greater. An equal pair is a repeat, and stale.
+The rule: an update is newer if its pair (timestamp, seq_id) is greater. An update that is not newer is stale. So an
+update with an equal pair, a repeat, is stale.
 
 `feeds/store/write_if_newer.lua` and `static/watchlist/quotes.js` repeat the rule. `tests/cases/newer_than.json` tests
-all of them.
+all three.
 """
 
 from typing import NamedTuple, Protocol
 
 
 class Ordered(Protocol):
-    """Anything with the order of an update: `timestamp` in unix microseconds, and `seq_id`."""
+    """Anything with the `timestamp` (unix microseconds) and the `seq_id` of an update."""
 
     @property
     def timestamp(self) -> int: ...
@@ -19,14 +20,17 @@ class Ordered(Protocol):
 
 
 class Order(NamedTuple):
-    """The order of an update that is not at hand as an object."""
+    """The timestamp and seq_id of an update, where there is no Update object."""
 
     timestamp: int
     seq_id: int
 
 
 def is_newer(update: Ordered, than: Ordered | None) -> bool:
-    """Returns whether an update is newer than another one of its symbol; any update is newer than None."""
+    """Returns whether `update` is newer than `than`, an update of the same symbol.
+
+    Any update is newer than None.
+    """
     # Comparing the attributes takes half the time of comparing two tuples.
     return (
         than is None

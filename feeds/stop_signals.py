@@ -13,7 +13,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def stop_event() -> threading.Event:
     """Returns an event that the first SIGTERM or SIGINT sets.
 
-    Call it in the main thread before it starts other threads.
+    Call it in the main thread before any other thread is started.
     """
     stop = threading.Event()
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -22,6 +22,6 @@ def stop_event() -> threading.Event:
 
 
 def _wait(stop: threading.Event) -> None:
-    # Later signals stay blocked: a terminal and a supervisor often both send one.
+    # Later signals stay blocked and have no effect, because a terminal and a supervisor often both send one.
     signal.sigwait(STOP_SIGNALS)
     stop.set()

@@ -8,12 +8,12 @@ MAX_SYMBOL_LENGTH = 15
 SYMBOL_PATTERN = re.compile(r"[A-Z0-9^][A-Z0-9.\-^/=]{0,14}")
 
 SYMBOL_RULE = "1 to 15 of the characters A-Z 0-9 . - ^ / =, the first of them A-Z, 0-9 or ^"
-"""The pattern in words, for error messages."""
+"""SYMBOL_PATTERN in words, for error messages."""
 
 
 def is_symbol(text: str) -> bool:
     """Returns whether a text is a symbol."""
-    # The length is checked first because it bounds the size of the cache. The cache keeps the pattern off the hot path.
+    # The length is checked first because it bounds the size of the cache. The cache avoids most matches.
     return len(text) <= MAX_SYMBOL_LENGTH and _matches(text)
 
 
@@ -23,9 +23,9 @@ def _matches(text: str) -> bool:
 
 
 def upper_case(text: str) -> str:
-    """Returns user input as a symbol is written: stripped, and upper-cased if it is ASCII.
+    """Returns user input without outer spaces, and in upper case if it is ASCII.
 
-    Other texts keep their case: `"ß".upper()` is `"SS"`, which would turn a word into a symbol.
+    Other texts keep their case: `"ß".upper()` is `"SS"`, so a text that is no symbol would become one.
     """
     text = text.strip()
     return text.upper() if text.isascii() else text

@@ -1,6 +1,7 @@
-"""Defines the price update, its encoding in Kafka and Redis, and the names of Redis keys and channels.
+"""Defines the price update, its encoding, and the names of Redis keys and channels.
 
-Pure: no framework, no I/O. Other programs depend on every byte of updates, keys and channels, so none of them changes.
+Pure: no framework, no I/O. Kafka and Redis hold the same encoding. Other programs depend on every byte of updates, keys
+and channels, so none of them changes.
 """
 
 from math import inf
@@ -14,10 +15,13 @@ STOCK_PREFIX = "stock:"
 CHANNEL_PREFIX = "prices."
 RATE_LIMIT_PREFIX = "ratelimit:"
 MAX_VALUE_BYTES = 64 * 1024
-"""A longer record is not a price update."""
+"""A record with a longer value is not a price update."""
 
 MAX_NUMBER = 2**53
-"""Timestamps and sequence numbers are below it: Lua and JavaScript compare doubles."""
+"""Timestamps and seq_ids are below this number.
+
+Lua and JavaScript compare them as doubles, which are exact only up to it.
+"""
 
 MIN_TIMESTAMP = 10**15
 """September 2001. A smaller timestamp is in another unit than microseconds."""
@@ -32,7 +36,8 @@ DAY_US = 24 * 60 * 60 * 1_000_000
 class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One price of one symbol.
 
-    `price` is in the instrument's currency, `timestamp` in unix microseconds. `seq_id` grows by one per symbol.
+    `price` is in the instrument's currency, `timestamp` in unix microseconds. `seq_id` grows by one with each update of
+    the symbol.
     """
 
     symbol: str
@@ -59,7 +64,7 @@ class _ForeignUpdate(msgspec.Struct, gc=False):
 MAX_KNOWN_SYMBOLS = 1 << 16
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _known_symbols: set[str] = set()
-"""Symbols that `is_symbol` has accepted. A look-up here costs a quarter of the call."""
+"""Symbols that `is_symbol` has accepted. A look-up costs a quarter of that call."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Update).decode
@@ -67,7 +72,10 @@ _decode_foreign = msgspec.json.Decoder(_ForeignUpdate).decode
 
 
 def encode(update: Update) -> bytes:
-    """Returns `{"symbol":"AAPL","price":150.12,"timestamp":1766480000000000,"seq_id":42}`, without spaces."""
+    """Returns an update as JSON without spaces.
+
+    For example `{"symbol":"AAPL","price":150.12,"timestamp":1766480000000000,"seq_id":42}`.
+    """
     return _encode(update)
 
 
@@ -93,7 +101,7 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
         raise BadRecord(f"the value has {len(value)} bytes, more than {MAX_VALUE_BYTES}", "oversize")
     try:
         if not value.isascii():
-            value.decode()  # the decoder does not check keys that it ignores, and clients get all the bytes
+            value.decode()  # the decoder does not check ignored keys, but clients get the whole value
         update = _decode(value)
     except DECODE_ERRORS as error:
         update = _decode_other(value, error)
@@ -136,7 +144,10 @@ def _refuse_order(update: Update) -> BadRecord:
 
 
 def describe_decode_error(error: Exception) -> str:
-    """Returns the decoder's message without quotes from the value, so that no log line contains foreign bytes."""
+    """Returns why decoding failed, without any part of the value.
+
+    So no log line contains bytes from other programs.
+    """
     if isinstance(error, msgspec.ValidationError):
         return str(error).split(" - ")[0].split(", got")[0]
     if isinstance(error, RecursionError):
@@ -150,10 +161,16 @@ def stock_key(symbol: str) -> str:
 
 
 def channel_name(symbol: str) -> str:
-    """Returns the Redis channel of a symbol, which is also its group in the channel layer."""
+    """Returns the name of a symbol's Redis channel.
+
+    The channel layer of Django Channels has a group of the same name.
+    """
     return CHANNEL_PREFIX + symbol
 
 
 def channel_symbol(channel: str) -> str:
-    """Returns the symbol of a channel: all that follows the prefix, because symbols contain dots (`prices.BRK.B`)."""
+    """Returns the symbol of a channel: all that follows the prefix.
+
+    A symbol may contain dots, as in `prices.BRK.B`.
+    """
     return channel[len(CHANNEL_PREFIX) :]

@@ -1,7 +1,7 @@
 """Reads typed settings from a mapping of environment variables.
 
 Pure: the caller passes the mapping. `settings.py` is the only caller, so that one file shows every setting. An invalid
-value raises BadVariable, which ends the program with one line.
+value raises BadVariable, which ends the program with one line of output.
 """
 
 import re
@@ -27,7 +27,10 @@ MAX_SHOWN_CHARACTERS = 100
 
 
 class BadVariable(SystemExit):
-    """A variable has an invalid value. Its text is the one line that the operator sees; the exit status is 1."""
+    """A variable has an invalid value.
+
+    The text of the error is the one line that the operator sees. The exit status is 1.
+    """
 
     def __init__(self, name: str, value: str, allowed: str) -> None:
         super().__init__(f"stockwatch: {name}={show(name, value)} cannot be used: it must be {allowed}")
@@ -44,29 +47,33 @@ def show(name: str, value: str) -> str:
 
 
 class Environment:
-    """Reads named variables and records them with their defaults, so that tests can compare the documentation.
+    """Reads variables by name, and records the default of each.
 
-    Every method raises BadVariable if the value is not allowed. White space around a value is ignored.
+    Tests compare these defaults with the documentation. Every method raises BadVariable if the value is not allowed.
+    White space around a value is ignored.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
         self.defaults: dict[str, str] = {}
-        """The default of each variable that was read, in the order of reading."""
+        """A dict from each variable to its default, in the order of reading."""
 
     def text(self, name: str, default: str = "") -> str:
         self.defaults.setdefault(name, default)
         return self._variables.get(name, default).strip()
 
     def matching_text(self, name: str, default: str, pattern: str, allowed: str) -> str:
-        """Returns a text that matches the pattern as a whole."""
+        """Returns the value of a variable, which must match the whole pattern.
+
+        `allowed` describes the pattern in the error message.
+        """
         value = self.text(name, default)
         if not re.fullmatch(pattern, value):
             raise BadVariable(name, value, allowed)
         return value
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
-        """Returns one of the allowed texts in lower case."""
+        """Returns the value, which must be one of the allowed texts, in lower case."""
         value = self.text(name, default).lower()
         if value not in allowed:
             raise BadVariable(name, value, "one of " + ", ".join(allowed))
@@ -93,7 +100,10 @@ class Environment:
         return float(value)
 
     def duration(self, name: str, default: str, minimum: str = "1ms", maximum: str = "876000h") -> timedelta:
-        """Returns a duration in Go's syntax. durationpy accepts more units than Go, so the syntax is checked first."""
+        """Returns a duration. The variable has Go's syntax, such as `1m30s`.
+
+        durationpy accepts more units than Go, so the syntax is checked first.
+        """
         value = self.text(name, default)
         shortest, longest = durationpy.from_str(minimum), durationpy.from_str(maximum)
         allowed = f"{DURATION_DESCRIPTION}, at least {minimum} and at most {maximum}"
@@ -115,7 +125,10 @@ class Environment:
         return time.fromisoformat(value)
 
     def time_zone(self, name: str, default: str) -> tzinfo:
-        """Returns a time zone by its name. UTC needs no time zone database on the machine."""
+        """Returns the time zone that the variable names.
+
+        UTC needs no time zone database on the machine.
+        """
         value = self.text(name, default)
         if value == "UTC":
             return UTC
@@ -125,11 +138,11 @@ class Environment:
             raise BadVariable(name, value, "a time zone that this machine knows, such as America/New_York") from error
 
     def texts(self, name: str, default: str = "") -> list[str]:
-        """Returns the texts between commas without the empty ones."""
+        """Returns the texts of a comma-separated list, without empty ones."""
         return [text.strip() for text in self.text(name, default).split(",") if text.strip()]
 
     def symbols(self, name: str, default: str = "") -> list[str]:
-        """Returns the symbols between commas in upper case."""
+        """Returns the symbols of a comma-separated list, in upper case."""
         values = self.texts(name, default)
         for value in values:
             if not SYMBOL_PATTERN.fullmatch(upper_case(value)):
@@ -152,7 +165,7 @@ class Environment:
         return host.strip("[]"), int(port)
 
     def addresses(self, name: str, default: str) -> list[str]:
-        """Returns the texts `host:port` between commas, at least one."""
+        """Returns the texts `host:port` of a comma-separated list, which must not be empty."""
         values = self.texts(name, default)
         for value in values or [""]:
             host, _, port = value.rpartition(":")
@@ -175,7 +188,7 @@ class Environment:
         return [origin for origin in origins if origin is not None]
 
     def networks(self, name: str, default: str = "") -> list[str]:
-        """Returns the IP addresses or networks between commas."""
+        """Returns the IP addresses or networks of a comma-separated list."""
         values = self.texts(name, default)
         for value in values:
             try:
@@ -196,7 +209,10 @@ class Environment:
         return prices
 
     def with_prefix(self, prefix: str) -> dict[str, str]:
-        """Returns the variables whose names start with the prefix, by the rest of their names."""
+        """Returns the variables whose names start with `prefix`.
+
+        The result is a dict from the rest of the name to the value.
+        """
         self.defaults.setdefault(prefix + "*", "")
         return {
             name[len(prefix) :]: value.strip() for name, value in self._variables.items() if name.startswith(prefix)

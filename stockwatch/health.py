@@ -1,4 +1,4 @@
-"""Health checks and metrics of a gateway process: `/livez`, `/readyz` and `/metrics`."""
+"""Answers health checks and shows metrics of a gateway process: `/livez`, `/readyz`, `/metrics`."""
 
 from collections.abc import Callable
 

@@ -18,9 +18,9 @@ from structlog.types import EventDict, WrappedLogger
 
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "sessionid")
 CREDENTIALS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
-# Their "info" records help only to debug the libraries themselves.
+# Libraries whose "info" records help only to debug the libraries themselves.
 QUIET_LOGGERS = ("daphne", "asyncio", "channels_redis", "django.channels.server", "push_response", "parso", "urllib3")
-# Their messages contain paths, hosts and methods as the client sent them.
+# Libraries whose messages contain paths, hosts and methods as the client sent them.
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 MAX_CAUSES = 5
@@ -96,7 +96,10 @@ def write_plain_traceback(target: Any, error: Any) -> None:
 
 
 def is_not_client_abort(record: logging.LogRecord) -> bool:
-    """Returns False for a client that disconnected during a request, which asyncio reports as an error."""
+    """Returns False for the record of a client that disconnected during a request.
+
+    asyncio reports that as an error.
+    """
     return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], RequestAborted))
 
 

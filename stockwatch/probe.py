@@ -1,6 +1,6 @@
-"""`python -m stockwatch.probe URL`: exits with 0 if a GET request of the URL gets status 200.
+"""`python -m stockwatch.probe URL`: exits with 0 if the URL answers with status 200.
 
-Container health checks use it, because the image has no curl.
+Else it exits with 1. Container health checks use it, because the image has no curl.
 """
 
 import sys

@@ -203,7 +203,7 @@ TEMPLATES = [
     }
 ]
 CHANNEL_LAYERS = {
-    # Its groups are the Redis channels prices.SYMBOL. Only the gateway's intake reads it.
+    # Its groups are the Redis channels prices.SYMBOL. Only the gateway's intake, which reads updates, uses it.
     "prices": {
         "BACKEND": "watchlist.gateway.fanout.channel_layer.PricesChannelLayer",
         "CONFIG": {"hosts": [{**REDIS, "protocol": 2}]},

@@ -1,4 +1,4 @@
-"""Routes all URLs of the project: the page, the admin, and health and metrics."""
+"""Routes all URLs of the project: the page, the admin, health checks and metrics."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path

@@ -1,4 +1,4 @@
-"""The lease of a topic, which at most one generator holds."""
+"""Takes, renews and releases the lease of a topic: the right to feed it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -55,9 +55,10 @@ class Lease:
         self._release = Script(client, RELEASE_LEASE)
 
     def acquire(self, wait: Callable[[float], object]) -> None:
-        """Takes the lease: at once from a dead process of this host, else after it has expired. `wait` sleeps.
+        """Takes the lease. Raises LeaseHeld as soon as another generator renews it.
 
-        Raises LeaseHeld as soon as the holder renews its lease, and StoreUnavailable.
+        If the holder was a process of this host that has ended, takes the lease at once; else waits until it expires.
+        `wait` sleeps for the given seconds. Raises StoreUnavailable if Redis does not answer.
         """
         dead, previous_ttl = "", -1
         for _ in range(int(TTL.total_seconds() / POLL_SECONDS) + 5):
@@ -75,7 +76,10 @@ class Lease:
         raise self._held_by(holder)
 
     def renew(self) -> None:
-        """Renews the lease, or takes it again if Redis has lost it. Raises LeaseHeld if another generator has it."""
+        """Renews the lease, or takes it again if Redis has lost it.
+
+        Raises LeaseHeld if another generator has it, and StoreUnavailable.
+        """
         if (held := self._try_take("")) is not None:
             raise self._held_by(held[0])
 
@@ -87,14 +91,17 @@ class Lease:
         self._client.close()
 
     def _try_take(self, dead: str) -> tuple[str, int] | None:
-        """Returns the holder and its TTL in ms, or None if the lease is ours now."""
+        """Tries to take the lease. Returns None if it is ours now.
+
+        Else returns the holder and the remaining TTL in ms. A lease of the holder `dead` is taken too.
+        """
         held = self._take([self._key], [self._name, TTL // timedelta(milliseconds=1), dead])
         return (held[0].decode(errors="replace"), held[1]) if held else None
 
     def _is_dead(self, holder: str) -> bool:
         """Returns whether the holder was a process of this host that has ended.
 
-        A holder with our own pid has ended too: it ran in this container before us.
+        A holder with the pid of this process has ended too: it ran in this container before.
         """
         host, pid = _parse_holder(holder)
         return host == self._host and (pid == self._pid or not self._is_alive(pid))

@@ -1,7 +1,7 @@
-"""The generator's loop: makes a step each interval and sends its updates to Kafka.
+"""Runs the generator: in each interval, sends an update of each active ticker to Kafka.
 
-Two more threads read the tickers and renew the lease. The loop reads no settings; clocks, tickers and the topic's
-history are arguments.
+Two more threads read the tickers and renew the lease. The loop reads no settings; clocks, tickers and the last updates
+on the topic come from its arguments.
 """
 
 import threading
@@ -28,19 +28,22 @@ REPORT_SECONDS = 1.0
 MAX_RETRY_SECONDS = 1.0
 
 FLUSH_SECONDS = 7.0
-"""Time for queued updates at the end."""
+"""Time to send the updates that are still queued at the end."""
 
 FLUSH_SECONDS_IN_OUTAGE = 3.0
-"""The same if no broker answers."""
+"""The same time, if Kafka is unavailable."""
 
 MAX_POLL_PAUSE_SECONDS = 0.5
-"""Between two polls of the producer, which keep its delivery reports and metrics current."""
+"""The longest pause between two polls of the producer.
+
+A poll handles delivery reports, so that the metrics stay current.
+"""
 
 T = TypeVar("T")
 
 
 class Lease(Protocol):
-    """The right to feed the topic, see `feeds.generator.lease`."""
+    """The right to feed the topic; `feeds.generator.lease` implements it."""
 
     def acquire(self, wait: Callable[[float], object]) -> None: ...
     def renew(self) -> None: ...
@@ -55,10 +58,11 @@ class DeliveryTotals(msgspec.Struct, frozen=True):
 
 
 class GeneratorLoop:
-    """Feeds one topic.
+    """Feeds one topic: sends updates of the simulator to it.
 
-    `read_tickers` returns all instruments and raises TransientError. `read_last_updates` creates the topic if needed
-    and returns the last updates of the given symbols. `interval` in seconds, `now` in nanoseconds.
+    `read_tickers` returns all instruments, active or not. `read_last_updates` creates the topic if needed and returns a
+    dict from symbol to last update, for the given symbols. Both may raise TransientError. `interval` is in seconds.
+    `clock` returns seconds since any moment, `now` unix nanoseconds.
     """
 
     def __init__(
@@ -90,7 +94,10 @@ class GeneratorLoop:
         self._counted = 0
 
     def run(self, stop: threading.Event) -> DeliveryTotals:
-        """Feeds until `stop` is set, then flushes. Raises LeaseHeld and TopicRefused."""
+        """Feeds the topic until `stop` is set, then sends the updates that are queued.
+
+        Raises LeaseHeld and TopicRefused, and BadTicker from `read_tickers`.
+        """
         self._acquire_lease(stop)
         try:
             if self._prepare(stop):
@@ -109,7 +116,7 @@ class GeneratorLoop:
             self._redis.begin(f"{error}; feeding without a lease")
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Reads tickers and history, and retries as long as needed. Returns False if `stop` was set first."""
+        """Reads tickers and last updates, with retries. Returns False if `stop` was set first."""
         # Starts the producer, which needs half a second to get its producer id.
         self._producer.poll()
         instruments = self._retry(stop, self._database, self._read_tickers)
@@ -127,7 +134,10 @@ class GeneratorLoop:
         return True
 
     def _retry(self, stop: threading.Event, outage: Outage, call: Callable[[], T]) -> T | None:
-        """Repeats a call until it succeeds. Returns None if `stop` was set first."""
+        """Repeats a call until it succeeds, and returns its result.
+
+        Returns None if `stop` was set first.
+        """
         backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
         while not stop.is_set():
             try:
@@ -176,7 +186,10 @@ class GeneratorLoop:
             self._redis.end()
 
     def _make_steps(self, stop: threading.Event) -> None:
-        """Makes one step per interval of the monotonic clock. A changed system clock affects timestamps only."""
+        """Makes one step per interval: sends an update of each active ticker.
+
+        The intervals follow the monotonic clock, so a changed system clock affects timestamps only.
+        """
         due = reported = self._clock()
         while not stop.is_set():
             self._apply_tickers()
@@ -192,12 +205,12 @@ class GeneratorLoop:
             return
         self._applied = self._instruments
         self._simulator.set_instruments(self._applied)
-        metrics.ACTIVE_TICKERS.set(self._simulator.active)
-        if not self._simulator.active:
+        metrics.ACTIVE_TICKERS.set(self._simulator.active_count)
+        if not self._simulator.active_count:
             log.warning("no active tickers: activate one in the admin")
 
     def _skip_missed_intervals(self, due: float) -> float:
-        """Returns when the next step is due, and counts the intervals that are over already."""
+        """Returns when the next step is due. Skips and counts intervals that are over already."""
         late = self._clock() - due
         if late <= self._interval:
             return due
@@ -220,7 +233,7 @@ class GeneratorLoop:
                     self._producer.send(update.symbol, value)
                     break
                 except BrokerUnavailable:
-                    # The producer has logged it. A full queue slows the feed, and no update is skipped.
+                    # The producer has logged it. The call is repeated, so a full queue skips no update.
                     if stop.is_set():
                         unsent = len(updates) - sent
                         self._unsent += unsent

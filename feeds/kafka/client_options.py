@@ -14,14 +14,17 @@ Options = Mapping[str, Any]
 
 EMBEDDED: dict[str, Any] = {
     # The embedded cluster waits this long whenever a fetch finds nothing. A real broker answers as soon as it has a
-    # record, and would only get more requests.
+    # record, so a short time would only cause more requests there.
     "fetch.wait.max.ms": 5,
 }
-"""Options for consumers of the embedded cluster."""
+"""Options for consumers of the embedded cluster, which keeps records in memory."""
 
 
 def client_options(brokers: str, outage: Outage, extra: Options | None = None) -> dict[str, Any]:
-    """Returns options for any client. `extra` takes precedence. `outage` begins if no broker can be reached."""
+    """Returns the options of a client of any kind. `extra` takes precedence.
+
+    The client begins `outage` if no broker can be reached, and at the other OPERATOR_ERRORS of ErrorCallback.
+    """
     return {
         "bootstrap.servers": brokers,
         "client.id": "stockwatch",
@@ -39,7 +42,10 @@ def client_options(brokers: str, outage: Outage, extra: Options | None = None) -
 
 
 class ErrorCallback:
-    """Begins an outage at errors that an operator must see; logs transient ones at level debug."""
+    """Begins an outage at each of OPERATOR_ERRORS; logs other errors at level debug.
+
+    An operator must see the former. The others are transient.
+    """
 
     OPERATOR_ERRORS = (
         KafkaError._ALL_BROKERS_DOWN,

@@ -1,7 +1,7 @@
 """Reads a topic as a member of a consumer group.
 
-Only the thread that polls may use a consumer. The client serializes all calls, so another thread would block behind
-`read`, and a rebalance that waits for such a thread would deadlock.
+Only the thread that calls `read` may use a consumer. The client serializes all calls, so another thread would block
+behind `read`, and a rebalance that waits for such a thread would deadlock.
 """
 
 import threading
@@ -21,11 +21,13 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 MAX_RECORDS = 500
-"""Records of one read, besides the first."""
+"""How many records one read returns at most, besides the first."""
 
 PREFETCH = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16 * 1024}
-"""Records fetched ahead for each partition: a twentieth of a second at full speed. The client's default of 100,000
-needs 40 MB more and is not faster."""
+"""How many records the client fetches ahead for each partition.
+
+At full speed they last a twentieth of a second. The client's default of 100,000 needs 40 MB more and is not faster.
+"""
 
 FIND_TOPIC_SECONDS = 2.0
 WATERMARK_TIMEOUT_SECONDS = 5.0
@@ -45,10 +47,11 @@ Rebalance = Callable[[Collection[int]], None]
 
 
 class UpdateConsumer:
-    """A member of one group that reads one topic. It commits only offsets that were passed to `store`.
+    """A member of one consumer group that reads one topic.
 
-    `outage` is shared with callers that wait for Kafka on the consumer's behalf. With `once`, `drained` becomes true
-    when all records that existed at `open` were read.
+    It commits only offsets that were passed to `store`. `outage` logs when Kafka is unavailable; a caller that retries
+    `open` begins and ends it too. With `once`, `drained` becomes true when all records that existed at `open` were
+    read.
     """
 
     def __init__(
@@ -85,7 +88,8 @@ class UpdateConsumer:
             "auto.offset.reset": "earliest",
             "enable.auto.offset.store": False,
             "auto.commit.interval.ms": 1000,
-            # When a full local queue is checked again. The default, a second, would be a gap in the prices.
+            # After this time the client fetches again if its queue was full. The default, 1 s, would be a gap in the
+            # prices.
             "fetch.queue.backoff.ms": 10,
             "statistics.interval.ms": STATISTICS_INTERVAL_MS,
             "stats_cb": self.lag,
@@ -97,8 +101,10 @@ class UpdateConsumer:
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
         """Joins the group.
 
-        `on_revoke` may still store and commit. When `on_lost` is called, another member has the partitions already.
-        Raises BrokerUnavailable if there is no broker or no topic; with `once`, TopicRefused if there is no topic.
+        `on_revoke` and `on_lost` are called with the partitions that this member has to give up. `on_revoke` may still
+        store and commit offsets; when `on_lost` is called, another member has the partitions already. `wait` sleeps for
+        the given seconds. Raises BrokerUnavailable if there is no broker or no topic; with `once`, TopicRefused if
+        there is no topic.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:
@@ -134,7 +140,7 @@ class UpdateConsumer:
         callback(numbers)
 
     def _read_ends(self, consumer: Consumer, partitions: int) -> dict[int, int]:
-        """Returns the next offset of each partition that has records."""
+        """Returns a dict from each partition with records to the offset after its last one."""
         try:
             watermarks = {
                 number: consumer.get_watermark_offsets(
@@ -168,7 +174,7 @@ class UpdateConsumer:
         except KafkaException as error:
             self._handle_error(error.args[0])
         if first.partition() in self._removed_during_read:
-            # A rebalance happened between the two calls: the new owner reads this record again.
+            # A rebalance happened between `poll` and `consume`: the new owner reads this record again.
             del records[0]
         valid = [record for record in records if record.error() is None]
         if valid:
@@ -192,14 +198,17 @@ class UpdateConsumer:
                 self._handle_error(error)
 
     def _note_read(self, records: Collection[Message]) -> None:
-        """Removes partitions that were read to their end."""
+        """Removes from `_unread_ends` the partitions that were read to their end."""
         for record in records:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):
                 del self._unread_ends[partition]
 
     def store(self, offsets: Mapping[int, int]) -> None:
-        """Stores offsets, which are committed within a second. Offsets of other members' partitions are ignored."""
+        """Stores offsets, which the client commits within a second.
+
+        `offsets` is a dict from partition to the next offset to read. Partitions of other members are ignored.
+        """
         positions = [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]
         try:
             self._opened().store_offsets(offsets=positions)
@@ -208,7 +217,10 @@ class UpdateConsumer:
             log.debug("offset not stored: partition not assigned", reason=error.args[0].str())
 
     def commit(self) -> None:
-        """Commits the stored offsets synchronously. Logs a failure, after which the records are read again."""
+        """Commits the stored offsets and waits for the answer.
+
+        A failure is only logged; the records are read again then.
+        """
         self._commit(self._opened())
 
     def _commit(self, consumer: Consumer) -> None:
@@ -219,7 +231,7 @@ class UpdateConsumer:
                 log.warning("offsets not committed, records will be read again", reason=error.args[0].str())
 
     def pause(self) -> None:
-        """Pauses all assigned partitions. `read` must still be called, to serve the group."""
+        """Pauses all assigned partitions. Call `read` nevertheless, to stay in the group."""
         self._opened().pause(self._opened().assignment())
 
     def resume(self) -> None:

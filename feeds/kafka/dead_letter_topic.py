@@ -21,19 +21,23 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 ACK_TIMEOUT = timedelta(seconds=60)
-"""Longer than the pause of a broker, which must not end the processor."""
+"""How long to wait for the acknowledgement of a dead letter.
+
+It is longer than the pause of a broker, which must not end the processor.
+"""
 
 IDEMPOTENT = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "partitioner": "murmur2_random"}
 PURGED = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 MAX_RECORDS = 500
-"""Records of one `consume` call."""
+"""How many records one `consume` call returns at most."""
 
 
 class DeadLetterTopic:
-    """Writes dead letters. Not thread-safe.
+    """Writes dead letters to their topic. Not thread-safe.
 
-    `failure` says why a dead letter could not be written. The processor must then stop, because it may not commit any
-    offset behind that record.
+    `pending` counts dead letters that are not acknowledged. `failure` says why a dead letter could not be written; else
+    it is empty. After a failure the processor must stop, because it may not commit any offset behind the refused
+    record.
     """
 
     def __init__(
@@ -58,14 +62,21 @@ class DeadLetterTopic:
         self._producer: Producer | None = None
 
     def prepare(self, wait: Callable[[float], object]) -> None:
-        """Creates the topic if it does not exist. Logs a failure only, because `send` tries again."""
+        """Creates the topic if it does not exist. `wait` sleeps for the given seconds.
+
+        A failure is only logged, because `send` tries again.
+        """
         try:
             self._description = self._topic.ensure(self._retention, wait)
         except FeedError as error:
             log.warning("dead letter topic not ready", topic=self.name, reason=str(error))
 
     def send(self, dead_letter: DeadLetter, on_written: Callable[[], object], wait: Callable[[float], object]) -> None:
-        """Queues a dead letter. A later `poll` calls `on_written` when it is acknowledged."""
+        """Queues a dead letter. Sets `failure` if that is impossible.
+
+        When the brokers have acknowledged the dead letter, `poll` calls `on_written`. `wait` sleeps for the given
+        seconds.
+        """
         if self.failure:
             return
         if self._description is None:
@@ -105,7 +116,10 @@ class DeadLetterTopic:
             )
 
     def close(self) -> None:
-        """Drops dead letters without acknowledgement: their records are not committed, and are refused again."""
+        """Drops dead letters that are not acknowledged, and closes the client.
+
+        The offsets of their records are not committed, so these records are read and refused again.
+        """
         if self._producer is not None:
             self._producer.purge()
             self._producer.flush(1)
@@ -121,7 +135,10 @@ class DeadLetterTopic:
 
 
 def read_dead_letters(brokers: str, topic: str, timeout: float = 15.0) -> Iterator[DeadLetter]:
-    """Yields every dead letter of the topic, partition by partition. Raises BrokerUnavailable."""
+    """Yields every dead letter of the topic, partition by partition.
+
+    Raises BrokerUnavailable if Kafka does not answer or returns no record for `timeout` seconds.
+    """
     options = client_options(brokers, Outage("Kafka")) | {
         "group.id": "stockwatch-deadletters",
         "enable.auto.commit": False,
@@ -172,7 +189,11 @@ def _parse(record: Message) -> DeadLetter | None:
 
 
 class ReplayResult(msgspec.Struct):
-    """How many dead letters were acknowledged and how many were not, and the truncated ones, which were not sent."""
+    """The result of a replay.
+
+    `acknowledged` and `unacknowledged` are numbers of dead letters that were sent. `truncated` holds those that were
+    not sent, because their key or value is incomplete.
+    """
 
     acknowledged: int = 0
     unacknowledged: int = 0
@@ -180,7 +201,10 @@ class ReplayResult(msgspec.Struct):
 
 
 def replay(brokers: str, dead_letters: Iterable[DeadLetter], timeout: float = 30.0) -> ReplayResult:
-    """Produces key and value of each dead letter to the topic that the record came from."""
+    """Sends key and value of each dead letter to the topic of the refused record.
+
+    Truncated dead letters are not sent. Waits up to `timeout` seconds for acknowledgements.
+    """
     result = ReplayResult()
 
     def count(error: KafkaError | None, _record: Message) -> None:

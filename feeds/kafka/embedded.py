@@ -1,7 +1,8 @@
 """An embedded Kafka cluster for one machine and for tests: librdkafka's mock brokers.
 
-The brokers listen on real sockets, speak the real protocol, and keep the newest 5 MiB of a partition in memory. They
-have no controller: a topic is created with 4 partitions and 3 replicas when a client first asks for it by name.
+The brokers run in this process, listen on real sockets, speak the real protocol, and keep the newest 5 MiB of a
+partition in memory. They have no controller, which is the broker that creates topics on request: a topic is created
+with 4 partitions and 3 replicas when a client first asks for it by name.
 """
 
 from types import TracebackType

@@ -1,4 +1,7 @@
-"""Computes the lag of each assigned partition from librdkafka's statistics, without requests to the brokers."""
+"""Computes the lag of each assigned partition from librdkafka's statistics, without requests to the brokers.
+
+The lag is the number of records that are not finished.
+"""
 
 from collections.abc import Collection
 
@@ -7,13 +10,18 @@ import msgspec
 from feeds import metrics
 
 STATISTICS_INTERVAL_MS = 1000
-"""One report costs a tenth of a millisecond."""
+"""How often the client reports statistics. One report costs a tenth of a millisecond."""
 
 UNKNOWN_OFFSET = -1001
 
 
 class PartitionStatistics(msgspec.Struct):
-    """The offsets of a partition. A negative one is unknown."""
+    """The offsets of a partition. A negative one is unknown.
+
+    `lo_offset` is the first offset in the partition, `hi_offset` the one after the last record, `ls_offset` the one
+    after the last record that no open transaction hides. `stored_offset` and `committed_offset` are those of the
+    consumer.
+    """
 
     lo_offset: int = UNKNOWN_OFFSET
     hi_offset: int = UNKNOWN_OFFSET
@@ -23,7 +31,7 @@ class PartitionStatistics(msgspec.Struct):
 
     @property
     def lag(self) -> int | None:
-        """Records that are not finished; None as long as the end of the partition is unknown."""
+        """The number of records that are not finished; None while the partition's end is unknown."""
         end = self.ls_offset if self.ls_offset >= 0 else self.hi_offset
         if end < 0:
             return None
@@ -31,7 +39,10 @@ class PartitionStatistics(msgspec.Struct):
 
 
 class TopicStatistics(msgspec.Struct):
-    """Partitions by number. Partition -1 is internal to the client."""
+    """The statistics of one topic.
+
+    `partitions` is a dict from partition number, as text, to statistics. Partition -1 is internal to the client.
+    """
 
     partitions: dict[str, PartitionStatistics] = {}
 
@@ -43,17 +54,17 @@ class Statistics(msgspec.Struct):
 
 
 class Lag:
-    """Updates the lag metric of one consumer. It is the `stats_cb` of its client."""
+    """Sets the lag metric of one consumer, whose client calls it as `stats_cb`."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._decode = msgspec.json.Decoder(Statistics).decode
         self._assigned: frozenset[int] = frozenset()
         self.by_partition: dict[int, int] = {}
-        """Records by partition, as of the last report."""
+        """A dict from assigned partition to its lag, as of the last report."""
 
     def assign(self, partitions: Collection[int]) -> None:
-        """Sets the assigned partitions. Other members report the others."""
+        """Sets the partitions to report. Other members of the group report the rest."""
         self._assigned = frozenset(partitions)
         self._publish({number: lag for number, lag in self.by_partition.items() if number in self._assigned})
 

@@ -1,6 +1,6 @@
-"""Reads the last update of each symbol from the end of a topic, so that a restart continues its seq_ids.
+"""Reads the last update of each symbol from the end of a topic.
 
-The reader commits no offsets and creates no topic.
+A restarted generator continues the seq_ids of these updates. The reader commits no offsets and creates no topic.
 """
 
 import time
@@ -18,10 +18,13 @@ from feeds.wire import DAY_US, Update, decode
 log = structlog.get_logger(__name__)
 
 WINDOWS = (1_000, 8_000, 50_000)
-"""Records of each partition to search, counted from its end. A larger window follows if a symbol is missing."""
+"""How many records at the end of each partition to search.
+
+If a symbol is still missing, the next larger number is used.
+"""
 
 MAX_RECORDS = 5_000
-"""Records of one `consume` call."""
+"""How many records one `consume` call returns at most."""
 
 
 class LastUpdates:
@@ -52,9 +55,9 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns the newest update of each symbol that is within the largest window.
+        """Returns a dict from each symbol to its newest update.
 
-        Raises BrokerUnavailable.
+        Symbols without an update within the largest of WINDOWS are left out. Raises BrokerUnavailable.
         """
         deadline = self._clock() + self._timeout
         found: dict[str, Update] = {}
@@ -77,7 +80,7 @@ class LastUpdates:
         return found
 
     def _watermarks(self, consumer: Consumer) -> dict[int, tuple[int, int]]:
-        """Returns the first and the next offset of each partition."""
+        """Returns a dict from partition to (first offset, offset after the last record)."""
         topics = consumer.list_topics(self._topic, timeout=self._timeout).topics
         return {
             partition: consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=self._timeout)
@@ -92,7 +95,11 @@ class LastUpdates:
         found: dict[str, Update],
         deadline: float,
     ) -> None:
-        """Reads each partition between its bounds and adds the newest update of each missing key to `found`."""
+        """Adds the newest update of each missing symbol to `found`.
+
+        Reads each partition from its first bound up to its second, which is left out. `missing` holds symbols as record
+        keys. Raises BrokerUnavailable after `deadline`.
+        """
         consumer.assign([TopicPartition(self._topic, partition, start) for partition, (start, _end) in bounds.items()])
         unfinished = {partition: end for partition, (_start, end) in bounds.items()}
         while unfinished:

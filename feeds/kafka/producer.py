@@ -1,6 +1,6 @@
 """Sends updates to Kafka with an idempotent producer, and counts delivered and failed ones.
 
-Not thread-safe. Nothing is dropped here: if the queue is full, the caller waits.
+Not thread-safe. A full queue drops no update: the caller waits.
 """
 
 import time
@@ -18,17 +18,20 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 ACK_TIMEOUT_SECONDS = 5.0
-"""Time without an acknowledgement, while some are due, after which Kafka counts as unavailable. librdkafka itself
-retries for two minutes, and reports nothing if replicas or controllers are missing."""
+"""How long acknowledgements may be missing before Kafka counts as unavailable.
+
+librdkafka itself retries for two minutes, and reports nothing if replicas or controllers are missing.
+"""
 
 QUEUE_FULL_ATTEMPTS = 10
 QUEUE_FULL_POLL_SECONDS = 0.05
 
 
 class UpdateProducer:
-    """Writes to one topic. `delivered` counts acknowledged updates, `failed` the others by reason.
+    """Sends updates to one topic.
 
-    `outage` is shared with callers that wait for Kafka on the producer's behalf.
+    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. A
+    caller that waits for Kafka for another purpose begins and ends `outage` too.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class UpdateProducer:
         self._delivered_before, self._progress_at = 0, 0.0
 
     def send(self, symbol: str, value: bytes) -> None:
-        """Queues one update.
+        """Queues one update. `value` is the encoded update.
 
         Raises BrokerUnavailable if the queue stays full for half a second. The update is not queued then, and the same
         call may be repeated.
@@ -84,9 +87,9 @@ class UpdateProducer:
         self._open().poll(timeout)
 
     def log_failures(self) -> None:
-        """Logs the failures since the last call, one line per reason, and a missing acknowledgement.
+        """Logs the failures since the last call, one line for each reason.
 
-        Call it about once a second.
+        Begins the outage if acknowledgements are missing. Call it about once a second.
         """
         for reason, count in (self.failed - self._logged).items():
             log.warning("updates not delivered", reason=reason, count=count, topic=self._topic)
@@ -94,7 +97,10 @@ class UpdateProducer:
         self._check_progress()
 
     def close(self, timeout: float) -> int:
-        """Waits up to `timeout` seconds for queued updates. Returns how many have failed since the start."""
+        """Waits up to `timeout` seconds for queued updates, and drops the rest.
+
+        Returns how many updates have failed since the start.
+        """
         if self._producer is not None:
             left = self._producer.flush(timeout)
             if left:
@@ -131,7 +137,10 @@ class UpdateProducer:
         metrics.FAILED.labels(error.name()).inc()
 
     def _handle_produce_error(self, error: KafkaError) -> None:
-        """Counts an update that was not queued. After a fatal error, the next update gets a new producer."""
+        """Counts an update that could not be queued.
+
+        After a fatal error, closes the client's producer; the next update gets a new one.
+        """
         self._count_failure(error)
         if error.fatal() or error.code() == KafkaError._FATAL:
             log.error("producer failed, replacing it", reason=error.str())

@@ -25,13 +25,20 @@ AUTHORIZATION_ERRORS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTE
 CONFIG_ERRORS = (KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG)
 CREATE_TIMEOUT_SECONDS = 5.0
 APPEAR_ATTEMPTS, APPEAR_PAUSE_SECONDS = 50, 0.1
-"""Creation is asynchronous: the response arrives before the topic exists."""
+"""How often, and after which pauses, to check whether a created topic exists.
+
+Creation is asynchronous: the response arrives before the topic exists.
+"""
 
 FIND_PAUSE_SECONDS = 0.25
 
 
 class TopicDescription(msgspec.Struct, frozen=True):
-    """What the cluster reports. `partitions` is 0 if the topic does not exist; `brokers` counts those alive."""
+    """What the cluster reports about a topic.
+
+    `partitions` is 0 if the topic does not exist. `brokers` is the number of brokers that are alive. `embedded` says
+    whether the cluster is an embedded one, see `feeds.kafka.embedded`.
+    """
 
     partitions: int
     replicas: int
@@ -50,12 +57,15 @@ class Topic:
         self._client: AdminClient | None = None
 
     def describe(self) -> TopicDescription:
-        """Describes the topic without creating it. Raises BrokerUnavailable."""
+        """Returns a description of the topic without creating it. Raises BrokerUnavailable."""
         # Asks for all topics, because a request for one name makes some clusters create it with their own defaults.
         return self._parse(self._metadata(None))
 
     def find(self, wait: Callable[[float], object], seconds: float) -> TopicDescription:
-        """Waits until the generator has created the topic. Raises BrokerUnavailable after `seconds`."""
+        """Waits until the generator has created the topic, and returns its description.
+
+        `wait` sleeps for the given seconds. Raises BrokerUnavailable after `seconds` seconds.
+        """
         for _ in range(max(int(seconds / FIND_PAUSE_SECONDS), 1)):
             if (description := self.describe()).partitions:
                 return description
@@ -66,9 +76,10 @@ class Topic:
         raise BrokerUnavailable(f"the topic {self._name} does not exist yet: the generator creates it")
 
     def ensure(self, retention: timedelta, wait: Callable[[float], object]) -> TopicDescription:
-        """Creates the topic if it does not exist, and logs the properties that differ from the wanted ones.
+        """Creates the topic if it does not exist, and returns its description.
 
-        `wait` sleeps for some seconds. Raises BrokerUnavailable, or TopicRefused if the topic cannot be created.
+        If it exists, logs the properties that differ from the wanted ones. `wait` sleeps for the given seconds. Raises
+        BrokerUnavailable, or TopicRefused if the topic cannot be created.
         """
         description = self.describe()
         if description.partitions:
@@ -91,7 +102,10 @@ class Topic:
         raise BrokerUnavailable(f"the topic {self._name} was created, but does not appear")
 
     def _create(self, replicas: int, retention: timedelta) -> None:
-        """Creates the topic, with fewer replicas or the cluster's retention if the cluster refuses the wanted ones."""
+        """Creates the topic, with other properties if the cluster refuses the wanted ones.
+
+        The other properties are fewer replicas, and the cluster's own retention.
+        """
         config: dict[str, str] = {"retention.ms": str(retention // timedelta(milliseconds=1))}
         if replicas < REPLICAS:
             self._log_fewer_replicas(replicas, "too few brokers")
@@ -116,7 +130,10 @@ class Topic:
         )
 
     def _request_creation(self, replicas: int, config: dict[str, str]) -> KafkaError | None:
-        """Sends one request. Returns its error, or None if the topic exists now, also by another process."""
+        """Sends one request to create the topic, and returns its error.
+
+        Returns None if the topic exists now, even if another process has created it.
+        """
         topic = NewTopic(self._name, PARTITIONS, replicas, config=config)
         try:
             self._admin().create_topics([topic], request_timeout=CREATE_TIMEOUT_SECONDS)[self._name].result()
@@ -126,7 +143,10 @@ class Topic:
         return None
 
     def _create_by_metadata_request(self, refusal: KafkaError) -> None:
-        """Relies on auto.create.topics.enable: brokers that have it create a topic whose metadata is requested."""
+        """Requests the topic's metadata, because brokers with auto.create.topics.enable then create the topic.
+
+        Raises TopicRefused if they do not.
+        """
         log.warning("not authorized to create the topic, relying on the brokers to create it", reason=refusal.str())
         topic = self._metadata(self._name).topics.get(self._name)
         if topic is None or (topic.error is not None and topic.error.code() != KafkaError.LEADER_NOT_AVAILABLE):

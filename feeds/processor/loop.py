@@ -1,7 +1,7 @@
-"""The processor's loop: one thread reads Kafka and keeps the offset ledger, workers write to Redis.
+"""Runs the processor: one thread reads Kafka, workers write to Redis.
 
-It reads no settings. Only the reading thread uses the consumer, the dead letters and the ledger. Workers get tasks
-through their inboxes and return them through one queue.
+The reading thread alone uses the consumer, the dead letters and the offset ledger, which says what is not finished.
+Workers get tasks through their inboxes and return finished ones through one queue. The module reads no settings.
 """
 
 import threading
@@ -29,35 +29,48 @@ from feeds.wire import latest_timestamp
 log = structlog.get_logger(__name__)
 
 MAX_PENDING_UPDATES = 2_000
-"""Pending updates of one worker at which reading waits. Below a quarter of it, paused partitions are resumed."""
+"""Reading stops while a worker has this many updates that are not written."""
 
 MAX_PENDING_DEAD_LETTERS = 500
-"""Dead letters without acknowledgement at which reading waits, in the same way. Each has 64 KB at most."""
+"""Reading stops while this many dead letters are not acknowledged.
+
+Each has 64 KB at most. Paused partitions are resumed when updates and dead letters are below a quarter of their limits.
+"""
 
 PAUSE_AFTER_SECONDS = 0.2
-"""How long reading waits before partitions are paused. Pausing discards the records that were fetched ahead."""
+"""How long reading waits at a limit before the partitions are paused.
+
+They are not paused at once, because pausing discards the records that the client has fetched ahead.
+"""
 
 POLL_SECONDS = 0.02
 MAX_RETRY_SECONDS = 1.0
 
 DRAIN_SECONDS = 3.0
-"""Time for unfinished writes on a rebalance and at the end."""
+"""Time to finish writes before partitions go to another member, and at the end."""
 
 STOP_SECONDS = 4.0
-"""Time for the whole stop. `runstack` kills after five seconds."""
+"""Time for the whole stop. `runstack` kills the process after five seconds."""
 
 STALLED_AFTER_SECONDS = 30.0
-"""A worker that finishes nothing for longer is reported. It keeps its updates, and this member its partitions."""
+"""A worker that finishes nothing for longer is reported as stalled.
+
+Nothing else happens: the worker keeps its updates, and this member of the group its partitions.
+"""
 
 CHECK_SECONDS = 1.0
 MAX_LOGGED_RECORDS = 10
-"""Invalid records per check that get a log line each. The others are counted in one line."""
+"""How many invalid records get a log line of their own, per CHECK_SECONDS.
+
+One line counts the others.
+"""
 
 
 class Processor:
     """Reads updates, writes them to Redis, and stores the offsets of finished records.
 
-    `open_writer` makes the writer of each worker. `clock` returns seconds of any kind, `now` unix seconds.
+    A record is finished when its update is in Redis, or when its dead letter is acknowledged. `open_writer` returns a
+    new writer for each worker. `clock` returns seconds since any moment, `now` unix seconds.
     """
 
     def __init__(
@@ -92,14 +105,15 @@ class Processor:
 
     @property
     def failed(self) -> bool:
-        """Whether a bug has ended a worker, and with it the loop."""
+        """Whether a bug has ended a worker, which ends the loop too."""
         return any(worker.failed for worker in self._workers)
 
     def run(self, stop: threading.Event) -> bool:
-        """Works until `stop` is set or the consumer is drained, then finishes, commits and leaves the group.
+        """Works until `stop` is set, or until the consumer has read everything (`drained`).
 
-        Returns whether everything that was read is finished; the rest will be read again. Raises GroupRefused, and
-        DeadLetterTopicRefused if a dead letter cannot be written.
+        Then finishes the records in progress, commits and leaves the group. Returns whether everything that was read is
+        finished; the rest will be read again. Raises GroupRefused, and DeadLetterTopicRefused if a dead letter cannot
+        be written.
         """
         self._stop = stop
         if not self._join():
@@ -118,7 +132,7 @@ class Processor:
         return finished
 
     def _join(self) -> bool:
-        """Joins the group, and retries as long as needed. Returns False if `stop` was set first."""
+        """Joins the consumer group, with retries. Returns False if `stop` was set first."""
         backoff = Backoff(self._rng, maximum=MAX_RETRY_SECONDS)
         while not self._stop.is_set():
             try:
@@ -143,7 +157,7 @@ class Processor:
             self._check()
 
     def _dispatch(self, records: Collection[Record]) -> None:
-        """Adds records to the ledger and hands them to the workers or the dead letters."""
+        """Adds records to the ledger; hands valid ones to workers, others to the dead letters."""
         metrics.READ.inc(len(records))
         now = self._clock()
         latest = latest_timestamp(int(self._now() * 1_000_000))
@@ -157,7 +171,10 @@ class Processor:
                 self._workers[worker].inbox.put(WriteTask(span, updates, partition.produced_ms))
 
     def _send_dead_letter(self, span: ReadSpan, record: Record, error: BadRecord) -> None:
-        """Queues a dead letter, whose acknowledgement finishes its part of the span."""
+        """Queues a dead letter for a record that is not a valid update.
+
+        Its acknowledgement finishes one part of `span`, which holds the offsets of one read.
+        """
         dead_letter = make_dead_letter(record, self._topic, error, self._now())
         self._dead_letters.send(dead_letter, partial(self._finish_dead_letter, span, error.kind), self._stop.wait)
         self._invalid_records += 1
@@ -170,7 +187,10 @@ class Processor:
         metrics.DEAD_LETTERS.labels(kind).inc()
 
     def _collect(self, wait: float = 0.0) -> None:
-        """Takes finished tasks from the workers and stores offsets. Waits up to `wait` seconds for the first task."""
+        """Takes finished tasks from the workers and stores the offsets of finished records.
+
+        Waits up to `wait` seconds for the first task.
+        """
         self._dead_letters.poll()
         try:
             while True:
@@ -185,7 +205,11 @@ class Processor:
             self._consumer.store(offsets)
 
     def _limit_pending(self) -> None:
-        """Stops reading while too much is pending: first by waiting, then by pausing, which keeps serving the group."""
+        """Stops reading while too many updates or dead letters are pending.
+
+        First it waits. After PAUSE_AFTER_SECONDS it pauses the partitions and returns, so that `read` is called again,
+        which keeps this member in its group.
+        """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
                 self._consumer.resume()
@@ -201,11 +225,14 @@ class Processor:
             self._collect(wait=POLL_SECONDS)
 
     def _has_pending(self, updates: int, dead_letters: int) -> bool:
-        """Returns whether a worker has this many updates, or this many dead letters are not acknowledged."""
+        """Returns whether at least one of two limits is reached.
+
+        `updates` limits the pending updates of each worker, `dead_letters` the dead letters without acknowledgement.
+        """
         return self._progress.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
-        """Reports stalled workers and invalid records without a log line."""
+        """Reports stalled workers, and how many invalid records got no log line of their own."""
         self._checked_at = self._clock()
         stalled = self._progress.stalled(STALLED_AFTER_SECONDS, self._checked_at)
         metrics.STALLED_WORKERS.set(len(stalled))
@@ -220,7 +247,10 @@ class Processor:
         self._invalid_records = 0
 
     def _drain(self, partitions: Collection[int] | None = None) -> bool:
-        """Waits up to DRAIN_SECONDS until these partitions, or all, are finished. Returns whether they are."""
+        """Waits up to DRAIN_SECONDS until all records of these partitions are finished.
+
+        None stands for all partitions. Returns whether all are finished.
+        """
         deadline = self._clock() + DRAIN_SECONDS
         while self._ledger.pending(partitions) and self._clock() < deadline:
             if self._dead_letters.failure and not self._progress.max_pending:
@@ -230,14 +260,17 @@ class Processor:
         return not self._ledger.pending(partitions)
 
     def _on_revoke(self, partitions: Collection[int]) -> None:
-        """Finishes and commits these partitions, and then fences them, because another member gets them."""
+        """Finishes and commits the records of partitions that another member gets next.
+
+        Then fences the partitions: workers start no more writes for them.
+        """
         if not self._drain(partitions):
             log.warning("partitions revoked with unfinished writes, the next owner repeats them", partitions=partitions)
         self._consumer.commit()
         self._ledger.fence(partitions)
 
     def _on_lost(self, partitions: Collection[int]) -> None:
-        """Fences these partitions without a commit, because another member has them already."""
+        """Fences partitions without a commit, because another member has them already."""
         self._ledger.fence(partitions)
 
     def _finish(self) -> bool:

@@ -1,6 +1,7 @@
-"""Tracks what was read and is not finished, which decides the offsets to commit.
+"""Tracks which records are not finished, which decides the offsets to commit.
 
-A record is finished when its update is in Redis, or when its dead letter is acknowledged.
+A record is finished when its update is in Redis, or when its dead letter is acknowledged. Records are tracked in spans:
+a span is the consecutive offsets of one partition from one read.
 
 Pure. Not thread-safe: only the thread that owns the consumer uses it. Workers return finished tasks to that thread.
 """
@@ -10,58 +11,72 @@ from collections.abc import Collection
 
 
 class ReadSpan:
-    """Consecutive offsets of one partition from one read.
+    """A span: the consecutive offsets of one partition from one read.
 
-    `unfinished` counts its parts that are not finished: one for each worker and one for each dead letter. `fenced`
-    tells workers to start no write for it, because another member owns the partition.
+    `next_offset` is the offset after the span. A span has one part for each worker that writes some of its updates, and
+    one for each dead letter. `unfinished_parts` counts those that are not finished. `fenced` tells workers to start no
+    write for the span, because another member of the group owns the partition.
     """
 
-    __slots__ = ("fenced", "next_offset", "unfinished")
+    __slots__ = ("fenced", "next_offset", "unfinished_parts")
 
     def __init__(self, next_offset: int, parts: int) -> None:
         self.next_offset = next_offset
-        self.unfinished = parts
+        self.unfinished_parts = parts
         self.fenced = False
 
 
 class OffsetLedger:
-    """The spans of each partition, in the order in which they were read."""
+    """Holds the spans of each partition, in the order in which they were read."""
 
     def __init__(self) -> None:
         self._spans: dict[int, deque[ReadSpan]] = {}
 
     def open(self, partition: int, next_offset: int, parts: int) -> ReadSpan:
-        """Adds a span that ends before `next_offset`. A span without parts is finished already."""
+        """Adds a span that ends before `next_offset`, and returns it.
+
+        A span without parts is finished from the start.
+        """
         span = ReadSpan(next_offset, parts)
         self._spans.setdefault(partition, deque()).append(span)
         return span
 
     def finish_part(self, span: ReadSpan) -> None:
         """Notes that one part of a span is finished."""
-        span.unfinished -= 1
+        span.unfinished_parts -= 1
 
     def advance(self) -> dict[int, int]:
-        """Returns the offset to store for each partition whose finished prefix has grown since the last call."""
+        """Returns a dict from partition to the offset that can be stored now.
+
+        Removes the finished spans of each partition up to its first unfinished one. Partitions without a removed span
+        are left out.
+        """
         offsets = {}
         for partition, spans in self._spans.items():
-            while spans and spans[0].unfinished <= 0:
+            while spans and spans[0].unfinished_parts <= 0:
                 offsets[partition] = spans.popleft().next_offset
         return offsets
 
     def pending(self, partitions: Collection[int] | None = None) -> int:
-        """Returns how many spans of these partitions, or of all, are unfinished."""
+        """Returns how many spans of these partitions are unfinished. None stands for all partitions."""
         selected = self._spans if partitions is None else partitions
-        return sum(span.unfinished > 0 for partition in selected for span in self._spans.get(partition, ()))
+        return sum(span.unfinished_parts > 0 for partition in selected for span in self._spans.get(partition, ()))
 
     def fence(self, partitions: Collection[int] | None = None) -> None:
-        """Removes these partitions, or all, and marks their spans, so that they are neither written nor stored."""
+        """Removes the spans of these partitions and marks them as fenced.
+
+        So workers start no write for them, and their offsets are not stored. None stands for all partitions.
+        """
         for partition in list(self._spans) if partitions is None else partitions:
             for span in self._spans.pop(partition, ()):
                 span.fenced = True
 
 
 class WorkerProgress:
-    """The pending updates of each worker, and when it last finished some. Seconds by any clock."""
+    """Tracks the pending updates of each worker, and when it last finished some.
+
+    Times are in seconds since any moment.
+    """
 
     def __init__(self, workers: int) -> None:
         self._pending = [0] * workers
@@ -69,22 +84,25 @@ class WorkerProgress:
 
     @property
     def max_pending(self) -> int:
-        """The largest number of updates that one worker has."""
+        """The number of pending updates of the worker that has most of them."""
         return max(self._pending)
 
     def assign(self, worker: int, count: int, now: float) -> None:
-        """Notes that a worker got updates."""
+        """Notes that a worker got `count` updates."""
         if not self._pending[worker]:
             self._progress_at[worker] = now
         self._pending[worker] += count
 
     def complete(self, worker: int, count: int, now: float) -> None:
-        """Notes that a worker finished updates."""
+        """Notes that a worker finished `count` updates."""
         self._pending[worker] -= count
         self._progress_at[worker] = now
 
     def stalled(self, seconds: float, now: float) -> dict[int, int]:
-        """Returns the pending updates of each worker that has finished none for more than `seconds`."""
+        """Returns a dict from each stalled worker to its number of pending updates.
+
+        A worker is stalled if it has pending updates and has finished none for more than `seconds`.
+        """
         return {
             worker: count
             for worker, (count, since) in enumerate(zip(self._pending, self._progress_at, strict=True))

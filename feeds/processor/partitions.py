@@ -1,6 +1,6 @@
 """Validates records and splits them by partition and worker.
 
-Pure: no I/O, no framework. The bytes of a value are passed on unchanged.
+Pure: no I/O, no framework. The bytes of a record's value are passed on unchanged.
 """
 
 from collections.abc import Iterable
@@ -14,14 +14,19 @@ from feeds.store.batch import EncodedUpdate
 
 @lru_cache(maxsize=1 << 16)
 def choose_worker(symbol: str, workers: int) -> int:
-    """Returns the worker of a symbol: always the same one, so that the updates of a symbol stay in order."""
+    """Returns the number of the worker that writes the updates of a symbol.
+
+    It is always the same worker, so that the updates of a symbol stay in order.
+    """
     return crc32(symbol.encode()) % workers
 
 
 class FetchedPartition:
-    """The records of one partition from one read: updates by worker, in order, and invalid records.
+    """The records of one partition from one read.
 
-    `produced_ms` is the producer's timestamp of the first record, in unix milliseconds.
+    `by_worker` has one list for each worker, with its valid updates in order. `invalid` holds the other records with
+    their errors. `last` is the last record. `produced_ms` is the producer's timestamp of the first record, in unix
+    milliseconds.
     """
 
     __slots__ = ("by_worker", "invalid", "last", "produced_ms")

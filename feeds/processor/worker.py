@@ -1,6 +1,6 @@
-"""A worker of the processor: a thread that writes updates to Redis in their order.
+"""A worker of the processor: a thread that writes updates to Redis in order.
 
-It uses neither Kafka nor the ledger. Finished tasks go back through a queue.
+It uses neither Kafka nor the offset ledger. Finished tasks go back to the reading thread through a queue.
 """
 
 import threading
@@ -20,11 +20,15 @@ from feeds.store.quote_writer import QuoteWriter
 log = structlog.get_logger(__name__)
 
 MAX_BATCH_UPDATES = 500
-"""Updates in one write, approximately. A write blocks Redis for 2 us per update."""
+"""About how many updates one write contains. Each update blocks Redis for 2 us."""
 
 
 class WriteTask:
-    """The updates of one span for one worker. `produced_ms`: when the span's first record was produced."""
+    """The updates of one span that one worker has to write.
+
+    A span is what one read returned of one partition. `produced_ms` is when its first record was produced, in unix
+    milliseconds.
+    """
 
     __slots__ = ("produced_ms", "span", "updates")
 
@@ -35,10 +39,11 @@ class WriteTask:
 
 
 class Worker(threading.Thread):
-    """Writes the tasks of its inbox in their order, several at once, and returns those that are in Redis.
+    """Writes the tasks in its inbox to Redis, in order and several at once.
 
-    It retries a write until it succeeds, until another member owns the partitions, or until `abandon` is set. None in
-    the inbox ends the worker.
+    It puts tasks whose updates are in Redis into the queue `finished`. It retries a write until it succeeds, until
+    another member owns the partitions, or until `abandon` is set. None in the inbox ends the worker. `failed` says
+    whether a bug has ended it.
     """
 
     def __init__(
@@ -71,7 +76,10 @@ class Worker(threading.Thread):
             self._writer.close()
 
     def _take_tasks(self) -> list[WriteTask]:
-        """Waits for a task and takes more, up to about one write. Returns an empty list at the end."""
+        """Waits for a task, and takes more while they have fewer than MAX_BATCH_UPDATES updates.
+
+        Returns an empty list if the worker must end.
+        """
         if (task := self.inbox.get()) is None:
             return []
         tasks, size = [task], len(task.updates)
@@ -88,7 +96,10 @@ class Worker(threading.Thread):
         return tasks
 
     def _write(self, tasks: list[WriteTask]) -> bool:
-        """Writes tasks that are not fenced. Returns False if `abandon` was set first."""
+        """Writes the tasks that are not fenced: those whose partition this member still owns.
+
+        Returns False if `abandon` was set before a write succeeded.
+        """
         while True:
             owned = [task for task in tasks if not task.span.fenced]
             if not owned:

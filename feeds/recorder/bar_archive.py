@@ -1,8 +1,9 @@
 """Saves bars to the database and reads them back.
 
-The only writer of tapes and bars; it knows neither Kafka nor Redis. Transactions are short because SQLite has one
-writer at a time. Saving may be repeated: a bar replaces the stored one only if its count is at least as high. So a
-recorder that has lost its partitions without noticing cannot overwrite newer bars with old ones.
+No other module writes bars and tapes, which are the recorded symbols. This one knows neither Kafka nor Redis.
+Transactions are short because SQLite has one writer at a time. Saving may be repeated: a bar replaces the stored one
+only if its count of updates is at least as high. So a recorder that has lost its partitions without noticing cannot
+overwrite newer bars with old ones.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,10 @@ from feeds.recorder.bars import Bar
 from feeds.recorder.open_bars import MINUTE_US, BarStarts, SymbolBars
 
 ROWS_PER_TRANSACTION = 1_000
-"""About 10 ms, in which no other process can write to SQLite."""
+"""How many rows one transaction writes at most.
+
+So many take about 10 ms, in which no other process can write to SQLite.
+"""
 
 KEYS_PER_QUERY = 500
 
@@ -52,9 +56,10 @@ class BarArchive:
         self._tapes_to_purge: list[int] = []
 
     def load_symbols(self, newest_seconds: Mapping[str, int]) -> list[SymbolBars]:
-        """Loads the newest bars of each symbol; creates the tapes of new symbols. Raises BarArchiveUnavailable.
+        """Returns a SymbolBars for each symbol: what memory holds of its bars.
 
-        `newest_seconds` gives the newest second of each symbol in Redis, -1 for none.
+        It contains the newest two days; other bars are fetched later. `newest_seconds` is a dict from symbol to its
+        newest second in Redis, -1 for none. Creates the tapes of new symbols. Raises BarArchiveUnavailable.
         """
         with _translate_errors():
             tapes = self._get_or_create_tapes(list(newest_seconds))
@@ -78,7 +83,10 @@ class BarArchive:
         return SymbolBars(tape.symbol, tape.pk, newest_second, newest_minute, newest_days, tape.previous_close)
 
     def fetch_minutes(self, wanted: BarStarts) -> None:
-        """Puts stored minutes into memory, empty ones if not stored. Raises BarArchiveUnavailable."""
+        """Reads the wanted minutes and puts them into memory.
+
+        A minute that is not stored becomes an empty bar. Raises BarArchiveUnavailable.
+        """
         keys = {
             MinuteBar.key(symbol_bars.tape_id, start): (symbol_bars, start)
             for symbol_bars, starts in wanted
@@ -93,7 +101,10 @@ class BarArchive:
                     symbol_bars.minutes.put(stored.get(key) or Bar(start))
 
     def fetch_days(self, wanted: BarStarts) -> None:
-        """Puts stored days into memory, empty ones if not stored. Raises BarArchiveUnavailable."""
+        """Reads the wanted days and puts them into memory.
+
+        A day that is not stored becomes an empty bar. Raises BarArchiveUnavailable.
+        """
         with _translate_errors():
             for symbol_bars, starts in wanted:
                 dates = [date.fromordinal(start) for start in starts]
@@ -153,7 +164,10 @@ class BarArchive:
                 symbol_bars.saved_close = symbol_bars.previous_close
 
     def read_minutes(self, symbol_bars: SymbolBars, since: int) -> list[Bar]:
-        """Reads the minutes of one symbol from minute `since` on. Raises BarArchiveUnavailable."""
+        """Returns the saved minutes of a symbol from minute `since` on, oldest first.
+
+        `since` counts minutes from 1970. Raises BarArchiveUnavailable.
+        """
         first, end = MinuteBar.key(symbol_bars.tape_id, since), MinuteBar.key(symbol_bars.tape_id + 1, 0)
         with _translate_errors():
             rows = MinuteBar.objects.filter(id__gte=first, id__lt=end).order_by("id").values_list(*MINUTE_COLUMNS)
@@ -162,8 +176,8 @@ class BarArchive:
     def purge(self, before: int, max_rows: int = 10_000) -> int:
         """Deletes up to `max_rows` minutes that are older than minute `before`, in one transaction.
 
-        Returns how many it deleted; fewer than `max_rows` means that no older minute is left. Raises
-        BarArchiveUnavailable.
+        `before` counts minutes from 1970. Returns how many were deleted; fewer than `max_rows` means that no older
+        minute is left. Raises BarArchiveUnavailable.
         """
         deleted = 0
         with _translate_errors(), transaction.atomic():
@@ -187,7 +201,7 @@ class BarArchive:
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Raises BarArchiveUnavailable for database errors."""
+    """Turns database errors into BarArchiveUnavailable."""
     try:
         yield
     except Error as error:
@@ -199,7 +213,7 @@ def _translate_errors() -> Iterator[None]:
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Splits items into sequences of at most `size`."""
+    """Splits items into sequences of at most `size` items."""
     return (items[at : at + size] for at in range(0, len(items), size))
 
 
@@ -220,19 +234,19 @@ def _encode_runs(bar: Bar) -> bytes | None:
 
 
 def _decode_minute_row(row: tuple[Any, ...]) -> Bar:
-    """The bar of a row of MINUTE_COLUMNS."""
+    """Returns the bar in a row with MINUTE_COLUMNS."""
     start = row[0] & (MinuteBar.key(1, 0) - 1)
     begin = start * MINUTE_US
     return _make_bar(start, begin + row[1], begin + row[2], row[3:])
 
 
 def _decode_day_row(row: tuple[Any, ...]) -> Bar:
-    """The bar of a row of DAY_COLUMNS."""
+    """Returns the bar in a row with DAY_COLUMNS."""
     return _make_bar(row[1].toordinal(), row[2], row[3], row[4:])
 
 
 def _make_bar(start: int, first_at: int, last_at: int, values: tuple[Any, ...]) -> Bar:
-    """`values` are those of VALUE_COLUMNS."""
+    """Returns a bar. `values` are those of VALUE_COLUMNS, in their order."""
     bar = Bar(start)
     bar.first_at, bar.last_at = first_at, last_at
     bar.open, bar.high, bar.low, bar.close, bar.count, bar.first_seq, bar.last_seq, runs = values

@@ -1,7 +1,7 @@
 """Moves bars between memory, Redis and the database, with retries.
 
-No method raises an error because a store is unavailable. Each returns whether it succeeded, and the caller calls it
-again later. After a failure, calls fail at once until a growing wait is over.
+No method raises an error because Redis or the database is unavailable. Each returns whether it succeeded, and the
+caller calls it again later. After a failure, calls return False at once until a growing wait is over.
 """
 
 from collections.abc import Callable, Collection
@@ -17,14 +17,17 @@ from feeds.retry import CircuitBreaker
 from feeds.wire import Update
 
 MAX_PURGED_ROWS = 10_000
-"""Minutes that one purge deletes at most."""
+"""How many minutes one call of `purge` deletes at most."""
 
 MAX_RESTORED_SYMBOLS = 10
-"""Symbols that one call of `restore_minutes` handles at most, so that Kafka is read in between."""
+"""How many symbols one call of `restore_minutes` handles at most.
+
+The recorder reads Kafka between two calls.
+"""
 
 
 class BarStores:
-    """The two stores of open bars: recent bars and the bar archive."""
+    """The two stores of bars: recent bars in Redis, and the archive in the database."""
 
     def __init__(
         self, open_bars: OpenBars, recent_bars: RecentBars, archive: BarArchive, rng: Random, clock: Callable[[], float]
@@ -38,7 +41,10 @@ class BarStores:
         """Symbols whose minutes Redis has lost."""
 
     def load(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Loads the symbols of these updates, and every stored bar that the updates belong to."""
+        """Puts into memory every stored bar to which one of these updates belongs.
+
+        Leaves out seconds before `oldest_second` and minutes before `oldest_minute`, which count from 1970.
+        """
         return self._load_symbols(updates) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
     def _load_symbols(self, updates: Collection[Update]) -> bool:
@@ -57,7 +63,10 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches stored bars: needed after a start, for late updates and in a replay."""
+        """Fetches the stored bars of these updates that are not in memory.
+
+        There are some after a start, for late updates, and if old records are read again.
+        """
         seconds, minutes, days = self._open_bars.find_bars_to_fetch(updates, oldest_second, oldest_minute)
         return (
             (not seconds or self._redis(lambda: self._recent_bars.fetch_seconds(seconds)))
@@ -66,7 +75,7 @@ class BarStores:
         )
 
     def write(self) -> bool:
-        """Writes all unwritten bars to Redis."""
+        """Writes to Redis all bars that it does not have yet."""
         symbols = self._open_bars.unwritten_symbols()
         return not symbols or self._redis(lambda: self._write(symbols))
 
@@ -76,7 +85,7 @@ class BarStores:
         metrics.RING_WRITES.inc(len(symbols))
 
     def save(self) -> bool:
-        """Saves all unsaved bars and previous closes to the database."""
+        """Saves to the database all bars and previous closes that it does not have yet."""
         return self._database(self._save)
 
     def _save(self) -> None:
@@ -87,13 +96,14 @@ class BarStores:
 
     @property
     def has_lost_minutes(self) -> bool:
-        """Whether Redis has lost minutes that `restore_minutes` writes back."""
+        """Whether Redis has lost minutes that `restore_minutes` has to write back."""
         return bool(self._to_restore)
 
     def restore_minutes(self) -> bool:
-        """Copies the minutes of some symbols from the database back to Redis.
+        """Copies minutes that Redis has lost from the database back to Redis.
 
-        Minutes in memory are newer than the saved ones, so the next `write` writes them again.
+        Handles at most MAX_RESTORED_SYMBOLS symbols. Minutes in memory are newer than the saved ones, so the next
+        `write` writes them again.
         """
         batch = [
             symbol_bars
@@ -118,7 +128,10 @@ class BarStores:
         return True
 
     def purge(self, before: int) -> bool:
-        """Deletes some saved minutes older than minute `before`. Returns True if none is left."""
+        """Deletes saved minutes that are older than minute `before`, up to MAX_PURGED_ROWS.
+
+        `before` counts from 1970. Returns True if no older minute is left.
+        """
         deleted = 0
 
         def delete() -> None:

@@ -1,15 +1,16 @@
-"""Bars: open, high, low, close and count of the updates in one period. Pure.
+"""Computes bars: open, high, low, close and count of the updates in a period. Pure.
 
-A bar is a function of the *set* of its updates. Their order, their batches and repeats make no difference:
+A bar depends only on the *set* of its updates. Their order, their batches and repeats make no difference:
 
 - `open` and `close` are the prices of the first and the last update by (timestamp, seq_id); `high` and `low` are the
   extremes. Each is a minimum or a maximum, so a repeat changes nothing and a late update is handled like any other.
 - `count` is the number of updates. To count a repeat only once, a bar keeps the updates that it has counted as runs:
-  ranges of timestamps and seq_ids without a gap. If the seq_ids of a feed grow by one, there is a single run, which
-  first, last and count describe already. So runs cost nothing, and no Kafka offset has to be stored beside the bars.
+  ranges of timestamps and seq_ids without a gap. If the seq_ids of a feed grow by one, there is a single run, from
+  the first to the last update, and it need not be stored. So runs cost nothing then, and no Kafka offset has to be
+  stored beside the bars.
 
 Prices are right for any updates. The count is right too, with one exception: if two feeds use the same seq_ids of one
-symbol within one bar *and* their updates arrive interleaved, an update of one can pass for a repeat of the other.
+symbol within one bar *and* their updates arrive interleaved, an update of one can be taken for a repeat of the other.
 """
 
 from bisect import insort
@@ -18,20 +19,24 @@ from feeds.stale import Order, is_newer
 from feeds.wire import Update
 
 MAX_RUNS = 64
-"""Runs that a bar keeps. Beyond that its two oldest runs are merged, and a late update between them is not counted (its
-price is used). A feed that loses records needs several runs; one that shares seq_ids among symbols needs many."""
+"""How many runs a bar keeps at most.
+
+If there are more, the two oldest are merged. Then a late update between these two is not counted, but its price is
+used. A feed that loses records needs several runs; a feed that shares seq_ids among symbols needs many.
+"""
 
 ALL_SEQ_IDS = (0, 2**53)
 
 Run = tuple[int, int, int, int]
-"""First and last timestamp, first and last seq_id of updates that were all counted."""
+"""A range of counted updates: first and last timestamp, first and last seq_id."""
 
 
 class Bar:
     """One bar of a symbol.
 
-    `start` is the number of its second or minute since 1970, or the ordinal of its day. Prices are in the instrument's
-    currency, `first_at` and `last_at` in unix microseconds. `count` is 0 before the first `add`.
+    `start` is the number of its second or minute since 1970, or the ordinal of its day (`date.toordinal`). Prices are
+    in the instrument's currency. `first_at` and `last_at` are the times of the first and the last update in unix
+    microseconds, `first_seq` and `last_seq` their seq_ids. `count` is 0 before the first `add`.
     """
 
     __slots__ = (
@@ -77,7 +82,10 @@ class Bar:
         return self._add_out_of_sequence(at, seq, price)
 
     def _add_out_of_sequence(self, at: int, seq: int, price: float) -> bool:
-        """Adds a repeat, a late update, or one after a gap."""
+        """Adds an update that does not directly follow the last one.
+
+        It is a repeat, a late update, or one after a gap. Returns whether the bar changed.
+        """
         changed = self._count_once(at, seq)
         if price > self.high or price < self.low:
             self.high, self.low = max(self.high, price), min(self.low, price)
@@ -93,7 +101,10 @@ class Bar:
         return changed
 
     def _count_once(self, at: int, seq: int) -> bool:
-        """Counts an update unless a run contains it, and merges the runs next to it."""
+        """Counts an update unless a run contains it. Returns whether it was counted.
+
+        A counted update is joined with the run directly before it and the run directly after it.
+        """
         runs = [(self.first_at, self.last_at, self.first_seq, self.last_seq)] if self.runs is None else self.runs
         before = after = None
         for run in runs:
@@ -147,14 +158,14 @@ class Bar:
     def mark_range_counted(self) -> None:
         """Treats all updates between the first and the last as counted.
 
-        For a bar whose runs were not stored.
+        Call it for a bar whose runs were not stored, such as a bar in Redis.
         """
         if self.count != self.last_seq - self.first_seq + 1:
             self.runs = [(self.first_at, self.last_at, *ALL_SEQ_IDS)]
 
     @property
     def ohlc_count(self) -> tuple[float, float, float, float, int]:
-        """Open, high, low, close, count."""
+        """The tuple (open, high, low, close, count)."""
         return self.open, self.high, self.low, self.close, self.count
 
     @property

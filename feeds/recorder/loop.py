@@ -1,8 +1,9 @@
 """Runs the recorder, which reads updates from Kafka and stores their bars.
 
-One thread does everything, because no other part waits for a bar. Offsets are stored after all that was read is in both
-stores, about once a minute. A recorder that was killed reads the last minute again; bars recognize updates that they
-have already (feeds.recorder.bars). During a long outage the recorder pauses its partitions, so that memory is bounded.
+One thread does everything, because no other part waits for a bar. Offsets are stored when everything that was read is
+in both Redis and the database, about once a minute. A recorder that was killed reads the last minute again; bars
+recognize updates that they have already (feeds.recorder.bars). During a long outage the recorder pauses its partitions,
+so that memory is bounded.
 """
 
 import threading
@@ -30,16 +31,22 @@ from feeds.wire import Update, latest_timestamp
 log = structlog.get_logger(__name__)
 
 MAX_NEW_BARS = 20_000
-"""New bars at which a save comes early, about 10 MB. A backlog in Kafka leads to that."""
+"""If there are more new bars than this (about 10 MB), the recorder saves early.
+
+That happens while it reads a backlog in Kafka.
+"""
 
 REVOKED_SAVE_SECONDS = 4.0
-"""Time limit for the save before partitions are revoked."""
+"""Time limit for the save before other members get revoked partitions."""
 FINAL_SAVE_SECONDS = 1.0
 """Time limit for the save before the recorder ends."""
 
 
 class Recorder:
-    """Records bars until it is stopped. `now` gives unix seconds, `clock` seconds since any moment."""
+    """Records bars until it is stopped.
+
+    `retention` is how long minutes are kept. `now` returns unix seconds, `clock` seconds since any moment.
+    """
 
     def __init__(
         self,
@@ -61,11 +68,17 @@ class Recorder:
         self._open_bars = OpenBars(market_days)
         self._stores = BarStores(self._open_bars, recent_bars, archive, self._rng, clock)
         self._pending: list[tuple[Update, int]] = []
-        """Updates, with their partitions, whose bars are not loaded yet."""
+        """Pairs of update and partition; the bars of these updates are not loaded yet."""
         self._pending_offsets: dict[int, int] = {}
-        """The offset after the last record read, by partition, if its update is pending."""
+        """For each partition: the offset after the last record that was read.
+
+        An offset stays here until the updates before it are in bars.
+        """
         self._unsaved_offsets: dict[int, int] = {}
-        """The offset after the last update that is in a bar, by partition, if that bar is not in both stores."""
+        """For each partition: the offset after the last record whose update is in a bar.
+
+        An offset stays here until all bars are in both Redis and the database.
+        """
         self._paused = False
 
     def run(self, stop: threading.Event) -> bool:
@@ -84,7 +97,7 @@ class Recorder:
         return complete
 
     def _join(self, stop: threading.Event) -> bool:
-        """Joins the group, with retries. Returns False if `stop` was set before."""
+        """Joins the consumer group, with retries. Returns False if `stop` was set first."""
         outage, backoff = Outage("Kafka"), Backoff(self._rng, maximum=1.0)
         while not stop.is_set():
             try:
@@ -109,7 +122,10 @@ class Recorder:
         self._pause_or_resume()
 
     def _read(self) -> None:
-        """Reads records and keeps valid updates; the processor handles dead letters."""
+        """Reads records and adds the valid updates to the pending ones.
+
+        Other records are only counted, because the processor writes their dead letters.
+        """
         records = self._source.read()
         latest = latest_timestamp(int(self._now() * 1_000_000))
         for record in records:
@@ -137,7 +153,7 @@ class Recorder:
         self._pending_offsets.clear()
 
     def _oldest_minute(self) -> int:
-        """The oldest minute that is retained."""
+        """Returns the oldest minute to keep, as its number since 1970."""
         return int(self._now()) // 60 - self._retention_minutes
 
     def _write_and_save(self) -> None:
@@ -150,7 +166,10 @@ class Recorder:
             self._schedule.saved()
 
     def _save(self) -> bool:
-        """Brings all bars to both stores, and only then stores the offsets."""
+        """Brings all bars to Redis and the database, and then stores the offsets.
+
+        Returns False, without storing offsets, if Redis or the database is unavailable.
+        """
         if not self._unsaved_offsets:
             return True
         if not (self._stores.write() and self._stores.save()):
@@ -160,7 +179,7 @@ class Recorder:
         return True
 
     def _pause_or_resume(self) -> None:
-        """Pauses reading while an outage would let memory grow."""
+        """Pauses reading while an outage would let memory grow, and resumes it afterwards."""
         must_pause = bool(self._pending) or self._open_bars.new_bars > 2 * MAX_NEW_BARS
         if must_pause == self._paused:
             return
@@ -171,7 +190,7 @@ class Recorder:
             self._source.resume()
 
     def _save_within(self, seconds: float) -> bool:
-        """Tries to save for so many seconds. Returns whether it succeeded."""
+        """Tries to save for up to `seconds` seconds. Returns whether it succeeded."""
         deadline = self._clock() + seconds
         pause = threading.Event()
         while not (saved := self._save()) and self._clock() < deadline:

@@ -9,8 +9,8 @@ MICROSECOND = timedelta(microseconds=1)
 class MarketDays:
     """The calendar of market days.
 
-    A day begins at `start` in `zone` and ends when the next day begins. It has the date on which it begins. It has 23
-    or 25 hours if the clocks change. If the clocks skip over `start`, the UTC offset before the change applies.
+    A day begins at `start` in `zone` and ends when the next day begins. Its date is the one on which it begins. It has
+    23 or 25 hours if the clocks change. If the clocks skip over `start`, the UTC offset before the change applies.
     """
 
     def __init__(self, zone: tzinfo, start: time) -> None:
@@ -19,7 +19,10 @@ class MarketDays:
         self._day = self._begins_at = self._ends_at = 0
 
     def day_at(self, timestamp: int) -> int:
-        """The ordinal of the day of a moment in unix microseconds."""
+        """Returns the ordinal (`date.toordinal`) of the market day of a moment.
+
+        `timestamp` is in unix microseconds.
+        """
         if not self._begins_at <= timestamp < self._ends_at:  # successive updates nearly always share a day
             day = (EPOCH + timestamp * MICROSECOND).astimezone(self._zone).date().toordinal()
             while timestamp < self.begin(day):  # twice if the zone skipped a date
@@ -28,6 +31,6 @@ class MarketDays:
         return self._day
 
     def begin(self, day: int) -> int:
-        """The first moment of a day, in unix microseconds."""
+        """Returns the first moment of the day with this ordinal, in unix microseconds."""
         begins = datetime.combine(date.fromordinal(day), self._start, tzinfo=self._zone)
         return (begins.astimezone(UTC) - EPOCH) // MICROSECOND

@@ -1,10 +1,10 @@
 """Holds the open bars and decides which to fetch, write and save. Pure.
 
-"Write" means to Redis, "save" means to the database.
+Open bars are those in memory. "Write" means to Redis, "save" means to the database, "fetch" means from one of the two.
 
 A restart is exact because offsets are committed only after all that was added is written and saved. So if a recorder
-meets a symbol for the first time, the stores contain every bar that an earlier recorder has changed. A bar up to
-`newest_stored` must be fetched before an update is added to it; a later bar is new.
+meets a symbol for the first time, Redis and the database contain every bar that an earlier recorder has changed. A bar
+up to `newest_stored` must be fetched before an update is added to it; a later bar is new.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -18,7 +18,7 @@ SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 
 BarStarts = list[tuple["SymbolBars", list[int]]]
-"""Starts of bars, in ascending order, by symbol."""
+"""Pairs of a symbol's bars and the starts (`Bar.start`) of some of them, ascending."""
 
 
 class BarsToFetch(NamedTuple):
@@ -30,16 +30,18 @@ class BarsToFetch(NamedTuple):
 
 
 class PreviousDay(NamedTuple):
-    """The last day with a price before the newest day. `day` is its ordinal."""
+    """The last day with a price before the newest day. `day` is an ordinal."""
 
     day: int
     close: float
 
 
 class BarSeries:
-    """The bars of one symbol and one length.
+    """The open bars of one symbol and one length: seconds, minutes or days.
 
-    `unwritten` and `unsaved` hold the starts of bars that Redis and the database do not have yet.
+    Each bar is known by its start (`Bar.start`). `bars` is a dict from start to bar; `newest` is the latest start. A
+    bar that starts after `newest_stored` is not in Redis or the database unless it is in memory too. `unwritten` holds
+    the starts of bars that Redis does not have yet, `unsaved` those that the database does not have yet.
     """
 
     __slots__ = ("bars", "newest", "newest_stored", "unsaved", "unwritten")
@@ -51,11 +53,14 @@ class BarSeries:
         self.unsaved: set[int] = set()
 
     def put(self, bar: Bar) -> None:
-        """Takes a fetched bar, or an empty one if there is no stored bar."""
+        """Takes a bar that was fetched, or an empty one if none was stored."""
         self.bars[bar.start] = bar
 
     def add(self, start: int, update: Update) -> Bar | None:
-        """Adds an update and returns its bar; None if the update is a repeat."""
+        """Adds an update to the bar at `start` and returns that bar.
+
+        Returns None if the update is a repeat.
+        """
         bar = self.bars.get(start)
         if bar is None:
             bar = self.bars[start] = Bar(start)
@@ -63,11 +68,11 @@ class BarSeries:
         return bar if bar.add(update) else None
 
     def unsaved_bars(self) -> list[Bar]:
-        """Bars that are not in the database yet, in order of time."""
+        """Returns the bars that the database does not have yet, oldest first."""
         return [self.bars[start] for start in sorted(self.unsaved)]
 
     def trim(self) -> None:
-        """Drops all unchanged bars except the newest."""
+        """Drops all bars that are written and saved, except the newest one."""
         if len(self.bars) < 2:
             return
         changed = self.unwritten | self.unsaved
@@ -79,7 +84,8 @@ class BarSeries:
 class SymbolBars:
     """The open bars of one symbol.
 
-    `partition` is that of the last update, -1 before the first. `saved_close` is the previous close in the database.
+    `tape_id` is the id of the symbol in the database. `partition` is the Kafka partition of the last update, -1 before
+    the first. `saved_close` is the previous close in the database.
     """
 
     __slots__ = ("days", "minutes", "partition", "previous_day", "saved_close", "seconds", "symbol", "tape_id")
@@ -93,7 +99,11 @@ class SymbolBars:
         newest_days: Collection[Bar] = (),
         saved_close: float | None = None,
     ) -> None:
-        """The arguments describe the stored bars; `newest_days` holds at most two."""
+        """Starts with what Redis and the database contain.
+
+        `newest_second` and `newest_minute` are the starts of the newest stored bars, -1 for none. `newest_days` holds
+        at most two bars.
+        """
         self.symbol = symbol
         self.tape_id = tape_id
         self.partition = -1
@@ -123,7 +133,7 @@ class SymbolBars:
         return self.previous_close != self.saved_close
 
     def add_to_day(self, start: int, update: Update) -> bool:
-        """Adds an update to a day and keeps `previous_day` right.
+        """Adds an update to the day `start`, and changes `previous_day` if necessary.
 
         Returns False if the update is a repeat.
         """
@@ -148,20 +158,27 @@ class OpenBars:
 
     @property
     def new_bars(self) -> int:
-        """Number of new seconds since the last write and new minutes since the last save."""
+        """The number of new second bars and new minute bars.
+
+        Second bars are new until the next write, minute bars until the next save.
+        """
         return self._new_seconds + self._new_minutes
 
     def find_unknown(self, updates: Iterable[Update]) -> list[str]:
-        """Symbols of these updates that were not added yet, without duplicates."""
+        """Returns the symbols of these updates for which no bars are in memory.
+
+        Each symbol appears once.
+        """
         return list(dict.fromkeys(update.symbol for update in updates if update.symbol not in self.by_symbol))
 
     def add_symbol(self, symbol_bars: SymbolBars) -> None:
         self.by_symbol[symbol_bars.symbol] = symbol_bars
 
     def find_bars_to_fetch(self, updates: Iterable[Update], oldest_second: int, oldest_minute: int) -> BarsToFetch:
-        """Finds the stored bars of these updates that are not in memory.
+        """Returns the stored bars that must be fetched before these updates are added.
 
-        Leaves out seconds and minutes before the oldest. The symbol of each update must have been added.
+        Leaves out seconds before `oldest_second` and minutes before `oldest_minute`. The symbol of each update must be
+        in `by_symbol`.
         """
         seconds: dict[SymbolBars, set[int]] = {}
         minutes: dict[SymbolBars, set[int]] = {}
@@ -180,7 +197,8 @@ class OpenBars:
     def add(self, update: Update, partition: int, oldest_second: int, oldest_minute: int) -> bool:
         """Adds an update to its second, minute and day.
 
-        Leaves out a second or minute before the oldest. Returns False if the other bars had the update already.
+        Leaves out a second before `oldest_second` and a minute before `oldest_minute`. Returns False if no bar changed,
+        because the update is a repeat.
         """
         symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
         symbol_bars.partition = partition
@@ -202,27 +220,27 @@ class OpenBars:
         return changed
 
     def unwritten_symbols(self) -> list[SymbolBars]:
-        """Symbols with bars that are not in Redis yet."""
+        """Returns the symbols with bars that Redis does not have yet."""
         return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unwritten]
 
     def unsaved_minutes(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Minutes that are not in the database yet, by symbol, in order of time."""
+        """Yields each symbol that has unsaved minutes, with these minutes, oldest first."""
         for symbol_bars in self.by_symbol.values():
             if symbol_bars.minutes.unsaved:
                 yield symbol_bars, symbol_bars.minutes.unsaved_bars()
 
     def unsaved_days(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Days that are not in the database yet, by symbol, in order of time."""
+        """Yields each symbol that has unsaved days, with these days, oldest first."""
         for symbol_bars in self.by_symbol.values():
             if symbol_bars.days.unsaved:
                 yield symbol_bars, symbol_bars.days.unsaved_bars()
 
     def symbols_with_unsaved_close(self) -> list[SymbolBars]:
-        """Symbols whose previous close is not in the database yet."""
+        """Returns the symbols whose previous close is not in the database yet."""
         return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unsaved_close]
 
     def mark_written(self, symbols: Iterable[SymbolBars]) -> None:
-        """Marks the bars of all unwritten symbols as written."""
+        """Marks the bars of these symbols as written. Call it with all unwritten symbols."""
         for symbol_bars in symbols:
             symbol_bars.seconds.unwritten.clear()
             symbol_bars.minutes.unwritten.clear()
@@ -231,7 +249,7 @@ class OpenBars:
         self._new_seconds = 0
 
     def mark_saved(self) -> None:
-        """Marks all minutes and days as saved."""
+        """Marks all minutes and days as saved in the database."""
         for symbol_bars in self.by_symbol.values():
             for series in (symbol_bars.minutes, symbol_bars.days):
                 series.unsaved.clear()
@@ -239,7 +257,7 @@ class OpenBars:
         self._new_minutes = 0
 
     def drop_partitions(self, partitions: Collection[int]) -> None:
-        """Drops the symbols of partitions that another member of the group has now."""
+        """Drops the bars of all symbols whose partition another group member has now."""
         for symbol in [symbol for symbol, symbol_bars in self.by_symbol.items() if symbol_bars.partition in partitions]:
             del self.by_symbol[symbol]
 

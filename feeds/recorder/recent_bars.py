@@ -1,9 +1,9 @@
 """Writes recent bars to Redis and reads them back.
 
-Recent bars are the rings of seconds and minutes, and the newest day of each symbol. Pages draw sparklines and short
-charts from them. A ring trims itself, since each bar overwrites the oldest; TTLs delete the bars of symbols without
-updates. This module knows neither Kafka nor the database. Writes may be repeated. Redis may lose everything at any
-time; a ring that is shorter than its size shows that it did.
+Recent bars are the newest day of each symbol and its rings, which are strings with the last seconds and minutes. Pages
+draw sparklines and short charts from them. A ring trims itself, since each bar overwrites the oldest; TTLs delete the
+bars of symbols without updates. This module knows neither Kafka nor the database. Writes may be repeated. Redis may
+lose everything at any time; a ring that is shorter than its size shows that it did.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,18 +21,21 @@ from feeds.recorder.open_bars import SECOND_US, BarSeries, BarStarts, SymbolBars
 from feeds.store.connection import Script, answering
 
 SYMBOLS_PER_CALL = 100
-"""Redis serves no other client during a call, about 15 us for each symbol."""
+"""How many symbols one call of the script writes.
+
+Redis serves no other client during a call, which takes about 15 us for each symbol.
+"""
 
 SECONDS_TTL = timedelta(minutes=15)
 MINUTES_TTL = timedelta(hours=25)
 DAY_TTL = timedelta(hours=168)
-"""As long as a quote: it survives a weekend without a feed."""
+"""As long as the default TTL of a quote: both survive a weekend without updates."""
 
 WRITE_BARS = Path(__file__).with_name("write_bars.lua").read_text()
 
 
 class RecentBars:
-    """The rings and days of all symbols. Uses one connection."""
+    """The rings and the newest days of all symbols in Redis. Uses one connection."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -43,7 +46,10 @@ class RecentBars:
         self._sizes_and_ttls = [SECONDS.size, seconds_ttl, MINUTES.size, minutes_ttl, day_ttl]
 
     def write(self, symbols: Sequence[SymbolBars]) -> list[SymbolBars]:
-        """Writes all unwritten bars. Returns the symbols that had no ring of minutes. Raises StoreUnavailable."""
+        """Writes the unwritten bars of these symbols. Raises StoreUnavailable.
+
+        Returns the symbols that had no ring of minutes: they are new, or Redis has lost their minutes.
+        """
         created: list[SymbolBars] = []
         for at in range(0, len(symbols), SYMBOLS_PER_CALL):
             batch = symbols[at : at + SYMBOLS_PER_CALL]
@@ -59,7 +65,10 @@ class RecentBars:
         return created
 
     def restore_minutes(self, symbol_bars: SymbolBars, bars: Sequence[Bar]) -> None:
-        """Writes minutes that Redis has lost; skips those too old for the ring. Raises StoreUnavailable."""
+        """Writes minutes that Redis has lost. Raises StoreUnavailable.
+
+        `bars` are in order of time. Those that are too old for the ring are skipped.
+        """
         if not bars:
             return
         series = BarSeries(bars[-1].start)
@@ -71,13 +80,19 @@ class RecentBars:
         self._write_bars([*_keys(symbol_bars.symbol)], arguments)
 
     def newest_seconds(self, symbols: Collection[str]) -> Mapping[str, int]:
-        """The newest second of each symbol that Redis has, -1 for none. Raises StoreUnavailable."""
+        """Returns a dict from each symbol to its newest second in Redis.
+
+        Seconds are numbered from 1970; -1 stands for none. Raises StoreUnavailable.
+        """
         with answering():
             values: Any = self._client.mget([day_key(symbol) for symbol in symbols])
         return {symbol: _newest_second(value) for symbol, value in zip(symbols, values, strict=True)}
 
     def fetch_seconds(self, wanted: BarStarts) -> None:
-        """Puts stored seconds into memory, empty ones if not stored. Raises StoreUnavailable."""
+        """Reads the wanted seconds and puts them into memory.
+
+        A second that is not stored becomes an empty bar. Raises StoreUnavailable.
+        """
         pipe = self._client.pipeline(transaction=False)
         for symbol_bars, starts in wanted:
             for start in starts:
@@ -98,9 +113,10 @@ def _keys(symbol: str) -> tuple[str, str, str]:
 
 
 def _slots(ring: BarRing, series: BarSeries) -> list[Any]:
-    """The number of changed slots, then offset and bytes of each.
+    """Returns arguments of the script for the unwritten bars of a series.
 
-    Skips a bar that is a whole ring behind the newest, since its slot belongs to a newer bar.
+    They are the number of bars, then the offset and the bytes of each. Skips a bar that is a whole ring behind the
+    newest, since its slot belongs to a newer bar.
     """
     arguments: list[Any] = [0]
     length = ring.bar_seconds * SECOND_US

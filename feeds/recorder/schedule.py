@@ -1,4 +1,7 @@
-"""Decides when the recorder writes, saves and purges bars. Pure."""
+"""Decides when the recorder writes, saves and purges bars. Pure.
+
+"Write" means to Redis, "save" means to the database. A purge deletes old minutes.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +10,10 @@ WRITE_EVERY_SECONDS = 1.0
 
 SAVE_EVERY_SECONDS = 60.0
 SAVE_AFTER_SECONDS = 2.0
-"""Delay of a save after each full minute, so that most minutes are saved once, when they are complete."""
+"""How long after each full minute a save is due.
+
+Then most minutes are complete, so that they are saved only once.
+"""
 
 PURGE_EVERY_SECONDS = 3600.0
 
@@ -15,7 +21,7 @@ PURGE_EVERY_SECONDS = 3600.0
 class Schedule:
     """The times at which the next write, save and purge are due.
 
-    `clock` gives seconds since any moment, `now` unix seconds.
+    `clock` returns seconds since any moment, `now` unix seconds.
     """
 
     def __init__(self, clock: Callable[[], float], now: Callable[[], float]) -> None:
@@ -53,7 +59,7 @@ class Schedule:
         self._save_due = self._next_save()
 
     def purged(self) -> None:
-        """Plans the next purge; called when no old minute is left."""
+        """Plans the next purge. Call it when no old minute is left."""
         self._purge_due = self._clock() + PURGE_EVERY_SECONDS
 
     def _next_save(self) -> float:

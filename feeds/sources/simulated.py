@@ -1,4 +1,4 @@
-"""Simulates prices as mean-reverting random walks.
+"""Simulates prices as random walks that return to a base price.
 
 Pure: no I/O, and the clock is an argument. One step makes one update of every active instrument.
 """
@@ -20,13 +20,14 @@ VOLATILITY_INTERVAL_SECONDS = 0.1
 """The interval that an instrument's volatility refers to."""
 
 MAX_LOG_PRICE = 690.0
-"""Keeps `exp` finite, whatever price the last update on the topic has."""
+"""The limit of a log price. It keeps `exp` finite, whatever the last price was."""
 
 
 class Instrument(msgspec.Struct, frozen=True):
-    """The parameters of a walk: `volatility` in basis points per 100 ms, `decimals` of the price.
+    """The parameters of the simulated price of one symbol.
 
-    An instrument that is not `active` gets no updates. Its seq_ids continue when it is active again.
+    `volatility` is in basis points per 100 ms; `decimals` is the number of digits after the point. An instrument that
+    is not `active` gets no updates. Its seq_ids continue when it is active again.
     """
 
     symbol: str
@@ -37,7 +38,10 @@ class Instrument(msgspec.Struct, frozen=True):
 
 
 class RandomWalk:
-    """The walk of one instrument: an Ornstein-Uhlenbeck process of its log price, with timestamp and seq_id."""
+    """The simulated price of one instrument, with timestamp and seq_id.
+
+    The log price is an Ornstein-Uhlenbeck process: a random walk that returns to the base price.
+    """
 
     __slots__ = (
         "_base",
@@ -53,7 +57,7 @@ class RandomWalk:
     )
 
     def __init__(self, instrument: Instrument, interval: float, seed: str, last: Update | None) -> None:
-        # Each symbol has its own generator, so that its path depends on seed and symbol only.
+        # Each symbol has its own random generator, so that its path depends on seed and symbol only.
         self._gauss = Random(f"{seed}:{instrument.symbol}").gauss  # noqa: S311
         self._interval = interval
         self._set_parameters(instrument)
@@ -68,15 +72,15 @@ class RandomWalk:
         return self._instrument
 
     def change(self, instrument: Instrument) -> None:
-        """Sets new parameters. A new base price multiplies the price by new/old."""
+        """Sets new parameters. If the base price changes, the price changes by the same factor."""
         self._log_price += log(instrument.base_price / self._instrument.base_price)
         self._set_parameters(instrument)
 
     def step(self, now: int) -> Update:
-        """Returns the next update. `now` in unix microseconds; timestamps always grow."""
+        """Returns the next update. `now` is in unix microseconds; timestamps always grow."""
         price = max(round(exp(self._log_price), self._instrument.decimals), self._min_price)
         self._timestamp = max(now, self._timestamp + 1)
-        # A new symbol starts at unix milliseconds: above any seq_id that it may have had before the topic was purged.
+        # The first seq_id is the time in unix milliseconds: above all that the symbol had before a purge of the topic.
         self._seq_id = self._seq_id + 1 if self._seq_id else now // 1000
         self._advance()
         return Update(self._instrument.symbol, price, self._timestamp, self._seq_id)
@@ -85,7 +89,7 @@ class RandomWalk:
         self._instrument = instrument
         self._base = log(instrument.base_price)
         self._min_price = round(10.0**-instrument.decimals, instrument.decimals)
-        # The exact transition over one interval. For short ones the deviation is volatility times sqrt(interval).
+        # The exact transition over one interval. For short intervals the deviation is volatility times sqrt(interval).
         rate = log(2) / HALF_LIFE_SECONDS
         self._decay = exp(-rate * self._interval)
         per_root_second = instrument.volatility * BASIS_POINT / sqrt(VOLATILITY_INTERVAL_SECONDS)
@@ -97,7 +101,10 @@ class RandomWalk:
 
 
 class PriceSimulator:
-    """The walks of all instruments. `interval` in seconds; the same `seed` gives each symbol the same path."""
+    """The random walks of all instruments.
+
+    `interval` is the time between two steps in seconds. The same `seed` gives each symbol the same path.
+    """
 
     def __init__(self, interval: float, seed: str) -> None:
         self._interval = interval
@@ -107,21 +114,24 @@ class PriceSimulator:
         self._active: list[RandomWalk] = []
 
     def resume(self, last: Update) -> None:
-        """Makes a symbol continue after its last update. The newest of several counts."""
+        """Makes the symbol of `last` continue after this update.
+
+        If there are several calls for a symbol, its newest update counts.
+        """
         if is_newer(last, self._last_updates.get(last.symbol)):
             self._last_updates[last.symbol] = last
 
     def set_instruments(self, instruments: Iterable[Instrument]) -> None:
-        """Replaces the instruments. An instrument that returns continues its seq_ids."""
+        """Replaces the instruments. If one is missing for a while, its seq_ids continue afterwards."""
         self._active = [walk for walk in map(self._walk, instruments) if walk.instrument.active]
 
     @property
-    def active(self) -> int:
-        """The number of updates that a step makes."""
+    def active_count(self) -> int:
+        """The number of active instruments, and so of updates that a step makes."""
         return len(self._active)
 
     def step(self, now: int) -> list[Update]:
-        """Returns one update of every active instrument. `now` in unix microseconds."""
+        """Returns one update of every active instrument. `now` is in unix microseconds."""
         return [walk.step(now) for walk in self._active]
 
     def _walk(self, instrument: Instrument) -> RandomWalk:

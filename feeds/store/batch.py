@@ -1,4 +1,4 @@
-"""The updates of one write to Redis, by symbol and ascending. Pure."""
+"""Groups the updates of one write to Redis by symbol, oldest first. Pure."""
 
 from collections.abc import Iterable, Sequence
 
@@ -20,7 +20,11 @@ class SymbolUpdates:
 
 
 class Batch:
-    """The updates of one write by symbol. `stale` counts those dropped because the batch has a newer or equal one."""
+    """The updates of one write to Redis.
+
+    `by_symbol` is a dict from symbol to its updates. `size` counts all updates that were passed to `add`. `stale`
+    counts those that `add` dropped.
+    """
 
     __slots__ = ("by_symbol", "size", "stale")
 
@@ -32,7 +36,10 @@ class Batch:
             self.add(updates)
 
     def add(self, updates: Sequence[EncodedUpdate]) -> None:
-        """Appends updates in their order, and drops those that are stale within the batch."""
+        """Adds updates in their order, except those that are stale within the batch.
+
+        An update is dropped if the batch already has an equal or a newer one of its symbol.
+        """
         by_symbol = self.by_symbol
         self.size += len(updates)
         for update, value in updates:
@@ -47,5 +54,5 @@ class Batch:
 
     @property
     def oldest_timestamp(self) -> int:
-        """Unix microseconds. The batch must not be empty."""
+        """The lowest timestamp in unix microseconds. The batch must not be empty."""
         return min(updates.first.timestamp for updates in self.by_symbol.values())

@@ -21,7 +21,10 @@ from feeds.errors import StoreUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Time-outs in seconds. Retries follow at once; callers that can wait longer use `feeds.retry`."""
+    """How long a client waits, in seconds, and how often it retries a command.
+
+    Retries follow at once; callers that can wait longer use `feeds.retry`.
+    """
 
     socket_timeout: float
     connect_timeout: float
@@ -33,7 +36,7 @@ PIPELINE = Profile(socket_timeout=2.0, connect_timeout=1.0, retries=1)
 GATEWAY = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=1)
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
-"""For health checks and other clients that are closed after one question."""
+"""For health checks and other clients that are closed after one command."""
 
 SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
 """For pub/sub. Its time-out covers the handshake and writes; the channel layer watches the reads."""
@@ -124,7 +127,10 @@ def answering() -> Iterator[None]:
 
 
 class Script:
-    """Runs a Lua script in one round trip, or in two if the server does not have it cached."""
+    """A Lua script that Redis runs.
+
+    A call takes one round trip, or two if the server does not have the script in its cache.
+    """
 
     def __init__(self, client: redis.Redis, text: str) -> None:
         self._client = client
@@ -132,7 +138,7 @@ class Script:
         self._digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, keys: list[str], arguments: list[Any]) -> Any:
-        """Returns what the script returns. Raises StoreUnavailable."""
+        """Runs the script and returns its result. Raises StoreUnavailable."""
         with answering():
             try:
                 return self._client.evalsha(self._digest, len(keys), *keys, *arguments)

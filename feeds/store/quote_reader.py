@@ -13,7 +13,10 @@ from feeds.wire import Update, decode, latest_timestamp, stock_key
 
 
 def read_quotes(symbols: Sequence[str]) -> dict[str, Update] | None:
-    """Returns quotes by symbol, without symbols that have none. Returns None if Redis is unreachable."""
+    """Returns a dict from symbol to quote, or None if Redis is unreachable.
+
+    Symbols without a quote are left out.
+    """
     if not symbols:
         return {}
     client = connect(settings.REDIS, PROBE)

@@ -17,7 +17,10 @@ WRITE_IF_NEWER = Path(__file__).with_name("write_if_newer.lua").read_text()
 
 
 class QuoteWriter:
-    """Writes through one connection. Each thread needs its own writer."""
+    """Writes quotes through one connection. Each thread needs its own writer.
+
+    A quote expires if no update follows for `ttl`.
+    """
 
     def __init__(self, client: redis.Redis, ttl: timedelta) -> None:
         self._client = client
@@ -25,9 +28,10 @@ class QuoteWriter:
         self._write = Script(client, WRITE_IF_NEWER)
 
     def write(self, batch: Batch) -> int:
-        """Stores and publishes the updates that are newer than the stored quotes, and returns how many there were.
+        """Stores and publishes the updates that are newer than the stored quotes.
 
-        The other updates of the batch are stale. Raises StoreUnavailable; the same batch may be written again.
+        Returns how many were newer; the other updates of the batch are stale. Raises StoreUnavailable; the same batch
+        may be written again.
         """
         keys: list[str] = []
         arguments: list[Any] = [*self._head]

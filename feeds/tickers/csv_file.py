@@ -36,7 +36,10 @@ class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
 
 
 class TextDiff(Diff):  # type: ignore[misc]
-    """Shows the changes of an import as text; the library's own HTML has styles that the content policy blocks."""
+    """Shows the changes of an import as plain text.
+
+    The HTML of the library has styles, which the content security policy blocks.
+    """
 
     def as_html(self) -> list[str]:
         pairs = zip(map(str, self.left), map(str, self.right), strict=True)
@@ -44,7 +47,10 @@ class TextDiff(Diff):  # type: ignore[misc]
 
 
 class TickerResource(resources.ModelResource):  # type: ignore[misc]
-    """Maps one line to one ticker by its symbol, with the validation of the admin's form. Deletes nothing."""
+    """Maps each line of a CSV file to the ticker with the same symbol.
+
+    The validation is that of the admin's form. An import deletes no ticker.
+    """
 
     active = resources.Field(attribute="active", column_name="active", widget=YesOrNoWidget())
     decimals = resources.Field(attribute="decimals", column_name="decimals", widget=WholeNumberWidget())
@@ -75,7 +81,10 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         dataset.headers = headers
 
     def dehydrate_name(self, ticker: Ticker) -> str:
-        """Escapes a name that a spreadsheet would run; `before_import_row` reverses it."""
+        """Returns the name, escaped if a spreadsheet would run it as a formula.
+
+        `before_import_row` removes the escape.
+        """
         return escape(ticker.name)
 
     def before_import_row(self, row: Any, **_kwargs: Any) -> None:
@@ -84,6 +93,6 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
             row["name"] = unescape(str(row["name"] or ""))
 
     def import_instance(self, instance: Ticker, row: Any, **kwargs: Any) -> None:
-        """Keeps the previous base price for the change log."""
+        """Keeps the previous base price in the ticker, for the change log."""
         instance.previous_base_price = instance.base_price  # type: ignore[attr-defined]
         super().import_instance(instance, row, **kwargs)

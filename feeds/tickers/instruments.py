@@ -1,4 +1,4 @@
-"""Reads the tickers as instruments for the price simulator."""
+"""Reads the tickers from the database, as instruments for the price simulator."""
 
 from collections.abc import Callable
 
@@ -14,21 +14,27 @@ log = structlog.get_logger(__name__)
 
 
 class TickerReader:
-    """Reads all tickers, active or not. Calls `seed` once, before the first read."""
+    """Reads all tickers, active or not.
+
+    Before the first read it calls `seed`, which fills an empty table.
+    """
 
     def __init__(self, seed: Callable[[], object]) -> None:
         self._seed: Callable[[], object] | None = seed
         self._reported: set[str] = set()
 
     def read(self) -> list[Instrument]:
-        """Returns an instrument for each valid ticker. Raises TickersUnavailable, and BadTicker from the seed."""
+        """Returns an instrument for each valid ticker.
+
+        Raises TickersUnavailable if the database does not answer, and BadTicker from `seed`.
+        """
         try:
             if self._seed is not None:
                 self._seed()
                 self._seed = None
             rows = list(Ticker.objects.values_list("symbol", "base_price", "volatility", "decimals", "active"))
         except Error as error:
-            # Django replaces broken connections at the end of a request only, and there is no request here.
+            # Django replaces a broken connection only at the end of a request, and there is no request here.
             connection.close()
             raise TickersUnavailable(
                 f"cannot read the tickers ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
@@ -36,7 +42,11 @@ class TickerReader:
         return [instrument for row in rows if self._is_valid(instrument := Instrument(*row))]
 
     def _is_valid(self, instrument: Instrument) -> bool:
-        """Skips rows that were written without the admin's validation, so that they do not stop the others."""
+        """Returns whether the symbol and the numbers of a ticker are valid.
+
+        A row that was written without the admin's validation may be invalid. It must not stop the other tickers, so it
+        is only logged, once for each symbol.
+        """
         valid = (
             is_symbol(instrument.symbol)
             and 0 < instrument.base_price < MAX_PRICE

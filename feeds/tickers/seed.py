@@ -1,4 +1,4 @@
-"""Fills an empty tickers table, from the environment or with the demonstration."""
+"""Fills an empty table of tickers, from the settings or with demonstration tickers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ NO_PRICES: Mapping[str, float] = MappingProxyType({})
 
 
 def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
-    """Creates tickers if the table is empty, and returns how many.
+    """Creates a ticker for each symbol if the table is empty. Returns how many.
 
-    A symbol without a price starts at DEFAULT_PRICE, and a log line names the variable that sets it. Raises BadTicker
-    if a symbol or a price is not valid.
+    `prices` is a dict from symbol to base price; `BRK_B` may stand for `BRK.B`. A symbol without a price starts at
+    DEFAULT_PRICE, and a log line names the variable that sets it. Raises BadTicker if a symbol or a price is not valid.
     """
     with transaction.atomic():
         if Ticker.objects.exists():

@@ -64,7 +64,7 @@ def sign_in_hint(production: bool) -> str:
 
 
 def prepare(with_page: bool, production: bool) -> str:
-    """Prepares the database and returns the sign-in hint; empty if no page is started.
+    """Prepares the database and returns the sign-in hint; empty without a page.
 
     Raises StackFailure if the database cannot be used.
     """

@@ -17,7 +17,10 @@ from feeds.store.connection import PROBE, connect
 
 
 class RedisNotStarted(RuntimeError):
-    """No Redis server runs: no binary was found, or the server did not start. The text says what to do."""
+    """No Redis server runs: no binary was found, or the server did not start.
+
+    The text says what to do.
+    """
 
 
 def find_redis_binary() -> str:
@@ -51,7 +54,10 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 
 
 class RedisServer:
-    """One Redis process on loopback without persistence. A restart with `stop` and `start` keeps the port."""
+    """One Redis process on loopback without persistence.
+
+    A restart with `stop` and `start` keeps the port.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.host = "127.0.0.1"
@@ -78,7 +84,10 @@ class RedisServer:
         return Path(self._folder.name, "redis.log")
 
     def start(self) -> None:
-        """Starts the server and waits until it answers. Raises RedisNotStarted with the end of the server's log."""
+        """Starts the server and waits until it answers.
+
+        Raises RedisNotStarted with the end of the server's log.
+        """
         self.launch()
         self.wait_until_ready()
 
@@ -111,7 +120,10 @@ class RedisServer:
         raise RedisNotStarted(f"Redis did not start on {self.address}: {log_end}")
 
     def _is_ready(self) -> bool:
-        """Compares process ids, because another server on the same port would answer too."""
+        """Returns whether this server answers.
+
+        Compares process ids, because another server on the same port would answer too.
+        """
         client = connect({"host": self.host, "port": self.port}, PROBE)
         try:
             with client:

@@ -1,7 +1,8 @@
-"""Runs the whole system on one machine: Redis, Kafka, and each command as its own process.
+"""Runs Redis, Kafka and all services on one machine.
 
-It decides which parts run, with which environment, in which order they start and stop, and when the page is ready.
-`supervisor` manages the processes.
+A service is a management command that runs as its own process. This module decides which parts run, with which
+environment, in which order they start and stop, and when the page is ready. The module `supervisor` manages the
+processes.
 """
 
 import errno
@@ -35,35 +36,53 @@ class Service(NamedTuple):
 
 SERVERS = ("redis", "kafka")
 SERVICES = {
-    # If Redis or Kafka does not answer, some need more than four seconds to end.
+    # If Redis or Kafka does not answer, some services need more than four seconds to end.
     "generator": Service("runkafkagen", 5.0),
     "processor": Service("runprocessor", 5.0),
     "recorder": Service("runrecorder", 5.0),
     "gateway": Service("rungateway", 4.0),
 }
 STOP_ORDER = (("generator",), ("processor", "recorder"), ("gateway",))
-"""The way of a price, so that updates under way still arrive."""
+"""The order in which a price passes the services.
+
+So updates that are under way still arrive.
+"""
 STOP_STEP_SECONDS = 2.0
-"""After this time the next services get SIGTERM even if the ones before still run. So all end within 8 seconds; users
-wait 10. Usually each step takes less than a second."""
+"""The longest wait before the next services get SIGTERM.
+
+They get it even if the services before them still run. So all end within 8 seconds; users wait for 10. Usually each
+step takes less than a second.
+"""
 PARTS = (*SERVERS, *SERVICES)
 BROKER_COUNT = 3
 SESSION_TIMEOUT = "3s"
-"""How long the embedded brokers wait for a killed processor before its successor joins. With less it may never join."""
+"""How long the embedded brokers wait for a killed processor to return.
+
+Only afterwards its successor joins the group. With a shorter time it may never join.
+"""
 PROCESSOR_HEAD_START_SECONDS = 0.6
-"""The embedded brokers delay a group's first join by 3 s, so the first price comes 3 s after the processor is up. On
-two cores the processor is up a second earlier if the other services start later, and they are still ready in time."""
+"""How long the processor runs before the other services start.
+
+The embedded brokers delay a group's first join by 3 s, so the first price comes 3 s after the processor is up. On two
+cores the processor is up a second earlier if the other services start later, and they are still ready in time.
+"""
 READY_TIMEOUT_SECONDS = 30.0
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1": "127.0.0.1"}  # noqa: S104
 
 
 class StackFailure(RuntimeError):
-    """The stack did not start, or a part exited unexpectedly. The text names the part and shows its last lines."""
+    """The stack did not start, or a part exited unexpectedly.
+
+    The text names the part and shows its last lines.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `environment` is passed to the services; the stack's own servers override parts of it."""
+    """What to run, and with which settings.
+
+    `environment` is passed to the services. The stack replaces the variables in it that must name its own servers.
+    """
 
     parts: frozenset[str]
     host: str
@@ -77,9 +96,10 @@ class Plan:
 
 
 def choose_parts(only: str, external: bool) -> frozenset[str]:
-    """Returns all parts, or those that `only` names between commas; without the servers if they are external.
+    """Returns the names of the parts to run.
 
-    Raises StackFailure for an unknown name and for an empty choice.
+    `only` is a comma-separated list; an empty one means all parts. If `external` is true, Redis and Kafka are left out,
+    because the settings name others. Raises StackFailure for an unknown name and for an empty choice.
     """
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or list(PARTS)
     for name in names:
@@ -116,7 +136,10 @@ def _bind(host: str, port: int) -> None:
 
 
 class Stack:
-    """Starts the parts, waits for them, and stops them in order when the context ends for any reason."""
+    """Starts the parts, waits for them, and stops them in order.
+
+    It is a context manager, which stops them when the context ends for any reason.
+    """
 
     def __init__(self, plan: Plan, supervisor: Supervisor) -> None:
         self._plan = plan
@@ -127,7 +150,7 @@ class Stack:
         """Environment variables that point services at the stack's own servers."""
 
     def start_servers(self) -> None:
-        """Starts Redis and Kafka and fills `overrides`. Raises RedisNotStarted and FeedError."""
+        """Starts Redis and Kafka, as planned, and fills `overrides`. Raises RedisNotStarted and FeedError."""
         if "kafka" in self._plan.parts:
             self._kafka = EmbeddedCluster(brokers=BROKER_COUNT)
             self._kafka.start()
@@ -149,7 +172,10 @@ class Stack:
         return f"http://{name}:{self._plan.port}"
 
     def describe_servers(self) -> list[str]:
-        """Returns lines that name the servers in use, and a shell line that points other commands at them."""
+        """Returns lines for the user that name the servers in use.
+
+        If the stack runs servers of its own, the last line is a shell command that makes other commands use them.
+        """
         if not self.overrides:
             return ["stockwatch: using the Redis and Kafka that .env and the environment name"]
         own = " and ".join(name.capitalize() for name in SERVERS if name in self._plan.parts)
@@ -160,9 +186,10 @@ class Stack:
         ]
 
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
-        """Starts the services, the processor first. `prepare` (migrations, tickers) runs during its head start.
+        """Starts the services, the processor first, and returns the result of `prepare`.
 
-        The recorder starts later if there is a page, see `wait_for_page`. Returns the result of `prepare`.
+        `prepare` (migrations, tickers) runs while the processor starts; it is not called if no part needs it. If there
+        is a page, the recorder starts later, see `wait_for_page`.
         """
         self._start("processor")
         started_at = clock()
@@ -199,7 +226,7 @@ class Stack:
         return "" if self._supervisor.stopping else state
 
     def run(self) -> None:
-        """Returns when a stop is requested. Raises StackFailure if a part exits."""
+        """Waits until a stop is requested. Raises StackFailure if a part exits."""
         while not self._supervisor.stopping:
             self._wait_for_event(None)
 

@@ -24,12 +24,18 @@ from stockwatch.local import reaper
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAX_LAST_LINES = 12
 WAIT_FOR_REAPER = 'read -r _ && exec "$@" </dev/null'
-"""Shell script of a child: it runs the command once the reaper watches the child, and exits if this process dies."""
+"""A shell script that runs the command of a child when the reaper watches it.
+
+It waits for a line on standard input. If this process dies before it writes the line, the script exits.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ChildExit:
-    """A child exited. `status` is the exit code, or minus the number of the signal that killed it."""
+    """A child exited unexpectedly.
+
+    `status` is the exit code, or minus the number of the signal that killed the child.
+    """
 
     name: str
     status: int
@@ -52,21 +58,24 @@ class StopRequest:
 
 @dataclass(slots=True)
 class Child:
-    """One process. `grace` is the time between SIGTERM and SIGKILL in seconds; `log` holds output that is not piped."""
+    """One process that the supervisor watches.
+
+    `grace` is the time between SIGTERM and SIGKILL in seconds. `log` is the file with its output, if that is not piped.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
     grace: float
     log: Path | None = None
     terminated_at: float | None = None
-    """When SIGTERM was sent, on the monotonic clock."""
+    """When SIGTERM was sent, on the monotonic clock; None before."""
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_LAST_LINES))
     threads: list[threading.Thread] = field(default_factory=list)
     exit_expected: bool = False
 
 
 class Supervisor:
-    """Starts, watches and stops children.
+    """Starts, watches and stops child processes.
 
     Signals, exits and a closed output go through one queue, so that the main thread handles them in order.
     """
@@ -86,9 +95,9 @@ class Supervisor:
         )
 
     def handle_signals(self) -> None:
-        """Makes the first signal request an orderly stop, and one more than a second later an immediate one.
+        """Makes the first signal request an orderly stop, and a later one an immediate stop.
 
-        Only the main thread may call this.
+        A signal within a second after the first one does not count. Only the main thread may call this.
         """
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -165,28 +174,34 @@ class Supervisor:
                 self._request_stop("the output was closed")
 
     def next_event(self, timeout: float | None) -> ChildExit | StopRequest | None:
-        """Waits for the next event. Returns None after `timeout` seconds without one; None waits without a limit."""
+        """Waits for the next event and returns it.
+
+        Returns None if none comes within `timeout` seconds. If `timeout` is None, waits without a limit.
+        """
         try:
             return self._events.get(timeout=timeout)
         except Empty:
             return None
 
     def expect_exit(self, name: str) -> None:
-        """Stops reporting the exit of a child, because the caller stops it now."""
+        """Makes the exit of a child unreported, because the caller stops the child now."""
         for child in self._children:
             child.exit_expected = child.exit_expected or child.name == name
 
     def stop(self, name: str) -> None:
-        """Ends a child: sends SIGTERM, waits for its grace time, then kills it and its process group."""
+        """Ends a child and its process group.
+
+        Sends SIGTERM, waits up to the grace time of the child, then sends SIGKILL to the group.
+        """
         for child in [child for child in self._children if child.name == name]:
             self._end(child)
             self._send_to_reaper(f"forget {child.process.pid}")
             self._children.remove(child)
 
     def terminate(self, names: Sequence[str], timeout: float) -> None:
-        """Sends SIGTERM to children and waits at most `timeout` seconds for their exit; kills none of them.
+        """Sends SIGTERM to children and waits at most `timeout` seconds for their exit.
 
-        The grace time of each child starts now.
+        Kills none of them. The grace time of each child starts now.
         """
         children = [child for child in self._children if child.name in names]
         deadline = monotonic() + timeout

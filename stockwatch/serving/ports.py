@@ -15,7 +15,10 @@ class PortUnavailable(Exception):
 
 
 def resolve_host(host: str) -> str:
-    """Returns the address to bind. No host means all addresses: `::` (IPv6 and IPv4) if the machine has IPv6."""
+    """Returns the address to bind for a host, which may be empty.
+
+    An empty host means all addresses: `::` (IPv6 and IPv4) if the machine has IPv6, else `0.0.0.0`.
+    """
     if host:
         return host
     with suppress(PortUnavailable):
@@ -25,9 +28,10 @@ def resolve_host(host: str) -> str:
 
 
 def open_listener(host: str, port: int, *, shared: bool = False, listen: bool = True) -> socket.socket:
-    """Returns a bound socket. Raises PortUnavailable.
+    """Returns a socket that is bound to the port. Raises PortUnavailable.
 
-    A `shared` socket lets other processes of the same user bind the same port, and ignores theirs.
+    If `shared` is true, other processes of the same user can bind the same port with `shared` sockets of their own. If
+    `listen` is false, the socket is bound but accepts no connection.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:

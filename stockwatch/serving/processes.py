@@ -1,7 +1,8 @@
-"""Runs a gateway as several processes: holds the port, starts them, and replaces one that dies.
+"""Runs a gateway as several processes, and replaces one that dies.
 
-The parent serves no connection. Each child listens on its own socket with SO_REUSEPORT, and the kernel distributes
-connections over these sockets. On macOS the kernel does not; there the children share one socket of the parent.
+The parent holds the port and serves no connection. Each child listens on its own socket with SO_REUSEPORT, and the
+kernel distributes connections over these sockets. On macOS the kernel does not; there the children share one socket of
+the parent.
 """
 
 import os
@@ -21,13 +22,19 @@ from stockwatch.serving.shared_counts import SharedCounts
 log = structlog.get_logger(__name__)
 
 MIN_LIFETIME_SECONDS = 1.0
-"""A child that lived less is restarted after a delay of the same length, so that a broken one does not loop."""
+"""A child that lived for less time is restarted after a delay of this length.
+
+So a child that fails at its start is not restarted in a tight loop.
+"""
 CHECK_SECONDS = 0.2
 KILL_AFTER_DRAIN_SECONDS = 5
 
 
 class GatewayProcesses:
-    """`count` gateway processes on one port. `drain` is the time in which they close their sockets, in seconds."""
+    """Several gateway processes on one port.
+
+    `count` is their number. `drain` is the time, in seconds, that they have to close their clients' sockets.
+    """
 
     def __init__(self, host: str, port: int, count: int, drain: float) -> None:
         self._host = host
@@ -39,9 +46,9 @@ class GatewayProcesses:
         self._signal_count = 0
 
     def run(self) -> int:
-        """Serves until SIGTERM or SIGINT; a second signal ends the children at once. Returns the exit status.
+        """Serves until SIGTERM or SIGINT. Returns the exit status.
 
-        Raises PortUnavailable.
+        After the first signal the children close their sockets; a second one ends them at once. Raises PortUnavailable.
         """
         # Checked without SO_REUSEPORT, because with it another gateway of the same user would go unnoticed.
         open_listener(self._host, self._port).close()

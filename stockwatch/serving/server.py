@@ -1,6 +1,7 @@
-"""Runs Daphne for `rungateway`: on an open socket, with an orderly drain before the end.
+"""Runs Daphne for `rungateway` on an open socket, and drains it before the end.
 
-Importing this module installs Twisted's asyncio reactor.
+To drain it means to close the clients' sockets in an orderly way. Importing this module installs Twisted's asyncio
+reactor.
 """
 
 import os
@@ -25,7 +26,10 @@ DRAIN_CHECK_SECONDS = 0.05
 
 
 class GatewayServer(Server):  # type: ignore[misc]
-    """Daphne's server on an open socket. It stops when the parent dies."""
+    """Daphne's server on a socket that listens already.
+
+    It drains and stops when the process `parent` has died. None means that there is no parent to watch.
+    """
 
     def __init__(self, listener: socket.socket, parent: int | None) -> None:
         super().__init__(
@@ -57,16 +61,19 @@ class GatewayServer(Server):  # type: ignore[misc]
             reactor.callLater(PARENT_CHECK_SECONDS, self._watch_parent)
 
     def kill_all_applications(self) -> Any:
-        """Cancels all applications. Daphne's own method raises KeyError if one has just finished."""
+        """Cancels all applications, one for each connection.
+
+        Daphne's own method raises KeyError if an application has just finished.
+        """
         for details in self.connections.values():
             if task := details.get("application_instance"):
                 task.cancel()
         return defer.succeed(None)
 
     def drain(self, reason: str) -> None:
-        """Stops accepting, closes all sockets with 4001 spread over GATEWAY_DRAIN, and stops the server.
+        """Stops accepting connections, closes all client sockets, and stops the server.
 
-        A second call stops the server at once.
+        The sockets are closed with code 4001, spread over GATEWAY_DRAIN. A second call stops the server at once.
         """
         if gateway.closing:
             self.stop()
@@ -87,7 +94,10 @@ class GatewayServer(Server):  # type: ignore[misc]
 
 
 def run_server(listener: socket.socket, parent: int | None = None) -> None:
-    """Serves on a listening socket until SIGTERM, SIGINT or the exit of `parent`; a second signal stops at once."""
+    """Serves on a listening socket until SIGTERM, SIGINT or the exit of the parent.
+
+    `parent` is its process id; None means that there is no parent to watch. A second signal stops the server at once.
+    """
     server = GatewayServer(listener, parent)
 
     def on_signal(number: int, _frame: object) -> None:

@@ -18,11 +18,17 @@ from prometheus_client.samples import Sample
 
 COUNT = struct.Struct("<q")
 MINIMUM_GAUGES = ("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers")
-"""Gauges whose total is the minimum over all processes. The total of a timestamp is the maximum, of others the sum."""
+"""Gauges whose total is the minimum over all processes.
+
+The total of a timestamp is the maximum; of any other metric, the sum.
+"""
 
 
 class StoredSample(msgspec.Struct, frozen=True):
-    """A sample in a file. If `is_counter` is set, it outlives its process."""
+    """One value of a metric in the file of a process.
+
+    If `is_counter` is true, it still counts after the process has died.
+    """
 
     name: str
     labels: dict[str, str]
@@ -31,7 +37,11 @@ class StoredSample(msgspec.Struct, frozen=True):
 
 
 class SharedCounts:
-    """The counts of `slots` processes. `slot` is the number of this process, from 0."""
+    """The connection counts and metrics of `slots` processes.
+
+    `slot` is the number of this process, from 0. `memory` is a file descriptor from `create_memory`; `folder` holds the
+    files with metrics.
+    """
 
     def __init__(self, memory: int, folder: str, slots: int, slot: int) -> None:
         self._slots = slots
@@ -53,7 +63,7 @@ class SharedCounts:
         return memory
 
     def set_connections(self, count: int) -> int:
-        """Stores the connection count of this process; returns the sum of the others."""
+        """Stores the connection count of this process; returns the sum of the other processes' counts."""
         COUNT.pack_into(self._counts, self._slot * COUNT.size, count)
         counts: list[int] = [COUNT.unpack_from(self._counts, slot * COUNT.size)[0] for slot in range(self._slots)]
         return sum(counts) - count
@@ -89,7 +99,10 @@ SampleKey = tuple[str, frozenset[tuple[str, str]]]
 
 
 class AllProcessesCollector(Collector):
-    """Collects the metrics of this process and adds those of the other processes to each sample."""
+    """Collects metrics as totals over all processes.
+
+    `own` are the collectors of this process. The values of the other processes are added to their samples.
+    """
 
     def __init__(self, own: Iterable[Collector], shared_counts: SharedCounts) -> None:
         self._own = list(own)
@@ -113,7 +126,10 @@ class AllProcessesCollector(Collector):
 
     @staticmethod
     def _add_missing_samples(family: Metric, others: dict[SampleKey, list[float]]) -> None:
-        """Adds samples whose labels this process does not have, such as a reason that occurred elsewhere only."""
+        """Adds samples that only other processes have, for instance with a rare label.
+
+        Removes the added samples from `others`.
+        """
         for key in [key for key in others if key[0] in {family.name, f"{family.name}_total"}]:
             values = others.pop(key)
             family.samples.append(Sample(key[0], dict(key[1]), sum(values)))

@@ -27,7 +27,7 @@ HEALTH_PATHS = ("/livez", "/readyz", "/metrics")
 
 
 def read_limits() -> Limits:
-    """Returns the settings of the gateway as its limits."""
+    """Returns the limits of the gateway from the settings."""
     return Limits(
         allowed_origins=tuple(settings.GATEWAY_ALLOWED_ORIGINS),
         trusted_proxies=tuple(settings.GATEWAY_TRUSTED_PROXIES),
@@ -44,7 +44,7 @@ def read_limits() -> Limits:
 
 
 def open_redis() -> Redis:
-    """Returns a Redis client for quotes and connection rates."""
+    """Returns a Redis client that reads quotes and limits connection rates."""
     return connect_async(settings.REDIS, GATEWAY)
 
 

@@ -1,4 +1,4 @@
-"""`manage.py deadletters list|show|replay`: arguments and output for dead letters."""
+"""`manage.py deadletters list|show|replay`: lists, shows or replays records that are not valid updates."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""`manage.py runkafkagen`: runs the generator."""
+"""`manage.py runkafkagen`: runs the generator, which sends simulated prices to Kafka."""
 
 from collections.abc import Collection, Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""`manage.py runprocessor`: runs the processor."""
+"""`manage.py runprocessor`: runs the processor, which writes prices from Kafka to Redis."""
 
 from argparse import ArgumentParser
 from typing import Any

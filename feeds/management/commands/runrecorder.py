@@ -1,4 +1,4 @@
-"""`manage.py runrecorder`: runs the recorder."""
+"""`manage.py runrecorder`: runs the recorder, which stores bars of all prices."""
 
 from typing import Any
 

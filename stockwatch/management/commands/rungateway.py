@@ -1,4 +1,7 @@
-"""`manage.py rungateway`: serves the page, the admin and `/ws` with Daphne, in one process or several."""
+"""`manage.py rungateway`: serves the page, the admin and `/ws`, in one process or several.
+
+Daphne is the web server.
+"""
 
 import argparse
 import os
@@ -22,7 +25,8 @@ class Command(BaseCommand):
         parser.add_argument("--host", default=settings.APP_HOST, help="address to bind; default: APP_PORT, else all")
         parser.add_argument("--port", type=int, default=settings.APP_PORT)
         parser.add_argument("--processes", type=int, default=settings.GATEWAY_PROCESSES, help="0: one per core")
-        # A parent passes these to its children: slot/count, its process id, memory:folder of the counts, its socket.
+        # With several processes the parent passes these to its children: slot/count, the parent's process id,
+        # memory:folder of the shared counts, and the file descriptor of the socket if all share one.
         parser.add_argument("--worker", help=argparse.SUPPRESS)
         parser.add_argument("--parent", type=int, default=os.getppid(), help=argparse.SUPPRESS)
         parser.add_argument("--shared", help=argparse.SUPPRESS)
@@ -57,7 +61,10 @@ class Command(BaseCommand):
 
 
 def parse_shared_counts(worker: str, shared: str) -> SharedCounts:
-    """Builds the shared counts from the arguments `--worker` and `--shared` of a child."""
+    """Returns the shared counts that the arguments of a child describe.
+
+    `worker` is `slot/count`, `shared` is `memory:folder`.
+    """
     slot, _, count = worker.partition("/")
     memory, _, folder = shared.partition(":")
     return SharedCounts(int(memory), folder, slots=int(count), slot=int(slot))

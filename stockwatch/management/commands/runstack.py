@@ -1,4 +1,7 @@
-"""`manage.py runstack`: runs the whole system on this machine. Parses arguments and wires the parts."""
+"""`manage.py runstack`: runs the whole system on this machine.
+
+This module parses the arguments and makes the plan; `stockwatch.local` does the work.
+"""
 
 import os
 import sys
@@ -51,7 +54,10 @@ class Command(BaseCommand):
 
 
 def make_plan(parts: frozenset[str], host: str, environment: dict[str, str]) -> Plan:
-    """Builds the plan from the settings. Raises StackFailure if the port of the page is in use."""
+    """Returns the plan, which says what to run, from arguments and settings.
+
+    Raises StackFailure if the port of the page is in use.
+    """
     if "gateway" in parts:
         require_free_port(host, settings.APP_PORT)
     return Plan(

@@ -167,7 +167,7 @@ def test_an_instrument_that_is_inactive_for_a_time_continues_its_seq_ids():
     seq_id = simulator.step(NOW)[0].seq_id
     simulator.set_instruments([Instrument("AAPL", 150.0, active=False), GOOG])
 
-    assert simulator.active == 1
+    assert simulator.active_count == 1
     assert [update.symbol for update in simulator.step(NOW)] == ["GOOG"]
     simulator.set_instruments([AAPL, GOOG])
     assert simulator.step(NOW + 10**9)[0].seq_id == seq_id + 1
