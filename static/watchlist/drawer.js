@@ -6,7 +6,8 @@ export class Drawer {
   #onChange;
   #chart = null;
 
-  // `onChange(address)` is called after it was opened or closed, with an address to push, if any.
+  // `onChange(address)` is called after the drawer was opened or closed. `address` is to be added to the browser's
+  // history; it is undefined if the history stays as it is.
   constructor(htmx, onChange) {
     this.#htmx = htmx;
     this.#onChange = onChange;
@@ -15,7 +16,7 @@ export class Drawer {
     if (this.symbol) this.#openChart();
   }
 
-  // Undefined while the drawer is closed.
+  // The symbol that the drawer shows; undefined while the drawer is closed.
   get symbol() {
     return this.section?.dataset.symbol;
   }
@@ -43,7 +44,7 @@ export class Drawer {
     return true;
   }
 
-  // Fetches the parts that depend on the lists.
+  // Fetches and replaces the parts of the drawer that depend on the person's lists.
   async refresh() {
     if (!this.symbol) return;
     const answer = await fetch(location.href, { headers: { "HX-Request": "true" } });
@@ -78,7 +79,7 @@ export class Drawer {
     this.close();
   }
 
-  // The first drawer loads the chart and its library.
+  // Draws the chart. The code of the chart and its library is loaded when the first drawer opens.
   async #openChart() {
     this.#closeChart();
     for (const table of this.#element.querySelectorAll("details.bars")) table.open = false;

@@ -2,7 +2,7 @@
 
 import { rowsOf } from "./row.js";
 
-// `actions`: add(), pause(), help(), remove(symbol), undo(), close(). They return false if they did nothing.
+// `actions`: add(), pause(), help(), remove(symbol), undo(), close(). An action that did nothing returns false.
 export function enableKeyboard(actions) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
@@ -50,7 +50,8 @@ function removeFocusedRow(actions) {
   return true;
 }
 
-// Closes all menus except `kept` and returns whether one was open. `refocus` focuses its button.
+// Closes all menus except `kept` and returns whether one was open. With `refocus` the button of a closed menu gets the
+// focus.
 function closeMenus(kept, refocus = false) {
   const menus = [...document.querySelectorAll("details.menu[open]")].filter((menu) => menu !== kept);
   for (const menu of menus) {

@@ -14,7 +14,7 @@ export class Lists {
   #status;
   #onMerge;
   #pendingRequests = 0;
-  #deferredVersions = new Map(); // by the id of the list
+  #deferredVersions = new Map(); // from the id of a list to its version, of `list` frames during a request
 
   // `onMerge(hasErrors)` is called after each merge.
   constructor(htmx, status, onMerge) {
@@ -30,12 +30,13 @@ export class Lists {
     return this.#htmx.ajax("GET", address, { source: "#workspace", ...TARGET });
   }
 
-  // `values`: such as { remove: symbol }.
+  // Changes the shown list. `values` are form fields, such as { remove: symbol }.
   change(values) {
     return this.#htmx.ajax("POST", "/list/change/", { source: "#change", ...TARGET, values });
   }
 
-  // Applies a `list` frame: a list has a new version. During a request the answer may bring it, so the frame waits.
+  // Applies a `list` frame, which says that a list has a new version. During a request the frame waits: the answer to
+  // the request may contain this version.
   follow({ id, version }) {
     if (this.#pendingRequests) {
       this.#deferredVersions.set(id, version);
@@ -81,7 +82,7 @@ export class Lists {
   #configure({ target, detail }) {
     // If another answer removes this element first, htmx finds no parent with hx-ext.
     target.setAttribute("hx-ext", "merge");
-    // htmx ignores a pressed button outside the form, as those of rows are.
+    // htmx ignores a pressed button outside the form. The buttons of rows are outside.
     const button = detail.triggeringEvent?.submitter;
     if (button?.name) detail.parameters.set(button.name, button.value);
   }
@@ -119,7 +120,8 @@ function create(tag, properties) {
   return Object.assign(document.createElement(tag), properties);
 }
 
-// Defines `hx-swap="merge"` for htmx. `onMerge` is called after each merge.
+// Defines `hx-swap="merge"` for htmx: an answer replaces parts of the page, and rows of the same symbol stay the same
+// elements. `onMerge` is called after each merge.
 function defineMerge(htmx, onMerge) {
   htmx.defineExtension("merge", {
     isInlineSwap: () => false,
@@ -132,7 +134,7 @@ function defineMerge(htmx, onMerge) {
       board.replaceChildren(...fragment.querySelector("#board").childNodes);
       restoreFocus(focus);
       const replaced = [document.getElementById("tabs"), document.getElementById("said"), board];
-      // At once: a form that is sent before it is processed reloads the page.
+      // Process the new elements at once: a form that is sent before htmx has processed it reloads the page.
       for (const element of replaced) htmx.process(element);
       onMerge();
       return replaced;
@@ -163,7 +165,8 @@ function replaceMenu(old, fresh) {
   if (old.innerHTML !== fresh.innerHTML) old.replaceWith(fresh);
 }
 
-// A removed element loses the focus to the new one with its id, or to the row at its place.
+// Returns what has the focus before a merge. If the merge removes that element, `restoreFocus` focuses the new element
+// with the same id, or the row at the same place.
 function captureFocus() {
   const element = document.activeElement;
   const row = element?.closest("#quotes tbody tr");

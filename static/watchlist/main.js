@@ -24,14 +24,14 @@ const { dataset } = document.getElementById("content");
 const staleAfter = Number(dataset.staleAfter);
 setNumerals(dataset);
 
-// The time in the page is that of its first byte.
+// The server's time in the page counts as the time when the first byte of the page arrived.
 const [navigation] = performance.getEntriesByType("navigation");
 const clock = new ServerClock(Number(dataset.now) / 1000, navigation?.responseStart ?? performance.now());
 const quotes = new Quotes();
 const table = new Table(quotes, clock, staleAfter);
 const status = new Status(document.getElementById("status"), document.getElementById("announcer"));
 const pauseButton = document.getElementById("pause");
-let pausedAt; // timestamp of the newest price when the page was paused
+let pausedAt; // timestamp of the newest price when the page was paused; undefined while it is not paused
 let resyncTimer = 0;
 
 const isListed = (symbol) => rowsOf(document).some((row) => row.dataset.symbol === symbol);
@@ -119,7 +119,7 @@ function openHelp() {
   document.getElementById("help").showModal();
 }
 
-// A merge leaves the menu open.
+// Closes the menu of a row after a click on a button in it. The merge of the answer leaves the menu as it is.
 function closeRowMenu({ target }) {
   const menu = target.closest("td.more button")?.closest("details");
   if (!menu) return;
@@ -127,7 +127,8 @@ function closeRowMenu({ target }) {
   menu.open = false;
 }
 
-// Old prices are not painted as if they were new: the table waits for the first update.
+// Called when the page is visible again. The table paints nothing before the first update arrives, so that old prices
+// do not look new.
 function startResync() {
   table.setHeld(true);
   clearTimeout(resyncTimer);

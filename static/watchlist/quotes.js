@@ -1,6 +1,6 @@
 // Holds the newest update and the day of each symbol on the page. Pure.
 
-// Whether `update` is newer than the quote `than` by (timestamp, seq_id).
+// Returns whether `update` is newer than the quote `than`, compared by (timestamp, seq_id).
 // tests/cases/newer_than.json tests this here and on the server.
 export function isNewer(update, than) {
   if (than.timestamp === undefined) return true;
@@ -11,7 +11,7 @@ export function isNewer(update, than) {
 export class Quotes {
   #bySymbol = new Map();
 
-  // Adds a symbol, as readRow returns it. A known symbol takes only a newer update.
+  // Adds a symbol with the values that readRow returns. If the symbol is known, only a newer update is taken.
   watch(symbol, { update, ...facts }) {
     if (!this.#bySymbol.has(symbol)) this.#bySymbol.set(symbol, { symbol, ...facts });
     if (update) this.applyUpdate({ symbol, ...update });
@@ -29,7 +29,7 @@ export class Quotes {
     return this.#bySymbol.get(symbol);
   }
 
-  // Unix microseconds; undefined before the first update.
+  // The timestamp of the newest update of all symbols, in unix microseconds; undefined before the first update.
   get newestTimestamp() {
     let newest;
     for (const { timestamp } of this.#bySymbol.values()) {
@@ -38,7 +38,7 @@ export class Quotes {
     return newest;
   }
 
-  // Returns whether it was valid, of a watched symbol, and newer than the known one.
+  // Applies an update that is valid, of a watched symbol, and newer than the known one. Returns whether it was applied.
   applyUpdate({ symbol, price, timestamp, seq_id }) {
     const quote = this.#bySymbol.get(symbol);
     if (!quote || ![price, timestamp, seq_id].every(Number.isFinite)) return false;
@@ -63,12 +63,12 @@ export class Quotes {
   }
 }
 
-// The price that changes are relative to: the previous close, or the base price before the first close.
+// Returns the price that changes are relative to: the previous close, or the base price before the first close.
 export function referencePrice({ previousClose, base }) {
   return previousClose ?? base;
 }
 
-// Change and change in percent from the reference price; undefined before the first update.
+// Returns the change from the reference price, and the same in percent; undefined before the first update.
 // tests/cases/change.json tests this here and on the server.
 export function changeOf(quote) {
   const { price } = quote;

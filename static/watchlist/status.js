@@ -26,7 +26,7 @@ export class Status {
     if (state.name === "live") this.#refusalReason = "";
   }
 
-  // A reason that arrives after the connection is outdated.
+  // Sets why the gateway refuses connections. A reason that arrives after a connection has succeeded is outdated.
   setRefusalReason(reason) {
     if (this.#state.name !== "live") this.#refusalReason = reason;
   }
@@ -37,7 +37,8 @@ export class Status {
     this.#announcedMessage.textContent = isRepeated ? `${message}\u00a0` : message;
   }
 
-  // `age`: of the newest price, undefined without one. `now`: performance.now(). All in milliseconds.
+  // `age` is the age of the newest price, undefined without a price. Above the age `silentAfter` the status says that no
+  // new prices arrive. `now` is performance.now(). All are in milliseconds.
   paint(age, silentAfter, now) {
     const [state, label, detail] = this.#describe(age, silentAfter, now);
     if (this.#element.dataset.state !== state) this.#element.dataset.state = state;

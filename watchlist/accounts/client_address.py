@@ -1,4 +1,4 @@
-"""Finds the client address that limits count, also behind trusted proxies. Pure."""
+"""Finds the address of a client for rate limits, also behind trusted proxies. Pure."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -6,11 +6,12 @@ from typing import Any
 
 
 def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()) -> str:
-    """Returns the peer's address, or the last one in `forwarded` that is not a trusted proxy's.
+    """Returns the address of the client, or "unknown" if there is no valid address.
 
-    `client` is the peer's (address, port), `forwarded` an X-Forwarded-For header, `trusted` are networks. An
-    IPv4-mapped address is returned as IPv4, an IPv6 address as its /64 network, because one home has that many.
-    Returns "unknown" if there is no valid address.
+    `client` is (address, port) of the peer that opened the connection, `forwarded` an X-Forwarded-For header. `trusted`
+    are the networks of trusted proxies. If the peer is a trusted proxy, the client's address is the last address in
+    `forwarded` that is not a trusted proxy's; otherwise it is the peer's address. An IPv4-mapped address is returned as
+    IPv4. An IPv6 address is returned as its /64 network, because one home has a whole /64 network.
     """
     networks = [ip_network(network, strict=False) for network in trusted]
     address = _parse_address(client[0]) if client else None

@@ -10,7 +10,7 @@ EMAIL_HELP = "Optional. Used only to reset your password."
 
 
 class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """Name, optional e-mail address, and the password twice."""
+    """Asks for a name, an optional e-mail address, and the password twice."""
 
     email = forms.EmailField(label="E-mail address", required=False, help_text=EMAIL_HELP)
 
@@ -27,7 +27,7 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the 
 
 
 class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The e-mail address for password resets."""
+    """Asks for the e-mail address that password resets are sent to."""
 
     class Meta:
         model = User

@@ -1,11 +1,18 @@
-"""The limits of a gateway: what one client may do, and how many clients it accepts. Pure."""
+"""Defines the limits of a gateway: on each client, and on the number of clients. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All limits; times in seconds. The first ten are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_."""
+    """All limits of a gateway. Times are in seconds.
+
+    Settings with the prefix GATEWAY_ set `allowed_origins`, `trusted_proxies`, `max_connections`, `max_symbols`,
+    `rate_per_second` and `rate_burst` (both of new connections). Settings with the prefix GATEWAY_TIMEOUTS_ set
+    `send_buffer` (updates that wait for a slow client in mode `all`), `write_wait`, `pong_wait` and `ping_period`. No
+    setting changes the others. A client is disconnected after `bad_requests` in a row, or after `refusals` requests
+    over the message rate within `refusals_within`.
+    """
 
     allowed_origins: tuple[str, ...] = ("*",)
     trusted_proxies: tuple[str, ...] = ()

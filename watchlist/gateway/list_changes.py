@@ -1,7 +1,7 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second for all signed-in sockets together, with two queries. After the next reading a socket
-whose web session has ended counts as a visitor's and receives no more `list` frames.
+Reads the database once per second for all signed-in sockets together, with two queries. If the web session of a socket
+has ended, the next reading notices it: the client then counts as a visitor and receives no more `list` frames.
 """
 
 import asyncio
@@ -25,18 +25,18 @@ log = structlog.get_logger(__name__)
 READ_SECONDS = 1.0
 
 Versions = Mapping[int, int]
-"""The version of each list by its id."""
+"""From the id of each list of an account to the list's version."""
 
 
 class ListChanges:
-    """Follows the lists of all signed-in sockets."""
+    """Watches the lists of all accounts that have open sockets, and sends `list` frames."""
 
     def __init__(self, database: DatabaseMonitor, connections: Connections) -> None:
         self._database = database
         self._connections = connections
 
     async def follow(self) -> None:
-        """Reads and sends until it is cancelled. Pauses while the database is unavailable."""
+        """Reads the lists and sends changes until it is cancelled. Pauses while the database is unavailable."""
         while True:
             await asyncio.sleep(READ_SECONDS)
             if not self._database.available:
@@ -61,10 +61,11 @@ class ListChanges:
             self.send_changes(read, await read_versions(read))
 
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
-        """Sends each socket the lists that differ from what it was sent: all of them the first time.
+        """Sends each signed-in socket a `list` frame for each list that has changed.
 
-        `read` are the sessions that were looked up, `versions` those of them that still exist. A socket that has not
-        taken the previous state messages yet gets the difference at a later reading.
+        The first time it sends all lists. `read` are the web sessions that were looked up. `versions` maps those that
+        still exist to the versions of their lists. A socket is skipped while earlier state messages wait for it; it
+        gets the changes at a later reading.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
@@ -80,7 +81,10 @@ class ListChanges:
 
 @sync_to_async
 def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSession, Versions]:
-    """Returns the list versions of each session that still exists. Raises django.db.DatabaseError."""
+    """Returns a dict from web session to the versions of its account's lists.
+
+    Web sessions that no longer exist are left out. Raises django.db.DatabaseError.
+    """
     close_old_connections()
     account_sessions = list(account_sessions)
     keys = {account_session.key for account_session in account_sessions}

@@ -1,7 +1,7 @@
 """Reads a person's lists from CSV text. Pure.
 
-Reads the columns `list` and `symbol` only. Undoes the escaping of `feeds.csv_cells`, so that an exported file gives
-exactly the exported lists.
+Reads only the columns `list` and `symbol`. Undoes the escaping of `feeds.csv_cells`, so that the import of an exported
+file gives exactly the exported lists.
 """
 
 import csv
@@ -15,7 +15,7 @@ from watchlist.errors import BadName
 from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, UserLists, check_name
 
 MAX_FILE_BYTES = 256 * 1024
-"""About the size of twenty lists of two hundred symbols with every column."""
+"""About the size of an export of twenty lists of two hundred symbols each."""
 MAX_LINES = MAX_LISTS * (MAX_SYMBOLS + 1)
 
 
@@ -30,14 +30,18 @@ class RefusedLine:
 
 @dataclass(frozen=True, slots=True)
 class ImportedLists:
-    """The lists of a file in its order, and the lines that are refused."""
+    """The lists of a file in the file's order, and the lines that are not imported."""
 
     lists: tuple[NamedList, ...] = ()
     refusals: tuple[RefusedLine, ...] = ()
 
 
 def read_lists(text: str, known: Collection[str]) -> ImportedLists:
-    """Reads lists of `known` symbols. A file without a header has the columns list, symbol."""
+    """Reads the lists in a CSV text. Refuses lines with symbols that are not in `known`.
+
+    A header line names the columns. Without one, the first column is the list's name and the second the symbol. Raises
+    nothing: errors of the text are refusals too.
+    """
     try:
         lines = list(csv.reader(io.StringIO(text.lstrip("\N{BYTE ORDER MARK}"), newline=""), strict=True))
     except csv.Error as error:
@@ -55,7 +59,7 @@ def read_lists(text: str, known: Collection[str]) -> ImportedLists:
 
 
 class _LineReader:
-    """Builds the lists line by line. `columns` are the indexes of list name and symbol."""
+    """Builds the lists line by line. `columns` are the indexes of the cells with list name and symbol."""
 
     def __init__(self, known: Collection[str], columns: tuple[int, int]) -> None:
         self._known = known
@@ -75,7 +79,10 @@ class _LineReader:
             self._refusals.append(RefusedLine(number, beginning[:60], reason))
 
     def _add(self, name: str, symbol: str) -> str:
-        """Adds the symbol to the list. Returns the reason if the line is refused, else an empty string."""
+        """Adds a symbol to the list with this name, which it creates if necessary. An empty symbol adds only the list.
+
+        Returns the reason if the line is refused, else an empty string.
+        """
         key = name.casefold()
         try:
             named_list = self._lists.get(key) or NamedList(0, check_name(name, ()))
@@ -97,9 +104,10 @@ class _LineReader:
 
 
 def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
-    """Adds the lists of a file to a person's. Returns them and sentences about what did not fit.
+    """Returns a person's lists with a file's lists added, and sentences about what did not fit.
 
-    A list whose name exists is replaced if `replace`; otherwise it gets the symbols that it lacks.
+    If the person has a list with the same name, the new symbols replace its symbols (`replace` is True) or are added to
+    them.
     """
     problems = []
     for new in new_lists:
@@ -118,6 +126,9 @@ def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: 
 
 
 def _replace_symbols(user_lists: UserLists, old: NamedList, symbols: tuple[str, ...]) -> UserLists:
-    """Finds the list by name: lists that were just created share the key UNSAVED."""
+    """Returns the lists with other symbols in the list `old`.
+
+    Finds `old` by its name, because lists that were just created share the key UNSAVED.
+    """
     changed = NamedList(old.key, old.name, symbols)
     return UserLists(tuple(changed if each.name == old.name else each for each in user_lists.lists))

@@ -1,7 +1,7 @@
-"""Tells a person the result of a change, with an Undo button or choices.
+"""Tells a person the result of a change, and offers undo or tickers to choose.
 
-Sentences are Django messages. What the page offers beside one of them is a typed value in the web session. Showing it
-does not change the session: a write during a GET could overwrite a change of a visitor's lists.
+A sentence is a Django message. What the page offers beside the sentence is an Offer, stored in the web session. Showing
+an Offer does not change the web session: a write during a GET could overwrite a change of a visitor's lists there.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ SESSION_KEY = "offer"
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A ticker that a name may mean."""
+    """One of the tickers that a person may have meant with a name."""
 
     symbol: str
     name: str
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What the page offers beside the sentence: an Undo button, or choices of tickers to add."""
+    """What the page offers beside `sentence`: an Undo button, or tickers to choose from."""
 
     sentence: str
     undo: bool = False
@@ -32,7 +32,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One sentence. `level` is success, info or error; `undo` puts an Undo button beside it."""
+    """One sentence to show. `level` is success, info or error; `undo` puts an Undo button beside it."""
 
     text: str
     level: str
@@ -41,25 +41,31 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """All sentences to show, and the tickers to choose from."""
+    """All sentences that a page shows, and the tickers to choose from."""
 
     sentences: Sequence[Notice]
     choices: Sequence[Choice]
 
 
 def offer_undo(request: HttpRequest, sentence: str) -> None:
-    """Adds a sentence with an Undo button."""
+    """Makes the next page show a sentence with an Undo button."""
     messages.success(request, sentence)
     _save(request.session, Offer(sentence, undo=True))
 
 
 def offer_choices(request: HttpRequest, sentence: str, choices: Sequence[Choice]) -> None:
-    """Makes the page offer choices beside a sentence that is added as a message."""
+    """Makes the next page offer tickers to choose from beside a sentence.
+
+    The caller adds the sentence itself as a Django message.
+    """
     _save(request.session, Offer(sentence, choices=tuple(choices)))
 
 
 def take_notices(request: HttpRequest) -> Notices:
-    """Returns the request's messages once, repeated ones once, with what is offered beside them."""
+    """Returns the sentences that this page shows, with what it offers beside them.
+
+    They are taken from Django's messages, so that no later page shows them again. Of equal sentences only one remains.
+    """
     offer = _read(request.session)
     shown = [
         Notice(str(message), message.level_tag, offer.undo and str(message) == offer.sentence)
@@ -76,5 +82,5 @@ def _save(session: SessionBase, offer: Offer) -> None:
 def _read(session: SessionBase) -> Offer:
     try:
         return msgspec.convert(session.get(SESSION_KEY), Offer)
-    except msgspec.ValidationError:  # there is none, or another version stored it
+    except msgspec.ValidationError:  # no offer is stored, or another version of this program stored it
         return Offer("")

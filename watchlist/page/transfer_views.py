@@ -1,4 +1,7 @@
-"""Views that export and import lists as CSV. An import is previewed before it changes anything."""
+"""Views that export lists to CSV files and import them.
+
+A person sees a preview of an import before it changes anything.
+"""
 
 from collections.abc import Collection
 from typing import Any
@@ -34,7 +37,7 @@ def show_transfer(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def export_lists(request: HttpRequest) -> HttpResponse:
-    """Returns all lists with the newest prices in one file."""
+    """Returns one CSV file with all lists of the person and the newest prices."""
     lists = own_lists(request).read().lists
     rows = _read_rows(request, {symbol for named_list in lists for symbol in named_list.symbols})
     text = write_lists((each.name, [rows[symbol] for symbol in each.symbols if symbol in rows]) for each in lists)
@@ -67,7 +70,7 @@ def preview_import(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def import_lists(request: HttpRequest) -> HttpResponse:
-    """Imports the text of the preview, which the form sends again."""
+    """Imports the text that was previewed. The form of the preview sends it again."""
     text = request.POST.get("text", "")
     imported = _read_lists(text) if len(text) <= MAX_FILE_BYTES else ImportedLists()
     if not imported.lists:
@@ -82,7 +85,11 @@ def import_lists(request: HttpRequest) -> HttpResponse:
 
 
 def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> list[str]:
-    """Stores the lists. Returns sentences about what did not fit."""
+    """Stores the imported lists. Returns sentences about lists and symbols that did not fit.
+
+    `replace` replaces lists of the same name. If the person has changed nothing yet, the example list is dropped,
+    unless the file contains a list of its name.
+    """
     store = own_lists(request)
     has_only_example = not store.stored
     problems: list[str] = []

@@ -1,8 +1,8 @@
 """Reads updates from Redis into the hub, with one subscription per symbol and process.
 
-The intake follows the symbols of the hub. It joins the channel-layer group of a symbol, waits for the confirmation, and
-then reads the quote from Redis: in this order no update is missed in between. It reads the quotes of all symbols again
-(a resync) every RESYNC_SECONDS and after a lost connection. Sockets never wait for it and do not see its errors.
+The hub names the symbols to read. The intake joins the channel-layer group of a symbol, waits for the confirmation, and
+then reads the quote from Redis: in this order no update is missed. It reads the quotes of all symbols again (a resync)
+every RESYNC_SECONDS and after a lost connection. Sockets never wait for the intake and do not see its errors.
 """
 
 import asyncio
@@ -29,7 +29,10 @@ MGET_SYMBOLS = 1000
 
 
 class Intake:
-    """Idle until `start`; symbols may be added before."""
+    """Reads nothing until `start`; symbols may be added before.
+
+    `connected` says whether Redis answers. `losses` is the number of lost connections, `resyncs` that of resyncs.
+    """
 
     def __init__(self) -> None:
         self._layer: PriceLayer
@@ -46,7 +49,7 @@ class Intake:
         self.resyncs = 0
 
     def start(self, hub: Hub, layer: PriceLayer, redis: Any) -> None:
-        """Starts to read into the hub. Returns at once, even if Redis is unavailable.
+        """Starts to read updates into the hub. Returns at once, even if Redis is unavailable.
 
         `redis` is an asyncio client that reads quotes.
         """
@@ -72,7 +75,7 @@ class Intake:
         self._changed.set()
 
     def resync(self) -> None:
-        """Requests a reading of the quotes of all symbols."""
+        """Requests that the quotes of all symbols are read again. Returns at once."""
         self.resyncs += 1
         self._unread |= self._symbols
         self._changed.set()
@@ -103,7 +106,7 @@ class Intake:
             self.connected = True
 
     async def _synchronize(self) -> None:
-        """Joins and leaves groups until they match the symbols, and reads the quotes that were not read yet."""
+        """Joins and leaves groups until they match the symbols. Then reads the quotes that are to be read."""
         self._changed.clear()
         for symbol in self._joined - self._symbols:
             await self._layer.group_discard(channel_name(symbol), self._channel)

@@ -8,7 +8,7 @@ from watchlist.gateway.sockets.refusal import NOT_FOUND, refuse
 
 
 def route_sockets(admission: Admission, connections: Connections) -> Application:
-    """Returns the application for WebSocket scopes: `/ws`; every other path gets 404."""
+    """Returns the ASGI application for WebSockets. It serves `/ws` and answers 404 to every other path."""
     consumer = GatewayConsumer.as_asgi(admission=admission, connections=connections)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -21,7 +21,7 @@ def route_sockets(admission: Admission, connections: Connections) -> Application
 
 
 def route_requests(admission: Admission, pages: Application) -> Application:
-    """Returns the application for HTTP scopes: `GET /ws/status`; every other request goes to `pages`."""
+    """Returns the ASGI application for HTTP. It answers `GET /ws/status`; `pages` answers every other request."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/ws/status" and scope["method"] == "GET":

@@ -1,4 +1,4 @@
-"""What all sessions of a gateway process share."""
+"""Holds what all sessions of a gateway process share."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,10 @@ from watchlist.gateway.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """`source` names where prices come from, for heartbeats."""
+    """What all sessions of a gateway process share.
+
+    `source` names where prices come from; heartbeats contain it.
+    """
 
     limits: Limits
     catalog: Catalog
@@ -21,6 +24,9 @@ class SessionContext:
     source: str
 
     def feed_age_ms(self) -> int | None:
-        """Returns the age of the newest update that this process has received, None before the first."""
+        """Returns the age in milliseconds of the newest update that this process has received.
+
+        Returns None before the first update.
+        """
         newest = self.hub.newest_timestamp
         return max(0, self.clock.unix_micros() - newest) // 1000 if newest else None
