@@ -1,4 +1,4 @@
-"""Shows the lists of accounts in the admin."""
+"""Shows the lists of all accounts in Django's admin."""
 
 from typing import Any
 

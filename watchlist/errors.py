@@ -1,11 +1,11 @@
-"""Defines every error that the watchlist raises on purpose. Pure: imports nothing.
+"""Defines the errors that several modules of `watchlist` use. Pure: imports nothing.
 
     WatchlistError
-    ├── ListRefused        a rule of lists forbids the change; the text is shown to the person
+    ├── ListRefused        a rule forbids this change of a list; the text is shown to the person
     │   ├── UnknownSymbol  no ticker has the symbol
-    │   ├── SwitchedOff    the ticker exists but is not served
-    │   ├── AlreadyListed  the symbol is in the list
-    │   ├── NotListed      the symbol is not in the list
+    │   ├── SwitchedOff    the ticker exists but is inactive or hidden
+    │   ├── AlreadyListed  the symbol to add is in the list already
+    │   ├── NotListed      the symbol to remove or move is not in the list
     │   ├── ListFull       the list has the maximum number of symbols
     │   ├── NoSuchList     the person has no such list
     │   ├── SessionEnded   the person's web session ended in another tab
@@ -15,16 +15,20 @@
     │   └── BadName        the name of a list is not allowed
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
-`terminal.client` adds GatewayRefused and GatewayUnavailable.
+Four more subclasses of WatchlistError are defined where they are raised: GatewayRefused and GatewayUnavailable in
+`terminal.client`, BadRequest in `gateway.protocol`, BadOptions in `gateway.fanout.delivery`.
 """
 
 
 class WatchlistError(Exception):
-    """Root of all errors that the watchlist raises on purpose."""
+    """Root of all errors that the package `watchlist` raises on purpose."""
 
 
 class ListRefused(WatchlistError):
-    """A rule of lists forbids the change. `str()` of it is a sentence for the person; a retry does not help."""
+    """A rule forbids this change of a list. A retry does not help.
+
+    The text of the error is a sentence to show to the person.
+    """
 
 
 class UnknownSymbol(ListRefused):
@@ -32,15 +36,15 @@ class UnknownSymbol(ListRefused):
 
 
 class SwitchedOff(ListRefused):
-    """The ticker exists but is not served."""
+    """The ticker exists, but it is inactive or hidden by GATEWAY_VALID_TICKERS."""
 
 
 class AlreadyListed(ListRefused):
-    """The symbol is in the list."""
+    """The symbol to add is in the list already."""
 
 
 class NotListed(ListRefused):
-    """The symbol is not in the list."""
+    """The symbol to remove or move is not in the list."""
 
 
 class ListFull(ListRefused):
@@ -48,7 +52,7 @@ class ListFull(ListRefused):
 
 
 class NoSuchList(ListRefused):
-    """The person has no such list; another tab or device may have deleted it."""
+    """The person has no list with this key. Another tab or device may have deleted it."""
 
 
 class SessionEnded(ListRefused):
@@ -68,8 +72,14 @@ class TooManyVisitors(ListRefused):
 
 
 class BadName(ListRefused):
-    """The name of a list is empty, too long, not printable or used by another list."""
+    """The name of a list is empty, too long, not printable or used by another list.
+
+    Also raised if a person deletes the only list.
+    """
 
 
 class UnreadableFile(WatchlistError):
-    """An uploaded file or pasted text cannot be imported. `str()` of it is a sentence for the person."""
+    """An uploaded file or pasted text cannot be imported.
+
+    The text of the error is a sentence to show to the person.
+    """

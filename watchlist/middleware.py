@@ -18,7 +18,7 @@ from watchlist.accounts.client_address import is_trusted
 from watchlist.accounts.preferences import appearance_from_cookie
 
 RETRY_AFTER_SECONDS = 3
-"""The 503 page reloads itself after this time."""
+"""The 503 page reloads itself after this time, which is also in the header `Retry-After`."""
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ class TrustedSchemeMiddleware(MiddlewareMixin):
 
 
 class DatabaseOutageMiddleware(MiddlewareMixin):
-    """Turns a view's database outage into a 503 response. Other errors pass."""
+    """Answers with 503 if a view fails because the database is unavailable. Other errors pass."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return report_outage(request, error) if is_outage(error) else None
@@ -49,7 +49,10 @@ class ProlongSessionMiddleware(MiddlewareMixin):
 
 
 def show_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500. Covers errors outside of views, for example when a web session is saved."""
+    """Returns the response to an error that nothing has handled. Django calls it as `handler500`.
+
+    A database outage gives 503, also outside of views, for example while a web session is saved.
+    """
     error = sys.exc_info()[1]
     if isinstance(error, Exception) and is_outage(error):
         return report_outage(request, error)
@@ -57,7 +60,10 @@ def show_error(request: HttpRequest) -> HttpResponse:
 
 
 def is_outage(error: Exception) -> bool:
-    """Returns whether the connection failed or a lock timed out, as opposed to a faulty query."""
+    """Returns whether the error shows that the database is unavailable.
+
+    That is so if the connection failed or a lock timed out. An error of a faulty query gives False.
+    """
     if not isinstance(error, OperationalError | InterfaceError):
         return False
     raw: Any = connection.connection
@@ -74,7 +80,10 @@ def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _render_outage(request: HttpRequest) -> HttpResponse:
-    """Returns the page, or JSON under `/api/`. Makes no database query, not even for the account."""
+    """Returns the 503 page, or JSON for addresses below `/api/`.
+
+    Makes no database query, not even one for the account.
+    """
     if request.path.startswith("/api/"):
         response = JsonResponse({"error": "the database is unavailable"}, status=503)
         response.headers["Access-Control-Allow-Origin"] = "*"  # as all responses of the API

@@ -11,7 +11,7 @@ from feeds.models import Ticker
 class Watchlist(models.Model):
     """A named list of one account. `position` orders the lists of an account, from 0.
 
-    `version` increases with every change of the list or its entries; open pages compare it.
+    `version` increases with every change of the list or its entries. Open pages compare it to notice changes.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")
@@ -56,7 +56,7 @@ class Entry(models.Model):
 
 
 class Preferences(models.Model):
-    """The appearance that an account chose. `accounts.preferences.Appearance` defines the valid values."""
+    """The appearance of pages that an account chose. `accounts.preferences` defines the valid values."""
 
     owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences")
     theme = models.CharField(max_length=10, default="system")

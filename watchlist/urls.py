@@ -1,4 +1,4 @@
-"""Routes of the page, of accounts and of the HTTP API."""
+"""Maps addresses to the views of the watchlist page, accounts and the HTTP API."""
 
 from django.contrib.auth.views import (
     LogoutView,
@@ -60,6 +60,6 @@ urlpatterns = [
         never_cache(PasswordResetCompleteView.as_view(template_name="watchlist/password_reset_done.html")),
         name="password-reset-done",
     ),
-    # Browsers request it for pages without an icon link, such as the admin's.
+    # Browsers request this address for pages without an icon link, such as the admin's.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("watchlist/icon.svg"))),
 ]

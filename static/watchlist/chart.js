@@ -28,8 +28,9 @@ function remember(values) {
   }
 }
 
-// Adds a price to the last bar of `bars`, or appends a bar if the price is later. Returns that bar, or undefined if the
-// price is older than the last bar. `step` and `seconds` (the unix time of the price) are in seconds.
+// Adds a price to the last bar of `bars`, or appends a bar if the price is later. Returns the changed or new bar, or
+// undefined if the price is older than the last bar. `step` is the length of a bar in seconds, `seconds` the unix time
+// of the price.
 export function addToBars(bars, step, price, seconds) {
   const time = Math.floor(seconds / step) * step;
   const last = bars.at(-1);
@@ -60,7 +61,7 @@ export class Chart {
   #chart;
   #series;
   #legend;
-  #loads = 0; // counts requests: only the newest one is drawn
+  #loads = 0; // counts requests: only the answer to the newest one is drawn
   #darkScheme = matchMedia("(prefers-color-scheme: dark)");
   #abort = new AbortController();
 
@@ -84,7 +85,7 @@ export class Chart {
     this.load();
   }
 
-  // `timestamp` is in unix microseconds.
+  // Adds the price of an update. `timestamp` is in unix microseconds.
   addPrice({ price, timestamp }) {
     const bar = this.#bars.length && addToBars(this.#bars, this.#step, price, timestamp / 1e6);
     if (!bar) return;
@@ -232,7 +233,7 @@ export class Chart {
     );
   }
 
-  // A custom property as rgb(): the computed style resolves light-dark().
+  // Returns the colour in a custom property of the page as rgb(). The computed style resolves light-dark().
   #colour(name) {
     this.#legend.style.color = `var(${name})`;
     const { color } = getComputedStyle(this.#legend);
@@ -240,7 +241,7 @@ export class Chart {
     return color;
   }
 
-  // Shows the bar below the crosshair.
+  // Writes the prices of the bar under the crosshair into the legend.
   #showBar({ time, seriesData }) {
     const bar = seriesData?.get(this.#series);
     if (!bar) {

@@ -18,7 +18,8 @@ const VALUES = {
   age: (quote) => (quote.timestamp === undefined ? undefined : -quote.timestamp),
 };
 
-// The sort after a click on a header, such as `-percent`. The third click restores the list's own order, "".
+// Returns the sort after a click on a header, such as `-percent` for descending. The third click restores the order
+// that the person gave the list, "".
 export function nextSort(column, sort) {
   const first = ASCENDING_FIRST.has(column) ? column : `-${column}`;
   const reverse = ASCENDING_FIRST.has(column) ? `-${column}` : column;
@@ -26,7 +27,7 @@ export function nextSort(column, sort) {
   return sort === first ? reverse : "";
 }
 
-// Items without a value come last in both directions. `quoteOf` returns an item's quote.
+// Returns the sorted items. Items without a value come last in both directions. `quoteOf` returns an item's quote.
 export function sortItems(items, sort, quoteOf) {
   const column = sort.replace(/^-/, "");
   const sign = sort.startsWith("-") ? -1 : 1;
@@ -56,7 +57,7 @@ export class Sorter {
     setInterval(() => this.#sortLive(), SORT_INTERVAL_MS);
   }
 
-  // Reads the sort from the headers.
+  // Reads from the table's headers how the server has sorted the rows.
   sync() {
     const header = document.querySelector('#quotes th[aria-sort="ascending"], #quotes th[aria-sort="descending"]');
     const column = header?.querySelector("a").dataset.sort ?? "";

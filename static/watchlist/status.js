@@ -26,7 +26,7 @@ export class Status {
     if (state.name === "live") this.#refusalReason = "";
   }
 
-  // A reason that arrives after the connection is outdated.
+  // Sets why the gateway refuses connections. A reason that arrives after a connection has succeeded is outdated.
   setRefusalReason(reason) {
     if (this.#state.name !== "live") this.#refusalReason = reason;
   }

@@ -13,7 +13,7 @@ FORWARDED = re.compile(
 
 
 def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()) -> str:
-    """Returns the peer's address, or the last one in `forwarded` that is not a trusted proxy's.
+    """Returns the address of the client, or "unknown" if there is no valid address.
 
     `client` is the peer's (address, port), `forwarded` an X-Forwarded-For header, `trusted` are networks. A forwarded
     address may have a port or brackets; one that cannot be read counts as that of the proxy which sent it. An

@@ -14,7 +14,7 @@ EMAIL_HELP = "Optional. Used only to reset your password."
 
 
 class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """Name, optional e-mail address, and the password twice."""
+    """Asks for a name, an optional e-mail address, and the password twice."""
 
     email = forms.EmailField(label="E-mail address", required=False, help_text=EMAIL_HELP)
 

@@ -1,6 +1,6 @@
-"""Checks that a request comes from a page of the current account.
+"""Checks that the page which sends a request belongs to the request's account.
 
-The person may have signed in or out in another tab, or the web session may have expired. The lists on the page then
+The person may have signed in or out in another tab, or the web session may have expired. Then the lists on the page
 belong to another account, so the request is not carried out and the page is reloaded.
 """
 
@@ -14,20 +14,27 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 HEADER = "Watchlist-Owner"
-"""Holds the `page_owner` of the page. Only scripts send it; a form without a script loads a whole page anyway."""
+"""The request header with the `page_owner` for whom the page was made.
+
+Only scripts send it: a form that is sent without a script loads a whole new page anyway.
+"""
 VISITOR = "0"
+"""The owner of a page that was made for a visitor."""
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 def page_owner(request: HttpRequest) -> str:
-    """Returns the account's primary key, or VISITOR."""
+    """Returns the primary key of the request's account as text, or VISITOR."""
     return str(request.user.pk or VISITOR)
 
 
 def require_same_owner(view: View[P]) -> View[P]:
-    """Wraps a view: a request from another owner's page reloads the page with an explanation."""
+    """Wraps a view so that it handles only requests from pages of the same owner.
+
+    For a request from another owner's page the view is not called. The browser loads a new page with an explanation.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:

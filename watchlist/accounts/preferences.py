@@ -29,7 +29,7 @@ MAX_ZONE_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """Always valid if made by `make_appearance`."""
+    """How pages look for one person. `make_appearance` returns only valid values."""
 
     theme: str = "system"
     palette: str = "green"
@@ -43,7 +43,7 @@ class Appearance:
 
 @lru_cache(maxsize=1)
 def zones() -> tuple[str, ...]:
-    """Returns the names of the machine's time zones: `UTC`, then places."""
+    """Returns the time zones that this machine knows: `UTC`, then places such as `Asia/Tokyo`."""
     return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
 
 
@@ -58,7 +58,7 @@ def find_zone(text: str) -> str | None:
 
 
 def make_appearance(values: Mapping[str, Any]) -> Appearance:
-    """Returns the appearance with these values; invalid ones are replaced by the default."""
+    """Returns the appearance with these values. A default replaces each invalid or missing value."""
     valid = {name: values[name] for name, choices in CHOICES.items() if values.get(name) in choices}
     if values.get("zone") in zones():
         valid["zone"] = values["zone"]
@@ -66,7 +66,10 @@ def make_appearance(values: Mapping[str, Any]) -> Appearance:
 
 
 def appearance_of(request: HttpRequest) -> Appearance:
-    """Returns the appearance for a request. Makes at most one query per request."""
+    """Returns the appearance of the person who makes the request.
+
+    Makes at most one database query per request, however often it is called.
+    """
     appearance: Appearance | None = getattr(request, "_appearance", None)
     if appearance is None:
         appearance = _read_appearance(request)
@@ -75,12 +78,12 @@ def appearance_of(request: HttpRequest) -> Appearance:
 
 
 def numerals_for(request: HttpRequest) -> Numerals:
-    """Returns the numerals of the browser's language."""
+    """Returns the numerals (number punctuation) of the browser's language."""
     return pick_numerals(request.headers.get("Accept-Language", ""))
 
 
 def save_appearance(request: HttpRequest, response: HttpResponse, appearance: Appearance) -> None:
-    """Stores the appearance in the response's cookie, and in the database for an account."""
+    """Stores the appearance in a cookie of the response; an account's also in the database."""
     values = asdict(appearance)
     if isinstance(request.user, User):
         Preferences.objects.update_or_create(owner=request.user, defaults=values)
@@ -105,6 +108,6 @@ def _read_appearance(request: HttpRequest) -> Appearance:
 
 
 def appearance_from_cookie(request: HttpRequest) -> Appearance:
-    """Returns the appearance that was last set in this browser. Makes no query."""
+    """Returns the appearance that was last set in this browser. Makes no database query."""
     names = [field.name for field in fields(Appearance)]
     return make_appearance(dict(zip(names, request.COOKIES.get(COOKIE, "").split("|"), strict=False)))

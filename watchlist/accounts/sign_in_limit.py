@@ -1,8 +1,8 @@
 """Limits wrong passwords per client address and per account name. Counts in Redis.
 
-Each attempt is counted before the password is checked, so that parallel attempts cannot exceed the limit; a correct
-password takes its count back. No answer depends on whether the name exists. Allows every attempt while Redis is
-unavailable: an outage must not lock people out.
+Each attempt is counted as a failure before the password is checked, so that parallel attempts cannot exceed the limit.
+A correct password takes that failure back. No answer depends on whether an account has the name. Allows every attempt
+while Redis is unavailable: an outage must not lock people out.
 """
 
 import hashlib
@@ -27,10 +27,13 @@ from watchlist.prices.quotes import redis_client
 MAX_NAME_LENGTH = 150
 """Of the name of an account, as Django's model says."""
 NAME_LIMIT_FACTOR = 5
-"""A name allows this many times SIGN_IN_FAILURES. One address alone cannot block it: it reaches its own limit first."""
+"""One name may fail SIGN_IN_FAILURES times this factor, one address SIGN_IN_FAILURES times.
+
+So one address alone cannot block a name: it reaches its own limit first.
+"""
 
 COUNT_ATTEMPT = """
--- KEYS: the counts of an address and of a name. ARGV: their lifetime in ms, then the maximum of each.
+-- KEYS: the failure counts of an address and of a name. ARGV: their lifetime in ms, then the maximum of each.
 -- Increments both and returns 0. If either is at its maximum, changes nothing and returns the ms to wait.
 local wait = 0
 for at, key in ipairs(KEYS) do
@@ -46,14 +49,14 @@ end
 return 0
 """
 FORGIVE_ATTEMPT = """
--- KEYS as above. After a correct password: clears the name's count and takes one from the address's count. Clearing the
--- address's count would let the owner of one account guess the passwords of all others without limit.
+-- KEYS as in COUNT_ATTEMPT. After a correct password: clears the name's count and subtracts one from the address's
+-- count. Clearing the address's count would let the owner of one account guess all other passwords without limit.
 redis.call('DEL', KEYS[2])
 if tonumber(redis.call('GET', KEYS[1]) or '0') > 0 then redis.call('DECR', KEYS[1]) end
 return 0
 """
 UNDO_ATTEMPT = """
--- KEYS as above. After an error on the server's side: takes one from both counts.
+-- KEYS as in COUNT_ATTEMPT. After an error on the server's side: subtracts one from both counts.
 for _, key in ipairs(KEYS) do
   if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
 end
@@ -65,10 +68,10 @@ View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 
 
 def limit_attempts(view: View) -> View:
-    """Wraps a sign-in view: after too many failures it answers 429 with `Retry-After`.
+    """Wraps a sign-in view so that it answers 429 with `Retry-After` after too many failures.
 
-    An address may fail SIGN_IN_FAILURES times in SIGN_IN_WINDOW; all addresses together may fail five times as often
-    with one name.
+    An address may fail SIGN_IN_FAILURES times in SIGN_IN_WINDOW. All addresses together may fail NAME_LIMIT_FACTOR
+    times as often with one name.
     """
 
     @wraps(view)
@@ -150,13 +153,16 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 
 @receiver(user_logged_in)
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
-    """Marks the request of a sign-in. The response does not tell: it redirects people who are signed in already."""
+    """Marks the request as a successful sign-in. Django calls this after each sign-in.
+
+    The response does not tell a sign-in: people who were signed in already get the same redirect.
+    """
     if request is not None:
         confirm_password(request)
 
 
 def clear_failures(name: str) -> None:
-    """Clears the count of a name. For an owner who reset the password by e-mail."""
+    """Clears the failure count of a name after its owner reset the password by e-mail."""
     try:
         redis_client().delete(name_key(name))
     except redis.RedisError as error:
@@ -185,13 +191,13 @@ def name_key(name: str) -> str:
 
 
 def write_wait(seconds: int) -> str:
-    """Returns `40 seconds` or `7 minutes`, rounded up."""
+    """Returns a time as text, such as `40 seconds` or `7 minutes`. Minutes are rounded up."""
     number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
     return f"{number} {unit}{'s' * (number != 1)}"
 
 
 def _count_attempt(keys: list[str]) -> int:
-    """Returns 0, or the milliseconds to wait if the attempt is not allowed."""
+    """Counts an attempt. Returns 0, or the milliseconds to wait if the attempt is not allowed."""
     lifetime = int(settings.SIGN_IN_WINDOW.total_seconds() * 1000)
     max_failures = settings.SIGN_IN_FAILURES
     return _run(COUNT_ATTEMPT, keys, lifetime, max_failures, max_failures * NAME_LIMIT_FACTOR)

@@ -1,6 +1,6 @@
-"""Limits how often one client address may do an expensive action per hour. Counts in Redis.
+"""Limits how often one client address may do an expensive action per hour.
 
-Allows every action while Redis is unavailable: an outage must not lock people out.
+Counts in Redis. Allows every action while Redis is unavailable: an outage must not lock people out.
 """
 
 import redis
@@ -18,13 +18,16 @@ log = structlog.get_logger(__name__)
 
 
 def address_of(request: HttpRequest) -> str:
-    """Returns the client address of a request, by the same rule as the gateway's."""
+    """Returns the client address of a request, by the same rule as in the gateway."""
     peer = (request.META.get("REMOTE_ADDR", ""), 0)
     return client_address(peer, request.META.get("HTTP_X_FORWARDED_FOR", ""), settings.GATEWAY_TRUSTED_PROXIES)
 
 
 def allow_action(request: HttpRequest, action: str, max_per_hour: int) -> bool:
-    """Counts one action of the request's address; returns whether it is within the limit."""
+    """Counts an action of the request's client address. Returns whether it is within the limit.
+
+    `action` names what is counted, such as `sign-up`.
+    """
     key = f"throttle:{action}:{address_of(request)}"
     try:
         # SET creates the key with its expiry in one command: a key without an expiry would block the address forever.

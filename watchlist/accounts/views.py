@@ -37,7 +37,7 @@ from watchlist.accounts.throttle import allow_action
 @require_http_methods(["GET", "HEAD", "POST"])
 @limit_name_checks
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """Creates an account with the visitor's lists, and signs in."""
+    """Creates an account, signs the person in, and moves the visitor's lists into the account."""
     if request.user.is_authenticated:
         return redirect("watchlist")
     if not settings.REGISTRATION_OPEN:
@@ -101,7 +101,7 @@ class PasswordResetConfirm(PasswordResetConfirmView):
 @never_cache
 @require_safe
 def show_settings(request: HttpRequest) -> HttpResponse:
-    """Shows the appearance to everyone; e-mail address, password and deletion to accounts."""
+    """Shows the settings: to everyone the appearance, to accounts also e-mail address, password and deletion."""
     email_form = EmailForm(instance=request.user) if isinstance(request.user, User) else None
     return _render_settings(request, email_form)
 
@@ -109,7 +109,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def change_appearance(request: HttpRequest) -> HttpResponse:
-    """Changes any of theme, palette, density and zone; values that the form does not contain stay."""
+    """Changes theme, palette, density and time zone. Those that the form does not contain stay as they are."""
     current = appearance_of(request)
     chosen = {name: request.POST.get(name) or getattr(current, name) for name in CHOICES}
     zone = find_zone(request.POST.get("zone") or current.zone)
@@ -164,7 +164,10 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 
 
 def delete_sessions(user_pk: int) -> None:
-    """Deletes every web session of the account. Decodes all sessions, because only the data names the account."""
+    """Deletes every web session of the account.
+
+    Decodes all web sessions, because only the encoded data of each one names its account.
+    """
     owned = [row.pk for row in Session.objects.iterator() if row.get_decoded().get("_auth_user_id") == str(user_pk)]
     Session.objects.filter(pk__in=owned).delete()
 
@@ -175,7 +178,10 @@ def _render_settings(request: HttpRequest, email_form: EmailForm | None) -> Http
 
 
 def _appearance_choices(request: HttpRequest) -> list[dict[str, Any]]:
-    """Returns the appearance as groups of radio buttons: their name and (value, label, chosen) triples."""
+    """Returns a dict per group of radio buttons: theme, palette and density.
+
+    `name` is the name of the setting; `options` are triples of value, label and whether it is chosen.
+    """
     appearance = appearance_of(request)
     return [
         {

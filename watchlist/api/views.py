@@ -1,4 +1,7 @@
-"""HTTP endpoints for scripts: newest quotes, bars and ticker search. Public, read-only, JSON."""
+"""HTTP endpoints that answer with JSON: quotes, bars of a chart, and ticker search.
+
+They need no account and change nothing.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -42,10 +45,11 @@ def public(view: View) -> View:
 
 @public
 def show_quotes(request: HttpRequest) -> HttpResponse:
-    """Answers `?symbols=AAPL,BTC/USD`, at most 200, with the quotes of served tickers in the form of `/ws`.
+    """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols, at most 200.
 
-    `{"source":"simulated","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. Symbols without a price are
-    left out. 400 for invalid symbols, 503 if Redis is unavailable.
+    `{"source":"simulated","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`; a quote has the form of an
+    update in `/ws`. Symbols without a price or a ticker are left out, and so are symbols whose ticker is inactive or
+    hidden by GATEWAY_VALID_TICKERS. Answers 400 to invalid symbols, and 503 if Redis is unavailable.
     """
     words = request.GET.get("symbols", "").split(",")
     symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))
@@ -62,7 +66,8 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     """Answers `?range=1h` with the bars of a chart; 404 if no ticker has the symbol.
 
-    `{"source":"simulated","step":60,"bars":[[start,open,high,low,close],…]}`, `start` and `step` in seconds.
+    `{"source":"simulated","step":60,"bars":[[start,open,high,low,close],…]}`. `start` is in unix seconds, `step` is the
+    length of each bar in seconds.
     """
     ticker = find_ticker(symbol)
     if ticker is None:
@@ -81,7 +86,10 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 
 
 def _respond(request: HttpRequest, body: bytes) -> HttpResponse:
-    """Returns the body with an ETag, or 304 if the client has it. Polling between two updates costs few bytes."""
+    """Returns the body with an ETag, or 304 without it if the client has this body.
+
+    So a client that polls receives few bytes while nothing changes.
+    """
     etag = quote_etag(hashlib.blake2b(body, digest_size=12).hexdigest())
     known = parse_etags(request.headers.get("If-None-Match", ""))
     is_same = "*" in known or etag in {each.removeprefix("W/") for each in known}  # a proxy that compresses adds W/

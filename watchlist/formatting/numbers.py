@@ -9,18 +9,19 @@ from math import isfinite
 from watchlist.formatting.numerals import ENGLISH, Numerals
 
 NO_VALUE = "–"
-"""Stands for a value that is unknown or not a number."""
+"""The text for a value that is unknown or not a number."""
 
 ARROWS = {"up": "▲", "down": "▼", "flat": ""}
 
 _ROUNDING = Context(prec=400, rounding=ROUND_HALF_UP)
-"""Precise enough for every float, so that an absurd price from another program does not raise."""
+"""Enough digits for every float, so that an absurd price from another program raises no error."""
 
 
 def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
-    """Returns `98,234.50`: fixed decimals, halves of the exact value rounded away from zero.
+    """Returns a number as text with a fixed number of decimals, such as `98,234.50`.
 
-    A negative value has an ASCII minus sign. A value that is not finite gives NO_VALUE.
+    The exact value is rounded; a half is rounded away from zero. A negative value has an ASCII minus sign. A value that
+    is not finite gives NO_VALUE.
     """
     if not isfinite(value):
         return NO_VALUE
@@ -30,7 +31,10 @@ def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
 
 
 def write_signed(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
-    """Returns `+2.50` with `+` or the numerals' minus sign, and with neither if the value rounds to zero."""
+    """Returns a number as text with its sign, such as `+2.50`.
+
+    The minus sign is that of the numerals. A value that rounds to zero has no sign.
+    """
     digits = write_number(abs(value), decimals, numerals)
     if not any(digit in "123456789" for digit in digits):
         return digits
@@ -38,13 +42,13 @@ def write_signed(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
 
 
 def write_percent(value: float, numerals: Numerals = ENGLISH) -> str:
-    """Returns `+2.50%`, or NO_VALUE."""
+    """Returns a percentage with its sign, such as `+2.50%`; NO_VALUE if it is not finite."""
     written = write_signed(value, 2, numerals)
     return written if written == NO_VALUE else written + "%"
 
 
 def side_of(signed: str, numerals: Numerals = ENGLISH) -> str:
-    """Returns up, down or flat for what `write_signed` returned."""
+    """Returns the direction, up, down or flat, of a text that `write_signed` returned."""
     if signed.startswith("+"):
         return "up"
     return "down" if signed.startswith(numerals.minus) else "flat"

@@ -1,7 +1,8 @@
-"""Chooses number punctuation by `Accept-Language`. Pure.
+"""Chooses how numbers are punctuated by the header `Accept-Language`. Pure.
 
-Only the page uses localized numerals. CSV files, the API and data attributes hold plain numbers. The page passes its
-numerals to `static/watchlist/format.js`, which applies the same rules.
+Numerals are the marks and the grouping of numbers in one language. Only the page uses the numerals of a language. CSV
+files, the API and data attributes hold plain numbers. The page passes its numerals to `static/watchlist/format.js`,
+which applies the same rules.
 """
 
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 MAX_HEADER_LENGTH = 256
-"""Characters of `Accept-Language` that are read; browsers send a few dozen."""
+"""The most characters of `Accept-Language` that are read; browsers send a few dozen."""
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -18,16 +19,16 @@ APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 MINUS = "\N{MINUS SIGN}"
 
 GROUP_STARTS = {3: re.compile(r"\B(?=(?:\d{3})+$)"), 2: re.compile(r"\B(?=(?:\d{2})*\d{3}$)")}
-"""Matches the positions of group marks in a whole part, by `Numerals.outer_group_size`."""
+"""From `Numerals.outer_group_size` to the pattern that matches where group marks go before the decimal point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numerals:
-    """Marks and grouping of written numbers.
+    """The marks and the grouping of numbers in one language.
 
-    `group` separates groups of digits, `point` the decimals. The last three digits of a whole part form a group; the
-    digits before them form groups of `outer_group_size` (India: 12,34,567). Whole parts with fewer than
-    `min_grouped_digits` digits are not grouped.
+    `group` is the mark between groups of digits, `point` the mark before the decimals. The last three digits before the
+    decimals form a group; the digits in front of them form groups of `outer_group_size` (India: 12,34,567). If there
+    are fewer than `min_grouped_digits` digits before the decimals, they are not grouped.
     """
 
     group: str = ","
@@ -38,7 +39,7 @@ class Numerals:
 
     @property
     def script_values(self) -> dict[str, str]:
-        """The values that `format.js` reads, by the names of the page's data attributes."""
+        """Returns the values that `format.js` reads, as a dict from the name of a data attribute."""
         return {
             "group": self.group,
             "point": self.point,
@@ -47,14 +48,14 @@ class Numerals:
         }
 
     def punctuate(self, plain: str) -> str:
-        """Returns an unsigned number such as `98234.50` with these marks."""
+        """Returns the text of an unsigned number, such as `98234.50`, with these marks."""
         whole, _, fraction = plain.partition(".")
         if len(whole) >= self.min_grouped_digits:
             whole = GROUP_STARTS[self.outer_group_size].sub(self.group, whole)
         return whole + self.point + fraction if fraction else whole
 
     def strip(self, written: str) -> str:
-        """Returns the plain number that `punctuate` was given."""
+        """Returns the plain number, such as `98234.50`, from which `punctuate` made this text."""
         return written.replace(self.group, "").replace(self.point, ".")
 
 
@@ -73,7 +74,10 @@ LANGUAGES: Mapping[Numerals, str] = {
     Numerals(NARROW_SPACE, ","): "fr fr-ch",
     Numerals(",", ".", outer_group_size=2): "en-in hi ta te ml gu",
 }
-"""Language tags by their numerals, from CLDR; only languages that use the digits 0 to 9."""
+"""From numerals to the language tags that use them, separated by spaces.
+
+The data is from CLDR (Unicode's database of languages). Only languages that use the digits 0 to 9 are listed.
+"""
 
 NUMERALS_BY_LANGUAGE: Mapping[str, Numerals] = {
     language: numerals for numerals, languages in LANGUAGES.items() for language in languages.split()
@@ -81,7 +85,10 @@ NUMERALS_BY_LANGUAGE: Mapping[str, Numerals] = {
 
 
 def pick_numerals(header: str) -> Numerals:
-    """Returns the numerals of the most preferred known language; English ones if no language is known."""
+    """Returns the numerals of the most preferred language in an `Accept-Language` header.
+
+    Languages that LANGUAGES lacks are skipped. If it lacks all of them, the numerals are English.
+    """
     return _pick(header[:MAX_HEADER_LENGTH])
 
 
@@ -97,7 +104,10 @@ def _pick(header: str) -> Numerals:
 
 
 def _read_range(text: str) -> tuple[str, float]:
-    """Returns the lower-case tag and the weight of `de-CH;q=0.8`; the weight is 0 if the text is invalid."""
+    """Returns the lower-case tag and the weight of one language, such as `de-CH;q=0.8`.
+
+    The weight is 0 if the text is invalid.
+    """
     tag, _, rest = text.partition(";")
     weight = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", rest)
     if rest and weight is None:

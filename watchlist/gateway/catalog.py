@@ -1,6 +1,6 @@
-"""The tickers that a gateway knows: which symbols clients may subscribe to, and their ticker frames.
+"""Holds the tickers that a gateway knows, and builds the `ticker` frames about them.
 
-`Catalog` only holds values. `load_tickers` reads the database.
+`Catalog` also says which symbols clients may subscribe to. It does no I/O; `load_tickers` reads the database.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,10 @@ from watchlist.gateway.messages import StateMessage, make_state
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One ticker as clients see it. `base` and `previous_close` are prices, None if there is none yet."""
+    """One ticker as clients see it. `base` is the base price.
+
+    `base` and `previous_close` are None if there is no such price yet.
+    """
 
     symbol: str
     name: str = ""
@@ -28,7 +31,7 @@ class Listing:
 
 
 def ticker_payload(listing: Listing) -> bytes:
-    """Returns the text of a `ticker` frame."""
+    """Returns the JSON text of a `ticker` frame about a listing."""
     frame: dict[str, Any] = {
         "type": "ticker",
         "symbol": listing.symbol,
@@ -42,12 +45,16 @@ def ticker_payload(listing: Listing) -> bytes:
 
 
 def make_ticker_messages(listings: Iterable[Listing]) -> dict[str, StateMessage]:
-    """Returns the ticker messages by symbol, one object for all sockets."""
+    """Returns a dict from symbol to its ticker message. All sockets share the message objects."""
     return {listing.symbol: make_state(listing.symbol, ticker_payload(listing)) for listing in listings}
 
 
 class Catalog:
-    """The newest ticker table. `only` (GATEWAY_VALID_TICKERS), if given, names exactly the valid symbols."""
+    """Holds the newest contents of the ticker table.
+
+    If `only` (GATEWAY_VALID_TICKERS) is given, clients may subscribe to exactly these symbols. Otherwise they may
+    subscribe to the symbols of all active tickers. `loaded` says whether the table has been read.
+    """
 
     def __init__(self, only: Sequence[str] = ()) -> None:
         self._only = frozenset(only)
@@ -63,11 +70,17 @@ class Catalog:
         return listing is not None and listing.active
 
     def get_listing(self, symbol: str) -> Listing:
-        """Returns the listing of a symbol. A valid symbol without a ticker has no name and no base price."""
+        """Returns the listing of a symbol.
+
+        A symbol without a ticker has no name and no base price. It is active if `only` contains it.
+        """
         return self._listings.get(symbol) or Listing(symbol, active=symbol in self._only)
 
     def get_ticker_message(self, symbol: str) -> StateMessage:
-        """Returns the ticker message of a symbol: the same object for all sockets until the ticker changes."""
+        """Returns the ticker message of a symbol.
+
+        It is the same object for all sockets until the ticker changes.
+        """
         message = self._messages.get(symbol)
         if message is None:
             message = self._messages[symbol] = make_state(symbol, ticker_payload(self.get_listing(symbol)))
@@ -75,12 +88,15 @@ class Catalog:
 
     @property
     def hidden(self) -> list[str]:
-        """Active tickers that `only` hides."""
+        """Returns the symbols of the active tickers that `only` hides; none if `only` is empty."""
         listings = self._listings.values()
         return [found.symbol for found in listings if self._only and found.active and found.symbol not in self._only]
 
     def replace(self, listings: Iterable[Listing]) -> list[Listing]:
-        """Stores a new table. Returns the changed listings; a removed ticker is in it as inactive."""
+        """Stores new contents of the ticker table. Returns the listings that changed.
+
+        A ticker that was removed from the table is among them as inactive.
+        """
         new = {listing.symbol: listing for listing in listings}
         changed = [listing for listing in new.values() if self._listings.get(listing.symbol) != listing]
         changed += [replace(old, active=False) for symbol, old in self._listings.items() if symbol not in new]

@@ -1,4 +1,4 @@
-"""The clock of a gateway. Tests pass another one."""
+"""Defines the clock of a gateway. Tests replace it by a clock of their own."""
 
 import time
 
@@ -7,9 +7,9 @@ class Clock:
     """Reads the time of this machine."""
 
     def now(self) -> float:
-        """Monotonic seconds, for intervals."""
+        """Returns monotonic seconds, to measure intervals."""
         return time.monotonic()
 
     def unix_micros(self) -> int:
-        """Unix microseconds, the unit of `timestamp` in updates."""
+        """Returns the time in unix microseconds, the unit of `timestamp` in updates."""
         return time.time_ns() // 1000

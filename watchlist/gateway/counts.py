@@ -1,4 +1,4 @@
-"""The counters of one gateway process, which metrics read. Pure."""
+"""Holds the counters of one gateway process, which the metrics show. Pure."""
 
 from collections import Counter
 
@@ -6,7 +6,12 @@ from watchlist.gateway.protocol import CloseCode
 
 
 class GatewayCounts:
-    """Counts connections and requests. The hub counts updates in `HubCounts`."""
+    """Counts connections and requests. The hub counts updates in `HubCounts`.
+
+    `accepted` is the number of accepted sockets. `refused` maps the reason to the number of refused connections and
+    requests, `closed` the name of the close code to the number of sockets that the gateway closed.
+    `rate_limit_unanswered` is the number of connections accepted without a rate check because Redis did not answer.
+    """
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -21,7 +26,12 @@ class GatewayCounts:
 
 
 class HubCounts:
-    """Counts updates. Plain attributes, because the hub changes them for each update."""
+    """Counts updates. They are plain attributes, because the hub changes them for each update.
+
+    Received updates are `accepted`, `stale` (not newer than the known one), `malformed` (invalid) or `unwanted` (of a
+    symbol without subscription). `gaps` is the number of accepted updates whose seq_id skipped numbers, `sent` the
+    number of updates handed to sockets.
+    """
 
     __slots__ = ("accepted", "gaps", "malformed", "sent", "stale", "timestamp", "unwanted")
 

@@ -1,7 +1,7 @@
 """Monitors whether the database answers, and limits how many queries wait for it.
 
 Prices need no database. Lists and accounts do, so clients with `?meta=1` learn when it is unavailable. The monitor
-sends no query of its own: it watches the reading of the tickers, every 0.5 s.
+sends no query of its own: it watches the queries that read the tickers every 0.5 s.
 """
 
 import asyncio
@@ -13,20 +13,26 @@ import structlog
 log = structlog.get_logger(__name__)
 
 QUERY_TIMEOUT_SECONDS = 3.0
-"""A query without a result for this long counts as an outage, though nothing has failed."""
+"""A query without a result after this time counts as an outage, even without an error."""
 MAX_QUERIES = 4
-"""Queries of connecting clients that run at once. They share one thread with the reading of the tickers; more of them
-would delay that reading until a healthy database looks unavailable."""
+"""The most queries for connecting clients that run at once. They share one thread with the queries that read the
+tickers; more of them would delay those until a healthy database looks unavailable."""
 QUEUE_TIMEOUT_SECONDS = 1.0
-"""How long one more query waits for its turn."""
+"""How long a query waits for its turn while MAX_QUERIES others run."""
 FAILURES_BEFORE_OUTAGE = 2
-"""Failed readings in a row that count as an outage. A single failure may be a connection that a restart closed."""
+"""After so many failures in a row to read tickers, the database counts as unavailable.
+
+A single failure may be a connection that a restart of the database closed.
+"""
 
 Result = TypeVar("Result")
 
 
 class DatabaseMonitor:
-    """`available` is the newest state. `on_change` is called with it whenever it changes."""
+    """Knows whether the database is available, and runs queries.
+
+    `available` is the newest known state. `on_change` is called with the new state whenever it changes.
+    """
 
     def __init__(self, on_change: Callable[[bool], None]) -> None:
         self.available = True
@@ -35,7 +41,7 @@ class DatabaseMonitor:
         self._turns = asyncio.Semaphore(MAX_QUERIES)
 
     async def watch(self, read: Callable[[], Awaitable[None]]) -> None:
-        """Runs `read` and derives the state from its outcome. Logs errors and raises none."""
+        """Runs `read` once and derives the database's state from its outcome. Logs errors and raises none."""
         timeout = asyncio.get_running_loop().call_later(QUERY_TIMEOUT_SECONDS, self._set_unavailable, "no answer")
         try:
             await read()
@@ -59,7 +65,11 @@ class DatabaseMonitor:
             self._on_change(False)
 
     async def run(self, query: Callable[[], Awaitable[Result]]) -> Result:
-        """Runs a query. Raises TimeoutError, also if too many queries wait; a query that hangs is not cancelled."""
+        """Runs a query and returns its result. Errors of the query pass.
+
+        Raises TimeoutError if the query takes too long, or waits too long for its turn. A query that takes too long is
+        not cancelled.
+        """
         async with asyncio.timeout(QUEUE_TIMEOUT_SECONDS):
             await self._turns.acquire()
         task = asyncio.ensure_future(query())

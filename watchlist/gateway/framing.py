@@ -24,12 +24,12 @@ def frame_header(first: int, length: int) -> bytes:
 
 
 def frame_payload(frame: bytes) -> bytes:
-    """Returns the payload that `text_frame` was given."""
+    """Returns the payload of a text frame that `text_frame` made."""
     return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
 
 
 def split_frames(block: bytes) -> list[bytes]:
-    """Splits joined text frames into a list. The block must not end inside a frame."""
+    """Splits a block of joined text frames into a list of frames. The block must not end inside a frame."""
     frames = []
     start = 0
     while start < len(block):

@@ -1,7 +1,7 @@
 """Wires the parts of one gateway process together, starts them and stops them.
 
-The gateway starts with the first connection, because an ASGI server such as Daphne has no lifespan events and a channel
-layer belongs to the event loop of its first use.
+The gateway starts with the first connection, for two reasons: ASGI servers such as Daphne send no lifespan events (at
+start and stop), and a channel layer belongs to the event loop in which it is used first.
 """
 
 import asyncio
@@ -34,7 +34,11 @@ SWEEP_SECONDS = 1.0
 
 
 class Gateway:
-    """One per process. `layer` and `redis` are called once, in the running loop; `load` reads the tickers."""
+    """The gateway of one process.
+
+    `layer` returns the channel layer and `redis` a Redis client; each is called once, in the running event loop. `load`
+    reads the tickers.
+    """
 
     def __init__(
         self,
@@ -46,7 +50,7 @@ class Gateway:
         source: str = "simulated",
         clock: Clock | None = None,
     ) -> None:
-        """`redis` returns an asyncio client; `source` names where prices come from, for heartbeats."""
+        """`redis` returns an asyncio client. `source` names where prices come from; heartbeats contain it."""
         self._limits = limits
         self._layer = layer
         self._redis = redis
@@ -66,7 +70,10 @@ class Gateway:
         self.admission = Admission(limits, self.connections, self.database, self.start)
 
     async def start(self) -> ConnectionRate:
-        """Starts the gateway once, and returns when tickers have been read. Raises the database's errors till then."""
+        """Starts the gateway at the first call. Returns the rate limit of connections when the tickers have been read.
+
+        As long as the tickers have never been read, it raises the errors of the database.
+        """
         if self._start_task is None:
             self._start_task = asyncio.ensure_future(self._start())
         await asyncio.shield(self._start_task)
@@ -83,23 +90,24 @@ class Gateway:
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Ends all tasks. The server closes the sockets."""
+        """Ends all tasks of the gateway. It does not close the sockets: the server does."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.intake.stop()
 
     def share(self, note_connections: Callable[[int], int], save_metrics: Callable[[], None]) -> None:
-        """Makes this process one of several.
+        """Makes this process one of several that serve a gateway together.
 
-        `note_connections` stores the number of connections here and returns that of all other processes;
-        `save_metrics` stores the metrics for them. Both are called about once per second.
+        `note_connections` is given the number of connections of this process, stores it for the other processes, and
+        returns the number of theirs. `save_metrics` stores the metrics of this process for the others. Both are called
+        about once per second.
         """
         self.connections.share(note_connections)
         self._save_metrics = save_metrics
 
     def drain(self, seconds: float = 0.0) -> None:
-        """Refuses new connections and closes the open ones with 4001, spread over a number of seconds."""
+        """Refuses new connections and closes the open ones with 4001, spread over `seconds` seconds."""
         self.connections.drain(seconds)
 
     @property
@@ -108,7 +116,7 @@ class Gateway:
 
     @property
     def sessions(self) -> dict[Session, None]:
-        """The open sessions of this process."""
+        """Returns the open sessions of this process, as the keys of a dict."""
         return self.connections.sessions
 
     def count_tasks(self) -> int:

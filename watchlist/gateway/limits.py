@@ -1,4 +1,4 @@
-"""The limits of a gateway: what one client may do, and how many clients it accepts. Pure."""
+"""Defines the limits of a gateway: on each client, and on the number of clients. Pure."""
 
 from dataclasses import dataclass
 

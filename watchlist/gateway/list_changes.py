@@ -27,18 +27,18 @@ log = structlog.get_logger(__name__)
 READ_SECONDS = 1.0
 
 Versions = Mapping[int, int]
-"""The version of each list by its id."""
+"""From the id of each list of an account to the list's version."""
 
 
 class ListChanges:
-    """Follows the lists of all signed-in sockets."""
+    """Watches the lists of all accounts that have open sockets, and sends `list` frames."""
 
     def __init__(self, database: DatabaseMonitor, connections: Connections) -> None:
         self._database = database
         self._connections = connections
 
     async def follow(self) -> None:
-        """Reads and sends until it is cancelled. Pauses while the database is unavailable."""
+        """Reads the lists and sends changes until it is cancelled. Pauses while the database is unavailable."""
         while True:
             await asyncio.sleep(READ_SECONDS)
             if not self._database.available:
@@ -63,10 +63,11 @@ class ListChanges:
             self.send_changes(read, await read_versions(read))
 
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
-        """Sends each socket the lists that differ from what it was sent: all of them the first time.
+        """Sends each signed-in socket a `list` frame for each list that has changed.
 
-        `read` are the sessions that were looked up, `versions` those of them that still exist. A socket that has not
-        taken the previous state messages yet gets the difference at a later reading.
+        The first time it sends all lists. `read` are the web sessions that were looked up. `versions` maps those that
+        still exist to the versions of their lists. A socket is skipped while earlier state messages wait for it; it
+        gets the changes at a later reading.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session

@@ -1,6 +1,7 @@
-"""The messages that a socket receives: updates, state messages and replies. Pure.
+"""Defines the messages that a gateway sends: updates, state messages and replies. Pure.
 
-The three types differ in what a slow socket keeps of them. All members of a cohort share one message object.
+The three types differ in which messages are kept while a client does not read. All sockets of a cohort share one
+message object.
 """
 
 from typing import final
@@ -12,7 +13,7 @@ from watchlist.gateway.framing import text_frame
 
 @final
 class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
-    """One update. `payload` is the published text, `frame` the text frame with it alone."""
+    """One update. `payload` is the published JSON text, `frame` a text frame with only this payload."""
 
     symbol: str
     frame: bytes
@@ -21,9 +22,10 @@ class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class StateMessage(msgspec.Struct, frozen=True, gc=False):
-    """A frame that the client did not ask for, such as `ticker`. A later one with the same key replaces it.
+    """A frame that the client did not ask for, such as `ticker`.
 
-    The key of a ticker is its symbol. All other keys begin with a lower-case letter, which no symbol does.
+    While the client does not read, a later message replaces the waiting one with the same key. The key of a `ticker`
+    frame is its symbol. All other keys begin with a lower-case letter, which no symbol does.
     """
 
     key: str

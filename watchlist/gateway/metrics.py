@@ -1,6 +1,6 @@
-"""The metrics of a gateway process for Prometheus.
+"""Defines the metrics of a gateway process for Prometheus.
 
-The collector reads plain attributes at each scrape, so updates cost nothing extra.
+The collector reads plain attributes when Prometheus requests the metrics, so handling an update costs nothing extra.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,10 @@ END_TO_END = Histogram(
 
 
 class GatewayCollector(Collector):
-    """Register one per process. `count_tasks` returns the number of tasks of the event loop."""
+    """Reads the metrics of a gateway when Prometheus requests them. Register one per process.
+
+    `count_tasks` returns the number of tasks of the event loop.
+    """
 
     def __init__(
         self,

@@ -16,15 +16,18 @@ from feeds.symbols import upper_case
 from watchlist.errors import WatchlistError
 
 MAX_MESSAGE_BYTES = 64 * 1024
-"""The largest message of a client."""
+"""The most bytes of a message from a client."""
 MAX_ECHO_CHARACTERS = 64
-"""How much of a client's own text a reply repeats."""
+"""The most characters of a client's own text that a reply repeats."""
 MAX_REJECTED_SYMBOLS = 256
-"""How many rejected symbols one reply names, so that a reply is never much larger than the request."""
+"""The most rejected symbols that one reply names, so that a reply is never much larger than the request."""
 
 
 class CloseCode(IntEnum):
-    """Close codes. 4000 to 4499: the client should reconnect with backoff. 4500 to 4999: it should not."""
+    """Codes with which the gateway closes a socket.
+
+    4000 to 4499: the client should reconnect with backoff. 4500 to 4999: it should not.
+    """
 
     SHUTDOWN = 4001
     FULL = 4003
@@ -65,7 +68,11 @@ NO_SYMBOLS = "No valid symbols"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `action` is one of ACTIONS; `symbols` are trimmed, upper-cased and without duplicates."""
+    """One request. `action` is one of ACTIONS.
+
+    `symbols` are trimmed, upper-cased if they are ASCII, and without duplicates. `options` is the value of
+    `payload.options`, not checked yet.
+    """
 
     action: str
     symbols: tuple[str, ...] = ()
@@ -75,7 +82,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """The options in the query of a connection. `heartbeat` is the interval in seconds, 0 for none."""
+    """The options in the query of a connection. `heartbeat` is the interval in seconds, 0 for none.
+
+    `batch` requests arrays of updates, `meta` requests `ticker`, `list` and `service` frames, `notice` a `reconnect`
+    frame.
+    """
 
     batch: bool = False
     heartbeat: int = 0
@@ -99,12 +110,18 @@ ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "pin
 
 
 def opens_action_mode(text: str) -> bool:
-    """Returns whether a first frame puts its socket in action mode, which then never changes, or in array mode."""
+    """Returns True if a first frame with this text begins action mode, False for array mode.
+
+    The mode of a socket never changes after its first frame.
+    """
     return text.lstrip(" \t\r\n")[:1] == "{"
 
 
 def parse_array(text: str) -> Request:
-    """Parses `["AAPL","GOOG"]`; `[]` and `null` name no symbols. Raises BadRequest for anything else."""
+    """Parses a request of array mode, such as `["AAPL","GOOG"]`; `[]` and `null` contain no symbols.
+
+    Raises BadRequest for anything else.
+    """
     value = _parse(text)
     if value is None:
         return Request("subscribe")
@@ -114,7 +131,10 @@ def parse_array(text: str) -> Request:
 
 
 def parse_action(text: str) -> Request:
-    """Parses `{"action":"subscribe","payload":{"symbols":["AAPL"]},"id":"1"}`. Raises BadRequest with the id."""
+    """Parses a request of action mode, such as `{"action":"subscribe","payload":{"symbols":["AAPL"]},"id":"1"}`.
+
+    Raises BadRequest, which has the request's id if it could be read.
+    """
     value = _parse(text)
     if not isinstance(value, dict):
         raise BadRequest("A request must be a JSON object")
@@ -157,7 +177,11 @@ def ack(
     rejected: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """Returns the reply to a successful request: the changed symbols, the rejected ones, the options in force."""
+    """Returns the reply to a request that succeeded.
+
+    `symbols` are the changed symbols. `rejected` maps each rejected symbol to the reason. `options` are the delivery
+    options in force.
+    """
     reply: dict[str, Any] = {"type": "ack"}
     if request_id is not None:
         reply["id"] = request_id
@@ -171,7 +195,7 @@ def ack(
 
 
 def error(message: str, code: ErrorCode, request_id: str | None = None, **more: int) -> bytes:
-    """Returns the reply to a request that failed. `more` are further keys, such as `retry_after_ms`."""
+    """Returns the reply to a request that failed. `more` are further keys of the reply, such as `retry_after_ms`."""
     reply: dict[str, Any] = {"type": "error"}
     if request_id is not None:
         reply["id"] = request_id
@@ -179,12 +203,12 @@ def error(message: str, code: ErrorCode, request_id: str | None = None, **more: 
 
 
 def array_error(message: str) -> bytes:
-    """Returns the error of array mode, which has this key only."""
+    """Returns the reply to a bad request in array mode. Its only key is `error`."""
     return msgspec.json.encode({"error": message})
 
 
 def pong(request_id: str | None, timestamp: int) -> bytes:
-    """Returns the reply to the action `ping`; `timestamp` in unix microseconds, as in updates."""
+    """Returns the reply to the action `ping`. `timestamp` is the gateway's time in unix microseconds."""
     reply: dict[str, Any] = {"type": "pong"}
     if request_id is not None:
         reply["id"] = request_id
@@ -192,27 +216,37 @@ def pong(request_id: str | None, timestamp: int) -> bytes:
 
 
 def lost(symbol: str, first: int, last: int) -> bytes:
-    """Returns the frame of mode `all` that names the range of seq_ids which a slow socket missed."""
+    """Returns the `lost` frame of mode `all`, about dropped updates of a symbol.
+
+    `first` and `last` are the first and the last seq_id of the dropped updates.
+    """
     return msgspec.json.encode({"type": "lost", "symbol": symbol, "from": first, "to": last})
 
 
 def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str) -> bytes:
-    """Returns the frame of `?heartbeat=`; `timestamp` in unix microseconds, `feed_age_ms` of the newest update."""
+    """Returns the `heartbeat` frame, which `?heartbeat=` requests.
+
+    `timestamp` is the gateway's time in unix microseconds. `number` counts the heartbeats of a socket. `feed_age_ms` is
+    the age of the newest update in milliseconds.
+    """
     return msgspec.json.encode(
         {"type": "heartbeat", "timestamp": timestamp, "n": number, "feed_age_ms": feed_age_ms, "source": source}
     )
 
 
 def reconnect(retry_after_ms: int) -> bytes:
-    """Returns the frame of `?notice=1` before a shutdown."""
+    """Returns the `reconnect` frame, which `?notice=1` requests. It is sent before a shutdown."""
     return msgspec.json.encode({"type": "reconnect", "retry_after_ms": retry_after_ms})
 
 
 def service(*, lists: bool) -> bytes:
-    """Returns the frame of `?meta=1` that says whether lists can be read and changed now."""
+    """Returns the `service` frame, which `?meta=1` requests.
+
+    It says whether lists and accounts can be read and changed now.
+    """
     return msgspec.json.encode({"type": "service", "lists": lists})
 
 
 def name_list(symbols: Iterable[str]) -> str:
-    """Formats symbols for the message of a reply: `[AAPL GOOG]`."""
+    """Returns symbols as text for the message of a reply: `[AAPL GOOG]`."""
     return "[" + " ".join(symbol[:MAX_ECHO_CHARACTERS] for symbol in list(symbols)[:MAX_REJECTED_SYMBOLS]) + "]"

@@ -1,7 +1,7 @@
 """Sends `ticker` frames to clients when the admin has changed a ticker.
 
-Reads the ticker table every 0.5 s, because `QuerySet.update` sends no signal, and compares it with the catalog. This is
-how a new base price reaches an open page.
+Reads the ticker table every 0.5 s and compares it with the catalog. It cannot wait for Django's signals, because
+`QuerySet.update` sends none. This is how a new base price reaches an open page.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class TickerChanges:
         self._first_reading: asyncio.Task[None] | None = None
 
     async def wait_loaded(self) -> None:
-        """Returns when the table has been read at least once. Raises the error of a reading that fails."""
+        """Returns when the ticker table has been read at least once. Raises the error if that fails."""
         if self._catalog.loaded:
             return
         # Clients that connect at the same time share one reading.
@@ -44,7 +44,10 @@ class TickerChanges:
         await asyncio.shield(self._first_reading)
 
     async def follow(self) -> None:
-        """Reads and sends until it is cancelled. The catalog stays as it is while the database is unavailable."""
+        """Reads the ticker table and sends changes until it is cancelled.
+
+        The catalog stays as it is while the database is unavailable.
+        """
         while True:
             await self._database.watch(self._read)
             await asyncio.sleep(READ_SECONDS)
@@ -58,7 +61,10 @@ class TickerChanges:
             self.send_changes(changed)
 
     def send_changes(self, listings: list[Listing]) -> None:
-        """Sends the listings to each socket with `meta` that is subscribed to their symbols."""
+        """Sends each listing as a `ticker` frame to the sockets that subscribe to its symbol.
+
+        Sockets without `?meta=1` are left out.
+        """
         messages = make_ticker_messages(listings)
         for session in list(self._connections.sessions):
             if session.options.meta:

@@ -1,4 +1,4 @@
-"""Finds the account of a connection by the session cookie that a page sends with its upgrade."""
+"""Finds the account of a connection by the session cookie in its upgrade request."""
 
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -24,7 +24,7 @@ class AccountSession:
 
 
 def read_session_key(cookies: str) -> str | None:
-    """Returns the session key in a Cookie header, None if there is no plausible one."""
+    """Returns the session key in a Cookie header. Returns None if there is no valid one."""
     try:
         found = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:
@@ -34,9 +34,9 @@ def read_session_key(cookies: str) -> str | None:
 
 @sync_to_async
 def find_account_session(key: str) -> AccountSession | None:
-    """Returns the signed-in session with this key; None for a visitor, an expired or an unknown one.
+    """Returns the web session with this key if an account is signed in there.
 
-    Raises django.db.DatabaseError.
+    Returns None if it is a visitor's, expired or unknown. Raises django.db.DatabaseError.
     """
     close_old_connections()
     request = HttpRequest()

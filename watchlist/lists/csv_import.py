@@ -31,7 +31,7 @@ class RefusedLine:
 
 @dataclass(frozen=True, slots=True)
 class ImportedLists:
-    """The lists of a file in its order, and the lines that are refused."""
+    """The lists of a file in the file's order, and the lines that are not imported."""
 
     lists: tuple[NamedList, ...] = ()
     refusals: tuple[RefusedLine, ...] = ()

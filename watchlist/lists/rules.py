@@ -1,6 +1,6 @@
-"""The lists of one person as a value, and the rules of changing them. Pure.
+"""Defines the lists of one person as immutable values, and the rules of changing them. Pure.
 
-Values are immutable; every change returns a new one. `lists.storage` saves them.
+Every change returns a changed copy. `lists.storage` saves it.
 """
 
 import unicodedata
@@ -28,7 +28,10 @@ class NamedList:
     symbols: tuple[str, ...] = ()
 
     def add(self, symbol: str, position: int | None = None) -> "NamedList":
-        """Inserts a symbol at a position, by default at the end. Raises AlreadyListed or ListFull."""
+        """Returns a copy with a symbol inserted at a position, by default at the end.
+
+        Positions count from 0. Raises AlreadyListed or ListFull.
+        """
         if symbol in self.symbols:
             raise AlreadyListed(f"{symbol} is already in “{self.name}”.")
         if len(self.symbols) >= MAX_SYMBOLS:
@@ -37,18 +40,21 @@ class NamedList:
         return replace(self, symbols=(*self.symbols[:position], symbol, *self.symbols[position:]))
 
     def remove(self, symbol: str) -> "NamedList":
-        """Raises NotListed."""
+        """Returns a copy without the symbol. Raises NotListed."""
         self.index(symbol)
         return replace(self, symbols=tuple(listed for listed in self.symbols if listed != symbol))
 
     def move(self, symbol: str, position: int) -> "NamedList":
-        """Moves a symbol to a position from 0; positions past either end mean that end. Raises NotListed."""
+        """Returns a copy with a symbol moved to a position from 0. Raises NotListed.
+
+        A position beyond either end of the list means that end.
+        """
         rest = self.remove(symbol).symbols
         position = max(0, min(position, len(rest)))
         return replace(self, symbols=(*rest[:position], symbol, *rest[position:]))
 
     def index(self, symbol: str) -> int:
-        """Raises NotListed."""
+        """Returns the position of a symbol, from 0. Raises NotListed."""
         if symbol not in self.symbols:
             raise NotListed(f"{symbol} is not in “{self.name}”.")
         return self.symbols.index(symbol)
@@ -61,7 +67,7 @@ class UserLists:
     lists: tuple[NamedList, ...]
 
     def find(self, key: int) -> NamedList:
-        """Raises NoSuchList."""
+        """Returns the list with this key. Raises NoSuchList."""
         for named_list in self.lists:
             if named_list.key == key:
                 return named_list
@@ -73,12 +79,15 @@ class UserLists:
         return next((each for each in self.lists if name_key(each.name) == key), None)
 
     def replace(self, changed: NamedList) -> "UserLists":
-        """Replaces the list that has the same key. Raises NoSuchList."""
+        """Returns a copy with `changed` in place of the list with the same key. Raises NoSuchList."""
         self.find(changed.key)
         return UserLists(tuple(changed if each.key == changed.key else each for each in self.lists))
 
     def create(self, name: str, symbols: Iterable[str] = (), position: int | None = None) -> "UserLists":
-        """Inserts a new list at a position, by default at the end. Raises TooManyLists or BadName."""
+        """Returns a copy with a new list at a position, by default at the end.
+
+        Positions count from 0. Symbols beyond MAX_SYMBOLS are left out. Raises TooManyLists or BadName.
+        """
         if len(self.lists) >= MAX_LISTS:
             raise TooManyLists(f"You have {MAX_LISTS} lists, which is the maximum. Delete one first.")
         position = len(self.lists) if position is None else position
@@ -86,19 +95,22 @@ class UserLists:
         return UserLists((*self.lists[:position], new, *self.lists[position:]))
 
     def rename(self, key: int, name: str) -> "UserLists":
-        """Raises NoSuchList or BadName."""
+        """Returns a copy with another name for a list. Raises NoSuchList or BadName."""
         others = [each for each in self.lists if each.key != key]
         return self.replace(replace(self.find(key), name=check_name(name, others)))
 
     def delete(self, key: int) -> "UserLists":
-        """Raises NoSuchList, or BadName for the only list."""
+        """Returns a copy without a list. Raises NoSuchList, or BadName for the only list."""
         self.find(key)
         if len(self.lists) == 1:
             raise BadName("This is your only list. Rename it, or remove its symbols.")
         return UserLists(tuple(each for each in self.lists if each.key != key))
 
     def shift(self, key: int, by: int) -> "UserLists":
-        """Moves a list by so many tabs; past either end means that end. Raises NoSuchList."""
+        """Returns a copy with a list moved `by` tabs to the right. Raises NoSuchList.
+
+        A negative number moves it to the left. A move beyond either end stops at that end.
+        """
         named_list = self.find(key)
         rest = [each for each in self.lists if each.key != key]
         position = max(0, self.lists.index(named_list) + by)

@@ -1,4 +1,4 @@
-"""Finds tickers by what a person types: symbols, names, or many symbols at once."""
+"""Finds tickers by what a person types: a symbol, a name, or many symbols."""
 
 import re
 from collections.abc import Sequence
@@ -14,13 +14,16 @@ from watchlist.errors import SwitchedOff, UnknownSymbol
 MAX_MATCHES = 8
 MAX_QUERY_LENGTH = 80
 MAX_TYPED_LENGTH = 4000
-"""Characters of a pasted list: 200 symbols of maximum length, with separators."""
+"""The most characters of a typed or pasted text: 200 symbols of maximum length, with separators."""
 MAX_QUOTED_LENGTH = 20
 SEPARATORS = re.compile(r"[\s,;|]+")
 
 
 def served_tickers() -> QuerySet[Ticker]:
-    """Returns the active tickers that this site offers. GATEWAY_VALID_TICKERS, if set, hides the others."""
+    """Returns the active tickers that this site offers.
+
+    If GATEWAY_VALID_TICKERS is set, only tickers whose symbol it contains are offered.
+    """
     active = Ticker.objects.filter(active=True)
     return active.filter(symbol__in=settings.GATEWAY_VALID_TICKERS) if settings.GATEWAY_VALID_TICKERS else active
 
@@ -30,14 +33,18 @@ def is_served(ticker: Ticker) -> bool:
 
 
 def find_ticker(symbol: str) -> Ticker | None:
-    """Returns the ticker with this symbol, served or not."""
+    """Returns the ticker with this symbol, served or not. Returns None if there is none."""
     # PostgreSQL raises an error for a text with a NUL character, so only valid symbols are looked up.
     return Ticker.objects.filter(symbol=symbol).first() if is_symbol(symbol) else None
 
 
 def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
-    """Returns served tickers: the exact symbol, then symbols and names that begin with the text, then others."""
-    # No name has an unprintable character, and PostgreSQL raises an error for NUL.
+    """Returns at most `limit` served tickers whose symbol or name contains the text.
+
+    The order: the ticker with exactly this symbol, symbols that begin with the text, names that begin with it, names
+    with a later word that begins with it, then all other matches. Upper and lower case are equal.
+    """
+    # Removes unprintable characters: no name has one, and PostgreSQL raises an error for NUL.
     text = " ".join("".join(filter(str.isprintable, " ".join(text.split()))).split())[:MAX_QUERY_LENGTH]
     if not text:
         return []
@@ -55,7 +62,10 @@ def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
 
 @dataclass(frozen=True, slots=True)
 class TypedSymbols:
-    """The meaning of a typed text: tickers to add, sentences about the rest, and choices for an ambiguous name."""
+    """The meaning of a typed text. `tickers` are to be added.
+
+    `refusals` are sentences about the rest. `choices` are the tickers that an ambiguous name may mean.
+    """
 
     tickers: tuple[Ticker, ...] = ()
     refusals: tuple[str, ...] = ()
@@ -63,7 +73,10 @@ class TypedSymbols:
 
 
 def read_typed(text: str) -> TypedSymbols:
-    """Reads one symbol, one name, or symbols separated by spaces, commas, semicolons or line breaks."""
+    """Returns the meaning of a typed text: one symbol, one name, or several symbols.
+
+    White space, commas, semicolons and vertical bars separate symbols.
+    """
     text = text.strip()
     if not text:
         return TypedSymbols(refusals=("Type a symbol or a name, for example AAPL or Apple.",))

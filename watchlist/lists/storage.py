@@ -30,7 +30,10 @@ ListChange = Callable[[UserLists], UserLists]
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A list as the tabs show it; `count` is its number of symbols."""
+    """A list as the page's tabs show it. `count` is its number of symbols.
+
+    `version` is that of the list in the database, 0 if the list is not there.
+    """
 
     key: int
     name: str
@@ -43,10 +46,10 @@ class ListStore(Protocol):
 
     @property
     def stored(self) -> bool:
-        """Whether the person has changed anything yet."""
+        """Returns whether lists are stored, that is whether the person has changed anything yet."""
 
     def tabs(self) -> list[Tab]:
-        """Returns at least one tab."""
+        """Returns a tab for each list, at least one."""
 
     def tickers(self, key: int) -> list[Ticker]:
         """Returns the tickers of one list in the person's order. Raises NoSuchList."""
@@ -55,7 +58,10 @@ class ListStore(Protocol):
         """Returns all lists."""
 
     def change(self, change: ListChange) -> UserLists:
-        """Applies and stores a change. If the change raises an error, stores nothing and raises it."""
+        """Calls `change` with the lists, and stores and returns the lists that it returns.
+
+        If `change` raises an error, nothing is stored and the error passes.
+        """
 
 
 def store_for(
@@ -70,12 +76,15 @@ def example_tickers() -> list[Ticker]:
 
 
 def example_lists() -> UserLists:
-    """Returns what every person starts with."""
+    """Returns the lists of a person who has changed nothing yet: the example list alone."""
     return UserLists((NamedList(UNSAVED, EXAMPLE_NAME, tuple(ticker.symbol for ticker in example_tickers())),))
 
 
 class AccountLists:
-    """The lists of an account. Locks the account's row, so that its changes run one after another."""
+    """The lists of an account, in the database.
+
+    `change` locks the account's row, so that two changes of one account run one after the other.
+    """
 
     def __init__(self, user: User) -> None:
         self._user = user

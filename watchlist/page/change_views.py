@@ -1,4 +1,4 @@
-"""Views that change a person's lists. Each takes a form post and redirects to the page.
+"""Views that change a person's lists.
 
 Removals are kept in the web session, so that each of them can be undone.
 """
@@ -31,16 +31,17 @@ from watchlist.page.undo import (
 )
 
 MAX_SENTENCES = 6
-"""Refusals that the page shows one by one."""
+"""The most refusals that the page shows one by one. Of further ones it shows only the number."""
 MAX_NAMED_SYMBOLS = 6
-"""Symbols that one sentence names."""
+"""The most symbols that one sentence names."""
 MAX_QUOTED_LENGTH = 20
+"""The most characters of a posted symbol that are read. Messages quote them."""
 
 
 @require_POST
 @require_same_owner
 def add_symbols(request: HttpRequest) -> HttpResponse:
-    """Adds what `symbol` holds: one symbol, one name, or many symbols."""
+    """Adds symbols to a list. The form field `symbol` holds one symbol, one name or many symbols."""
     position = read_position(request.POST)
     typed = read_typed(request.POST.get("symbol", ""))
     symbols = [ticker.symbol for ticker in typed.tickers]
@@ -49,7 +50,7 @@ def add_symbols(request: HttpRequest) -> HttpResponse:
     except NoSuchList as error:
         messages.error(request, str(error))
         return redirect(PagePosition(None, position.sort).address)
-    # A request whose symbols are all refused changes nothing, so that it creates no web session.
+    # If all symbols are refused, nothing is stored: a refused request must not create a web session.
     if not added or _change(request, lambda lists: lists.replace(_add_all(_find_list(lists, position), added))):
         _report_added(request, added, [*typed.refusals, *refusals], typed)
     return redirect(position.address)
@@ -58,10 +59,10 @@ def add_symbols(request: HttpRequest) -> HttpResponse:
 @require_POST
 @require_same_owner
 def change_list(request: HttpRequest) -> HttpResponse:
-    """Removes or moves a symbol.
+    """Removes a symbol from a list, or moves it within the list.
 
-    The form has one of `remove`, `up`, `down`, `top`, `bottom` with a symbol, or `move` with a symbol and `before`
-    with the next one; without `before` the symbol moves to the end.
+    The form has one of the fields `remove`, `up`, `down`, `top`, `bottom` and `move`, which holds the symbol. With
+    `move`, the field `before` holds the symbol in front of which it moves; without `before` it moves to the end.
     """
     position = read_position(request.POST)
     action = next((name for name in ("remove", *MOVES) if request.POST.get(name)), None)
@@ -80,7 +81,11 @@ def change_list(request: HttpRequest) -> HttpResponse:
 @require_POST
 @require_same_owner
 def change_tabs(request: HttpRequest) -> HttpResponse:
-    """Changes a whole list. `do` is one of `open` (create), `rename`, `left`, `right`, `delete`, `clear`, `example`."""
+    """Creates, renames, moves, deletes, empties or fills a whole list.
+
+    The form field `do` says which: `open` (create), `rename`, `left`, `right`, `delete`, `clear`, or `example` (put the
+    symbols of the example list into an empty list).
+    """
     position = read_position(request.POST)
     action = request.POST.get("do", "")
     name = request.POST.get("name", "")
@@ -197,7 +202,7 @@ MOVES: dict[str, Callable[[NamedList, str, str], NamedList]] = {
 
 
 def _fill_with_example(lists: UserLists, named_list: NamedList, _name: str) -> UserLists:
-    """Puts the example's symbols into an empty list."""
+    """Puts the symbols of the example list into an empty list. Other lists stay as they are."""
     symbols = named_list.symbols or example_lists().lists[0].symbols
     return lists.replace(NamedList(named_list.key, named_list.name, symbols))
 
@@ -211,7 +216,7 @@ TAB_CHANGES: dict[str, Callable[[UserLists, NamedList, str], UserLists]] = {
 
 
 def _find_list(lists: UserLists, position: PagePosition) -> NamedList:
-    """Raises NoSuchList."""
+    """Returns the list that the page shows. Raises NoSuchList."""
     return lists.lists[0] if position.key is None else lists.find(position.key)
 
 
@@ -225,7 +230,10 @@ def _change(request: HttpRequest, change: ListChange) -> UserLists | None:
 
 
 def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the symbols that can be added to the list, and sentences about the others."""
+    """Returns the symbols that the list can take, and sentences about the refused ones.
+
+    Stores nothing. If the list becomes full, one sentence stands for all remaining symbols.
+    """
     added: list[str] = []
     refusals: list[str] = []
     for symbol in symbols:
@@ -259,7 +267,10 @@ def _report_added(request: HttpRequest, added: list[str], refusals: list[str], t
 
 
 def name_symbols(symbols: list[str]) -> str:
-    """Returns `AAPL, GOOG and 3 more`."""
+    """Returns the symbols as part of a sentence: `AAPL and GOOG`.
+
+    Beyond MAX_NAMED_SYMBOLS it ends with a number: `AAPL, GOOG, … and 3 more`.
+    """
     shown, more = symbols[:MAX_NAMED_SYMBOLS], len(symbols) - MAX_NAMED_SYMBOLS
     if more > 0:
         return f"{', '.join(shown)} and {more} more"

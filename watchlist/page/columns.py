@@ -1,7 +1,7 @@
 """Defines the columns of the table: heading, cell, sort value and data for scripts. Pure.
 
-The template, sorting and the row's data attributes follow from here. A column whose cell changes live also needs an
-entry in `static/watchlist/sort.js` and `row.js`; its width is in `page.css`.
+The template, the sorting and the data attributes of a row use these definitions. A column whose cell changes with live
+prices also needs an entry in `static/watchlist/sort.js` and `row.js`. The width of a column is in `page.css`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +19,14 @@ SortValue = str | float
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `key` is its name in `?sort=` and its CSS class.
+    """One column of the table. `key` is its name in `?sort=` and its CSS class.
 
-    `content` returns the text or HTML of a cell; None if the template writes it. `sort_value` returns None if a row has
-    no value, and is None if the column cannot be sorted. `descending_first` is the direction of the first click.
-    `follows_side` adds the row's side to the CSS classes of a cell. `names_reference` adds the name of the reference
-    price to the heading. `static_heading` replaces the heading while no script runs.
+    `content` is a function that returns the text or HTML of a row's cell; it is None if the template writes the cell.
+    `sort_value` is a function that returns the value by which a row is sorted, or None for a row without a value. If
+    the column cannot be sorted, `sort_value` itself is None. `descending_first` says that the first click on the
+    heading sorts in descending order. `follows_side` adds the direction of the row's change (up, down or flat) to the
+    CSS classes of a cell. `names_reference` adds the name of the reference price to the heading. `static_heading`
+    replaces the heading while no script runs.
     """
 
     key: str
@@ -53,7 +55,7 @@ def _from_change(compute: Callable[[float, float], float]) -> Callable[[Row], fl
     return lambda row: None if row.update is None else compute(row.update.price, row.reference)
 
 
-# Formatted numbers and times contain no character that HTML would need escaped.
+# The functions below escape nothing: formatted numbers and times contain no character that HTML needs escaped.
 
 
 def _sparkline(row: Row) -> SafeString:
@@ -71,7 +73,7 @@ def _age(row: Row) -> SafeString:
 
 
 def _price_column(key: str, heading: str, price: Callable[[Row], float | None]) -> Column:
-    """Returns a column of prices with the ticker's decimals."""
+    """Returns a sortable column of prices, which are written with the ticker's number of decimals."""
     return Column(key, heading, lambda row: row.write_price(price(row)), sort_value=price)
 
 
@@ -123,7 +125,7 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
     "timestamp": _from_update(lambda update: update.timestamp),
     "seq": _from_update(lambda update: update.seq_id),
 }
-"""What scripts read of a row, by the name of its data attribute."""
+"""From the name of a data attribute of a row to the function that returns its value. Scripts read these attributes."""
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:
@@ -138,7 +140,10 @@ def _prices(row: Row) -> list[float | None]:
 
 
 def make_cells(row: Row) -> list[Cell]:
-    """Returns the cells of a row, without those that the template writes."""
+    """Returns the cells of a row in the order of the columns.
+
+    Cells that the template writes are left out.
+    """
     return [
         Cell(f"{column.key} {row.side}" if column.follows_side else column.key, column.content(row))
         for column in COLUMNS
@@ -147,6 +152,9 @@ def make_cells(row: Row) -> list[Cell]:
 
 
 def row_data(row: Row) -> dict[str, str]:
-    """Returns the row's known numbers by the names of their data attributes, exact and in plain numerals."""
+    """Returns a dict from the name of a data attribute to its number as text.
+
+    The numbers are exact and have no group marks. Unknown numbers are left out.
+    """
     values = {name: read(row) for name, read in ROW_DATA.items()}
     return {name: repr(value) for name, value in values.items() if value is not None}

@@ -1,4 +1,7 @@
-"""Reads what the watchlist page shows: tabs, rows and suggestions. Reads only, in a few queries."""
+"""Reads what the watchlist page shows: tabs, rows and suggestions.
+
+Changes nothing, and makes only a few database queries.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +28,7 @@ from watchlist.prices.quotes import Quotes, read_quotes
 from watchlist.prices.recent_days import read_days
 
 MAX_SUGGESTIONS = 200
-"""Tickers that the add field suggests without a script; bounds the size of the page."""
+"""The most tickers that the field for new symbols suggests while no script runs. It bounds the size of the page."""
 MODULES = [
     f"watchlist/{name}.js"
     for name in (
@@ -33,7 +36,7 @@ MODULES = [
         *("quotes", "row", "socket", "sort", "sparkline", "status", "table"),
     )
 ]
-"""The imports of `main.js`, which the browser preloads in parallel."""
+"""The files that `main.js` imports. The page names them, so that the browser loads them in parallel."""
 
 
 def own_lists(request: HttpRequest) -> ListStore:
@@ -42,7 +45,7 @@ def own_lists(request: HttpRequest) -> ListStore:
 
 
 def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
-    """Returns the context of the page's templates. Raises NoSuchList."""
+    """Returns the dict of values that the page's templates show. Raises NoSuchList."""
     store = own_lists(request)
     tabs = store.tabs()
     tab = pick_tab(tabs, position.key)
@@ -74,7 +77,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
 
 
 def clock_values(now: datetime) -> dict[str, Any]:
-    """Returns what scripts need to compute ages by the server's clock."""
+    """Returns template values from which scripts compute the ages of prices by the server's clock."""
     return {
         "now": now,
         "now_us": str(int(now.timestamp() * 1_000_000)),
@@ -83,7 +86,10 @@ def clock_values(now: datetime) -> dict[str, Any]:
 
 
 def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime) -> list[Row]:
-    """Returns the rows of these tickers. Leaves the days out if Redis is unavailable, to answer without delay."""
+    """Returns a table row for each of these tickers, in the same order.
+
+    If Redis is unavailable, the rows have no prices of the market day, so that the page is answered without delay.
+    """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     days = read_days([ticker.symbol for ticker in tickers], now) if quotes.available else {}
     return [
@@ -102,6 +108,6 @@ def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, n
 
 
 def suggest_tickers(listed: Sequence[Ticker]) -> list[Ticker]:
-    """Returns served tickers that are not listed, by symbol."""
+    """Returns the served tickers that are not in `listed`, sorted by symbol, at most MAX_SUGGESTIONS."""
     others = served_tickers().exclude(pk__in=[ticker.pk for ticker in listed])
     return list(others.only("symbol", "name").order_by("symbol")[:MAX_SUGGESTIONS])

@@ -15,7 +15,10 @@ SOURCE = "simulated"
 
 
 def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
-    """Returns one line per symbol below the header. An empty list has one line without a symbol."""
+    """Returns the CSV text of (list name, rows) pairs: a header and one line per row.
+
+    An empty list has one line with its name and no symbol.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(HEADER)
@@ -37,7 +40,10 @@ def write_symbols(lists: Iterable[tuple[str, Sequence[str]]]) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    """Returns plain numbers. They are not escaped: a spreadsheet does not run a number as a formula."""
+    """Returns the cells of a row that follow the list's name.
+
+    Numbers are not escaped: a spreadsheet does not run a number as a formula.
+    """
     cells = [escape(row.ticker.symbol), escape(row.ticker.name)]
     if row.update is None:
         return [*cells, "", "", "", "", "", SOURCE]

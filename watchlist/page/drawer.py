@@ -1,4 +1,7 @@
-"""Reads the price, day, bars and lists of one symbol for the drawer. Reads only."""
+"""Reads what the drawer shows of one symbol: price, market day, bars and lists.
+
+The drawer is the panel beside the table with the details of a symbol. Changes nothing.
+"""
 
 from typing import Any
 
@@ -15,7 +18,7 @@ from watchlist.prices.ranges import RANGES, parse_range, read_range_candles, wri
 
 
 def read_drawer(request: HttpRequest, ticker: Ticker, position: PagePosition) -> dict[str, Any]:
-    """Returns the context of the drawer's template."""
+    """Returns the dict of values that the drawer's template shows."""
     now = timezone.now()
     [row] = make_rows(request, [ticker], read_quotes([ticker.symbol]), now)
     lists = own_lists(request).read().lists

@@ -24,7 +24,7 @@ SHOWN_FOR_NS = 600 * 1_000_000_000
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A ticker that a name may mean."""
+    """One of the tickers that a person may have meant with a name."""
 
     symbol: str
     name: str
@@ -69,7 +69,10 @@ def offer_choices(request: HttpRequest, sentence: str, choices: Sequence[Choice]
 
 
 def take_notices(request: HttpRequest) -> Notices:
-    """Returns the request's messages once, repeated ones once, with what is offered beside them."""
+    """Returns the sentences that this page shows, with what it offers beside them.
+
+    They are taken from Django's messages, so that no later page shows them again. Of equal sentences only one remains.
+    """
     offer = _read(request.session)
     undos = read_undos(request.session, page_owner(request))
     ids = {undo.sentence: undo.id for undo in reversed(undos)}
@@ -87,5 +90,5 @@ def take_notices(request: HttpRequest) -> Notices:
 def _read(session: SessionBase) -> Offer:
     try:
         return msgspec.convert(session.get(SESSION_KEY), Offer)
-    except msgspec.ValidationError:  # there is none, or another version stored it
+    except msgspec.ValidationError:  # no offer is stored, or another version of this program stored it
         return Offer("")

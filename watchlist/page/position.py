@@ -1,4 +1,4 @@
-"""Names the list and the sort that a page shows, in addresses and forms."""
+"""Represents the list and the sort that a page shows, in addresses and forms."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ MAX_KEY_DIGITS = 18
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """`key` is the list's; None is the first list."""
+    """The list that a page shows, and its sort. `key` is the key of the list; None means the first list."""
 
     key: int | None = None
     sort: Sort = OWN_ORDER
@@ -30,9 +30,12 @@ class PagePosition:
 
 
 def read_position(parameters: QueryDict) -> PagePosition:
-    """Reads a query or a form. Invalid values give the first list in the person's own order."""
+    """Returns the position that the fields `list` and `sort` of a query or form name.
+
+    An invalid `list` gives the first list, an invalid `sort` the person's own order.
+    """
     text = parameters.get("list", "")
     is_key = text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS
     key = int(text) if is_key else None
-    # A form of a list that was not stored then means the first list, which may be stored now.
+    # UNSAVED comes from a page whose list was not stored then. It means the first list, which may be stored by now.
     return PagePosition(None if key == UNSAVED else key, read_sort(parameters.get("sort", "")))

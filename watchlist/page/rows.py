@@ -1,7 +1,7 @@
-"""Makes a row of the table from a ticker, its quote and its day. Pure.
+"""Makes a row of the table from a ticker, its quote and its market day. Pure.
 
 `static/watchlist/format.js` writes the same numbers by the same rules, so that the first live update changes only cells
-whose value changed. A test compares both.
+whose value changed. A test compares the results of both.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from watchlist.prices.day import NO_DAY, Day
 
 
 class TickerFacts(Protocol):
-    """What a row needs of a ticker."""
+    """The attributes of a ticker that a row uses."""
 
     @property
     def symbol(self) -> str: ...
@@ -35,7 +35,12 @@ class TickerFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. `last` to `as_of` are texts ready to print; `side` is up, down or flat."""
+    """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
+
+    `update` is the newest update and `moment` its time; both are None for a row without a price. `side` is the
+    direction of the change: up, down or flat. `stale` says that the price is old, `served` that this site offers the
+    ticker.
+    """
 
     ticker: TickerFacts
     update: Update | None
@@ -56,7 +61,7 @@ class Row:
 
     @property
     def css_classes(self) -> str:
-        """Returns stale, off (the ticker is not served) and no-price, as they apply."""
+        """Returns those CSS classes that apply: `stale`, `off` (the ticker is not served), `no-price`."""
         classes = {"stale": self.stale, "off": not self.served, "no-price": self.update is None}
         return " ".join(name for name, applies in classes.items() if applies)
 
@@ -70,12 +75,15 @@ class Row:
         return reference_price(self.ticker.base_price, self.day.previous_close)
 
     def write_price(self, value: float | None) -> str:
-        """Writes a price with the ticker's decimals; None gives NO_VALUE."""
+        """Returns a price as text with the ticker's number of decimals, or NO_VALUE for None."""
         return NO_VALUE if value is None else write_number(value, self.ticker.decimals, self.numerals)
 
 
 def name_reference(rows: Sequence[Row]) -> str:
-    """Returns the name of the reference price of these rows, for headings."""
+    """Returns the name of the reference price of these rows, to show in a heading.
+
+    The name contains both prices if only some of the rows have a previous close.
+    """
     has_close = {row.day.previous_close is not None for row in rows}
     if has_close == {True}:
         return "previous close"
@@ -92,7 +100,10 @@ def make_row(
     served: bool = True,
     numerals: Numerals = ENGLISH,
 ) -> Row:
-    """Returns the row of a ticker. `now` is aware. A row without a price is not stale."""
+    """Returns the row of a ticker. `update` is its newest update, None if it has no price.
+
+    A price is stale if it is older than `stale_after`. `now` must have a time zone; times are shown in `zone`.
+    """
     if update is None:
         return Row(ticker, None, day, served=served, numerals=numerals)
     reference = reference_price(ticker.base_price, day.previous_close)
@@ -115,7 +126,10 @@ def make_row(
 
 
 def _include_price(day: Day, price: float) -> Day:
-    """Extends the day's range to the newest price, which the recorder may not have stored yet."""
+    """Returns a copy of the day whose high and low include the newest price.
+
+    The recorder may not have stored that price yet. A day without high and low is returned as it is.
+    """
     if day.high is None or day.low is None:
         return day
     return replace(day, high=max(day.high, price), low=min(day.low, price))

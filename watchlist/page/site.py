@@ -1,4 +1,4 @@
-"""Context processor: adds what every page needs, such as the appearance, to the templates."""
+"""Context processor: adds the values that all pages show to every template."""
 
 from typing import Any
 
@@ -9,7 +9,10 @@ from watchlist.accounts.preferences import CHOICES, appearance_of
 
 
 def describe_site(request: HttpRequest) -> dict[str, Any]:
-    """Returns the context. The appearance is lazy: it makes a query only if a template uses it."""
+    """Returns the appearance, the themes and palettes to choose from, and whether sign-up is open.
+
+    The appearance is a function: its database query runs only if a template uses it.
+    """
     return {
         "appearance": lambda: appearance_of(request),
         "themes": CHOICES["theme"],

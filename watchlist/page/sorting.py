@@ -1,4 +1,7 @@
-"""Sorts the rows of the table by a column. Pure. `static/watchlist/sort.js` has the same rules."""
+"""Sorts the rows of the table by a column. Pure.
+
+`static/watchlist/sort.js` repeats the rules for the browser.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +13,11 @@ from watchlist.page.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """A column's key and a direction; without a column rows are in the person's own order. Written `-percent`."""
+    """How rows are sorted: by the column with the key `column`, and in which direction.
+
+    An empty `column` means the order that the person gave the list. `str()` gives the text of `?sort=`, such as
+    `percent`, or `-percent` for descending.
+    """
 
     column: str = ""
     descending: bool = False
@@ -34,7 +41,10 @@ OWN_ORDER = Sort()
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A column's heading: its `aria-sort` and the sort that its link leads to; both empty if it cannot be sorted."""
+    """The heading of a column. `aria` is its `aria-sort`, `leads_to` the sort that a click gives.
+
+    Both are empty if the column cannot be sorted. `leads_to` is also empty if a click gives the person's own order.
+    """
 
     column: Column
     aria: str = ""
@@ -42,13 +52,13 @@ class Heading:
 
 
 def read_sort(text: str) -> Sort:
-    """Reads `?sort=`. An unknown column gives the person's own order."""
+    """Returns the sort that the text of `?sort=` names. An unknown column gives the person's own order."""
     column = text.removeprefix("-")
     return Sort(column, text.startswith("-")) if column in SORTABLE_COLUMNS else OWN_ORDER
 
 
 def headings(sort: Sort) -> dict[str, Heading]:
-    """Returns the headings by column key.
+    """Returns a dict from column key to heading.
 
     The first click on a heading sorts, the second reverses, the third returns to the person's own order.
     """

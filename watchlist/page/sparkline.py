@@ -1,6 +1,6 @@
-"""Draws a sparkline as inline SVG. Pure. `static/watchlist/sparkline.js` draws the same line by the same rules.
+"""Draws a sparkline (a small line chart without axes) as inline SVG. Pure.
 
-`tests/cases/sparkline.json` tests both.
+`static/watchlist/sparkline.js` draws the same line by the same rules. `tests/cases/sparkline.json` tests both.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,11 @@ VALUE_DIGITS = 7
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:
-    """Draws the newest SPARKLINE_POINTS of `values`, oldest first; nothing for fewer than MIN_POINTS.
+    """Returns an SVG line through the last SPARKLINE_POINTS of `values`, which are prices, oldest first.
 
-    A dotted line marks `reference` if it is within the range. `side` is the CSS class. `data-values` holds the values
-    with VALUE_DIGITS digits; a script extends them with live prices.
+    Fewer than MIN_POINTS values give an empty text. A dotted line marks `reference` if it is between the lowest and the
+    highest value. `side` is the CSS class. The attribute `data-values` holds the values with VALUE_DIGITS digits; a
+    script adds live prices to them.
     """
     values = values[-SPARKLINE_POINTS:]
     if len(values) < MIN_POINTS:
@@ -35,7 +36,10 @@ def draw_line(values: Sequence[float], reference: float, side: str) -> SafeStrin
 
 
 def write_path(values: Sequence[float]) -> str:
-    """Returns the SVG path of at least two values, such as `M0 13.5L1.7 12`, rounded to tenths of a pixel."""
+    """Returns the SVG path through at least two values, such as `M0 13.5L1.7 12`.
+
+    The coordinates are rounded to tenths of a pixel.
+    """
     low, high = min(values), max(values)
     step = WIDTH / (len(values) - 1)
     points = (f"{_write_tenths(place * step)} {_write_y(value, low, high)}" for place, value in enumerate(values))
@@ -43,7 +47,10 @@ def write_path(values: Sequence[float]) -> str:
 
 
 def _write_y(value: float, low: float, high: float) -> str:
-    """Returns the distance of a value from the top. A line without range runs through the middle."""
+    """Returns the distance of a value from the top edge in pixels.
+
+    If all values are equal, it is half the height.
+    """
     share = (value - low) / (high - low) if high > low else 0.5
     return _write_tenths(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN))
 

@@ -1,4 +1,7 @@
-"""Views that export and import lists as CSV. An import is previewed before it changes anything."""
+"""Views that export lists to CSV files and import them.
+
+A person sees a preview of an import before it changes anything.
+"""
 
 from collections.abc import Collection
 from typing import Any
@@ -37,7 +40,7 @@ def show_transfer(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def export_lists(request: HttpRequest) -> HttpResponse:
-    """Returns all lists with the newest prices in one file."""
+    """Returns one CSV file with all lists of the person and the newest prices."""
     lists = own_lists(request).read().lists
     rows = _read_rows(request, {symbol for named_list in lists for symbol in named_list.symbols})
     text = write_lists((each.name, [rows[symbol] for symbol in each.symbols if symbol in rows]) for each in lists)
@@ -77,7 +80,7 @@ def preview_import(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def import_lists(request: HttpRequest) -> HttpResponse:
-    """Imports the text of the preview, which the form sends again."""
+    """Imports the text that was previewed. The form of the preview sends it again."""
     text = request.POST.get("text", "")
     imported = _read_lists(text) if len(text) <= MAX_FILE_BYTES else ImportedLists()
     if not imported.lists:

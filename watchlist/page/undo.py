@@ -35,13 +35,13 @@ class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol")
         return 1
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Raises ListRefused."""
+        """Returns the lists with the symbol at its old position. Raises ListRefused."""
         named_list = lists.lists[0] if self.list_key == UNSAVED else lists.find(self.list_key)
         return lists.replace(named_list.add(self.symbol, self.position))
 
 
 class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
-    """A list that was deleted."""
+    """A list that was deleted, and its position among the person's lists, from 0."""
 
     name: str
     symbols: tuple[str, ...]

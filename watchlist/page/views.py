@@ -1,4 +1,7 @@
-"""Views of the watchlist page and of one symbol's drawer. Read only; `change_views` changes lists."""
+"""Views that show the watchlist page and the drawer of one symbol.
+
+They change nothing; `change_views` changes lists.
+"""
 
 from typing import Any
 
@@ -19,11 +22,14 @@ from watchlist.page.position import PagePosition, read_position
 
 
 @never_cache  # the page contains the server's time: a cached copy would show old prices as fresh
-@vary_on_headers("Accept-Language")  # it decides the punctuation of numbers
+@vary_on_headers("Accept-Language")  # this header decides the punctuation of numbers
 @require_safe
 @require_same_owner
 def show_watchlist(request: HttpRequest) -> HttpResponse:
-    """Shows the whole page; for htmx only the workspace, which it merges into the open page."""
+    """Shows the watchlist page.
+
+    A request by htmx, a script of the open page, gets only the part with tabs and table. htmx merges it into the page.
+    """
     position = read_position(request.GET)
     try:
         context = read_page(request, position)
@@ -38,7 +44,10 @@ def show_watchlist(request: HttpRequest) -> HttpResponse:
 @require_safe
 @require_same_owner
 def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
-    """Shows the page with a symbol's drawer; for htmx only the drawer. 404 if no ticker has the symbol."""
+    """Shows the watchlist page with a symbol's drawer.
+
+    A request by htmx gets only the drawer. Answers 404 if no ticker has the symbol.
+    """
     ticker = find_ticker(symbol)
     if ticker is None:
         raise Http404(f"no ticker has the symbol {symbol}")

@@ -1,4 +1,7 @@
-"""Defines the candles of a chart and joins short ones to longer ones. Pure."""
+"""Defines the candles of a chart and joins short ones to longer ones. Pure.
+
+A candle is a bar as a chart shows it. One candle may stand for several recorded bars.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,16 +9,16 @@ from dataclasses import dataclass
 import msgspec
 
 MAX_CANDLES = 1_500
-"""Candles of a chart: more than it has pixels, and few enough that no request is expensive."""
+"""The most candles of a chart: more than it has pixels, and few enough that no request is expensive."""
 
 STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
-"""Lengths that a candle can have; beyond the last, its multiples."""
+"""The lengths that a candle can have, in minutes. Longer candles have a multiple of the last length."""
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
-    """Prices of the period that begins at `start`, in unix seconds.
+    """The prices of one period, which begins at `start` (unix seconds).
 
-    `count` is the number of its updates.
+    `count` is the number of updates in the period.
     """
 
     start: int
@@ -38,7 +41,10 @@ class CandleSeries:
 
 
 def choose_step_minutes(minutes: int) -> int:
-    """The shortest candle, in minutes, with which so many minutes fit in MAX_CANDLES."""
+    """Returns the shortest length of candles, in minutes, with which a chart fits in MAX_CANDLES.
+
+    `minutes` is the time that the chart shows.
+    """
     for step in STEP_MINUTES:
         if minutes // step + 2 <= MAX_CANDLES:  # the first and the last candle may be partial
             return step
@@ -46,9 +52,9 @@ def choose_step_minutes(minutes: int) -> int:
 
 
 def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
-    """Joins candles, given oldest first, to candles of `step` seconds.
+    """Joins candles, given oldest first, to longer candles of `step` seconds, and returns these.
 
-    They start at multiples of `step` since 1970.
+    The longer candles start at multiples of `step` since 1970.
     """
     joined: list[Candle] = []
     for candle in candles:

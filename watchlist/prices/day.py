@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SPARKLINE_POINTS = 60
-"""Points that a sparkline has at most, one for each minute of the last hour."""
+"""The most points of a sparkline, a small line chart: one point for each minute of the last hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +23,4 @@ class Day:
 
 
 NO_DAY = Day()
-"""The day of a symbol without a price."""
+"""The day of a symbol whose prices of the day are unknown."""

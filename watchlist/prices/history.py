@@ -1,7 +1,7 @@
 """Reads the candles of one symbol's chart.
 
-Recent bars come from Redis, older ones from the database. If Redis is unreachable, all come from the database, which
-lags by up to a minute and has no seconds.
+Recent bars come from Redis, older ones from the database. If Redis is unreachable, all bars come from the database,
+which lags by up to a minute and has no bars of a second.
 """
 
 from datetime import UTC, datetime, time, timedelta
@@ -18,7 +18,10 @@ from watchlist.prices.quotes import redis_client
 
 DAY = timedelta(days=1)
 REDIS_TAIL_MINUTES = 10
-"""Minutes at the end of a long chart that come from Redis: the database lags by one, and by more after an outage."""
+"""The last minutes of a long chart, which come from Redis.
+
+The database lags by one minute, and by more after an outage.
+"""
 
 SELECT_JOINED_MINUTES = """
 SELECT span.bucket, head."open", span.high, span.low, tail."close", span.total
@@ -36,9 +39,10 @@ log = structlog.get_logger(__name__)
 
 
 def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: timedelta) -> CandleSeries:
-    """Reads the candles of the last `span`, or of all time if it is None.
+    """Returns the candles of the time `span` that ends at `now`.
 
-    `retention` is that of minutes; days are never deleted.
+    If `span` is None, it begins with the first recorded update. `retention` is how long bars of a minute are kept. A
+    longer span is read from bars of days, which are never deleted.
     """
     timestamp = int(now.timestamp())
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
@@ -55,15 +59,19 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
 
 
 def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
-    """The time from the first update of a symbol until now, at least a minute."""
+    """Returns the time from the first recorded update of a symbol until `timestamp`.
+
+    It is at least a minute. `timestamp` is in unix seconds.
+    """
     first_at = DayBar.objects.filter(tape=tape).order_by("day").values_list("first_at", flat=True).first()
     return timedelta(minutes=1 if first_at is None else max(1, timestamp // 60 - first_at // 60_000_000 + 1))
 
 
 def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> CandleSeries:
-    """Reads so many minutes, the current one included.
+    """Returns the candles of the last `minutes` minutes, the current one included.
 
-    Up to a day comes from Redis alone. More comes from the database, except the last minutes.
+    `newest` is the number of the current minute since 1970. A time of up to a day is read from Redis. Of a longer time
+    only the last REDIS_TAIL_MINUTES are. The database gives what is older than the oldest bar from Redis.
     """
     step = choose_step_minutes(minutes)
     first = (newest - minutes + 1) // step * step
@@ -75,7 +83,10 @@ def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> 
 
 
 def _read_stored_minutes(tape: Tape, first: int, end: int, step: int) -> list[Candle]:
-    """Reads minutes from `first` up to and without `end`, joined to candles of `step` minutes."""
+    """Reads the minutes from `first` to before `end`, joined to candles of `step` minutes.
+
+    `first` and `end` are numbers of minutes since 1970.
+    """
     if first >= end:
         return []
     base = MinuteBar.key(tape.pk, 0)
@@ -88,7 +99,10 @@ def _read_stored_minutes(tape: Tape, first: int, end: int, step: int) -> list[Ca
 
 
 def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSeries:
-    """Reads days. Each is shown as the UTC day of its date, whenever it began."""
+    """Returns the candles of the market days in the time `span` before `now`.
+
+    Each market day is shown as the UTC day with the same date, whenever it began.
+    """
     bars = DayBar.objects.filter(tape=tape, day__gte=(now - span).date()).order_by("day")
     rows = bars.values_list("day", "open", "high", "low", "close", "count")
     days = [
@@ -100,7 +114,11 @@ def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSerie
 
 
 def _read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle]:
-    """Reads the bars of a ring; none if Redis is unreachable."""
+    """Reads bars of a ring, which holds the newest bars of one length in Redis.
+
+    `first` and `last` are the numbers of the first and the last bar since 1970. Returns an empty list if Redis is
+    unreachable.
+    """
     pipe = redis_client().pipeline(transaction=False)
     for begin, end in ring.byte_ranges(first, last):
         pipe.getrange(ring.key(symbol), begin, end)

@@ -1,7 +1,7 @@
 """Reads quotes from Redis for the first paint of a page.
 
-Later updates come over the socket. If Redis is unreachable, `available` is False; no error is raised, so that pages
-work without Redis.
+Later updates come over the socket. If Redis is unreachable, `Quotes.available` is False and no error is raised, so that
+pages work without Redis.
 """
 
 import time
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """Quotes by symbol. Symbols without a quote are missing.
+    """The result of reading quotes. `updates` maps symbols to quotes; symbols without a quote are missing.
 
     `available` is False if Redis did not answer.
     """
@@ -33,7 +33,7 @@ class Quotes:
 
 
 def read_quotes(symbols: Sequence[str]) -> Quotes:
-    """Reads the quotes of all symbols with one MGET."""
+    """Reads the quotes of these symbols with one MGET command."""
     if not symbols:
         return Quotes()
     try:
@@ -46,7 +46,7 @@ def read_quotes(symbols: Sequence[str]) -> Quotes:
 
 
 def redis_client() -> redis.Redis:
-    """The client of this process for the Redis in the settings."""
+    """Returns the client of this process for the Redis server that the settings name."""
     return _client(**settings.REDIS)
 
 
@@ -56,7 +56,7 @@ def _client(**where: Any) -> redis.Redis:
 
 
 def _decode_quote(symbol: str, value: bytes | None) -> Update | None:
-    """Decodes the value of `stock:SYMBOL`. Returns None if it is not a quote of the symbol."""
+    """Decodes the value of `stock:SYMBOL`. Returns None if the value is not a quote of this symbol."""
     if value is None:
         return None
     try:

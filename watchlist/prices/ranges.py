@@ -1,4 +1,4 @@
-"""Defines the ranges of a chart and writes candles as JSON and as text."""
+"""Defines the time ranges of a chart, and writes candles as JSON and as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from watchlist.prices.history import read_candles
 
 @dataclass(frozen=True, slots=True)
 class ChartRange:
-    """A time range that a chart offers. `span` is None for all that is recorded."""
+    """A time range that a chart offers. `span` is its length, None for all recorded time."""
 
     label: str
     span: timedelta | None
@@ -37,17 +37,20 @@ MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 
 def parse_range(name: str) -> str:
-    """The name of a range; an unknown name becomes the default range."""
+    """Returns the name of a range: the given one if it is known, otherwise DEFAULT_RANGE."""
     return name if name in RANGES else DEFAULT_RANGE
 
 
 def read_range_candles(ticker: Ticker, name: str) -> CandleSeries:
-    """Reads the candles of a range until now."""
+    """Reads the candles of a ticker in the named range, which ends now."""
     return read_candles(ticker.symbol, RANGES[name].span, timezone.now(), settings.RECORDER_RETENTION)
 
 
 def encode_candles(series: CandleSeries) -> dict[str, Any]:
-    """`{"step":60,"bars":[[start, open, high, low, close], …]}`, `start` in unix seconds, oldest first."""
+    """Returns `{"step":60,"bars":[[start, open, high, low, close], …]}`, oldest bar first.
+
+    `start` is in unix seconds, `step` is the length of each bar in seconds.
+    """
     bars = [[candle.start, candle.open, candle.high, candle.low, candle.close] for candle in series.candles]
     return {"step": series.step, "bars": bars}
 
@@ -55,10 +58,10 @@ def encode_candles(series: CandleSeries) -> dict[str, Any]:
 def write_table(
     series: CandleSeries, decimals: int, zone: tzinfo, numerals: Numerals = ENGLISH
 ) -> Sequence[dict[str, Any]]:
-    """The newest candles as text, newest first, at most MAX_TABLE_ROWS.
+    """Returns the newest candles as rows of texts, newest first, at most MAX_TABLE_ROWS.
 
-    Each row has `moment` (the start), `time` (its text in `zone`, for days the UTC date) and `figures` (open, high,
-    low, close).
+    Each row is a dict. `moment` is the start of the candle, `time` the same as text in `zone` (for days the UTC date),
+    `figures` the texts of open, high, low and close.
     """
     candles = series.candles[-MAX_TABLE_ROWS:]
     time_format = _choose_time_format(candles, series.step)
@@ -79,7 +82,7 @@ def write_table(
 
 
 def _choose_time_format(candles: Sequence[Candle], step: int) -> str:
-    """Chooses the shortest format that tells all rows of a table apart."""
+    """Returns the shortest time format that tells all rows of a table apart."""
     if step >= DAY_SECONDS:
         return "%Y-%m-%d"
     if step < MINUTE_SECONDS:

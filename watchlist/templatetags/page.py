@@ -14,7 +14,10 @@ register = template.Library()
 
 @register.simple_tag
 def symbol_path(symbol: str, query: str = "") -> str:
-    """Returns `/s/BTC/USD?list=3`. Slashes stay; `^` and other characters that paths exclude are escaped."""
+    """Returns the address of a symbol's drawer, such as `/s/BTC/USD?list=3`.
+
+    Slashes stay. Characters that a path cannot contain, such as `^`, are escaped.
+    """
     return f"/s/{quote(symbol, safe='/=')}" + (f"?{query}" if query else "")
 
 
@@ -26,6 +29,6 @@ def cells(row: Row) -> Sequence[Cell]:
 
 @register.filter
 def data_attributes(row: Row) -> SafeString:
-    """Returns ` data-base="224.1" …` with the row's numbers."""
+    """Returns the row's numbers as HTML attributes, such as ` data-base="224.1" …`."""
     attributes = (f' data-{name}="{value}"' for name, value in row_data(row).items())
     return mark_safe("".join(attributes))  # noqa: S308 - fixed names and numbers only

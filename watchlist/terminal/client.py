@@ -1,4 +1,4 @@
-"""Subscribes to `/ws` for `manage.py watch`, and reconnects after a loss.
+"""Subscribes to `/ws` for `manage.py watch`, and reconnects after a lost connection.
 
 Writes into a `WatchState` and notifies a `Display`; prints nothing itself.
 """
@@ -45,7 +45,7 @@ class GatewayUnavailable(WatchlistError):
 
 
 class Display(Protocol):
-    """Shows a WatchState."""
+    """Shows a WatchState to the person or program that started `manage.py watch`."""
 
     def show_update(self, row: Row) -> None:
         """Called after a row got a newer price."""
@@ -55,7 +55,10 @@ class Display(Protocol):
 
 
 def add_options(url: str) -> str:
-    """Returns the URL with the options for ticker, heartbeat and reconnect frames. Raises GatewayRefused."""
+    """Returns the URL with the query options that request ticker, heartbeat and reconnect frames.
+
+    Raises GatewayRefused if the URL is not a WebSocket address.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.netloc:
         raise GatewayRefused(f"{url} is not a WebSocket address such as ws://localhost:8081/ws")
@@ -64,7 +67,7 @@ def add_options(url: str) -> str:
 
 
 class WatchClient:
-    """Keeps one subscription to all symbols of the state, and reconnects after a loss."""
+    """Keeps one subscription to all symbols of the state, and reconnects after a lost connection."""
 
     def __init__(self, url: str, state: WatchState, display: Display, rng: Random | None = None) -> None:
         self._url = url
@@ -75,19 +78,22 @@ class WatchClient:
         self._notice_delay = 0.0
 
     async def run(self) -> None:
-        """Runs until it is cancelled. Raises GatewayRefused."""
+        """Connects, and reconnects after each loss, until it is cancelled. Raises GatewayRefused."""
         address = add_options(self._url)
         while True:
             self._notice_delay = 0.0
             wait, reason = await self._connect_once(address)
-            delay = self._backoff()  # grows even if the gateway names the wait
+            delay = self._backoff()  # called even if the gateway names the wait, so that the next one is longer
             wait = max(wait, self._notice_delay) or delay
             self._state.disconnect(f"{reason}, reconnecting in {wait:.1f} s")
             self._display.show_state()
             await asyncio.sleep(wait)
 
     async def _connect_once(self, address: str) -> tuple[float, str]:
-        """Runs one connection until it ends. Returns the wait that the gateway asks for, 0 if none, and the reason."""
+        """Runs one connection until it ends. Returns how long to wait, and the reason of the end.
+
+        The wait is the number of seconds that the gateway asks for, 0 if it asks for none.
+        """
         try:
             async with connect(address, compression=None, open_timeout=10, close_timeout=1) as socket:
                 await self._receive(socket)
@@ -102,13 +108,13 @@ class WatchClient:
         except GatewayUnavailable as error:
             return 0.0, f"the gateway answered: {error}"
         except BrokenPipeError:
-            raise  # from the display's output, not from the connection
+            raise  # the display could not write its output; the connection has not failed
         except (OSError, InvalidHandshake) as error:
             return 0.0, f"{self._url} cannot be reached ({_describe(error)})"
         return 0.0, f"no data for {SILENCE_SECONDS:.0f} s"
 
     async def _receive(self, socket: ClientConnection) -> None:
-        """Subscribes and applies frames. Returns after SILENCE_SECONDS without a frame."""
+        """Subscribes, and applies received frames to the state. Returns after SILENCE_SECONDS without a frame."""
         request = {"action": "subscribe", "id": "watch", "payload": {"symbols": list(self._state.rows)}}
         await socket.send(msgspec.json.encode(request).decode())
         with suppress(TimeoutError):
@@ -132,7 +138,7 @@ class WatchClient:
             case "reconnect":
                 self._notice_delay = _read_delay(frame.get("retry_after_ms"))
             case "ack":
-                # An accepted connection alone does not reset the wait: the gateway may drop it at once.
+                # An accepted connection alone does not reset the backoff: the gateway may drop it at once.
                 self._backoff.reset()
                 self._state.apply_ack(frame)
                 self._display.show_state()

@@ -15,7 +15,7 @@ from watchlist.terminal.state import Row, WatchState
 
 REFRESHES_PER_SECOND = 4
 TERMINAL = Numerals(minus="-")
-"""Groups as in English; an ASCII minus sign, which every terminal font has."""
+"""Numbers with groups as in English, and with an ASCII minus sign, which every terminal font has."""
 SIDE_STYLES = {"up": "green", "down": "red", "flat": ""}
 
 
@@ -24,7 +24,7 @@ def now_micros() -> int:
 
 
 class LineDisplay:
-    """Prints one line per update to `out`, for other programs; the connection's state goes to `errors`."""
+    """Prints one line per update to `out`, for other programs. Prints the connection's state to `errors`."""
 
     def __init__(self, state: WatchState, out: IO[str], errors: IO[str]) -> None:
         self._state = state
@@ -46,7 +46,7 @@ class LineDisplay:
         print(*fields, file=self._out, flush=True)
 
     def show_state(self) -> None:
-        """Prints the state and the rejected symbols if they changed."""
+        """Prints the connection's state and the rejected symbols if either changed since the last call."""
         parts = [f"{self._state.state}, {self._state.source}" if self._state.source else self._state.state]
         parts += [f"{row.symbol}: {row.rejection}" for row in self._state.rows.values() if row.rejection]
         if (line := "; ".join(parts)) != self._printed_state:

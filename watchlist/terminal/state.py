@@ -20,9 +20,9 @@ MAX_NUMBER = 2**53
 
 @dataclass(slots=True)
 class Row:
-    """One symbol. `base_price` and `previous_close` are prices, `timestamp` is in unix microseconds.
+    """What is known of one symbol. `price`, `timestamp` (unix microseconds) and `seq_id` are of the newest update.
 
-    `rejection` is the gateway's reason for not serving the symbol, or empty.
+    `rejection` is the gateway's reason for refusing the subscription to the symbol, or empty.
     """
 
     symbol: str
@@ -38,13 +38,13 @@ class Row:
 
     @property
     def change(self) -> float | None:
-        """The change from the reference price; None if either price is unknown."""
+        """Returns the change from the reference price, or None if either price is unknown."""
         reference = self._reference
         return None if self.price is None or not reference else change(self.price, reference)
 
     @property
     def change_percent(self) -> float | None:
-        """The change in percent; None if `change` is None."""
+        """Returns the change in percent, or None if `change` is None."""
         reference = self._reference
         return None if self.price is None or not reference else change_percent(self.price, reference)
 
@@ -54,7 +54,11 @@ class Row:
 
 
 class WatchState:
-    """Rows in the order of the given symbols, and the connection's state in words."""
+    """The rows by symbol, in the order of the given symbols, and the connection's state.
+
+    `state` is the connection's state in words. `live` says whether the gateway has confirmed the subscription. `source`
+    names where prices come from. `stale_after` is in seconds.
+    """
 
     def __init__(self, symbols: Iterable[str], stale_after: float) -> None:
         self.rows = {symbol: Row(symbol) for symbol in map(upper_case, symbols) if symbol}
@@ -65,7 +69,10 @@ class WatchState:
         self._clock_offset = 0  # microseconds; added to the local time gives the gateway's time
 
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
-        """Applies a price update. Returns the changed row, or None if the frame is stale, unknown or invalid."""
+        """Applies a price update. Returns the changed row.
+
+        Returns None if the frame is invalid, stale, or of a symbol without a row.
+        """
         row = self.rows.get(str(frame.get("symbol")))
         price = _read_number(frame.get("price"))
         timestamp, seq_id = _read_integer(frame.get("timestamp")), _read_integer(frame.get("seq_id"))
@@ -77,7 +84,7 @@ class WatchState:
         return row
 
     def apply_ticker(self, frame: Mapping[str, Any]) -> None:
-        """Applies a `ticker` frame, which `?meta=1` asks for."""
+        """Applies a `ticker` frame, which describes a ticker, to the row of its symbol."""
         row = self.rows.get(str(frame.get("symbol")))
         if row is None:
             return
@@ -103,7 +110,7 @@ class WatchState:
         return before != self.source
 
     def disconnect(self, state: str) -> None:
-        """Marks the connection as lost. Prices stay."""
+        """Marks the connection as lost and sets `state`, the words for it. Prices stay."""
         self.live, self.state = False, state
 
     def age(self, row: Row, now: int) -> float | None:

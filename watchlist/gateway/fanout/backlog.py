@@ -1,6 +1,6 @@
-"""The updates that wait while a socket does not read, in mode `latest` and in mode `all`.
+"""Holds updates that wait while a client does not read, in mode `latest` or `all`.
 
-Pure. A backlog keeps references only: the bytes are shared by all sockets.
+Pure. A backlog only keeps references to messages: all sockets share their bytes.
 """
 
 from collections import deque
@@ -32,7 +32,7 @@ class LatestBacklog:
 
 
 class AllBacklog:
-    """Keeps the last `max_updates` updates, and of the older ones those that are the newest of their symbol.
+    """Keeps the last `max_updates` updates of all symbols, and drops older ones.
 
     Notes the seq_ids of dropped updates in `losses`: the smallest and the greatest one of each symbol.
     """

@@ -1,8 +1,9 @@
 """The channel layer `prices`, whose groups are the Redis channels `prices.SYMBOL`.
 
-`group_add("prices.AAPL", channel)` subscribes to what any program publishes there, and `group_send` publishes. Messages
-are the published bytes. After `set_receiver` they pass from the parser to a function, 3.5 us each. Before it they pass
-through a queue and `receive()`, as in every channel layer, 35 us each.
+`group_add("prices.AAPL", channel)` subscribes to what any program publishes in that Redis channel, and `group_send`
+publishes there. Messages are the published bytes. After `set_receiver` each message passes from the parser straight to
+a function, which takes 3.5 us. Before that it passes through a queue and `receive()`, as in every channel layer, which
+takes 35 us.
 
 Only this module uses private names of channels_redis and redis-py; tests cover each of them. The layer of
 channels_redis reconnects silently and never calls its hooks. This one logs a lost connection once, reconnects with
@@ -58,7 +59,10 @@ registry.register_serializer("raw", RawSerializer)
 
 
 class NoRetry(Retry):
-    """Raises the first error. The shard must see a lost connection, so redis-py may not reconnect silently."""
+    """Makes redis-py raise the first error instead of repeating the command.
+
+    PricesShard must see a lost connection, so redis-py may not reconnect silently.
+    """
 
     def __init__(self) -> None:
         super().__init__(NoBackoff(), 0)
@@ -68,7 +72,7 @@ class NoRetry(Retry):
 
 
 class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
-    """One connection. It awaits one message and then reads all messages that the parser already holds."""
+    """One connection to Redis. It awaits one message and then reads all messages that the parser already holds."""
 
     def __init__(self, host: dict[str, Any], channel_layer: "PricesLoopLayer") -> None:
         super().__init__(host, channel_layer)
@@ -105,7 +109,10 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         raise TimeoutError(f"Redis did not confirm a subscription within {CONFIRM_SECONDS} s")
 
     async def unsubscribe(self, channel: str) -> None:
-        """Forgets the channel at once, even if the command fails: a reconnect must not subscribe to it again."""
+        """Unsubscribes from a Redis channel, and forgets it even if the command fails.
+
+        Otherwise a reconnect would subscribe to it again.
+        """
         try:
             await super().unsubscribe(channel)
         except (RedisError, OSError):
@@ -224,7 +231,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
 
 
 class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
-    """The layer of one event loop."""
+    """The part of the channel layer that serves one event loop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -239,7 +246,7 @@ class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
         self._receiver, self._on_disconnect, self._on_reconnect = receiver, on_disconnect, on_reconnect
 
     def dispatch(self, channel: bytes, data: bytes) -> None:
-        """Passes a message of a group to the receiver; any other message goes to the queue of its channel."""
+        """Passes a message of a group to the receiver. Any other message goes to the queue of its channel."""
         name = channel.decode()
         if self._receiver is not None and name in self.groups:
             self._receiver(channel, data)
@@ -259,7 +266,10 @@ class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
 
 
 class PricesChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
-    """The layer that CHANNEL_LAYERS names, and a `PriceLayer`. Keeps one loop layer per event loop, as its parent."""
+    """The channel layer that the setting CHANNEL_LAYERS names. It implements `PriceLayer`.
+
+    Like its parent class, it keeps one object (PricesLoopLayer) per event loop.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, serializer_format="raw", **kwargs)

@@ -1,4 +1,4 @@
-"""Groups sockets with the same symbols and delivery, so that each update is serialized once per group.
+"""Groups sockets with the same symbols and delivery: a cohort serializes each update once.
 
 Pure. A prompt cohort (delivery.interval 0) receives each update with `add_update` and flushes soon. A paced cohort
 receives none: at each interval it sends the symbols whose version has grown, so updates in between cost nothing. Only
@@ -51,9 +51,9 @@ CohortKey = tuple[frozenset[str], Delivery]
 class Cohort:
     """The member sockets, their symbols, and the updates of the next flush.
 
-    A socket that joins has just received the newest update of each symbol. In a prompt cohort the other members get
-    their pending updates first. In a paced cohort that would break the interval, so the first flush for the new member
-    leaves out what it has.
+    A socket that joins has just received the newest update of each symbol, and must not receive it again. A prompt
+    cohort therefore sends the pending updates to the other members first. A paced cohort cannot do so before its
+    interval ends. There the first flush leaves out, for the new member alone, the updates that it has.
     """
 
     __slots__ = (
@@ -74,7 +74,7 @@ class Cohort:
         self.delivery = key[1]
         self.phase = 0
         self._symbols = symbols
-        self._members: dict[Outbox, None] = {}  # A set in insertion order, so that runs can be repeated.
+        self._members: dict[Outbox, None] = {}  # An ordered set: sockets are written to in the same order in each run.
         self._joining: dict[Outbox, int] = {}
         self._pending: list[UpdateMessage] = []
         self._version = version
@@ -89,7 +89,7 @@ class Cohort:
         return self._symbols
 
     def add_update(self, message: UpdateMessage) -> bool:
-        """Adds an update to the next flush of a prompt cohort. Returns True if it is the first one."""
+        """Adds an update to the next flush of a prompt cohort. Returns True if it is the only one there."""
         self._pending.append(message)
         return len(self._pending) == 1
 
@@ -108,7 +108,7 @@ class Cohort:
         return sent
 
     def add_member(self, outbox: Outbox, version: int) -> int:
-        """Adds a socket that has all updates up to `version`. Returns how many updates were sent."""
+        """Adds a socket that has all updates up to `version`. Returns how many updates others were sent."""
         if self.delivery.interval:
             self._joining[outbox] = version
             return 0
@@ -117,13 +117,19 @@ class Cohort:
         return sent
 
     def remove_member(self, outbox: Outbox) -> int:
-        """Sends the socket what the next flush would send it, and removes it. Returns how many updates were sent."""
+        """Sends a socket what the next flush would send it, and removes the socket.
+
+        Returns how many updates were sent.
+        """
         messages = self._messages_since(self._joining.pop(outbox, self._version))
         self._members.pop(outbox, None)
         return self._write(messages, (outbox,))
 
     def flush(self, version: int) -> int:
-        """Sends all members the new updates. `version` is the hub's newest. Returns how many updates were sent."""
+        """Sends the new updates to all members. Returns how many updates were sent.
+
+        `version` is the newest version of the hub.
+        """
         messages = self._messages_since(self._version)
         self._pending = []
         sent = self._write(messages, self._members)

@@ -1,6 +1,6 @@
-"""The delivery options of a socket: one update per frame or batches, latest or all, how often.
+"""Defines the delivery options of a socket: batched or single, latest or all, how often.
 
-Pure. A delivery is a value and part of the key of a cohort, so sockets with equal deliveries share their frames.
+Pure. A delivery is a value and part of the key of a cohort. So sockets with equal symbols and deliveries share frames.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,10 @@ from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import Message, UpdateMessage
 
 MAX_BATCH_BYTES = 16 * 1024
-"""The most bytes of updates in one array. It bounds the frame that a slow socket must finish."""
+"""The most bytes of updates in one array.
+
+It bounds what waits for a slow socket: a frame that the socket took in part must be sent to its end.
+"""
 MIN_HERTZ, MAX_HERTZ = 0.1, 50.0
 
 
@@ -22,7 +25,12 @@ class BadOptions(WatchlistError):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """`hertz` limits the updates per second of each symbol, 0 for no limit; `keep_all` is the mode `all`."""
+    """How a socket receives updates.
+
+    `batch` puts updates into arrays, otherwise each has a frame of its own. `keep_all` is the mode `all`, otherwise the
+    mode is `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. `snapshot` sends the newest
+    known updates at a subscription.
+    """
 
     batch: bool = False
     keep_all: bool = False
@@ -31,7 +39,10 @@ class Delivery:
 
     @property
     def interval(self) -> float:
-        """Seconds between two flushes, rounded to 10 ms so that many clients share a timer. 0: flush promptly."""
+        """Returns the seconds between two flushes, or 0 if updates are flushed promptly.
+
+        The interval is rounded to 10 ms, so that many clients share a timer.
+        """
         return max(0.02, round(1 / self.hertz, 2)) if self.hertz and not self.keep_all else 0.0
 
     @property
@@ -58,12 +69,15 @@ class Delivery:
         return replace(self, keep_all=mode == "all", hertz=hertz, snapshot=snapshot)
 
     def as_options(self) -> dict[str, Any]:
-        """Returns the options in force, as an `ack` shows them. `max_hz` has no effect in mode `all`."""
+        """Returns a dict of the options in force, as an `ack` contains them.
+
+        `max_hz` is None if there is no limit, and in mode `all`, where it has no effect.
+        """
         hertz = self.hertz if self.hertz and not self.keep_all else None
         return {"mode": "all" if self.keep_all else "latest", "max_hz": hertz, "snapshot": self.snapshot}
 
     def frame_messages(self, messages: Sequence[Message]) -> list[tuple[Sequence[Message], bytes]]:
-        """Returns the frames for the messages, each with the messages that it contains."""
+        """Returns (messages, frame) pairs: each frame to send, with the messages that it contains."""
         if not self.batch:
             return [((message,), message.frame) for message in messages]
         framed: list[tuple[Sequence[Message], bytes]] = []
@@ -84,7 +98,7 @@ class Delivery:
         return framed
 
     def join_frames(self, messages: Sequence[Message]) -> bytes:
-        """Returns all frames of the messages as one block."""
+        """Returns the frames for the messages, joined to one block of bytes."""
         if not self.batch:
             return b"".join([message.frame for message in messages])
         return b"".join([frame for _, frame in self.frame_messages(messages)])

@@ -1,8 +1,9 @@
-"""Holds the newest update of each subscribed symbol and fans updates out to cohorts of sockets.
+"""Holds the newest update of each subscribed symbol and hands updates to cohorts of sockets.
 
-The path of an update: `receive` checks that it is newer, builds its frame once and adds it to each prompt cohort with
-the symbol. `flush`, 1 ms later (up to 6 ms with many cohorts), joins the frames of each cohort once and writes the
-block to its sockets. A thousand pages with the same list cost one join.
+A cohort is a group of sockets with the same symbols and delivery options. The path of an update: `receive` checks that
+it is newer, builds its frame once and adds it to each prompt cohort with the symbol. `flush`, 1 ms later (up to 6 ms
+with many cohorts), joins the frames of each cohort once and writes the block to its sockets. A thousand pages with the
+same list cost one join.
 
 Pure: no I/O, no await, no framework; the clock is an argument. All calls come from one thread. The hub holds state of a
 symbol only while a socket is subscribed to it. It never waits for a socket: an outbox sends or keeps, and returns at
@@ -22,10 +23,12 @@ from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import UpdateMessage
 
 FLUSH_SECONDS = 0.001
-"""From an update to the flush. All updates in between share one write per socket."""
+"""The time from an update to the flush. All updates in between share one write per socket."""
 COHORT_FLUSH_SECONDS = 5e-6
-"""What each cohort of the last flush adds to the delay of the next one: a thousand different lists need a thousand
-joins and writes, and a longer delay lets more updates share them."""
+"""What each cohort of the last flush adds to the delay of the next flush, in seconds.
+
+A thousand different lists need a thousand joins and writes. A longer delay lets more updates share them.
+"""
 MAX_FLUSH_SECONDS = 0.006
 
 
@@ -60,16 +63,19 @@ class Hub:
 
     @property
     def symbols(self) -> list[str]:
-        """The symbols with at least one subscription."""
+        """Returns the symbols with at least one subscription."""
         return [tracked.symbol for tracked in self._tracked.values()]
 
     @property
     def subscriptions(self) -> int:
-        """The number of pairs of a socket and a symbol."""
+        """Returns the number of subscriptions: pairs of a socket and a symbol."""
         return sum(tracked.socket_count for tracked in self._tracked.values())
 
     def receive(self, channel: bytes, payload: bytes, *, from_store: bool = False) -> None:
-        """Processes one update. `from_store` marks a quote read from Redis, which is usually known already."""
+        """Processes one update: `channel` is its Redis channel, `payload` its JSON text.
+
+        `from_store` marks a quote that was read from Redis. It is usually known already, so it never counts as stale.
+        """
         tracked = self._tracked.get(channel)
         if tracked is None:
             self.counts.unwanted += 1
@@ -98,14 +104,17 @@ class Hub:
             self.counts.stale += 1
 
     def flush(self) -> None:
-        """Writes all updates since the last flush, one block per socket."""
+        """Sends prompt cohorts all updates since the last flush, one block per socket."""
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))
         for cohort in cohorts:
             self.counts.sent += cohort.flush_first() if cohort.delivery.interval else cohort.flush(self._version)
 
     def subscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
-        """Adds symbols. Sends the newest update of each at once if it is known, else when the intake has read it."""
+        """Subscribes a socket to symbols.
+
+        Sends the newest update of each symbol at once if the hub knows it, otherwise when the intake has read it.
+        """
         new = [symbol for symbol in symbols if symbol not in outbox.symbols]
         known: list[UpdateMessage] = []
         for symbol in new:
@@ -119,7 +128,7 @@ class Hub:
             outbox.write(known, outbox.delivery.join_frames(known))
 
     def unsubscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
-        """Removes symbols. After the return no update of them is sent to this socket."""
+        """Ends the subscriptions of a socket to symbols. After the return it is sent no update of them."""
         removed = outbox.symbols.intersection(symbols)
         if not removed:
             return
@@ -134,7 +143,7 @@ class Hub:
                 self._on_symbol_removed(symbol)
 
     def change_delivery(self, outbox: Outbox, delivery: Delivery) -> None:
-        """Changes how updates are delivered to this socket."""
+        """Changes how updates are delivered to a socket."""
         if delivery != outbox.delivery:
             self._change_cohort(outbox, outbox.symbols, delivery)
 

@@ -30,7 +30,10 @@ MGET_SYMBOLS = 1000
 
 
 class Intake:
-    """Idle until `start`; symbols may be added before."""
+    """Reads nothing until `start`; symbols may be added before.
+
+    `connected` says whether Redis answers. `losses` is the number of lost connections, `resyncs` that of resyncs.
+    """
 
     def __init__(self) -> None:
         self._layer: PriceLayer
@@ -51,7 +54,7 @@ class Intake:
         self.resyncs = 0
 
     def start(self, hub: Hub, layer: PriceLayer, redis: Any) -> None:
-        """Starts to read into the hub. Returns at once, even if Redis is unavailable.
+        """Starts to read updates into the hub. Returns at once, even if Redis is unavailable.
 
         `redis` is an asyncio client that reads quotes.
         """
@@ -80,7 +83,7 @@ class Intake:
         self._symbols_changed.set()
 
     def resync(self) -> None:
-        """Requests a reading of the quotes of all symbols."""
+        """Requests that the quotes of all symbols are read again. Returns at once."""
         self.resyncs += 1
         self._request_quotes(self._symbols)
 

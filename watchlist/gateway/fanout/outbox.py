@@ -1,11 +1,11 @@
-"""The sending side of one socket, with a bounded backlog.
+"""Sends messages to one socket, and keeps them while the socket takes none.
 
-Pure: the transport is an argument. Messages pass straight through while the socket is writable. Otherwise the
+Pure: the transport is an argument. Messages pass straight through while the socket takes all bytes. Otherwise the
 outbox keeps
 
 - replies, up to MAX_REPLY_BYTES; none is dropped, and the caller closes a socket that exceeds the limit,
 - the newest state message of each key,
-- updates as its mode says: the newest of each symbol (`latest`), or a number of the last ones (`all`).
+- updates as the mode says: the newest of each symbol (`latest`), or also the last `max_updates` (`all`).
 """
 
 from collections.abc import Callable, Sequence
@@ -25,16 +25,22 @@ class Transport(Protocol):
     """Writes bytes to a socket. Only the outbox calls `write` and `finish`."""
 
     direct: bool
-    """Whether it writes to the connection itself, and so can send pings."""
+    """Whether the transport writes to the connection itself, and so can send pings."""
 
     def write(self, block: bytes) -> int:
-        """Writes complete frames. Returns how many bytes the socket took now; the transport does not keep the rest."""
+        """Writes a block of complete frames. Returns how many bytes the socket took now.
+
+        The transport does not keep the other bytes.
+        """
 
     def finish(self, rest: bytes) -> None:
-        """Takes the rest of a frame that was written in part, and calls `Outbox.resume` when all bytes are sent."""
+        """Sends the rest of a frame that was written in part. The rest may be empty.
+
+        Calls `Outbox.resume` when all bytes are sent.
+        """
 
     def send_ping(self) -> None:
-        """Sends a ping frame if `direct`."""
+        """Sends a ping frame if `direct` is True."""
 
     def close(self, code: int) -> None:
         """Starts the closing handshake."""
@@ -47,7 +53,11 @@ class Transport(Protocol):
 
 
 class Outbox:
-    """What the hub writes to. `open` is False while the socket is stalled, since `stalled_at`."""
+    """The sending side of one socket, to which the hub writes.
+
+    `open` is False while the socket is stalled: it took only a part of a block, and its transport is not empty again.
+    `stalled_at` is the time when that began. `closed` is True after `close`.
+    """
 
     __slots__ = (
         "_backlog",
@@ -72,7 +82,7 @@ class Outbox:
         delivery: Delivery | None = None,
         max_updates: int = 256,
     ) -> None:
-        """`clock` returns monotonic seconds; `max_updates` bounds the backlog of mode `all`."""
+        """`clock` returns monotonic seconds. `max_updates` bounds the backlog (waiting updates) of mode `all`."""
         self.transport = transport
         self.symbols: frozenset[str] = frozenset()
         self.open = True
@@ -89,7 +99,7 @@ class Outbox:
         self.change_delivery(delivery or Delivery())
 
     def __len__(self) -> int:
-        """The number of frames that wait."""
+        """Returns the number of messages that wait."""
         return len(self._replies) + len(self._states) + len(self._losses) + len(self._backlog)
 
     @property
@@ -97,7 +107,7 @@ class Outbox:
         return bool(self._states)
 
     def change_delivery(self, delivery: Delivery) -> None:
-        """Changes the delivery. Waiting updates keep waiting."""
+        """Changes the delivery. Updates that wait keep waiting, as the new mode allows."""
         if delivery.keep_all != self.delivery.keep_all:
             updates = self._backlog.pop_all()
             self._backlog = AllBacklog(self._max_updates, self._losses) if delivery.keep_all else LatestBacklog()
@@ -106,7 +116,10 @@ class Outbox:
         self.delivery = delivery
 
     def write(self, messages: Sequence[Message], block: bytes) -> None:
-        """Sends or keeps messages. `block` is their joined frames, built once for many sockets."""
+        """Sends messages, or keeps them while the socket is stalled.
+
+        `block` holds their joined frames, which are built once for many sockets.
+        """
         if self.closed:
             return
         if self.open:
@@ -117,34 +130,40 @@ class Outbox:
             self._keep(messages)
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Sends or keeps messages for this socket alone."""
+        """Sends or keeps messages that go to this socket alone."""
         if messages:
             self.write(messages, self.delivery.join_frames(messages))
 
     def reply(self, payload: bytes) -> bool:
-        """Sends or keeps one reply. Returns False if more than MAX_REPLY_BYTES wait; the caller then closes."""
+        """Sends or keeps one reply, given as JSON text.
+
+        Returns False if more than MAX_REPLY_BYTES of replies wait; the caller then closes the socket.
+        """
         return self.reply_frame(text_frame(payload))
 
     def reply_frame(self, frame: bytes) -> bool:
-        """Does the same as `reply` for a complete frame, such as a pong."""
+        """Does the same as `reply` with a complete frame, such as a pong."""
         if not self.closed:
             self.write((ReplyMessage(frame),), frame)
         return self._reply_bytes <= MAX_REPLY_BYTES
 
     def resume(self) -> None:
-        """Sends what waits, when the transport is empty again: replies, then state messages, then updates."""
+        """Sends what waits: replies, then state messages, then updates.
+
+        The transport calls this when it is empty again.
+        """
         if self.closed:
             return
         self.open = True
         waiting: list[Message] = [*self._replies, *self._states.values()]
         self._clear_replies_and_states()
         self.send(waiting)
-        # Losses become state messages only now: none that waits may be replaced by a later one of the same symbol.
+        # Losses become state messages only now: a later loss of the same symbol would replace a waiting message.
         if self.open:
             self.send([*self._pop_losses(), *self._backlog.pop_all()])
 
     def discard(self, symbol: str) -> None:
-        """Drops what waits of a symbol, so that nothing of it follows the reply to an unsubscribe."""
+        """Drops what waits of a symbol: nothing about it may follow the reply to an unsubscribe."""
         self._backlog.discard(symbol)
         self._losses.pop(symbol, None)
         for key in (symbol, loss_key(symbol)):
@@ -193,5 +212,5 @@ class Outbox:
 
 
 def loss_key(symbol: str) -> str:
-    """Returns the key of the state message that updates of a symbol were lost."""
+    """Returns the key of the state message about lost updates of a symbol."""
     return f"lost {symbol}"

@@ -1,18 +1,18 @@
-"""Flushes paced cohorts at their interval. Pure: the timer is an argument."""
+"""Flushes cohorts with an interval once per interval. Pure: the timer is an argument."""
 
 from collections.abc import Callable
 
 from watchlist.gateway.fanout.cohort import Cohort
 
 PHASES = 8
-"""Parts of an interval. Each cohort is flushed in one of them, so that the work is spread over the interval."""
+"""The number of parts of an interval. Each cohort is flushed in one part, which spreads the work over the interval."""
 
 Schedule = Callable[[float, Callable[[], None]], object]
-"""Calls a function after a number of seconds, in the same thread."""
+"""A function that calls another one after a number of seconds, in the same thread."""
 
 
 class Pacer:
-    """Flushes each cohort of one interval once per interval. It schedules nothing while it has no cohort."""
+    """Flushes all cohorts that have the same interval. It schedules nothing while it has no cohort."""
 
     def __init__(self, interval: float, schedule: Schedule, flush: Callable[[Cohort], None]) -> None:
         self._interval = interval
@@ -23,7 +23,7 @@ class Pacer:
         self._scheduled = False
 
     def add(self, cohort: Cohort) -> None:
-        """Adds the cohort to the phase with the fewest cohorts."""
+        """Adds a cohort to the part of the interval that has the fewest cohorts."""
         cohort.phase = min(range(PHASES), key=lambda number: len(self._phases[number]))
         self._phases[cohort.phase][cohort] = None
         if not self._scheduled:

@@ -1,10 +1,10 @@
-"""The interface between the intake and the channel layer that it reads from. Pure."""
+"""Defines what the intake needs of the channel layer that it reads from. Pure."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 Receiver = Callable[[bytes, bytes], None]
-"""Receives a message: its Redis channel and its bytes."""
+"""A function that takes a message: its Redis channel and its bytes."""
 
 
 class PriceLayer(Protocol):
@@ -20,13 +20,13 @@ class PriceLayer(Protocol):
         """
 
     async def new_channel(self) -> str:
-        """Returns the name of a new channel, under which groups are joined."""
+        """Returns a new name, under which this process joins groups."""
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Joins a group. Returns when Redis has confirmed the subscription."""
+        """Joins a group (a Redis channel). Returns when Redis has confirmed the subscription."""
 
     async def group_discard(self, group: str, channel: str) -> None:
         """Leaves a group."""
 
     async def flush(self) -> None:
-        """Closes the connection."""
+        """Closes the connection to Redis."""

@@ -1,4 +1,4 @@
-"""Types of the ASGI interface. Pure."""
+"""Defines the types of the ASGI interface. Pure."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

@@ -1,7 +1,8 @@
-"""Limits how often one address or account opens a connection, which bounds a reconnect storm.
+"""Limits how often one address or account opens a connection.
 
-A token bucket per address or account in Redis (`ratelimit:SUBJECT`, fields `tokens` and `last_refill` in unix seconds)
-holds over all gateway processes and over restarts. If Redis does not answer, connections are accepted and counted.
+This bounds the load when many clients reconnect at once. Redis holds one token bucket per address or account:
+`ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). So the limit covers all gateway processes
+and outlasts restarts. If Redis does not answer, connections are accepted, and `on_unanswered` counts them.
 """
 
 import asyncio
@@ -36,10 +37,12 @@ return wait
 REPLY_TIMEOUT_SECONDS = 0.2
 """How long Redis may take to reply."""
 MAX_PENDING = 16
-"""Calls to Redis that run at once. When many clients connect at the same time, each call waits for its turn, and its
-reply is read within the time-out."""
+"""The most calls to Redis that run at once. Other calls wait for their turn; their time-out begins after the wait.
+
+Without this limit, calls would time out when many clients connect at the same time.
+"""
 PAUSE_SECONDS = 1.0
-"""After a time-out no call is made for this long, so that connections do not queue for a Redis that hangs."""
+"""For this time after a time-out no call is made, so that connections do not wait for a Redis that hangs."""
 
 
 class ConnectionRate:
@@ -54,9 +57,10 @@ class ConnectionRate:
         self._paused_until = 0.0
 
     async def seconds_to_wait(self, subject: str, *, spend: bool = True) -> int:
-        """Returns how long an address or `account:ID` must wait, 0 if it may connect or Redis does not reply.
+        """Returns the seconds to wait before the next connection, 0 if it is allowed now.
 
-        Without `spend` no token is taken.
+        `subject` is the client's address or `account:ID`. Returns 0 also if Redis does not reply. With `spend` a token
+        is taken for the connection.
         """
         arguments = [self._limits.rate_per_second, self._limits.rate_burst, int(spend)]
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""The open connections of a gateway: its sessions, the limit on their number, and the drain.
+"""Holds the open connections of a gateway, limits their number, and closes them (drain).
 
 The limit GATEWAY_MAX_CONNECTIONS holds for all processes of a gateway together.
 """
@@ -19,10 +19,13 @@ from watchlist.gateway.web_sessions import AccountSession
 
 
 class Connections:
-    """`sessions` are the accepted sockets of this process; `closing` is True from the start of the drain."""
+    """The open connections of this process. `sessions` are its accepted sockets, as the keys of a dict.
+
+    `closing` is True from the start of the drain.
+    """
 
     def __init__(self, context: SessionContext, rng: random.Random | None = None) -> None:
-        """`rng` spreads the drain."""
+        """`rng` chooses the moments at which a drain closes the sockets."""
         self.context = context
         self.sessions: dict[Session, None] = {}
         self.closing = False
@@ -34,11 +37,14 @@ class Connections:
 
     @property
     def total(self) -> int:
-        """The open sockets of this process, and the connections of all other processes of this gateway."""
+        """Returns the number of open sockets here plus the connections of all other processes."""
         return len(self.sessions) + self._share_count()
 
     def is_full(self, *, pending: bool) -> bool:
-        """Returns whether the limit is exceeded with one more connection; `pending`: it is already counted."""
+        """Returns whether one more connection would exceed the limit.
+
+        `pending` says that this connection is counted already.
+        """
         limit = self.context.limits.max_connections
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
 
@@ -48,15 +54,16 @@ class Connections:
         return 0 < limit <= self._per_address[address]
 
     def share(self, note_connections: Callable[[int], int]) -> None:
-        """Makes this process one of several.
+        """Makes this process one of several that serve a gateway together.
 
-        `note_connections` stores the number of connections here and returns that of all other processes.
+        `note_connections` is given the number of connections of this process, stores it for the other processes, and
+        returns the number of theirs.
         """
         self._note_connections = note_connections
 
     @contextmanager
     def pending(self) -> Iterator[None]:
-        """Counts a connection that is being checked and is not accepted yet."""
+        """Counts a connection while it is checked and not accepted yet."""
         self._pending += 1
         try:
             yield
@@ -71,7 +78,10 @@ class Connections:
         unverified_key: str | None = None,
         address: str = "",
     ) -> Session:
-        """Adds an accepted socket. `unverified_key` is a session key that could not be looked up yet."""
+        """Adds an accepted socket and returns its session.
+
+        `unverified_key` is the key of a web session that could not be looked up yet.
+        """
         session = Session(self.context, outbox, self.context.clock.now(), options)
         session.account_session, session.unverified_key = account_session, unverified_key
         if options.meta and not self._database_available:
@@ -99,7 +109,10 @@ class Connections:
         self._share_count()
 
     def announce_database(self, available: bool) -> None:
-        """Tells sockets with `meta` whether the database is available: the open ones now, later ones when they open."""
+        """Tells the open sockets with `?meta=1` whether the database is available.
+
+        Sockets that open during an outage are told at once.
+        """
         self._database_available = available
         message = make_service_message(available=available)
         for session in list(self.sessions):
@@ -107,7 +120,7 @@ class Connections:
                 session.outbox.send([message])
 
     def drain(self, seconds: float = 0.0) -> None:
-        """Refuses new connections and closes the open ones with 4001, spread over a number of seconds."""
+        """Refuses new connections and closes the open ones with 4001, spread over `seconds` seconds."""
         self.closing = True
         for session in list(self.sessions):
             delay = self._rng.uniform(0, seconds)
@@ -125,7 +138,7 @@ class Connections:
         return len(self.sessions) + self._pending
 
     def _share_count(self) -> int:
-        """Stores the number of connections here for the other processes, and returns theirs."""
+        """Stores the number of connections of this process for the other processes, and returns theirs."""
         return self._note_connections(self._own_count)
 
 

@@ -1,7 +1,7 @@
-"""The Channels consumer of `/ws`.
+"""Defines the Channels consumer of `/ws`.
 
-It has no channel of its own, because updates come from the hub of the process. It bypasses Channels' dispatch, which
-hops through a thread for each event to close database connections that this consumer does not use.
+The consumer has no channel of its own, because updates come from the hub of the process. It bypasses Channels'
+dispatch, which for each event switches to a thread and closes database connections that this consumer does not use.
 """
 
 from typing import Any
@@ -20,9 +20,9 @@ from watchlist.gateway.sockets.session import Session
 
 
 class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
-    """Handles one connection."""
+    """Handles one connection from its upgrade request to its end."""
 
-    # An alias that is not configured: with the default one, Channels would subscribe a channel per connection.
+    # No channel layer has this alias. With the default alias, Channels would subscribe to a channel per connection.
     channel_layer_alias = "not configured"
 
     def __init__(self, admission: Admission, connections: Connections) -> None:
@@ -44,8 +44,8 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
                 self._connections.end(session)
 
     async def _accept(self, scope: Scope, receive: Receive, send: Send, admitted: Admitted) -> Session | None:
-        """Accepts the upgrade. Returns None if the connection has ended meanwhile."""
-        await receive()  # websocket.connect
+        """Accepts the upgrade. Returns the new session, or None if the connection has ended meanwhile."""
+        await receive()  # the event websocket.connect
         await send({"type": "websocket.accept"})
         protocol = scope.get("extensions", {}).get(EXTENSION)
         if protocol is not None and not protocol.transport.connected:

@@ -1,8 +1,8 @@
 """Writes frames straight to the connection of Daphne, bypassing ASGI's `send`.
 
-Only this module uses private names of Daphne, autobahn and Twisted. `AttachTransport` must be the outermost ASGI
-application, because Channels' middleware replaces `send`. It looks up the protocol object behind `send` and passes it
-on in `scope["extensions"]`.
+Only this module uses private names of Daphne, autobahn and Twisted. `AttachTransport` finds Daphne's protocol object
+behind `send` and passes it on in `scope["extensions"]`. It must be the outermost ASGI application, because Channels'
+middleware replaces `send`.
 """
 
 import socket
@@ -21,7 +21,10 @@ EXTENSION = "stockwatch.transport"
 NOTSENT_LOWAT_BYTES = 16 * 1024
 """The unsent bytes at which the kernel reports a socket as full, so that a slow reader is noticed early."""
 MAX_WRITE_BYTES = 64 * 1024
-"""The most bytes that a TLS layer or another server is given at once. The rest stays in memory until it is sent."""
+"""The most bytes that a TLS layer, or a server other than Daphne, is given at once.
+
+Either keeps in memory what the socket does not take.
+"""
 
 # The private names that direct writes need: of Daphne's server, of its protocol, and of Twisted's connection.
 SERVER_NAMES = ("ping_interval", "websocket_timeout")
@@ -33,7 +36,10 @@ CONNECTION_NAMES = ("dataBuffer", "_tempDataLen", "socket", "startWriting", "reg
 
 
 class AttachTransport:
-    """Puts Daphne's protocol object of a WebSocket into the extensions of its scope, None under other servers."""
+    """An ASGI application that adds Daphne's protocol object of a WebSocket to its scope.
+
+    It calls `application` with this scope. Under other servers it adds None.
+    """
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -47,7 +53,10 @@ class AttachTransport:
         await self._application(scope, receive, send)
 
     def _find_protocol(self, send: Any) -> Any:
-        """Returns Daphne's protocol object behind `send`, or None. The first connection decides for all."""
+        """Returns Daphne's protocol object behind `send`, or None if direct writes are impossible.
+
+        The first connection decides for all whether they are possible.
+        """
         if self._missing is None:
             tune_server()
             self._missing = find_missing_name(send)
@@ -57,7 +66,7 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns the first name that direct writes need and this server lacks; "" under a known Daphne."""
+    """Returns the first name that direct writes need and this server lacks; "" for none."""
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
     if transport is None:
@@ -71,7 +80,7 @@ def find_missing_name(send: Any) -> str:
 
 
 def find_connection(transport: Any) -> Any:
-    """Returns Twisted's TCP connection: the transport itself, or the one below its TLS layer."""
+    """Returns Twisted's TCP connection: the transport itself, or the connection below its TLS layer."""
     # A TLS layer forwards unknown names to the connection, so the class must be checked and not the object.
     return transport if hasattr(type(transport), "dataBuffer") else getattr(transport, "transport", None)
 
@@ -81,9 +90,10 @@ def do_nothing() -> None:
 
 
 class DaphneTransport:
-    """Writes to the socket itself while Twisted's buffer is empty, and buffers at most one partly written frame.
+    """Writes to the socket itself while Twisted's buffer is empty.
 
-    With TLS, bytes pass the TLS layer, and what the socket does not take of a block stays in Twisted's buffer.
+    Only the rest of a partly written frame is put into that buffer. With TLS, a block passes through the TLS layer, and
+    all bytes that the socket does not take stay in Twisted's buffer.
     """
 
     __slots__ = ("_connection", "_on_writable", "_plain", "_protocol", "_transport", "_waiting")
@@ -104,12 +114,18 @@ class DaphneTransport:
             self._connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
 
     def _disable_daphne_timers(self) -> None:
-        """Turns off Daphne's own pings (every 20 s, 30 s to answer) and its daily close: the gateway has its own."""
+        """Turns off Daphne's pings, and its close of each socket after a day.
+
+        Daphne pings every 20 s and allows 30 s to answer. The gateway has pings and time-outs of its own.
+        """
         self._protocol.server.ping_interval = float("inf")
         self._protocol.server.websocket_timeout = -1
 
     def _unregister_http_channel(self) -> None:
-        """Removes the HTTP channel of the upgrade, which stays registered as producer and would get our callbacks."""
+        """Removes the HTTP channel of the upgrade request from the connection.
+
+        Otherwise it stays registered as producer, and Twisted calls it instead of this transport.
+        """
         channel = getattr(self._connection, "producer", None)
         channel = getattr(channel, "_producer", channel)  # a TLS layer wraps it
         getattr(channel, "requests", []).clear()  # the channel and its request refer to each other
@@ -118,7 +134,7 @@ class DaphneTransport:
     def listen(
         self, on_frame: Callable[[], bool], on_ping: Callable[[bytes], None], on_pong: Callable[[], None]
     ) -> None:
-        """Sets the callbacks for control frames and for every frame. Reading ends when `on_frame` returns False."""
+        """Sets the callbacks for each frame, each ping and each pong. Reading ends when `on_frame` returns False."""
         protocol = self._protocol
         begin = protocol.onFrameBegin
 
@@ -142,7 +158,7 @@ class DaphneTransport:
         try:
             sent: int = connection.socket.send(block)
         except OSError:
-            # The socket is full or broken. Twisted notices the latter by itself.
+            # The socket is full or broken. Twisted notices by itself if it is broken.
             return 0
         return sent
 
@@ -158,7 +174,10 @@ class DaphneTransport:
         self._connection.startWriting()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Twisted calls this once at registration, and again when its buffer is empty and the socket is writable."""
+        """Calls `on_writable`, unless this is the first call after `finish`.
+
+        Twisted calls this once at registration, and again when its buffer is empty and the socket is writable.
+        """
         if self._waiting:
             self._waiting = False
             return
@@ -166,7 +185,7 @@ class DaphneTransport:
         self._on_writable()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Twisted calls this when the connection is lost. The disconnect event handles that."""
+        """Twisted calls this when the connection is lost. Does nothing: a disconnect event ends the session."""
 
     def release(self) -> None:
         """Breaks reference cycles, which would keep the connection in memory until the next garbage collection."""
@@ -174,7 +193,7 @@ class DaphneTransport:
         for name in ("onFrameBegin", "onPing", "onPong"):
             vars(protocol).pop(name, None)
         if getattr(getattr(protocol, "is_closed", None), "called", False):
-            protocol.is_closed.result = None  # the protocol itself
+            protocol.is_closed.result = None  # the result was the protocol itself
         self._on_writable = do_nothing
 
     def send_ping(self) -> None:

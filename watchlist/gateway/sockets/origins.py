@@ -7,7 +7,10 @@ DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def allows_origin(origin: str | None, allowed: Sequence[str]) -> bool:
-    """Returns whether the origin may connect. No origin (programs send none) may; an empty list and `*` allow all."""
+    """Returns whether a client with this Origin header may connect.
+
+    A client without the header may, because programs send none. An empty `allowed`, or `*` in it, allows all origins.
+    """
     return origin is None or not allowed or "*" in allowed or origin in allowed
 
 

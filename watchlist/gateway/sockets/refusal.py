@@ -1,4 +1,7 @@
-"""Refuses a connection before it is accepted: with an HTTP status if the server can send one, else a close code."""
+"""Refuses a connection before it is accepted.
+
+Sends an HTTP status if the server can send one, otherwise a close code.
+"""
 
 from dataclasses import dataclass
 
@@ -11,7 +14,11 @@ PHRASES = {400: "Bad Request", 404: "Not Found", 429: "Too Many Requests", 503: 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a connection is refused. `code` is for servers that cannot send `status`; `retry_after` in seconds, or 0."""
+    """Why a connection is refused. `status` is the HTTP status of the response.
+
+    Servers that cannot send `status` close with `code`. `retry_after` is the number of seconds after which the client
+    may try again, 0 for none.
+    """
 
     reason: str
     status: int
@@ -23,7 +30,7 @@ NOT_FOUND = Refusal("path", 404, CloseCode.BAD_REQUESTS)
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
-    """Sends the refusal in the best form that the server supports."""
+    """Sends the refusal as HTTP response if the server supports that, otherwise as close code."""
     await receive()
     protocol = scope.get("extensions", {}).get(EXTENSION)
     headers = [("Retry-After", str(refusal.retry_after))] if refusal.retry_after else []

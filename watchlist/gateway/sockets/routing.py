@@ -8,7 +8,7 @@ from watchlist.gateway.sockets.refusal import NOT_FOUND, refuse
 
 
 def route_sockets(admission: Admission, connections: Connections) -> Application:
-    """Returns the application for WebSocket scopes: `/ws`; every other path gets 404."""
+    """Returns the ASGI application for WebSockets. It serves `/ws` and answers 404 to every other path."""
     consumer = GatewayConsumer.as_asgi(admission=admission, connections=connections)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,7 @@
-"""Writes frames with ASGI's `send`, for servers other than Daphne. The server sends its own pings."""
+"""Writes frames with ASGI's `send`, for servers other than Daphne.
+
+Such a server sends pings by itself.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -42,7 +45,7 @@ class SendTransport:
         self._stalled = True
 
     def release(self) -> None:
-        """Breaks the reference cycle with the outbox."""
+        """Breaks the reference cycle with the outbox, so that both are freed at once."""
         self._on_writable = do_nothing
 
     def send_ping(self) -> None:

@@ -1,6 +1,6 @@
-"""One accepted socket: its requests, its limits, its pings and time-outs.
+"""Handles one accepted socket: its requests, its limits, its pings and time-outs.
 
-Synchronous, no I/O: replies leave through the outbox, updates come from the hub. Time is an argument, in monotonic
+Synchronous, no I/O: replies leave through the outbox, updates come from the hub. `now` arguments are in monotonic
 seconds.
 """
 
@@ -26,8 +26,9 @@ CLOSE_TIMEOUT_SECONDS = 1.0
 class Session:
     """The state of one socket.
 
-    `closing_since` is 0.0 until the gateway closes the socket. `account_session` and `list_versions` belong to
-    `ListChanges`: the signed-in account, and the versions of its lists that were sent.
+    `closing_since` is the time when the gateway began to close the socket, 0.0 before. Only `Connections.open` and
+    `ListChanges` set `account_session` (the web session of the signed-in account), `list_versions` (the versions of its
+    lists that were sent) and `unverified_key` (a session key that is not looked up yet).
     """
 
     __slots__ = (
@@ -79,7 +80,7 @@ class Session:
         self.closing_since = 0.0
 
     def receive_text(self, text: str, now: float) -> None:
-        """Handles one message."""
+        """Handles one text message of the client."""
         if self.closing_since:
             return
         size = len(text)  # checked first, so that a huge text is not encoded
@@ -106,7 +107,7 @@ class Session:
             self.close(CloseCode.BINARY, now)
 
     def receive_ping(self, payload: bytes, now: float) -> None:
-        """Answers a ping. The pong is kept and limited like a reply."""
+        """Answers a ping of the client. The pong waits and is limited like a reply."""
         if not self.closing_since and not self.outbox.reply_frame(pong_frame(payload)):
             self.close(CloseCode.SLOW, now)
 
@@ -114,7 +115,7 @@ class Session:
         self.last_pong_at = now
 
     def count_frame(self, now: float) -> bool:
-        """Counts a frame of any kind, fragments and control frames too. Returns False if nothing more may be read."""
+        """Counts a frame of any kind, fragments and control frames too. Returns False if reading must end."""
         if not self.closing_since and not self._frame_bucket.spend(now):
             self.context.counts.refused["frame rate"] += 1
             self.close(CloseCode.FLOOD, now)
@@ -147,7 +148,7 @@ class Session:
             self._send_heartbeat(now)
 
     def send_reconnect_notice(self, retry_after_ms: int) -> None:
-        """Announces the end of the gateway to a client with `?notice=1`."""
+        """Tells a client with `?notice=1` that the gateway stops, and after which time to reconnect."""
         if self.options.notice and not self.closing_since:
             self.outbox.send([make_state("reconnect", protocol.reconnect(retry_after_ms))])
 

@@ -1,4 +1,4 @@
-"""What all sessions of a gateway process share."""
+"""Holds what all sessions of a gateway process share."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,10 @@ from watchlist.gateway.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """`source` names where prices come from, for heartbeats."""
+    """What all sessions of a gateway process share.
+
+    `source` names where prices come from; heartbeats contain it.
+    """
 
     limits: Limits
     catalog: Catalog

@@ -1,8 +1,11 @@
-"""A token bucket that limits the rate of one socket. Pure."""
+"""Defines a token bucket, which limits the rate of messages or frames of one socket. Pure."""
 
 
 class TokenBucket:
-    """Starts full with `burst` tokens and gains `rate` tokens per second. `now` arguments are in seconds."""
+    """Starts full with `burst` tokens and gains `rate` tokens per second, up to `burst`.
+
+    `now` arguments are in monotonic seconds.
+    """
 
     __slots__ = ("_burst", "_rate", "_tokens", "_updated_at")
 

@@ -1,4 +1,7 @@
-"""`manage.py watch AAPL GOOG`: shows the prices of a gateway in the terminal. Arguments and wiring only."""
+"""`manage.py watch AAPL GOOG`: shows the prices of a gateway in the terminal.
+
+This module only reads the arguments and connects the parts; `watchlist.terminal` has the parts.
+"""
 
 import asyncio
 import os
@@ -34,5 +37,5 @@ class Command(BaseCommand):
         except GatewayRefused as error:
             raise CommandError(str(error)) from error
         except BrokenPipeError:
-            # The reader closed the pipe, as `head` does. Without this Python reports the error again at exit.
+            # The program that reads the output has ended, as `head` does. Without this Python reports the error again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
