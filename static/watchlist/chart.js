@@ -28,9 +28,8 @@ function remember(values) {
   }
 }
 
-// Adds a price to the last bar of `bars`, or appends a bar if the price is later. Returns the changed or new bar, or
-// undefined if the price is older than the last bar. `step` is the length of a bar in seconds, `seconds` the unix time
-// of the price.
+// Adds a price to the last bar of `bars`, or appends a bar if the price is later. Returns that bar, or undefined if the
+// price is older than the last bar. `step` and `seconds` (the unix time of the price) are in seconds.
 export function addToBars(bars, step, price, seconds) {
   const time = Math.floor(seconds / step) * step;
   const last = bars.at(-1);
@@ -61,7 +60,7 @@ export class Chart {
   #chart;
   #series;
   #legend;
-  #loads = 0; // counts requests: only the answer to the newest one is drawn
+  #loads = 0; // counts requests: only the newest one is drawn
   #darkScheme = matchMedia("(prefers-color-scheme: dark)");
   #abort = new AbortController();
 
@@ -85,7 +84,7 @@ export class Chart {
     this.load();
   }
 
-  // Adds the price of an update. `timestamp` is in unix microseconds.
+  // `timestamp` is in unix microseconds.
   addPrice({ price, timestamp }) {
     const bar = this.#bars.length && addToBars(this.#bars, this.#step, price, timestamp / 1e6);
     if (!bar) return;
@@ -233,7 +232,7 @@ export class Chart {
     );
   }
 
-  // Returns the colour in a custom property of the page as rgb(). The computed style resolves light-dark().
+  // A custom property as rgb(): the computed style resolves light-dark().
   #colour(name) {
     this.#legend.style.color = `var(${name})`;
     const { color } = getComputedStyle(this.#legend);
@@ -241,7 +240,7 @@ export class Chart {
     return color;
   }
 
-  // Writes the prices of the bar under the crosshair into the legend.
+  // Shows the bar below the crosshair.
   #showBar({ time, seriesData }) {
     const bar = seriesData?.get(this.#series);
     if (!bar) {

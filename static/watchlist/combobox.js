@@ -9,7 +9,7 @@ export class Combobox {
   #list;
   #isListed;
   #timer = 0;
-  #searchedText = null; // the text that the shown matches belong to
+  #searchedText = null; // of the shown matches
   #activeIndex = -1;
 
   constructor(form, isListed) {

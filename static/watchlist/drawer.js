@@ -37,7 +37,7 @@ export class Drawer {
     if (this.symbol) this.#openChart();
   }
 
-  // The symbol that the drawer shows; undefined while the drawer is closed.
+  // Undefined while the drawer is closed.
   get symbol() {
     return this.section?.dataset.symbol;
   }
@@ -74,7 +74,7 @@ export class Drawer {
     return true;
   }
 
-  // Fetches and replaces the parts of the drawer that depend on the person's lists.
+  // Fetches the parts that depend on the lists.
   async refresh() {
     if (!this.symbol) return;
     const page = await loadPart(location.href).catch(() => null);
@@ -111,7 +111,7 @@ export class Drawer {
     this.close();
   }
 
-  // Draws the chart. The code of the chart and its library is loaded when the first drawer opens.
+  // The first drawer loads the chart and its library.
   async #openChart() {
     this.#closeChart();
     for (const table of this.#element.querySelectorAll("details.bars")) table.open = false;

@@ -19,10 +19,10 @@ export class PriceFeed {
   #symbols = [];
   #socket;
   #poller;
-  #wasPolling = false; // whether it was polling before `suspend`
-  #serviceIsKnown = false; // whether a `service` frame has arrived on this connection
+  #wasPolling = false; // before `suspend`
+  #serviceIsKnown = false; // from a frame of this connection
 
-  // `handlers` are those of PriceSocket, with onChange() instead of onState. It is called after `status` has changed.
+  // Handlers: those of PriceSocket, but onChange() instead of onState.
   constructor(status, handlers) {
     this.#status = status;
     this.#handlers = handlers;
@@ -67,7 +67,7 @@ export class PriceFeed {
     this.#status.setState(state);
     if (state.name === "connecting") this.#serviceIsKnown = false;
     else if (state.name === "live") {
-      // If no `service` frame has arrived, lists are available.
+      // Without a `service` frame, lists are available.
       if (!this.#serviceIsKnown) this.#handlers.onService({ lists: true });
       this.#poller.stop();
       this.#status.isPolling = false;
@@ -81,7 +81,7 @@ export class PriceFeed {
   }
 
   #fallBack() {
-    if (document.hidden) return; // the attempt that failed began before the page was hidden
+    if (document.hidden) return; // an attempt that began before the page was hidden
     if (this.#socket.failures >= FAILURES_BEFORE_POLLING) this.#poller.start(this.#symbols);
     if (this.#socket.failures < FAILURES_BEFORE_REASON) return;
     const show = (reason) => this.#status.setRefusalReason(reason);
@@ -89,7 +89,7 @@ export class PriceFeed {
   }
 }
 
-// Returns why the gateway refuses connections, as text; an empty text if it accepts them or the reason is unknown.
+// Why the gateway refuses connections, as text; empty if it accepts them.
 async function fetchRefusalReason() {
   const answer = await fetch("/ws/status", { cache: "no-store" });
   if (!answer.ok) return "";
@@ -97,15 +97,14 @@ async function fetchRefusalReason() {
   return ok ? "" : (REASONS[reason] ?? "");
 }
 
-// Requests the quotes of the symbols over HTTP, again and again.
 export class Poller {
   #handlers;
   #symbols = [];
   #timer = 0;
   #isRunning = false;
-  #run = 0; // the number of this run: late answers of an earlier run are ignored
+  #run = 0; // late answers of an earlier run are ignored
 
-  // `handlers`: onUpdate(update), and onResult(succeeded) after each request.
+  // Handlers: onUpdate, and onResult(succeeded) after each request.
   constructor(handlers) {
     this.#handlers = handlers;
   }
@@ -114,7 +113,7 @@ export class Poller {
     return this.#isRunning;
   }
 
-  // Starts to poll; if it is polling already, only replaces the symbols.
+  // If it is running, replaces the symbols.
   start(symbols) {
     this.#symbols = symbols;
     if (this.#isRunning) return;

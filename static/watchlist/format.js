@@ -4,20 +4,18 @@
 export const NO_VALUE = "–";
 const MINUS = "\u2212";
 const ARROWS = { up: "▲", down: "▼", flat: "" };
-const EXPONENT_FROM = 1e21; // from here on toFixed writes numbers with an exponent
+const EXPONENT_FROM = 1e21; // for toFixed
 
-// Patterns that match where a group of digits starts, by the size of the groups in front of the last three digits.
+// Where groups start, by the size of the groups before the last three digits.
 const GROUP_STARTS = { 3: /\B(?=(?:\d{3})+$)/g, 2: /\B(?=(?:\d{2})*\d{3}$)/g };
 let numerals = { groupMark: ",", decimalMark: ".", groupSize: 3, minDigits: 4 };
 
-// Sets how numbers are punctuated, from data attributes of the page. `group` is the mark between groups of digits,
-// `point` the mark before the decimals, `further` the size of the groups in front of the last three digits. Numbers
-// with fewer than `least` digits before the decimals get no groups.
+// Takes the data attributes of the page. Numbers with fewer than `least` whole digits get no groups.
 export function setNumerals({ group, point, further, least }) {
   numerals = { groupMark: group, decimalMark: point, groupSize: Number(further), minDigits: Number(least) };
 }
 
-// Returns a number as text with fixed decimals, such as `98,234.50`. A half is rounded away from zero.
+// `98,234.50`: fixed decimals, a half rounds away from zero.
 export function formatNumber(value, decimals) {
   const { groupMark, decimalMark, groupSize, minDigits } = numerals;
   const [whole, fraction] = toPlain(value, decimals).split(".");
@@ -25,7 +23,7 @@ export function formatNumber(value, decimals) {
   return fraction ? grouped + decimalMark + fraction : grouped;
 }
 
-// Returns a number as text with a plus or minus sign, or without a sign if it rounds to zero.
+// With a plus or minus sign; without one if it rounds to zero.
 export function formatSigned(value, decimals) {
   if (!Number.isFinite(value)) return NO_VALUE;
   const digits = formatNumber(Math.abs(value), decimals);

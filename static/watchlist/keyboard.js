@@ -56,8 +56,7 @@ function removeFocusedRow(actions) {
   return true;
 }
 
-// Closes all menus except `kept` and returns whether one was open. With `refocus` the button of a closed menu gets the
-// focus.
+// Closes all menus except `kept` and returns whether one was open. `refocus` focuses its button.
 function closeMenus(kept, refocus = false) {
   const menus = [...document.querySelectorAll("details.menu[open]")].filter((menu) => menu !== kept);
   for (const menu of menus) {

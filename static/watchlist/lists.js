@@ -32,7 +32,7 @@ export class Lists {
     this.#enqueue({ verb: "GET", address });
   }
 
-  // Changes the shown list. `values` are form fields, such as { remove: symbol }.
+  // `values`: such as { remove: symbol }.
   change(values) {
     this.#send(document.getElementById("change"), values);
   }
@@ -45,8 +45,7 @@ export class Lists {
     else return false;
   }
 
-  // Applies a `list` frame, which says that a list has a new version. During a request the frame waits: the answer to
-  // the request may contain this version.
+  // Applies a `list` frame: a list has a new version. During a request the answer may bring it, so the frame waits.
   follow({ id, version }) {
     if (!Number.isInteger(id) || !Number.isInteger(version)) return;
     if (this.#queue.length) {

@@ -24,7 +24,7 @@ const staleAfter = Number(dataset.staleAfter);
 setNumerals(dataset);
 const [titleEnd] = document.title.match(/ · [^·]* · [^·]*$/);
 
-// The server's time in the page counts as the time when the first byte of the page arrived.
+// The time in the page is that of its first byte.
 const [navigation] = performance.getEntriesByType("navigation");
 const clock = new ServerClock(Number(dataset.now) / 1000, navigation?.responseStart ?? performance.now());
 const quotes = new Quotes();
@@ -149,8 +149,7 @@ function closeRowMenu({ target }) {
   menu.open = false;
 }
 
-// Called when the page is visible again. The table paints nothing before the first update arrives, so that old prices
-// do not look new.
+// Old prices are not painted as if they were new: the table waits for the first update.
 function startResync() {
   table.setHeld(true);
   clearTimeout(resyncTimer);

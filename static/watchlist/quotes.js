@@ -17,7 +17,7 @@ export class Quotes {
   #bySymbol = new Map();
   #frozen = null; // copies by symbol
 
-  // Adds a symbol with the values that readRow returns. If the symbol is known, only a newer update is taken.
+  // Adds a symbol, as readRow returns it. A known symbol takes only a newer update.
   watch(symbol, { update, ...facts }) {
     if (!this.#bySymbol.has(symbol)) this.#bySymbol.set(symbol, { symbol, ...facts });
     if (update) this.applyUpdate({ symbol, ...update });
@@ -89,12 +89,12 @@ export class Quotes {
   }
 }
 
-// Returns the price that changes are relative to: the previous close, or the base price before the first close.
+// The price that changes are relative to: the previous close, or the base price before the first close.
 export function referencePrice({ previousClose, base }) {
   return previousClose ?? base;
 }
 
-// Returns the change from the reference price, and the same in percent; undefined before the first update.
+// Change and change in percent from the reference price; undefined before the first update.
 // tests/cases/change.json tests this here and on the server.
 export function changeOf(quote) {
   const { price } = quote;

@@ -7,8 +7,7 @@ import { Sparkline } from "./sparkline.js";
 const CELLS = ["name", "last", "change", "arrow", "value", "percent", "open", "high", "low"];
 const SPARKLINE_INTERVAL_MS = 2000;
 const FLASH_MS = 500;
-// After a flash, a row does not flash for a random time. Otherwise ten updates a second would colour the whole table
-// all the time.
+// After a flash, a row pauses at random: ten updates a second would colour the whole table all the time.
 const MIN_FLASH_PAUSE_MS = 1500;
 const FLASH_PAUSE_SPREAD_MS = 2000;
 
@@ -17,7 +16,7 @@ export function rowsOf(root) {
   return [...root.querySelectorAll("#quotes tbody tr:not([hidden])")];
 }
 
-// Returns what the server wrote into a row, in the form that Quotes.watch takes.
+// What the server wrote into a row, as Quotes.watch takes it.
 export function readRow(row) {
   const { base, decimals, close, open, high, low, price, timestamp, seq } = row.dataset;
   const toNumber = (text) => (text === undefined ? undefined : Number(text));
@@ -28,13 +27,13 @@ export function readRow(row) {
 
 export class Row {
   #element;
-  #price; // the price that was painted last
+  #price; // the last one painted
   #sparkline;
   #sparklinePaintedAt = -Infinity;
   #noFlashBefore = 0;
   #flashEndsAt = 0;
 
-  // `price` is the price that the element shows, undefined if it shows none.
+  // `price`: the one that the element shows, if any.
   constructor(element, price) {
     this.#element = element;
     this.symbol = element.dataset.symbol;
@@ -42,7 +41,7 @@ export class Row {
     this.paintedAt = -Infinity;
     for (const name of CELLS) this[name] = element.querySelector(`.${name}`);
     this.time = element.querySelector(".age time");
-    // Only the drawer has the next three elements.
+    // In the drawer only.
     this.basePrice = element.querySelector("[data-base-price]");
     this.previousClose = element.querySelector("[data-previous-close]");
     this.reference = element.querySelector("[data-reference-after-close]");
@@ -93,7 +92,7 @@ export class Row {
     setText(this.reference, this.reference.dataset.referenceAfterClose);
   }
 
-  // Colours the price for half a second. A class costs two paints, a fading colour would cost thirty.
+  // A class for half a second costs two paints, a fading colour thirty.
   #flash(step, now) {
     if (!step || Number.isNaN(step)) return;
     setClass(this.last, `last flash-${step > 0 ? "up" : "down"}`);
@@ -101,7 +100,7 @@ export class Row {
     this.#noFlashBefore = now + MIN_FLASH_PAUSE_MS + Math.random() * FLASH_PAUSE_SPREAD_MS;
   }
 
-  // Ends the flash if its time is over. Returns whether a flash is still shown.
+  // Ends a flash that is over; returns whether one is still shown.
   endFlash(now) {
     if (this.#flashEndsAt && now >= this.#flashEndsAt) {
       this.#flashEndsAt = 0;
@@ -120,7 +119,7 @@ export class Row {
   }
 }
 
-// Writes into the existing text node: replacing the node costs twice as much.
+// Writes into the text node that is there: replacing it costs twice as much.
 function setText(node, text) {
   const { firstChild } = node;
   if (!firstChild) node.textContent = text;

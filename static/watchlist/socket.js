@@ -12,21 +12,19 @@ const MAX_UPDATES_PER_SECOND = 170;
 const CLOSED_ABNORMALLY = 1006;
 const TRY_AGAIN_LATER = 1013;
 
-// Returns the most updates per second of each symbol. 170 updates of 85 bytes per second are 52 MB an hour. The rate is
-// a whole number, so that pages use few different rates and the gateway can send many of them the same frames.
+// Updates a second of each symbol; 170 of 85 bytes each are 52 MB an hour. Whole numbers: the gateway has few rates.
 export function updateRate(symbolCount) {
   return Math.max(MIN_HERTZ, Math.min(MAX_HERTZ, Math.floor(MAX_UPDATES_PER_SECOND / symbolCount)));
 }
 
-// Returns the milliseconds before the next attempt to connect. They double with each attempt, up to a maximum. The
-// upper half of the wait is random (`random` is from 0 to 1), so that the pages of a lost gateway do not all reconnect
-// at once.
+// Milliseconds before the next attempt: doubled up to a maximum. The upper half is random (`random` is from 0 to 1), so
+// that the pages of a lost gateway do not all reconnect at once.
 export function retryDelay(attempt, random) {
   const longest = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt);
   return longest / 2 + (random * longest) / 2;
 }
 
-// Returns whether to reconnect after a close code. From 4500 to 4999 the client is at fault and must not reconnect.
+// Close codes from 4500 to 4999: the client is at fault and must not reconnect.
 export function mayReconnect(code) {
   return code < 4500 || code > 4999;
 }
@@ -61,19 +59,19 @@ export class PriceSocket {
     this.#random = random;
   }
 
-  // The number of attempts to connect that failed in a row.
+  // Number of upgrades that failed in a row.
   get failures() {
     return this.#failures;
   }
 
-  // Sets the symbols to subscribe to. Without symbols there is no connection.
+  // Without symbols there is no connection.
   setSymbols(symbols) {
     this.#symbols = new Set(symbols);
     if (!this.#symbols.size) this.#disconnect();
     else if (!this.#isSuspended) this.check();
   }
 
-  // Ends all updates and reconnecting until `resume`. An open connection stays open.
+  // No updates and no reconnecting until `resume`.
   suspend() {
     this.#isSuspended = true;
     clearTimeout(this.#retryTimer);
@@ -86,7 +84,7 @@ export class PriceSocket {
     if (this.#symbols.size) this.check();
   }
 
-  // Connects if there is no connection. Otherwise corrects the subscriptions and sends a ping.
+  // Connects; if connected, sends a ping and corrects the subscriptions.
   check() {
     if (this.#isRefused) return;
     if (!this.#socket && !this.#isSuspended) this.#connect();
@@ -129,8 +127,7 @@ export class PriceSocket {
   #subscribe() {
     if (this.#isSuspended) return;
     const rate = updateRate(this.#symbols.size);
-    // The gateway takes options only with a new symbol. Without one, a new rate requires that all symbols are
-    // subscribed again.
+    // Options apply to new symbols only. Without any, a new rate requires that all are subscribed again.
     const resubscribe = rate !== this.#rate && [...this.#symbols].every((symbol) => this.#subscribed.has(symbol));
     const removed = [...this.#subscribed].filter((symbol) => resubscribe || !this.#symbols.has(symbol));
     const added = [...this.#symbols].filter((symbol) => resubscribe || !this.#subscribed.has(symbol));
@@ -147,7 +144,7 @@ export class PriceSocket {
     this.#socket.send(JSON.stringify(request));
   }
 
-  // A dead connection does not close by itself, so a missing pong counts as a loss. A pong also has the server's time.
+  // A dead connection does not close by itself, so a missing pong is a loss. A pong also has the time.
   #ping() {
     clearTimeout(this.#pongTimer);
     this.#pingedAt = performance.now();
@@ -175,7 +172,7 @@ export class PriceSocket {
     else if (frame.type === "error") this.#handleError(frame);
   }
 
-  // Only the reply to a subscription resets the delay: a failing gateway may accept connections and drop them.
+  // Resets the delay only now: a failing gateway may accept connections and drop them.
   #acknowledge({ id }) {
     if (!isSubscription(id)) return;
     this.#attempt = this.#failures = 0;

@@ -18,8 +18,7 @@ const VALUES = {
   age: (quote) => (quote.timestamp === undefined ? undefined : -quote.timestamp),
 };
 
-// Returns the sort after a click on a header, such as `-percent` for descending. The third click restores the order
-// that the person gave the list, "".
+// The sort after a click on a header, such as `-percent`. The third click restores the list's own order, "".
 export function nextSort(column, sort) {
   const first = ASCENDING_FIRST.has(column) ? column : `-${column}`;
   const reverse = ASCENDING_FIRST.has(column) ? `-${column}` : column;
@@ -27,7 +26,7 @@ export function nextSort(column, sort) {
   return sort === first ? reverse : "";
 }
 
-// Returns the sorted items. Items without a value come last in both directions. `quoteOf` returns an item's quote.
+// Items without a value come last in both directions. `quoteOf` returns an item's quote.
 export function sortItems(items, sort, quoteOf) {
   const column = sort.replace(/^-/, "");
   const sign = sort.startsWith("-") ? -1 : 1;
@@ -57,7 +56,7 @@ export class Sorter {
     setInterval(() => this.#sortLive(), SORT_INTERVAL_MS);
   }
 
-  // Reads from the table's headers how the server has sorted the rows.
+  // Reads the sort from the headers.
   sync() {
     const header = document.querySelector('#quotes th[aria-sort="ascending"], #quotes th[aria-sort="descending"]');
     const column = header?.querySelector("a").dataset.sort ?? "";

@@ -1,5 +1,4 @@
-// Adds live prices to the sparklines (small line charts) that watchlist/page/sparkline.py draws.
-// tests/cases/sparkline.json tests both.
+// Adds live prices to the sparklines of watchlist/page/sparkline.py; tests/cases/sparkline.json tests both.
 
 const WIDTH = 104;
 const HEIGHT = 26;
@@ -7,7 +6,7 @@ const MARGIN = 2;
 const MAX_POINTS = 60;
 const MINUTE_MICROSECONDS = 60_000_000;
 
-// Returns the `d` attribute of a line through at least two values, oldest first: `M0 13.5L1.7 12…`.
+// The `d` attribute of a line through at least two values, oldest first: `M0 13.5L1.7 12…`.
 export function sparklinePath(values) {
   const low = Math.min(...values);
   const high = Math.max(...values);
@@ -39,7 +38,7 @@ export class Sparkline {
     this.#values = svg.dataset.values.split(" ").map(Number);
   }
 
-  // Replaces the last point, or adds a point if a new minute has begun. `timestamp` is in unix microseconds.
+  // Replaces the last point, or adds one if a new minute began. `timestamp` in unix microseconds.
   addPrice(price, timestamp, reference, direction) {
     const minute = Math.floor(timestamp / MINUTE_MICROSECONDS);
     const values = this.#values;

@@ -26,7 +26,7 @@ export class Status {
     if (state.name === "live") this.#refusalReason = "";
   }
 
-  // Sets why the gateway refuses connections. A reason that arrives after a connection has succeeded is outdated.
+  // A reason that arrives after the connection is outdated.
   setRefusalReason(reason) {
     if (this.#state.name !== "live") this.#refusalReason = reason;
   }

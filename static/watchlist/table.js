@@ -4,7 +4,7 @@ import { ageOf } from "./clock.js";
 import { Row } from "./row.js";
 
 const ROW_INTERVAL_MS = 250;
-// The cost of layout and paint grows with the number of frames more than with the number of rows.
+// Layout and paint cost by the frame more than by the row.
 const FRAME_INTERVAL_MS = 100;
 // Rows outside the viewport are painted less often, a few in a frame, so that a long list makes no long task.
 const HIDDEN_ROW_INTERVAL_MS = 2000;
@@ -12,7 +12,7 @@ const MAX_HIDDEN_ROWS_PER_FRAME = 24;
 
 export class Table {
   #rows = new Map(); // by element
-  #bySymbol = new Map(); // from a symbol to its rows; the drawer counts as a row
+  #bySymbol = new Map(); // several rows each: the drawer counts as one
   #changed = new Set();
   #quotes;
   #clock;
@@ -33,7 +33,7 @@ export class Table {
     this.#staleAfter = staleAfter;
   }
 
-  // Sets the elements (rows and drawer) to keep up to date. The quotes must hold the `data-symbol` of each already.
+  // Sets the elements to keep up to date. The quotes watch the `data-symbol` of each.
   sync(elements) {
     const kept = new Map();
     for (const element of elements) {
@@ -62,7 +62,7 @@ export class Table {
       const row = this.#rows.get(target);
       if (!row) continue;
       row.isVisible = isIntersecting;
-      // The random part spreads the hidden rows over several frames.
+      // At random, so that hidden rows are not due in one frame.
       row.paintedAt = isIntersecting ? -Infinity : row.paintedAt - Math.random() * HIDDEN_ROW_INTERVAL_MS;
     }
     this.refresh();
@@ -78,7 +78,7 @@ export class Table {
     this.refresh();
   }
 
-  // While the table is held, it paints nothing. It is held until the newest prices have arrived.
+  // Held: nothing is painted until the newest prices are here.
   setHeld(isHeld) {
     this.#isHeld = isHeld;
     this.refresh();
@@ -118,10 +118,10 @@ export class Table {
   }
 
   #paintChanged(now) {
-    let hiddenCount = 0;
+    let hidden = 0;
     for (const row of this.#changed) {
       if (now < row.paintedAt + (row.isVisible ? ROW_INTERVAL_MS : HIDDEN_ROW_INTERVAL_MS)) continue;
-      if (!row.isVisible && ++hiddenCount > MAX_HIDDEN_ROWS_PER_FRAME) continue;
+      if (!row.isVisible && ++hidden > MAX_HIDDEN_ROWS_PER_FRAME) continue;
       row.paint(this.#quotes.get(row.symbol), !this.#reducedMotion.matches, now);
       this.#changed.delete(row);
     }
