@@ -32,11 +32,14 @@ HAS_COLOUR = """(side) => {
 
 def put_minutes(site: Site, symbol: str, *bars: tuple[float, float]) -> None:
     """Writes the newest minutes as (open, close), oldest first."""
+    ring = bar_layout.MINUTES
     newest = int(time.time()) // 60
+    data = bytearray(ring.size)
     for index, (open_, close) in enumerate(bars):
         start = newest - len(bars) + 1 + index
-        slot = bar_layout.MINUTES.pack(start, (open_, max(open_, close), min(open_, close), close, 9), (0, 1), (1, 2))
-        site.redis.setrange(bar_layout.MINUTES.key(symbol), bar_layout.MINUTES.offset(start), slot)
+        slot = ring.pack(start, (open_, max(open_, close), min(open_, close), close, 9), (0, 1), (1, 2))
+        data[ring.offset(start) : ring.offset(start) + len(slot)] = slot
+    site.redis.set(ring.key(symbol), bytes(data))
 
 
 def legend_at_the_newest_bar(page: Page) -> str:
