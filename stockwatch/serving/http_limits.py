@@ -10,7 +10,8 @@ Only this module uses private names of Twisted's HTTP server; tests cover each o
 import re
 from typing import Any
 
-from daphne import http_protocol
+from daphne import cli, http_protocol
+from daphne.access import AccessLogGenerator
 from twisted.internet.interfaces import ITCPTransport
 from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 
@@ -29,6 +30,10 @@ IDLE_SECONDS = 75.0
 """From a response to the first byte of the next request of the same connection."""
 LINGER_SECONDS = 5.0
 """How long input is read and dropped after a refusal. A reset instead would discard the response unread."""
+
+HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+LOGGED_WORDS = frozenset((*HTTP_METHODS, "WSCONNECTING", "WSCONNECT", "WSREJECT", "WSDISCONNECT"))
+"""The methods and events that the access log of the `daphne` command may contain."""
 
 PHRASES = {400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large"}
 
@@ -128,11 +133,20 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         return bool(super()._maybeChooseTransferDecoder(header, data))
 
 
+class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
+    """Writes the method of a request without its path and query, which are text of the client."""
+
+    def write_entry(self, host: str, date: Any, request: str, *arguments: Any, **options: Any) -> None:
+        word = request.partition(" ")[0]
+        super().write_entry(host, date, word if word in LOGGED_WORDS else "-", *arguments, **options)
+
+
 def make_channel(_factory: Any) -> Any:
     return _GenericHTTPChannelProtocol(LimitedChannel())
 
 
 def install() -> None:
-    """Applies the limits to all later connections of this process."""
+    """Applies the limits to all later connections of this process, and removes paths from Daphne's access log."""
+    cli.AccessLogGenerator = PathlessAccessLog
     http_protocol.HTTPFactory.protocol = make_channel
     http_protocol.WebRequest = LimitedRequest

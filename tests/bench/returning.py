@@ -36,7 +36,7 @@ SOCKET = (ROOT / "static" / "watchlist" / "socket.js").read_text()
 FIRST_DELAY, LONGEST_DELAY = (
     int(re.search(rf"const {name} = (\d+);", SOCKET)[1]) / 1000 for name in ("FIRST_DELAY_MS", "MAX_DELAY_MS")
 )
-GENEROUS = {"GATEWAY_RATE_PER_SECOND": "1000", "GATEWAY_RATE_BURST": "1000"}
+GENEROUS = {"GATEWAY_RATE_PER_SECOND": "1000", "GATEWAY_RATE_BURST": "1000", "GATEWAY_MAX_PER_ADDRESS": "0"}
 DEFAULT = {"GATEWAY_RATE_PER_SECOND": "1.0", "GATEWAY_RATE_BURST": "5"}
 SIGN_IN = """
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY

@@ -243,7 +243,7 @@ def count_slow_clients(gateway: Served) -> int:
 
 def main(arguments: list[str]) -> int:
     minutes = float(arguments[0]) if arguments else 20.0
-    limits = {"GATEWAY_RATE_PER_SECOND": "1000", "GATEWAY_RATE_BURST": "1000"}
+    limits = {"GATEWAY_RATE_PER_SECOND": "1000", "GATEWAY_RATE_BURST": "1000", "GATEWAY_MAX_PER_ADDRESS": "0"}
     with (
         RedisServer() as server,
         tempfile.TemporaryDirectory() as folder,

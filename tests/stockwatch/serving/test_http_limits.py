@@ -91,6 +91,14 @@ def test_a_kept_connection_serves_pipelined_requests_and_an_upgrade(gateway):
         assert "pong" in client.read_text()
 
 
+@pytest.mark.parametrize("path", ["/evil", "/sign-in/?next=evil", "/evil%0aline", "/ws/evil"])
+def test_the_log_contains_no_text_of_a_request(gateway, path):
+    request(gateway, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    request(gateway, b"EVIL / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+    assert "evil" not in gateway.log.read_text().lower()
+    assert "Traceback" not in gateway.log.read_text()
+
+
 class Connection:
     """A channel on a transport in memory. Its clock stands still until a test advances it."""
 
