@@ -60,3 +60,14 @@ def test_the_best_match_comes_first(client, make_ticker):
     make_ticker("APP", name="AppLovin")
     found = client.get(reverse("api-search"), {"q": "app"}).json()
     assert found == [{"symbol": "APP", "name": "AppLovin"}, {"symbol": "AAPL", "name": "Apple"}]
+
+
+def test_bars_are_found_by_a_symbol_in_any_case(client, tickers, store):
+    answers = [client.get(reverse("api-bars", args=[symbol])) for symbol in ("aapl", "AAPL")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+
+
+def test_matches_ignore_case_and_accents(client, make_ticker):
+    make_ticker("NESN", name="Nestlé")
+    assert client.get(reverse("api-search"), {"q": "NESTLE"}).json() == [{"symbol": "NESN", "name": "Nestlé"}]
