@@ -7,9 +7,7 @@ from django.urls import reverse
 from tests.support.watchlist.pages import text_of
 
 
-@pytest.mark.parametrize(
-    "path", ["/s/AAPL", "/s/BRK.B", "/s/%5EGSPC", "/s/BTC/USD", "/s/EURUSD=X", "/s/BTC%2FUSD", "/s/aapl"]
-)
+@pytest.mark.parametrize("symbol", ["AAPL", "BRK.B", "%5EGSPC", "BTC/USD", "EURUSD=X", "BTC%2FUSD", "aapl"])
 def test_every_symbol_has_an_address(client, tickers, store, symbol):
     response = client.get(f"/s/{symbol}")
     assert response.status_code == 200
