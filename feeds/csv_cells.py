@@ -2,15 +2,18 @@
 
 import re
 
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
+# A spreadsheet of a country with decimal commas splits cells at semicolons, and some read full-width signs as ASCII.
+_BEGINNING = r"(?:^|(?<=[;|\t\r\n]))"
+_FORMULA = r"'*[=+\-@\t\r＝＋－＠]"
+FORMULA = re.compile(f"{_BEGINNING}(?={_FORMULA})")
+ESCAPED_FORMULA = re.compile(f"{_BEGINNING}'(?={_FORMULA})")
 
 
 def escape(cell: str) -> str:
-    """Returns the cell, with an apostrophe in front if a spreadsheet could run it."""
-    return "'" + cell if FORMULA.match(cell) else cell
+    """Puts an apostrophe in front of each part of a cell that could run."""
+    return FORMULA.sub("'", cell)
 
 
 def unescape(cell: str) -> str:
-    """Returns the cell without the apostrophe that `escape` added."""
-    return cell[1:] if ESCAPED_FORMULA.match(cell) else cell
+    """Removes the apostrophes that `escape` added."""
+    return ESCAPED_FORMULA.sub("", cell)

@@ -1,7 +1,7 @@
 """Finds tickers by what a person types: a symbol, a name, or many symbols."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -10,6 +10,7 @@ from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from feeds.models import Ticker
 from feeds.symbols import SYMBOL_RULE, is_symbol, upper_case
 from watchlist.errors import SwitchedOff, UnknownSymbol
+from watchlist.lists.folding import fold
 
 MAX_MATCHES = 8
 MAX_QUERY_LENGTH = 80
@@ -33,21 +34,28 @@ def is_served(ticker: Ticker) -> bool:
 
 
 def find_ticker(symbol: str) -> Ticker | None:
-    """Returns the ticker with this symbol, served or not. Returns None if there is none."""
+    """Returns the ticker with this symbol in any case, served or not."""
+    symbol = upper_case(symbol)
     # PostgreSQL raises an error for a text with a NUL character, so only valid symbols are looked up.
     return Ticker.objects.filter(symbol=symbol).first() if is_symbol(symbol) else None
 
 
 def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
-    """Returns at most `limit` served tickers whose symbol or name contains the text.
+    """Returns served tickers: the exact symbol, then symbols and names that begin with the text, then others.
 
-    The order: the ticker with exactly this symbol, symbols that begin with the text, names that begin with it, names
-    with a later word that begins with it, then all other matches. Upper and lower case are equal.
+    Ignores case and accents.
     """
-    # Removes unprintable characters: no name has one, and PostgreSQL raises an error for NUL.
+    # No name has an unprintable character, and PostgreSQL raises an error for NUL.
     text = " ".join("".join(filter(str.isprintable, " ".join(text.split()))).split())[:MAX_QUERY_LENGTH]
+    text = fold(text)
     if not text:
         return []
+    found = {ticker.pk: ticker for ticker in [*_search_database(text, limit), *_search_accents(text)]}
+    return sorted(found.values(), key=lambda ticker: (_rank(ticker, text), ticker.symbol))[:limit]
+
+
+def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
+    """Ignores the case of ASCII letters, as every database does."""
     rank = Case(
         When(symbol__iexact=text, then=Value(0)),
         When(symbol__istartswith=text, then=Value(1)),
@@ -57,7 +65,21 @@ def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
         output_field=IntegerField(),
     )
     matches = served_tickers().filter(Q(symbol__icontains=text) | Q(name__icontains=text))
-    return list(matches.annotate(rank=rank).order_by("rank", "symbol")[:limit])
+    return matches.annotate(rank=rank).order_by("rank", "symbol")[:limit]
+
+
+def _search_accents(text: str) -> Iterator[Ticker]:
+    """Yields tickers whose names have other letters than ASCII. Databases fold those differently or not at all."""
+    for ticker in served_tickers().exclude(name__regex=r"^[ -~]*$"):
+        if text in fold(ticker.name):
+            yield ticker
+
+
+def _rank(ticker: Ticker, text: str) -> int:
+    """Returns the rank of a match; the same rule as in the database."""
+    symbol, name = ticker.symbol.casefold(), fold(ticker.name)
+    matches = (symbol == text, symbol.startswith(text), name.startswith(text), f" {text}" in name)
+    return next((rank for rank, matches_so in enumerate(matches) if matches_so), len(matches))
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,3 +78,14 @@ def test_other_sites_may_read_every_response_errors_and_preflights_too(client, d
     if method == "options":
         assert (response.status_code, response.headers["Access-Control-Allow-Methods"]) == (204, "GET, HEAD")
         assert response.headers["Access-Control-Allow-Headers"] == "If-None-Match"
+
+
+def test_bars_are_found_by_a_symbol_in_any_case(client, tickers, store):
+    answers = [client.get(reverse("api-bars", args=[symbol])) for symbol in ("aapl", "AAPL")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+
+
+def test_matches_ignore_case_and_accents(client, make_ticker):
+    make_ticker("NESN", name="Nestlé")
+    assert client.get(reverse("api-search"), {"q": "NESTLE"}).json() == [{"symbol": "NESN", "name": "Nestlé"}]

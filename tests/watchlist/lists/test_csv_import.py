@@ -1,5 +1,6 @@
 import csv
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -57,6 +58,18 @@ def test_no_cell_begins_like_a_formula(lists):
 
 @given(st.text())
 def test_unescaping_reverses_escaping(text):
+    assert unescape(escape(text)) == text
+
+
+@pytest.mark.parametrize("sign", [*"=+-@\t\r", *"＝＋－＠"])
+@pytest.mark.parametrize("before", ["", "a;", "a\t", "a|", "a\n", "'", "a;'"])
+def test_no_part_of_a_cell_begins_like_a_formula_for_any_separator(before, sign):
+    for part in re.split(r"[;|\n]", escape(f"{before}{sign}1+1")):
+        assert not part.startswith(tuple("=+-@＝＋－＠"))
+
+
+@given(st.text(alphabet=st.sampled_from("=＝-;|\t\n'a"), max_size=12))
+def test_unescaping_reverses_escaping_of_many_signs(text):
     assert unescape(escape(text)) == text
 
 

@@ -25,6 +25,31 @@ def test_a_word_within_a_name_is_found(market):
     assert found("hathaway") == ["BRK.B"]
 
 
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [
+        ("NESTLÉ", "NESN"),
+        ("nestle", "NESN"),
+        ("nestle\u0301", "NESN"),
+        ("ørsted", "ORSTED"),
+        ("ORSTED", "ORSTED"),
+        ("générale", "GLE"),
+        ("Äpple", "AAPL"),
+    ],
+)
+def test_case_and_accents_make_no_difference(market, make_ticker, text, symbol):
+    for number, name in enumerate(["Nestlé", "Ørsted", "Société Générale"]):
+        make_ticker(["NESN", "ORSTED", "GLE"][number], name=name)
+    assert found(text)[0] == symbol
+    assert [ticker.symbol for ticker in read_typed(text).tickers][:1] in ([symbol], [])
+
+
+def test_accents_keep_the_order_of_matches(market, make_ticker):
+    make_ticker("ZZ", name="Appé")
+    assert found("app") == ["APP", "AAPL", "AMAT", "ZZ"]
+    assert found("appe") == ["ZZ"]
+
+
 @pytest.mark.parametrize("text", ["", "  ", "%", "_", "x" * 500])
 def test_a_text_without_a_match_finds_nothing(market, text):
     assert found(text) == []

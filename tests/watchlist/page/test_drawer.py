@@ -7,9 +7,9 @@ from django.urls import reverse
 from tests.support.watchlist.pages import text_of
 
 
-@pytest.mark.parametrize("path", ["/s/AAPL", "/s/BRK.B", "/s/%5EGSPC", "/s/BTC/USD", "/s/EURUSD=X", "/s/BTC%2FUSD"])
-def test_every_symbol_has_an_address(client, tickers, store, path):
-    response = client.get(path)
+@pytest.mark.parametrize("symbol", ["AAPL", "BRK.B", "%5EGSPC", "BTC/USD", "EURUSD=X", "BTC%2FUSD", "aapl"])
+def test_every_symbol_has_an_address(client, tickers, store, symbol):
+    response = client.get(f"/s/{symbol}")
     assert response.status_code == 200
     assert 'id="drawer-title"' in text_of(response)
 
@@ -19,7 +19,7 @@ def test_rows_link_to_addresses_that_exist(client, tickers, store):
         assert client.get(address.replace("&amp;", "&")).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/s/NOPE", "/s/", "/s/aapl", "/s/%00", "/api/bars/NOPE"])
+@pytest.mark.parametrize("path", ["/s/NOPE", "/s/", "/s/nope", "/s/%00", "/api/bars/NOPE"])
 def test_an_unknown_symbol_is_not_found(client, tickers, store, path):
     assert client.get(path).status_code == 404
 

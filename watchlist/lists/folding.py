@@ -1,0 +1,17 @@
+"""Folds case and accents of texts that are searched. Pure."""
+
+import unicodedata
+from functools import lru_cache
+
+MAX_LENGTH = 80
+"""Of the name of a ticker, and of a searched text."""
+BASE_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+"""Letters that Unicode does not decompose."""
+
+
+@lru_cache(maxsize=4096)
+def fold(text: str) -> str:
+    """Returns the text without case and accents: `Nestlé` and `NESTLE` become `nestle`. Cuts it at MAX_LENGTH."""
+    # Normalization takes quadratic time, so the length is limited first.
+    letters = unicodedata.normalize("NFKD", text[:MAX_LENGTH].casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(BASE_LETTERS)
