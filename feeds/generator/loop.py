@@ -91,9 +91,8 @@ class GeneratorLoop:
 
     def run(self, stop: threading.Event) -> DeliveryTotals:
         """Feeds until `stop` is set, then flushes. Raises LeaseHeld and TopicRefused."""
-        self._acquire_lease(stop)
         try:
-            if self._prepare(stop):
+            if self._acquire_lease(stop) and self._prepare(stop):
                 self._start_threads(stop)
                 self._make_steps(stop)
         finally:
@@ -102,11 +101,22 @@ class GeneratorLoop:
             raise self._lease_error
         return totals
 
-    def _acquire_lease(self, stop: threading.Event) -> None:
-        try:
-            self._lease.acquire(stop.wait)
-        except StoreUnavailable as error:
-            self._redis.begin(f"{error}; feeding without a lease")
+    def _acquire_lease(self, stop: threading.Event) -> bool:
+        """Takes the lease, and waits for Redis as long as needed. Returns False if `stop` was set first.
+
+        Without Redis only the last holder may feed: this one cannot know whether another generator does.
+        """
+        backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
+        while not stop.is_set():
+            try:
+                self._lease.acquire(stop.wait)
+            except StoreUnavailable as error:
+                self._redis.begin(f"{error}; waiting for the lease")
+                stop.wait(backoff())
+            else:
+                self._redis.end()
+                return True
+        return False
 
     def _prepare(self, stop: threading.Event) -> bool:
         """Reads tickers and history, and retries as long as needed. Returns False if `stop` was set first."""

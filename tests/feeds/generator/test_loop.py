@@ -17,7 +17,7 @@ from feeds.kafka.producer import UpdateProducer
 from feeds.sources.simulated import Instrument, PriceSimulator
 from feeds.store.connection import connect
 from feeds.wire import Update
-from stockwatch.local.redis_server import RedisServer
+from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.waiting import wait_until
 
 AAPL = Instrument("AAPL", 150.0, volatility=0.0)
@@ -206,16 +206,19 @@ def test_it_ends_if_another_generator_takes_the_lease(
     assert redis_client.get(f"lease:{topic}") == b"elsewhere:7:token"
 
 
-def test_without_redis_it_feeds_without_a_lease_and_takes_it_later(kafka: str, topic: str):
+def test_a_generator_that_never_held_the_lease_waits_for_redis_and_the_last_holder_continues(kafka: str, topic: str):
     server = RedisServer()
     lease = Lease(connect({"host": server.host, "port": server.port}), topic)
     generator = RunningGenerator(kafka, topic, lease, AAPL)
     with capture_logs() as lines:
         generator.start()
-        wait_until(lambda: generator.producer.delivered > 10)
+        wait_until(lambda: any("waiting for the lease" in line.get("reason", "") for line in lines))
+        assert generator.producer.delivered == 0
+        assert not any(line["event"] == "generator ready" for line in lines)
         with server:
+            wait_until(lambda: generator.producer.delivered > 10)
             client = redis.Redis(host=server.host, port=server.port)
-            wait_until(lambda: client.exists(f"lease:{topic}"))
+            assert client.exists(f"lease:{topic}")
             server.kill()
             count = generator.producer.delivered
             wait_until(lambda: generator.producer.delivered > count + 10)
@@ -225,6 +228,16 @@ def test_without_redis_it_feeds_without_a_lease_and_takes_it_later(kafka: str, t
     logged = [line["log_level"] for line in lines if line["event"].startswith("Redis ")]
     assert logged[:2] == ["warning", "info"]
     assert logged.count("warning") <= 2
+    lease.close()
+
+
+def test_a_generator_that_waits_for_the_lease_can_be_stopped(kafka: str, topic: str):
+    lease = Lease(connect({"host": "127.0.0.1", "port": free_port()}), topic)
+    generator = RunningGenerator(kafka, topic, lease, AAPL)
+    with capture_logs() as lines:
+        generator.start()
+        wait_until(lambda: any("waiting for the lease" in line.get("reason", "") for line in lines))
+        assert generator.stop() == DeliveryTotals(delivered=0, undelivered=0)
     lease.close()
 
 
@@ -246,10 +259,10 @@ def failed_metric() -> float:
 
 
 class UnavailableLease:
-    """A lease without Redis."""
+    """A lease that was taken just before Redis became unavailable."""
 
     def acquire(self, wait: object) -> None:
-        raise StoreUnavailable("unavailable")
+        pass
 
     def renew(self) -> None:
         raise StoreUnavailable("unavailable")
