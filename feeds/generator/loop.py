@@ -15,6 +15,7 @@ import structlog
 
 from feeds import metrics
 from feeds.errors import BrokerUnavailable, LeaseHeld, StoreUnavailable, TransientError
+from feeds.generator.steady_clock import SteadyClock
 from feeds.kafka.producer import UpdateProducer
 from feeds.retry import Backoff, Outage
 from feeds.sources.simulated import Instrument, PriceSimulator
@@ -79,7 +80,7 @@ class GeneratorLoop:
         self._read_last_updates = read_last_updates
         self._interval = interval
         self._clock = clock
-        self._now = now
+        self._now = SteadyClock(now, clock)
         self._instruments: list[Instrument] = []
         self._applied: list[Instrument] | None = None
         self._lease_error: LeaseHeld | None = None

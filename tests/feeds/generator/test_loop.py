@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator
 from time import monotonic
 
@@ -31,6 +32,7 @@ class RunningGenerator:
         self.tickers: list[Instrument] | Exception = list(instruments)
         self.read_last_updates: Callable[..., dict[str, Update]] = LastUpdates(brokers, topic, monotonic).read
         self.producer = UpdateProducer(brokers, topic)
+        self.now = time.time_ns
         self.stop_event = threading.Event()
         self.totals: DeliveryTotals | None = None
         self.error: Exception | None = None
@@ -63,6 +65,7 @@ class RunningGenerator:
             self._read_tickers,
             lambda *args: self.read_last_updates(*args),
             0.01,
+            now=lambda: self.now(),
         )
         try:
             self.totals = generator.run(self.stop_event)
@@ -239,6 +242,19 @@ def test_a_generator_that_waits_for_the_lease_can_be_stopped(kafka: str, topic: 
         wait_until(lambda: any("waiting for the lease" in line.get("reason", "") for line in lines))
         assert generator.stop() == DeliveryTotals(delivered=0, undelivered=0)
     lease.close()
+
+
+def test_prices_stay_new_if_the_system_clock_is_set_back_an_hour(generator: RunningGenerator, kafka: str, topic: str):
+    generator.start()
+    wait_until(lambda: generator.producer.delivered)
+    generator.now = lambda: time.time_ns() - 3_600_000_000_000
+    set_back_at = time.time_ns() // 1000
+    count = generator.producer.delivered
+    wait_until(lambda: generator.producer.delivered > count + 100)
+    generator.stop()
+
+    # A hundred updates are fifty steps of 10 ms; a clock that stands still would have moved 50 us.
+    assert last_update(kafka, topic).timestamp > set_back_at + 100_000
 
 
 def test_a_bug_in_a_thread_is_logged_and_the_thread_continues(generator: RunningGenerator):
