@@ -15,6 +15,7 @@ import structlog
 
 from feeds import metrics
 from feeds.errors import BrokerUnavailable, LeaseHeld, StoreUnavailable, TransientError
+from feeds.generator.steady_clock import SteadyClock
 from feeds.kafka.producer import UpdateProducer
 from feeds.retry import Backoff, Outage
 from feeds.sources.simulated import Instrument, PriceSimulator
@@ -83,7 +84,7 @@ class GeneratorLoop:
         self._read_last_updates = read_last_updates
         self._interval = interval
         self._clock = clock
-        self._now = now
+        self._now = SteadyClock(now, clock)
         self._instruments: list[Instrument] = []
         self._applied: list[Instrument] | None = None
         self._lease_error: LeaseHeld | None = None
@@ -94,13 +95,9 @@ class GeneratorLoop:
         self._counted = 0
 
     def run(self, stop: threading.Event) -> DeliveryTotals:
-        """Feeds the topic until `stop` is set, then sends the updates that are queued.
-
-        Raises LeaseHeld and TopicRefused, and BadTicker from `read_tickers`.
-        """
-        self._acquire_lease(stop)
+        """Feeds until `stop` is set, then flushes. Raises LeaseHeld and TopicRefused."""
         try:
-            if self._prepare(stop):
+            if self._acquire_lease(stop) and self._prepare(stop):
                 self._start_threads(stop)
                 self._make_steps(stop)
         finally:
@@ -109,11 +106,22 @@ class GeneratorLoop:
             raise self._lease_error
         return totals
 
-    def _acquire_lease(self, stop: threading.Event) -> None:
-        try:
-            self._lease.acquire(stop.wait)
-        except StoreUnavailable as error:
-            self._redis.begin(f"{error}; feeding without a lease")
+    def _acquire_lease(self, stop: threading.Event) -> bool:
+        """Takes the lease, and waits for Redis as long as needed. Returns False if `stop` was set first.
+
+        Without Redis only the last holder may feed: this one cannot know whether another generator does.
+        """
+        backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
+        while not stop.is_set():
+            try:
+                self._lease.acquire(stop.wait)
+            except StoreUnavailable as error:
+                self._redis.begin(f"{error}; waiting for the lease")
+                stop.wait(backoff())
+            else:
+                self._redis.end()
+                return True
+        return False
 
     def _prepare(self, stop: threading.Event) -> bool:
         """Reads tickers and last updates, with retries. Returns False if `stop` was set first."""

@@ -13,10 +13,13 @@ from typing import Any
 import redis
 import redis.asyncio
 import redis.asyncio.retry
+import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from feeds.errors import StoreUnavailable
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,14 @@ def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Re
     options = _options(options, SUBSCRIBER)
     pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)
     return redis.asyncio.Redis(connection_pool=pool)
+
+
+def warn_of_shared_channels(address: Mapping[str, Any]) -> None:
+    """Logs that a database number does not separate installations: publications reach all databases of a server."""
+    if database := address["db"]:
+        log.warning(
+            "REDIS_DB separates keys, but not channels: give each installation its own Redis server", db=database
+        )
 
 
 def _options(address: Mapping[str, Any], profile: Profile) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from feeds.kafka.dead_letter_topic import DeadLetterTopic
 from feeds.metrics import serve_metrics
 from feeds.processor.loop import Processor
 from feeds.stop_signals import stop_event
-from feeds.store.connection import PIPELINE, connect
+from feeds.store.connection import PIPELINE, connect, warn_of_shared_channels
 from feeds.store.quote_writer import QuoteWriter
 
 
@@ -27,6 +27,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, once: bool, **_options: Any) -> None:
         stop = stop_event()
         serve_metrics(settings.PROCESSOR_METRICS_PORT, "PROCESSOR_METRICS_PORT")
+        warn_of_shared_channels(settings.REDIS)
         consumer = UpdateConsumer(
             settings.KAFKA_BROKERS,
             settings.KAFKA_TOPIC,

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from feeds.store.connection import warn_of_shared_channels
 from stockwatch.serving.ports import PortUnavailable, open_listener, resolve_host
 from stockwatch.serving.processes import GatewayProcesses
 from stockwatch.serving.shared_counts import SharedCounts
@@ -34,6 +35,8 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, host: str, port: int, processes: int, worker: str, **options: Any) -> None:
         host, processes = resolve_host(host), processes or os.cpu_count() or 1
+        if not worker:
+            warn_of_shared_channels(settings.REDIS)
         try:
             if worker:
                 shared_counts = parse_shared_counts(worker, options["shared"])

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator
 from time import monotonic
 
@@ -17,7 +18,7 @@ from feeds.kafka.producer import UpdateProducer
 from feeds.sources.simulated import Instrument, PriceSimulator
 from feeds.store.connection import connect
 from feeds.wire import Update
-from stockwatch.local.redis_server import RedisServer
+from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.waiting import wait_until
 
 AAPL = Instrument("AAPL", 150.0, volatility=0.0)
@@ -31,6 +32,7 @@ class RunningGenerator:
         self.tickers: list[Instrument] | Exception = list(instruments)
         self.read_last_updates: Callable[..., dict[str, Update]] = LastUpdates(brokers, topic, monotonic).read
         self.producer = UpdateProducer(brokers, topic)
+        self.now = time.time_ns
         self.stop_event = threading.Event()
         self.totals: DeliveryTotals | None = None
         self.error: Exception | None = None
@@ -63,6 +65,7 @@ class RunningGenerator:
             self._read_tickers,
             lambda *args: self.read_last_updates(*args),
             0.01,
+            now=lambda: self.now(),
         )
         try:
             self.totals = generator.run(self.stop_event)
@@ -206,16 +209,19 @@ def test_it_ends_if_another_generator_takes_the_lease(
     assert redis_client.get(f"lease:{topic}") == b"elsewhere:7:token"
 
 
-def test_without_redis_it_feeds_without_a_lease_and_takes_it_later(kafka: str, topic: str):
+def test_a_generator_that_never_held_the_lease_waits_for_redis_and_the_last_holder_continues(kafka: str, topic: str):
     server = RedisServer()
     lease = Lease(connect({"host": server.host, "port": server.port}), topic)
     generator = RunningGenerator(kafka, topic, lease, AAPL)
     with capture_logs() as lines:
         generator.start()
-        wait_until(lambda: generator.producer.delivered > 10)
+        wait_until(lambda: any("waiting for the lease" in line.get("reason", "") for line in lines))
+        assert generator.producer.delivered == 0
+        assert not any(line["event"] == "generator ready" for line in lines)
         with server:
+            wait_until(lambda: generator.producer.delivered > 10)
             client = redis.Redis(host=server.host, port=server.port)
-            wait_until(lambda: client.exists(f"lease:{topic}"))
+            assert client.exists(f"lease:{topic}")
             server.kill()
             count = generator.producer.delivered
             wait_until(lambda: generator.producer.delivered > count + 10)
@@ -226,6 +232,29 @@ def test_without_redis_it_feeds_without_a_lease_and_takes_it_later(kafka: str, t
     assert logged[:2] == ["warning", "info"]
     assert logged.count("warning") <= 2
     lease.close()
+
+
+def test_a_generator_that_waits_for_the_lease_can_be_stopped(kafka: str, topic: str):
+    lease = Lease(connect({"host": "127.0.0.1", "port": free_port()}), topic)
+    generator = RunningGenerator(kafka, topic, lease, AAPL)
+    with capture_logs() as lines:
+        generator.start()
+        wait_until(lambda: any("waiting for the lease" in line.get("reason", "") for line in lines))
+        assert generator.stop() == DeliveryTotals(delivered=0, undelivered=0)
+    lease.close()
+
+
+def test_prices_stay_new_if_the_system_clock_is_set_back_an_hour(generator: RunningGenerator, kafka: str, topic: str):
+    generator.start()
+    wait_until(lambda: generator.producer.delivered)
+    generator.now = lambda: time.time_ns() - 3_600_000_000_000
+    set_back_at = time.time_ns() // 1000
+    count = generator.producer.delivered
+    wait_until(lambda: generator.producer.delivered > count + 100)
+    generator.stop()
+
+    # A hundred updates are fifty steps of 10 ms; a clock that stands still would have moved 50 us.
+    assert last_update(kafka, topic).timestamp > set_back_at + 100_000
 
 
 def test_a_bug_in_a_thread_is_logged_and_the_thread_continues(generator: RunningGenerator):
@@ -246,10 +275,10 @@ def failed_metric() -> float:
 
 
 class UnavailableLease:
-    """A lease without Redis."""
+    """A lease that was taken just before Redis became unavailable."""
 
     def acquire(self, wait: object) -> None:
-        raise StoreUnavailable("unavailable")
+        pass
 
     def renew(self) -> None:
         raise StoreUnavailable("unavailable")
