@@ -1,5 +1,6 @@
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -174,12 +175,13 @@ def cells_of(response, field: str) -> list[str]:
 
 
 @pytest.fixture
-def priced(make_ticker, put_price, person):
-    # Ages that are the same for minutes, because the machine may be slow: one price is ahead, the other days old.
-    now = int(time.time() * 1_000_000)
+def priced(make_ticker, put_price, person, monkeypatch):
+    now_ns = time.time_ns()
+    monkeypatch.setattr("feeds.admin.time", SimpleNamespace(time_ns=lambda: now_ns))  # ages do not grow meanwhile
+    now = now_ns // 1000
     for symbol in ("BRK.B", "BTC/USD", "^GSPC"):
         make_ticker(symbol)
-    put_price("BRK.B", 1234.5, timestamp=now + 3_600_000_000)
+    put_price("BRK.B", 1234.5, timestamp=now)
     put_price("BTC/USD", 2.0, timestamp=now - 84 * 3_600_000_000)
     remove_symbol(person, "^GSPC")
 
@@ -188,7 +190,7 @@ def test_the_list_shows_price_age_and_number_of_lists(staff, priced):
     response = staff.get(LIST)
     assert cells_of(response, "last") == ["1,234.50", "2.00", "–"]
     assert cells_of(response, "age") == ["0 s", "stale 3 d", "–"]
-    assert cells_of(response, "watched") == ["1", "1", "–"]
+    assert cells_of(response, "use_count") == ["1", "1", "–"]
 
 
 def test_the_age_of_a_price_that_is_ahead_of_our_clock_is_unknown(staff, make_ticker, put_price):
