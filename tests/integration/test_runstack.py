@@ -196,7 +196,7 @@ def test_prices_reach_redis_and_a_stop_delivers_pending_updates(start: Start):
         assert pubsub.get_message(timeout=TIMEOUT)["channel"].startswith(b"prices.")
     running.process.terminate()
     assert running.wait_for_exit() == 0
-    assert re.search(r"generator .*delivered \d+, not delivered 0", running.text)
+    assert re.search(r"generator stopped .*delivered=\d+ undelivered=0", running.text)
 
 
 def test_bars_are_recorded_and_the_last_ones_are_written_at_the_end(start: Start, tmp_path: Path):
@@ -207,7 +207,7 @@ def test_bars_are_recorded_and_the_last_ones_are_written_at_the_end(start: Start
         wait_until(lambda: all(client.mget("day:AAPL", "day:BTC/USD")), TIMEOUT, "the first bars")
     running.process.terminate()
     assert running.wait_for_exit() == 0
-    [delivered] = re.findall(r"generator .*delivered (\d+), not delivered 0", running.text)
+    [delivered] = re.findall(r"generator stopped .*delivered=(\d+) undelivered=0", running.text)
     with closing(sqlite3.connect(tmp_path / "stack.sqlite3")) as database:
         [(counted,)] = database.execute("SELECT SUM(count) FROM feeds_daybar")
     assert 0 < counted <= int(delivered)

@@ -71,6 +71,7 @@ class GatewayProcess:
             "GATEWAY_RATE_BURST": "1000",
             "GATEWAY_DRAIN": "200ms",
             "GATEWAY_PROCESSES": "1",
+            "TMPDIR": str(folder),  # a killed parent leaves its folder
             **variables,
         }
         self.redis = redis.Redis(host=redis_server.host, port=redis_server.port, protocol=2)
