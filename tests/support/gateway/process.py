@@ -72,6 +72,7 @@ class GatewayProcess:
             "GATEWAY_DRAIN": "200ms",
             "GATEWAY_MAX_PER_ADDRESS": "0",
             "GATEWAY_PROCESSES": "1",
+            "TMPDIR": str(folder),  # a killed parent leaves its folder
             **variables,
         }
         self.redis = redis.Redis(host=redis_server.host, port=redis_server.port, protocol=2)
