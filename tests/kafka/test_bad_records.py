@@ -22,8 +22,8 @@ INVALID: list[tuple[bytes | None, bytes | None]] = [
     (b"AAPL", b'{"symbol":"AAPL","price":1.5,"timestamp":1766480000000000}'),
     (b"AAPL", b"[]"),
     (b"AAPL", None),
-    (None, VALID % 2),
-    (b"GOOG", VALID % 2),
+    (None, VALID % at(2)),
+    (b"GOOG", VALID % at(2)),
 ]
 
 

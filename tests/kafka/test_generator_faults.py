@@ -103,13 +103,13 @@ def test_updates_of_a_foreign_clock_that_is_behind_are_stale_and_counted(pipelin
     wait_until(lambda: pipeline.listener.count == 100 * len(SYMBOLS), 60, "all prices")
     now = time_ns() // 1000
     for number in range(200):
-        # 20 s apart: the last twenty are newer than the published ones.
+        # 19 s apart: the last ten are newer than the published ones.
         for symbol in SYMBOLS:
-            feed.send_update(Update(symbol, 1.5, now - HOUR + number * 20_000_000, 101 + number))
+            feed.send_update(Update(symbol, 1.5, now - HOUR + number * 19_000_000, 101 + number))
     feed.finish()
 
     report = pipeline.settle()
-    stale = sum(now - HOUR + number * 20_000_000 < now for number in range(200)) * len(SYMBOLS)
+    stale = sum(now - HOUR + number * 19_000_000 < now for number in range(200)) * len(SYMBOLS)
     assert report.due == feed.acked - stale == report.published
     assert report.faults == {}
     wait_until(lambda: processor.metric("stockwatch_processor_stale_total") == stale, 30, "the count of stale updates")
