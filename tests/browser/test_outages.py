@@ -68,7 +68,7 @@ def test_changes_without_the_database_fail_with_a_message_and_lose_nothing(syste
         row.get_by_role("button", name="Remove").click()
         expect(status).to_contain_text("Not changed: lists cannot be changed right now. Try again in a moment.")
         row.get_by_role("link").first.click()
-        expect(page.locator("#said .error")).to_contain_text("This cannot be shown right now.")
+        expect(page.locator("#said")).to_contain_text("This cannot be shown right now.")
         expect(rows).to_have_count(count)
         expect(page.get_by_title("Signed in as")).to_be_visible()
         viewer.expect_new_price()
