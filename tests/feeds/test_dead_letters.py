@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from hashlib import sha256
 
 import pytest
@@ -19,32 +18,9 @@ from feeds.dead_letters import (
 )
 from feeds.errors import BadRecord
 from feeds.wire import MAX_VALUE_BYTES
+from tests.support.records import Record
 
 NOW = 1_766_480_000.25
-
-
-@dataclass
-class Record:
-    """A record as the Kafka client returns it."""
-
-    symbol: bytes | None = b"AAPL"
-    body: bytes | None = b"no"
-    position: tuple[int, int] = (2, 41)
-
-    def key(self) -> bytes | None:
-        return self.symbol
-
-    def value(self) -> bytes | None:
-        return self.body
-
-    def partition(self) -> int:
-        return self.position[0]
-
-    def offset(self) -> int:
-        return self.position[1]
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, 0
 
 
 def dead_letter_of(record: Record, kind: str = "malformed", now: float = NOW) -> DeadLetter:

@@ -9,7 +9,7 @@ import pytest
 from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.pipeline import Pipeline
 from tests.support.kafka.programs import Program
-from tests.support.kafka.redis_proxy import RedisProxy
+from tests.support.proxies.redis_proxy import RedisProxy
 from tests.support.servers.processes import ProcessReaper
 
 

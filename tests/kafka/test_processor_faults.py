@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.kafka.pipeline import Pipeline
 from tests.support.kafka.programs import Program
-from tests.support.kafka.redis_proxy import RedisProxy
 from tests.support.kafka.traffic import SYMBOLS
+from tests.support.proxies.redis_proxy import RedisProxy
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.kafka

@@ -11,7 +11,6 @@ from feeds.processor.loop import Processor
 from feeds.store.quote_writer import QuoteWriter
 from stockwatch.local.redis_server import RedisServer
 from tests.support.kafka.running_processor import Run, RunningProcessor, dead_letter_topic, open_writer
-from tests.support.publications import Publications
 
 SESSION_TIMEOUT = timedelta(seconds=3)
 
@@ -39,10 +38,3 @@ def run(kafka: str, topic: str, group: str, redis_server: RedisServer, redis_cli
     yield run
     for each in started:
         each.stop()
-
-
-@pytest.fixture
-def publications(redis_client: redis.Redis) -> Iterator[Publications]:
-    publications = Publications(redis_client)
-    yield publications
-    publications.close()

@@ -1,5 +1,4 @@
 from collections import Counter
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -10,33 +9,10 @@ from feeds.processor.partitions import choose_worker, split_records
 from feeds.records import read_update
 from feeds.store.batch import Batch
 from feeds.wire import Update, encode
+from tests.support.records import Record
 from tests.support.times import at
 
 LATEST = at(1_000_000)
-
-
-@dataclass
-class Record:
-    """A record as the Kafka client returns it."""
-
-    position: tuple[int, int]
-    symbol: bytes | None
-    body: bytes | None
-
-    def key(self) -> bytes | None:
-        return self.symbol
-
-    def value(self) -> bytes | None:
-        return self.body
-
-    def partition(self) -> int:
-        return self.position[0]
-
-    def offset(self) -> int:
-        return self.position[1]
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, 1_000 + self.position[1]
 
 
 def update(symbol: str = "AAPL", time: int = 1, number: int = 1) -> Update:
@@ -44,7 +20,7 @@ def update(symbol: str = "AAPL", time: int = 1, number: int = 1) -> Update:
 
 
 def record(partition: int, offset: int, symbol: str = "AAPL") -> Record:
-    return Record((partition, offset), symbol.encode(), encode(update(symbol, number=offset)))
+    return Record(symbol.encode(), encode(update(symbol, number=offset)), (partition, offset))
 
 
 def encoded(*updates: Update) -> list[tuple[Update, bytes]]:
@@ -96,13 +72,13 @@ def test_records_are_split_by_partition_and_worker_in_order():
 
 def test_the_bytes_of_a_value_stay_unchanged():
     body = b'{ "symbol":"AAPL", "price":1.50, "timestamp":%d, "seq_id":1, "venue":"X" }' % at(1)
-    partitions = split_records([Record((0, 0), b"AAPL", body)], workers=1, latest=LATEST)
+    partitions = split_records([Record(b"AAPL", body, (0, 0))], workers=1, latest=LATEST)
 
     assert partitions[0].by_worker[0] == [(update(), body)]
 
 
 def test_an_invalid_record_is_separated_from_the_updates():
-    partitions = split_records([record(0, 1), Record((0, 2), b"AAPL", b"no"), record(0, 3)], workers=1, latest=LATEST)
+    partitions = split_records([record(0, 1), Record(b"AAPL", b"no", (0, 2)), record(0, 3)], workers=1, latest=LATEST)
 
     assert [record.offset() for record, _error in partitions[0].invalid] == [2]
     assert len(partitions[0].by_worker[0]) == 2

@@ -21,7 +21,7 @@ from feeds.store.connection import (
     connect_subscriber,
 )
 from stockwatch.local.redis_server import free_port
-from tests.support.black_hole import BlackHoleProxy
+from tests.support.proxies.black_hole import BlackHoleProxy
 
 ROOT = Path(__file__).parents[3]
 ADDRESS = {"host": "127.0.0.1", "port": 6380, "password": "secret", "db": 2}

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from feeds.errors import StoreUnavailable
 from feeds.store.connection import PIPELINE, Script, connect, connect_async, connect_subscriber
 from stockwatch.local.redis_server import RedisServer
-from tests.support.kafka.redis_proxy import RedisProxy
+from tests.support.proxies.redis_proxy import RedisProxy
 from tests.support.waiting import wait_until
 
 

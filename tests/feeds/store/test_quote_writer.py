@@ -27,13 +27,6 @@ def writer(redis_server: RedisServer, redis_client: redis.Redis) -> Iterator[Quo
     writer.close()
 
 
-@pytest.fixture
-def publications(redis_client: redis.Redis) -> Iterator[Publications]:
-    publications = Publications(redis_client)
-    yield publications
-    publications.close()
-
-
 def update(time: int, number: int, symbol: str = "AAPL") -> Update:
     return Update(symbol, 1.5, at(time), number)
 

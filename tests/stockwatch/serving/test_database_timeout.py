@@ -7,7 +7,7 @@ from django.db import ConnectionHandler, OperationalError
 from django.db.backends.signals import connection_created
 
 from stockwatch.serving import database_timeout
-from tests.support.black_hole import BlackHoleProxy
+from tests.support.proxies.black_hole import BlackHoleProxy
 from tests.support.servers.postgres import Postgres, PostgresNotInstalled
 
 

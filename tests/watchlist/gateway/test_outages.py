@@ -6,8 +6,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from stockwatch.local.redis_server import RedisServer, free_port
-from tests.support.black_hole import BlackHoleProxy
 from tests.support.gateway.process import receive_frame, receive_frame_of_type
+from tests.support.proxies.black_hole import BlackHoleProxy
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test

@@ -5,7 +5,7 @@ from asgiref.sync import async_to_sync
 from redis.exceptions import RedisError
 
 from stockwatch.local.redis_server import RedisServer
-from tests.support.black_hole import BlackHoleProxy
+from tests.support.proxies.black_hole import BlackHoleProxy
 from tests.support.waiting import until
 from watchlist.gateway.fanout.channel_layer import PricesChannelLayer
 

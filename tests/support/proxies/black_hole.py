@@ -1,0 +1,65 @@
+"""A TCP proxy whose connections can turn into black holes, as behind a NAT that has forgotten them."""
+
+import socket
+import threading
+from contextlib import suppress
+
+from tests.support.proxies.tcp_proxy import CHUNK_BYTES, TcpProxy
+
+Modes = dict[str, str]
+"""What happens to the bytes of a connection, by direction: nothing, `swallow` or `stall`."""
+
+
+class BlackHoleProxy(TcpProxy):
+    """`swallow` reads and discards all further bytes of the open connections, so that the peers get acknowledgements.
+
+    `stall` stops reading them, so that their windows fill. Neither closes a connection. Later connections work unless
+    `catch_new` is set.
+    """
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._modes: list[Modes] = []
+        self._catch = ""
+        self._closing = threading.Event()
+        super().__init__(target)
+
+    def swallow(self, direction: str = "both", *, catch_new: bool = False) -> None:
+        """`direction`: `up` to the server, `down` to the client, or `both`."""
+        self._change("swallow", direction, catch_new)
+
+    def stall(self, direction: str = "both", *, catch_new: bool = False) -> None:
+        self._change("stall", direction, catch_new)
+
+    def recover(self) -> None:
+        """Lets new connections through again. Those that were caught stay dead."""
+        self._catch = ""
+
+    def __enter__(self) -> "BlackHoleProxy":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def connection_state(self) -> Modes:
+        self._modes.append({"up": self._catch, "down": self._catch})
+        return self._modes[-1]
+
+    def unblock(self) -> None:
+        self._closing.set()
+
+    def forward(self, source: socket.socket, target: socket.socket, modes: Modes, to_server: bool) -> None:
+        direction = "up" if to_server else "down"
+        with suppress(OSError):
+            while data := source.recv(CHUNK_BYTES):
+                if modes[direction] == "stall":
+                    self._closing.wait()
+                if not modes[direction]:
+                    target.sendall(data)
+        if not modes[direction]:
+            with suppress(OSError):
+                target.shutdown(socket.SHUT_WR)
+
+    def _change(self, mode: str, direction: str, catch_new: bool) -> None:
+        self._catch = mode if catch_new else ""
+        for modes in self._modes:
+            modes.update(dict.fromkeys(("up", "down") if direction == "both" else (direction,), mode))
