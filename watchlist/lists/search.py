@@ -22,7 +22,7 @@ SEPARATORS = re.compile(r"[\s,;|]+")
 def served_tickers() -> QuerySet[Ticker]:
     """Returns the active tickers that this site offers.
 
-    If GATEWAY_VALID_TICKERS is set, only tickers whose symbol it contains are offered.
+    If GATEWAY_VALID_TICKERS is set, a ticker is offered only if this setting contains its symbol.
     """
     active = Ticker.objects.filter(active=True)
     return active.filter(symbol__in=settings.GATEWAY_VALID_TICKERS) if settings.GATEWAY_VALID_TICKERS else active
@@ -33,7 +33,10 @@ def is_served(ticker: Ticker) -> bool:
 
 
 def find_ticker(symbol: str) -> Ticker | None:
-    """Returns the ticker with this symbol, served or not. Returns None if there is none."""
+    """Returns the ticker with this symbol, even if this site does not offer it.
+
+    Returns None if no ticker has the symbol.
+    """
     # PostgreSQL raises an error for a text with a NUL character, so only valid symbols are looked up.
     return Ticker.objects.filter(symbol=symbol).first() if is_symbol(symbol) else None
 
@@ -41,8 +44,9 @@ def find_ticker(symbol: str) -> Ticker | None:
 def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
     """Returns at most `limit` served tickers whose symbol or name contains the text.
 
-    The order: the ticker with exactly this symbol, symbols that begin with the text, names that begin with it, names
-    with a later word that begins with it, then all other matches. Upper and lower case are equal.
+    Upper and lower case are equal. First comes the ticker with exactly this symbol. Then come symbols that begin with
+    the text, names that begin with the text, and names in which a later word begins with the text. All other matches
+    follow.
     """
     # Removes unprintable characters: no name has one, and PostgreSQL raises an error for NUL.
     text = " ".join("".join(filter(str.isprintable, " ".join(text.split()))).split())[:MAX_QUERY_LENGTH]
@@ -62,9 +66,10 @@ def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
 
 @dataclass(frozen=True, slots=True)
 class TypedSymbols:
-    """The meaning of a typed text. `tickers` are to be added.
+    """The meaning of a typed text. `tickers` are the tickers to add.
 
-    `refusals` are sentences about the rest. `choices` are the tickers that an ambiguous name may mean.
+    `refusals` are sentences about the parts of the text that cannot be added. `choices` are the tickers that an
+    ambiguous name may mean.
     """
 
     tickers: tuple[Ticker, ...] = ()
