@@ -1,4 +1,4 @@
-"""Runs management commands, and ends them with one line if the database cannot be used."""
+"""Runs management commands, and prints one line if the database cannot be used."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,10 @@ from django.core.management import execute_from_command_line
 from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connection
 
 RETRYING_COMMANDS = ("rungateway", "runkafkagen", "runrecorder")
-"""Commands that wait for the database if it does not answer. They would wait forever for one that refuses them."""
+"""Commands that wait for a database that does not answer.
+
+They would also wait forever for a database that refuses them.
+"""
 REFUSALS = re.compile(
     "password authentication failed|no password supplied|no pg_hba.conf entry|is not permitted to log in"
     "|(role|database) .* does not exist|permission denied for database|unable to open database file"
@@ -19,7 +22,7 @@ REFUSALS = re.compile(
 def run(arguments: Sequence[str]) -> None:
     """Runs the command that the arguments of `manage.py` name.
 
-    Raises SystemExit with one line if the database cannot be used; with `--traceback`, the error itself.
+    Raises SystemExit with one line if the database cannot be used. With `--traceback`, raises the error itself.
     """
     try:
         if arguments[1:2] and arguments[1] in RETRYING_COMMANDS and "--worker" not in arguments:
@@ -33,7 +36,10 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def require_access() -> None:
-    """Raises the database's error if it refuses this program, and returns if it does not answer."""
+    """Raises the database's error if the database refuses this program.
+
+    Returns if the database does not answer.
+    """
     try:
         connection.ensure_connection()
     except (OperationalError, ProgrammingError) as error:

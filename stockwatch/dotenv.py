@@ -1,7 +1,7 @@
 """Reads the variables of an environment file such as `.env`.
 
-Pure: the caller reads the file. A file that cannot be understood raises BadEnvironmentFile, which ends the program with
-one line. The line never repeats text of the file, because any of it may be a secret.
+Pure: the caller reads the file. A file that cannot be understood raises BadEnvironmentFile. This error ends the program
+with one line. The line never repeats text of the file, because any text there may be a secret.
 """
 
 import re
@@ -18,17 +18,21 @@ ESCAPE = re.compile(r"\\([^rnt])")
 
 
 class BadEnvironmentFile(SystemExit):
-    """The file cannot be used. Its text is the one line that the operator sees; the exit status is 1."""
+    """The environment file cannot be used.
+
+    The text of the error is the one line that the operator sees. The exit status is 1.
+    """
 
     def __init__(self, file: str, reason: str) -> None:
         super().__init__(f"stockwatch: {file}{reason}")
 
 
 def parse_variables(content: bytes, file: str) -> dict[str, str]:
-    """Returns the variables by name; the last of equal names counts. `file` names the file in errors.
+    """Returns the variables by name. If a name occurs twice, the last value counts.
 
-    A line is empty, a comment, or `NAME=value` with optional `export` and white space. A value can stand in single or
-    double quotes. Without quotes, white space and `#` begin a comment; with quotes, a comment can follow them.
+    `file` is the name of the file for error messages. A line is empty, a comment, or `NAME=value`. It may begin with
+    `export`, and may have white space. A value can stand in single or double quotes. Without quotes, white space and
+    `#` begin a comment; with quotes, a comment can follow the second quote.
     """
     variables: dict[str, str] = {}
     for number, line in enumerate(LINE_END.split(decode(content, file)), 1):
@@ -57,7 +61,10 @@ def parse_value(text: str, file: str, number: int, name: str) -> str:
 
 
 def decode(content: bytes, file: str) -> str:
-    """Returns the text of the file. It must be UTF-8, with or without a byte order mark."""
+    """Returns the text of the file, which must be UTF-8.
+
+    A byte order mark at the beginning is removed.
+    """
     if len(content) > MAX_BYTES:
         raise BadEnvironmentFile(file, f" is larger than {MAX_BYTES} bytes: it must hold lines NAME=value only")
     if content.startswith(UTF_16_MARKS) or b"\0" in content:

@@ -1,6 +1,6 @@
 """Reads typed settings from a mapping of environment variables.
 
-Pure: the caller passes the mapping. `settings.py` is the only caller, so that one file shows every setting. An invalid
+Pure: the caller passes the mapping. Only `settings.py` calls this module, so one file shows every setting. An invalid
 value raises BadVariable, which ends the program with one line of output.
 """
 
@@ -37,9 +37,10 @@ class BadVariable(SystemExit):
 
 
 def show(name: str, value: str) -> str:
-    """Returns a value for an error message, and `'…'` instead of one that may hold a password.
+    """Returns the value as an error message shows it.
 
-    That is the value of a secret, and any value with `@`, such as `user:password@host`.
+    The result is `'…'` if the value may hold a password. These are all values of secrets, and all values with `@`, such
+    as `user:password@host`.
     """
     if value and (SECRET_NAME.search(name) or "@" in value):
         return "'…'"
@@ -47,9 +48,9 @@ def show(name: str, value: str) -> str:
 
 
 class Environment:
-    """Reads variables by name, and records the default of each.
+    """Reads variables by name, and stores the default of each.
 
-    Tests compare these defaults with the documentation. Every method raises BadVariable if the value is not allowed.
+    Tests compare the defaults with the documentation. Every method raises BadVariable if the value is not allowed.
     White space around a value is ignored.
     """
 
@@ -73,7 +74,7 @@ class Environment:
         return value
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
-        """Returns the value, which must be one of the allowed texts, in lower case."""
+        """Returns the value in lower case. It must be one of the allowed texts."""
         value = self.text(name, default).lower()
         if value not in allowed:
             raise BadVariable(name, value, "one of " + ", ".join(allowed))
@@ -100,9 +101,9 @@ class Environment:
         return float(value)
 
     def duration(self, name: str, default: str, minimum: str = "1ms", maximum: str = "876000h") -> timedelta:
-        """Returns a duration. The variable has Go's syntax, such as `1m30s`.
+        """Returns a duration. The variable has the syntax of Go, such as `1m30s`.
 
-        durationpy accepts more units than Go, so the syntax is checked first.
+        The syntax is checked before durationpy reads it, because durationpy accepts more units than Go.
         """
         value = self.text(name, default)
         shortest, longest = durationpy.from_str(minimum), durationpy.from_str(maximum)
@@ -127,7 +128,7 @@ class Environment:
     def time_zone(self, name: str, default: str) -> tzinfo:
         """Returns the time zone that the variable names.
 
-        UTC needs no time zone database on the machine.
+        The value UTC needs no time zone database on the machine.
         """
         value = self.text(name, default)
         if value == "UTC":
@@ -138,7 +139,7 @@ class Environment:
             raise BadVariable(name, value, "a time zone that this machine knows, such as America/New_York") from error
 
     def texts(self, name: str, default: str = "") -> list[str]:
-        """Returns the texts of a comma-separated list, without empty ones."""
+        """Returns the texts of a comma-separated list. Empty texts are left out."""
         return [text.strip() for text in self.text(name, default).split(",") if text.strip()]
 
     def symbols(self, name: str, default: str = "") -> list[str]:
@@ -150,13 +151,13 @@ class Environment:
         return [upper_case(value) for value in values]
 
     def is_set(self, name: str) -> bool:
-        """Returns whether the variable has a value that is not empty."""
+        """Returns whether the variable exists and is not empty."""
         return bool(self._variables.get(name, "").strip())
 
     def address(self, name: str, default: str, note: str = "") -> tuple[str, int]:
-        """Returns host and port of `host:port` or `:port`. The host is empty in the second form.
+        """Returns host and port of `host:port` or `:port`.
 
-        `note` is added to the description of what is allowed.
+        The host of `:port` is empty. `note` is added to the error message, after the description of allowed values.
         """
         value = self.text(name, default)
         host, colon, port = value.rpartition(":")
@@ -165,7 +166,7 @@ class Environment:
         return host.strip("[]"), int(port)
 
     def addresses(self, name: str, default: str) -> list[str]:
-        """Returns the texts `host:port` of a comma-separated list, which must not be empty."""
+        """Returns the `host:port` texts of a comma-separated list. The list must not be empty."""
         values = self.texts(name, default)
         for value in values or [""]:
             host, _, port = value.rpartition(":")
@@ -175,10 +176,10 @@ class Environment:
         return values
 
     def origins(self, name: str, default: str, wildcard: bool = True) -> list[str]:
-        """Returns the web origins (`https://example.org`) between commas, or `*` if `wildcard` allows it.
+        """Returns the web origins, such as `https://example.org`, of a comma-separated list.
 
-        They are in the form that browsers send, so that they can be compared as texts. Without `wildcard` a host may
-        start with `*.`, as Django allows it.
+        Each origin is in the form that browsers send, so origins can be compared as texts. If `wildcard` is true, the
+        list may be `*`. If `wildcard` is false, a host may start with `*.`, as in Django's settings.
         """
         values = self.texts(name, default)
         origins = ["*" if wildcard and value == "*" else _normalize_origin(value, not wildcard) for value in values]
@@ -200,7 +201,10 @@ class Environment:
         return values
 
     def prices(self, prefix: str) -> dict[str, float]:
-        """Returns the prices above zero of the variables with the prefix, by the rest of their names in upper case."""
+        """Returns the prices of all variables whose names start with `prefix`.
+
+        The result is a dict from the rest of the name, in upper case, to the price. A price must be above zero.
+        """
         prices = {}
         for name, value in self.with_prefix(prefix).items():
             if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?(e[+-]?[0-9]{1,2})?", value.lower()) or float(value) <= 0:
@@ -220,7 +224,10 @@ class Environment:
 
 
 def is_strong_key(text: str) -> bool:
-    """Returns whether a key passes Django's deployment checks: long, of several characters, not a published one."""
+    """Returns whether a key passes Django's deployment checks.
+
+    It must have at least 50 characters and at least 5 different ones. It must not start with `django-insecure-`.
+    """
     return len(text) >= 50 and len(set(text)) >= 5 and not text.startswith("django-insecure-")
 
 
@@ -239,7 +246,11 @@ def _is_host(text: str) -> bool:
 
 
 def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
-    """Returns the origin as a browser writes it: lower case, IDN in ASCII, IPv6 shortened, no default port."""
+    """Returns the origin as a browser writes it.
+
+    Returns None if the text is not an origin. A browser writes lower case, IDN in ASCII, a shortened IPv6 address, and
+    no default port.
+    """
     try:
         parts = urlsplit(text)
         port = parts.port  # Reading it checks it.
@@ -254,7 +265,10 @@ def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
 
 
 def _normalize_host(host: str, any_subdomain: bool) -> str | None:
-    """Returns a host name or address as a browser writes it, None if it is not valid. Raises ValueError, too."""
+    """Returns a host name or address as a browser writes it.
+
+    Returns None or raises ValueError if the host is not valid.
+    """
     if ":" in host:
         return f"[{ip_address(host).compressed}]"
     prefix = "*." if any_subdomain and host.startswith("*.") else ""

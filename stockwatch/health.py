@@ -12,18 +12,24 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from feeds.store.connection import PROBE, connect
 
 more_checks: dict[str, Callable[[], bool]] = {}
-"""Checks that the programs of this process add, by the name that `/readyz` reports. They must return at once."""
+"""More checks by the name that `/readyz` reports.
+
+Other code of this process adds them. They must return immediately.
+"""
 
 
 @never_cache
 def show_alive(_request: HttpRequest) -> HttpResponse:
-    """Answers 200 as long as the process can answer; does not check dependencies."""
+    """Answers 200 whenever the process can answer. Does not check dependencies."""
     return JsonResponse({"status": "alive"})
 
 
 @never_cache
 def show_ready(_request: HttpRequest) -> HttpResponse:
-    """Answers 200 if Redis and the database answer and prices arrive, else 503 with the names of what does not."""
+    """Answers 200 if Redis and the database answer and prices arrive.
+
+    Otherwise answers 503 with the names of the failed checks.
+    """
     checks = {"redis": redis_answers, "database": database_answers}
     down = [name for name, answers in checks.items() if not answers()]
     if "redis" not in down:  # Without Redis no price arrives either.

@@ -1,8 +1,10 @@
-"""Configures logging: one JSON object or one readable line per record, library records included.
+"""Configures logging: one JSON object or one readable line for each record.
 
-Keys: `level`, `logger`, `event`, `time` (ISO 8601, UTC), and the caller's own. Secrets are masked here, in the last
-step, so that no caller can forget it. Text from clients is never logged: our code logs its kind and length, and request
-data and the messages of exceptions, which may repeat it, are removed from the records of Django and Daphne.
+This includes the records of libraries. The keys are `level`, `logger`, `event`, `time` (ISO 8601, UTC), and the keys
+that the caller adds. Secrets are masked here, in the last step, so that no caller can forget it.
+
+Text from clients is never logged. This project's code logs only the kind and the length of such a text. Records of
+Django and Daphne may repeat such a text. So their request data and the messages of their exceptions are removed.
 """
 
 import io
@@ -43,7 +45,10 @@ def mask_credentials(_logger: WrappedLogger, _method: str, line: str) -> str:
 
 
 def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Removes request data, and the record itself, from a library's record. The name of the route stays."""
+    """Removes request data from the record of a library. The name of the route stays.
+
+    Also removes the library's own record object.
+    """
     record = event.pop("_record", None)
     event.pop("_from_structlog", None)
     event.pop("request", None)
@@ -61,7 +66,7 @@ def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) 
 
 
 def describe_without_messages(error: BaseException) -> str:
-    """Returns the traceback of an exception and its causes without their messages."""
+    """Returns the tracebacks of an exception and of its causes, without any message."""
     parts: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(parts) < MAX_CAUSES:
@@ -72,7 +77,10 @@ def describe_without_messages(error: BaseException) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Replaces control characters except tabs and line feeds, which could command the terminal or forge a line."""
+    """Escapes control characters, which could command the terminal or forge a line.
+
+    Tabs and line feeds stay.
+    """
     return CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -84,21 +92,27 @@ def escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def indent_lines(_logger: WrappedLogger, _method: str, text: str) -> str:
-    """Indents all lines of a record but the first, so that no text in it looks like a record of its own."""
+    """Indents all lines of a record except the first.
+
+    So no text in a record looks like another record.
+    """
     return text.rstrip("\n").replace("\n", "\n    ")
 
 
 def write_plain_traceback(target: Any, error: Any) -> None:
-    """Writes a traceback without local variables, which rich ones print and which may contain secrets."""
+    """Writes a traceback without local variables, because these may contain secrets.
+
+    The rich tracebacks of structlog would print local variables.
+    """
     text = io.StringIO()
     structlog.dev.plain_traceback(text, error)
     target.write(escape_controls(text.getvalue()))
 
 
 def is_not_client_abort(record: logging.LogRecord) -> bool:
-    """Returns False for the record of a client that disconnected during a request.
+    """Returns False if the record says that a client disconnected during a request.
 
-    asyncio reports that as an error.
+    asyncio logs such a disconnection as an error.
     """
     return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], RequestAborted))
 
@@ -123,9 +137,9 @@ def _renderers(form: str, colors: bool) -> list[Any]:
 
 
 def configure(level: str, form: str, stream: Any = None) -> None:
-    """Sends the records of structlog and the standard library to one stream (default: standard error).
+    """Sends the records of structlog and of the standard library to one stream.
 
-    `level`: debug, info, warn, warning or error. `form`: json or console.
+    The default stream is standard error. `level` is debug, info, warn, warning or error. `form` is json or console.
     """
     target = stream or sys.stderr
     handler = logging.StreamHandler(target)

@@ -1,6 +1,6 @@
 """`python -m stockwatch.probe URL`: exits with 0 if the URL answers with status 200.
 
-Else it exits with 1. Container health checks use it, because the image has no curl.
+Otherwise it exits with 1. Container health checks use this module, because the image has no curl.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Reads the URLs of the database and of the mail server into Django's settings.
 
-A URL may contain a password, so no message repeats one.
+A URL may contain a password, so no error message repeats a URL.
 """
 
 import warnings
@@ -33,7 +33,10 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 
 
 def read_database_url(url: str, folder: Path) -> dict[str, Any]:
-    """Returns Django's settings of the database. A relative SQLite file is in `folder`. Raises BadVariable."""
+    """Returns Django's settings of the database. Raises BadVariable.
+
+    A relative path of an SQLite file starts in `folder`.
+    """
     database = _parse_database_url(url)
     engine = str(database.get("ENGINE", ""))
     if engine.endswith(".sqlite3"):
@@ -65,7 +68,7 @@ def _complete_sqlite(database: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def read_email_url(url: str) -> dict[str, Any]:
-    """Returns Django's settings of the mail server by their names. Raises BadVariable."""
+    """Returns a dict from name to value of Django's mail settings. Raises BadVariable."""
     try:
         mail: dict[str, Any] = environ.Env.email_url_config(url)
     except (environ.ImproperlyConfigured, KeyError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Defines every setting of the project; the only module that reads the environment.
 
-`.env` in the root folder is read first, and real environment variables override it. `.env.example` and
-`docs/settings.md` describe each variable; a test compares them with this file.
+The file `.env` in the root folder is read first. Real environment variables override it. `.env.example` and
+`docs/settings.md` describe each variable. A test compares both files with this one.
 """
 
 import os

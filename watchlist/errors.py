@@ -52,11 +52,14 @@ class ListFull(ListRefused):
 
 
 class NoSuchList(ListRefused):
-    """The person has no list with this key. Another tab or device may have deleted it."""
+    """The person has no list with this key.
+
+    It may have been deleted in another tab or on another device.
+    """
 
 
 class SessionEnded(ListRefused):
-    """The person's web session was deleted by another request, such as a sign-in in another tab."""
+    """Another request deleted the person's web session, such as a sign-in in another tab."""
 
 
 class NothingToUndo(ListRefused):
@@ -72,9 +75,9 @@ class TooManyVisitors(ListRefused):
 
 
 class BadName(ListRefused):
-    """The name of a list is empty, too long, not printable or used by another list.
+    """A name that a list cannot have.
 
-    Also raised if a person deletes the only list.
+    It is empty, too long, not printable, or used by another list. Also raised if a person deletes the only list.
     """
 
 

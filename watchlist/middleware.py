@@ -1,6 +1,6 @@
-"""Believes a proxy's scheme, prolongs web sessions in use, and answers with 503 while the database is unavailable.
+"""Trusts proxies for the scheme, prolongs web sessions, and answers 503 without a database.
 
-Prices on open pages need no database; lists, accounts and loading a page do.
+Open pages show prices without the database. Lists, accounts and the loading of a page need the database.
 """
 
 import sys
@@ -24,7 +24,10 @@ log = structlog.get_logger(__name__)
 
 
 class TrustedSchemeMiddleware(MiddlewareMixin):
-    """Removes X-Forwarded-Proto from requests that no trusted proxy sent; Django believes what is left."""
+    """Removes X-Forwarded-Proto from requests that no trusted proxy sent.
+
+    Django believes the header in all other requests.
+    """
 
     def process_request(self, request: HttpRequest) -> None:
         if not is_trusted(request.META.get("REMOTE_ADDR", ""), settings.GATEWAY_TRUSTED_PROXIES):
@@ -32,14 +35,20 @@ class TrustedSchemeMiddleware(MiddlewareMixin):
 
 
 class DatabaseOutageMiddleware(MiddlewareMixin):
-    """Answers with 503 if a view fails because the database is unavailable. Other errors pass."""
+    """Answers with 503 if a view fails because the database is unavailable.
+
+    Django handles all other errors.
+    """
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return report_outage(request, error) if is_outage(error) else None
 
 
 class ProlongSessionMiddleware(MiddlewareMixin):
-    """Prolongs a web session once a day, so that a visitor who only looks at prices keeps the lists."""
+    """Prolongs a web session that is in use, at most once a day.
+
+    So a visitor who only looks at prices keeps the lists.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         session: Any = getattr(request, "session", None)
@@ -51,7 +60,7 @@ class ProlongSessionMiddleware(MiddlewareMixin):
 def show_error(request: HttpRequest) -> HttpResponse:
     """Returns the response to an error that nothing has handled. Django calls it as `handler500`.
 
-    A database outage gives 503, also outside of views, for example while a web session is saved.
+    A database outage gives 503. It can also happen outside of views, for example while a web session is saved.
     """
     error = sys.exc_info()[1]
     if isinstance(error, Exception) and is_outage(error):
@@ -62,7 +71,7 @@ def show_error(request: HttpRequest) -> HttpResponse:
 def is_outage(error: Exception) -> bool:
     """Returns whether the error shows that the database is unavailable.
 
-    That is so if the connection failed or a lock timed out. An error of a faulty query gives False.
+    It does if the connection failed or a lock timed out. For an error in a query the result is False.
     """
     if not isinstance(error, OperationalError | InterfaceError):
         return False

@@ -11,7 +11,7 @@ from feeds.models import Ticker
 class Watchlist(models.Model):
     """A named list of one account. `position` orders the lists of an account, from 0.
 
-    `version` increases with every change of the list or its entries. Open pages compare it to notice changes.
+    `version` increases with every change of the list or its entries. Open pages compare the version to notice changes.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")
@@ -32,7 +32,10 @@ class Watchlist(models.Model):
 
 
 class Entry(models.Model):
-    """A ticker in a list. `position` orders the entries of a list and may have gaps."""
+    """A ticker in a list.
+
+    `position` orders the entries of a list. Positions may have gaps.
+    """
 
     watchlist = models.ForeignKey(Watchlist, on_delete=models.CASCADE, related_name="entries")
     # A ticker that is in a list cannot be deleted. The admin switches it off instead.
@@ -56,7 +59,10 @@ class Entry(models.Model):
 
 
 class Preferences(models.Model):
-    """The appearance of pages that an account chose. `accounts.preferences` defines the valid values."""
+    """The appearance that the owner of an account chose.
+
+    `accounts.preferences` defines the valid values.
+    """
 
     owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences")
     theme = models.CharField(max_length=10, default="system")

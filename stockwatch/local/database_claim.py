@@ -9,10 +9,10 @@ POSTGRES_LOCK = 0x73746F636B  # any number that other programs do not use
 
 
 def claim_database() -> bool:
-    """Claims the database for this process until it ends, however it ends. Returns False if another one has it.
+    """Claims the database for this process. Returns False if another process has it.
 
-    SQLite: a lock on a file beside the database, which stays. PostgreSQL: a lock of this connection. A database in
-    memory belongs to this process anyway.
+    The claim lasts until this process ends, for whatever reason. For SQLite it is a lock on a file beside the database;
+    the file is never removed. For PostgreSQL it is a lock of this connection. A database in memory needs no claim.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

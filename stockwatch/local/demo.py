@@ -17,9 +17,10 @@ DEMO_USERNAME = "demo"
 
 
 def prepare_database() -> None:
-    """Applies missing migrations, and fills an empty table with the tickers of the settings or the demonstration.
+    """Applies missing migrations, and adds tickers if the table has none.
 
-    Raises BadTicker if the settings name a ticker or a price that is not valid.
+    The tickers are those of the settings, otherwise those of the demonstration. Raises BadTicker if a ticker or a price
+    in the settings is not valid.
     """
     executor = MigrationExecutor(connection)
     # The `migrate` command takes a second even if there is nothing to do.
@@ -34,8 +35,8 @@ def prepare_database() -> None:
 def reset_demo_user(production: bool) -> str:
     """Gives the staff user `demo` a new random password and returns the password.
 
-    In production the function deactivates the user, if it exists, and returns an empty text: a well-known name must not
-    have rights.
+    In production the function deactivates the user, if it exists, and returns an empty text. The reason: a well-known
+    name must not have rights.
     """
     users = get_user_model()
     if production:
@@ -53,9 +54,10 @@ def reset_demo_user(production: bool) -> str:
 
 
 def sign_in_hint(production: bool) -> str:
-    """Resets the user `demo` and returns the text that tells how to sign in; empty in production.
+    """Resets the user `demo` and returns a text that tells how to sign in.
 
-    If another stack uses the same database, the password stays, because people sign in there with it.
+    The text is empty in production. If another stack uses the same database, the password does not change, because
+    people use it there.
     """
     if not production and not claim_database():
         return f"; sign in as {DEMO_USERNAME} with the password that the first stack on this database printed"
@@ -64,9 +66,9 @@ def sign_in_hint(production: bool) -> str:
 
 
 def prepare(with_page: bool, production: bool) -> str:
-    """Prepares the database and returns the sign-in hint; empty without a page.
+    """Prepares the database and returns the sign-in hint.
 
-    Raises StackFailure if the database cannot be used.
+    The hint is empty if `with_page` is false. Raises StackFailure if the database cannot be used.
     """
     try:
         prepare_database()

@@ -1,9 +1,10 @@
 """Ends process groups and removes temporary folders after the parent process has died.
 
-It runs as a script. Standard input is a pipe from the parent, which writes one line for each resource that must not
-outlive it: `watch PID` and `forget PID` for a process group, `folder PATH` for a temporary folder. The pipe closes when
-the parent ends for any reason, including `kill -9`; then the script ends the groups that are still watched and removes
-the folders. It imports only the standard library, so that it starts before any other process.
+It runs as a script. Standard input is a pipe from the parent. The parent writes one line for each resource that must
+not outlive the parent. `watch PID` and `forget PID` are for a process group. `folder PATH` is for a temporary folder.
+
+The pipe closes when the parent ends for any reason, including `kill -9`. Then the script ends the groups that are still
+watched and removes the folders. It imports only the standard library, so that it starts before any other process.
 """
 
 import os
@@ -18,7 +19,7 @@ TERMINATION_SECONDS = 5.0
 
 
 def read_commands(lines: Iterable[str]) -> tuple[list[int], list[str]]:
-    """Returns the process groups that are still watched when the lines end, and the folders."""
+    """Returns two lists: the process groups still watched after the last line, and the folders."""
     groups: list[int] = []
     folders: list[str] = []
     for line in lines:

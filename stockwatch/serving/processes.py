@@ -1,8 +1,8 @@
-"""Runs a gateway as several processes, and replaces one that dies.
+"""Runs a gateway as several processes, and replaces each process that dies.
 
-The parent holds the port and serves no connection. Each child listens on its own socket with SO_REUSEPORT, and the
-kernel distributes connections over these sockets. On macOS the kernel does not; there the children share one socket of
-the parent.
+The parent holds the port and serves no connection. Each child listens on its own socket with SO_REUSEPORT. The kernel
+distributes connections over these sockets. The macOS kernel does not, so there all children use one socket of the
+parent.
 """
 
 import os
@@ -22,9 +22,9 @@ from stockwatch.serving.shared_counts import SharedCounts
 log = structlog.get_logger(__name__)
 
 MIN_LIFETIME_SECONDS = 1.0
-"""A child that lived for less time is restarted after a delay of this length.
+"""A child that lived for less time is restarted after a pause of this length.
 
-So a child that fails at its start is not restarted in a tight loop.
+Otherwise a child that fails at its start would be restarted in a tight loop.
 """
 CHECK_SECONDS = 0.2
 KILL_AFTER_DRAIN_SECONDS = 5
@@ -33,7 +33,7 @@ KILL_AFTER_DRAIN_SECONDS = 5
 class GatewayProcesses:
     """Several gateway processes on one port.
 
-    `count` is their number. `drain` is the time, in seconds, that they have to close their clients' sockets.
+    `count` is the number of processes. `drain` is the time in seconds that a process has to close its clients' sockets.
     """
 
     def __init__(self, host: str, port: int, count: int, drain: float) -> None:
@@ -46,9 +46,9 @@ class GatewayProcesses:
         self._signal_count = 0
 
     def run(self) -> int:
-        """Serves until SIGTERM or SIGINT. Returns the exit status.
+        """Serves until SIGTERM or SIGINT. Returns the exit status. Raises PortUnavailable.
 
-        After the first signal the children close their sockets; a second one ends them at once. Raises PortUnavailable.
+        After the first signal the children close their clients' sockets. A second signal ends the children immediately.
         """
         # Checked without SO_REUSEPORT, because with it another gateway of the same user would go unnoticed.
         open_listener(self._host, self._port).close()

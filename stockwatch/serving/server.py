@@ -1,7 +1,7 @@
-"""Runs Daphne for `rungateway` on an open socket, and drains it before the end.
+"""Runs Daphne for `rungateway` on an open socket, and drains the server before it ends.
 
-To drain it means to close the clients' sockets in an orderly way. Importing this module installs Twisted's asyncio
-reactor.
+To drain the server means to close the clients' sockets in an orderly way. The import of this module installs Twisted's
+asyncio reactor.
 """
 
 import os
@@ -28,7 +28,8 @@ DRAIN_CHECK_SECONDS = 0.05
 class GatewayServer(Server):  # type: ignore[misc]
     """Daphne's server on a socket that listens already.
 
-    It drains and stops when the process `parent` has died. None means that there is no parent to watch.
+    The server drains and stops when the process with the id `parent` has died. If `parent` is None, no process is
+    watched.
     """
 
     def __init__(self, listener: socket.socket, parent: int | None) -> None:
@@ -54,7 +55,10 @@ class GatewayServer(Server):  # type: ignore[misc]
         log.info("gateway listening", host=host, port=port)
 
     def _watch_parent(self) -> None:
-        """Drains if the parent is gone, because no process would replace or stop this one."""
+        """Drains the server if the parent is gone.
+
+        Without a parent, nothing would replace or stop this process.
+        """
         if self._parent is not None and os.getppid() != self._parent:
             self.drain("parent exited")
         else:
@@ -73,7 +77,8 @@ class GatewayServer(Server):  # type: ignore[misc]
     def drain(self, reason: str) -> None:
         """Stops accepting connections, closes all client sockets, and stops the server.
 
-        The sockets are closed with code 4001, spread over GATEWAY_DRAIN. A second call stops the server at once.
+        The sockets are closed with code 4001, one after another within GATEWAY_DRAIN. A second call stops the server
+        immediately.
         """
         if gateway.closing:
             self.stop()
@@ -96,7 +101,8 @@ class GatewayServer(Server):  # type: ignore[misc]
 def run_server(listener: socket.socket, parent: int | None = None) -> None:
     """Serves on a listening socket until SIGTERM, SIGINT or the exit of the parent.
 
-    `parent` is its process id; None means that there is no parent to watch. A second signal stops the server at once.
+    `parent` is the id of the parent process; None means that there is no parent to watch. A second signal stops the
+    server immediately.
     """
     server = GatewayServer(listener, parent)
 

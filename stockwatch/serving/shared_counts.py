@@ -1,7 +1,7 @@
 """Shares connection counts and metrics between the processes of one gateway.
 
-Connection counts are in shared memory, one number per process. Metrics are in a folder, one file per process, written
-every second. The counters of a process that died are kept, so that no sum decreases.
+Connection counts are in shared memory: one number per process. Metrics are in a folder: one file per process, which is
+written every second. The counters of a dead process are kept, so that no sum decreases.
 """
 
 import mmap
@@ -18,16 +18,16 @@ from prometheus_client.samples import Sample
 
 COUNT = struct.Struct("<q")
 MINIMUM_GAUGES = ("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers")
-"""Gauges whose total is the minimum over all processes.
+"""The total of these gauges is the minimum over all processes.
 
-The total of a timestamp is the maximum; of any other metric, the sum.
+The total of a timestamp is the maximum. The total of any other metric is the sum.
 """
 
 
 class StoredSample(msgspec.Struct, frozen=True):
     """One value of a metric in the file of a process.
 
-    If `is_counter` is true, it still counts after the process has died.
+    If `is_counter` is true, the value still counts after the process has died.
     """
 
     name: str
@@ -39,7 +39,7 @@ class StoredSample(msgspec.Struct, frozen=True):
 class SharedCounts:
     """The connection counts and metrics of `slots` processes.
 
-    `slot` is the number of this process, from 0. `memory` is a file descriptor from `create_memory`; `folder` holds the
+    `slot` is the number of this process, from 0. `memory` is a file descriptor from `create_memory`. `folder` holds the
     files with metrics.
     """
 
@@ -63,13 +63,16 @@ class SharedCounts:
         return memory
 
     def set_connections(self, count: int) -> int:
-        """Stores the connection count of this process; returns the sum of the other processes' counts."""
+        """Stores the connection count of this process.
+
+        Returns the sum of the other processes' counts.
+        """
         COUNT.pack_into(self._counts, self._slot * COUNT.size, count)
         counts: list[int] = [COUNT.unpack_from(self._counts, slot * COUNT.size)[0] for slot in range(self._slots)]
         return sum(counts) - count
 
     def store_metrics(self, families: Iterable[Metric]) -> None:
-        """Writes the samples of this process for the others to read."""
+        """Writes the samples of this process, so that the other processes can read them."""
         samples = [
             StoredSample(sample.name, dict(sample.labels), sample.value, family.type in {"counter", "histogram"})
             for family in families
@@ -81,7 +84,10 @@ class SharedCounts:
         new_file.replace(self._file(self._slot))
 
     def load_other_metrics(self) -> list[StoredSample]:
-        """Returns the samples of the other processes, and the counters of processes that died."""
+        """Returns the samples of the other processes.
+
+        Of a dead process, only the counters are returned.
+        """
         samples: list[StoredSample] = []
         for path in self._folder.glob("*.json"):
             if path != self._file(self._slot):
@@ -101,7 +107,7 @@ SampleKey = tuple[str, frozenset[tuple[str, str]]]
 class AllProcessesCollector(Collector):
     """Collects metrics as totals over all processes.
 
-    `own` are the collectors of this process. The values of the other processes are added to their samples.
+    `own` holds the collectors of this process. The values of the other processes are added to the samples of `own`.
     """
 
     def __init__(self, own: Iterable[Collector], shared_counts: SharedCounts) -> None:
@@ -126,7 +132,7 @@ class AllProcessesCollector(Collector):
 
     @staticmethod
     def _add_missing_samples(family: Metric, others: dict[SampleKey, list[float]]) -> None:
-        """Adds samples that only other processes have, for instance with a rare label.
+        """Adds the samples that only other processes have, for instance with a rare label.
 
         Removes the added samples from `others`.
         """

@@ -76,7 +76,10 @@ def share_counts(shared_counts: SharedCounts) -> None:
 
 
 def accept_any_host(application: Application, allowed_hosts: list[str]) -> Application:
-    """Lets health checks and metrics answer requests by any host name: probes use the address of a container."""
+    """Lets health checks and metrics answer requests for any host name.
+
+    Probes use the address of a container as the host name.
+    """
     allowed = next((host.lstrip(".") for host in allowed_hosts if host != "*"), "localhost").encode()
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Finds the client address that limits count, and says which proxies are trusted. Pure."""
+"""Finds the client address by which limits count, and says which proxies are trusted. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -13,12 +13,14 @@ FORWARDED = re.compile(
 
 
 def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()) -> str:
-    """Returns the address of the client, or "unknown" if there is no valid address.
+    """Returns the address of the client, or "unknown" if the peer has no valid address.
 
-    `client` is the peer's (address, port), `forwarded` an X-Forwarded-For header, `trusted` are networks. A forwarded
-    address may have a port or brackets; one that cannot be read counts as that of the proxy which sent it. An
-    IPv4-mapped address is returned as IPv4, an IPv6 address as its /64 network, because one home has that many.
-    Returns "unknown" if the peer has no valid address.
+    `client` is the peer's (address, port). `forwarded` is an X-Forwarded-For header. `trusted` holds the networks of
+    trusted proxies. A forwarded address may have a port or brackets. If it cannot be read, the address of the proxy
+    that sent it counts instead.
+
+    An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home has a
+    whole /64 network.
     """
     address = _parse_address(client[0]) if client else None
     for hop in reversed(forwarded.split(",") if forwarded else []):

@@ -1,4 +1,4 @@
-"""Forms of accounts: sign-up, e-mail address and deletion."""
+"""Defines the forms of accounts: sign-up, e-mail address and deletion."""
 
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,10 @@ from django.contrib.auth.forms import PasswordResetForm, UserCreationForm
 from django.contrib.auth.models import User
 
 MAIL_THREADS = ThreadPoolExecutor(4, thread_name_prefix="mail")
-"""Django logs an e-mail that cannot be sent. A process that ends sends those that wait."""
+"""If an e-mail cannot be sent, Django logs that.
+
+A process sends all waiting e-mails before it ends.
+"""
 EMAIL_HELP = "Optional. Used only to reset your password."
 
 
@@ -30,7 +33,7 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the 
         self.fields["password2"].help_text = ""
 
     def clean_username(self) -> str:
-        """Refuses a name that a person could mistake for that of another account."""
+        """Refuses a name that people could confuse with the name of another account."""
         name: str = super().clean_username()
         if name and _is_taken(name):
             raise forms.ValidationError("A user with that username already exists.", code="unique")
@@ -38,7 +41,10 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the 
 
 
 def _is_taken(name: str) -> bool:
-    """Returns whether an account has a name that is equal after case folding, such as bossN and boßN."""
+    """Returns whether an account has this name, or one that is equal after case folding.
+
+    For example, bossN and boßN are equal after case folding.
+    """
     folded = _fold(name)
     users = User.objects.values_list("username", flat=True)
     if users.filter(username__iexact=folded).exists():
@@ -48,12 +54,18 @@ def _is_taken(name: str) -> bool:
 
 
 def _fold(name: str) -> str:
-    """`name` is at most 150 characters long: normalization takes quadratic time."""
+    """Returns the name after normalization and case folding, for comparisons.
+
+    `name` may have at most 150 characters, because normalization takes quadratic time.
+    """
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 class ResetForm(PasswordResetForm):
-    """Sends the e-mail in another thread: the duration of an answer must not tell who has an account."""
+    """The form that sends an e-mail to reset a password.
+
+    It sends the e-mail in another thread. Otherwise the duration of an answer would tell whether an account exists.
+    """
 
     def send_mail(self, *args: Any, **kwargs: Any) -> None:
         MAIL_THREADS.submit(super().send_mail, *args, **kwargs)
@@ -68,7 +80,10 @@ class PasswordField(forms.CharField):
 
 
 class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The e-mail address for password resets. It needs the password: whoever changes it can take over the account."""
+    """Asks for the e-mail address for password resets, and for the password.
+
+    The password is needed because whoever changes the address can take over the account.
+    """
 
     password = PasswordField()
 
@@ -100,7 +115,7 @@ class DeleteAccountForm(forms.Form):
 
 
 def _check_password(user: User, password: str) -> str:
-    """Raises ValidationError for a wrong password."""
+    """Returns the password. Raises ValidationError if it is wrong."""
     if not user.check_password(password):
         raise forms.ValidationError("The password is wrong.")
     return password

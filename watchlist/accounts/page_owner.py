@@ -1,7 +1,7 @@
 """Checks that the page which sends a request belongs to the request's account.
 
 The person may have signed in or out in another tab, or the web session may have expired. Then the lists on the page
-belong to another account, so the request is not carried out and the page is reloaded.
+belong to another account. In that case the request is refused and the page is reloaded.
 """
 
 from collections.abc import Callable
@@ -26,14 +26,15 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 def page_owner(request: HttpRequest) -> str:
-    """Returns the primary key of the request's account as text, or VISITOR."""
+    """Returns the primary key of the request's account as text; VISITOR without an account."""
     return str(request.user.pk or VISITOR)
 
 
 def require_same_owner(view: View[P]) -> View[P]:
-    """Wraps a view so that it handles only requests from pages of the same owner.
+    """Wraps a view so that it handles only requests from pages of the request's owner.
 
-    For a request from another owner's page the view is not called. The browser loads a new page with an explanation.
+    A request from the page of a different owner does not reach the view. The browser then loads a new page with an
+    explanation.
     """
 
     @wraps(view)

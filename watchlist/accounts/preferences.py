@@ -1,6 +1,6 @@
 """Reads and saves a person's appearance: theme, palette, density and time zone.
 
-An account's appearance is stored in the database, a visitor's in a cookie.
+The database holds the appearance of an account. A cookie holds the appearance of a visitor.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,10 @@ CHOICES: dict[str, dict[str, str]] = {
     "palette": {"green": "Green and red", "blue": "Blue and orange"},
     "density": {"roomy": "Comfortable", "compact": "Compact"},
 }
-"""The valid values and their labels; the first of each is the default."""
+"""The valid values of each setting, and the label of each value.
+
+The first value of each setting is the default.
+"""
 MAX_ZONE_LENGTH = 64
 """Longer than the name of any time zone."""
 
@@ -48,7 +51,10 @@ def zones() -> tuple[str, ...]:
 
 
 def find_zone(text: str) -> str | None:
-    """Finds the time zone that a person typed: its name, or its last part if that is unique, such as `new york`."""
+    """Returns the name of the time zone that a person typed, or None.
+
+    The typed text is the whole name or its last part, such as `new york`. The last part must be unique.
+    """
     if len(text) > MAX_ZONE_LENGTH:
         return None
     typed = text.strip().casefold().replace(" ", "_")
@@ -83,7 +89,10 @@ def numerals_for(request: HttpRequest) -> Numerals:
 
 
 def save_appearance(request: HttpRequest, response: HttpResponse, appearance: Appearance) -> None:
-    """Stores the appearance in a cookie of the response; an account's also in the database."""
+    """Stores the appearance in a cookie of the response.
+
+    If the request has an account, also stores it in the database.
+    """
     values = asdict(appearance)
     if isinstance(request.user, User):
         Preferences.objects.update_or_create(owner=request.user, defaults=values)

@@ -1,8 +1,8 @@
-"""Limits wrong passwords per client address and per account name. Counts in Redis.
+"""Limits wrong passwords per client address and per account name. The counts are in Redis.
 
 Each attempt is counted as a failure before the password is checked, so that parallel attempts cannot exceed the limit.
-A correct password takes that failure back. No answer depends on whether an account has the name. Allows every attempt
-while Redis is unavailable: an outage must not lock people out.
+A correct password takes that failure back. The answer is the same whether or not an account has the name. While Redis
+is unavailable, every attempt is allowed: an outage must not lock people out.
 """
 
 import hashlib
@@ -25,11 +25,11 @@ from watchlist.accounts.throttle import address_of
 from watchlist.prices.quotes import redis_client
 
 MAX_NAME_LENGTH = 150
-"""Of the name of an account, as Django's model says."""
+"""The most characters of an account name, as in Django's model."""
 NAME_LIMIT_FACTOR = 5
-"""One name may fail SIGN_IN_FAILURES times this factor, one address SIGN_IN_FAILURES times.
+"""One name may fail this many times as often as one address.
 
-So one address alone cannot block a name: it reaches its own limit first.
+So one address alone cannot block a name, because the address reaches its own limit first.
 """
 
 COUNT_ATTEMPT = """
@@ -70,8 +70,8 @@ View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 def limit_attempts(view: View) -> View:
     """Wraps a sign-in view so that it answers 429 with `Retry-After` after too many failures.
 
-    An address may fail SIGN_IN_FAILURES times in SIGN_IN_WINDOW. All addresses together may fail NAME_LIMIT_FACTOR
-    times as often with one name.
+    In SIGN_IN_WINDOW, one address may fail SIGN_IN_FAILURES times. In the same time, one name may fail
+    NAME_LIMIT_FACTOR times as often, over all addresses together.
     """
 
     @wraps(view)
@@ -84,9 +84,10 @@ def limit_attempts(view: View) -> View:
 
 
 def limit_password_checks(view: View) -> View:
-    """Wraps a view that asks a signed-in person for the password again. A wrong one counts as a failed sign-in.
+    """Wraps a view that asks a signed-in person for the password again.
 
-    A password counts as right after `confirm_password`, or if the view redirects.
+    A wrong password counts as a failed sign-in. A password counts as right if the view calls `confirm_password` or
+    redirects.
     """
 
     @wraps(view)
@@ -106,7 +107,10 @@ def limit_password_checks(view: View) -> View:
 
 
 def limit_name_checks(view: View) -> View:
-    """Wraps the sign-up view. An answer that a name is taken counts as a failed sign-in of the address."""
+    """Wraps the sign-up view, which may tell that a name is taken.
+
+    Each such answer counts as a failed sign-in of the address.
+    """
 
     @wraps(view)
     def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -138,7 +142,10 @@ def reveal_name(request: HttpRequest) -> None:
 
 
 def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-    """Counts an attempt, calls the view if it is allowed, and takes the count back if the password was right."""
+    """Counts an attempt and, if it is allowed, calls the view.
+
+    If the password was right, the attempt no longer counts as a failure.
+    """
     if wait := _count_attempt(keys):
         return _refuse(request, wait)
     try:
@@ -155,7 +162,7 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
     """Marks the request as a successful sign-in. Django calls this after each sign-in.
 
-    The response does not tell a sign-in: people who were signed in already get the same redirect.
+    The response alone does not show a sign-in, because people who are signed in already get the same redirect.
     """
     if request is not None:
         confirm_password(request)
@@ -170,7 +177,7 @@ def clear_failures(name: str) -> None:
 
 
 def attempt_keys(request: HttpRequest) -> list[str]:
-    """Returns the Redis keys that count an attempt: the address's and the name's."""
+    """Returns two Redis keys that count an attempt: by address and by name."""
     return [address_key(request), name_key(request.POST.get("username", ""))]
 
 
@@ -179,9 +186,10 @@ def address_key(request: HttpRequest) -> str:
 
 
 def name_key(name: str) -> str:
-    """Returns the Redis key of a name as it is stored: Django finds no account by another spelling of it.
+    """Returns the Redis key of an account name.
 
-    Names are hashed because they may be long and are private.
+    The name is normalized as in the database, because Django finds accounts only by this spelling. The key contains a
+    hash, because names may be long and are private.
     """
     name = name.strip()
     # Normalization takes quadratic time. No account has a longer name, and Django does not normalize it either.
@@ -191,13 +199,19 @@ def name_key(name: str) -> str:
 
 
 def write_wait(seconds: int) -> str:
-    """Returns a time as text, such as `40 seconds` or `7 minutes`. Minutes are rounded up."""
+    """Returns a time as text, such as `40 seconds` or `7 minutes`.
+
+    Minutes are rounded up.
+    """
     number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
     return f"{number} {unit}{'s' * (number != 1)}"
 
 
 def _count_attempt(keys: list[str]) -> int:
-    """Counts an attempt. Returns 0, or the milliseconds to wait if the attempt is not allowed."""
+    """Counts an attempt and returns 0 if it is allowed.
+
+    Otherwise returns the milliseconds to wait.
+    """
     lifetime = int(settings.SIGN_IN_WINDOW.total_seconds() * 1000)
     max_failures = settings.SIGN_IN_FAILURES
     return _run(COUNT_ATTEMPT, keys, lifetime, max_failures, max_failures * NAME_LIMIT_FACTOR)

@@ -1,6 +1,6 @@
 """Limits how often one client address may do an expensive action per hour.
 
-Counts in Redis. Allows every action while Redis is unavailable: an outage must not lock people out.
+The counts are in Redis. While Redis is unavailable, every action is allowed: an outage must not lock people out.
 """
 
 import redis
@@ -24,7 +24,7 @@ def address_of(request: HttpRequest) -> str:
 
 
 def allow_action(request: HttpRequest, action: str, max_per_hour: int) -> bool:
-    """Counts an action of the request's client address. Returns whether it is within the limit.
+    """Counts an action of the request's client address. Returns whether the action is allowed.
 
     `action` names what is counted, such as `sign-up`.
     """
@@ -41,7 +41,10 @@ def allow_action(request: HttpRequest, action: str, max_per_hour: int) -> bool:
 
 
 def may_start_session(request: HttpRequest) -> bool:
-    """Returns whether the request may store something for a visitor. Counts a request without a session once."""
+    """Returns whether the request may store something for a visitor.
+
+    A request without a web session counts once for the limit.
+    """
     request.session.get("lists")  # finds out whether the cookie is valid
     if request.session.session_key is not None:
         return True

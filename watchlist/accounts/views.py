@@ -101,7 +101,10 @@ class PasswordResetConfirm(PasswordResetConfirmView):
 @never_cache
 @require_safe
 def show_settings(request: HttpRequest) -> HttpResponse:
-    """Shows the settings: to everyone the appearance, to accounts also e-mail address, password and deletion."""
+    """Shows the settings of the appearance.
+
+    For an account, it also shows e-mail address, password and deletion.
+    """
     email_form = EmailForm(instance=request.user) if isinstance(request.user, User) else None
     return _render_settings(request, email_form)
 
@@ -109,7 +112,10 @@ def show_settings(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def change_appearance(request: HttpRequest) -> HttpResponse:
-    """Changes theme, palette, density and time zone. Those that the form does not contain stay as they are."""
+    """Changes theme, palette, density and time zone.
+
+    A setting that the form does not contain stays as it is.
+    """
     current = appearance_of(request)
     chosen = {name: request.POST.get(name) or getattr(current, name) for name in CHOICES}
     zone = find_zone(request.POST.get("zone") or current.zone)
@@ -150,7 +156,10 @@ def change_email(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @limit_password_checks
 def delete_account(request: HttpRequest) -> HttpResponse:
-    """Deletes the account with its lists, preferences and web sessions, after the password was entered."""
+    """Deletes the account with its lists, preferences and web sessions.
+
+    The person must enter the password first.
+    """
     assert isinstance(request.user, User)  # noqa: S101 - login_required
     form = DeleteAccountForm(request.user, request.POST or None)
     if not form.is_valid():
@@ -166,7 +175,7 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 def delete_sessions(user_pk: int) -> None:
     """Deletes every web session of the account.
 
-    Decodes all web sessions, because only the encoded data of each one names its account.
+    Decodes all web sessions of all people, because only the decoded data of a session names its account.
     """
     owned = [row.pk for row in Session.objects.iterator() if row.get_decoded().get("_auth_user_id") == str(user_pk)]
     Session.objects.filter(pk__in=owned).delete()
@@ -178,9 +187,9 @@ def _render_settings(request: HttpRequest, email_form: EmailForm | None) -> Http
 
 
 def _appearance_choices(request: HttpRequest) -> list[dict[str, Any]]:
-    """Returns a dict per group of radio buttons: theme, palette and density.
+    """Returns one dict for each group of radio buttons: theme, palette and density.
 
-    `name` is the name of the setting; `options` are triples of value, label and whether it is chosen.
+    `name` is the name of the setting. `options` are triples: value, label, and whether the value is chosen.
     """
     appearance = appearance_of(request)
     return [

@@ -1,4 +1,4 @@
-"""Keeps a visitor's lists at every sign-up and sign-in, the admin's included."""
+"""Keeps a visitor's lists at every sign-up and sign-in, also in the admin."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,12 +13,15 @@ from watchlist.lists.rules import MAX_LISTS, NamedList
 from watchlist.lists.storage import move_visitor_lists
 
 MAX_NAMED_SYMBOLS = 12
-"""Symbols of a list without room that its sentence names."""
+"""The most symbols that the sentence about a list without room names."""
 
 
 @receiver(user_logged_in)
 def keep_visitor_lists(request: HttpRequest | None, user: User, **_: Any) -> None:
-    """Moves the lists into the account, and says how further lists are called and what had no room."""
+    """Moves the visitor's lists into the account.
+
+    Adds a message with the names of the added lists, and one message for each list without room.
+    """
     if request is None:
         return
     moved = move_visitor_lists(request.session, user)
@@ -30,7 +33,10 @@ def keep_visitor_lists(request: HttpRequest | None, user: User, **_: Any) -> Non
 
 
 def describe_left_out(named_list: NamedList) -> str:
-    """Returns a sentence with the symbols, so that the person can add them elsewhere."""
+    """Returns a sentence about a list without room.
+
+    The sentence names the symbols, so that the person can add them to a different list.
+    """
     held = f" It held {_name_symbols(named_list.symbols)}." if named_list.symbols else ""
     return f"“{named_list.name}” was not kept: you have {MAX_LISTS} lists, which is the maximum.{held}"
 

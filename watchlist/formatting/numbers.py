@@ -20,8 +20,8 @@ _ROUNDING = Context(prec=400, rounding=ROUND_HALF_UP)
 def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
     """Returns a number as text with a fixed number of decimals, such as `98,234.50`.
 
-    The exact value is rounded; a half is rounded away from zero. A negative value has an ASCII minus sign. A value that
-    is not finite gives NO_VALUE.
+    The exact value is rounded, and a half is rounded away from zero. A negative value has an ASCII minus sign. If the
+    value is not finite, the result is NO_VALUE.
     """
     if not isfinite(value):
         return NO_VALUE
@@ -31,9 +31,9 @@ def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
 
 
 def write_signed(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
-    """Returns a number as text with its sign, such as `+2.50`.
+    """Returns a number as text with a plus or minus sign, such as `+2.50`.
 
-    The minus sign is that of the numerals. A value that rounds to zero has no sign.
+    The minus sign is the one of `numerals`. A value that rounds to zero has no sign.
     """
     digits = write_number(abs(value), decimals, numerals)
     if not any(digit in "123456789" for digit in digits):
@@ -42,13 +42,16 @@ def write_signed(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
 
 
 def write_percent(value: float, numerals: Numerals = ENGLISH) -> str:
-    """Returns a percentage with its sign, such as `+2.50%`; NO_VALUE if it is not finite."""
+    """Returns a percentage with its sign, such as `+2.50%`.
+
+    If the value is not finite, the result is NO_VALUE.
+    """
     written = write_signed(value, 2, numerals)
     return written if written == NO_VALUE else written + "%"
 
 
 def side_of(signed: str, numerals: Numerals = ENGLISH) -> str:
-    """Returns the direction, up, down or flat, of a text that `write_signed` returned."""
+    """Returns the direction of a text that `write_signed` returned: up, down or flat."""
     if signed.startswith("+"):
         return "up"
     return "down" if signed.startswith(numerals.minus) else "flat"

@@ -1,7 +1,7 @@
-"""Chooses how numbers are punctuated by the header `Accept-Language`. Pure.
+"""Chooses by the header `Accept-Language` how numbers are punctuated. Pure.
 
 Numerals are the marks and the grouping of numbers in one language. Only the page uses the numerals of a language. CSV
-files, the API and data attributes hold plain numbers. The page passes its numerals to `static/watchlist/format.js`,
+files, the API and data attributes contain plain numbers. The page gives its numerals to `static/watchlist/format.js`,
 which applies the same rules.
 """
 
@@ -19,16 +19,19 @@ APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 MINUS = "\N{MINUS SIGN}"
 
 GROUP_STARTS = {3: re.compile(r"\B(?=(?:\d{3})+$)"), 2: re.compile(r"\B(?=(?:\d{2})*\d{3}$)")}
-"""From `Numerals.outer_group_size` to the pattern that matches where group marks go before the decimal point."""
+"""From `Numerals.outer_group_size` to a pattern.
+
+The pattern matches where group marks go in the digits before the point.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Numerals:
     """The marks and the grouping of numbers in one language.
 
-    `group` is the mark between groups of digits, `point` the mark before the decimals. The last three digits before the
-    decimals form a group; the digits in front of them form groups of `outer_group_size` (India: 12,34,567). If there
-    are fewer than `min_grouped_digits` digits before the decimals, they are not grouped.
+    `group` is the mark between groups of digits. `point` is the mark before the decimals. The last three digits before
+    `point` form a group. The digits in front of them form groups of `outer_group_size` digits, such as 12,34,567 in
+    India. If a number has fewer than `min_grouped_digits` digits before `point`, these digits are not grouped.
     """
 
     group: str = ","
@@ -39,7 +42,7 @@ class Numerals:
 
     @property
     def script_values(self) -> dict[str, str]:
-        """Returns the values that `format.js` reads, as a dict from the name of a data attribute."""
+        """Returns a dict from data attribute to value. `format.js` reads these attributes."""
         return {
             "group": self.group,
             "point": self.point,
@@ -48,14 +51,14 @@ class Numerals:
         }
 
     def punctuate(self, plain: str) -> str:
-        """Returns the text of an unsigned number, such as `98234.50`, with these marks."""
+        """Returns an unsigned plain number, such as `98234.50`, with the marks of these numerals."""
         whole, _, fraction = plain.partition(".")
         if len(whole) >= self.min_grouped_digits:
             whole = GROUP_STARTS[self.outer_group_size].sub(self.group, whole)
         return whole + self.point + fraction if fraction else whole
 
     def strip(self, written: str) -> str:
-        """Returns the plain number, such as `98234.50`, from which `punctuate` made this text."""
+        """Returns the plain number, such as `98234.50`, of a text from `punctuate`."""
         return written.replace(self.group, "").replace(self.point, ".")
 
 
@@ -87,7 +90,7 @@ NUMERALS_BY_LANGUAGE: Mapping[str, Numerals] = {
 def pick_numerals(header: str) -> Numerals:
     """Returns the numerals of the most preferred language in an `Accept-Language` header.
 
-    Languages that LANGUAGES lacks are skipped. If it lacks all of them, the numerals are English.
+    A language that LANGUAGES does not contain is skipped. If no language is left, the numerals are English.
     """
     return _pick(header[:MAX_HEADER_LENGTH])
 
@@ -104,9 +107,9 @@ def _pick(header: str) -> Numerals:
 
 
 def _read_range(text: str) -> tuple[str, float]:
-    """Returns the lower-case tag and the weight of one language, such as `de-CH;q=0.8`.
+    """Returns the tag in lower case and the weight from a text such as `de-CH;q=0.8`.
 
-    The weight is 0 if the text is invalid.
+    The tag names a language. If the text is invalid, the weight is 0.
     """
     tag, _, rest = text.partition(";")
     weight = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", rest)

@@ -1,4 +1,7 @@
-"""Finds the columns of list names and symbols by the header of an imported file. Pure."""
+"""Finds the columns of an imported file that hold list names and symbols. Pure.
+
+Only the header of the file decides.
+"""
 
 import unicodedata
 from collections.abc import Sequence
@@ -17,7 +20,10 @@ LIST_HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The index of each column and the number of cells of the header. `names` is None without a column of lists."""
+    """The index of each column, and the number of cells of the header.
+
+    `names` is None if the file has no column of list names.
+    """
 
     symbols: int
     names: int | None
@@ -25,7 +31,10 @@ class Columns:
 
 
 def find_columns(cells: Sequence[str]) -> Columns | None:
-    """Returns the columns if the cells are a header, else None. Column names have any case and order."""
+    """Returns the columns if the cells are a header. Otherwise returns None.
+
+    The names of columns can have any case and any order.
+    """
     headers = [_normalize(cell) for cell in cells]
     symbols = _find(headers, SYMBOL_HEADERS)
     return None if symbols is None else Columns(symbols, _find(headers, LIST_HEADERS), len(headers))

@@ -1,6 +1,7 @@
-"""Reads a person's lists from the files of this site, of other sites, and from plain lists of symbols. Pure.
+"""Reads a person's lists from a file. Pure.
 
-Undoes the escaping of `feeds.csv_cells`, so that an exported file gives exactly the exported lists.
+The file comes from this site or from another site, or is a plain list of symbols. The escaping of `feeds.csv_cells` is
+undone, so that an exported file gives exactly the exported lists.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -14,7 +15,10 @@ from watchlist.lists.foreign_symbols import clean_spelling, find_symbol
 from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, check_name, name_key
 
 MAX_FILE_BYTES = 2_500_000
-"""More than twenty lists of two hundred symbols with every column, and less than Django accepts in a form."""
+"""A file of this size can hold twenty lists of two hundred symbols with every column.
+
+Django accepts more than this in a form.
+"""
 MAX_LINES = MAX_LISTS * (MAX_SYMBOLS + 1)
 DEFAULT_NAME = "Imported"
 SECTION = "###"
@@ -22,7 +26,10 @@ SECTION = "###"
 
 @dataclass(frozen=True, slots=True)
 class RefusedLine:
-    """A line that is not imported: its number from 1, its beginning, and the reason."""
+    """A line that is not imported.
+
+    It has the line's number from 1, the beginning of the line, and the reason.
+    """
 
     line: int
     text: str
@@ -31,17 +38,18 @@ class RefusedLine:
 
 @dataclass(frozen=True, slots=True)
 class ImportedLists:
-    """The lists of a file in the file's order, and the lines that are not imported."""
+    """The lists of a file, in the file's order, and the refused lines."""
 
     lists: tuple[NamedList, ...] = ()
     refusals: tuple[RefusedLine, ...] = ()
 
 
 def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> ImportedLists:
-    """Reads lists of `known` symbols. `name` is for symbols whose list the file does not name.
+    """Reads lists of `known` symbols from the text of a file.
 
-    With a header, the columns of symbols and lists are read. Without one, a line is a list's name and one symbol, or
-    any number of symbols, or `###NAME` for those that follow.
+    `name` is the list for symbols whose list the file does not name. If the file has a header, its columns of symbols
+    and of list names are read. Without a header there are three kinds of lines. The first has a list's name and one
+    symbol. The second has any number of symbols. The third is `###NAME`: it names the list for the symbols after it.
     """
     lines = split_lines(text)
     if len(lines) > MAX_LINES + 1:
@@ -53,7 +61,10 @@ def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> I
 
 
 def name_of_file(file_name: str) -> str:
-    """Returns the name of a list for a file: its own without the ending, or DEFAULT_NAME."""
+    """Returns a list name for a file: the file's name without the ending.
+
+    Returns DEFAULT_NAME if that is not allowed as the name of a list.
+    """
     stem, dot, ending = file_name[:255].rpartition(".")
     stem = stem if dot else ending
     try:
@@ -92,7 +103,10 @@ class _Reader:
             self._read_without_header(line)
 
     def _is_comment(self, line: Line) -> bool:
-        """A list of this site may be called `#1`, so a line with as many cells as the header is no comment."""
+        """Returns whether the line is a comment, which begins with `#`.
+
+        A list may be called `#1`. So a line with as many cells as the header is not a comment.
+        """
         return line.is_comment and (self._columns is None or len(line.cells) != self._columns.count)
 
     def _read_columns(self, line: Line, columns: Columns) -> None:
@@ -124,7 +138,10 @@ class _Reader:
                 self._add(line, self._section, spelling, shown=spelling)
 
     def _names_a_list(self, cells: Sequence[str]) -> bool:
-        """Returns whether the first cell is the name of a list. It never is if it may be a symbol."""
+        """Returns whether the first cell is the name of a list.
+
+        A cell that may be a symbol is never the name of a list.
+        """
         if len(cells) < 2 or cells[0].startswith(SECTION) or ":" in cells[0] or self._find(cells[0]):
             return False
         if self._is_plain and cells[0].isascii() and cells[0].isupper():
@@ -132,7 +149,10 @@ class _Reader:
         return not self._find(cells[2]) if len(cells) > 2 else True
 
     def _split_words(self, cells: Sequence[str]) -> Iterator[str]:
-        """Yields the cells, and the words of a cell such as `AAPL MSFT` whose first word is a symbol."""
+        """Yields the cells. Splits a cell such as `AAPL MSFT` into its words.
+
+        A cell is split if its first word is a symbol and the whole cell is not.
+        """
         for cell in filter(None, cells):
             words = cell.split()
             several = len(words) > 1 and not self._find(cell) and self._find(words[0])
@@ -147,7 +167,10 @@ class _Reader:
             self._refuse(line, reason, shown)
 
     def _add_symbol(self, name: str, spelling: str) -> str:
-        """Adds the symbol to the list. Returns the reason if it is refused, else an empty string."""
+        """Adds the symbol to the list and returns an empty text.
+
+        If the symbol is refused, returns the reason.
+        """
         try:
             named_list = NamedList(0, check_name(name, ()))
         except BadName as error:

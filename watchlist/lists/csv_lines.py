@@ -1,6 +1,6 @@
 """Splits an imported text into numbered lines of cells. Pure.
 
-Finds the separator, accepts Excel's `sep=` line, and confines bad quotes to their own line.
+Finds the separator and accepts Excel's `sep=` line. A bad quotation mark spoils only its own line.
 """
 
 import csv
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 SEPARATORS = (",", ";", "\t", "|")
 SNIFFED_LINES = 20
 MAX_JOINED_LINES = 5
-"""Lines that one quoted cell can span. Bounds the work for a quote that is never closed."""
+"""The most lines that one quoted cell can span.
+
+It bounds the work for a quotation mark that is never closed.
+"""
 LINE_END = re.compile(r"\r\n|\r|\n")
 SEPARATOR_LINE = re.compile(r"\s*\"?sep=(\t|[,;|])\"?\s*", re.IGNORECASE)
 QUOTED = re.compile(r'"[^"]*"')
@@ -19,7 +22,7 @@ QUOTED = re.compile(r'"[^"]*"')
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line by its number from 1. `problem` says why its cells cannot be read."""
+    """One line. `number` counts from 1. `problem` says why the line cannot be read."""
 
     number: int
     text: str
@@ -52,7 +55,10 @@ def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
 
 
 def sniff_separator(lines: Sequence[str]) -> str:
-    """Returns the separator that most of the first lines contain; of several the one that is first in the header."""
+    """Returns the separator that most of the first lines contain.
+
+    If several separators are equal in this, returns the one that the first line contains most often.
+    """
     samples = [QUOTED.sub("", line) for line in lines if not line.startswith("#")][:SNIFFED_LINES]
     first = samples[0] if samples else ""
 
@@ -63,7 +69,7 @@ def sniff_separator(lines: Sequence[str]) -> str:
 
 
 def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:
-    """Returns the record that begins with the first line, and how many lines it has."""
+    """Returns the record that begins with the first line, and its number of lines."""
     number, first = lines[0]
     for used in range(1, len(lines) + 1):
         text = "\n".join(line for _, line in lines[:used])
@@ -81,6 +87,6 @@ def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line
 
 
 def _split(text: str, separator: str, strict: bool) -> tuple[str, ...]:
-    """Raises csv.Error."""
+    """Returns the cells of a record. Raises csv.Error."""
     rows = list(csv.reader([text], delimiter=separator, strict=strict))
     return tuple(rows[0]) if rows else ()

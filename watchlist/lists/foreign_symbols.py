@@ -1,4 +1,4 @@
-"""Finds the symbol that another program's spelling of it means. Pure."""
+"""Finds the symbol that a spelling from another program means. Pure."""
 
 import re
 import unicodedata
@@ -14,19 +14,22 @@ PAIR = re.compile(r"([A-Z0-9]{2,6}?)[-/_ ]?(USDT|[A-Z]{3})(=X)?")
 
 
 def find_symbol(spelling: str, known: Collection[str]) -> str | None:
-    """Returns the known symbol that is meant by a spelling such as `NASDAQ:AAPL`, `BRK-B` or `BTC-USD`, or None."""
+    """Returns the known symbol that a spelling means; None if there is none.
+
+    Examples of spellings are `NASDAQ:AAPL`, `BRK-B` and `BTC-USD`.
+    """
     return next((symbol for symbol in _possible_symbols(clean_spelling(spelling)) if symbol in known), None)
 
 
 def clean_spelling(spelling: str) -> str:
-    """Returns the text in NFKC and upper case, without direction marks and other invisible characters."""
+    """Returns the text in NFKC and upper case, without invisible characters such as direction marks."""
     # Normalization takes quadratic time, so the length is limited first.
     text = unicodedata.normalize("NFKC", spelling.strip()[:MAX_SPELLING_LENGTH])
     return upper_case("".join(letter for letter in text if unicodedata.category(letter) != "Cf"))
 
 
 def _possible_symbols(text: str) -> Iterator[str]:
-    """Yields the text and what it may mean, the most exact meaning first."""
+    """Yields the text, then other symbols that it may mean, the most exact one first."""
     yield text
     text = EXCHANGE.sub("", text.removeprefix("$"), count=1)
     yield text

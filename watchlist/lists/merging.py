@@ -7,9 +7,11 @@ from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, Named
 
 
 def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
-    """Adds the lists of a file to a person's. Returns them and sentences about what did not fit.
+    """Adds the lists of a file to a person's lists.
 
-    A list whose name exists is replaced if `replace`; otherwise it gets the symbols that it lacks.
+    Returns the person's lists afterwards, and sentences about what did not fit. If the person has a list with the same
+    name, `replace` decides. If `replace` is true, the file's symbols replace the symbols of the list. Otherwise the
+    file's symbols are added to the list.
     """
     problems = []
     for new in new_lists:
@@ -28,9 +30,10 @@ def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: 
 
 
 def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple[UserLists, list[str], list[NamedList]]:
-    """Adds each list under a name of its own. Returns all lists, the names of the new ones, and those without room.
+    """Adds each new list under a name that no other list has.
 
-    Leaves out a list that the person has with the same name and symbols.
+    Leaves out a new list if the person has a list with the same name and symbols. Returns three values: all lists of
+    the person, the names of the added lists, and the new lists without room.
     """
     names: list[str] = []
     left_out: list[NamedList] = []
@@ -47,7 +50,7 @@ def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple
 
 
 def free_name(name: str, user_lists: UserLists) -> str:
-    """Returns the name, or with a number behind it if the person has a list of that name."""
+    """Returns the name. Adds a number if the person has such a list."""
     if user_lists.find_by_name(name) is None:
         return name
     endings = (f" {number}" for number in count(2))
@@ -56,6 +59,9 @@ def free_name(name: str, user_lists: UserLists) -> str:
 
 
 def _replace_symbols(user_lists: UserLists, old: NamedList, symbols: tuple[str, ...]) -> UserLists:
-    """Finds the list by name: lists that were just created share the key UNSAVED."""
+    """Returns a copy in which the list with the name of `old` has these symbols.
+
+    The key cannot find the list, because all new lists share the key UNSAVED.
+    """
     changed = NamedList(old.key, old.name, symbols)
     return UserLists(tuple(changed if each.name == old.name else each for each in user_lists.lists))

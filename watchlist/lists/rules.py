@@ -1,6 +1,6 @@
-"""Defines the lists of one person as immutable values, and the rules of changing them. Pure.
+"""Defines one person's lists as immutable values, and the rules of changing lists. Pure.
 
-Every change returns a changed copy. `lists.storage` saves it.
+Every change returns a changed copy. `lists.storage` saves the copy.
 """
 
 import unicodedata
@@ -21,7 +21,10 @@ JOINED_CATEGORIES = ("So", "Sk", "Mn", "Mc", "Lo")
 
 @dataclass(frozen=True, slots=True)
 class NamedList:
-    """One list. `key` identifies it among the person's lists; `symbols` are in the person's order, each once."""
+    """One list. `key` identifies it among the person's lists.
+
+    `symbols` are in the person's order. No symbol occurs twice.
+    """
 
     key: int
     name: str
@@ -74,12 +77,18 @@ class UserLists:
         raise NoSuchList("This list no longer exists. It was deleted in another tab or on another device.")
 
     def find_by_name(self, name: str) -> NamedList | None:
-        """Ignores case and the way in which accents are encoded."""
+        """Returns the list with this name; None if there is none.
+
+        Ignores case and the encoding of accents.
+        """
         key = name_key(name)
         return next((each for each in self.lists if name_key(each.name) == key), None)
 
     def replace(self, changed: NamedList) -> "UserLists":
-        """Returns a copy with `changed` in place of the list with the same key. Raises NoSuchList."""
+        """Returns a copy in which `changed` replaces the list with the same key.
+
+        Raises NoSuchList.
+        """
         self.find(changed.key)
         return UserLists(tuple(changed if each.key == changed.key else each for each in self.lists))
 
@@ -100,7 +109,10 @@ class UserLists:
         return self.replace(replace(self.find(key), name=check_name(name, others)))
 
     def delete(self, key: int) -> "UserLists":
-        """Returns a copy without a list. Raises NoSuchList, or BadName for the only list."""
+        """Returns a copy without a list. Raises NoSuchList.
+
+        Raises BadName if it is the only list.
+        """
         self.find(key)
         if len(self.lists) == 1:
             raise BadName("This is your only list. Rename it, or remove its symbols.")
@@ -109,7 +121,7 @@ class UserLists:
     def shift(self, key: int, by: int) -> "UserLists":
         """Returns a copy with a list moved `by` tabs to the right. Raises NoSuchList.
 
-        A negative number moves it to the left. A move beyond either end stops at that end.
+        A negative number moves the list to the left. A move beyond either end stops at that end.
         """
         named_list = self.find(key)
         rest = [each for each in self.lists if each.key != key]
@@ -118,7 +130,10 @@ class UserLists:
 
 
 def check_name(name: str, others: Sequence[NamedList]) -> str:
-    """Returns the name of a list in NFC with single spaces. Raises BadName, also if one of `others` has the name."""
+    """Returns the name of a list in NFC with single spaces.
+
+    Raises BadName if the name is not allowed or if one of `others` has it.
+    """
     name = " ".join(name.split())
     if not name:
         raise BadName("A list needs a name.")
@@ -135,12 +150,18 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
 
 
 def name_key(name: str) -> str:
-    """Returns what two names have in common if they differ only by case or by the encoding of accents."""
+    """Returns a text that is equal for names which count as equal.
+
+    Names count as equal if they differ only by case or by the encoding of accents.
+    """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name[: 2 * MAX_NAME_LENGTH]).casefold())
 
 
 def _is_visible(name: str) -> bool:
-    """Accepts a joiner only between the parts of an emoji, or letters of a script that has no case."""
+    """Returns whether a name contains only printable characters and correct joiners.
+
+    A joiner is correct between the parts of an emoji, and between letters of a script without case.
+    """
     for before, letter, after in zip(" " + name, name, name[1:] + " ", strict=False):
         joins = letter in JOINERS and _can_be_joined(before) and _can_be_joined(after)
         if not letter.isprintable() and not joins:

@@ -23,7 +23,7 @@ SEPARATORS = re.compile(r"[\s,;|]+")
 def served_tickers() -> QuerySet[Ticker]:
     """Returns the active tickers that this site offers.
 
-    If GATEWAY_VALID_TICKERS is set, only tickers whose symbol it contains are offered.
+    If GATEWAY_VALID_TICKERS is set, a ticker is offered only if this setting contains its symbol.
     """
     active = Ticker.objects.filter(active=True)
     return active.filter(symbol__in=settings.GATEWAY_VALID_TICKERS) if settings.GATEWAY_VALID_TICKERS else active
@@ -84,9 +84,10 @@ def _rank(ticker: Ticker, text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class TypedSymbols:
-    """The meaning of a typed text. `tickers` are to be added.
+    """The meaning of a typed text. `tickers` are the tickers to add.
 
-    `refusals` are sentences about the rest. `choices` are the tickers that an ambiguous name may mean.
+    `refusals` are sentences about the parts of the text that cannot be added. `choices` are the tickers that an
+    ambiguous name may mean.
     """
 
     tickers: tuple[Ticker, ...] = ()

@@ -1,7 +1,7 @@
 """Stores a person's lists: an account's in the database, a visitor's in the web session.
 
-Nothing is stored before the first change, so that a visit leaves no data. Until then every person sees one example
-list of the first served tickers. The rules of changing lists are in `lists.rules`.
+Nothing is stored before the first change, so that a visit leaves no data. Until then every person sees one example list
+with the first served tickers. The rules of changing lists are in `lists.rules`.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ ListChange = Callable[[UserLists], UserLists]
 class Tab:
     """A list as the page's tabs show it. `count` is its number of symbols.
 
-    `version` is that of the list in the database, 0 if the list is not there.
+    `version` is the version of the list in the database; 0 if the database does not hold the list.
     """
 
     key: int
@@ -46,7 +46,7 @@ class ListStore(Protocol):
 
     @property
     def stored(self) -> bool:
-        """Returns whether lists are stored, that is whether the person has changed anything yet."""
+        """Returns whether lists are stored. They are after the person's first change."""
 
     def tabs(self) -> list[Tab]:
         """Returns a tab for each list, at least one."""
@@ -58,16 +58,19 @@ class ListStore(Protocol):
         """Returns all lists."""
 
     def change(self, change: ListChange) -> UserLists:
-        """Calls `change` with the lists, and stores and returns the lists that it returns.
+        """Calls `change` with the lists, then stores and returns the result of `change`.
 
-        If `change` raises an error, nothing is stored and the error passes.
+        If `change` raises an error, nothing is stored and this method raises the same error.
         """
 
 
 def store_for(
     user: User | AnonymousUser, session: SessionBase, may_start: Callable[[], bool] = lambda: True
 ) -> ListStore:
-    """`may_start` says whether a visitor without a web session may get one."""
+    """Returns the store of an account or of a visitor.
+
+    `may_start` says whether a visitor without a web session may get one.
+    """
     return AccountLists(user) if isinstance(user, User) else VisitorLists(cast("SessionStore", session), may_start)
 
 
@@ -83,7 +86,7 @@ def example_lists() -> UserLists:
 class AccountLists:
     """The lists of an account, in the database.
 
-    `change` locks the account's row, so that two changes of one account run one after the other.
+    `change` locks the account's row, so two changes of one account never run at the same time.
     """
 
     def __init__(self, user: User) -> None:
@@ -151,7 +154,10 @@ class AccountLists:
 
 
 class VisitorLists:
-    """The lists of a visitor. Locks the row of the web session, so that its changes run one after another."""
+    """The lists of a visitor, in the web session.
+
+    `change` locks the row of the web session, so two changes of one visitor never run at the same time.
+    """
 
     def __init__(self, session: SessionStore, may_start: Callable[[], bool] = lambda: True) -> None:
         self._session = session
@@ -200,14 +206,20 @@ class VisitorLists:
 
 @dataclass(frozen=True, slots=True)
 class MovedLists:
-    """The names of lists that were added to those of an account, and the lists for which there was no room."""
+    """What happened to a visitor's lists when an account with lists got them.
+
+    `added` holds the names of the added lists. `left_out` holds the lists without room.
+    """
 
     added: tuple[str, ...] = ()
     left_out: tuple[NamedList, ...] = ()
 
 
 def move_visitor_lists(session: SessionBase, user: User) -> MovedLists:
-    """Moves a visitor's lists into the account. If the account has lists, they become further lists."""
+    """Moves a visitor's lists into the account.
+
+    If the account has lists already, the visitor's lists are added after them.
+    """
     visitor, account = VisitorLists(cast("SessionStore", session)), AccountLists(user)
     if not visitor.stored:
         return MovedLists()
@@ -228,7 +240,10 @@ def move_visitor_lists(session: SessionBase, user: User) -> MovedLists:
 
 
 def pick_tab(tabs: Sequence[Tab], key: int | None) -> Tab:
-    """Returns the tab with this key, or the first one if the key is None. Raises NoSuchList."""
+    """Returns the tab with this key. Raises NoSuchList.
+
+    If the key is None, returns the first tab.
+    """
     if key is None:
         return tabs[0]
     for tab in tabs:

@@ -1,7 +1,7 @@
 """Stores web sessions so that concurrent requests keep each other's changes.
 
-Django writes a session as a whole, so the last of several concurrent requests would undo the others. This store locks
-the row and writes only the keys that its request changed.
+Django writes a session as a whole. So the last of several concurrent requests would undo the changes of the other
+requests. This store locks the row and writes only the keys that its request changed.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,15 @@ from django.utils import timezone
 from watchlist.errors import SessionEnded
 
 PROLONG_AFTER = timedelta(days=1)
-"""A session that is used expires SESSION_COOKIE_AGE after its last use, accurate to this time."""
+"""A session expires SESSION_COOKIE_AGE after its last use, or up to this time earlier."""
 MISSING = object()
 
 
 class SessionStore(DatabaseSessionStore):
-    """A web session in the database. The name of the class is part of the signature of stored sessions."""
+    """A web session in the database.
+
+    Do not rename the class: its name is part of the signature of stored sessions.
+    """
 
     _stored_text = ""
     """The data of the row when this request read or wrote it."""
@@ -37,21 +40,24 @@ class SessionStore(DatabaseSessionStore):
 
     @property
     def can_be_prolonged(self) -> bool:
-        """Whether this request read a stored session whose expiry date is at least PROLONG_AFTER old."""
+        """Whether this request read a stored session that was prolonged long ago.
+
+        Its expiry date was set at least PROLONG_AFTER ago.
+        """
         age = timedelta(seconds=self.get_session_cookie_age())
         return self._expires is not None and self._expires < timezone.now() + age - PROLONG_AFTER
 
     def lock(self) -> None:
-        """Reads the changes of other requests, and keeps these waiting until the transaction ends.
+        """Locks the session and reads the changes of other requests.
 
-        Raises SessionEnded if another request deleted the session.
+        Other requests wait until the transaction ends. Raises SessionEnded if another request deleted the session.
         """
         self._get_session()  # type: ignore[attr-defined]  # finds out whether the key is valid
         if self.session_key is not None and not self._read_again():
             raise SessionEnded("Your session has ended in another tab. Nothing was changed. Reload the page.")
 
     def save(self, must_create: bool = False) -> None:
-        """Raises UpdateError if another request deleted the session."""
+        """Stores the session. Raises UpdateError if another request deleted it."""
         if must_create or self.session_key is None:
             super().save(must_create)
             self._remember()
@@ -63,7 +69,10 @@ class SessionStore(DatabaseSessionStore):
         self._remember()
 
     def _read_again(self) -> bool:
-        """Locks the row and merges it with this request's changes. Returns whether there is a row."""
+        """Locks the row and merges it with this request's changes.
+
+        Returns False if there is no row.
+        """
         row = Session.objects.select_for_update().filter(session_key=self.session_key).first()
         if row is None:
             return False
@@ -78,7 +87,10 @@ class SessionStore(DatabaseSessionStore):
 
 
 def merge_changes(before: Mapping[str, Any], own: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns `stored` with the keys that differ between `before` and `own` as they are in `own`."""
+    """Returns a copy of `stored` with the changes of this request.
+
+    A key is changed if it differs between `before` and `own`. Its value, or its absence, is taken from `own`.
+    """
     merged = dict(stored)
     for key in before.keys() | own.keys():
         if own.get(key, MISSING) == before.get(key, MISSING):

@@ -1,6 +1,6 @@
 """Views that change a person's lists.
 
-Removals are kept in the web session, so that each of them can be undone.
+The web session keeps each removal, so that the person can undo it.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,10 @@ from watchlist.page.undo import (
 )
 
 MAX_SENTENCES = 6
-"""The most refusals that the page shows one by one. Of further ones it shows only the number."""
+"""The most refusals that the page shows one by one.
+
+Of the remaining refusals it shows only the number.
+"""
 MAX_NAMED_SYMBOLS = 6
 """The most symbols that one sentence names."""
 MAX_QUOTED_LENGTH = 20
@@ -41,7 +44,10 @@ MAX_QUOTED_LENGTH = 20
 @require_POST
 @require_same_owner
 def add_symbols(request: HttpRequest) -> HttpResponse:
-    """Adds symbols to a list. The form field `symbol` holds one symbol, one name or many symbols."""
+    """Adds symbols to a list.
+
+    The form field `symbol` holds one symbol, one name or many symbols.
+    """
     position = read_position(request.POST)
     typed = read_typed(request.POST.get("symbol", ""))
     symbols = [ticker.symbol for ticker in typed.tickers]
@@ -61,8 +67,8 @@ def add_symbols(request: HttpRequest) -> HttpResponse:
 def change_list(request: HttpRequest) -> HttpResponse:
     """Removes a symbol from a list, or moves it within the list.
 
-    The form has one of the fields `remove`, `up`, `down`, `top`, `bottom` and `move`, which holds the symbol. With
-    `move`, the field `before` holds the symbol in front of which it moves; without `before` it moves to the end.
+    The form has one of the fields `remove`, `up`, `down`, `top`, `bottom` and `move`. This field holds the symbol. With
+    `move`, the symbol moves in front of the symbol in the field `before`. Without `before`, it moves to the end.
     """
     position = read_position(request.POST)
     action = next((name for name in ("remove", *MOVES) if request.POST.get(name)), None)
@@ -83,8 +89,8 @@ def change_list(request: HttpRequest) -> HttpResponse:
 def change_tabs(request: HttpRequest) -> HttpResponse:
     """Creates, renames, moves, deletes, empties or fills a whole list.
 
-    The form field `do` says which: `open` (create), `rename`, `left`, `right`, `delete`, `clear`, or `example` (put the
-    symbols of the example list into an empty list).
+    The form field `do` says which: `open`, `rename`, `left`, `right`, `delete`, `clear` or `example`. `open` creates a
+    list. `example` puts the symbols of the example list into an empty list.
     """
     position = read_position(request.POST)
     action = request.POST.get("do", "")
@@ -105,7 +111,10 @@ def change_tabs(request: HttpRequest) -> HttpResponse:
 @require_POST
 @require_same_owner
 def undo_change(request: HttpRequest) -> HttpResponse:
-    """Undoes the change whose id `undo` holds, without one the newest change of this web session."""
+    """Undoes the change whose id is in the form field `undo`.
+
+    Without this field, undoes the newest change of this web session.
+    """
     position = read_position(request.POST)
     undo = find_undo(request.session, page_owner(request), request.POST.get("undo", ""))
     if undo is None:
@@ -120,7 +129,10 @@ def undo_change(request: HttpRequest) -> HttpResponse:
 
 
 def _restore(request: HttpRequest, undo: Undo) -> int | None:
-    """Undoes a change and forgets it. Returns the key of the list to show. Raises ListRefused."""
+    """Undoes a change and forgets it. Raises ListRefused.
+
+    Returns the key of the list to show.
+    """
     before: list[int] = []
 
     def restore(lists: UserLists) -> UserLists:
@@ -202,7 +214,10 @@ MOVES: dict[str, Callable[[NamedList, str, str], NamedList]] = {
 
 
 def _fill_with_example(lists: UserLists, named_list: NamedList, _name: str) -> UserLists:
-    """Puts the symbols of the example list into an empty list. Other lists stay as they are."""
+    """Puts the symbols of the example list into an empty list.
+
+    A list with symbols stays as it is.
+    """
     symbols = named_list.symbols or example_lists().lists[0].symbols
     return lists.replace(NamedList(named_list.key, named_list.name, symbols))
 
@@ -221,7 +236,10 @@ def _find_list(lists: UserLists, position: PagePosition) -> NamedList:
 
 
 def _change(request: HttpRequest, change: ListChange) -> UserLists | None:
-    """Applies a change. Returns the stored lists, or adds the reason of the refusal to the messages."""
+    """Applies a change and returns the stored lists.
+
+    If the change is refused, adds the reason to the messages and returns None.
+    """
     try:
         return own_lists(request).change(change)
     except ListRefused as refusal:
@@ -230,9 +248,9 @@ def _change(request: HttpRequest, change: ListChange) -> UserLists | None:
 
 
 def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the symbols that the list can take, and sentences about the refused ones.
+    """Returns the symbols that the list can take, and sentences about the refused symbols.
 
-    Stores nothing. If the list becomes full, one sentence stands for all remaining symbols.
+    Stores nothing. When the list is full, one sentence stands for all remaining symbols.
     """
     added: list[str] = []
     refusals: list[str] = []
@@ -269,7 +287,7 @@ def _report_added(request: HttpRequest, added: list[str], refusals: list[str], t
 def name_symbols(symbols: list[str]) -> str:
     """Returns the symbols as part of a sentence: `AAPL and GOOG`.
 
-    Beyond MAX_NAMED_SYMBOLS it ends with a number: `AAPL, GOOG, … and 3 more`.
+    If there are more than MAX_NAMED_SYMBOLS, the text ends with a number: `AAPL, GOOG, … and 3 more`.
     """
     shown, more = symbols[:MAX_NAMED_SYMBOLS], len(symbols) - MAX_NAMED_SYMBOLS
     if more > 0:

@@ -1,7 +1,8 @@
 """Defines the columns of the table: heading, cell, sort value and data for scripts. Pure.
 
-The template, the sorting and the data attributes of a row use these definitions. A column whose cell changes with live
-prices also needs an entry in `static/watchlist/sort.js` and `row.js`. The width of a column is in `page.css`.
+The template, the sorting and the data attributes of a row use these definitions. If live prices change the cells of a
+column, the column also needs an entry in `static/watchlist/sort.js` and one in `row.js`. The width of each column is in
+`page.css`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +22,13 @@ SortValue = str | float
 class Column:
     """One column of the table. `key` is its name in `?sort=` and its CSS class.
 
-    `content` is a function that returns the text or HTML of a row's cell; it is None if the template writes the cell.
-    `sort_value` is a function that returns the value by which a row is sorted, or None for a row without a value. If
-    the column cannot be sorted, `sort_value` itself is None. `descending_first` says that the first click on the
-    heading sorts in descending order. `follows_side` adds the direction of the row's change (up, down or flat) to the
-    CSS classes of a cell. `names_reference` adds the name of the reference price to the heading. `static_heading`
-    replaces the heading while no script runs.
+    `content` is a function that returns the text or HTML of a row's cell. It is None if the template writes the cell.
+    `sort_value` is a function that returns the value by which a row is sorted. The function returns None for a row
+    without a value. If the column cannot be sorted, `sort_value` itself is None.
+
+    `descending_first` says that the first click on the heading sorts in descending order. `follows_side` adds the
+    direction of the row's change to the CSS classes of a cell: up, down or flat. `names_reference` adds the name of the
+    reference price to the heading. `static_heading` replaces the heading while no script runs.
     """
 
     key: str
@@ -73,7 +75,7 @@ def _age(row: Row) -> SafeString:
 
 
 def _price_column(key: str, heading: str, price: Callable[[Row], float | None]) -> Column:
-    """Returns a sortable column of prices, which are written with the ticker's number of decimals."""
+    """Returns a sortable column of prices. A price has the ticker's number of decimals."""
     return Column(key, heading, lambda row: row.write_price(price(row)), sort_value=price)
 
 
@@ -112,7 +114,10 @@ COLUMNS: tuple[Column, ...] = (
 SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUMNS if column.sort_value is not None}
 
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
-"""The least number of characters of a price, and the CSS class of a table with such prices."""
+"""Pairs of a minimum number of characters and a CSS class.
+
+A table has the class if its longest price is that long.
+"""
 
 ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
     "base": lambda row: row.ticker.base_price,
@@ -129,7 +134,10 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:
-    """Returns the CSS class of the table for its longest price: longest, longer, long or empty."""
+    """Returns the CSS class that the table needs for its longest price.
+
+    The class is longest, longer, long or empty.
+    """
     longest = max((len(row.write_price(value)) for row in rows for value in _prices(row)), default=0)
     return next((name for length, name in NUMBER_WIDTHS if longest >= length), "")
 

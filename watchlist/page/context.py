@@ -1,6 +1,6 @@
 """Reads what the watchlist page shows: tabs, rows and suggestions.
 
-Changes nothing, and makes only a few database queries.
+This module changes nothing, and makes only a few database queries.
 """
 
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
 
 
 def clock_values(now: datetime) -> dict[str, Any]:
-    """Returns template values from which scripts compute the ages of prices by the server's clock."""
+    """Returns template values for scripts, which compute the ages of prices by the server's clock."""
     return {
         "now": now,
         "now_us": str(int(now.timestamp() * 1_000_000)),
@@ -88,7 +88,8 @@ def clock_values(now: datetime) -> dict[str, Any]:
 def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime) -> list[Row]:
     """Returns a table row for each of these tickers, in the same order.
 
-    If Redis is unavailable, the rows have no prices of the market day, so that the page is answered without delay.
+    If Redis is unavailable, the rows do not contain the prices of the market day. So the page is answered without
+    delay.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     days = read_days([ticker.symbol for ticker in tickers], now) if quotes.available else {}
@@ -108,6 +109,6 @@ def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, n
 
 
 def suggest_tickers(listed: Sequence[Ticker]) -> list[Ticker]:
-    """Returns the served tickers that are not in `listed`, sorted by symbol, at most MAX_SUGGESTIONS."""
+    """Returns at most MAX_SUGGESTIONS served tickers that are not in `listed`, sorted by symbol."""
     others = served_tickers().exclude(pk__in=[ticker.pk for ticker in listed])
     return list(others.only("symbol", "name").order_by("symbol")[:MAX_SUGGESTIONS])

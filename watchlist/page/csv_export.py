@@ -15,9 +15,9 @@ SOURCE = "simulated"
 
 
 def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
-    """Returns the CSV text of (list name, rows) pairs: a header and one line per row.
+    """Returns CSV text with a header and one line per row.
 
-    An empty list has one line with its name and no symbol.
+    `lists` holds pairs of list name and rows. An empty list has one line with its name and no symbol.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
@@ -31,7 +31,7 @@ def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
 
 
 def write_symbols(lists: Iterable[tuple[str, Sequence[str]]]) -> str:
-    """Returns only names and symbols, as the import reads them."""
+    """Returns CSV text with only list names and symbols. The import can read it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(HEADER[:2])
@@ -40,9 +40,9 @@ def write_symbols(lists: Iterable[tuple[str, Sequence[str]]]) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    """Returns the cells of a row that follow the list's name.
+    """Returns the cells of a row, without the list's name.
 
-    Numbers are not escaped: a spreadsheet does not run a number as a formula.
+    Numbers are not escaped, because a spreadsheet does not run a number as a formula.
     """
     cells = [escape(row.ticker.symbol), escape(row.ticker.name)]
     if row.update is None:

@@ -1,6 +1,6 @@
 """Reads what the drawer shows of one symbol: price, market day, bars and lists.
 
-The drawer is the panel beside the table with the details of a symbol. Changes nothing.
+The drawer is the panel beside the table with the details of a symbol. This module changes nothing.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """Tells a person the result of a change, with Undo buttons or choices.
 
-Sentences are Django messages. What the page offers beside them is in the web session. Showing it does not change the
-session.
+Sentences are Django messages. The web session holds the undos and choices that the page offers beside the sentences.
+Showing them does not change the session.
 """
 
 import time
@@ -24,14 +24,14 @@ SHOWN_FOR_NS = 600 * 1_000_000_000
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One of the tickers that a person may have meant with a name."""
+    """One of the tickers that a person may have meant by a name."""
 
     symbol: str
     name: str
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """Choices of tickers to add, beside the sentence."""
+    """A sentence, and the tickers that the page offers to add beside it."""
 
     sentence: str
     choices: tuple[Choice, ...] = ()
@@ -39,7 +39,10 @@ class Offer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One sentence. `level` is success, info or error; `undo` is the id for an Undo button beside it."""
+    """One sentence to show.
+
+    `level` is success, info or error. `undo` is the id for the Undo button beside the sentence; empty without a button.
+    """
 
     text: str
     level: str
@@ -48,7 +51,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """All sentences to show, the tickers to choose from, and what else can be undone. `newest_undo` is an id."""
+    """All sentences to show, and the tickers to choose from.
+
+    `undos` are changes that can be undone and have no sentence. `newest_undo` is the id of the newest change.
+    """
 
     sentences: Sequence[Notice]
     choices: Sequence[Choice]
@@ -63,15 +69,19 @@ def offer_undo(request: HttpRequest, sentence: str, change: Change) -> None:
 
 
 def offer_choices(request: HttpRequest, sentence: str, choices: Sequence[Choice]) -> None:
-    """Makes the page offer choices beside a sentence that is added as a message."""
+    """Makes the page offer choices beside a sentence.
+
+    The caller adds the sentence as a message.
+    """
     if may_start_session(request):
         request.session[SESSION_KEY] = msgspec.to_builtins(Offer(sentence, tuple(choices)))
 
 
 def take_notices(request: HttpRequest) -> Notices:
-    """Returns the sentences that this page shows, with what it offers beside them.
+    """Returns the sentences that this page shows, and what it offers beside them.
 
-    They are taken from Django's messages, so that no later page shows them again. Of equal sentences only one remains.
+    Removes the sentences from Django's messages, so that no later page shows them again. Equal sentences are returned
+    once.
     """
     offer = _read(request.session)
     undos = read_undos(request.session, page_owner(request))

@@ -14,7 +14,10 @@ MAX_KEY_DIGITS = 18
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """The list that a page shows, and its sort. `key` is the key of the list; None means the first list."""
+    """The list that a page shows, and how its rows are sorted.
+
+    `key` is the key of the list; None means the first list.
+    """
 
     key: int | None = None
     sort: Sort = OWN_ORDER
@@ -30,9 +33,9 @@ class PagePosition:
 
 
 def read_position(parameters: QueryDict) -> PagePosition:
-    """Returns the position that the fields `list` and `sort` of a query or form name.
+    """Returns the position that the fields `list` and `sort` of a query or form describe.
 
-    An invalid `list` gives the first list, an invalid `sort` the person's own order.
+    If `list` is invalid, the position has the first list. If `sort` is invalid, it has the person's own order.
     """
     text = parameters.get("list", "")
     is_key = text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS

@@ -1,7 +1,7 @@
-"""Makes a row of the table from a ticker, its quote and its market day. Pure.
+"""Makes a row of the table from a ticker, price and market day. Pure.
 
-`static/watchlist/format.js` writes the same numbers by the same rules, so that the first live update changes only cells
-whose value changed. A test compares the results of both.
+`static/watchlist/format.js` writes the same numbers by the same rules. So the first live update changes a cell only if
+its value changed. A test compares the results of both.
 """
 
 from collections.abc import Sequence
@@ -37,9 +37,9 @@ class TickerFacts(Protocol):
 class Row:
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
 
-    `update` is the newest update and `moment` its time; both are None for a row without a price. `side` is the
-    direction of the change: up, down or flat. `stale` says that the price is old, `served` that this site offers the
-    ticker.
+    `update` is the newest update and `moment` its time. Both are None for a row without a price. `side` is the
+    direction of the change: up, down or flat. `stale` says that the price is old. `served` says that this site offers
+    the ticker.
     """
 
     ticker: TickerFacts
@@ -61,13 +61,16 @@ class Row:
 
     @property
     def css_classes(self) -> str:
-        """Returns those CSS classes that apply: `stale`, `off` (the ticker is not served), `no-price`."""
+        """Returns the CSS classes that apply to this row.
+
+        The possible ones are `stale`, `off` and `no-price`. `off` means that this site does not offer the ticker.
+        """
         classes = {"stale": self.stale, "off": not self.served, "no-price": self.update is None}
         return " ".join(name for name, applies in classes.items() if applies)
 
     @property
     def iso(self) -> str:
-        """Returns the time of the update as `2026-11-22T16:02:11.000Z`, or an empty text."""
+        """Returns the time of the update as `2026-11-22T16:02:11.000Z`; empty without a price."""
         return "" if self.moment is None else self.moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     @property
@@ -75,14 +78,17 @@ class Row:
         return reference_price(self.ticker.base_price, self.day.previous_close)
 
     def write_price(self, value: float | None) -> str:
-        """Returns a price as text with the ticker's number of decimals, or NO_VALUE for None."""
+        """Returns a price as text with the ticker's number of decimals.
+
+        If `value` is None, returns NO_VALUE.
+        """
         return NO_VALUE if value is None else write_number(value, self.ticker.decimals, self.numerals)
 
 
 def name_reference(rows: Sequence[Row]) -> str:
-    """Returns the name of the reference price of these rows, to show in a heading.
+    """Returns the name of the reference price of these rows, for a heading.
 
-    The name contains both prices if only some of the rows have a previous close.
+    If only some rows have a previous close, the name contains both kinds of reference price.
     """
     has_close = {row.day.previous_close is not None for row in rows}
     if has_close == {True}:
@@ -100,9 +106,10 @@ def make_row(
     served: bool = True,
     numerals: Numerals = ENGLISH,
 ) -> Row:
-    """Returns the row of a ticker. `update` is its newest update, None if it has no price.
+    """Returns the row of a ticker.
 
-    A price is stale if it is older than `stale_after`. `now` must have a time zone; times are shown in `zone`.
+    `update` is the ticker's newest update; None if the ticker has no price. A price is stale if it is older than
+    `stale_after`. `now` must have a time zone. Times are shown in `zone`.
     """
     if update is None:
         return Row(ticker, None, day, served=served, numerals=numerals)
@@ -128,7 +135,7 @@ def make_row(
 def _include_price(day: Day, price: float) -> Day:
     """Returns a copy of the day whose high and low include the newest price.
 
-    The recorder may not have stored that price yet. A day without high and low is returned as it is.
+    The recorder may not have stored this price yet. A day without high and low is returned unchanged.
     """
     if day.high is None or day.low is None:
         return day

@@ -16,7 +16,7 @@ class Sort:
     """How rows are sorted: by the column with the key `column`, and in which direction.
 
     An empty `column` means the order that the person gave the list. `str()` gives the text of `?sort=`, such as
-    `percent`, or `-percent` for descending.
+    `percent`. A minus sign, as in `-percent`, means descending.
     """
 
     column: str = ""
@@ -41,9 +41,10 @@ OWN_ORDER = Sort()
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """The heading of a column. `aria` is its `aria-sort`, `leads_to` the sort that a click gives.
+    """The heading of a column.
 
-    Both are empty if the column cannot be sorted. `leads_to` is also empty if a click gives the person's own order.
+    `aria` is the value of the attribute `aria-sort`. `leads_to` is the sort after a click. Both are empty if the column
+    cannot be sorted. `leads_to` is also empty if a click leads to the person's own order.
     """
 
     column: Column
@@ -52,7 +53,10 @@ class Heading:
 
 
 def read_sort(text: str) -> Sort:
-    """Returns the sort that the text of `?sort=` names. An unknown column gives the person's own order."""
+    """Returns the sort that the text of `?sort=` names.
+
+    If no column has the name, returns the person's own order.
+    """
     column = text.removeprefix("-")
     return Sort(column, text.startswith("-")) if column in SORTABLE_COLUMNS else OWN_ORDER
 
@@ -60,7 +64,7 @@ def read_sort(text: str) -> Sort:
 def headings(sort: Sort) -> dict[str, Heading]:
     """Returns a dict from column key to heading.
 
-    The first click on a heading sorts, the second reverses, the third returns to the person's own order.
+    The first click on a heading sorts. The second click reverses. The third click returns to the person's own order.
     """
     return {column.key: _heading(column, sort) for column in COLUMNS}
 

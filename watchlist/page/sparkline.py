@@ -1,6 +1,7 @@
 """Draws a sparkline (a small line chart without axes) as inline SVG. Pure.
 
-`static/watchlist/sparkline.js` draws the same line by the same rules. `tests/cases/sparkline.json` tests both.
+`static/watchlist/sparkline.js` draws the same line by the same rules. `tests/cases/sparkline.json` tests this module
+and the script.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,11 @@ VALUE_DIGITS = 7
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:
-    """Returns an SVG line through the last SPARKLINE_POINTS of `values`, which are prices, oldest first.
+    """Returns an SVG line through the last SPARKLINE_POINTS of `values`.
 
-    Fewer than MIN_POINTS values give an empty text. A dotted line marks `reference` if it is between the lowest and the
-    highest value. `side` is the CSS class. The attribute `data-values` holds the values with VALUE_DIGITS digits; a
-    script adds live prices to them.
+    `values` are prices, oldest first. If there are fewer than MIN_POINTS values, the result is empty. A dotted line
+    marks `reference` if it is between the lowest and the highest value. `side` is the CSS class. The attribute
+    `data-values` holds the values with VALUE_DIGITS digits, and a script adds live prices to it.
     """
     values = values[-SPARKLINE_POINTS:]
     if len(values) < MIN_POINTS:
@@ -49,7 +50,7 @@ def write_path(values: Sequence[float]) -> str:
 def _write_y(value: float, low: float, high: float) -> str:
     """Returns the distance of a value from the top edge in pixels.
 
-    If all values are equal, it is half the height.
+    If all values are equal, the distance is half the height.
     """
     share = (value - low) / (high - low) if high > low else 0.5
     return _write_tenths(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN))

@@ -1,6 +1,6 @@
-"""Views that export lists to CSV files and import them.
+"""Views that export lists to CSV files and import lists from files.
 
-A person sees a preview of an import before it changes anything.
+Before an import changes anything, the person sees a preview.
 """
 
 from collections.abc import Collection
@@ -53,7 +53,7 @@ def export_lists(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def preview_import(request: HttpRequest) -> HttpResponse:
-    """Shows what importing a file or a pasted text would do. Stores nothing."""
+    """Shows what the import of a file or a pasted text would do. Stores nothing."""
     if request.method != "POST":  # the address of a preview, returned to
         return redirect("transfer")
     try:
@@ -80,7 +80,7 @@ def preview_import(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def import_lists(request: HttpRequest) -> HttpResponse:
-    """Imports the text that was previewed. The form of the preview sends it again."""
+    """Imports the lists of the preview. The preview's form sends their text."""
     text = request.POST.get("text", "")
     imported = _read_lists(text) if len(text) <= MAX_FILE_BYTES else ImportedLists()
     if not imported.lists:
@@ -101,7 +101,10 @@ def import_lists(request: HttpRequest) -> HttpResponse:
 
 
 def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tuple[list[str], ChangedLists]:
-    """Stores the lists. Returns sentences about what did not fit, and what can be undone. Raises ListRefused."""
+    """Stores the imported lists. Raises ListRefused.
+
+    Returns sentences about what did not fit, and the change that can be undone.
+    """
     store = own_lists(request)
     problems: list[str] = []
     before: list[UserLists] = []
@@ -116,7 +119,10 @@ def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tup
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
-    """Returns the person's lists without the example, which an import replaces."""
+    """Returns the person's lists; none if nothing is stored.
+
+    So an import replaces the example list.
+    """
     return lists if store.stored else UserLists(())
 
 
@@ -125,7 +131,10 @@ def _read_lists(text: str, name: str = DEFAULT_NAME) -> ImportedLists:
 
 
 def _read_form(request: HttpRequest) -> tuple[str, str]:
-    """Returns the uploaded file or the pasted text, and the name for its symbols. Raises UnreadableFile."""
+    """Returns the uploaded or pasted text, and a list name. Raises UnreadableFile.
+
+    The list name is for symbols without a list in the text.
+    """
     upload = request.FILES.get("file")
     text = request.POST.get("text", "")
     if upload is not None:

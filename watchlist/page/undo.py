@@ -1,6 +1,6 @@
-"""Keeps changes in the web session that can be undone, each under an id of its own.
+"""Keeps changes in the web session, so that a person can undo them.
 
-Each is a key of the session by itself, so that concurrent requests do not overwrite each other's.
+Each change has its own id and its own key in the session. So concurrent requests do not overwrite each other's changes.
 """
 
 import secrets
@@ -41,7 +41,7 @@ class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol")
 
 
 class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
-    """A list that was deleted, and its position among the person's lists, from 0."""
+    """A list that was deleted. `position` was its position among the person's lists, from 0."""
 
     name: str
     symbols: tuple[str, ...]
@@ -57,7 +57,10 @@ class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
         return len(self.symbols)
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Raises ListRefused. Adds a number to the name if another list has it now."""
+        """Returns the lists with the deleted list. Raises ListRefused.
+
+        Adds a number to the name of the deleted list if another list has this name now.
+        """
         return lists.create(free_name(self.name, lists), self.symbols, self.position)
 
 
@@ -71,7 +74,10 @@ class SavedList(msgspec.Struct, frozen=True):
 
 
 class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
-    """Lists whose symbols were replaced at once, and lists that were created with them."""
+    """The lists that one change created, or whose symbols it replaced.
+
+    `before` and `after` hold these lists as they were before and after the change.
+    """
 
     done: str
     before: tuple[SavedList, ...]
@@ -83,7 +89,10 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
         return sum(len(saved.symbols) for saved in (*self.before, *self.after))
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Raises ListRefused. Keeps what was added after the change."""
+        """Returns the lists as they were before the change. Raises ListRefused.
+
+        Keeps what the person added after the change.
+        """
         old_keys = {saved.key for saved in self.before}
         created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}
         kept = UserLists(tuple(each for each in lists.lists if created.get(each.key) != each.symbols))
@@ -97,7 +106,11 @@ Change = RemovedSymbol | DeletedList | ChangedLists
 
 
 class Undo(msgspec.Struct, frozen=True):
-    """A change that can be undone. `owner` made it at `at`, in ns since 1970; `sentence` tells of it."""
+    """A change that can be undone.
+
+    `owner` is the owner of the page that made the change. `at` is the time of the change in ns since 1970. `sentence`
+    tells what was changed.
+    """
 
     id: str
     owner: str
@@ -116,7 +129,10 @@ def _restore_list(lists: UserLists, saved: SavedList, changed: Sequence[str]) ->
 
 
 def compare_lists(done: str, before: UserLists, after: UserLists) -> ChangedLists:
-    """Returns the lists that differ; `after` is as it was stored."""
+    """Returns the lists that differ between `before` and `after`.
+
+    `after` must hold the lists as they were stored. `done` is the sentence to show after an undo.
+    """
     old, new = _save_lists(before), _save_lists(after)
     contents = {(saved.key, saved.symbols) for saved in old} & {(saved.key, saved.symbols) for saved in new}
     before_saved, after_saved = (
@@ -130,12 +146,15 @@ def _save_lists(lists: UserLists) -> list[SavedList]:
 
 
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
-    """Returns the key that a list has after the change that stored it; its position is the same."""
+    """Returns the key of the list `before` after a change was stored.
+
+    A list that is stored for the first time gets a new key, but its position stays the same.
+    """
     return lists_after.lists[lists_before.lists.index(before)].key
 
 
 def remember_undo(session: SessionBase, owner: str, sentence: str, change: Change, now: int) -> None:
-    """Keeps a change. Forgets the oldest ones beyond the limits."""
+    """Keeps a change. Forgets the oldest changes if there are too many."""
     undo = Undo(secrets.token_hex(8), owner, now, sentence, change)
     session[KEY_PREFIX + undo.id] = msgspec.to_builtins(undo)
     size = 0
@@ -146,7 +165,7 @@ def remember_undo(session: SessionBase, owner: str, sentence: str, change: Chang
 
 
 def read_undos(session: SessionBase, owner: str) -> list[Undo]:
-    """Returns what the owner of the page can undo, the newest first."""
+    """Returns the changes that the owner of the page can undo, the newest first."""
     undos = []
     for key, value in session.items():
         if key.startswith(KEY_PREFIX):
@@ -158,7 +177,10 @@ def read_undos(session: SessionBase, owner: str) -> list[Undo]:
 
 
 def find_undo(session: SessionBase, owner: str, undo_id: str) -> Undo | None:
-    """Returns the undo with this id, the newest one for an empty id; None if there is none."""
+    """Returns the undo with this id; None if there is none.
+
+    If the id is empty, returns the newest undo.
+    """
     return next((undo for undo in read_undos(session, owner) if undo_id in {"", undo.id}), None)
 
 

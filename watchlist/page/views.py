@@ -1,6 +1,6 @@
 """Views that show the watchlist page and the drawer of one symbol.
 
-They change nothing; `change_views` changes lists.
+These views change nothing. The module `change_views` changes lists.
 """
 
 from typing import Any
@@ -28,7 +28,8 @@ from watchlist.page.position import PagePosition, read_position
 def show_watchlist(request: HttpRequest) -> HttpResponse:
     """Shows the watchlist page.
 
-    A request by htmx, a script of the open page, gets only the part with tabs and table. htmx merges it into the page.
+    htmx is a script of the open page. A request by htmx gets only the part with tabs and table, which htmx merges into
+    the page.
     """
     position = read_position(request.GET)
     try:
@@ -46,7 +47,7 @@ def show_watchlist(request: HttpRequest) -> HttpResponse:
 def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
     """Shows the watchlist page with a symbol's drawer.
 
-    A request by htmx gets only the drawer. Answers 404 if no ticker has the symbol.
+    A request by htmx gets only the drawer. If no ticker has the symbol, the answer is 404.
     """
     ticker = find_ticker(symbol)
     if ticker is None:

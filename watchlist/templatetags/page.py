@@ -16,7 +16,7 @@ register = template.Library()
 def symbol_path(symbol: str, query: str = "") -> str:
     """Returns the address of a symbol's drawer, such as `/s/BTC/USD?list=3`.
 
-    Slashes stay. Characters that a path cannot contain, such as `^`, are escaped.
+    Slashes are not escaped. Characters that a path cannot contain, such as `^`, are escaped.
     """
     return f"/s/{quote(symbol, safe='/=')}" + (f"?{query}" if query else "")
 

@@ -1,6 +1,6 @@
 """`manage.py rungateway`: serves the page, the admin and `/ws`, in one process or several.
 
-Daphne is the web server.
+The web server is Daphne.
 """
 
 import argparse
@@ -64,7 +64,7 @@ class Command(BaseCommand):
 
 
 def parse_shared_counts(worker: str, shared: str) -> SharedCounts:
-    """Returns the shared counts that the arguments of a child describe.
+    """Returns the shared counts that two arguments of a child process describe.
 
     `worker` is `slot/count`, `shared` is `memory:folder`.
     """

@@ -54,9 +54,9 @@ class Command(BaseCommand):
 
 
 def make_plan(parts: frozenset[str], host: str, environment: dict[str, str]) -> Plan:
-    """Returns the plan, which says what to run, from arguments and settings.
+    """Returns the plan that follows from arguments and settings.
 
-    Raises StackFailure if the port of the page is in use.
+    The plan says what to run. Raises StackFailure if the port of the page is in use.
     """
     if "gateway" in parts:
         require_free_port(host, settings.APP_PORT)

@@ -1,4 +1,4 @@
-"""`manage.py purge`: deletes expired web sessions and the visitors' lists in them."""
+"""`manage.py purge`: deletes expired web sessions, and the visitors' lists in these sessions."""
 
 import signal
 import threading
@@ -41,7 +41,10 @@ def stop(_number: int, _frame: object) -> NoReturn:
 
 
 def purge_daily(stamp: Path | None, wait: Callable[[float], object]) -> NoReturn:
-    """Purges every day, and an hour after a failure. `wait` takes seconds; its exception ends the loop."""
+    """Purges every day. After a failure, tries again an hour later.
+
+    `wait` is called with a number of seconds. If it raises an exception, the loop ends.
+    """
     seconds = DAY_SECONDS
     while True:
         wait(seconds)
@@ -55,7 +58,7 @@ def purge_daily(stamp: Path | None, wait: Callable[[float], object]) -> NoReturn
 
 
 def purge(stamp: Path | None = None) -> None:
-    """Deletes expired sessions, then touches `stamp`. Raises DatabaseError."""
+    """Deletes expired web sessions, then touches the file `stamp`. Raises DatabaseError."""
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
     log.info("expired sessions purged")
     if stamp:
