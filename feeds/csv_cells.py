@@ -1,4 +1,4 @@
-"""Escapes cells of a CSV file that a spreadsheet would run as a formula. Pure."""
+"""Escapes text cells for CSV files, so that no spreadsheet runs them as formulas. Pure."""
 
 import re
 
@@ -7,7 +7,7 @@ ESCAPED_FORMULA = re.compile(r"'+[=+\-@\t\r]")
 
 
 def escape(cell: str) -> str:
-    """Returns the cell, with an apostrophe in front if a spreadsheet could run it."""
+    """Returns the cell. Puts an apostrophe in front if a spreadsheet could run the cell."""
     return "'" + cell if FORMULA.match(cell) else cell
 
 
