@@ -1,7 +1,8 @@
-"""Defines the admin pages of tickers. Generator and gateway apply a change within a second.
+"""Defines the admin pages of tickers.
 
-A ticker can be deleted only if it is switched off and unused. Lists use tickers; the database relations to a ticker
-show such uses, because this app does not know the models of other apps.
+The generator and the gateway apply each change within a second. A ticker can be deleted only if it is switched off and
+unused. A use is, for example, an entry in a list. This app finds uses through the database relations to tickers,
+because it does not know the models of other apps.
 """
 
 import time
@@ -36,7 +37,7 @@ USE_COUNT_PREFIX = "uses_"
 
 
 class FreshnessFilter(admin.SimpleListFilter):
-    """Filters tickers by their quote: fresh, stale (older than STALE_AFTER) or none."""
+    """Filters tickers by quote: fresh, stale or none. A stale quote is older than STALE_AFTER."""
 
     title = "price"
     parameter_name = "price"
@@ -87,8 +88,8 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
         """Returns the tickers with the columns `uses_0`, `uses_1` and so on.
 
-        There is one column for each database relation to tickers, such as the entries of lists. It counts the rows that
-        refer to the ticker.
+        Each column belongs to one database relation to tickers, such as the relation from list entries. The column
+        counts the rows that refer to the ticker.
         """
         relations = [relation.get_accessor_name() for relation in Ticker._meta.related_objects]
         counts = {
@@ -120,7 +121,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="watched", ordering="uses_0")
     def use_count(self, ticker: Any) -> str:
-        """Returns on how many lists the ticker is, as text; a dash for none."""
+        """Returns the number of lists that contain the ticker, as text. A dash stands for none."""
         uses = sum(count for name, count in vars(ticker).items() if name.startswith(USE_COUNT_PREFIX))
         return str(uses) if uses else "–"
 
@@ -128,8 +129,8 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def base_prices(self, ticker: Ticker) -> str:
         """Returns the newest changes of the base price as an HTML list.
 
-        Each line has time, user, old and new price. The newest change comes first; there are at most MAX_PRICE_CHANGES
-        lines.
+        Each line has the time, the user, the old price and the new price. The newest change comes first; there are at
+        most MAX_PRICE_CHANGES lines.
         """
         entries = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Ticker),
@@ -142,16 +143,16 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return format_html('<ul class="changes">{}</ul>', items) if items else "none yet"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Ticker | None = None) -> tuple[str, ...]:
-        """Returns the read-only fields, with `symbol` if the ticker exists already.
+        """Returns the read-only fields. They include `symbol` if the ticker exists already.
 
-        The symbol must not change then, because it is the key of every update that was sent.
+        The symbol of an existing ticker must not change, because it is the key of each update that was sent.
         """
         return ("symbol", "base_prices") if obj else ("base_prices",)
 
     # --- Change log -------------------------------------------------------------------------------------------------
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """Returns Django's message with the old and the new base price added."""
+        """Returns Django's message, extended by the old and the new base price."""
         message = super().construct_change_message(request, form, formsets, add)
         if not add and "base_price" in form.changed_data:
             change = describe_price_change(form.initial["base_price"], form.cleaned_data["base_price"])
@@ -161,9 +162,9 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return message
 
     def generate_log_entries(self, result: Any, request: HttpRequest) -> None:
-        """Writes the change log of an import, with old and new base prices.
+        """Writes the change log of an import, with the old and the new base prices.
 
-        The entries that django-import-export writes itself do not contain the prices.
+        The entries of django-import-export itself would not contain the prices.
         """
         for row in result.rows:
             if row.import_type == "new":
@@ -202,10 +203,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
     ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
-        """Returns what Django shows before a deletion, with the reasons against it.
+        """Returns what Django shows before a deletion, with the reasons against the deletion.
 
-        The last of the four results replaces Django's list of protected objects: it holds a sentence for each reason to
-        keep a ticker. Django refuses the deletion if there is at least one.
+        Django's fourth result is a list of protected objects. Here it is a list of sentences, one for each reason to
+        keep a ticker. Django refuses the deletion if the list is not empty.
         """
         to_delete, counts, lacking, _protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, lacking, [reason for ticker in objs for reason in reasons_to_keep(ticker)]
@@ -218,7 +219,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         try:
-            # An action may delete several tickers. If one is protected, the transaction undoes the deletions before it.
+            # An action may delete several tickers. If one is protected, the transaction undoes the earlier deletions.
             with transaction.atomic() if request.method == "POST" else nullcontext():
                 return super().changelist_view(request, extra_context)
         except ProtectedError:
@@ -251,7 +252,7 @@ def describe_price_change(previous: float, price: float) -> str:
 
 
 def age_of(update: Update) -> float | None:
-    """Returns the seconds since the update's timestamp; None if its producer's clock is ahead of ours."""
+    """Returns the age of an update in seconds; None if the producer's clock is ahead of ours."""
     age = age_us(update.timestamp, time.time_ns() // 1000)
     return None if age is None else age / 1_000_000
 

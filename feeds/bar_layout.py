@@ -1,7 +1,7 @@
 """Defines how Redis stores bars: days as JSON, seconds and minutes as rings. Pure.
 
 A bar summarizes the prices of one symbol in one second, minute or day. A ring is a Redis string with a fixed number of
-slots of one bar each; a new bar overwrites the oldest.
+slots. Each slot holds one bar; a new bar overwrites the oldest.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,9 @@ DAY_PREFIX = "day:"
 class NewestDay(msgspec.Struct, frozen=True, gc=False):
     """The bar of a symbol's newest market day: the JSON object in `day:AAPL`.
 
-    `day` is the date on which the day begins (2026-11-22). `previous_close` is the last price before this day, None if
-    there is none. `timestamp` (unix microseconds) and `seq_id` belong to the update that set `close`.
+    `day` is the date on which the day begins, such as 2026-11-22. `previous_close` is the last price before this day;
+    None if there is no such price. `timestamp` and `seq_id` are those of the update that set `close`. `timestamp` is in
+    unix microseconds.
     """
 
     symbol: str
@@ -44,7 +45,7 @@ _decode_day = msgspec.json.Decoder(NewestDay).decode
 
 
 def decode_day(value: bytes) -> NewestDay:
-    """Decodes the value of a `day:` key. Raises BadRecord if it is not a day."""
+    """Decodes the value of a `day:` key. Raises BadRecord if the value is not a day."""
     try:
         return _decode_day(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -54,9 +55,10 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 64 bytes, little-endian.
 
-    The slot is empty if `update_count` is 0. `cycle` tells bars apart that use the same slot: it is the number of times
-    that the ring was filled since 1970 before this bar. `first_us` and `last_us` are the times of the first and the
-    last update, in microseconds from the start of the bar; `first_seq` and `last_seq` are their seq_ids.
+    The slot is empty if `update_count` is 0. `cycle` distinguishes the bars that use the same slot one after the other.
+    It is the bar's number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us` are the
+    times of the first and the last update, in microseconds from the start of the bar; `first_seq` and `last_seq` are
+    the seq_ids of these two updates.
     """
 
     cycle: int
@@ -79,8 +81,8 @@ class BarRing:
     """The layout of a ring: bars of one length in a Redis string.
 
     `bar_seconds` is the length of a bar. Bars are numbered from 1970 on; bar number `start` is in slot `start % slots`.
-    Each bar overwrites the one `slots` bars before it. So a ring needs no trimming, a repeated write changes nothing,
-    and one or two GETRANGE calls read any part of it.
+    Each bar overwrites the bar with the number `start - slots`. Therefore a ring needs no trimming, and a repeated
+    write changes nothing. One or two GETRANGE calls read any part of the ring.
     """
 
     prefix: str
@@ -96,15 +98,15 @@ class BarRing:
         return self.prefix + symbol
 
     def offset(self, start: int) -> int:
-        """Returns at which byte of the string the slot of bar `start` begins."""
+        """Returns the byte position in the string at which bar number `start` begins."""
         return start % self.slots * _SLOT.size
 
     def byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
         """Returns the byte ranges of the bars from number `first` to number `last`.
 
-        Each range is a pair of first and last byte. There is one range, or two if the bars continue at the start of the
-        string; then the range of the older bars comes first. If the ring has too few slots for all bars, the oldest are
-        left out.
+        Each range is a pair of first and last byte. Usually there is one range. There are two if the bars continue at
+        the start of the string; the range of the older bars comes first. If the ring has too few slots for all bars,
+        the oldest bars are left out.
         """
         first = max(first, last - self.slots + 1)
         begin, end = self.offset(first), self.offset(last) + _SLOT.size - 1
@@ -116,20 +118,20 @@ class BarRing:
         """Returns the bytes of the slot of bar `start`.
 
         `ohlc_count` holds open, high, low, close and count. `within_us` holds the times of the first and the last
-        update, in microseconds from the start of the bar; `seq_ids` holds their seq_ids.
+        update, in microseconds from the start of the bar; `seq_ids` holds the seq_ids of these two updates.
         """
         return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids)
 
     def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
         """Decodes `data`, which was read from `byte_ranges(first, last)`.
 
-        Returns pairs of bar number and slot, oldest first. Skips slots that are empty or incomplete, or that hold a bar
-        with another number.
+        Returns pairs of bar number and slot, oldest first. Skips empty slots, incomplete slots, and slots that hold a
+        bar with another number.
         """
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
-        """Returns only the closing prices of the bars that `unpack` returns; faster."""
+        """Returns the closing prices of the bars that `unpack` returns. Faster than `unpack`."""
         return [raw[7] for _, raw in self._unpack_valid(data, first, last)]
 
     def _unpack_valid(self, data: bytes, first: int, last: int) -> list[tuple[int, tuple[Any, ...]]]:

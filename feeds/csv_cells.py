@@ -1,4 +1,4 @@
-"""Escapes cells of a CSV file that a spreadsheet would run as a formula. Pure."""
+"""Escapes text cells for CSV files, so that no spreadsheet runs them as formulas. Pure."""
 
 import re
 

@@ -1,8 +1,8 @@
 """Builds, parses, filters and formats dead letters: records that are not valid updates.
 
-Pure. A dead letter is a Kafka record. Key and value are those of the refused record; headers say where that record came
-from and why it was refused. A key or value that is too long is truncated, and headers give its length and digest, so
-that a dead letter never exceeds the limits of a broker.
+Pure. A dead letter is a Kafka record. Its key and value are those of the refused record. Its headers say where the
+refused record came from and why it was refused. A key or value that is too long is truncated, so that a dead letter
+never exceeds the limits of a broker. In that case, headers give the original length and digest.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,8 @@ HEADER_VERSION = "1"
 TRUNCATED_BYTES = 4 * 1024
 """How many bytes are kept of a key or value that is too long.
 
-A value is too long if it has more than 64 KB; a key, if it has more than this number of bytes. A symbol has at most 15.
+A value is too long if it has more than 64 KB. A key is too long if it has more than this number of bytes. A valid key
+is a symbol, which has at most 15 bytes.
 """
 
 REQUIRED_HEADERS = ("topic", "partition", "offset", "reason", "time", "version")
@@ -34,9 +35,9 @@ RIGHT_ALIGNED = {0, 1, 4}
 class DeadLetter(msgspec.Struct, frozen=True):
     """A record that the processor refused, as the dead letter topic holds it.
 
-    `headers` is a dict from name to text. It has the REQUIRED_HEADERS, and `detail`, which says why the record was
-    refused. If the value was truncated, it also has `length` and `sha256`; if the key was, `key_length` and
-    `key_sha256`.
+    `headers` is a dict from name to text. It contains the REQUIRED_HEADERS and `detail`, the reason as a sentence. If
+    the value was truncated, there are also the headers `length` and `sha256`. If the key was truncated, there are also
+    `key_length` and `key_sha256`.
     """
 
     key: bytes | None
@@ -50,12 +51,12 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """Why the record was refused, as one word; also the label of the metric."""
+        """Why the record was refused, as one word. The metric has the same word as its label."""
         return self.headers["reason"]
 
     @property
     def length(self) -> int:
-        """The length of the refused record's value before truncation, in bytes."""
+        """The length of the refused record's whole value, in bytes."""
         return int(self.headers.get("length", len(self.value or b"")))
 
     @property
@@ -90,7 +91,7 @@ def _truncate(data: bytes | None, limit: int, prefix: str) -> tuple[bytes | None
 
 
 def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | str | None]) -> DeadLetter:
-    """Returns the dead letter that a Kafka record with this key and value contains.
+    """Returns the dead letter in a Kafka record that has this key, value and headers.
 
     Raises BadRecord if a header is missing or not valid.
     """
@@ -106,10 +107,10 @@ def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[s
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True):
-    """Selects dead letters by partition, offset and reason. A condition of None matches all.
+    """Selects dead letters by partition, offset and reason. A condition that is None matches everything.
 
-    `partition` and `offset` are those of the refused record. `limit` is how many dead letters are selected at most;
-    these are the newest ones.
+    `partition` and `offset` are those of the refused record. At most `limit` dead letters are selected: the newest
+    ones.
     """
 
     partition: int | None = None
@@ -118,10 +119,10 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
     limit: int | None = None
 
     def select(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
-        """Yields each matching dead letter once; if there is a limit, oldest first.
+        """Yields each matching dead letter once. With a limit, the oldest comes first.
 
-        The dead letter topic may contain a record twice: a processor can end after it wrote the dead letter and before
-        it committed the offset of the record.
+        The topic may contain two dead letters of the same record. That happens if a processor ends between two steps:
+        it has written the dead letter, but has not committed the record's offset.
         """
         selected = _distinct(filter(self._matches, dead_letters))
         return selected if self.limit is None else iter(sorted(nlargest(self.limit, selected, key=_time), key=_time))
@@ -147,8 +148,8 @@ def _time(dead_letter: DeadLetter) -> tuple[str, tuple[str, int, int]]:
 def printable(data: bytes | str | None, max_length: int | None = None) -> str:
     """Returns data as one line that is safe on a terminal; `-` for None.
 
-    Characters that are not printable are escaped. A text of more than `max_length` characters is cut to that length and
-    ends with `…`.
+    Characters that are not printable are escaped. A longer text than `max_length` is cut to that length, and its last
+    character is `…`.
     """
     if data is None:
         return "-"

@@ -5,11 +5,11 @@
     │   ├── StoreUnavailable       Redis does not answer, or cannot take a write now
     │   ├── BrokerUnavailable      Kafka does not answer, or the producer queue is full
     │   ├── TickersUnavailable     the database does not answer, or the tickers table does not exist yet
-    │   └── BarArchiveUnavailable  the database does not answer, is locked, or the bar tables do not exist yet
+    │   └── BarArchiveUnavailable  the database does not answer or is locked, or the bar tables do not exist yet
     └── PermanentError             no retry helps
-        ├── BadRecord              a value from Kafka or Redis is not valid, for instance as an update
-        ├── BadTicker              a ticker that the settings name is not valid
-        ├── LeaseHeld              another generator holds the lease of this topic, the right to feed it
+        ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day
+        ├── BadTicker              a ticker in the settings is not valid
+        ├── LeaseHeld              another generator holds the lease, the right to feed this topic
         ├── GroupRefused           Kafka refuses this process as a member of its consumer group
         ├── DeadLetterTopicRefused Kafka did not accept a dead letter
         └── TopicRefused           the topic does not exist and cannot be created
@@ -19,7 +19,7 @@ This module imports nothing.
 
 
 class FeedError(Exception):
-    """Root of all errors that this package raises on purpose."""
+    """The base class of all errors that this package raises on purpose."""
 
 
 class TransientError(FeedError):
@@ -39,7 +39,7 @@ class TickersUnavailable(TransientError):
 
 
 class BarArchiveUnavailable(TransientError):
-    """The database does not answer, is locked, or the bar tables do not exist yet."""
+    """The database does not answer or is locked, or the bar tables do not exist yet."""
 
 
 class PermanentError(FeedError):
@@ -47,9 +47,9 @@ class PermanentError(FeedError):
 
 
 class BadRecord(PermanentError):
-    """A value from Kafka or Redis is not valid, for instance as an update.
+    """A value from Kafka or Redis is no valid update, dead letter or day.
 
-    The message is the reason, without bytes of the value. `kind` is the reason as one word, for metric labels.
+    The message is the reason; it contains no bytes of the value. `kind` is the reason as one word, for metric labels.
     """
 
     def __init__(self, reason: str, kind: str = "malformed") -> None:
@@ -58,14 +58,14 @@ class BadRecord(PermanentError):
 
 
 class BadTicker(PermanentError):
-    """A ticker that the settings name is not valid.
+    """A ticker in the settings is not valid.
 
     The message names the variable to change.
     """
 
 
 class LeaseHeld(PermanentError):
-    """Another generator holds the lease of this topic, which is the right to feed it."""
+    """Another generator holds the lease, which is the right to feed this topic."""
 
 
 class GroupRefused(PermanentError):

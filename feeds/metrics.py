@@ -1,6 +1,6 @@
 """Defines the Prometheus metrics of generator, processor and recorder, and serves them.
 
-Code that handles every update counts once per batch, never once per update.
+The code through which all updates pass changes a metric once per batch, never once per update.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
@@ -55,8 +55,8 @@ OPEN_SYMBOLS = Gauge("stockwatch_recorder_symbols", "Symbols with open bars.")
 def serve_metrics(port: int, variable: str) -> None:
     """Serves `/metrics` on a port. Port 0 means that nothing is served.
 
-    `variable` is the name of the setting with the port. If the port cannot be used, the program exits with one line
-    that names it.
+    `variable` is the name of the setting that holds the port. If the port cannot be used, the program exits with one
+    line that names this setting.
     """
     if port == 0:
         return

@@ -1,6 +1,7 @@
-"""Defines the database models: tickers, and the bar archive with its tapes (recorded symbols).
+"""Defines the database models: tickers, tapes, and the bars of tapes.
 
-The admin edits tickers; generator and gateway read them. Only the recorder writes tapes and bars.
+A tape is a recorded symbol. The admin edits tickers; the generator and the gateway read them. Only the recorder writes
+tapes and bars.
 """
 
 from typing import Any, ClassVar
@@ -68,9 +69,9 @@ class Ticker(models.Model):
 
 
 class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A primary key in whose order SQLite stores the rows.
+    """A primary key that makes SQLite store the rows in the order of the key.
 
-    SQLite does that only if the type of the key is INTEGER.
+    SQLite does that only for keys of the type INTEGER.
     """
 
     def db_type(self, connection: Any) -> str | None:
@@ -78,16 +79,16 @@ class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic
 
 
 MINUTE_BITS = 32
-"""How many of the lower bits of a minute bar's key hold the minute.
+"""The number of lower bits that hold the minute in a minute bar's key.
 
-The minute counts from 1970. The upper bits hold the id of the tape.
+Minutes are counted from 1970. The upper bits hold the id of the tape.
 """
 
 
 class Tape(models.Model):
     """A recorded symbol, with or without a ticker.
 
-    `previous_close` is the last price before the newest market day; null if there is none.
+    `previous_close` is the last price before the newest market day; null if there is no such price.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True)
@@ -100,8 +101,9 @@ class Tape(models.Model):
 class BarColumns(models.Model):
     """The columns that minute bars and day bars share.
 
-    `first_seq` and `last_seq` are the seq_ids of the first and the last update. `runs` says, as msgpack, which updates
-    were counted; it is null if these are all seq_ids from the first to the last. `feeds.recorder.bars` explains runs.
+    `first_seq` and `last_seq` are the seq_ids of the first and the last update. `runs` says which updates were counted,
+    encoded as msgpack. It is null if every seq_id from the first to the last was counted. `feeds.recorder.bars`
+    explains runs.
     """
 
     open = models.FloatField()
@@ -120,8 +122,8 @@ class BarColumns(models.Model):
 class MinuteBar(BarColumns):
     """A bar of one minute and one tape, kept for RECORDER_RETENTION.
 
-    The key contains tape and minute, so that the minutes of a tape are adjacent and the primary key is the only index
-    that queries need. `first_us` and `last_us` are the times of the first and the last update, in microseconds from the
+    The key contains the tape and the minute. So the minutes of a tape are adjacent, and queries need no index besides
+    the primary key. `first_us` and `last_us` are the times of the first and the last update, in microseconds from the
     start of the minute.
     """
 
@@ -134,7 +136,7 @@ class MinuteBar(BarColumns):
 
     @staticmethod
     def key(tape: int, minute: int) -> int:
-        """Returns the primary key of a bar. `tape` is an id; `minute` counts from 1970."""
+        """Returns the primary key of a bar. `tape` is the tape's id; `minute` is counted from 1970."""
         return tape << MINUTE_BITS | minute
 
     @property
@@ -149,8 +151,8 @@ class MinuteBar(BarColumns):
 class DayBar(BarColumns):
     """A bar of one market day and one tape, kept for ever.
 
-    `day` is the date on which the market day begins by MARKET_DAY_START. `first_at` and `last_at` are the times of the
-    first and the last update.
+    `day` is the date on which the market day begins, at the time MARKET_DAY_START. `first_at` and `last_at` are the
+    times of the first and the last update.
     """
 
     tape = models.ForeignKey(Tape, models.PROTECT, related_name="days", db_index=False)

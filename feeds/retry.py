@@ -30,7 +30,7 @@ class Outage:
         return self._since is not None
 
     def begin(self, reason: object) -> None:
-        """Notes that the service failed. Only the first `reason` of an outage is logged."""
+        """Call it when the service failed. Only the first `reason` of an outage is logged."""
         with self._lock:
             if self._since is not None:
                 return
@@ -38,7 +38,7 @@ class Outage:
         log.warning(f"{self.service} unavailable", reason=str(reason))
 
     def end(self) -> None:
-        """Notes that the service answered. Cheap if there is no outage."""
+        """Call it when the service answered. Cheap if there is no outage."""
         if self._since is None:
             return
         with self._lock:
@@ -50,7 +50,7 @@ class Outage:
 class Jitter(Enum):
     """The range from which a wait is chosen at random.
 
-    Waits are random so that many clients do not return at once. The ceiling is the upper end of the range; it doubles
+    A wait is random, so that many clients do not return together. The ceiling is the upper end of the range; it doubles
     with each attempt.
     """
 
@@ -64,7 +64,7 @@ class Jitter(Enum):
 class Backoff:
     """Computes random waits, in seconds, that grow with each attempt.
 
-    The ceiling, which is the longest possible wait, doubles from `initial` to `maximum`.
+    The longest possible wait is called the ceiling. It doubles with each attempt, from `initial` up to `maximum`.
     """
 
     def __init__(self, rng: Random, initial: float = 0.1, maximum: float = 2.0, jitter: Jitter = Jitter.FULL) -> None:

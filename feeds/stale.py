@@ -1,17 +1,17 @@
 """Decides which of two updates of a symbol is newer. Pure.
 
-The rule: an update is newer if its pair (timestamp, seq_id) is greater. An update that is not newer is stale. So an
-update with an equal pair, a repeat, is stale.
+The rule: an update is newer if its pair (timestamp, seq_id) is greater. An update that is not newer is stale. A repeat
+has an equal pair, so it is stale.
 
-`feeds/store/write_if_newer.lua` and `static/watchlist/quotes.js` repeat the rule. `tests/cases/newer_than.json` tests
-all three.
+`feeds/store/write_if_newer.lua` and `static/watchlist/quotes.js` contain copies of the rule.
+`tests/cases/newer_than.json` tests this module and both copies.
 """
 
 from typing import NamedTuple, Protocol
 
 
 class Ordered(Protocol):
-    """Anything with the `timestamp` (unix microseconds) and the `seq_id` of an update."""
+    """Anything that has a `timestamp`, in unix microseconds, and a `seq_id`."""
 
     @property
     def timestamp(self) -> int: ...

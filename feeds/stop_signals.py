@@ -1,7 +1,7 @@
 """Turns SIGTERM and SIGINT into an event that loops can wait on.
 
-The signals are blocked, and a thread waits for them. A signal handler that sets an event can deadlock: it may interrupt
-the main thread while that thread holds the event's lock.
+The signals are blocked, and a thread waits for them. There is no signal handler, because one that sets an event can
+deadlock. It may interrupt the main thread while that thread holds the event's lock.
 """
 
 import signal
@@ -22,6 +22,6 @@ def stop_event() -> threading.Event:
 
 
 def _wait(stop: threading.Event) -> None:
-    # Later signals stay blocked and have no effect, because a terminal and a supervisor often both send one.
+    # Later signals stay blocked and have no effect. They are common: a terminal and a supervisor often both send one.
     signal.sigwait(STOP_SIGNALS)
     stop.set()

@@ -13,7 +13,7 @@ SYMBOL_RULE = "1 to 15 of the characters A-Z 0-9 . - ^ / =, the first of them A-
 
 def is_symbol(text: str) -> bool:
     """Returns whether a text is a symbol."""
-    # The length is checked first because it bounds the size of the cache. The cache avoids most matches.
+    # The length is checked first, so that only short texts enter the cache. The cache saves most pattern matches.
     return len(text) <= MAX_SYMBOL_LENGTH and _matches(text)
 
 

@@ -1,7 +1,7 @@
 """Defines the price update, its encoding, and the names of Redis keys and channels.
 
-Pure: no framework, no I/O. Kafka and Redis hold the same encoding. Other programs depend on every byte of updates, keys
-and channels, so none of them changes.
+Pure: no framework, no I/O. Kafka and Redis hold updates in the same encoding. Other programs depend on every byte of
+updates, keys and channel names, so no byte may change.
 """
 
 from math import inf
@@ -20,17 +20,23 @@ MAX_VALUE_BYTES = 64 * 1024
 MAX_NUMBER = 2**53
 """Timestamps and seq_ids are below this number.
 
-Lua and JavaScript compare them as doubles, which are exact only up to it.
+Lua and JavaScript compare them as doubles. Doubles are exact only up to this number.
 """
 
 MIN_TIMESTAMP = 10**15
 """September 2001. A smaller timestamp is in another unit than microseconds."""
 
 MAX_AHEAD_US = 5 * 60 * 1_000_000
-"""How far the clock of a producer may be ahead of ours. An update from further ahead makes all later ones stale."""
+"""How far the clock of a producer may be ahead of ours.
+
+An update that is further ahead would make all later updates of its symbol stale.
+"""
 
 DAY_US = 24 * 60 * 60 * 1_000_000
-"""A stored update from further ahead is never right, and an older one replaces it: here and in the script."""
+"""A stored update that is more than a day ahead is wrong.
+
+An older update replaces it. `write_if_newer.lua` has the same rule.
+"""
 
 
 class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -52,7 +58,7 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 class _ForeignUpdate(msgspec.Struct, gc=False):
-    """An update with more keys than the four, which are ignored, except that it must have no `type`."""
+    """An update with more than the four keys. Other keys are ignored, but `type` is not allowed."""
 
     symbol: str
     price: float
@@ -64,7 +70,7 @@ class _ForeignUpdate(msgspec.Struct, gc=False):
 MAX_KNOWN_SYMBOLS = 1 << 16
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _known_symbols: set[str] = set()
-"""Symbols that `is_symbol` has accepted. A look-up costs a quarter of that call."""
+"""The symbols that `is_symbol` has accepted. A look-up here costs a quarter of a call of `is_symbol`."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Update).decode
@@ -80,22 +86,30 @@ def encode(update: Update) -> bytes:
 
 
 def latest_timestamp(now: int) -> int:
-    """Returns the greatest timestamp that is accepted at `now`. Both in unix microseconds."""
+    """Returns the greatest timestamp that is accepted at `now`. Both are in unix microseconds."""
     return now + MAX_AHEAD_US
 
 
 def age_us(timestamp: int, now: int) -> int | None:
-    """Returns the age of an update in microseconds; None if its producer's clock is ahead, so the age is unknown."""
+    """Returns the age of an update in microseconds.
+
+    Returns None if the producer's clock is ahead of ours: the age is unknown then.
+    """
     return now - timestamp if timestamp <= now else None
 
 
 def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
-    """Reads an update. Ignores keys beyond the four. `latest` comes from `latest_timestamp`.
+    """Reads an update. Ignores keys other than the four. `latest` comes from `latest_timestamp`.
 
-    Raises BadRecord if the value is too long, not UTF-8 or not JSON, if a key is missing or has another type, or if a
-    field is out of its range: a price that is not finite and above zero, a text that is not a symbol, a number that
-    Redis could not compare exactly, a timestamp that is not in microseconds or later than `latest`, or a key
-    `type`.
+    Raises BadRecord if the value is too long, not UTF-8 or not JSON. Raises BadRecord if one of the four keys is
+    missing or has a value of another type, and for each of these:
+
+    - a symbol that breaks the rule for symbols;
+    - a price that is infinite, zero or negative;
+    - a timestamp or seq_id that Redis could not compare exactly;
+    - a timestamp below 10^15, which is not in microseconds;
+    - a timestamp later than `latest`;
+    - a key `type`.
     """
     if len(value) > MAX_VALUE_BYTES:
         raise BadRecord(f"the value has {len(value)} bytes, more than {MAX_VALUE_BYTES}", "oversize")
@@ -118,7 +132,10 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
 
 
 def _decode_other(value: bytes, error: Exception) -> Update:
-    """Decodes a value that has more keys than the four, or is no update: `error` is that of the decoder."""
+    """Decodes a value with more than the four keys.
+
+    Raises BadRecord if the value is no update. `error` is the error that the decoder raised.
+    """
     try:
         if not isinstance(error, msgspec.ValidationError):
             raise error
@@ -146,7 +163,7 @@ def _refuse_order(update: Update) -> BadRecord:
 def describe_decode_error(error: Exception) -> str:
     """Returns why decoding failed, without any part of the value.
 
-    So no log line contains bytes from other programs.
+    This keeps bytes of other programs out of the log.
     """
     if isinstance(error, msgspec.ValidationError):
         return str(error).split(" - ")[0].split(", got")[0]

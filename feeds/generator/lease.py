@@ -1,4 +1,4 @@
-"""Takes, renews and releases the lease of a topic: the right to feed it."""
+"""Takes, renews and releases a lease: the right to feed a topic."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -31,9 +31,9 @@ def is_alive(pid: int) -> bool:
 
 
 class Lease:
-    """The right to feed a topic. Its holder renews it about once a second.
+    """The right to feed a topic. The holder renews the lease about once a second.
 
-    The lease is a Redis key with a TTL. Its value is the holder's name, `host:pid:token`.
+    The lease is a Redis key with a TTL. The value of the key is the holder's name, `host:pid:token`.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class Lease:
         self._release = Script(client, RELEASE_LEASE)
 
     def acquire(self, wait: Callable[[float], object]) -> None:
-        """Takes the lease. Raises LeaseHeld as soon as another generator renews it.
+        """Takes the lease. Raises LeaseHeld as soon as another generator renews the lease.
 
-        If the holder was a process of this host that has ended, takes the lease at once; else waits until it expires.
-        `wait` sleeps for the given seconds. Raises StoreUnavailable if Redis does not answer.
+        If the holder is a process of this host and has ended, takes the lease immediately. Otherwise waits until the
+        lease expires. `wait` sleeps for the given seconds. Raises StoreUnavailable if Redis does not answer.
         """
         dead, previous_ttl = "", -1
         for _ in range(int(TTL.total_seconds() / POLL_SECONDS) + 5):
@@ -78,7 +78,7 @@ class Lease:
     def renew(self) -> None:
         """Renews the lease, or takes it again if Redis has lost it.
 
-        Raises LeaseHeld if another generator has it, and StoreUnavailable.
+        Raises LeaseHeld if another generator has the lease, and StoreUnavailable if Redis does not answer.
         """
         if (held := self._try_take("")) is not None:
             raise self._held_by(held[0])
@@ -91,17 +91,18 @@ class Lease:
         self._client.close()
 
     def _try_take(self, dead: str) -> tuple[str, int] | None:
-        """Tries to take the lease. Returns None if it is ours now.
+        """Tries to take the lease. Returns None on success.
 
-        Else returns the holder and the remaining TTL in ms. A lease of the holder `dead` is taken too.
+        Otherwise returns the current holder and the remaining TTL in ms. `dead` is the name of a holder that has ended;
+        the lease is taken from that holder too.
         """
         held = self._take([self._key], [self._name, TTL // timedelta(milliseconds=1), dead])
         return (held[0].decode(errors="replace"), held[1]) if held else None
 
     def _is_dead(self, holder: str) -> bool:
-        """Returns whether the holder was a process of this host that has ended.
+        """Returns whether the holder is a process of this host and has ended.
 
-        A holder with the pid of this process has ended too: it ran in this container before.
+        A holder that has our own pid has ended too: it ran in this container before us.
         """
         host, pid = _parse_holder(holder)
         return host == self._host and (pid == self._pid or not self._is_alive(pid))

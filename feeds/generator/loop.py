@@ -1,7 +1,7 @@
 """Runs the generator: in each interval, sends an update of each active ticker to Kafka.
 
-Two more threads read the tickers and renew the lease. The loop reads no settings; clocks, tickers and the last updates
-on the topic come from its arguments.
+A second thread reads the tickers, and a third renews the lease. The loop reads no settings. Its arguments provide the
+clocks, the tickers and the last updates on the topic.
 """
 
 import threading
@@ -29,10 +29,10 @@ REPORT_SECONDS = 1.0
 MAX_RETRY_SECONDS = 1.0
 
 FLUSH_SECONDS = 7.0
-"""Time to send the updates that are still queued at the end."""
+"""The time limit at the end for sending the updates that are still queued."""
 
 FLUSH_SECONDS_IN_OUTAGE = 3.0
-"""The same time, if Kafka is unavailable."""
+"""The time limit that replaces FLUSH_SECONDS if Kafka is unavailable."""
 
 MAX_POLL_PAUSE_SECONDS = 0.5
 """The longest pause between two polls of the producer.
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Lease(Protocol):
-    """The right to feed the topic; `feeds.generator.lease` implements it."""
+    """The right to feed the topic; `feeds.generator.lease` implements this protocol."""
 
     def acquire(self, wait: Callable[[float], object]) -> None: ...
     def renew(self) -> None: ...
@@ -59,11 +59,11 @@ class DeliveryTotals(msgspec.Struct, frozen=True):
 
 
 class GeneratorLoop:
-    """Feeds one topic: sends updates of the simulator to it.
+    """Feeds one topic: sends the updates of the simulator to this topic.
 
-    `read_tickers` returns all instruments, active or not. `read_last_updates` creates the topic if needed and returns a
-    dict from symbol to last update, for the given symbols. Both may raise TransientError. `interval` is in seconds.
-    `clock` returns seconds since any moment, `now` unix nanoseconds.
+    `read_tickers` returns all instruments, active or not. `read_last_updates` takes symbols and returns a dict from
+    symbol to last update. It creates the topic if that does not exist. Both functions may raise TransientError.
+    `interval` is in seconds. `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class GeneratorLoop:
         return False
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Reads tickers and last updates, with retries. Returns False if `stop` was set first."""
+        """Reads the tickers and the last updates, with retries. Returns False if `stop` was set first."""
         # Starts the producer, which needs half a second to get its producer id.
         self._producer.poll()
         instruments = self._retry(stop, self._database, self._read_tickers)
@@ -196,7 +196,7 @@ class GeneratorLoop:
     def _make_steps(self, stop: threading.Event) -> None:
         """Makes one step per interval: sends an update of each active ticker.
 
-        The intervals follow the monotonic clock, so a changed system clock affects timestamps only.
+        The intervals follow the monotonic clock, so a changed system clock affects only the timestamps.
         """
         due = reported = self._clock()
         while not stop.is_set():
@@ -218,7 +218,7 @@ class GeneratorLoop:
             log.warning("no active tickers: activate one in the admin")
 
     def _skip_missed_intervals(self, due: float) -> float:
-        """Returns when the next step is due. Skips and counts intervals that are over already."""
+        """Returns the time when the next step is due. Skips and counts the intervals that have passed."""
         late = self._clock() - due
         if late <= self._interval:
             return due
@@ -241,7 +241,8 @@ class GeneratorLoop:
                     self._producer.send(update.symbol, value)
                     break
                 except BrokerUnavailable:
-                    # The producer has logged it. The call is repeated, so a full queue skips no update.
+                    # The producer has logged the error. The call is repeated, so no update is lost when the queue is
+                    # full.
                     if stop.is_set():
                         unsent = len(updates) - sent
                         self._unsent += unsent

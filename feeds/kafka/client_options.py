@@ -14,21 +14,21 @@ Options = Mapping[str, Any]
 
 EMBEDDED: dict[str, Any] = {
     # The embedded cluster waits this long whenever a fetch finds nothing. A real broker answers as soon as it has a
-    # record, so a short time would only cause more requests there.
+    # record, so a short time would only cause more requests to it.
     "fetch.wait.max.ms": 5,
 }
-"""Options for consumers of the embedded cluster, which keeps records in memory."""
+"""More options for consumers of the embedded cluster, whose brokers keep records in memory."""
 
 
 def client_options(brokers: str, outage: Outage, extra: Options | None = None) -> dict[str, Any]:
-    """Returns the options of a client of any kind. `extra` takes precedence.
+    """Returns options for any kind of client. The options in `extra` take precedence.
 
-    The client begins `outage` if no broker can be reached, and at the other OPERATOR_ERRORS of ErrorCallback.
+    The client begins `outage` at each of ErrorCallback.OPERATOR_ERRORS, for instance if no broker can be reached.
     """
     return {
         "bootstrap.servers": brokers,
         "client.id": "stockwatch",
-        # librdkafka logs each failed connection attempt; the error callback reports an outage once.
+        # By default librdkafka logs each failed connection attempt. The error callback reports an outage only once.
         "log_level": 2,
         "error_cb": ErrorCallback(outage),
         "reconnect.backoff.max.ms": 1000,
@@ -44,7 +44,7 @@ def client_options(brokers: str, outage: Outage, extra: Options | None = None) -
 class ErrorCallback:
     """Begins an outage at each of OPERATOR_ERRORS; logs other errors at level debug.
 
-    An operator must see the former. The others are transient.
+    An operator must see OPERATOR_ERRORS. Other errors are transient.
     """
 
     OPERATOR_ERRORS = (
@@ -65,4 +65,4 @@ class ErrorCallback:
 
 
 def ignore_errors(_error: KafkaError) -> None:
-    """An `error_cb` for clients whose calls report errors themselves."""
+    """Does nothing. It is the `error_cb` of clients whose method calls report each error."""

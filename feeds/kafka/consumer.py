@@ -1,7 +1,7 @@
 """Reads a topic as a member of a consumer group.
 
-Only the thread that calls `read` may use a consumer. The client serializes all calls, so another thread would block
-behind `read`, and a rebalance that waits for such a thread would deadlock.
+Only the thread that calls `read` may use a consumer. Another thread would block until `read` returns, because the
+client serializes all calls. A rebalance that waits for such a thread would deadlock.
 """
 
 import threading
@@ -21,12 +21,13 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 MAX_RECORDS = 500
-"""How many records one read returns at most, besides the first."""
+"""How many records one read returns at most, not counting the first record."""
 
 PREFETCH = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16 * 1024}
 """How many records the client fetches ahead for each partition.
 
-At full speed they last a twentieth of a second. The client's default of 100,000 needs 40 MB more and is not faster.
+At full speed this many records last for a twentieth of a second. The client's default of 100,000 records needs 40 MB
+more and is not faster.
 """
 
 FIND_TOPIC_SECONDS = 2.0
@@ -41,7 +42,7 @@ REFUSED_SETTINGS = {
     KafkaError.GROUP_AUTHORIZATION_FAILED: "the brokers must allow this group: choose another KAFKA_GROUP_ID"
     " (RECORDER_GROUP_ID for the recorder), or change their access rules",
 }
-"""Errors that a retry cannot mend, with what must change."""
+"""The errors that no retry can mend. Each has a text that says what must change."""
 
 Rebalance = Callable[[Collection[int]], None]
 
@@ -49,9 +50,9 @@ Rebalance = Callable[[Collection[int]], None]
 class UpdateConsumer:
     """A member of one consumer group that reads one topic.
 
-    It commits only offsets that were passed to `store`. `outage` logs when Kafka is unavailable; a caller that retries
-    `open` begins and ends it too. With `once`, `drained` becomes true when all records that existed at `open` were
-    read.
+    It commits only offsets that were passed to `store`. `outage` logs when Kafka is unavailable. A caller that retries
+    `open` begins and ends `outage` too. With `once`, `drained` becomes true after every record that existed at `open`
+    was read.
     """
 
     def __init__(
@@ -101,10 +102,10 @@ class UpdateConsumer:
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
         """Joins the group.
 
-        `on_revoke` and `on_lost` are called with the partitions that this member has to give up. `on_revoke` may still
-        store and commit offsets; when `on_lost` is called, another member has the partitions already. `wait` sleeps for
-        the given seconds. Raises BrokerUnavailable if there is no broker or no topic; with `once`, TopicRefused if
-        there is no topic.
+        `on_revoke` and `on_lost` get the partitions that this member has to give up. `on_revoke` may still store and
+        commit offsets. When `on_lost` is called, another member has the partitions already. `wait` sleeps for the given
+        seconds. Raises BrokerUnavailable if there is no broker. If there is no topic, raises TopicRefused with `once`
+        and BrokerUnavailable without.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:
@@ -140,7 +141,7 @@ class UpdateConsumer:
         callback(numbers)
 
     def _read_ends(self, consumer: Consumer, partitions: int) -> dict[int, int]:
-        """Returns a dict from each partition with records to the offset after its last one."""
+        """Returns a dict from each partition that has records to the offset after its last record."""
         try:
             watermarks = {
                 number: consumer.get_watermark_offsets(
@@ -155,13 +156,14 @@ class UpdateConsumer:
 
     @property
     def drained(self) -> bool:
-        """With `once`: whether all records of the assigned partitions that existed at `open` were read."""
+        """With `once`: whether this member has read all records that its partitions had at `open`."""
         return self._once and self._joined and not (self.assigned & self._unread_ends.keys())
 
     def read(self, timeout: float = 0.05) -> list[Message]:
         """Returns the available records. Waits up to `timeout` seconds for the first one.
 
-        Raises GroupRefused if this member can never read again, for instance because another has its instance id.
+        Raises GroupRefused if this member can never read again, for instance because another process has the same
+        instance id.
         """
         consumer = self._opened()
         first = consumer.poll(timeout)
@@ -187,7 +189,7 @@ class UpdateConsumer:
         return valid
 
     def _handle_events(self, records: Collection[Message]) -> None:
-        """Handles errors and ends of partitions, which the client returns as records."""
+        """Handles the records that stand for an error or for the end of a partition."""
         for record in records:
             error = record.error()
             if error is None:
@@ -213,13 +215,14 @@ class UpdateConsumer:
         try:
             self._opened().store_offsets(offsets=positions)
         except KafkaException as error:
-            # The offsets of assigned partitions were stored all the same. The new owners read the others again.
+            # The offsets of partitions that are still assigned were stored nevertheless. The owners of the other
+            # partitions read their records again.
             log.debug("offset not stored: partition not assigned", reason=error.args[0].str())
 
     def commit(self) -> None:
         """Commits the stored offsets and waits for the answer.
 
-        A failure is only logged; the records are read again then.
+        A failure is only logged. After a failure the records are read again.
         """
         self._commit(self._opened())
 
@@ -242,8 +245,8 @@ class UpdateConsumer:
         """Commits the stored offsets and leaves the group, if Kafka answers within `timeout` seconds."""
         if self._consumer is None:
             return
-        # Both calls block for up to a minute if there is no coordinator, and have no time-out. From here on only the
-        # new thread uses the consumer.
+        # Commit and close have no time-out. They block for up to a minute if there is no coordinator. From here on only
+        # the new thread uses the consumer.
         leaving = threading.Thread(target=self._leave, args=(self._consumer,), name="leaving", daemon=True)
         leaving.start()
         leaving.join(timeout)

@@ -1,6 +1,6 @@
 """Writes dead letters to their topic, reads them, and replays them.
 
-A dead letter counts as written when the brokers have acknowledged it.
+A dead letter counts as written only after the brokers have acknowledged it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 ACK_TIMEOUT = timedelta(seconds=60)
 """How long to wait for the acknowledgement of a dead letter.
 
-It is longer than the pause of a broker, which must not end the processor.
+The wait is longer than a broker's pause, because such a pause must not end the processor.
 """
 
 IDEMPOTENT = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "partitioner": "murmur2_random"}
@@ -35,9 +35,9 @@ MAX_RECORDS = 500
 class DeadLetterTopic:
     """Writes dead letters to their topic. Not thread-safe.
 
-    `pending` counts dead letters that are not acknowledged. `failure` says why a dead letter could not be written; else
-    it is empty. After a failure the processor must stop, because it may not commit any offset behind the refused
-    record.
+    `pending` counts the dead letters that are not acknowledged yet. `failure` says why a dead letter could not be
+    written; it is empty if there was no failure. After a failure the processor must stop, because it must not commit an
+    offset after that of the refused record.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class DeadLetterTopic:
     def send(self, dead_letter: DeadLetter, on_written: Callable[[], object], wait: Callable[[float], object]) -> None:
         """Queues a dead letter. Sets `failure` if that is impossible.
 
-        When the brokers have acknowledged the dead letter, `poll` calls `on_written`. `wait` sleeps for the given
+        After the brokers have acknowledged the dead letter, `poll` calls `on_written`. `wait` sleeps for the given
         seconds.
         """
         if self.failure:
@@ -90,7 +90,8 @@ class DeadLetterTopic:
                 self.name,
                 dead_letter.value,
                 dead_letter.key,
-                # The partition of the record, so that dead letters keep the order of the refused records.
+                # The partition number of the refused record, so that dead letters have the same order as the refused
+                # records.
                 partition=dead_letter.origin[1] % self._description.partitions,
                 on_delivery=partial(self._on_delivery, on_written),
                 headers=[(name, text.encode()) for name, text in dead_letter.headers.items()],
@@ -118,7 +119,7 @@ class DeadLetterTopic:
     def close(self) -> None:
         """Drops dead letters that are not acknowledged, and closes the client.
 
-        The offsets of their records are not committed, so these records are read and refused again.
+        The offsets of the refused records are not committed. So these records will be read and refused again.
         """
         if self._producer is not None:
             self._producer.purge()
@@ -137,7 +138,7 @@ class DeadLetterTopic:
 def read_dead_letters(brokers: str, topic: str, timeout: float = 15.0) -> Iterator[DeadLetter]:
     """Yields every dead letter of the topic, partition by partition.
 
-    Raises BrokerUnavailable if Kafka does not answer or returns no record for `timeout` seconds.
+    Raises BrokerUnavailable if Kafka does not answer, or if it returns no record for `timeout` seconds.
     """
     options = client_options(brokers, Outage("Kafka")) | {
         "group.id": "stockwatch-deadletters",
@@ -191,8 +192,8 @@ def _parse(record: Message) -> DeadLetter | None:
 class ReplayResult(msgspec.Struct):
     """The result of a replay.
 
-    `acknowledged` and `unacknowledged` are numbers of dead letters that were sent. `truncated` holds those that were
-    not sent, because their key or value is incomplete.
+    `acknowledged` and `unacknowledged` count the dead letters that were sent. `truncated` holds the dead letters that
+    were not sent, because their key or value is incomplete.
     """
 
     acknowledged: int = 0
@@ -201,7 +202,7 @@ class ReplayResult(msgspec.Struct):
 
 
 def replay(brokers: str, dead_letters: Iterable[DeadLetter], timeout: float = 30.0) -> ReplayResult:
-    """Sends key and value of each dead letter to the topic of the refused record.
+    """Sends the key and value of each refused record to the record's topic again.
 
     Truncated dead letters are not sent. Waits up to `timeout` seconds for acknowledgements.
     """

@@ -1,8 +1,8 @@
 """An embedded Kafka cluster for one machine and for tests: librdkafka's mock brokers.
 
-The brokers run in this process, listen on real sockets, speak the real protocol, and keep the newest 5 MiB of a
-partition in memory. They have no controller, which is the broker that creates topics on request: a topic is created
-with 4 partitions and 3 replicas when a client first asks for it by name.
+The brokers run in this process. They listen on real sockets, speak the real protocol, and keep the newest 5 MiB of each
+partition in memory. No broker is a controller, which would create topics on request. Instead, a topic is created with 4
+partitions and 3 replicas when a client first asks for it by name.
 """
 
 from types import TracebackType
@@ -15,7 +15,7 @@ from feeds.errors import BrokerUnavailable
 log = structlog.get_logger(__name__)
 
 EMBEDDED_CLUSTER_ID = "mockCluster"
-"""The beginning of the cluster id, by which clients recognize an embedded cluster."""
+"""How the cluster id begins. Clients recognize an embedded cluster by this text."""
 
 
 class EmbeddedCluster:
@@ -28,13 +28,13 @@ class EmbeddedCluster:
 
     @property
     def addresses(self) -> str:
-        """`127.0.0.1:p1,127.0.0.1:p2,…`, as KAFKA_BROKERS takes it. Empty before `start`."""
+        """The addresses in the format of KAFKA_BROKERS: `127.0.0.1:p1,127.0.0.1:p2,…`. Empty before `start`."""
         return self._addresses
 
     def start(self) -> None:
-        """Starts the brokers and returns when they listen. Raises BrokerUnavailable if they do not."""
+        """Starts the brokers, and waits until they listen. Raises BrokerUnavailable if they do not."""
         self._owner = Producer({"test.mock.num.brokers": self._count, "log_level": 2})
-        # Only the owner knows the addresses, because the mock cluster replaces its bootstrap address.
+        # Only the owner knows the addresses, because the mock cluster replaces the owner's bootstrap address.
         brokers = self._owner.list_topics(timeout=10).brokers
         if len(brokers) < self._count:
             raise BrokerUnavailable(f"only {len(brokers)} of {self._count} embedded Kafka brokers started")

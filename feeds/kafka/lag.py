@@ -16,11 +16,11 @@ UNKNOWN_OFFSET = -1001
 
 
 class PartitionStatistics(msgspec.Struct):
-    """The offsets of a partition. A negative one is unknown.
+    """The offsets of a partition. A negative offset means that it is unknown.
 
-    `lo_offset` is the first offset in the partition, `hi_offset` the one after the last record, `ls_offset` the one
-    after the last record that no open transaction hides. `stored_offset` and `committed_offset` are those of the
-    consumer.
+    `lo_offset` is the first offset in the partition. `hi_offset` is the offset after the last record. `ls_offset` is
+    the first offset that an open transaction hides, or else equals `hi_offset`. `stored_offset` and `committed_offset`
+    belong to the consumer.
     """
 
     lo_offset: int = UNKNOWN_OFFSET
@@ -54,14 +54,14 @@ class Statistics(msgspec.Struct):
 
 
 class Lag:
-    """Sets the lag metric of one consumer, whose client calls it as `stats_cb`."""
+    """Sets the lag metric of one consumer. The Kafka client calls this object as its `stats_cb`."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._decode = msgspec.json.Decoder(Statistics).decode
         self._assigned: frozenset[int] = frozenset()
         self.by_partition: dict[int, int] = {}
-        """A dict from assigned partition to its lag, as of the last report."""
+        """A dict from each assigned partition to its lag at the last report."""
 
     def assign(self, partitions: Collection[int]) -> None:
         """Sets the partitions to report. Other members of the group report the rest."""

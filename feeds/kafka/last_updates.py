@@ -28,7 +28,11 @@ MAX_RECORDS = 5_000
 
 
 class LastUpdates:
-    """The end of one topic. `clock` returns seconds, `now` unix nanoseconds; `timeout` is the time for one `read`."""
+    """Reads the end of one topic.
+
+    `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds. `timeout` is the time limit of one
+    `read`, in seconds.
+    """
 
     def __init__(
         self,
@@ -57,7 +61,7 @@ class LastUpdates:
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
         """Returns a dict from each symbol to its newest update.
 
-        Symbols without an update within the largest of WINDOWS are left out. Raises BrokerUnavailable.
+        Leaves out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
         """
         deadline = self._clock() + self._timeout
         found: dict[str, Update] = {}
@@ -80,7 +84,7 @@ class LastUpdates:
         return found
 
     def _watermarks(self, consumer: Consumer) -> dict[int, tuple[int, int]]:
-        """Returns a dict from partition to (first offset, offset after the last record)."""
+        """Returns a dict from partition to a pair: first offset, and offset after the last record."""
         topics = consumer.list_topics(self._topic, timeout=self._timeout).topics
         return {
             partition: consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=self._timeout)
@@ -97,8 +101,8 @@ class LastUpdates:
     ) -> None:
         """Adds the newest update of each missing symbol to `found`.
 
-        Reads each partition from its first bound up to its second, which is left out. `missing` holds symbols as record
-        keys. Raises BrokerUnavailable after `deadline`.
+        `bounds` is a dict from partition to a pair of offsets: the first to read, and the one after the last to read.
+        `missing` holds symbols, encoded like record keys. Raises BrokerUnavailable after `deadline`.
         """
         consumer.assign([TopicPartition(self._topic, partition, start) for partition, (start, _end) in bounds.items()])
         unfinished = {partition: end for partition, (_start, end) in bounds.items()}
@@ -111,14 +115,19 @@ class LastUpdates:
                 end = unfinished.get(partition)
                 if end is None:
                     continue
-                # The last offset may be the marker of a transaction, so the end of the partition counts too.
+                # The last offset may be a transaction marker instead of a record. So the event of the partition's end
+                # counts too.
                 if self._is_partition_end(record) or offset >= end - 1:
                     del unfinished[partition]
                 if offset < end and record.error() is None and record.key() in missing:
                     self._keep_newest(record, found)
 
     def _keep_newest(self, record: Message, found: dict[str, Update]) -> None:
-        """Leaves out updates more than a day ahead: to continue after one would make every processor refuse us."""
+        """Adds the update in a record to `found` if it is newer.
+
+        Ignores an update whose timestamp is more than a day ahead of our clock. If the generator continued after such
+        an update, every processor would refuse the generator's updates.
+        """
         try:
             update = decode(record.value() or b"", self._now() // 1000 + DAY_US)
         except BadRecord:

@@ -1,7 +1,7 @@
-"""Reports records that were deleted before they were read, and topics that were created again.
+"""Detects records that were deleted before they were read, and topics that were created again.
 
-The client then continues at the first record that exists, without a word. Gaps that transactions or compaction leave
-are no loss.
+In both cases the client silently continues at the first record that exists. Transactions and compaction leave gaps too,
+but these are not reported, because no update is lost.
 """
 
 from collections.abc import Collection
@@ -22,7 +22,7 @@ class OffsetGaps:
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._next: dict[int, int] = {}
-        """The offset after the last record read, by partition."""
+        """A dict from partition to the offset after the last record that was read."""
 
     def forget(self, partitions: Collection[int]) -> None:
         """Forgets partitions that are not assigned any more."""
@@ -30,9 +30,10 @@ class OffsetGaps:
             self._next.pop(partition, None)
 
     def check(self, consumer: Consumer, records: Collection[Message], assigned: Collection[int]) -> None:
-        """Checks the records of one read, which has those of a partition in the order of their offsets.
+        """Checks the records of one read.
 
-        Ignores partitions that are not assigned: `forget` was called for them during the read.
+        The records of each partition are in the order of their offsets. Ignores partitions that are not in `assigned`:
+        they were unassigned during the read.
         """
         offsets: dict[int, list[int]] = {}
         for record in records:

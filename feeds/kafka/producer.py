@@ -1,6 +1,6 @@
-"""Sends updates to Kafka with an idempotent producer, and counts delivered and failed ones.
+"""Sends updates to Kafka with an idempotent producer, and counts delivered and failed updates.
 
-Not thread-safe. A full queue drops no update: the caller waits.
+Not thread-safe. If the queue is full, no update is dropped: the caller waits.
 """
 
 import time
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 ACK_TIMEOUT_SECONDS = 5.0
 """How long acknowledgements may be missing before Kafka counts as unavailable.
 
-librdkafka itself retries for two minutes, and reports nothing if replicas or controllers are missing.
+librdkafka itself retries for two minutes. It reports nothing if replicas or controllers are missing.
 """
 
 QUEUE_FULL_ATTEMPTS = 10
@@ -30,8 +30,8 @@ QUEUE_FULL_POLL_SECONDS = 0.05
 class UpdateProducer:
     """Sends updates to one topic.
 
-    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. A
-    caller that waits for Kafka for another purpose begins and ends `outage` too.
+    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. If a
+    caller waits for Kafka for another purpose, the caller begins and ends `outage` too.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class UpdateProducer:
             "enable.idempotence": True,
             "acks": "all",
             "linger.ms": 1,
-            # The default of Java clients: a symbol has the same partition whichever client produces it.
+            # The default of Java clients, so that every client sends a symbol to the same partition.
             "partitioner": "murmur2_random",
             "message.timeout.ms": 120_000,
         } | client_options(brokers, self.outage, options)
@@ -62,8 +62,8 @@ class UpdateProducer:
     def send(self, symbol: str, value: bytes) -> None:
         """Queues one update. `value` is the encoded update.
 
-        Raises BrokerUnavailable if the queue stays full for half a second. The update is not queued then, and the same
-        call may be repeated.
+        Raises BrokerUnavailable if the queue stays full for half a second. After this error the update is not queued,
+        and the call may be repeated.
         """
         producer = self._open()
         for attempt in range(QUEUE_FULL_ATTEMPTS):
@@ -97,7 +97,7 @@ class UpdateProducer:
         self._check_progress()
 
     def close(self, timeout: float) -> int:
-        """Waits up to `timeout` seconds for queued updates, and drops the rest.
+        """Sends queued updates for up to `timeout` seconds, then drops the rest.
 
         Returns how many updates have failed since the start.
         """
@@ -139,7 +139,7 @@ class UpdateProducer:
     def _handle_produce_error(self, error: KafkaError) -> None:
         """Counts an update that could not be queued.
 
-        After a fatal error, closes the client's producer; the next update gets a new one.
+        After a fatal error, also closes the Kafka producer. The next update opens a new one.
         """
         self._count_failure(error)
         if error.fatal() or error.code() == KafkaError._FATAL:

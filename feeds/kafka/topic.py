@@ -25,7 +25,7 @@ AUTHORIZATION_ERRORS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTE
 CONFIG_ERRORS = (KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG)
 CREATE_TIMEOUT_SECONDS = 5.0
 APPEAR_ATTEMPTS, APPEAR_PAUSE_SECONDS = 50, 0.1
-"""How often, and after which pauses, to check whether a created topic exists.
+"""How many times, and with which pauses, to check whether a created topic exists.
 
 Creation is asynchronous: the response arrives before the topic exists.
 """
@@ -58,7 +58,8 @@ class Topic:
 
     def describe(self) -> TopicDescription:
         """Returns a description of the topic without creating it. Raises BrokerUnavailable."""
-        # Asks for all topics, because a request for one name makes some clusters create it with their own defaults.
+        # Asks for all topics, because a request for one topic makes some clusters create this topic with their own
+        # defaults.
         return self._parse(self._metadata(None))
 
     def find(self, wait: Callable[[float], object], seconds: float) -> TopicDescription:
@@ -78,8 +79,8 @@ class Topic:
     def ensure(self, retention: timedelta, wait: Callable[[float], object]) -> TopicDescription:
         """Creates the topic if it does not exist, and returns its description.
 
-        If it exists, logs the properties that differ from the wanted ones. `wait` sleeps for the given seconds. Raises
-        BrokerUnavailable, or TopicRefused if the topic cannot be created.
+        If the topic exists, logs the properties that differ from the wanted ones. `wait` sleeps for the given seconds.
+        Raises TopicRefused if the topic cannot be created, and BrokerUnavailable if a later call may succeed.
         """
         description = self.describe()
         if description.partitions:
@@ -102,9 +103,9 @@ class Topic:
         raise BrokerUnavailable(f"the topic {self._name} was created, but does not appear")
 
     def _create(self, replicas: int, retention: timedelta) -> None:
-        """Creates the topic, with other properties if the cluster refuses the wanted ones.
+        """Creates the topic. Uses other properties if the cluster refuses the wanted ones.
 
-        The other properties are fewer replicas, and the cluster's own retention.
+        The other properties are: fewer replicas; the cluster's own retention.
         """
         config: dict[str, str] = {"retention.ms": str(retention // timedelta(milliseconds=1))}
         if replicas < REPLICAS:
@@ -130,7 +131,7 @@ class Topic:
         )
 
     def _request_creation(self, replicas: int, config: dict[str, str]) -> KafkaError | None:
-        """Sends one request to create the topic, and returns its error.
+        """Sends one request to create the topic. Returns the error in the response.
 
         Returns None if the topic exists now, even if another process has created it.
         """
@@ -143,9 +144,9 @@ class Topic:
         return None
 
     def _create_by_metadata_request(self, refusal: KafkaError) -> None:
-        """Requests the topic's metadata, because brokers with auto.create.topics.enable then create the topic.
+        """Requests the topic's metadata, which makes brokers with auto.create.topics.enable create the topic.
 
-        Raises TopicRefused if they do not.
+        Raises TopicRefused if the brokers do not create it.
         """
         log.warning("not authorized to create the topic, relying on the brokers to create it", reason=refusal.str())
         topic = self._metadata(self._name).topics.get(self._name)

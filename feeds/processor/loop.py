@@ -1,7 +1,8 @@
 """Runs the processor: one thread reads Kafka, workers write to Redis.
 
-The reading thread alone uses the consumer, the dead letters and the offset ledger, which says what is not finished.
-Workers get tasks through their inboxes and return finished ones through one queue. The module reads no settings.
+Only the reading thread uses the consumer, the dead letters and the offset ledger. The ledger knows which records are
+not finished. Each worker gets tasks through its inbox. All workers return finished tasks through one queue. The module
+reads no settings.
 """
 
 import threading
@@ -29,40 +30,41 @@ from feeds.wire import latest_timestamp
 log = structlog.get_logger(__name__)
 
 MAX_PENDING_UPDATES = 2_000
-"""Reading stops while a worker has this many updates that are not written."""
+"""Reading stops while any worker has this many unwritten updates."""
 
 MAX_PENDING_DEAD_LETTERS = 500
 """Reading stops while this many dead letters are not acknowledged.
 
-Each has 64 KB at most. Paused partitions are resumed when updates and dead letters are below a quarter of their limits.
+Each dead letter has at most 64 KB. Paused partitions are resumed when both numbers are below a quarter of their limits:
+pending updates and pending dead letters.
 """
 
 PAUSE_AFTER_SECONDS = 0.2
 """How long reading waits at a limit before the partitions are paused.
 
-They are not paused at once, because pausing discards the records that the client has fetched ahead.
+Partitions are not paused immediately, because pausing discards the records that the client has fetched ahead.
 """
 
 POLL_SECONDS = 0.02
 MAX_RETRY_SECONDS = 1.0
 
 DRAIN_SECONDS = 3.0
-"""Time to finish writes before partitions go to another member, and at the end."""
+"""The time limit for finishing writes, before partitions go to another member and at the end."""
 
 STOP_SECONDS = 4.0
-"""Time for the whole stop. `runstack` kills the process after five seconds."""
+"""The time limit for the whole stop. `runstack` kills the process after five seconds."""
 
 STALLED_AFTER_SECONDS = 30.0
-"""A worker that finishes nothing for longer is reported as stalled.
+"""A worker that finishes nothing for longer than this is reported as stalled.
 
-Nothing else happens: the worker keeps its updates, and this member of the group its partitions.
+Nothing else happens. The worker keeps its updates, and this member of the group keeps its partitions.
 """
 
 CHECK_SECONDS = 1.0
 MAX_LOGGED_RECORDS = 10
 """How many invalid records get a log line of their own, per CHECK_SECONDS.
 
-One line counts the others.
+One more line counts the other invalid records.
 """
 
 
@@ -70,7 +72,7 @@ class Processor:
     """Reads updates, writes them to Redis, and stores the offsets of finished records.
 
     A record is finished when its update is in Redis, or when its dead letter is acknowledged. `open_writer` returns a
-    new writer for each worker. `clock` returns seconds since any moment, `now` unix seconds.
+    new writer for each worker. `clock` returns seconds since any fixed moment; `now` returns unix seconds.
     """
 
     def __init__(
@@ -105,15 +107,15 @@ class Processor:
 
     @property
     def failed(self) -> bool:
-        """Whether a bug has ended a worker, which ends the loop too."""
+        """Whether a bug has ended a worker. In that case the loop ends too."""
         return any(worker.failed for worker in self._workers)
 
     def run(self, stop: threading.Event) -> bool:
         """Works until `stop` is set, or until the consumer has read everything (`drained`).
 
-        Then finishes the records in progress, commits and leaves the group. Returns whether everything that was read is
-        finished; the rest will be read again. Raises GroupRefused, and DeadLetterTopicRefused if a dead letter cannot
-        be written.
+        Then finishes the records in progress, commits and leaves the group. Returns whether all records that were read
+        are finished; unfinished records will be read again. Raises DeadLetterTopicRefused if a dead letter cannot be
+        written, and GroupRefused if Kafka refuses this member.
         """
         self._stop = stop
         if not self._join():
@@ -157,7 +159,7 @@ class Processor:
             self._check()
 
     def _dispatch(self, records: Collection[Record]) -> None:
-        """Adds records to the ledger; hands valid ones to workers, others to the dead letters."""
+        """Adds records to the ledger. Gives valid records to workers; makes dead letters of invalid records."""
         metrics.READ.inc(len(records))
         now = self._clock()
         latest = latest_timestamp(int(self._now() * 1_000_000))
@@ -173,7 +175,8 @@ class Processor:
     def _send_dead_letter(self, span: ReadSpan, record: Record, error: BadRecord) -> None:
         """Queues a dead letter for a record that is not a valid update.
 
-        Its acknowledgement finishes one part of `span`, which holds the offsets of one read.
+        The acknowledgement of the dead letter finishes one part of `span`. A span stands for the records that one read
+        returned from one partition.
         """
         dead_letter = make_dead_letter(record, self._topic, error, self._now())
         self._dead_letters.send(dead_letter, partial(self._finish_dead_letter, span, error.kind), self._stop.wait)
@@ -207,8 +210,8 @@ class Processor:
     def _limit_pending(self) -> None:
         """Stops reading while too many updates or dead letters are pending.
 
-        First it waits. After PAUSE_AFTER_SECONDS it pauses the partitions and returns, so that `read` is called again,
-        which keeps this member in its group.
+        First it waits. After PAUSE_AFTER_SECONDS it pauses the partitions and returns. The next `read` then keeps this
+        member in its group.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
@@ -227,12 +230,13 @@ class Processor:
     def _has_pending(self, updates: int, dead_letters: int) -> bool:
         """Returns whether at least one of two limits is reached.
 
-        `updates` limits the pending updates of each worker, `dead_letters` the dead letters without acknowledgement.
+        `updates` is the limit for the pending updates of each worker. `dead_letters` is the limit for the
+        unacknowledged dead letters.
         """
         return self._progress.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
-        """Reports stalled workers, and how many invalid records got no log line of their own."""
+        """Logs which workers are stalled, and how many invalid records got no line of their own."""
         self._checked_at = self._clock()
         stalled = self._progress.stalled(STALLED_AFTER_SECONDS, self._checked_at)
         metrics.STALLED_WORKERS.set(len(stalled))
@@ -254,7 +258,7 @@ class Processor:
         deadline = self._clock() + DRAIN_SECONDS
         while self._ledger.pending(partitions) and self._clock() < deadline:
             if self._dead_letters.failure and not self._progress.max_pending:
-                break  # what is left are dead letters, which will not be acknowledged
+                break  # only dead letters are left, and they will not be acknowledged
             self._collect(wait=POLL_SECONDS)
         self._collect()
         return not self._ledger.pending(partitions)
@@ -270,7 +274,7 @@ class Processor:
         self._ledger.fence(partitions)
 
     def _on_lost(self, partitions: Collection[int]) -> None:
-        """Fences partitions without a commit, because another member has them already."""
+        """Fences partitions without a commit, because another member has the partitions already."""
         self._ledger.fence(partitions)
 
     def _finish(self) -> bool:

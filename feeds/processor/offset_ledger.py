@@ -1,9 +1,10 @@
-"""Tracks which records are not finished, which decides the offsets to commit.
+"""Tracks which records are not finished. Only the offsets before them may be committed.
 
-A record is finished when its update is in Redis, or when its dead letter is acknowledged. Records are tracked in spans:
-a span is the consecutive offsets of one partition from one read.
+A record is finished when its update is in Redis, or when its dead letter is acknowledged. Records are tracked in spans.
+A span stands for the records that one read returned from one partition.
 
-Pure. Not thread-safe: only the thread that owns the consumer uses it. Workers return finished tasks to that thread.
+Pure. Not thread-safe: only the thread that owns the consumer uses the ledger. Workers return finished tasks to that
+thread.
 """
 
 from collections import deque
@@ -11,11 +12,11 @@ from collections.abc import Collection
 
 
 class ReadSpan:
-    """A span: the consecutive offsets of one partition from one read.
+    """A span: the records that one read returned from one partition.
 
     `next_offset` is the offset after the span. A span has one part for each worker that writes some of its updates, and
-    one for each dead letter. `unfinished_parts` counts those that are not finished. `fenced` tells workers to start no
-    write for the span, because another member of the group owns the partition.
+    one part for each dead letter. `unfinished_parts` counts the parts that are not finished. `fenced` tells workers to
+    start no write for the span, because another member of the group owns the partition.
     """
 
     __slots__ = ("fenced", "next_offset", "unfinished_parts")
@@ -42,14 +43,14 @@ class OffsetLedger:
         return span
 
     def finish_part(self, span: ReadSpan) -> None:
-        """Notes that one part of a span is finished."""
+        """Counts one part of a span as finished."""
         span.unfinished_parts -= 1
 
     def advance(self) -> dict[int, int]:
         """Returns a dict from partition to the offset that can be stored now.
 
-        Removes the finished spans of each partition up to its first unfinished one. Partitions without a removed span
-        are left out.
+        In each partition, removes the finished spans before the first unfinished span. The dict leaves out partitions
+        without a removed span.
         """
         offsets = {}
         for partition, spans in self._spans.items():
@@ -65,7 +66,8 @@ class OffsetLedger:
     def fence(self, partitions: Collection[int] | None = None) -> None:
         """Removes the spans of these partitions and marks them as fenced.
 
-        So workers start no write for them, and their offsets are not stored. None stands for all partitions.
+        As a result, workers start no write for these spans, and the offsets of these spans are not stored. None stands
+        for all partitions.
         """
         for partition in list(self._spans) if partitions is None else partitions:
             for span in self._spans.pop(partition, ()):
@@ -73,9 +75,9 @@ class OffsetLedger:
 
 
 class WorkerProgress:
-    """Tracks the pending updates of each worker, and when it last finished some.
+    """Tracks each worker's pending updates, and when the worker last finished some.
 
-    Times are in seconds since any moment.
+    Times are in seconds since any fixed moment.
     """
 
     def __init__(self, workers: int) -> None:
@@ -84,17 +86,17 @@ class WorkerProgress:
 
     @property
     def max_pending(self) -> int:
-        """The number of pending updates of the worker that has most of them."""
+        """The highest number of pending updates that any worker has."""
         return max(self._pending)
 
     def assign(self, worker: int, count: int, now: float) -> None:
-        """Notes that a worker got `count` updates."""
+        """Adds `count` updates to the pending updates of a worker."""
         if not self._pending[worker]:
             self._progress_at[worker] = now
         self._pending[worker] += count
 
     def complete(self, worker: int, count: int, now: float) -> None:
-        """Notes that a worker finished `count` updates."""
+        """Removes `count` finished updates from the pending updates of a worker."""
         self._pending[worker] -= count
         self._progress_at[worker] = now
 

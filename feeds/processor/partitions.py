@@ -16,7 +16,7 @@ from feeds.store.batch import EncodedUpdate
 def choose_worker(symbol: str, workers: int) -> int:
     """Returns the number of the worker that writes the updates of a symbol.
 
-    It is always the same worker, so that the updates of a symbol stay in order.
+    A symbol always has the same worker, so that its updates stay in order.
     """
     return crc32(symbol.encode()) % workers
 
@@ -24,9 +24,9 @@ def choose_worker(symbol: str, workers: int) -> int:
 class FetchedPartition:
     """The records of one partition from one read.
 
-    `by_worker` has one list for each worker, with its valid updates in order. `invalid` holds the other records with
-    their errors. `last` is the last record. `produced_ms` is the producer's timestamp of the first record, in unix
-    milliseconds.
+    `by_worker` has one list for each worker: the valid updates for this worker, in order. `invalid` holds pairs: an
+    invalid record, and its error. `last` is the last record. `produced_ms` is the producer's timestamp of the first
+    record, in unix milliseconds.
     """
 
     __slots__ = ("by_worker", "invalid", "last", "produced_ms")

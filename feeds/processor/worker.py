@@ -1,6 +1,6 @@
 """A worker of the processor: a thread that writes updates to Redis in order.
 
-It uses neither Kafka nor the offset ledger. Finished tasks go back to the reading thread through a queue.
+The thread uses neither Kafka nor the offset ledger. Finished tasks go back to the reading thread through a queue.
 """
 
 import threading
@@ -20,14 +20,14 @@ from feeds.store.quote_writer import QuoteWriter
 log = structlog.get_logger(__name__)
 
 MAX_BATCH_UPDATES = 500
-"""About how many updates one write contains. Each update blocks Redis for 2 us."""
+"""A write takes more tasks until it has this many updates. Each update blocks Redis for 2 us."""
 
 
 class WriteTask:
-    """The updates of one span that one worker has to write.
+    """The updates that one worker has to write for one span.
 
-    A span is what one read returned of one partition. `produced_ms` is when its first record was produced, in unix
-    milliseconds.
+    A span stands for the records that one read returned from one partition. `produced_ms` is the time when the first
+    record of the span was produced, in unix milliseconds.
     """
 
     __slots__ = ("produced_ms", "span", "updates")
@@ -39,11 +39,11 @@ class WriteTask:
 
 
 class Worker(threading.Thread):
-    """Writes the tasks in its inbox to Redis, in order and several at once.
+    """Writes the tasks in its inbox to Redis in order.
 
-    It puts tasks whose updates are in Redis into the queue `finished`. It retries a write until it succeeds, until
-    another member owns the partitions, or until `abandon` is set. None in the inbox ends the worker. `failed` says
-    whether a bug has ended it.
+    One write may contain several tasks. When the updates of tasks are in Redis, it puts the tasks into the queue
+    `finished`. It retries a write until the write succeeds, until another member owns the partitions, or until
+    `abandon` is set. None in the inbox ends the worker. `failed` says whether a bug has ended it.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Worker(threading.Thread):
             self._writer.close()
 
     def _take_tasks(self) -> list[WriteTask]:
-        """Waits for a task, and takes more while they have fewer than MAX_BATCH_UPDATES updates.
+        """Waits for a task. Takes more while the tasks have fewer than MAX_BATCH_UPDATES updates together.
 
         Returns an empty list if the worker must end.
         """
@@ -96,7 +96,7 @@ class Worker(threading.Thread):
         return tasks
 
     def _write(self, tasks: list[WriteTask]) -> bool:
-        """Writes the tasks that are not fenced: those whose partition this member still owns.
+        """Writes the tasks that are not fenced. This member still owns their partitions.
 
         Returns False if `abandon` was set before a write succeeded.
         """

@@ -1,9 +1,9 @@
 """Saves bars to the database and reads them back.
 
-No other module writes bars and tapes, which are the recorded symbols. This one knows neither Kafka nor Redis.
-Transactions are short because SQLite has one writer at a time. Saving may be repeated: a bar replaces the stored one
-only if its count of updates is at least as high. So a recorder that has lost its partitions without noticing cannot
-overwrite newer bars with old ones.
+Only this module writes bars and tapes. A tape is a recorded symbol. The module knows neither Kafka nor Redis.
+Transactions are short, because SQLite allows one writer at a time. Saving may be repeated: a bar replaces the stored
+bar only if it has at least as many updates. This protects newer bars from a recorder that has lost its partitions
+without noticing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from feeds.recorder.open_bars import MINUTE_US, BarStarts, SymbolBars
 ROWS_PER_TRANSACTION = 1_000
 """How many rows one transaction writes at most.
 
-So many take about 10 ms, in which no other process can write to SQLite.
+This many rows take about 10 ms. During that time no other process can write to SQLite.
 """
 
 KEYS_PER_QUERY = 500
@@ -56,10 +56,11 @@ class BarArchive:
         self._tapes_to_purge: list[int] = []
 
     def load_symbols(self, newest_seconds: Mapping[str, int]) -> list[SymbolBars]:
-        """Returns a SymbolBars for each symbol: what memory holds of its bars.
+        """Returns, for each symbol, an object that holds the symbol's bars in memory.
 
-        It contains the newest two days; other bars are fetched later. `newest_seconds` is a dict from symbol to its
-        newest second in Redis, -1 for none. Creates the tapes of new symbols. Raises BarArchiveUnavailable.
+        The SymbolBars object contains the newest two days; other bars are fetched later. `newest_seconds` is a dict
+        from symbol to the number of its newest second in Redis; -1 stands for none. Creates tapes for new symbols.
+        Raises BarArchiveUnavailable.
         """
         with _translate_errors():
             tapes = self._get_or_create_tapes(list(newest_seconds))
@@ -116,7 +117,7 @@ class BarArchive:
     def save(
         self, minutes: Iterable[tuple[SymbolBars, list[Bar]]], days: Iterable[tuple[SymbolBars, list[Bar]]]
     ) -> int:
-        """Saves bars and returns their number. Raises BarArchiveUnavailable; some bars may be saved then."""
+        """Saves bars and returns their number. Raises BarArchiveUnavailable, possibly after some bars were saved."""
         minute_bars = [(symbol_bars, bar) for symbol_bars, bars in minutes for bar in bars]
         day_bars = [(symbol_bars, bar) for symbol_bars, bars in days for bar in bars]
         with _translate_errors():
@@ -131,10 +132,10 @@ class BarArchive:
         return len(minute_bars) + len(day_bars)
 
     def _absorb_stored_minutes(self, unsaved: Sequence[tuple[SymbolBars, Bar]]) -> None:
-        """Merges stored minutes into those in memory, in case another recorder has saved one meanwhile.
+        """Merges stored minutes into those in memory. Another recorder may have saved some meanwhile.
 
-        That happens when partitions are added: a symbol then moves to another partition, and for a while its old and
-        its new owner both hold the same bar.
+        That happens when partitions are added to the topic. A symbol then moves to another partition. For a while, the
+        old owner and the new owner of the symbol both hold the same bar.
         """
         keys = {MinuteBar.key(symbol_bars.tape_id, bar.start): (symbol_bars, bar) for symbol_bars, bar in unsaved}
         for batch in chunks(list(keys), KEYS_PER_QUERY):
@@ -166,7 +167,7 @@ class BarArchive:
     def read_minutes(self, symbol_bars: SymbolBars, since: int) -> list[Bar]:
         """Returns the saved minutes of a symbol from minute `since` on, oldest first.
 
-        `since` counts minutes from 1970. Raises BarArchiveUnavailable.
+        Minutes are counted from 1970. Raises BarArchiveUnavailable.
         """
         first, end = MinuteBar.key(symbol_bars.tape_id, since), MinuteBar.key(symbol_bars.tape_id + 1, 0)
         with _translate_errors():
@@ -176,8 +177,8 @@ class BarArchive:
     def purge(self, before: int, max_rows: int = 10_000) -> int:
         """Deletes up to `max_rows` minutes that are older than minute `before`, in one transaction.
 
-        `before` counts minutes from 1970. Returns how many were deleted; fewer than `max_rows` means that no older
-        minute is left. Raises BarArchiveUnavailable.
+        Minutes are counted from 1970. Returns how many were deleted. If that is less than `max_rows`, no minute before
+        `before` is left. Raises BarArchiveUnavailable.
         """
         deleted = 0
         with _translate_errors(), transaction.atomic():
@@ -205,7 +206,8 @@ def _translate_errors() -> Iterator[None]:
     try:
         yield
     except Error as error:
-        # Outside of requests Django keeps a broken connection; without this, no later query would succeed.
+        # Django replaces a broken connection only at the end of a request. Without this call no later query would
+        # succeed.
         connection.close()
         raise BarArchiveUnavailable(
             f"bars cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
@@ -234,19 +236,19 @@ def _encode_runs(bar: Bar) -> bytes | None:
 
 
 def _decode_minute_row(row: tuple[Any, ...]) -> Bar:
-    """Returns the bar in a row with MINUTE_COLUMNS."""
+    """Decodes a row of the MINUTE_COLUMNS into a bar."""
     start = row[0] & (MinuteBar.key(1, 0) - 1)
     begin = start * MINUTE_US
     return _make_bar(start, begin + row[1], begin + row[2], row[3:])
 
 
 def _decode_day_row(row: tuple[Any, ...]) -> Bar:
-    """Returns the bar in a row with DAY_COLUMNS."""
+    """Decodes a row of the DAY_COLUMNS into a bar."""
     return _make_bar(row[1].toordinal(), row[2], row[3], row[4:])
 
 
 def _make_bar(start: int, first_at: int, last_at: int, values: tuple[Any, ...]) -> Bar:
-    """Returns a bar. `values` are those of VALUE_COLUMNS, in their order."""
+    """Returns a bar. `values` belong to VALUE_COLUMNS, in the same order."""
     bar = Bar(start)
     bar.first_at, bar.last_at = first_at, last_at
     bar.open, bar.high, bar.low, bar.close, bar.count, bar.first_seq, bar.last_seq, runs = values

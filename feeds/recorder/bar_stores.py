@@ -1,7 +1,8 @@
 """Moves bars between memory, Redis and the database, with retries.
 
-No method raises an error because Redis or the database is unavailable. Each returns whether it succeeded, and the
-caller calls it again later. After a failure, calls return False at once until a growing wait is over.
+If Redis or the database is unavailable, no method raises an error. Each method returns whether it succeeded; the caller
+repeats a failed call later. After a failure, further calls return False immediately for some time. This time grows with
+each failure.
 """
 
 from collections.abc import Callable, Collection
@@ -38,12 +39,13 @@ class BarStores:
         self._redis = CircuitBreaker("Redis", rng, clock, metrics.RECORDER_RETRIES.labels("redis").inc)
         self._database = CircuitBreaker("database", rng, clock, metrics.RECORDER_RETRIES.labels("database").inc)
         self._to_restore: list[SymbolBars] = []
-        """Symbols whose minutes Redis has lost."""
+        """The symbols whose minutes Redis has lost."""
 
     def load(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Puts into memory every stored bar to which one of these updates belongs.
+        """Loads every stored bar to which one of these updates belongs.
 
-        Leaves out seconds before `oldest_second` and minutes before `oldest_minute`, which count from 1970.
+        Skips bars of seconds below `oldest_second` and bars of minutes below `oldest_minute`. Both numbers are counted
+        from 1970.
         """
         return self._load_symbols(updates) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
@@ -63,9 +65,9 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches the stored bars of these updates that are not in memory.
+        """Fetches those stored bars of these updates that are not in memory yet.
 
-        There are some after a start, for late updates, and if old records are read again.
+        Bars may be missing after a start, for late updates, and when old records are read again.
         """
         seconds, minutes, days = self._open_bars.find_bars_to_fetch(updates, oldest_second, oldest_minute)
         return (
@@ -75,7 +77,7 @@ class BarStores:
         )
 
     def write(self) -> bool:
-        """Writes to Redis all bars that it does not have yet."""
+        """Writes to Redis all bars that Redis does not have yet."""
         symbols = self._open_bars.unwritten_symbols()
         return not symbols or self._redis(lambda: self._write(symbols))
 
@@ -85,7 +87,7 @@ class BarStores:
         metrics.RING_WRITES.inc(len(symbols))
 
     def save(self) -> bool:
-        """Saves to the database all bars and previous closes that it does not have yet."""
+        """Saves all bars and previous closes that the database does not have yet."""
         return self._database(self._save)
 
     def _save(self) -> None:
@@ -100,10 +102,10 @@ class BarStores:
         return bool(self._to_restore)
 
     def restore_minutes(self) -> bool:
-        """Copies minutes that Redis has lost from the database back to Redis.
+        """Reads lost minutes from the database and writes them back to Redis.
 
-        Handles at most MAX_RESTORED_SYMBOLS symbols. Minutes in memory are newer than the saved ones, so the next
-        `write` writes them again.
+        Handles at most MAX_RESTORED_SYMBOLS symbols. The minutes in memory are newer than the saved ones. So the next
+        `write` writes the minutes in memory again.
         """
         batch = [
             symbol_bars
@@ -130,7 +132,7 @@ class BarStores:
     def purge(self, before: int) -> bool:
         """Deletes saved minutes that are older than minute `before`, up to MAX_PURGED_ROWS.
 
-        `before` counts from 1970. Returns True if no older minute is left.
+        Minutes are counted from 1970. Returns True if no older minute is left.
         """
         deleted = 0
 

@@ -1,16 +1,18 @@
 """Computes bars: open, high, low, close and count of the updates in a period. Pure.
 
-A bar depends only on the *set* of its updates. Their order, their batches and repeats make no difference:
+A bar depends only on the *set* of its updates. The order of the updates, their batches and repeats make no difference:
 
-- `open` and `close` are the prices of the first and the last update by (timestamp, seq_id); `high` and `low` are the
-  extremes. Each is a minimum or a maximum, so a repeat changes nothing and a late update is handled like any other.
-- `count` is the number of updates. To count a repeat only once, a bar keeps the updates that it has counted as runs:
-  ranges of timestamps and seq_ids without a gap. If the seq_ids of a feed grow by one, there is a single run, from
-  the first to the last update, and it need not be stored. So runs cost nothing then, and no Kafka offset has to be
-  stored beside the bars.
+- `open` and `close` are the prices of the first and the last update by (timestamp, seq_id). `high` and `low` are the
+  extremes. Each of these four is a minimum or a maximum. So a repeat changes nothing, and a late update is handled
+  like any other.
+- `count` is the number of updates. A repeat is counted only once, because the bar remembers which updates it has
+  counted. It stores them as runs: ranges of timestamps and seq_ids without a gap. If the seq_ids of a feed grow by one,
+  there is a single run, from the first to the last update. A single run need not be stored, so it costs nothing.
+  Thanks to the runs, no Kafka offset has to be stored beside the bars.
 
-Prices are right for any updates. The count is right too, with one exception: if two feeds use the same seq_ids of one
-symbol within one bar *and* their updates arrive interleaved, an update of one can be taken for a repeat of the other.
+The prices are right for any updates. The count is right too, with one exception. It needs two feeds that use the same
+seq_ids for one symbol within one bar, *and* whose updates arrive interleaved. Then an update of one feed can be taken
+for a repeat of an update of the other feed.
 """
 
 from bisect import insort
@@ -21,8 +23,8 @@ from feeds.wire import Update
 MAX_RUNS = 64
 """How many runs a bar keeps at most.
 
-If there are more, the two oldest are merged. Then a late update between these two is not counted, but its price is
-used. A feed that loses records needs several runs; a feed that shares seq_ids among symbols needs many.
+If there are more runs, the two oldest are merged. A late update between these two runs is not counted then, but its
+price is used. A feed that loses records needs several runs. A feed whose seq_ids run through all symbols needs many.
 """
 
 ALL_SEQ_IDS = (0, 2**53)
@@ -34,9 +36,10 @@ Run = tuple[int, int, int, int]
 class Bar:
     """One bar of a symbol.
 
-    `start` is the number of its second or minute since 1970, or the ordinal of its day (`date.toordinal`). Prices are
-    in the instrument's currency. `first_at` and `last_at` are the times of the first and the last update in unix
-    microseconds, `first_seq` and `last_seq` their seq_ids. `count` is 0 before the first `add`.
+    `start` is the number of the bar's second or minute since 1970. For a day, it is the ordinal (`date.toordinal`).
+    Prices are in the instrument's currency. `first_at` and `last_at` are the times of the first and the last update, in
+    unix microseconds. `first_seq` and `last_seq` are the seq_ids of these two updates. `count` is 0 before the first
+    `add`.
     """
 
     __slots__ = (
@@ -62,7 +65,7 @@ class Bar:
         """None stands for a single run from the first to the last update."""
 
     def add(self, update: Update) -> bool:
-        """Adds an update. Returns False if the bar had it already and did not change."""
+        """Adds an update. Returns False if the bar had the update already; then nothing changes."""
         at, seq, price = update.timestamp, update.seq_id, update.price
         if self.runs is None and seq == self.last_seq + 1 and at >= self.last_at and self.count:
             # The usual case: the next seq_id extends the single run.
@@ -84,7 +87,7 @@ class Bar:
     def _add_out_of_sequence(self, at: int, seq: int, price: float) -> bool:
         """Adds an update that does not directly follow the last one.
 
-        It is a repeat, a late update, or one after a gap. Returns whether the bar changed.
+        The update is a repeat, or is late, or follows a gap. Returns whether the bar changed.
         """
         changed = self._count_once(at, seq)
         if price > self.high or price < self.low:
@@ -130,10 +133,11 @@ class Bar:
         return True
 
     def absorb(self, other: "Bar") -> bool:
-        """Adds the updates of another bar of the same period. Returns False if this bar had them already.
+        """Adds the updates of another bar of the same period.
 
-        Two recorders had the symbol. Updates that both have counted once; the count is that of the bar with more
-        updates if a bar does not know exactly which updates it has counted.
+        Returns False if nothing changed. The other bar comes from another recorder that had the symbol. If both bars
+        know exactly which updates they have counted, an update in both is counted once. Otherwise the higher count is
+        used.
         """
         mine, others = self._all_runs, other._all_runs
         if not other.count or all(any(_contains(run, part) for run in mine) for part in others):
@@ -170,13 +174,13 @@ class Bar:
 
     @property
     def state(self) -> tuple[object, ...]:
-        """All values of the bar; equal for two bars of the same updates."""
+        """All values of the bar. They are equal for two bars with the same updates."""
         first, last = (self.first_at, self.first_seq), (self.last_at, self.last_seq)
         return self.start, *self.ohlc_count, first, last, self.runs
 
 
 def _length(runs: list[Run]) -> int:
-    """The number of updates in runs without a gap."""
+    """Returns how many updates the runs contain. No run has a gap."""
     return sum(last_seq - first_seq + 1 for _, _, first_seq, last_seq in runs)
 
 

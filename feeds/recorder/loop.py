@@ -1,9 +1,9 @@
 """Runs the recorder, which reads updates from Kafka and stores their bars.
 
-One thread does everything, because no other part waits for a bar. Offsets are stored when everything that was read is
-in both Redis and the database, about once a minute. A recorder that was killed reads the last minute again; bars
-recognize updates that they have already (feeds.recorder.bars). During a long outage the recorder pauses its partitions,
-so that memory is bounded.
+One thread does everything, because no other part waits for a bar. About once a minute it brings everything that was
+read to both Redis and the database, and then stores the offsets. A recorder that was killed reads the last minute
+again. Bars recognize the updates that they have already, see `feeds.recorder.bars`. During a long outage the recorder
+pauses its partitions, which bounds its memory.
 """
 
 import threading
@@ -31,21 +31,22 @@ from feeds.wire import Update, latest_timestamp
 log = structlog.get_logger(__name__)
 
 MAX_NEW_BARS = 20_000
-"""If there are more new bars than this (about 10 MB), the recorder saves early.
+"""If there are more new bars than this, the recorder saves early.
 
-That happens while it reads a backlog in Kafka.
+This many bars need about 10 MB. They appear while the recorder reads a backlog in Kafka.
 """
 
 REVOKED_SAVE_SECONDS = 4.0
-"""Time limit for the save before other members get revoked partitions."""
+"""The time limit for a save when partitions are revoked, before other members get them."""
 FINAL_SAVE_SECONDS = 1.0
-"""Time limit for the save before the recorder ends."""
+"""The time limit for the save before the recorder ends."""
 
 
 class Recorder:
     """Records bars until it is stopped.
 
-    `retention` is how long minutes are kept. `now` returns unix seconds, `clock` seconds since any moment.
+    `retention` is how long the database keeps minutes. `now` returns unix seconds; `clock` returns seconds since any
+    fixed moment.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Recorder:
         self._pending_offsets: dict[int, int] = {}
         """For each partition: the offset after the last record that was read.
 
-        An offset stays here until the updates before it are in bars.
+        An offset stays here until all updates before it are in bars.
         """
         self._unsaved_offsets: dict[int, int] = {}
         """For each partition: the offset after the last record whose update is in a bar.
@@ -84,7 +85,7 @@ class Recorder:
     def run(self, stop: threading.Event) -> bool:
         """Records until `stop` is set, then saves all bars, commits and leaves the group.
 
-        Returns whether all records that were read are saved; the others will be read again. Raises GroupRefused.
+        Returns whether all records that were read are saved; unsaved records will be read again. Raises GroupRefused.
         """
         if not self._join(stop):
             return True
@@ -124,7 +125,7 @@ class Recorder:
     def _read(self) -> None:
         """Reads records and adds the valid updates to the pending ones.
 
-        Other records are only counted, because the processor writes their dead letters.
+        Invalid records are only counted, because the processor writes dead letters for them.
         """
         records = self._source.read()
         latest = latest_timestamp(int(self._now() * 1_000_000))
@@ -153,7 +154,7 @@ class Recorder:
         self._pending_offsets.clear()
 
     def _oldest_minute(self) -> int:
-        """Returns the oldest minute to keep, as its number since 1970."""
+        """Returns the number of the oldest minute to keep. Minutes are counted from 1970."""
         return int(self._now()) // 60 - self._retention_minutes
 
     def _write_and_save(self) -> None:
@@ -168,7 +169,7 @@ class Recorder:
     def _save(self) -> bool:
         """Brings all bars to Redis and the database, and then stores the offsets.
 
-        Returns False, without storing offsets, if Redis or the database is unavailable.
+        If Redis or the database is unavailable, returns False and stores no offsets.
         """
         if not self._unsaved_offsets:
             return True
@@ -190,7 +191,7 @@ class Recorder:
             self._source.resume()
 
     def _save_within(self, seconds: float) -> bool:
-        """Tries to save for up to `seconds` seconds. Returns whether it succeeded."""
+        """Repeats the save until it succeeds, for at most `seconds` seconds. Returns whether it succeeded."""
         deadline = self._clock() + seconds
         pause = threading.Event()
         while not (saved := self._save()) and self._clock() < deadline:

@@ -9,8 +9,9 @@ MICROSECOND = timedelta(microseconds=1)
 class MarketDays:
     """The calendar of market days.
 
-    A day begins at `start` in `zone` and ends when the next day begins. Its date is the one on which it begins. It has
-    23 or 25 hours if the clocks change. If the clocks skip over `start`, the UTC offset before the change applies.
+    A market day begins at the time `start` in the time zone `zone`, and ends when the next one begins. Its date is the
+    date on which it begins. It has 23 or 25 hours if the clocks change. If the clocks skip over `start`, the UTC offset
+    before the change applies.
     """
 
     def __init__(self, zone: tzinfo, start: time) -> None:
@@ -19,7 +20,7 @@ class MarketDays:
         self._day = self._begins_at = self._ends_at = 0
 
     def day_at(self, timestamp: int) -> int:
-        """Returns the ordinal (`date.toordinal`) of the market day of a moment.
+        """Returns the market day that contains a moment, as an ordinal (`date.toordinal`).
 
         `timestamp` is in unix microseconds.
         """

@@ -1,10 +1,11 @@
 """Holds the open bars and decides which to fetch, write and save. Pure.
 
-Open bars are those in memory. "Write" means to Redis, "save" means to the database, "fetch" means from one of the two.
+Open bars are the bars in memory. "Write" means: copy bars to Redis. "Save" means: copy bars to the database. "Fetch"
+means: copy bars from Redis or the database into memory.
 
-A restart is exact because offsets are committed only after all that was added is written and saved. So if a recorder
-meets a symbol for the first time, Redis and the database contain every bar that an earlier recorder has changed. A bar
-up to `newest_stored` must be fetched before an update is added to it; a later bar is new.
+All bars stay exact after a restart, because offsets are committed only after all added updates are written and saved.
+So when a recorder meets a symbol for the first time, Redis and the database contain all bars of earlier recorders. A
+bar up to `newest_stored` must be fetched before an update is added to it. Any later bar is new.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -18,11 +19,11 @@ SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 
 BarStarts = list[tuple["SymbolBars", list[int]]]
-"""Pairs of a symbol's bars and the starts (`Bar.start`) of some of them, ascending."""
+"""Pairs: the bars of a symbol, and the ascending starts (`Bar.start`) of some of these bars."""
 
 
 class BarsToFetch(NamedTuple):
-    """Stored bars that must be in memory before updates are added to them."""
+    """The stored bars that must be in memory before updates are added to them."""
 
     seconds: BarStarts
     minutes: BarStarts
@@ -30,7 +31,7 @@ class BarsToFetch(NamedTuple):
 
 
 class PreviousDay(NamedTuple):
-    """The last day with a price before the newest day. `day` is an ordinal."""
+    """The second newest of the days that have a price. `day` is an ordinal."""
 
     day: int
     close: float
@@ -39,9 +40,9 @@ class PreviousDay(NamedTuple):
 class BarSeries:
     """The open bars of one symbol and one length: seconds, minutes or days.
 
-    Each bar is known by its start (`Bar.start`). `bars` is a dict from start to bar; `newest` is the latest start. A
-    bar that starts after `newest_stored` is not in Redis or the database unless it is in memory too. `unwritten` holds
-    the starts of bars that Redis does not have yet, `unsaved` those that the database does not have yet.
+    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the latest start. If a bar starts after
+    `newest_stored` and is not in memory, then neither Redis nor the database has it. `unwritten` holds the starts of
+    the bars that Redis does not have yet. `unsaved` holds the starts of the bars that the database does not have yet.
     """
 
     __slots__ = ("bars", "newest", "newest_stored", "unsaved", "unwritten")
@@ -53,7 +54,7 @@ class BarSeries:
         self.unsaved: set[int] = set()
 
     def put(self, bar: Bar) -> None:
-        """Takes a bar that was fetched, or an empty one if none was stored."""
+        """Puts a bar into memory: the fetched bar, or an empty bar if none was stored."""
         self.bars[bar.start] = bar
 
     def add(self, start: int, update: Update) -> Bar | None:
@@ -84,8 +85,8 @@ class BarSeries:
 class SymbolBars:
     """The open bars of one symbol.
 
-    `tape_id` is the id of the symbol in the database. `partition` is the Kafka partition of the last update, -1 before
-    the first. `saved_close` is the previous close in the database.
+    `tape_id` is the id of the symbol in the database. `partition` is the Kafka partition of the last update; it is -1
+    before the first update. `saved_close` is the previous close that the database has.
     """
 
     __slots__ = ("days", "minutes", "partition", "previous_day", "saved_close", "seconds", "symbol", "tape_id")
@@ -99,10 +100,10 @@ class SymbolBars:
         newest_days: Collection[Bar] = (),
         saved_close: float | None = None,
     ) -> None:
-        """Starts with what Redis and the database contain.
+        """Initializes the bars from what Redis and the database contain.
 
-        `newest_second` and `newest_minute` are the starts of the newest stored bars, -1 for none. `newest_days` holds
-        at most two bars.
+        `newest_second` and `newest_minute` are the starts of the newest stored bars; -1 stands for none. `newest_days`
+        holds at most two bars.
         """
         self.symbol = symbol
         self.tape_id = tape_id
@@ -158,14 +159,14 @@ class OpenBars:
 
     @property
     def new_bars(self) -> int:
-        """The number of new second bars and new minute bars.
+        """The number of new one-second bars plus the number of new one-minute bars.
 
-        Second bars are new until the next write, minute bars until the next save.
+        One-second bars are new until the next write. One-minute bars are new until the next save.
         """
         return self._new_seconds + self._new_minutes
 
     def find_unknown(self, updates: Iterable[Update]) -> list[str]:
-        """Returns the symbols of these updates for which no bars are in memory.
+        """Returns those symbols of the updates that have no bars in memory.
 
         Each symbol appears once.
         """
@@ -177,8 +178,8 @@ class OpenBars:
     def find_bars_to_fetch(self, updates: Iterable[Update], oldest_second: int, oldest_minute: int) -> BarsToFetch:
         """Returns the stored bars that must be fetched before these updates are added.
 
-        Leaves out seconds before `oldest_second` and minutes before `oldest_minute`. The symbol of each update must be
-        in `by_symbol`.
+        Skips bars of seconds below `oldest_second` and bars of minutes below `oldest_minute`. The symbol of each update
+        must be in `by_symbol`.
         """
         seconds: dict[SymbolBars, set[int]] = {}
         minutes: dict[SymbolBars, set[int]] = {}
@@ -195,10 +196,10 @@ class OpenBars:
         return BarsToFetch(_sort_starts(seconds), _sort_starts(minutes), _sort_starts(days))
 
     def add(self, update: Update, partition: int, oldest_second: int, oldest_minute: int) -> bool:
-        """Adds an update to its second, minute and day.
+        """Adds an update to the bars of its second, its minute and its day.
 
-        Leaves out a second before `oldest_second` and a minute before `oldest_minute`. Returns False if no bar changed,
-        because the update is a repeat.
+        Skips the bar of a second below `oldest_second` and the bar of a minute below `oldest_minute`. Returns False if
+        no bar changed, because the update is a repeat.
         """
         symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
         symbol_bars.partition = partition
@@ -224,13 +225,13 @@ class OpenBars:
         return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unwritten]
 
     def unsaved_minutes(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Yields each symbol that has unsaved minutes, with these minutes, oldest first."""
+        """Yields pairs: a symbol that has unsaved minutes, and these minutes, oldest first."""
         for symbol_bars in self.by_symbol.values():
             if symbol_bars.minutes.unsaved:
                 yield symbol_bars, symbol_bars.minutes.unsaved_bars()
 
     def unsaved_days(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Yields each symbol that has unsaved days, with these days, oldest first."""
+        """Yields pairs: a symbol that has unsaved days, and these days, oldest first."""
         for symbol_bars in self.by_symbol.values():
             if symbol_bars.days.unsaved:
                 yield symbol_bars, symbol_bars.days.unsaved_bars()

@@ -1,9 +1,10 @@
 """Writes recent bars to Redis and reads them back.
 
-Recent bars are the newest day of each symbol and its rings, which are strings with the last seconds and minutes. Pages
-draw sparklines and short charts from them. A ring trims itself, since each bar overwrites the oldest; TTLs delete the
-bars of symbols without updates. This module knows neither Kafka nor the database. Writes may be repeated. Redis may
-lose everything at any time; a ring that is shorter than its size shows that it did.
+The recent bars of a symbol are its newest day and its two rings. The rings are strings with the bars of the last
+seconds and the last minutes. Pages draw sparklines and short charts from recent bars. A ring needs no trimming, because
+each new bar overwrites the oldest. TTLs delete the bars of symbols that get no updates. This module knows neither Kafka
+nor the database. Writes may be repeated. Redis may lose everything at any time; the ring is then shorter than its full
+size.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,7 +30,7 @@ Redis serves no other client during a call, which takes about 15 us for each sym
 SECONDS_TTL = timedelta(minutes=15)
 MINUTES_TTL = timedelta(hours=25)
 DAY_TTL = timedelta(hours=168)
-"""As long as the default TTL of a quote: both survive a weekend without updates."""
+"""The same as the default TTL of a quote. Days and quotes survive a weekend without updates."""
 
 WRITE_BARS = Path(__file__).with_name("write_bars.lua").read_text()
 
@@ -48,7 +49,7 @@ class RecentBars:
     def write(self, symbols: Sequence[SymbolBars]) -> list[SymbolBars]:
         """Writes the unwritten bars of these symbols. Raises StoreUnavailable.
 
-        Returns the symbols that had no ring of minutes: they are new, or Redis has lost their minutes.
+        Returns the symbols that had no ring of minutes. Either these symbols are new, or Redis has lost their minutes.
         """
         created: list[SymbolBars] = []
         for at in range(0, len(symbols), SYMBOLS_PER_CALL):
@@ -67,7 +68,7 @@ class RecentBars:
     def restore_minutes(self, symbol_bars: SymbolBars, bars: Sequence[Bar]) -> None:
         """Writes minutes that Redis has lost. Raises StoreUnavailable.
 
-        `bars` are in order of time. Those that are too old for the ring are skipped.
+        `bars` are sorted, oldest first. Bars that are too old for the ring are skipped.
         """
         if not bars:
             return
@@ -113,10 +114,10 @@ def _keys(symbol: str) -> tuple[str, str, str]:
 
 
 def _slots(ring: BarRing, series: BarSeries) -> list[Any]:
-    """Returns arguments of the script for the unwritten bars of a series.
+    """Returns the script's arguments for the unwritten bars of a series.
 
-    They are the number of bars, then the offset and the bytes of each. Skips a bar that is a whole ring behind the
-    newest, since its slot belongs to a newer bar.
+    The arguments are the number of bars, then the offset and the bytes of each bar. Skips a bar that is a whole ring
+    behind the newest bar, because its slot belongs to a newer bar.
     """
     arguments: list[Any] = [0]
     length = ring.bar_seconds * SECOND_US

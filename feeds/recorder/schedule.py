@@ -1,6 +1,6 @@
 """Decides when the recorder writes, saves and purges bars. Pure.
 
-"Write" means to Redis, "save" means to the database. A purge deletes old minutes.
+Bars are written to Redis, and saved to the database. A purge deletes old minutes from the database.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ SAVE_EVERY_SECONDS = 60.0
 SAVE_AFTER_SECONDS = 2.0
 """How long after each full minute a save is due.
 
-Then most minutes are complete, so that they are saved only once.
+By that time most bars of the minute are complete, so that they are saved only once.
 """
 
 PURGE_EVERY_SECONDS = 3600.0
@@ -21,7 +21,7 @@ PURGE_EVERY_SECONDS = 3600.0
 class Schedule:
     """The times at which the next write, save and purge are due.
 
-    `clock` returns seconds since any moment, `now` unix seconds.
+    `clock` returns seconds since any fixed moment; `now` returns unix seconds.
     """
 
     def __init__(self, clock: Callable[[], float], now: Callable[[], float]) -> None:

@@ -1,9 +1,10 @@
 -- Writes the changed bars of some symbols: slots of their rings, and their days.
 --
 -- KEYS: for each symbol its ring of seconds, its ring of minutes and its day.
--- ARGV: size in bytes and TTL in ms of a ring of seconds, then of a ring of minutes; TTL in ms of a day. Then for each
---   symbol two groups of slots, seconds before minutes (the number of slots, then offset and bytes of each), and the
---   value of the day, or an empty string to leave it as it is.
+-- ARGV: first five numbers: size in bytes and TTL in ms of a ring of seconds, the same two of a ring of minutes, and the
+--   TTL in ms of a day. Then for each symbol: a group of slots for its ring of seconds, a group for its ring of minutes,
+--   and the value of its day. A group is the number of slots, then the offset and the bytes of each slot. An empty value
+--   leaves the day unchanged.
 -- Returns for each symbol 1 if its ring of minutes did not exist, else 0.
 local position = 6
 
@@ -11,7 +12,7 @@ local function write_slots(key, size, ttl)
   local count = tonumber(ARGV[position])
   position = position + 1
   if count == 0 then return 0 end
-  redis.call('PEXPIRE', key, ttl) -- first: if it is refused, no key without a TTL is left
+  redis.call('PEXPIRE', key, ttl) -- comes first: if PEXPIRE is refused, no key without a TTL is left
   local is_new = redis.call('STRLEN', key) < size
   if is_new then redis.call('SETRANGE', key, size - 1, '\0') end
   for _ = 1, count do

@@ -13,7 +13,7 @@ from feeds.stale import is_newer
 from feeds.wire import Update
 
 HALF_LIFE_SECONDS = 30 * 60.0
-"""Time in which the log price returns half the way to its base."""
+"""The time in which the log price returns half the way to its base."""
 
 BASIS_POINT = 1e-4
 VOLATILITY_INTERVAL_SECONDS = 0.1
@@ -80,7 +80,8 @@ class RandomWalk:
         """Returns the next update. `now` is in unix microseconds; timestamps always grow."""
         price = max(round(exp(self._log_price), self._instrument.decimals), self._min_price)
         self._timestamp = max(now, self._timestamp + 1)
-        # The first seq_id is the time in unix milliseconds: above all that the symbol had before a purge of the topic.
+        # The first seq_id is the time in unix milliseconds. It is higher than any earlier seq_id, even after a purge of
+        # the topic.
         self._seq_id = self._seq_id + 1 if self._seq_id else now // 1000
         self._advance()
         return Update(self._instrument.symbol, price, self._timestamp, self._seq_id)
@@ -103,7 +104,7 @@ class RandomWalk:
 class PriceSimulator:
     """The random walks of all instruments.
 
-    `interval` is the time between two steps in seconds. The same `seed` gives each symbol the same path.
+    `interval` is the number of seconds between two steps. With the same `seed`, a symbol has the same path in each run.
     """
 
     def __init__(self, interval: float, seed: str) -> None:
@@ -116,7 +117,7 @@ class PriceSimulator:
     def resume(self, last: Update) -> None:
         """Makes the symbol of `last` continue after this update.
 
-        If there are several calls for a symbol, its newest update counts.
+        After several calls for one symbol, the newest update counts.
         """
         if is_newer(last, self._last_updates.get(last.symbol)):
             self._last_updates[last.symbol] = last
@@ -127,7 +128,7 @@ class PriceSimulator:
 
     @property
     def active_count(self) -> int:
-        """The number of active instruments, and so of updates that a step makes."""
+        """The number of active instruments. One step makes as many updates."""
         return len(self._active)
 
     def step(self, now: int) -> list[Update]:

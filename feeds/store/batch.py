@@ -1,4 +1,4 @@
-"""Groups the updates of one write to Redis by symbol, oldest first. Pure."""
+"""Groups updates by symbol, oldest first, for one write to Redis. Pure."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ EncodedUpdate = tuple[Update, bytes]
 
 
 class SymbolUpdates:
-    """Updates of one symbol, each newer than the one before. `values` are their bytes."""
+    """The updates of one symbol, each newer than the previous one. `values` holds the encoded updates."""
 
     __slots__ = ("first", "last", "values")
 
@@ -23,7 +23,7 @@ class Batch:
     """The updates of one write to Redis.
 
     `by_symbol` is a dict from symbol to its updates. `size` counts all updates that were passed to `add`. `stale`
-    counts those that `add` dropped.
+    counts the updates that `add` dropped.
     """
 
     __slots__ = ("by_symbol", "size", "stale")
@@ -36,9 +36,9 @@ class Batch:
             self.add(updates)
 
     def add(self, updates: Sequence[EncodedUpdate]) -> None:
-        """Adds updates in their order, except those that are stale within the batch.
+        """Adds updates in the given order, except stale ones.
 
-        An update is dropped if the batch already has an equal or a newer one of its symbol.
+        An update is stale if the batch already has an equal or a newer update of the same symbol.
         """
         by_symbol = self.by_symbol
         self.size += len(updates)

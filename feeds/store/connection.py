@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 class Profile:
     """How long a client waits, in seconds, and how often it retries a command.
 
-    Retries follow at once; callers that can wait longer use `feeds.retry`.
+    Each retry follows immediately. Callers that can wait longer use `feeds.retry`.
     """
 
     socket_timeout: float
@@ -44,15 +44,16 @@ PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
 SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
 """For pub/sub. Its time-out covers the handshake and writes; the channel layer watches the reads."""
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
-"""The kernel gives up a peer that acknowledges nothing after about 10 s. Systems lack some of these options."""
+"""The kernel closes a connection after about 10 s without an acknowledgement. Some systems lack some options."""
 KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)}
 
 
 class NotMaster(redis.ConnectionError):
-    """The server is a replica now, or has not loaded its data. A new connection may reach the master.
+    """The server is a replica now, or has not loaded its data.
 
-    A ConnectionError, so that redis-py closes the connection and repeats the command on a new one. It keeps a
-    connection that answers with other errors, so a client would stay at a former master as long as that runs.
+    A new connection may reach the master. NotMaster is a ConnectionError, so that redis-py closes the connection and
+    repeats the command on a new one. After other errors redis-py keeps the connection. Then a client would stay at a
+    former master as long as that server runs.
     """
 
 
@@ -72,7 +73,7 @@ class MasterConnection(redis.Connection):
 
 
 class AsyncMasterConnection(redis.asyncio.Connection):
-    """The same for asyncio."""
+    """Like MasterConnection, for asyncio."""
 
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
         try:
@@ -100,8 +101,8 @@ def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> red
 def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Retry) -> redis.asyncio.Redis:
     """Returns an asyncio client for pub/sub.
 
-    `options` are those of a host in CHANNEL_LAYERS. The channel layer passes its own `retry`, because it must see each
-    lost connection.
+    `options` are the options of one host in CHANNEL_LAYERS. The channel layer passes its own `retry`, because the layer
+    must see each lost connection.
     """
     options = _options(options, SUBSCRIBER)
     pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)

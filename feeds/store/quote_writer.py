@@ -19,7 +19,7 @@ WRITE_IF_NEWER = Path(__file__).with_name("write_if_newer.lua").read_text()
 class QuoteWriter:
     """Writes quotes through one connection. Each thread needs its own writer.
 
-    A quote expires if no update follows for `ttl`.
+    A quote expires if no update follows within `ttl`.
     """
 
     def __init__(self, client: redis.Redis, ttl: timedelta) -> None:
@@ -30,8 +30,8 @@ class QuoteWriter:
     def write(self, batch: Batch) -> int:
         """Stores and publishes the updates that are newer than the stored quotes.
 
-        Returns how many were newer; the other updates of the batch are stale. Raises StoreUnavailable; the same batch
-        may be written again.
+        Returns how many were newer; the other updates of the batch are stale. Raises StoreUnavailable; then the same
+        batch may be written again.
         """
         keys: list[str] = []
         arguments: list[Any] = [*self._head]

@@ -12,7 +12,7 @@ local function newer(timestamp, seq_id, than_timestamp, than_seq_id)
   return timestamp > than_timestamp or (timestamp == than_timestamp and seq_id > than_seq_id)
 end
 
--- Returns the number that JSON writes as this text, or nil. tonumber() accepts more: 0x10, 01, .5 and nan.
+-- Returns the number if the text is a number in JSON, else nil. tonumber() accepts more: 0x10, 01, .5 and nan.
 local function json_number(text)
   if string.find(text, '^[1-9]%d*$') or string.find(text, '^%d%.%d+$') or string.find(text, '^[1-9]%d+%.%d+$') then
     return tonumber(text)
@@ -24,7 +24,8 @@ local function json_number(text)
   return rest == '' and tonumber(text) or nil
 end
 
--- Returns timestamp and seq_id if these texts are fields of an update, else -1, -1. The rules of feeds/wire.py.
+-- Returns timestamp and seq_id if these texts are valid in an update, else -1, -1. The rules are those of
+-- feeds/wire.py.
 local function check(price, timestamp, seq_id)
   price, timestamp, seq_id = json_number(price), json_number(timestamp), json_number(seq_id)
   local valid = price and timestamp and seq_id and price > 0 and price < math.huge
@@ -42,7 +43,8 @@ local function is_utf8(text)
   return not string.find(text, '[\128-\255]')
 end
 
--- Returns where the string ends that begins at a position, or nil if it contains a control character.
+-- Returns the position of the quotation mark that ends the string from position `from`. Returns nil if the string
+-- contains a control character.
 local function string_end(text, from)
   local at = from + 1
   while true do
@@ -55,8 +57,9 @@ local function string_end(text, from)
   end
 end
 
--- Returns the texts of the numbers in a JSON object by key, 'other' for a key with another value. The last of repeated
--- keys counts. Returns nil if a string contains a control character. cjson keeps no texts.
+-- Returns a table from each key of a JSON object to the text of its number, or to 'other' if the value is no number. If
+-- a key is repeated, the last one counts. Returns nil if a string contains a control character. cjson is not enough,
+-- because it keeps no texts.
 local function read_keys(text)
   local fields, depth, at = {}, 0, 1
   while true do
@@ -78,7 +81,7 @@ local function read_keys(text)
   end
 end
 
--- Another program may have written other spaces, another order of keys, or more keys.
+-- Like order, for the value of another program: it may have other spaces, another order of keys, or more keys.
 local function foreign_order(value, symbol)
   if #value > MAX_VALUE_BYTES or not is_utf8(value) then return -1, -1 end
   local json = cjson.new()
@@ -92,8 +95,9 @@ local function foreign_order(value, symbol)
   return check(fields.price or '', timestamp, seq_id)
 end
 
--- Returns timestamp and seq_id of a value. Returns -1, -1, older than any update, if feeds/wire.py refuses it as an
--- update of this symbol: it would block the symbol for ever. tests/cases/stored_quotes.json tests both.
+-- Returns timestamp and seq_id of a value. Returns -1, -1 if feeds/wire.py refuses the value as an update of this
+-- symbol. -1, -1 is older than any update, so that such a value cannot block the symbol for ever.
+-- tests/cases/stored_quotes.json tests this function and feeds/wire.py.
 local function order(value, symbol)
   local stored_symbol, price, timestamp, seq_id =
     string.match(value, '^{"symbol":"([^"]*)","price":([%d.eE+-]+),"timestamp":(%d+),"seq_id":(%d+)}$')
@@ -103,7 +107,8 @@ end
 
 local latest
 
--- More than a day ahead of the clock of Redis: no clock is wrong by that much, so the timestamp is not a time.
+-- Returns whether a timestamp is more than a day ahead of the clock of Redis. No clock is wrong by that much, so such a
+-- timestamp is not a time.
 local function is_too_far_ahead(timestamp)
   if not latest then
     local now = redis.call('TIME')

@@ -9,7 +9,10 @@ from feeds.models import Ticker
 
 
 class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """Sends the values that the page showed as hidden fields, and compares them with the stored ones."""
+    """Compares the values in the database with the values that the page showed.
+
+    Hidden fields of the page hold the values that it showed.
+    """
 
     class Meta:
         model = Ticker
@@ -29,7 +32,10 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
         return cleaned
 
     def _compare(self, name: str, field: forms.Field, cleaned: dict[str, Any]) -> None:
-        """Keeps the stored value of a field that this person left alone. Refuses one that both have changed."""
+        """Keeps the stored value if this person left the field alone.
+
+        Refuses the new value if another person has changed the field too.
+        """
         stored = self.initial[name]
         shown = field.to_python(self.data.get(self.add_initial_prefix(name)))
         if shown == stored or cleaned[name] == stored:

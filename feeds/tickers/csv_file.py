@@ -16,20 +16,20 @@ COLUMNS = ("symbol", "name", "base_price", "volatility", "decimals", "active")
 
 
 class PlainError(Error):  # type: ignore[misc]
-    """An error of a file. The library would show its traceback, with paths of the server."""
+    """An error without a traceback. The library's own error shows one, with paths of the server."""
 
     traceback = ""
 
 
 class YesOrNoWidget(BooleanWidget):  # type: ignore[misc]
-    """Refuses a word that is neither yes nor no; the library's own widget reads it as no."""
+    """Refuses a word that is neither yes nor no; the library's own widget reads such a word as no."""
 
     def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> bool | None:
         return None if value in self.NULL_VALUES else read_yes_or_no(str(value))
 
 
 class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
-    """Refuses a fraction; the library's own widget cuts it off."""
+    """Refuses a fraction; the library's own widget cuts the fraction off."""
 
     def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> int | None:
         return None if self.is_empty(value) else read_whole_number(str(value))
@@ -49,7 +49,7 @@ class TextDiff(Diff):  # type: ignore[misc]
 class TickerResource(resources.ModelResource):  # type: ignore[misc]
     """Maps each line of a CSV file to the ticker with the same symbol.
 
-    The validation is that of the admin's form. An import deletes no ticker.
+    Values are validated by the rules of the admin's form. An import deletes no ticker.
     """
 
     active = resources.Field(attribute="active", column_name="active", widget=YesOrNoWidget())
@@ -72,7 +72,7 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         return PlainError
 
     def before_import(self, dataset: Any, **_kwargs: Any) -> None:
-        """Accepts names of columns in any case. Raises ValueError without a column of symbols."""
+        """Accepts column names in upper or lower case. Raises ValueError if no column is `symbol`."""
         headers = [(header or "").strip("\N{BYTE ORDER MARK} ").lower() for header in dataset.headers or ()]
         if "symbol" not in headers:
             raise ValueError(f"The first line must name the columns: symbol, and any of {', '.join(COLUMNS[1:])}.")
@@ -83,7 +83,7 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
     def dehydrate_name(self, ticker: Ticker) -> str:
         """Returns the name, escaped if a spreadsheet would run it as a formula.
 
-        `before_import_row` removes the escape.
+        `before_import_row` removes the apostrophe again.
         """
         return escape(ticker.name)
 

@@ -26,7 +26,7 @@ class TickerReader:
     def read(self) -> list[Instrument]:
         """Returns an instrument for each valid ticker.
 
-        Raises TickersUnavailable if the database does not answer, and BadTicker from `seed`.
+        Raises TickersUnavailable if the database does not answer. `seed` may raise BadTicker.
         """
         try:
             if self._seed is not None:
@@ -44,8 +44,8 @@ class TickerReader:
     def _is_valid(self, instrument: Instrument) -> bool:
         """Returns whether the symbol and the numbers of a ticker are valid.
 
-        A row that was written without the admin's validation may be invalid. It must not stop the other tickers, so it
-        is only logged, once for each symbol.
+        A row that was written without the admin's validation may be invalid. An invalid row must not stop the other
+        tickers. So it is only logged, once for each symbol.
         """
         valid = (
             is_symbol(instrument.symbol)

@@ -20,10 +20,11 @@ NO_PRICES: Mapping[str, float] = MappingProxyType({})
 
 
 def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
-    """Creates a ticker for each symbol if the table is empty. Returns how many.
+    """Creates a ticker for each symbol if the table is empty.
 
-    `prices` is a dict from symbol to base price; `BRK_B` may stand for `BRK.B`. A symbol without a price starts at
-    DEFAULT_PRICE, and a log line names the variable that sets it. Raises BadTicker if a symbol or a price is not valid.
+    Returns how many it created. `prices` is a dict from symbol to base price; `BRK_B` may stand for `BRK.B`. A symbol
+    without a price starts at DEFAULT_PRICE, and a log line names the variable that sets the price. Raises BadTicker if
+    a symbol or a price is not valid.
     """
     with transaction.atomic():
         if Ticker.objects.exists():
@@ -36,9 +37,10 @@ def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
 
 
 def seed_demo(prices: Mapping[str, float] = NO_PRICES) -> int:
-    """Loads about forty well-known instruments if the table is empty, and returns how many.
+    """Fills an empty table with about forty well-known instruments. Returns how many it created.
 
-    `prices` replaces the base prices of some. Raises BadTicker if a price is not valid.
+    `prices` is a dict from symbol to base price, for symbols that need another price. Raises BadTicker if a price is
+    not valid.
     """
     with transaction.atomic():
         if Ticker.objects.exists():
@@ -53,7 +55,10 @@ def seed_demo(prices: Mapping[str, float] = NO_PRICES) -> int:
 
 
 def _shell_name(symbol: str) -> str:
-    """Returns a symbol as part of a variable's name. Shells allow no dots or slashes, so BRK_B stands for BRK.B."""
+    """Returns the form of a symbol that a variable's name can contain.
+
+    Shells allow no dots or slashes in names, so BRK_B stands for BRK.B.
+    """
     return re.sub(r"[^A-Z0-9]", "_", symbol)
 
 
