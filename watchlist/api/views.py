@@ -1,6 +1,6 @@
-"""HTTP endpoints that answer with JSON: quotes, bars of a chart, and ticker search.
+"""Answers HTTP requests with JSON: quotes, bars of a chart, and ticker search.
 
-They need no account and change nothing.
+The endpoints need no account and change nothing.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ View = Callable[..., HttpResponse]
 
 
 def public(view: View) -> View:
-    """Lets pages of any site read the responses of a view, errors too, with GET and HEAD. Answers preflights."""
+    """Lets pages of any site read a view with GET and HEAD, also its error responses. Answers CORS preflights."""
 
     @wraps(view)
     def answer(request: HttpRequest, *arguments: str, **options: str) -> HttpResponse:
@@ -47,9 +47,9 @@ def public(view: View) -> View:
 def show_quotes(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols, at most 200.
 
-    `{"source":"simulated","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`; a quote has the form of an
-    update in `/ws`. Symbols without a price or a ticker are left out, and so are symbols whose ticker is inactive or
-    hidden by GATEWAY_VALID_TICKERS. Answers 400 to invalid symbols, and 503 if Redis is unavailable.
+    The answer is `{"source":"simulated","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
+    form of an update in `/ws`. A symbol is left out if it has no price or no ticker. It is also left out if its ticker
+    is inactive, or hidden by GATEWAY_VALID_TICKERS. Answers 400 to invalid symbols, and 503 if Redis is unavailable.
     """
     words = request.GET.get("symbols", "").split(",")
     symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))
@@ -64,10 +64,10 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
 
 @public
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
-    """Answers `?range=1h` with the bars of a chart; 404 if no ticker has the symbol.
+    """Answers `?range=1h` with the bars of a chart. Answers 404 if no ticker has the symbol.
 
-    `{"source":"simulated","step":60,"bars":[[start,open,high,low,close],…]}`. `start` is in unix seconds, `step` is the
-    length of each bar in seconds.
+    The answer is `{"source":"simulated","step":60,"bars":[[start,open,high,low,close],…]}`. `start` is in unix seconds,
+    `step` is the length of each bar in seconds.
     """
     ticker = find_ticker(symbol)
     if ticker is None:
@@ -86,9 +86,9 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 
 
 def _respond(request: HttpRequest, body: bytes) -> HttpResponse:
-    """Returns the body with an ETag, or 304 without it if the client has this body.
+    """Returns a response with the body and an ETag. If the client has this body already, returns 304 without the body.
 
-    So a client that polls receives few bytes while nothing changes.
+    A client that polls therefore receives few bytes while nothing changes.
     """
     etag = quote_etag(hashlib.blake2b(body, digest_size=12).hexdigest())
     known = parse_etags(request.headers.get("If-None-Match", ""))

@@ -1,4 +1,4 @@
-"""Holds the tickers that a gateway knows, and builds the `ticker` frames about them.
+"""Holds the tickers that a gateway knows, and builds the `ticker` frames about these tickers.
 
 `Catalog` also says which symbols clients may subscribe to. It does no I/O; `load_tickers` reads the database.
 """
@@ -19,7 +19,7 @@ from watchlist.gateway.messages import StateMessage, make_state
 class Listing:
     """One ticker as clients see it. `base` is the base price.
 
-    `base` and `previous_close` are None if there is no such price yet.
+    `base` is None if the base price is unknown, `previous_close` before the first close.
     """
 
     symbol: str
@@ -45,15 +45,16 @@ def ticker_payload(listing: Listing) -> bytes:
 
 
 def make_ticker_messages(listings: Iterable[Listing]) -> dict[str, StateMessage]:
-    """Returns a dict from symbol to its ticker message. All sockets share the message objects."""
+    """Returns a dict that maps each symbol to its ticker message. All sockets share the message objects."""
     return {listing.symbol: make_state(listing.symbol, ticker_payload(listing)) for listing in listings}
 
 
 class Catalog:
     """Holds the newest contents of the ticker table.
 
-    If `only` (GATEWAY_VALID_TICKERS) is given, clients may subscribe to exactly these symbols. Otherwise they may
-    subscribe to the symbols of all active tickers. `loaded` says whether the table has been read.
+    `only` is the setting GATEWAY_VALID_TICKERS. If it contains symbols, clients may subscribe to exactly these symbols.
+    If it is empty, clients may subscribe to the symbols of all active tickers. `loaded` says whether the table has been
+    read.
     """
 
     def __init__(self, only: Sequence[str] = ()) -> None:
@@ -79,7 +80,7 @@ class Catalog:
     def get_ticker_message(self, symbol: str) -> StateMessage:
         """Returns the ticker message of a symbol.
 
-        It is the same object for all sockets until the ticker changes.
+        All sockets get the same message object until the ticker changes.
         """
         message = self._messages.get(symbol)
         if message is None:
@@ -88,14 +89,14 @@ class Catalog:
 
     @property
     def hidden(self) -> list[str]:
-        """Returns the symbols of the active tickers that `only` hides; none if `only` is empty."""
+        """Returns the symbols of the active tickers that `only` hides. `only` hides none if it is empty."""
         listings = self._listings.values()
         return [found.symbol for found in listings if self._only and found.active and found.symbol not in self._only]
 
     def replace(self, listings: Iterable[Listing]) -> list[Listing]:
         """Stores new contents of the ticker table. Returns the listings that changed.
 
-        A ticker that was removed from the table is among them as inactive.
+        A ticker that was removed from the table counts as changed; its listing is returned as inactive.
         """
         new = {listing.symbol: listing for listing in listings}
         changed = [listing for listing in new.values() if self._listings.get(listing.symbol) != listing]
@@ -108,8 +109,8 @@ class Catalog:
 
 @sync_to_async
 def load_tickers() -> list[Listing]:
-    """Reads all tickers, inactive ones too, with their previous closes. Raises django.db.DatabaseError."""
-    close_old_connections()  # Django closes broken connections only at the end of a request, and there is none here.
+    """Returns the listings of all tickers, also of inactive ones. Raises django.db.DatabaseError."""
+    close_old_connections()  # Django closes broken connections only at the end of a request. No request runs here.
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active")
     closes = dict(Tape.objects.exclude(previous_close=None).values_list("symbol", "previous_close"))
     return [Listing(*row, previous_close=closes.get(row[0])) for row in rows]

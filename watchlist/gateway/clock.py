@@ -1,4 +1,4 @@
-"""Defines the clock of a gateway. Tests replace it by a clock of their own."""
+"""Defines the clock of a gateway. Tests put another clock in its place."""
 
 import time
 

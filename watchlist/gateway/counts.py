@@ -1,4 +1,4 @@
-"""Holds the counters of one gateway process, which the metrics show. Pure."""
+"""Holds the counters that the metrics of one gateway process show. Pure."""
 
 from collections import Counter
 
@@ -8,8 +8,8 @@ from watchlist.gateway.protocol import CloseCode
 class GatewayCounts:
     """Counts connections and requests. The hub counts updates in `HubCounts`.
 
-    `accepted` is the number of accepted sockets. `refused` maps the reason to the number of refused connections and
-    requests, `closed` the name of the close code to the number of sockets that the gateway closed.
+    `accepted` is the number of accepted sockets. `refused` maps each reason to the number of connections and requests
+    refused for it. `closed` maps the name of each close code to the number of sockets that the gateway closed with it.
     `rate_limit_unanswered` is the number of connections accepted without a rate check because Redis did not answer.
     """
 
@@ -26,11 +26,17 @@ class GatewayCounts:
 
 
 class HubCounts:
-    """Counts updates. They are plain attributes, because the hub changes them for each update.
+    """Counts updates. The counters are plain attributes, because the hub changes them for each update.
 
-    Received updates are `accepted`, `stale` (not newer than the known one), `malformed` (invalid) or `unwanted` (of a
-    symbol without subscription). `gaps` is the number of accepted updates whose seq_id skipped numbers, `sent` the
-    number of updates handed to sockets.
+    Each received update is counted once:
+
+    - `accepted`: it is newer than the known update of its symbol,
+    - `stale`: it is not newer,
+    - `malformed`: it is invalid,
+    - `unwanted`: its symbol has no subscription.
+
+    `gaps` is the number of accepted updates whose seq_id skipped numbers. `sent` is the number of updates handed to
+    sockets.
     """
 
     __slots__ = ("accepted", "gaps", "malformed", "sent", "stale", "timestamp", "unwanted")
@@ -39,7 +45,7 @@ class HubCounts:
         self.accepted = self.sent = self.stale = self.malformed = self.timestamp = self.unwanted = self.gaps = 0
 
     def count_refused(self, kind: str) -> None:
-        """Counts an update that `feeds.wire` refuses; `kind` is that of its error."""
+        """Counts an update that `feeds.wire` refuses. `kind` is the kind of the error that it raised."""
         if kind == "timestamp":
             self.timestamp += 1
         else:

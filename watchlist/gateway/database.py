@@ -1,7 +1,7 @@
 """Monitors whether the database answers, and limits how many queries wait for it.
 
-Prices need no database. Lists and accounts do, so clients with `?meta=1` learn when it is unavailable. The monitor
-sends no query of its own: it watches the queries that read the tickers every 0.5 s.
+Prices need no database, but lists and accounts need it. Clients with `?meta=1` are therefore told when the database is
+unavailable. The monitor sends no query of its own. It watches the queries that read the tickers every 0.5 s.
 """
 
 import asyncio
@@ -15,14 +15,17 @@ log = structlog.get_logger(__name__)
 QUERY_TIMEOUT_SECONDS = 3.0
 """A query without a result after this time counts as an outage, even without an error."""
 MAX_QUERIES = 4
-"""The most queries for connecting clients that run at once. They share one thread with the queries that read the
-tickers; more of them would delay those until a healthy database looks unavailable."""
+"""The most queries for connecting clients that run at the same time.
+
+These queries share one thread with the queries that read the tickers. With a higher limit they would delay the reading
+of the tickers until a healthy database looks unavailable.
+"""
 QUEUE_TIMEOUT_SECONDS = 1.0
 """How long a query waits for its turn while MAX_QUERIES others run."""
 FAILURES_BEFORE_OUTAGE = 2
-"""After so many failures in a row to read tickers, the database counts as unavailable.
+"""The database counts as unavailable after this many failed readings of the tickers in a row.
 
-A single failure may be a connection that a restart of the database closed.
+A restart of the database closes connections, which can cause a single failure.
 """
 
 Result = TypeVar("Result")
@@ -41,7 +44,7 @@ class DatabaseMonitor:
         self._turns = asyncio.Semaphore(MAX_QUERIES)
 
     async def watch(self, read: Callable[[], Awaitable[None]]) -> None:
-        """Runs `read` once and derives the database's state from its outcome. Logs errors and raises none."""
+        """Runs `read` once and derives the database's state from the outcome. Errors of `read` are not raised."""
         timeout = asyncio.get_running_loop().call_later(QUERY_TIMEOUT_SECONDS, self._set_unavailable, "no answer")
         try:
             await read()
@@ -65,10 +68,10 @@ class DatabaseMonitor:
             self._on_change(False)
 
     async def run(self, query: Callable[[], Awaitable[Result]]) -> Result:
-        """Runs a query and returns its result. Errors of the query pass.
+        """Runs a query and returns its result. Raises the errors of the query.
 
-        Raises TimeoutError if the query takes too long, or waits too long for its turn. A query that takes too long is
-        not cancelled.
+        Raises TimeoutError if the query takes too long, or if it waits too long for its turn. A query that takes too
+        long is not cancelled.
         """
         async with asyncio.timeout(QUEUE_TIMEOUT_SECONDS):
             await self._turns.acquire()

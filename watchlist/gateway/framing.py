@@ -11,7 +11,7 @@ def ping_frame() -> bytes:
 
 
 def pong_frame(payload: bytes) -> bytes:
-    """Returns the answer to a client's ping, whose payload has at most 125 bytes."""
+    """Returns the answer to a client's ping. `payload` is the payload of the ping, at most 125 bytes."""
     return frame_header(0x8A, len(payload)) + payload
 
 

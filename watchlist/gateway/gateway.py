@@ -1,7 +1,7 @@
 """Wires the parts of one gateway process together, starts them and stops them.
 
-The gateway starts with the first connection, for two reasons: ASGI servers such as Daphne send no lifespan events (at
-start and stop), and a channel layer belongs to the event loop in which it is used first.
+The gateway starts with the first connection, for two reasons. ASGI servers such as Daphne send no lifespan events,
+which would report start and stop. A channel layer belongs to the event loop that uses it first.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ SWEEP_SECONDS = 1.0
 class Gateway:
     """The gateway of one process.
 
-    `layer` returns the channel layer and `redis` a Redis client; each is called once, in the running event loop. `load`
-    reads the tickers.
+    `layer` returns the channel layer, `redis` returns a Redis client. Each of the two is called once, in the running
+    event loop. `load` reads the tickers.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Gateway:
         source: str = "simulated",
         clock: Clock | None = None,
     ) -> None:
-        """`redis` returns an asyncio client. `source` names where prices come from; heartbeats contain it."""
+        """`redis` returns an asyncio client. `source` names where prices come from; heartbeats contain this name."""
         self._limits = limits
         self._layer = layer
         self._redis = redis
@@ -70,9 +70,9 @@ class Gateway:
         self.admission = Admission(limits, self.connections, self.database, self.start)
 
     async def start(self) -> ConnectionRate:
-        """Starts the gateway at the first call. Returns the rate limit of connections when the tickers have been read.
+        """Starts the gateway at the first call. Waits for the tickers, then returns the rate limit of connections.
 
-        As long as the tickers have never been read, it raises the errors of the database.
+        Raises the errors of the database until the tickers have been read once.
         """
         if self._start_task is None:
             self._start_task = asyncio.ensure_future(self._start())
@@ -99,15 +99,15 @@ class Gateway:
     def share(self, note_connections: Callable[[int], int], save_metrics: Callable[[], None]) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        `note_connections` is given the number of connections of this process, stores it for the other processes, and
-        returns the number of theirs. `save_metrics` stores the metrics of this process for the others. Both are called
-        about once per second.
+        `note_connections` is called with the number of connections of this process. It stores this number for the other
+        processes, and returns how many connections the other processes have. `save_metrics` stores the metrics of this
+        process for the other processes. Both functions are called about once per second.
         """
         self.connections.share(note_connections)
         self._save_metrics = save_metrics
 
     def drain(self, seconds: float = 0.0) -> None:
-        """Refuses new connections and closes the open ones with 4001, spread over `seconds` seconds."""
+        """Refuses new connections. Closes the open connections with 4001, spread over `seconds` seconds."""
         self.connections.drain(seconds)
 
     @property

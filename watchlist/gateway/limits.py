@@ -1,11 +1,11 @@
-"""Defines the limits of a gateway: on each client, and on the number of clients. Pure."""
+"""Defines the limits for each client and for the number of clients. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All limits; times in seconds. The first eleven are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_."""
+    """All limits. Times are in seconds. The first eleven are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_."""
 
     allowed_origins: tuple[str, ...] = ("*",)
     trusted_proxies: tuple[str, ...] = ()

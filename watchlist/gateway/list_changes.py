@@ -1,8 +1,8 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second for all signed-in sockets together, with three queries. After the next reading a
-socket whose web session has ended counts as a visitor's and receives no more `list` frames. A web session ends with its
-row, with a change of the password, and with the deactivation of the account.
+Reads the database once per second for all signed-in sockets together, with three queries. A web session ends when its
+row is deleted, when the password changes, or when the account is deactivated. The next reading notices the end. The
+socket then counts as a visitor's socket and receives no more `list` frames.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 READ_SECONDS = 1.0
 
 Versions = Mapping[int, int]
-"""From the id of each list of an account to the list's version."""
+"""Maps the id of each list of one account to the version of the list."""
 
 
 class ListChanges:
@@ -38,7 +38,7 @@ class ListChanges:
         self._connections = connections
 
     async def follow(self) -> None:
-        """Reads the lists and sends changes until it is cancelled. Pauses while the database is unavailable."""
+        """Reads the lists and sends changes, until this task is cancelled. Pauses while the database is unavailable."""
         while True:
             await asyncio.sleep(READ_SECONDS)
             if not self._database.available:
@@ -65,9 +65,9 @@ class ListChanges:
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
         """Sends each signed-in socket a `list` frame for each list that has changed.
 
-        The first time it sends all lists. `read` are the web sessions that were looked up. `versions` maps those that
-        still exist to the versions of their lists. A socket is skipped while earlier state messages wait for it; it
-        gets the changes at a later reading.
+        A socket is sent all lists the first time. `read` are the web sessions that were looked up. `versions` maps each
+        of them that is still valid to the versions of the account's lists. A socket is skipped while earlier state
+        messages wait for it. It is sent the changes after a later reading.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
@@ -100,7 +100,7 @@ def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSes
 
 
 def _read_password_hashes(accounts: Iterable[int]) -> dict[int, str]:
-    """Returns the hash that a session of each active account must have."""
+    """Returns a dict from the id of each active account to the password hash that its valid sessions have."""
     users = get_user_model().objects.filter(pk__in=set(accounts), is_active=True).only("password")
     return {user.pk: user.get_session_auth_hash() for user in users}
 

@@ -1,7 +1,7 @@
 """Defines the messages that a gateway sends: updates, state messages and replies. Pure.
 
-The three types differ in which messages are kept while a client does not read. All sockets of a cohort share one
-message object.
+While a client does not read, the outbox keeps messages of each type by a different rule. All sockets of a cohort share
+one message object.
 """
 
 from typing import final
@@ -13,7 +13,7 @@ from watchlist.gateway.framing import text_frame
 
 @final
 class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
-    """One update. `payload` is the published JSON text, `frame` a text frame with only this payload."""
+    """One update. `payload` is the published JSON text. `frame` is a text frame that contains only this text."""
 
     symbol: str
     frame: bytes
@@ -24,8 +24,8 @@ class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
 class StateMessage(msgspec.Struct, frozen=True, gc=False):
     """A frame that the client did not ask for, such as `ticker`.
 
-    While the client does not read, a later message replaces the waiting one with the same key. The key of a `ticker`
-    frame is its symbol. All other keys begin with a lower-case letter, which no symbol does.
+    While the client does not read, a later message replaces the waiting message with the same key. The key of a
+    `ticker` frame is its symbol. All other keys begin with a lower-case letter; no symbol does.
     """
 
     key: str

@@ -1,6 +1,6 @@
 """Defines the metrics of a gateway process for Prometheus.
 
-The collector reads plain attributes when Prometheus requests the metrics, so handling an update costs nothing extra.
+The collector reads plain attributes when Prometheus requests the metrics. Metrics add no cost to an update.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ END_TO_END = Histogram(
 
 
 class GatewayCollector(Collector):
-    """Reads the metrics of a gateway when Prometheus requests them. Register one per process.
+    """Reads the metrics of a gateway when Prometheus requests them. Register one collector per process.
 
     `count_tasks` returns the number of tasks of the event loop.
     """

@@ -1,7 +1,7 @@
-"""Parses the requests of `/ws` and builds its replies.
+"""Parses the requests to `/ws` and builds the replies.
 
-Pure: no I/O, no clock, no framework. Requests and replies are a contract with other people's programs
-(docs/protocol.md), so their keys, codes and texts do not change.
+Pure: no I/O, no clock, no framework. Other people's programs rely on requests and replies as docs/protocol.md describes
+them. The keys, codes and texts therefore do not change.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from watchlist.errors import WatchlistError
 MAX_MESSAGE_BYTES = 64 * 1024
 """The most bytes of a message from a client."""
 MAX_ECHO_CHARACTERS = 64
-"""The most characters of a client's own text that a reply repeats."""
+"""The most characters that a reply repeats from a client's text."""
 MAX_REJECTED_SYMBOLS = 256
 """The most rejected symbols that one reply names, so that a reply is never much larger than the request."""
 
@@ -42,7 +42,7 @@ class CloseCode(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """Codes of error replies. The socket stays open."""
+    """Codes of error replies. An error reply leaves the socket open."""
 
     MALFORMED = 400
     UNKNOWN_SYMBOL = 404
@@ -54,7 +54,7 @@ class ErrorCode(IntEnum):
 
 
 class BadRequest(WatchlistError):
-    """A frame is not a valid request. `id` is the request's id, None if it could not be read."""
+    """A frame is not a valid request. `id` is the id of the request, or None if the id could not be read."""
 
     def __init__(self, message: str, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -70,8 +70,8 @@ NO_SYMBOLS = "No valid symbols"
 class Request:
     """One request. `action` is one of ACTIONS.
 
-    `symbols` are trimmed, upper-cased if they are ASCII, and without duplicates. `options` is the value of
-    `payload.options`, not checked yet.
+    `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `options` is the value of
+    `payload.options`, which is not checked yet.
     """
 
     action: str
@@ -82,10 +82,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """The options in the query of a connection. `heartbeat` is the interval in seconds, 0 for none.
+    """The options in the query of a connection.
 
-    `batch` requests arrays of updates, `meta` requests `ticker`, `list` and `service` frames, `notice` a `reconnect`
-    frame.
+    `batch` requests arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none. `meta`
+    requests `ticker`, `list` and `service` frames. `notice` requests a `reconnect` frame.
     """
 
     batch: bool = False
@@ -95,7 +95,7 @@ class ConnectionOptions:
 
 
 def parse_query(query: bytes) -> ConnectionOptions:
-    """Parses `?batch=1&heartbeat=15&meta=1&notice=1` and ignores other keys. Raises BadRequest for a bad heartbeat."""
+    """Parses `?batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys. Raises BadRequest for a bad heartbeat."""
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     flags = {name: values.get(name) == ["1"] for name in ("batch", "meta", "notice")}
     if "heartbeat" not in values:
@@ -110,7 +110,7 @@ ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "pin
 
 
 def opens_action_mode(text: str) -> bool:
-    """Returns True if a first frame with this text begins action mode, False for array mode.
+    """Returns True if a first frame with this text starts action mode, False if it starts array mode.
 
     The mode of a socket never changes after its first frame.
     """
@@ -118,9 +118,9 @@ def opens_action_mode(text: str) -> bool:
 
 
 def parse_array(text: str) -> Request:
-    """Parses a request of array mode, such as `["AAPL","GOOG"]`; `[]` and `null` contain no symbols.
+    """Parses a request of array mode, such as `["AAPL","GOOG"]`. `[]` and `null` request no symbols.
 
-    Raises BadRequest for anything else.
+    Raises BadRequest for any other text.
     """
     value = _parse(text)
     if value is None:
@@ -133,7 +133,7 @@ def parse_array(text: str) -> Request:
 def parse_action(text: str) -> Request:
     """Parses a request of action mode, such as `{"action":"subscribe","payload":{"symbols":["AAPL"]},"id":"1"}`.
 
-    Raises BadRequest, which has the request's id if it could be read.
+    Raises BadRequest for an invalid request. The error has the request's id if the id could be read.
     """
     value = _parse(text)
     if not isinstance(value, dict):
@@ -179,8 +179,8 @@ def ack(
 ) -> bytes:
     """Returns the reply to a request that succeeded.
 
-    `symbols` are the changed symbols. `rejected` maps each rejected symbol to the reason. `options` are the delivery
-    options in force.
+    `symbols` are the changed symbols. `rejected` maps each rejected symbol to the reason. `options` are the current
+    delivery options.
     """
     reply: dict[str, Any] = {"type": "ack"}
     if request_id is not None:
@@ -216,9 +216,9 @@ def pong(request_id: str | None, timestamp: int) -> bytes:
 
 
 def lost(symbol: str, first: int, last: int) -> bytes:
-    """Returns the `lost` frame of mode `all`, about dropped updates of a symbol.
+    """Returns the `lost` frame, which reports dropped updates of a symbol in mode `all`.
 
-    `first` and `last` are the first and the last seq_id of the dropped updates.
+    `first` is the smallest seq_id of the dropped updates, `last` the greatest one.
     """
     return msgspec.json.encode({"type": "lost", "symbol": symbol, "from": first, "to": last})
 
@@ -242,11 +242,11 @@ def reconnect(retry_after_ms: int) -> bytes:
 def service(*, lists: bool) -> bytes:
     """Returns the `service` frame, which `?meta=1` requests.
 
-    It says whether lists and accounts can be read and changed now.
+    The frame says whether lists and accounts can be read and changed now.
     """
     return msgspec.json.encode({"type": "service", "lists": lists})
 
 
 def name_list(symbols: Iterable[str]) -> str:
-    """Returns symbols as text for the message of a reply: `[AAPL GOOG]`."""
+    """Returns the symbols as text, such as `[AAPL GOOG]`, for the message of a reply."""
     return "[" + " ".join(symbol[:MAX_ECHO_CHARACTERS] for symbol in list(symbols)[:MAX_REJECTED_SYMBOLS]) + "]"

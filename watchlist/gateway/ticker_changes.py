@@ -1,7 +1,7 @@
 """Sends `ticker` frames to clients when the admin has changed a ticker.
 
-Reads the ticker table every 0.5 s and compares it with the catalog. It cannot wait for Django's signals, because
-`QuerySet.update` sends none. This is how a new base price reaches an open page.
+Reads the ticker table every 0.5 s and compares it with the catalog. In this way a new base price reaches an open page.
+Django's signals do not suffice, because `QuerySet.update` sends none.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class TickerChanges:
         self._first_reading: asyncio.Task[None] | None = None
 
     async def wait_loaded(self) -> None:
-        """Returns when the ticker table has been read at least once. Raises the error if that fails."""
+        """Waits until the ticker table has been read at least once. Raises the error if the reading fails."""
         if self._catalog.loaded:
             return
         # Clients that connect at the same time share one reading.
@@ -44,7 +44,7 @@ class TickerChanges:
         await asyncio.shield(self._first_reading)
 
     async def follow(self) -> None:
-        """Reads the ticker table and sends changes until it is cancelled.
+        """Reads the ticker table and sends changes, until this task is cancelled.
 
         The catalog stays as it is while the database is unavailable.
         """
@@ -61,10 +61,7 @@ class TickerChanges:
             self.send_changes(changed)
 
     def send_changes(self, listings: list[Listing]) -> None:
-        """Sends each listing as a `ticker` frame to the sockets that subscribe to its symbol.
-
-        Sockets without `?meta=1` are left out.
-        """
+        """Sends each listing as a `ticker` frame to the sockets with `?meta=1` that subscribe to its symbol."""
         messages = make_ticker_messages(listings)
         for session in list(self._connections.sessions):
             if session.options.meta:

@@ -1,4 +1,4 @@
-"""Finds the account of a connection by the session cookie in its upgrade request."""
+"""Finds the signed-in account of a connection by the session cookie in the upgrade request."""
 
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -13,9 +13,10 @@ from django.http import HttpRequest
 
 @dataclass(frozen=True, slots=True)
 class AccountSession:
-    """A web session of an account: the session key, the id of the account, and the hash of its password then.
+    """A web session of an account. `account` is the id of the account.
 
-    The hash changes with the password, which ends all sessions of the account.
+    `password_hash` is the hash when the session was looked up. A new password changes the account's hash, and a session
+    with an old hash has ended.
     """
 
     key: str
@@ -34,9 +35,9 @@ def read_session_key(cookies: str) -> str | None:
 
 @sync_to_async
 def find_account_session(key: str) -> AccountSession | None:
-    """Returns the web session with this key if an account is signed in there.
+    """Returns the web session with this key if an account is signed in with it.
 
-    Returns None if it is a visitor's, expired or unknown. Raises django.db.DatabaseError.
+    Returns None if the session belongs to a visitor, has expired or is unknown. Raises django.db.DatabaseError.
     """
     close_old_connections()
     request = HttpRequest()

@@ -1,4 +1,4 @@
-"""Defines the candles of a chart and joins short ones to longer ones. Pure.
+"""Defines the candles of a chart and joins short candles to longer candles. Pure.
 
 A candle is a bar as a chart shows it. One candle may stand for several recorded bars.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 MAX_CANDLES = 1_500
-"""The most candles of a chart: more than it has pixels, and few enough that no request is expensive."""
+"""The most candles of a chart. A chart has fewer pixels in width, and a request with so many candles is cheap."""
 
 STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
 """The lengths that a candle can have, in minutes. Longer candles have a multiple of the last length."""
@@ -31,9 +31,9 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class CandleSeries:
-    """At most MAX_CANDLES candles of `step` seconds each, oldest first.
+    """The candles of a chart, at most MAX_CANDLES, oldest first. Each candle lasts `step` seconds.
 
-    Periods without a price have no candle.
+    A period without a price has no candle.
     """
 
     step: int
@@ -41,9 +41,9 @@ class CandleSeries:
 
 
 def choose_step_minutes(minutes: int) -> int:
-    """Returns the shortest length of candles, in minutes, with which a chart fits in MAX_CANDLES.
+    """Returns the shortest length of a candle, in minutes, with which a chart needs at most MAX_CANDLES.
 
-    `minutes` is the time that the chart shows.
+    `minutes` is the length of the time that the chart shows.
     """
     for step in STEP_MINUTES:
         if minutes // step + 2 <= MAX_CANDLES:  # the first and the last candle may be partial
@@ -52,7 +52,7 @@ def choose_step_minutes(minutes: int) -> int:
 
 
 def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
-    """Joins candles, given oldest first, to longer candles of `step` seconds, and returns these.
+    """Returns longer candles of `step` seconds, joined from shorter candles. Both are sorted oldest first.
 
     The longer candles start at multiples of `step` since 1970.
     """

@@ -1,7 +1,7 @@
 """Computes the reference price of a symbol, and the change of a price. Pure.
 
-No other Python module computes them. `static/watchlist/quotes.js` repeats the rules for the browser, and
-tests/cases/change.json tests both.
+No other Python module computes reference prices or changes. `static/watchlist/quotes.js` repeats the rules for the
+browser. `tests/cases/change.json` tests both this module and that script.
 """
 
 
@@ -14,10 +14,10 @@ def reference_price(base_price: float, previous_close: float | None) -> float:
 
 
 def change(price: float, reference: float) -> float:
-    """Returns the change of a price from the reference price, in the currency of both."""
+    """Returns `price` minus the reference price, in the currency of the prices."""
     return price - reference
 
 
 def change_percent(price: float, reference: float) -> float:
-    """Returns the change of a price from the reference price in percent. `reference` must not be 0."""
+    """Returns the change of a price in percent of the reference price. `reference` must not be 0."""
     return (price / reference - 1) * 100

@@ -9,10 +9,10 @@ SPARKLINE_POINTS = 60
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The newest market day of a symbol, without its last price.
+    """The prices of a symbol's newest market day, without the last price.
 
-    None stands for an unknown price. `minute_closes` are the closing prices of the last hour's minutes, oldest first,
-    at most SPARKLINE_POINTS.
+    None means that a price is unknown. `minute_closes` are the closing prices of the minutes of the last hour, oldest
+    first, at most SPARKLINE_POINTS.
     """
 
     open: float | None = None
@@ -23,4 +23,4 @@ class Day:
 
 
 NO_DAY = Day()
-"""The day of a symbol whose prices of the day are unknown."""
+"""Stands for the market day of a symbol if all prices of the day are unknown."""

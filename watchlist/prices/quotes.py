@@ -1,7 +1,7 @@
-"""Reads quotes from Redis for the first paint of a page.
+"""Reads from Redis the quotes that a page shows first.
 
-Later updates come over the socket. If Redis is unreachable, `Quotes.available` is False and no error is raised, so that
-pages work without Redis.
+Later updates come over the socket. If Redis is unreachable, no error is raised and `Quotes.available` is False. Pages
+therefore work without Redis.
 """
 
 import time
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """The result of reading quotes. `updates` maps symbols to quotes; symbols without a quote are missing.
+    """The result of reading quotes. `updates` maps each symbol that has a quote to the quote.
 
     `available` is False if Redis did not answer.
     """
@@ -46,7 +46,7 @@ def read_quotes(symbols: Sequence[str]) -> Quotes:
 
 
 def redis_client() -> redis.Redis:
-    """Returns the client of this process for the Redis server that the settings name."""
+    """Returns the Redis client that this process shares. It connects to the server that the settings name."""
     return _client(**settings.REDIS)
 
 

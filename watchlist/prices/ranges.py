@@ -17,7 +17,7 @@ from watchlist.prices.history import read_candles
 
 @dataclass(frozen=True, slots=True)
 class ChartRange:
-    """A time range that a chart offers. `span` is its length, None for all recorded time."""
+    """A time range that a chart offers. `span` is the length of the range, None for all recorded time."""
 
     label: str
     span: timedelta | None
@@ -37,12 +37,12 @@ MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 
 def parse_range(name: str) -> str:
-    """Returns the name of a range: the given one if it is known, otherwise DEFAULT_RANGE."""
+    """Returns `name` if a range has this name, otherwise DEFAULT_RANGE."""
     return name if name in RANGES else DEFAULT_RANGE
 
 
 def read_range_candles(ticker: Ticker, name: str) -> CandleSeries:
-    """Reads the candles of a ticker in the named range, which ends now."""
+    """Reads the candles of a ticker in the range with this name. The range ends now."""
     return read_candles(ticker.symbol, RANGES[name].span, timezone.now(), settings.RECORDER_RETENTION)
 
 
@@ -60,14 +60,14 @@ def write_table(
 ) -> Sequence[dict[str, Any]]:
     """Returns the newest candles as rows of texts, newest first, at most MAX_TABLE_ROWS.
 
-    Each row is a dict. `moment` is the start of the candle, `time` the same as text in `zone` (for days the UTC date),
-    `figures` the texts of open, high, low and close.
+    Each row is a dict. `moment` is the start of the candle. `time` is this start as text in `zone`; candles of days
+    have the UTC date there. `figures` are the texts of open, high, low and close.
     """
     candles = series.candles[-MAX_TABLE_ROWS:]
     time_format = _choose_time_format(candles, series.step)
     shown_zone = UTC if series.step >= DAY_SECONDS else zone
     if len({datetime.fromtimestamp(candle.start, shown_zone).utcoffset() for candle in candles}) > 1:
-        time_format += " %Z"  # the hour that repeats when clocks are set back
+        time_format += " %Z"  # tells the two equal hours apart when clocks are set back
     return [
         {
             "moment": datetime.fromtimestamp(candle.start, UTC),
@@ -82,7 +82,7 @@ def write_table(
 
 
 def _choose_time_format(candles: Sequence[Candle], step: int) -> str:
-    """Returns the shortest time format that tells all rows of a table apart."""
+    """Returns the shortest time format that gives each row of a table a different text."""
     if step >= DAY_SECONDS:
         return "%Y-%m-%d"
     if step < MINUTE_SECONDS:

@@ -1,7 +1,7 @@
 """Reads the newest market day and the last hour's minute closes of many symbols.
 
-Redis answers in one round trip. Days that Redis does not have come from the database; they lag by up to a minute, and
-their minute closes are empty. If Redis is unreachable, all days come from the database.
+Redis answers in one round trip. Days that Redis does not have come from the database. Days from the database lag by up
+to a minute and have no minute closes. If Redis is unreachable, all days come from the database.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 def read_days(symbols: Sequence[str], now: datetime) -> Mapping[str, Day]:
-    """Returns a dict from symbol to its newest market day. Symbols without a recorded day are missing."""
+    """Returns a dict that maps each symbol to its newest market day. Symbols without a recorded day are missing."""
     if not symbols:
         return {}
     try:

@@ -1,6 +1,6 @@
 """Subscribes to `/ws` for `manage.py watch`, and reconnects after a lost connection.
 
-Writes into a `WatchState` and notifies a `Display`; prints nothing itself.
+Writes into a `WatchState` and notifies a `Display`, which prints.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from watchlist.errors import WatchlistError
 from watchlist.terminal.state import Row, WatchState, is_update, printable
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 8.0
-"""Bounds of the wait before a reconnect, which doubles with each failed attempt."""
+"""Bounds of the wait before a reconnect. The wait doubles with each failed attempt."""
 MAX_RETRY_AFTER_SECONDS = 60.0
 HEARTBEAT_SECONDS = 2
 SILENCE_SECONDS = 5.0 * HEARTBEAT_SECONDS
@@ -48,10 +48,10 @@ class Display(Protocol):
     """Shows a WatchState to the person or program that started `manage.py watch`."""
 
     def show_update(self, row: Row) -> None:
-        """Called after a row got a newer price."""
+        """Shows a row that has a newer price."""
 
     def show_state(self) -> None:
-        """Called after the connection state changed."""
+        """Shows the connection state after it has changed."""
 
 
 def add_options(url: str) -> str:
@@ -67,7 +67,7 @@ def add_options(url: str) -> str:
 
 
 class WatchClient:
-    """Keeps one subscription to all symbols of the state, and reconnects after a lost connection."""
+    """Subscribes to all symbols of `state`, and subscribes again after each lost connection."""
 
     def __init__(self, url: str, state: WatchState, display: Display, rng: Random | None = None) -> None:
         self._url = url
@@ -78,21 +78,21 @@ class WatchClient:
         self._notice_delay = 0.0
 
     async def run(self) -> None:
-        """Connects, and reconnects after each loss, until it is cancelled. Raises GatewayRefused."""
+        """Connects, and reconnects after each lost connection, until the task is cancelled. Raises GatewayRefused."""
         address = add_options(self._url)
         while True:
             self._notice_delay = 0.0
             wait, reason = await self._connect_once(address)
-            delay = self._backoff()  # called even if the gateway names the wait, so that the next one is longer
+            delay = self._backoff()  # called also if the gateway names a wait, so that the next wait is longer
             wait = max(wait, self._notice_delay) or delay
             self._state.disconnect(f"{reason}, reconnecting in {wait:.1f} s")
             self._display.show_state()
             await asyncio.sleep(wait)
 
     async def _connect_once(self, address: str) -> tuple[float, str]:
-        """Runs one connection until it ends. Returns how long to wait, and the reason of the end.
+        """Runs one connection until it ends. Returns the wait that the gateway asks for, and why the connection ended.
 
-        The wait is the number of seconds that the gateway asks for, 0 if it asks for none.
+        The wait is in seconds, 0 if the gateway asks for none.
         """
         try:
             async with connect(address, compression=None, open_timeout=10, close_timeout=1) as socket:
@@ -167,7 +167,7 @@ class WatchClient:
 
 
 def _parse(text: str | bytes) -> Any:
-    """Returns the value of a frame, None for JSON that msgspec does not read. Raises DecodeError for anything else."""
+    """Returns the value of a frame, or None for JSON that msgspec cannot read. Raises DecodeError if it is not JSON."""
     try:
         return msgspec.json.decode(text)
     except RecursionError:

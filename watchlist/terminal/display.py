@@ -15,7 +15,7 @@ from watchlist.terminal.state import Row, WatchState
 
 REFRESHES_PER_SECOND = 4
 TERMINAL = Numerals(minus="-")
-"""Numbers with groups as in English, and with an ASCII minus sign, which every terminal font has."""
+"""Numbers are grouped as in English. The minus sign is ASCII, because every terminal font has it."""
 SIDE_STYLES = {"up": "green", "down": "red", "flat": ""}
 
 
@@ -55,7 +55,7 @@ class LineDisplay:
 
 
 class TableDisplay:
-    """Shows a table that is redrawn in place. `url` is shown below it."""
+    """Shows a table, which is redrawn in place, and `url` below the table."""
 
     def __init__(self, state: WatchState, url: str, console: Console | None = None) -> None:
         self._state = state

@@ -1,6 +1,6 @@
 """Holds the prices and the connection state that `manage.py watch` shows. Pure.
 
-Takes parsed frames as docs/protocol.md describes them.
+Its methods take the parsed frames that docs/protocol.md describes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,14 +15,15 @@ from watchlist.prices.change import change, change_percent, reference_price
 MAX_NAME_LENGTH = 40
 CLOCK_TOLERANCE_SECONDS = 1.0
 MAX_NUMBER = 2**53
-"""Timestamps and sequence numbers are below it, as `feeds.wire` defines."""
+"""All valid timestamps and sequence numbers are below this number; `feeds.wire` has the same limit."""
 
 
 @dataclass(slots=True)
 class Row:
-    """What is known of one symbol. `price`, `timestamp` (unix microseconds) and `seq_id` are of the newest update.
+    """What is known of one symbol.
 
-    `rejection` is the gateway's reason for refusing the subscription to the symbol, or empty.
+    `price`, `timestamp` (unix microseconds) and `seq_id` belong to the newest update. `rejection` is the reason why the
+    gateway refused the subscription to the symbol. It is empty if the gateway did not refuse.
     """
 
     symbol: str
@@ -38,7 +39,7 @@ class Row:
 
     @property
     def change(self) -> float | None:
-        """Returns the change from the reference price, or None if either price is unknown."""
+        """Returns `price` minus the reference price, or None if one of the two is unknown."""
         reference = self._reference
         return None if self.price is None or not reference else change(self.price, reference)
 
@@ -54,7 +55,7 @@ class Row:
 
 
 class WatchState:
-    """The rows by symbol, in the order of the given symbols, and the connection's state.
+    """Holds a dict from symbol to row, in the order of `symbols`, and the connection's state.
 
     `state` is the connection's state in words. `live` says whether the gateway has confirmed the subscription. `source`
     names where prices come from. `stale_after` is in seconds.
@@ -71,7 +72,7 @@ class WatchState:
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
         """Applies a price update. Returns the changed row.
 
-        Returns None if the frame is invalid, stale, or of a symbol without a row.
+        Returns None if the frame is invalid, if it is stale, or if its symbol has no row.
         """
         row = self.rows.get(str(frame.get("symbol")))
         price = _read_number(frame.get("price"))
@@ -95,7 +96,7 @@ class WatchState:
         row.active = frame.get("active") is not False
 
     def apply_ack(self, frame: Mapping[str, Any]) -> None:
-        """Applies the answer to the subscription: the state becomes live, and rejected symbols get the reason."""
+        """Applies the answer to the subscription: sets the state to live. Sets `rejection` of rejected symbols."""
         rejected = frame.get("rejected")
         for symbol, row in self.rows.items():
             row.rejection = printable(rejected.get(symbol, "")) if isinstance(rejected, dict) else ""
@@ -110,14 +111,14 @@ class WatchState:
         return before != self.source
 
     def disconnect(self, state: str) -> None:
-        """Marks the connection as lost and sets `state`, the words for it. Prices stay."""
+        """Marks the connection as lost and stores `state`, the state in words. Keeps the prices."""
         self.live, self.state = False, state
 
     def age(self, row: Row, now: int) -> float | None:
         """Returns the seconds since the newest update of the row, by the gateway's clock.
 
-        None if the update is ahead of that clock. A second ahead is not: the clock is known only to the delay of the
-        network.
+        Returns None if the update is more than a second ahead of this clock. Up to a second counts as age 0, because
+        the network delay makes the gateway's time uncertain.
         """
         age = (now + self._clock_offset - row.timestamp) / 1e6
         return None if age < -CLOCK_TOLERANCE_SECONDS else max(0.0, age)
@@ -127,12 +128,12 @@ class WatchState:
 
 
 def is_update(frame: Mapping[str, Any]) -> bool:
-    """Returns whether a frame is a price update. Published updates may have more keys, also one named `type`."""
+    """Returns whether a frame is a price update. An update may have other keys too, even `type`."""
     return "price" in frame and "seq_id" in frame
 
 
 def printable(value: Any) -> str:
-    """Returns a text of the gateway, shortened and without control characters, which could command the terminal."""
+    """Shortens a text of the gateway and removes control characters, because these could control the terminal."""
     return "".join(filter(str.isprintable, str(value)[: 2 * MAX_NAME_LENGTH]))[:MAX_NAME_LENGTH]
 
 

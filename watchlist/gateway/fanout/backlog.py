@@ -1,6 +1,6 @@
-"""Holds updates that wait while a client does not read, in mode `latest` or `all`.
+"""Holds the updates that wait while a client does not read, for both modes.
 
-Pure. A backlog only keeps references to messages: all sockets share their bytes.
+Pure. A backlog keeps only references to messages. All sockets share the bytes of a message.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ from watchlist.gateway.messages import UpdateMessage
 
 
 class LatestBacklog:
-    """Keeps the newest update of each symbol."""
+    """Keeps the newest update of each symbol, for mode `latest`."""
 
     __slots__ = ("_newest",)
 
@@ -32,9 +32,10 @@ class LatestBacklog:
 
 
 class AllBacklog:
-    """Keeps the last `max_updates` updates of all symbols, and drops older ones.
+    """Keeps the last `max_updates` updates, counted over all symbols, for mode `all`.
 
-    Notes the seq_ids of dropped updates in `losses`: the smallest and the greatest one of each symbol.
+    Drops older updates, but keeps the newest update of each symbol. `losses` maps each symbol with dropped updates to
+    the smallest and the greatest seq_id of these updates.
     """
 
     __slots__ = ("_kept", "_losses", "_max_updates", "_newest", "_queue")
@@ -75,5 +76,5 @@ class AllBacklog:
     def _drop(self, update: UpdateMessage) -> None:
         seq_id = decode(update.payload).seq_id
         first, last = self._losses.get(update.symbol, (seq_id, seq_id))
-        # After a restart of the numbers a later update has a smaller one. The range then covers both.
+        # After a restart of the numbers, a later update has a smaller number. The range then covers both numbers.
         self._losses[update.symbol] = (min(first, seq_id), max(last, seq_id))

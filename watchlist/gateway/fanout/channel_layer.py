@@ -1,14 +1,15 @@
 """The channel layer `prices`, whose groups are the Redis channels `prices.SYMBOL`.
 
-`group_add("prices.AAPL", channel)` subscribes to what any program publishes in that Redis channel, and `group_send`
-publishes there. Messages are the published bytes. After `set_receiver` each message passes from the parser straight to
-a function, which takes 3.5 us. Before that it passes through a queue and `receive()`, as in every channel layer, which
-takes 35 us.
+`group_add("prices.AAPL", channel)` subscribes to the Redis channel `prices.AAPL`, in which any program may publish.
+`group_send` publishes in a Redis channel. Messages are the published bytes. Once `set_receiver` was called, the parser
+passes each message straight to a function. This takes 3.5 us. Without `set_receiver` a message passes through a queue
+and `receive()`, as in every channel layer. This takes 35 us.
 
-Only this module uses private names of channels_redis and redis-py; tests cover each of them. The layer of
-channels_redis reconnects silently and never calls its hooks. This one logs a lost connection once, reconnects with
-backoff and jitter, and reports the disconnect and the reconnect, because messages in between are lost. A connection
-whose bytes a proxy or NAT swallows gives no error, so a silent one is pinged, and dropped if it stays silent.
+Only this module uses private names of channels_redis and redis-py; tests cover each of these names. The layer of
+channels_redis reconnects silently and never calls its hooks. The layer here logs a lost connection once, and reconnects
+with backoff and jitter. It reports the disconnect and the reconnect, because messages in between are lost. If a proxy
+or NAT swallows the bytes of a connection, no error occurs. Therefore a silent connection is pinged, and dropped if it
+stays silent.
 """
 
 import asyncio
@@ -38,13 +39,14 @@ log = structlog.get_logger(__name__)
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 2.0
 """Bounds of the growing wait between two attempts to reconnect."""
 SILENCE_SECONDS = 2.0
-"""After this long without a byte from Redis the connection is pinged; after as long again it counts as lost."""
+"""The connection is pinged after this time without a byte from Redis, and counts as lost after twice this time."""
 CONFIRM_SECONDS = 5.0
-"""How long Redis may take to confirm a subscription. Then the connection counts as lost, whatever else it delivers."""
+"""How long Redis may take to confirm a subscription. After this time the connection counts as lost, even if it delivers
+other bytes."""
 
 
 class RawSerializer:
-    """Passes messages on as they are: no envelope and no encryption."""
+    """Passes messages on unchanged: it adds no envelope and no encryption."""
 
     def __init__(self, **_: Any) -> None: ...
 
@@ -61,7 +63,7 @@ registry.register_serializer("raw", RawSerializer)
 class NoRetry(Retry):
     """Makes redis-py raise the first error instead of repeating the command.
 
-    PricesShard must see a lost connection, so redis-py may not reconnect silently.
+    PricesShard must see a lost connection, so redis-py must not reconnect silently.
     """
 
     def __init__(self) -> None:
@@ -81,12 +83,12 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         self._has_subscription = asyncio.Event()
         self._unconfirmed: dict[str, asyncio.Future[None]] = {}
         self._heard = False
-        """Whether Redis has sent anything since the last check of the silence."""
+        """Whether Redis has sent a byte since `_watch_silence` last checked."""
         self._fault = ""
-        """Why this program dropped the connection, until that is logged."""
+        """The reason why this program dropped the connection. Empty after the reason is logged."""
 
     async def subscribe(self, channel: str) -> None:
-        """Returns when Redis has confirmed, so that every later publication arrives. Raises RedisError or OSError."""
+        """Subscribes, and waits until Redis confirms: every later publication arrives. Raises RedisError or OSError."""
         if channel in self._subscribed_to and channel not in self._unconfirmed:
             return
         confirmed = self._unconfirmed.setdefault(channel, asyncio.get_running_loop().create_future())
@@ -100,7 +102,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             raise
 
     async def _wait_confirmed(self, confirmed: "asyncio.Future[None]") -> None:
-        # Two halves: if this process was blocked during the first, the reply has arrived and the second reads it.
+        # Waits twice: if this process is blocked in the first wait, the reply has arrived and the second wait reads it.
         for _ in range(2):
             await asyncio.wait({confirmed}, timeout=CONFIRM_SECONDS / 2)
             if confirmed.done():
@@ -109,9 +111,9 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         raise TimeoutError(f"Redis did not confirm a subscription within {CONFIRM_SECONDS} s")
 
     async def unsubscribe(self, channel: str) -> None:
-        """Unsubscribes from a Redis channel, and forgets it even if the command fails.
+        """Unsubscribes from a Redis channel, and forgets the channel even if the command fails.
 
-        Otherwise a reconnect would subscribe to it again.
+        A reconnect would otherwise subscribe to the channel again.
         """
         try:
             await super().unsubscribe(channel)
@@ -169,7 +171,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             pinged = silent and not pinged and await self._ping()
 
     async def _ping(self) -> bool:
-        """Returns whether a ping was sent. Its reply is read like any other."""
+        """Sends a ping, whose reply is read like any other reply. Returns whether the ping was sent."""
         # The lock keeps the ping out of the handshake of a connection that is being opened.
         async with self._lock:
             connection = self._pubsub.connection if self._pubsub is not None else None
@@ -182,7 +184,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             return True
 
     def _drop_connection(self, fault: str) -> None:
-        """Makes the pending read fail, which then reconnects."""
+        """Makes the pending read fail. The reading task then reconnects."""
         connection = self._pubsub.connection if self._pubsub is not None else None
         if connection is not None and connection.is_connected and not connection._writer.transport.is_closing():
             self._fault = fault
@@ -227,7 +229,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             self._subscribed_to.discard(channel)
             if not confirmed.done():
                 confirmed.set_exception(error)
-                confirmed.exception()  # Marks it as retrieved: a cancelled subscriber no longer awaits the future.
+                confirmed.exception()  # Marks the error as seen: a cancelled subscriber no longer awaits it.
 
 
 class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
@@ -268,7 +270,7 @@ class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
 class PricesChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
     """The channel layer that the setting CHANNEL_LAYERS names. It implements `PriceLayer`.
 
-    Like its parent class, it keeps one object (PricesLoopLayer) per event loop.
+    Like its parent class, it keeps one PricesLoopLayer per event loop.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -277,7 +279,7 @@ class PricesChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
     def set_receiver(
         self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
     ) -> None:
-        """Passes messages of groups in this event loop to `receiver`; see `PriceLayer`."""
+        """Sets the function that receives the messages of groups in this event loop; see `PriceLayer`."""
         self._get_layer().set_receiver(receiver, on_disconnect, on_reconnect)
 
     def _get_layer(self) -> PricesLoopLayer:

@@ -1,8 +1,9 @@
-"""Groups sockets with the same symbols and delivery: a cohort serializes each update once.
+"""Defines cohorts: groups of sockets with the same symbols and delivery, which share joined frames.
 
-Pure. A prompt cohort (delivery.interval 0) receives each update with `add_update` and flushes soon. A paced cohort
-receives none: at each interval it sends the symbols whose version has grown, so updates in between cost nothing. Only
-the first update of a symbol passes `add_first` and is sent soon, so that a new client does not wait for the interval.
+Pure. A prompt cohort has the interval 0 in its delivery. It receives each update with `add_update` and flushes soon. A
+paced cohort has a longer interval. At each interval it sends the newest update of each symbol whose version has grown.
+It does not receive the updates in between, so they cost nothing. It receives only the first update of a symbol, with
+`add_first`, and sends it soon. A new client therefore does not wait for the interval.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,9 +16,10 @@ from watchlist.gateway.messages import UpdateMessage
 class TrackedSymbol:
     """The hub's state of one subscribed symbol.
 
-    `message`, `timestamp` and `seq_id` are those of the newest update; `version` is its number among all updates of the
-    hub. `from_store` says that it is the first one, and was read from the store rather than published. `refused` is
-    the last stored value that is not an update: it is read again at every resync, and counted once.
+    `message`, `timestamp` and `seq_id` belong to the newest update of the symbol. `version` is the number of this
+    update among all updates of the hub. `from_store` says that this update is the first of the symbol, and was read
+    from Redis and not published. `refused` is the last value in Redis that is not an update. Every resync reads this
+    value again, but it is counted once.
     """
 
     __slots__ = (
@@ -40,7 +42,7 @@ class TrackedSymbol:
         self.version = 0
         self.from_store = False
         self.refused: bytes | None = None
-        self.cohorts: dict[Cohort, None] = {}  # Only prompt cohorts: paced ones read `version` instead.
+        self.cohorts: dict[Cohort, None] = {}  # Only prompt cohorts: paced cohorts read `version`.
         self.paced_cohorts: dict[Cohort, None] = {}
         self.socket_count = 0
 
@@ -51,9 +53,10 @@ CohortKey = tuple[frozenset[str], Delivery]
 class Cohort:
     """The member sockets, their symbols, and the updates of the next flush.
 
-    A socket that joins has just received the newest update of each symbol, and must not receive it again. A prompt
-    cohort therefore sends the pending updates to the other members first. A paced cohort cannot do so before its
-    interval ends. There the first flush leaves out, for the new member alone, the updates that it has.
+    A socket that joins has just received the newest update of each symbol, and must not receive this update again. A
+    prompt cohort therefore sends its pending updates to the other members before the socket joins. A paced cohort
+    cannot send before its interval ends. Its next flush leaves out the updates that the new member has already, for
+    this member alone.
     """
 
     __slots__ = (
@@ -74,7 +77,7 @@ class Cohort:
         self.delivery = key[1]
         self.phase = 0
         self._symbols = symbols
-        self._members: dict[Outbox, None] = {}  # An ordered set: sockets are written to in the same order in each run.
+        self._members: dict[Outbox, None] = {}  # An ordered set: each run writes to the sockets in the same order.
         self._joining: dict[Outbox, int] = {}
         self._pending: list[UpdateMessage] = []
         self._version = version
@@ -89,17 +92,17 @@ class Cohort:
         return self._symbols
 
     def add_update(self, message: UpdateMessage) -> bool:
-        """Adds an update to the next flush of a prompt cohort. Returns True if it is the only one there."""
+        """Adds an update to the next flush of a prompt cohort. Returns True if no other update waits for the flush."""
         self._pending.append(message)
         return len(self._pending) == 1
 
     def add_first(self, tracked: TrackedSymbol) -> bool:
-        """Adds the first update of a symbol of a paced cohort. Returns True if it is the only one that waits."""
+        """Adds the first update of a symbol to a paced cohort. Returns True if no other first update waits."""
         self._first.append(tracked)
         return len(self._first) == 1
 
     def flush_first(self) -> int:
-        """Sends the updates of `add_first`, before the interval has passed. Returns how many updates were sent."""
+        """Sends the updates that `add_first` added, before the interval ends. Returns how many updates were sent."""
         first, self._first = self._first, []
         sent = self._write(self._newer(first, self._version), self._members)
         for outbox, since in self._joining.items():
@@ -108,7 +111,7 @@ class Cohort:
         return sent
 
     def add_member(self, outbox: Outbox, version: int) -> int:
-        """Adds a socket that has all updates up to `version`. Returns how many updates others were sent."""
+        """Adds a socket that has all updates up to `version`. Returns how many updates the other members were sent."""
         if self.delivery.interval:
             self._joining[outbox] = version
             return 0
@@ -117,7 +120,7 @@ class Cohort:
         return sent
 
     def remove_member(self, outbox: Outbox) -> int:
-        """Sends a socket what the next flush would send it, and removes the socket.
+        """Sends a socket the updates that the next flush would send it. Then removes the socket.
 
         Returns how many updates were sent.
         """
@@ -147,7 +150,7 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the messages of a paced cohort that are newer than `version` and were not sent early."""
+        """Returns the updates of a paced cohort newer than `version`, without those that `flush_first` sent."""
         snapshot, early = self.delivery.snapshot, self._early
         return [
             tracked.message

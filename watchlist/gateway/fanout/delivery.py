@@ -1,6 +1,7 @@
-"""Defines the delivery options of a socket: batched or single, latest or all, how often.
+"""Defines the delivery options of a socket: how it receives updates.
 
-Pure. A delivery is a value and part of the key of a cohort. So sockets with equal symbols and deliveries share frames.
+Pure. A delivery is an immutable value and part of the key of a cohort. Sockets with equal symbols and equal deliveries
+therefore share frames.
 """
 
 from collections.abc import Sequence
@@ -14,22 +15,22 @@ from watchlist.gateway.messages import Message, UpdateMessage
 MAX_BATCH_BYTES = 16 * 1024
 """The most bytes of updates in one array.
 
-It bounds what waits for a slow socket: a frame that the socket took in part must be sent to its end.
+A frame that a slow socket took in part must be sent to its end. This limit bounds the rest of such a frame.
 """
 MIN_HERTZ, MAX_HERTZ = 0.1, 50.0
 
 
 class BadOptions(WatchlistError):
-    """An option has an invalid value. The text names the valid ones."""
+    """An option has an invalid value. The text names the valid values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """How a socket receives updates.
 
-    `batch` puts updates into arrays, otherwise each has a frame of its own. `keep_all` is the mode `all`, otherwise the
-    mode is `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. `snapshot` sends the newest
-    known updates at a subscription.
+    If `batch` is True, updates are sent in arrays, otherwise each update has its own frame. If `keep_all` is True, the
+    mode is `all`, otherwise `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. If
+    `snapshot` is True, a subscription sends the newest known updates.
     """
 
     batch: bool = False
@@ -47,13 +48,13 @@ class Delivery:
 
     @property
     def lasting(self) -> "Delivery":
-        """This delivery without what holds for one request only."""
+        """Returns this delivery with `snapshot` True, because `snapshot` False holds for one request only."""
         return replace(self, snapshot=True)
 
     def with_options(self, options: Any) -> "Delivery":
-        """Returns this delivery changed by the options of a request. Ignores unknown keys. Raises BadOptions.
+        """Returns a copy of this delivery with the options of a request. Ignores unknown keys. Raises BadOptions.
 
-        `snapshot` holds for one request, so a request without it has True.
+        `snapshot` holds for one request only: if a request does not contain `snapshot`, it is True.
         """
         if options is None:
             return self.lasting
@@ -69,15 +70,15 @@ class Delivery:
         return replace(self, keep_all=mode == "all", hertz=hertz, snapshot=snapshot)
 
     def as_options(self) -> dict[str, Any]:
-        """Returns a dict of the options in force, as an `ack` contains them.
+        """Returns a dict of the current options, in the form that an `ack` contains.
 
-        `max_hz` is None if there is no limit, and in mode `all`, where it has no effect.
+        `max_hz` is None if there is no limit. It is also None in mode `all`, which ignores the limit.
         """
         hertz = self.hertz if self.hertz and not self.keep_all else None
         return {"mode": "all" if self.keep_all else "latest", "max_hz": hertz, "snapshot": self.snapshot}
 
     def frame_messages(self, messages: Sequence[Message]) -> list[tuple[Sequence[Message], bytes]]:
-        """Returns (messages, frame) pairs: each frame to send, with the messages that it contains."""
+        """Returns a pair (messages, frame) for each frame to send. `messages` are the messages in the frame."""
         if not self.batch:
             return [((message,), message.frame) for message in messages]
         framed: list[tuple[Sequence[Message], bytes]] = []
@@ -98,7 +99,7 @@ class Delivery:
         return framed
 
     def join_frames(self, messages: Sequence[Message]) -> bytes:
-        """Returns the frames for the messages, joined to one block of bytes."""
+        """Returns one block of bytes: the joined frames that contain the messages."""
         if not self.batch:
             return b"".join([message.frame for message in messages])
         return b"".join([frame for _, frame in self.frame_messages(messages)])

@@ -1,13 +1,13 @@
 """Holds the newest update of each subscribed symbol and hands updates to cohorts of sockets.
 
-A cohort is a group of sockets with the same symbols and delivery options. The path of an update: `receive` checks that
-it is newer, builds its frame once and adds it to each prompt cohort with the symbol. `flush`, 1 ms later (up to 6 ms
-with many cohorts), joins the frames of each cohort once and writes the block to its sockets. A thousand pages with the
-same list cost one join.
+A cohort is a group of sockets with the same symbols and delivery options. This is the path of an update: `receive`
+checks that the update is newer than the known one, and builds its frame once. It adds the update to each prompt cohort
+with the symbol. `flush` runs 1 ms later, or up to 6 ms later with many cohorts. It joins the frames of each cohort once
+and writes the block to the cohort's sockets. A thousand pages with the same list cost one join.
 
-Pure: no I/O, no await, no framework; the clock is an argument. All calls come from one thread. The hub holds state of a
-symbol only while a socket is subscribed to it. It never waits for a socket: an outbox sends or keeps, and returns at
-once.
+Pure: no I/O, no await, no framework; the clock is an argument. All calls come from one thread. The hub holds the state
+of a symbol only while a socket is subscribed to the symbol. It never waits for a socket: an outbox sends or keeps the
+updates, and returns immediately.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,20 +23,21 @@ from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import UpdateMessage
 
 FLUSH_SECONDS = 0.001
-"""The time from an update to the flush. All updates in between share one write per socket."""
+"""The seconds from an update to the flush. All updates in this time share one write per socket."""
 COHORT_FLUSH_SECONDS = 5e-6
 """What each cohort of the last flush adds to the delay of the next flush, in seconds.
 
-A thousand different lists need a thousand joins and writes. A longer delay lets more updates share them.
+A thousand different lists need a thousand joins and writes. With a longer delay, more updates share a join and a write.
 """
 MAX_FLUSH_SECONDS = 0.006
 
 
 class Hub:
-    """Sockets subscribe to symbols; the intake passes updates in.
+    """Holds the subscriptions of sockets, and receives updates from the intake.
 
     `schedule` calls a function after a number of seconds, in this thread. `on_symbol_added` is called with a symbol at
-    its first subscription, `on_symbol_removed` after its last one has ended. `unix_micros` tells the time.
+    the symbol's first subscription, and `on_symbol_removed` when its last subscription has ended. `unix_micros` returns
+    the time.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Hub:
     ) -> None:
         self.counts = HubCounts()
         self.newest_timestamp = 0
-        """Timestamp of the newest update received, in unix microseconds; 0 before the first."""
+        """The timestamp of the newest received update, in unix microseconds. 0 before the first update."""
         self._schedule = schedule
         self._unix_micros = unix_micros
         self._latest = 0
@@ -72,9 +73,10 @@ class Hub:
         return sum(tracked.socket_count for tracked in self._tracked.values())
 
     def receive(self, channel: bytes, payload: bytes, *, from_store: bool = False) -> None:
-        """Processes one update: `channel` is its Redis channel, `payload` its JSON text.
+        """Processes one update. `channel` is the Redis channel of the update, `payload` its JSON text.
 
-        `from_store` marks a quote that was read from Redis. It is usually known already, so it never counts as stale.
+        `from_store` is True for a quote that was read from Redis. The hub usually knows such a quote already, so it
+        never counts as stale.
         """
         tracked = self._tracked.get(channel)
         if tracked is None:
@@ -104,7 +106,7 @@ class Hub:
             self.counts.stale += 1
 
     def flush(self) -> None:
-        """Sends prompt cohorts all updates since the last flush, one block per socket."""
+        """Sends the members of prompt cohorts all updates since the last flush, one block per socket."""
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))
         for cohort in cohorts:
@@ -113,7 +115,8 @@ class Hub:
     def subscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
         """Subscribes a socket to symbols.
 
-        Sends the newest update of each symbol at once if the hub knows it, otherwise when the intake has read it.
+        The socket is sent the newest update of each symbol: immediately if the hub knows the update, otherwise when the
+        intake has read it.
         """
         new = [symbol for symbol in symbols if symbol not in outbox.symbols]
         known: list[UpdateMessage] = []
@@ -128,7 +131,7 @@ class Hub:
             outbox.write(known, outbox.delivery.join_frames(known))
 
     def unsubscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
-        """Ends the subscriptions of a socket to symbols. After the return it is sent no update of them."""
+        """Ends the subscriptions of a socket to symbols. The socket is then sent no more updates of these symbols."""
         removed = outbox.symbols.intersection(symbols)
         if not removed:
             return
@@ -153,7 +156,7 @@ class Hub:
         self.unsubscribe(outbox, outbox.symbols)
 
     def _count_refused(self, tracked: TrackedSymbol, payload: bytes, from_store: bool, kind: str) -> None:
-        """Counts a refused value. A resync reads the same stored value again and again; that counts once."""
+        """Counts a refused value. A value in Redis counts once, although every resync reads it again."""
         if not (from_store and payload == tracked.refused):
             self.counts.count_refused(kind)
         if from_store:
@@ -193,7 +196,7 @@ class Hub:
         self.counts.sent += cohort.flush(self._version)
 
     def _change_cohort(self, outbox: Outbox, symbols: frozenset[str], delivery: Delivery) -> None:
-        """Moves a socket to the cohort of these symbols and delivery. No update is lost or sent twice by the move."""
+        """Moves a socket to the cohort of these symbols and delivery. The move loses and repeats no update."""
         if outbox.symbols:
             self._leave_cohort(self._cohorts[outbox.symbols, outbox.delivery], outbox)
         outbox.symbols = symbols

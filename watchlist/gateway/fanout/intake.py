@@ -1,9 +1,9 @@
 """Reads updates from Redis into the hub, with one subscription per symbol and process.
 
-The intake follows the symbols of the hub. It joins the channel-layer group of a symbol, waits for the confirmation, and
-then reads the quote from Redis: in this order no update is missed in between. It reads the quotes of all symbols again
-(a resync) every RESYNC_SECONDS and after a lost connection. Joining and reading do not wait for each other, so that
-prices arrive while a subscription hangs. Sockets never wait for the intake and do not see its errors.
+The intake reads the symbols of the hub. It joins the channel-layer group of a symbol, waits for the confirmation, and
+then reads the quote from Redis. In this order it misses no update. A resync reads the quotes of all symbols again. It
+happens every RESYNC_SECONDS and after a lost connection. Two tasks join groups and read quotes, so that quotes are read
+while a subscription hangs. Sockets never wait for the intake and do not see its errors.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from watchlist.gateway.fanout.price_layer import PriceLayer
 log = structlog.get_logger(__name__)
 
 RESYNC_SECONDS = 5.0
-"""The interval of resyncs. It bounds how late the last price of a symbol is if its publication was lost."""
+"""The interval of resyncs. If the publication of a price was lost, the price arrives at most this much later."""
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.2, 2.0
 """Bounds of the growing wait between two attempts while Redis is unavailable."""
 MGET_SYMBOLS = 1000
@@ -30,9 +30,10 @@ MGET_SYMBOLS = 1000
 
 
 class Intake:
-    """Reads nothing until `start`; symbols may be added before.
+    """Reads the updates of the symbols that were added. Symbols may be added before `start`.
 
-    `connected` says whether Redis answers. `losses` is the number of lost connections, `resyncs` that of resyncs.
+    `connected` says whether Redis answers. `losses` is the number of lost connections, `resyncs` the number of
+    resyncs.
     """
 
     def __init__(self) -> None:
@@ -49,12 +50,12 @@ class Intake:
         self._lost = False
         self.connected = False
         self.interrupted = False
-        """Whether the subscription is lost or a symbol could not be joined, until that has succeeded."""
+        """Whether the connection is lost or a group could not be joined. False again when all groups are joined."""
         self.losses = 0
         self.resyncs = 0
 
     def start(self, hub: Hub, layer: PriceLayer, redis: Any) -> None:
-        """Starts to read updates into the hub. Returns at once, even if Redis is unavailable.
+        """Starts to read updates into the hub. Returns immediately, even if Redis is unavailable.
 
         `redis` is an asyncio client that reads quotes.
         """
@@ -83,7 +84,7 @@ class Intake:
         self._symbols_changed.set()
 
     def resync(self) -> None:
-        """Requests that the quotes of all symbols are read again. Returns at once."""
+        """Requests a new reading of the quotes of all symbols. Returns immediately."""
         self.resyncs += 1
         self._request_quotes(self._symbols)
 
@@ -94,7 +95,7 @@ class Intake:
     async def _repeat(
         self, step: Callable[[], Awaitable[None]], changed: asyncio.Event, on_failure: Callable[[], None]
     ) -> None:
-        """Runs a step after each change, and again after a growing wait while it fails."""
+        """Runs a step after each change. A step that fails is repeated after a wait, which grows with each failure."""
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
             try:
@@ -119,7 +120,7 @@ class Intake:
             self._layer.set_receiver(self._hub.receive, self._on_disconnect, self._on_reconnect)
 
     async def _join_and_leave(self) -> None:
-        """Joins and leaves groups until they match the symbols. The quotes of joined symbols are read next."""
+        """Joins and leaves groups until they match the symbols. Requests the quotes of newly joined symbols."""
         await self._attach()
         for symbol in self._joined - self._symbols:
             await self._layer.group_discard(channel_name(symbol), self._channel)

@@ -1,11 +1,12 @@
-"""Sends messages to one socket, and keeps them while the socket takes none.
+"""Sends messages to one socket, and keeps messages while the socket takes none.
 
-Pure: the transport is an argument. Messages pass straight through while the socket takes all bytes. Otherwise the
-outbox keeps
+Pure: the transport is an argument. The outbox writes messages straight to the transport while the socket takes all
+bytes. Otherwise the outbox keeps
 
-- replies, up to MAX_REPLY_BYTES; none is dropped, and the caller closes a socket that exceeds the limit,
+- all replies; the caller closes the socket if they exceed MAX_REPLY_BYTES,
 - the newest state message of each key,
-- updates as the mode says: the newest of each symbol (`latest`), or also the last `max_updates` (`all`).
+- the newest update of each symbol,
+- in mode `all` also the last `max_updates` updates.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,19 +19,19 @@ from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import Message, ReplyMessage, StateMessage, UpdateMessage, make_state
 
 MAX_REPLY_BYTES = 64 * 1024
-"""The most bytes of replies that wait for a socket which does not read."""
+"""The most bytes of replies that may wait for one client."""
 
 
 class Transport(Protocol):
     """Writes bytes to a socket. Only the outbox calls `write` and `finish`."""
 
     direct: bool
-    """Whether the transport writes to the connection itself, and so can send pings."""
+    """Whether the transport writes to the connection without ASGI. Only such a transport can send pings."""
 
     def write(self, block: bytes) -> int:
-        """Writes a block of complete frames. Returns how many bytes the socket took now.
+        """Writes a block of complete frames. Returns how many bytes the socket took immediately.
 
-        The transport does not keep the other bytes.
+        The transport does not keep the bytes that the socket did not take.
         """
 
     def finish(self, rest: bytes) -> None:
@@ -55,8 +56,8 @@ class Transport(Protocol):
 class Outbox:
     """The sending side of one socket, to which the hub writes.
 
-    `open` is False while the socket is stalled: it took only a part of a block, and its transport is not empty again.
-    `stalled_at` is the time when that began. `closed` is True after `close`.
+    A socket is stalled after it took only a part of a block, until its transport is empty again. `open` is False while
+    the socket is stalled. `stalled_at` is the time when the stall began. `closed` is True after `close`.
     """
 
     __slots__ = (
@@ -82,7 +83,7 @@ class Outbox:
         delivery: Delivery | None = None,
         max_updates: int = 256,
     ) -> None:
-        """`clock` returns monotonic seconds. `max_updates` bounds the backlog (waiting updates) of mode `all`."""
+        """`clock` returns monotonic seconds. `max_updates` is how many updates mode `all` keeps."""
         self.transport = transport
         self.symbols: frozenset[str] = frozenset()
         self.open = True
@@ -107,7 +108,7 @@ class Outbox:
         return bool(self._states)
 
     def change_delivery(self, delivery: Delivery) -> None:
-        """Changes the delivery. Updates that wait keep waiting, as the new mode allows."""
+        """Changes the delivery. Keeps the waiting updates that the new mode keeps, and drops the others."""
         if delivery.keep_all != self.delivery.keep_all:
             updates = self._backlog.pop_all()
             self._backlog = AllBacklog(self._max_updates, self._losses) if delivery.keep_all else LatestBacklog()
@@ -118,7 +119,7 @@ class Outbox:
     def write(self, messages: Sequence[Message], block: bytes) -> None:
         """Sends messages, or keeps them while the socket is stalled.
 
-        `block` holds their joined frames, which are built once for many sockets.
+        `block` holds the joined frames of the messages. It is built once for many sockets.
         """
         if self.closed:
             return
@@ -142,15 +143,15 @@ class Outbox:
         return self.reply_frame(text_frame(payload))
 
     def reply_frame(self, frame: bytes) -> bool:
-        """Does the same as `reply` with a complete frame, such as a pong."""
+        """Sends a frame that is complete already, such as a pong. Otherwise like `reply`."""
         if not self.closed:
             self.write((ReplyMessage(frame),), frame)
         return self._reply_bytes <= MAX_REPLY_BYTES
 
     def resume(self) -> None:
-        """Sends what waits: replies, then state messages, then updates.
+        """Sends the waiting messages: replies, then state messages, then updates.
 
-        The transport calls this when it is empty again.
+        The transport calls this method when the transport is empty again.
         """
         if self.closed:
             return
@@ -158,19 +159,19 @@ class Outbox:
         waiting: list[Message] = [*self._replies, *self._states.values()]
         self._clear_replies_and_states()
         self.send(waiting)
-        # Losses become state messages only now: a later loss of the same symbol would replace a waiting message.
+        # State messages about losses are made only now: a later loss of the symbol would replace a waiting message.
         if self.open:
             self.send([*self._pop_losses(), *self._backlog.pop_all()])
 
     def discard(self, symbol: str) -> None:
-        """Drops what waits of a symbol: nothing about it may follow the reply to an unsubscribe."""
+        """Drops the waiting messages about a symbol, because none may follow the reply to an unsubscribe."""
         self._backlog.discard(symbol)
         self._losses.pop(symbol, None)
         for key in (symbol, loss_key(symbol)):
             self._states.pop(key, None)
 
     def close(self) -> None:
-        """Drops everything that waits and releases the transport. Later writes have no effect."""
+        """Drops all waiting messages and releases the transport. Later writes have no effect."""
         self.closed = True
         self._clear_replies_and_states()
         self._losses.clear()
@@ -212,5 +213,5 @@ class Outbox:
 
 
 def loss_key(symbol: str) -> str:
-    """Returns the key of the state message about lost updates of a symbol."""
+    """Returns the key of the state message that reports a symbol's lost updates."""
     return f"lost {symbol}"

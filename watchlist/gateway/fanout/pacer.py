@@ -1,14 +1,14 @@
-"""Flushes cohorts with an interval once per interval. Pure: the timer is an argument."""
+"""Flushes each paced cohort once per interval. Pure: the timer is an argument."""
 
 from collections.abc import Callable
 
 from watchlist.gateway.fanout.cohort import Cohort
 
 PHASES = 8
-"""The number of parts of an interval. Each cohort is flushed in one part, which spreads the work over the interval."""
+"""The number of parts of an interval. Each cohort is flushed in one part, so that the work is spread evenly."""
 
 Schedule = Callable[[float, Callable[[], None]], object]
-"""A function that calls another one after a number of seconds, in the same thread."""
+"""A function that calls another function after a number of seconds, in the same thread."""
 
 
 class Pacer:

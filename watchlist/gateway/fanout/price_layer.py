@@ -1,4 +1,4 @@
-"""Defines what the intake needs of the channel layer that it reads from. Pure."""
+"""Defines the methods of a channel layer that the intake calls. Pure."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -13,14 +13,14 @@ class PriceLayer(Protocol):
     def set_receiver(
         self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
     ) -> None:
-        """Passes all messages of joined groups to `receiver` from now on, in the event loop.
+        """Passes all later messages of joined groups to `receiver`, in the event loop.
 
-        `on_disconnect` is called once when the connection is lost. `on_reconnect` is called when it is back and all
-        groups are joined again; what was published in between is lost.
+        `on_disconnect` is called once when the connection is lost. `on_reconnect` is called when the connection is back
+        and all groups are joined again. Messages published in between are lost.
         """
 
     async def new_channel(self) -> str:
-        """Returns a new name, under which this process joins groups."""
+        """Returns a new channel name, under which this process can join groups."""
 
     async def group_add(self, group: str, channel: str) -> None:
         """Joins a group (a Redis channel). Returns when Redis has confirmed the subscription."""

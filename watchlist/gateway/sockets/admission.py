@@ -1,7 +1,7 @@
 """Decides whether to accept a WebSocket connection, and answers `GET /ws/status`.
 
-A browser cannot see why an upgrade failed, so a page requests `/ws/status` afterwards. This request does not count
-against the rate limit of connections.
+A browser cannot see why an upgrade failed, so a page requests `/ws/status` afterwards. This request takes no token of
+the rate limit.
 """
 
 from collections.abc import Awaitable, Callable
@@ -28,17 +28,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A connection that passed all checks: its options, and its account's web session, if any."""
+    """A connection that passed all checks. `account_session` is None if no account is signed in."""
 
     options: ConnectionOptions
     address: str = ""
     account_session: AccountSession | None = None
     unverified_key: str | None = None
-    """A session key that the database could not look up. Until it is looked up, the client counts as a visitor."""
+    """The key of a web session that could not be looked up yet. Until then the client counts as a visitor."""
 
 
 class Admission:
-    """Checks connections. `start` starts the gateway, and raises an error if the tickers cannot be read."""
+    """Checks connections. `start` starts the gateway. It raises an error if the tickers cannot be read."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class Admission:
         self._start = start
 
     async def check(self, scope: Scope, *, pending: bool = True) -> Admitted | Refusal:
-        """Runs all checks of a connection, the cheapest first. Returns the first refusal, or Admitted.
+        """Checks a connection. Returns the refusal of the first check that fails, or Admitted.
 
-        `pending` is True for a connection that waits to be accepted: it is among the counted connections, and takes a
-        token of the rate limit. It is False for a request of `/ws/status`.
+        `pending` is True for a connection that waits to be accepted. Such a connection is counted already, and takes a
+        token of the rate limit. `pending` is False for a request of `/ws/status`.
         """
         pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         headers, forwarded = dict(pairs), ",".join(value for name, value in pairs if name == "x-forwarded-for")
@@ -73,7 +73,7 @@ class Admission:
             log.warning("connection refused, tickers cannot be read", reason=type(error).__name__)
             return Refusal("no tickers", 503, CloseCode.FULL, 5)
         own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)
-        # Looks up no account for a status request: it takes no token, so nothing would limit its database queries.
+        # A status request takes no token, so nothing would limit its database queries. Its account is not looked up.
         key = read_session_key(headers.get("cookie", "")) if options.meta and own and pending else None
         account_session, unverified_key = await self.find_account(key) if key else (None, None)
         address = client_address(scope.get("client"), forwarded, self._limits.trusted_proxies)
@@ -89,9 +89,9 @@ class Admission:
         return Admitted(options, address, account_session, unverified_key)
 
     async def find_account(self, key: str) -> tuple[AccountSession | None, str | None]:
-        """Returns (web session, None), or (None, key) if the database does not answer.
+        """Returns (web session, None). Returns (None, None) if the key belongs to no signed-in account.
 
-        The web session is None too if no account is signed in there.
+        Returns (None, key) if the database does not answer.
         """
         if not self._database.available:
             return None, key
@@ -102,7 +102,7 @@ class Admission:
             return None, key
 
     async def answer_status(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answers `GET /ws/status`. The status is always 200, because browsers report any other one as an error."""
+        """Answers `GET /ws/status`. The status is always 200, because browsers report other statuses as errors."""
         result = await self.check(scope, pending=False)
         body: dict[str, object] = {"ok": True, "connections": self._connections.total}
         if isinstance(result, Refusal):

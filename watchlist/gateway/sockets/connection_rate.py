@@ -1,8 +1,8 @@
 """Limits how often one address or account opens a connection.
 
-This bounds the load when many clients reconnect at once. Redis holds one token bucket per address or account:
-`ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). So the limit covers all gateway processes
-and outlasts restarts. If Redis does not answer, connections are accepted, and `on_unanswered` counts them.
+This bounds the load when many clients reconnect together. Redis holds one token bucket per address or account:
+`ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). The limit therefore covers all gateway
+processes and outlasts restarts. If Redis does not answer, connections are accepted, and `on_unanswered` is called.
 """
 
 import asyncio
@@ -37,12 +37,12 @@ return wait
 REPLY_TIMEOUT_SECONDS = 0.2
 """How long Redis may take to reply."""
 MAX_PENDING = 16
-"""The most calls to Redis that run at once. Other calls wait for their turn; their time-out begins after the wait.
+"""The most calls to Redis that run at the same time. Other calls wait; their time-out begins after this wait.
 
 Without this limit, calls would time out when many clients connect at the same time.
 """
 PAUSE_SECONDS = 1.0
-"""For this time after a time-out no call is made, so that connections do not wait for a Redis that hangs."""
+"""After a time-out, Redis is not called for this time, so that connections do not wait while Redis hangs."""
 
 
 class ConnectionRate:
@@ -59,8 +59,8 @@ class ConnectionRate:
     async def seconds_to_wait(self, subject: str, *, spend: bool = True) -> int:
         """Returns the seconds to wait before the next connection, 0 if it is allowed now.
 
-        `subject` is the client's address or `account:ID`. Returns 0 also if Redis does not reply. With `spend` a token
-        is taken for the connection.
+        Also returns 0 if Redis does not reply. `subject` is the client's address or `account:ID`. If `spend` is True,
+        takes a token for the connection.
         """
         arguments = [self._limits.rate_per_second, self._limits.rate_burst, int(spend)]
         loop = asyncio.get_running_loop()
@@ -71,15 +71,15 @@ class ConnectionRate:
             except TimeoutError:
                 self._paused_until = loop.time() + PAUSE_SECONDS
             except (RedisError, OSError):
-                pass  # Redis is unavailable and failed at once, so the next call needs no pause.
+                pass  # The call failed without a wait, so the next call needs no pause.
             self._on_unanswered()
             return 0
 
     @staticmethod
     async def _call(call: Awaitable[Reply]) -> Reply:
-        """Returns the reply. Raises TimeoutError if there is none within REPLY_TIMEOUT_SECONDS."""
+        """Returns the reply. Raises TimeoutError if Redis sends none within REPLY_TIMEOUT_SECONDS."""
         task = asyncio.ensure_future(call)
-        # Two halves: if this process was blocked during the first, the reply has arrived and the second reads it.
+        # Waits twice: if this process is blocked in the first wait, the reply has arrived and the second wait reads it.
         for _ in range(2):
             await asyncio.wait({task}, timeout=REPLY_TIMEOUT_SECONDS / 2)
             if task.done():

@@ -1,6 +1,6 @@
-"""Holds the open connections of a gateway, limits their number, and closes them (drain).
+"""Holds, limits and closes the open connections of a gateway process.
 
-The limit GATEWAY_MAX_CONNECTIONS holds for all processes of a gateway together.
+The limit GATEWAY_MAX_CONNECTIONS applies to the sum over all processes of a gateway.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from watchlist.gateway.web_sessions import AccountSession
 
 
 class Connections:
-    """The open connections of this process. `sessions` are its accepted sockets, as the keys of a dict.
+    """The open connections of this process. The keys of the dict `sessions` are the accepted sockets.
 
     `closing` is True from the start of the drain.
     """
@@ -37,13 +37,13 @@ class Connections:
 
     @property
     def total(self) -> int:
-        """Returns the number of open sockets here plus the connections of all other processes."""
+        """Returns the number of open sockets of this process, plus the connections of all other processes."""
         return len(self.sessions) + self._share_count()
 
     def is_full(self, *, pending: bool) -> bool:
         """Returns whether one more connection would exceed the limit.
 
-        `pending` says that this connection is counted already.
+        `pending` says whether this connection is counted already.
         """
         limit = self.context.limits.max_connections
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
@@ -56,14 +56,14 @@ class Connections:
     def share(self, note_connections: Callable[[int], int]) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        `note_connections` is given the number of connections of this process, stores it for the other processes, and
-        returns the number of theirs.
+        `note_connections` is called with the number of connections of this process. It stores this number for the other
+        processes, and returns how many connections the other processes have.
         """
         self._note_connections = note_connections
 
     @contextmanager
     def pending(self) -> Iterator[None]:
-        """Counts a connection while it is checked and not accepted yet."""
+        """Counts a connection from its check until it is accepted or refused."""
         self._pending += 1
         try:
             yield
@@ -111,7 +111,7 @@ class Connections:
     def announce_database(self, available: bool) -> None:
         """Tells the open sockets with `?meta=1` whether the database is available.
 
-        Sockets that open during an outage are told at once.
+        A socket that opens during an outage is told when it opens.
         """
         self._database_available = available
         message = make_service_message(available=available)
@@ -120,7 +120,7 @@ class Connections:
                 session.outbox.send([message])
 
     def drain(self, seconds: float = 0.0) -> None:
-        """Refuses new connections and closes the open ones with 4001, spread over `seconds` seconds."""
+        """Refuses new connections. Closes the open connections with 4001, spread over `seconds` seconds."""
         self.closing = True
         for session in list(self.sessions):
             delay = self._rng.uniform(0, seconds)
@@ -138,7 +138,7 @@ class Connections:
         return len(self.sessions) + self._pending
 
     def _share_count(self) -> int:
-        """Stores the number of connections of this process for the other processes, and returns theirs."""
+        """Tells the other processes how many connections this process has. Returns how many they have."""
         return self._note_connections(self._own_count)
 
 

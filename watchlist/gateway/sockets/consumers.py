@@ -1,7 +1,7 @@
 """Defines the Channels consumer of `/ws`.
 
 The consumer has no channel of its own, because updates come from the hub of the process. It bypasses Channels'
-dispatch, which for each event switches to a thread and closes database connections that this consumer does not use.
+dispatch. For each event, this dispatch switches to a thread and closes database connections. The consumer uses none.
 """
 
 from typing import Any
@@ -44,7 +44,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
                 self._connections.end(session)
 
     async def _accept(self, scope: Scope, receive: Receive, send: Send, admitted: Admitted) -> Session | None:
-        """Accepts the upgrade. Returns the new session, or None if the connection has ended meanwhile."""
+        """Accepts the upgrade. Returns the new session, or None if the connection ended in the meantime."""
         await receive()  # the event websocket.connect
         await send({"type": "websocket.accept"})
         protocol = scope.get("extensions", {}).get(EXTENSION)

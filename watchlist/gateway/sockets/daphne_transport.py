@@ -19,14 +19,14 @@ log = structlog.get_logger(__name__)
 
 EXTENSION = "stockwatch.transport"
 NOTSENT_LOWAT_BYTES = 16 * 1024
-"""The unsent bytes at which the kernel reports a socket as full, so that a slow reader is noticed early."""
+"""The kernel reports a socket as full at this many unsent bytes, so that a slow reader is noticed early."""
 MAX_WRITE_BYTES = 64 * 1024
-"""The most bytes that a TLS layer, or a server other than Daphne, is given at once.
+"""The most bytes that one write passes to a TLS layer, or to a server other than Daphne.
 
-Either keeps in memory what the socket does not take.
+TLS layers and these servers keep in memory the bytes that the socket does not take.
 """
 
-# The private names that direct writes need: of Daphne's server, of its protocol, and of Twisted's connection.
+# Direct writes need these private names of Daphne's server, Daphne's protocol object and Twisted's connection.
 SERVER_NAMES = ("ping_interval", "websocket_timeout")
 PROTOCOL_NAMES = (
     *("transport", "sendClose", "failHandshake", "dropConnection", "handshake_deferred"),
@@ -36,9 +36,9 @@ CONNECTION_NAMES = ("dataBuffer", "_tempDataLen", "socket", "startWriting", "reg
 
 
 class AttachTransport:
-    """An ASGI application that adds Daphne's protocol object of a WebSocket to its scope.
+    """An ASGI application that calls another one, and adds Daphne's protocol object to the scope of WebSockets.
 
-    It calls `application` with this scope. Under other servers it adds None.
+    Under other servers it adds None.
     """
 
     def __init__(self, application: Application) -> None:
@@ -55,7 +55,7 @@ class AttachTransport:
     def _find_protocol(self, send: Any) -> Any:
         """Returns Daphne's protocol object behind `send`, or None if direct writes are impossible.
 
-        The first connection decides for all whether they are possible.
+        Whether direct writes are possible is tested at the first connection only.
         """
         if self._missing is None:
             tune_server()
@@ -66,7 +66,7 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns the first name that direct writes need and this server lacks; "" for none."""
+    """Returns the first private name that direct writes need and this server lacks, or "" if it lacks none."""
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
     if transport is None:
@@ -81,7 +81,7 @@ def find_missing_name(send: Any) -> str:
 
 def find_connection(transport: Any) -> Any:
     """Returns Twisted's TCP connection: the transport itself, or the connection below its TLS layer."""
-    # A TLS layer forwards unknown names to the connection, so the class must be checked and not the object.
+    # Checks the class and not the object, because a TLS layer forwards unknown names to the connection.
     return transport if hasattr(type(transport), "dataBuffer") else getattr(transport, "transport", None)
 
 
@@ -92,8 +92,8 @@ def do_nothing() -> None:
 class DaphneTransport:
     """Writes to the socket itself while Twisted's buffer is empty.
 
-    Only the rest of a partly written frame is put into that buffer. With TLS, a block passes through the TLS layer, and
-    all bytes that the socket does not take stay in Twisted's buffer.
+    Without TLS, only the rest of a partly written frame is put into Twisted's buffer. With TLS, a block passes through
+    the TLS layer, and all bytes that the socket does not take stay in Twisted's buffer.
     """
 
     __slots__ = ("_connection", "_on_writable", "_plain", "_protocol", "_transport", "_waiting")
@@ -114,7 +114,7 @@ class DaphneTransport:
             self._connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
 
     def _disable_daphne_timers(self) -> None:
-        """Turns off Daphne's pings, and its close of each socket after a day.
+        """Turns off Daphne's pings. Stops Daphne from closing each socket after a day.
 
         Daphne pings every 20 s and allows 30 s to answer. The gateway has pings and time-outs of its own.
         """
@@ -124,7 +124,7 @@ class DaphneTransport:
     def _unregister_http_channel(self) -> None:
         """Removes the HTTP channel of the upgrade request from the connection.
 
-        Otherwise it stays registered as producer, and Twisted calls it instead of this transport.
+        Otherwise the channel stays registered as producer, and Twisted calls the channel, not this transport.
         """
         channel = getattr(self._connection, "producer", None)
         channel = getattr(channel, "_producer", channel)  # a TLS layer wraps it
@@ -134,14 +134,14 @@ class DaphneTransport:
     def listen(
         self, on_frame: Callable[[], bool], on_ping: Callable[[bytes], None], on_pong: Callable[[], None]
     ) -> None:
-        """Sets the callbacks for each frame, each ping and each pong. Reading ends when `on_frame` returns False."""
+        """Sets the functions to call at each frame, ping and pong. Reading ends when `on_frame` returns False."""
         protocol = self._protocol
         begin = protocol.onFrameBegin
 
         def begin_frame() -> None:
             begin()
             if not on_frame():
-                # autobahn would process the bytes it has: 64 KiB of small frames take a quarter of a second.
+                # Otherwise autobahn processes the bytes it has. 64 KiB of small frames take a quarter of a second.
                 protocol.dataReceived = lambda _data: None
                 protocol.data = b""
 
@@ -174,9 +174,10 @@ class DaphneTransport:
         self._connection.startWriting()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Calls `on_writable`, unless this is the first call after `finish`.
+        """Calls `on_writable`, but not in the first call after `finish`.
 
-        Twisted calls this once at registration, and again when its buffer is empty and the socket is writable.
+        Twisted calls this method once at the registration, and again when Twisted's buffer is empty and the socket is
+        writable.
         """
         if self._waiting:
             self._waiting = False
@@ -185,7 +186,7 @@ class DaphneTransport:
         self._on_writable()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Twisted calls this when the connection is lost. Does nothing: a disconnect event ends the session."""
+        """Does nothing. Twisted calls this when the connection is lost, but a disconnect event ends the session."""
 
     def release(self) -> None:
         """Breaks reference cycles, which would keep the connection in memory until the next garbage collection."""

@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-"""What a browser leaves out of an origin, and a proxy may add to the Host header."""
+"""Browsers leave these ports out of an origin; proxies may add them to the Host header."""
 
 
 def allows_origin(origin: str | None, allowed: Sequence[str]) -> bool:
     """Returns whether a client with this Origin header may connect.
 
-    A client without the header may, because programs send none. An empty `allowed`, or `*` in it, allows all origins.
+    A client without the header may connect, because programs send none. All origins are allowed if `allowed` is empty
+    or contains `*`.
     """
     return origin is None or not allowed or "*" in allowed or origin in allowed
 
 
 def is_own_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:
-    """Returns whether a page may read private data: it has our host, or its origin is listed by name (not by `*`)."""
+    """Returns whether a page may read private data.
+
+    It may if its host is `host`, or if `allowed` names its origin. The entry `*` names no origin.
+    """
     if origin is None:
         return False
     scheme, _, own = origin.partition("://")

@@ -16,7 +16,7 @@ PHRASES = {400: "Bad Request", 404: "Not Found", 429: "Too Many Requests", 503: 
 class Refusal:
     """Why a connection is refused. `status` is the HTTP status of the response.
 
-    Servers that cannot send `status` close with `code`. `retry_after` is the number of seconds after which the client
+    A server that cannot send `status` closes with `code`. `retry_after` is the number of seconds after which the client
     may try again, 0 for none.
     """
 

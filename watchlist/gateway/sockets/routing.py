@@ -21,9 +21,9 @@ def route_sockets(admission: Admission, connections: Connections) -> Application
 
 
 def route_requests(admission: Admission, pages: Application) -> Application:
-    """Returns the application for HTTP scopes: `GET /ws/status`; every other request goes to `pages`.
+    """Returns the ASGI application for HTTP. It answers `GET /ws/status`, and `/ws` without an upgrade with 426.
 
-    `/ws` without an upgrade is answered with 426.
+    Every other request goes to `pages`.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,6 +1,6 @@
-"""Writes frames with ASGI's `send`, for servers other than Daphne.
+"""Writes frames with ASGI's `send`, under servers other than Daphne.
 
-Such a server sends pings by itself.
+These servers send pings without the gateway.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class SendTransport:
         self._stalled = True
 
     def release(self) -> None:
-        """Breaks the reference cycle with the outbox, so that both are freed at once."""
+        """Breaks the reference cycle with the outbox, so that both are freed immediately."""
         self._on_writable = do_nothing
 
     def send_ping(self) -> None:

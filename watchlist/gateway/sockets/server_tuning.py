@@ -1,14 +1,14 @@
 """Tunes the server process for many sockets.
 
-It makes garbage collection rarer and removes a slow debug line of autobahn. Plain `daphne` offers no hook at start-up,
-so `AttachTransport` calls `tune_server` at the first WebSocket connection.
+The tuning makes garbage collection rarer and removes a slow debug line of autobahn. The program `daphne` has no hook
+that runs at its start. `AttachTransport` therefore calls `tune_server` at the first WebSocket connection.
 """
 
 import gc
 import sys
 
 GC_THRESHOLD = 20_000
-"""New objects such as lists and dicts between two runs of the garbage collector.
+"""How many lists, dicts and similar objects are created between two runs of the garbage collector.
 
 Python's default is 700; one socket creates about thirty.
 """

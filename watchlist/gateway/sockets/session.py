@@ -1,7 +1,7 @@
 """Handles one accepted socket: its requests, its limits, its pings and time-outs.
 
-Synchronous, no I/O: replies leave through the outbox, updates come from the hub. `now` arguments are in monotonic
-seconds.
+All methods are synchronous and without I/O. Replies leave through the outbox, updates come from the hub. `now`
+arguments are in monotonic seconds.
 """
 
 from collections import deque
@@ -26,9 +26,9 @@ CLOSE_TIMEOUT_SECONDS = 1.0
 class Session:
     """The state of one socket.
 
-    `closing_since` is the time when the gateway began to close the socket, 0.0 before. Only `Connections.open` and
-    `ListChanges` set `account_session` (the web session of the signed-in account), `list_versions` (the versions of its
-    lists that were sent) and `unverified_key` (a session key that is not looked up yet).
+    `closing_since` is the time when the gateway began to close the socket, 0.0 before. `account_session` is the web
+    session of the signed-in account. `list_versions` are the sent versions of the account's lists. `unverified_key` is
+    the key of a web session that is not looked up yet. Only `Connections.open` and `ListChanges` set these last three.
     """
 
     __slots__ = (
@@ -107,7 +107,7 @@ class Session:
             self.close(CloseCode.BINARY, now)
 
     def receive_ping(self, payload: bytes, now: float) -> None:
-        """Answers a ping of the client. The pong waits and is limited like a reply."""
+        """Answers a ping of the client. The outbox handles the pong like a reply."""
         if not self.closing_since and not self.outbox.reply_frame(pong_frame(payload)):
             self.close(CloseCode.SLOW, now)
 
@@ -115,7 +115,7 @@ class Session:
         self.last_pong_at = now
 
     def count_frame(self, now: float) -> bool:
-        """Counts a frame of any kind, fragments and control frames too. Returns False if reading must end."""
+        """Counts a frame of any kind, also a fragment or a control frame. Returns False if reading must end."""
         if not self.closing_since and not self._frame_bucket.spend(now):
             self.context.counts.refused["frame rate"] += 1
             self.close(CloseCode.FLOOD, now)
@@ -148,7 +148,7 @@ class Session:
             self._send_heartbeat(now)
 
     def send_reconnect_notice(self, retry_after_ms: int) -> None:
-        """Tells a client with `?notice=1` that the gateway stops, and after which time to reconnect."""
+        """Tells a client with `?notice=1` that the gateway stops, and when the client should reconnect."""
         if self.options.notice and not self.closing_since:
             self.outbox.send([make_state("reconnect", protocol.reconnect(retry_after_ms))])
 

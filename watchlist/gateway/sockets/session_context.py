@@ -14,7 +14,7 @@ from watchlist.gateway.limits import Limits
 class SessionContext:
     """What all sessions of a gateway process share.
 
-    `source` names where prices come from; heartbeats contain it.
+    `source` names where prices come from; heartbeats contain this name.
     """
 
     limits: Limits
@@ -25,9 +25,9 @@ class SessionContext:
     source: str
 
     def feed_age_ms(self) -> int | None:
-        """Returns the age of the newest update that this process has received.
+        """Returns the age of the newest update that this process has received, in milliseconds.
 
-        None before the first, and if its timestamp is ahead of our clock.
+        Returns None before the first update. Returns None also if the update's timestamp is ahead of `clock`.
         """
         newest = self.hub.newest_timestamp
         age = age_us(newest, self.clock.unix_micros()) if newest else None

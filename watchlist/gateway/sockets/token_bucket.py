@@ -1,8 +1,8 @@
-"""Defines a token bucket, which limits the rate of messages or frames of one socket. Pure."""
+"""Defines a token bucket, which limits how often a socket sends. Pure."""
 
 
 class TokenBucket:
-    """Starts full with `burst` tokens and gains `rate` tokens per second, up to `burst`.
+    """A bucket that starts with `burst` tokens. It gains `rate` tokens per second, up to `burst`.
 
     `now` arguments are in monotonic seconds.
     """
@@ -16,7 +16,7 @@ class TokenBucket:
         self._updated_at = now
 
     def spend(self, now: float, count: int = 1) -> bool:
-        """Takes `count` tokens. Returns False and takes none if there are fewer."""
+        """Takes `count` tokens and returns True. If there are fewer tokens, takes none and returns False."""
         self._tokens = min(self._burst, self._tokens + max(0.0, now - self._updated_at) * self._rate)
         self._updated_at = now
         if self._tokens < count:
