@@ -37,13 +37,14 @@ def account_session(account):
     return async_to_sync(find_account_session)(request.session.session_key)
 
 
-@pytest.mark.django_db
+# The look-ups close connections, which would end the transaction of a test on PostgreSQL.
+@pytest.mark.django_db(transaction=True)
 def test_the_lists_of_a_valid_session_are_read(account, account_session):
     listed = Watchlist.objects.create(owner=account, name="Main")
     assert async_to_sync(read_versions)([account_session]) == {account_session: {listed.pk: listed.version}}
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("change", ["password", "deactivation", "deletion", "sign-out"])
 def test_a_session_ends_with_its_row_its_password_and_its_account(account, account_session, change):
     if change == "password":
