@@ -3,7 +3,6 @@
 import { rowsOf } from "./row.js";
 
 const REPLACED_REGIONS = ["heading", "tabs", "said", "add-state", "pick-state", "change-state"];
-const MAX_UNDOS = 5;
 
 // Defines `hx-swap="merge"` for htmx. `onMerge(hasErrors, texts)` is called after each merge, with what the answer says.
 // While `isBurst()`, an answer does not replace the errors of the answers before it.
@@ -15,7 +14,7 @@ export function defineMerge(htmx, isBurst, onMerge) {
       const focus = captureFocus();
       const hasErrors = fragment.querySelector("#said .error") !== null;
       const texts = [...fragment.querySelectorAll("#said li > span, #said .chip")].map((item) => item.textContent);
-      keepMessages(fragment.querySelector("#said"), isBurst());
+      keepErrors(fragment.querySelector("#said"), isBurst());
       for (const id of REPLACED_REGIONS) replaceRegion(id, fragment);
       keepRows(fragment);
       document.getElementById("board").replaceChildren(...fragment.querySelector("#board").childNodes);
@@ -32,23 +31,15 @@ function replaceRegion(id, fragment) {
   if (old && fresh && old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
 }
 
-// A message with an Undo stays until it is used, or until another one sends the same.
-function keepMessages(said, isBurst) {
-  const isOld = (item) => !item.hidden && (item.querySelector("form") || (isBurst && item.matches(".error")));
-  const seen = new Set([...said.querySelectorAll("li")].map(keyOf));
-  const kept = [...document.querySelectorAll("#said li")].filter((item) => isOld(item) && !seen.has(keyOf(item)));
+// Each answer of a burst has only its own messages, so the errors before it stay. The server sends each Undo that is left.
+function keepErrors(said, isBurst) {
+  if (!isBurst) return;
+  const texts = new Set([...said.querySelectorAll("li")].map((item) => item.textContent));
+  const kept = [...document.querySelectorAll("#said .error")].filter((item) => !texts.has(item.textContent));
   if (!kept.length) return;
-  for (const item of kept) item.querySelector("[id]")?.removeAttribute("id");
   const list = Object.assign(document.createElement("ul"), { className: "messages" });
-  list.append(...said.querySelectorAll("li"), ...kept.slice(0, MAX_UNDOS));
-  said.querySelector("ul")?.remove();
-  said.prepend(list);
-}
-
-function keyOf(item) {
-  const form = item.querySelector("form");
-  if (!form) return item.textContent;
-  return [...new FormData(form)].filter(([name]) => !/^(csrf.*|list|sort)$/.test(name)).join();
+  list.append(...kept);
+  said.append(list);
 }
 
 function keepRows(fragment) {
