@@ -74,9 +74,10 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         self.setTimeout(FIRST_BYTE_SECONDS)
 
     def resetTimeout(self) -> None:  # noqa: N802 - Twisted's name
-        """Does nothing, so that a slow client cannot stay forever.
+        """Leaves the timeout running.
 
-        Twisted calls this for each received piece.
+        Twisted calls this method for each received piece, to restart the timeout. Then a client that sends one byte at
+        a time could stay connected forever.
         """
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name

@@ -31,7 +31,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A sentence, and the tickers that the page offers to add beside it."""
+    """A sentence with tickers. Beside the sentence, the page offers to add one of them."""
 
     sentence: str
     choices: tuple[Choice, ...] = ()
