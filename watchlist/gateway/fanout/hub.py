@@ -75,8 +75,8 @@ class Hub:
     def receive(self, channel: bytes, payload: bytes, *, from_store: bool = False) -> None:
         """Processes one update. `channel` is the Redis channel of the update, `payload` its JSON text.
 
-        `from_store` is True for a quote that was read from Redis. The counter of stale updates omits these quotes, because
-        a resync reads many quotes that the hub knows.
+        `from_store` is True for a quote that was read from Redis. The counter of stale updates omits these quotes,
+        because a resync reads many quotes that the hub knows.
         """
         tracked = self._tracked.get(channel)
         if tracked is None:
