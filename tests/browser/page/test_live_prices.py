@@ -156,9 +156,7 @@ def test_a_timestamp_in_the_future_has_an_unknown_age_and_is_not_live(site: Site
     expect(cell(page, "AAPL", "age")).to_have_text("–")
 
 
-def test_an_update_with_a_key_named_type_changes_neither_the_price_nor_the_row(
-    site: Site, open_page: Callable[..., Page]
-):
+def test_an_update_with_a_key_named_type_changes_nothing(site: Site, open_page: Callable[..., Page]):
     site.publish("AAPL", 200.0)
     page = open_page()
     expect_status(page, "live", "Live")
