@@ -117,6 +117,19 @@ local function is_too_far_ahead(timestamp)
   return timestamp > latest
 end
 
+-- Publishes the updates ARGV[first] to ARGV[last]. Returns the error if Redis refuses, for instance by its ACL.
+local function publish(channel, first, last)
+  for j = first, last do
+    local reply = redis.pcall('PUBLISH', channel, ARGV[j])
+    if type(reply) == 'table' and reply.err then return reply end
+  end
+end
+
+-- Puts the former value back, so that a retry does not find the update stale and publishes it.
+local function restore(key, value, ttl)
+  if type(value) == 'string' then redis.call('SET', key, value, 'PX', ttl) else redis.call('DEL', key) end
+end
+
 local ttl, channel_prefix, key_prefix_length = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local published, at = 0, 4
 for i = 1, #KEYS do
@@ -140,10 +153,13 @@ for i = 1, #KEYS do
     end
   end
   if first <= last then
-    -- Redis does not undo a script that fails. If PUBLISH is refused, nothing is stored, and a retry publishes again.
-    local channel = channel_prefix .. symbol
-    for j = first, last do redis.call('PUBLISH', channel, ARGV[j]) end
+    -- Redis does not undo a script that fails. SET comes first: without memory it is refused, and nothing is published.
     redis.call('SET', KEYS[i], ARGV[last], 'PX', ttl)
+    local refusal = publish(channel_prefix .. symbol, first, last)
+    if refusal then
+      restore(KEYS[i], stored, ttl)
+      return refusal
+    end
     published = published + last - first + 1
   end
   at = last + 1

@@ -144,6 +144,7 @@ def test_a_stored_quote_more_than_a_day_ahead_is_overwritten_and_one_less_ahead_
 def test_an_update_whose_publication_is_refused_is_not_stored_and_is_published_by_the_retry(
     redis_server: RedisServer, redis_client: redis.Redis, publications: Publications
 ):
+    redis_client.set("stock:GOOG", encode(update(1, 1, "GOOG")))
     redis_client.acl_setuser("narrow", enabled=True, passwords=["+p"], keys=["*"], commands=["+@all"], channels=[])
     address = {"host": redis_server.host, "port": redis_server.port, "username": "narrow", "password": "p"}
     writer = QuoteWriter(connect(address), HOUR)
@@ -151,6 +152,9 @@ def test_an_update_whose_publication_is_refused_is_not_stored_and_is_published_b
         with pytest.raises(StoreUnavailable, match="channel"):
             writer.write(batch(update(1, 1)))
         assert redis_client.get("stock:AAPL") is None
+        with pytest.raises(StoreUnavailable, match="channel"):
+            writer.write(batch(update(2, 2, "GOOG")))
+        assert redis_client.get("stock:GOOG") == encode(update(1, 1, "GOOG"))
         redis_client.acl_setuser("narrow", enabled=True, keys=["*"], commands=["+@all"], channels=["*"])
 
         assert writer.write(batch(update(1, 1))) == 1
@@ -158,6 +162,19 @@ def test_an_update_whose_publication_is_refused_is_not_stored_and_is_published_b
     finally:
         writer.close()
         redis_client.acl_deluser("narrow")
+
+
+def test_an_update_that_redis_has_no_memory_for_is_published_once_by_the_retry(
+    writer: QuoteWriter, redis_client: redis.Redis, publications: Publications
+):
+    redis_client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StoreUnavailable, match="memory"):
+            writer.write(batch(update(1, 1)))
+    finally:
+        redis_client.config_set("maxmemory", 0)
+    assert writer.write(batch(update(1, 1))) == 1
+    assert publications.take() == [(b"prices.AAPL", encode(update(1, 1)))]
 
 
 def test_a_key_of_another_type_is_overwritten(writer: QuoteWriter, redis_client: redis.Redis):
