@@ -214,7 +214,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         try:
             return super().delete_view(request, object_id, extra_context)
-        except ProtectedError:  # somebody added the ticker to a list after the check
+        except ProtectedError:  # another person added the ticker to a list after the check
             return self._refuse_deletion(request)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:

@@ -82,7 +82,7 @@ class PasswordField(forms.CharField):
 class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
     """Asks for the e-mail address for password resets, and for the password.
 
-    The password is needed because whoever changes the address can take over the account.
+    The password is needed because a person who changes the address can take over the account.
     """
 
     password = PasswordField()
