@@ -1,7 +1,7 @@
 import pytest
 
 from tests.support.cases import read_cases
-from watchlist.terminal.state import WatchState
+from watchlist.terminal.state import WatchState, is_update
 
 
 def update(symbol="AAPL", price=150.0, timestamp=1_000_000, seq_id=1):
@@ -25,6 +25,14 @@ def test_symbols_are_watched_once_in_the_given_order(state):
 def test_a_newer_update_is_applied(state):
     assert state.apply_update(update()) is state.rows["AAPL"]
     assert state.rows["AAPL"].price == 150.0
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [(update(), True), (update() | {"type": "ticker"}, True), ({"price": 1.0}, False), ({"seq_id": 1}, False)],
+)
+def test_a_frame_with_price_and_seq_id_is_an_update_whatever_other_keys_it_has(frame, expected):
+    assert is_update(frame) is expected
 
 
 @pytest.mark.parametrize(
