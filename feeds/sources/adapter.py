@@ -1,0 +1,146 @@
+"""Defines what a source of real prices consists of: its properties, an adapter and its requests over HTTP.
+
+Pure: adapters do no I/O. They turn the messages of a source into events, and say which messages to send. The package
+`feeds.feeder` owns sockets, clocks and retries. `docs/sources.md` explains how to write an adapter.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import Enum
+from typing import Protocol
+
+import msgspec
+
+from feeds.sources.events import Bar, Event, Trade
+
+
+class BadMessage(Exception):
+    """A message of a source has another shape than its documentation says.
+
+    The text says what is wrong and contains no part of the message.
+    """
+
+
+class Market(Enum):
+    """When the instruments of a source are traded."""
+
+    ALWAYS = "always"
+    US_SHARES = "us_shares"
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """The key of a source that wants one. Both texts are empty for other sources."""
+
+    key: str = ""
+    secret: str = ""
+
+    def __repr__(self) -> str:
+        """Hides the secret, because logs show this text."""
+        return f"Credentials(key={'set' if self.key else 'empty'}, secret={'set' if self.secret else 'empty'})"
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A GET request to the source's HTTP service: path, query parameters and headers."""
+
+    path: str
+    parameters: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+
+
+class Adapter(Protocol):
+    """The protocol state of one connection to a source.
+
+    A new connection gets a new adapter. So nothing that an old connection acknowledged can be taken for the new one's.
+    """
+
+    def open(self) -> Sequence[str]:
+        """Returns the messages to send when the connection is open."""
+        ...
+
+    def subscribe(self, natives: Collection[str]) -> Sequence[str]:
+        """Returns the messages that subscribe to native symbols, in chunks within the limits of the source."""
+        ...
+
+    def unsubscribe(self, natives: Collection[str]) -> Sequence[str]:
+        """Returns the messages that end subscriptions."""
+        ...
+
+    def receive(self, message: str | bytes) -> Sequence[Event]:
+        """Returns the events of one message. Raises BadMessage.
+
+        Ignores messages of unknown types: the result is then one Heartbeat.
+        """
+        ...
+
+    def replies(self) -> Sequence[str]:
+        """Returns the messages to send after the last `receive`, such as the credentials."""
+        ...
+
+
+class History(Protocol):
+    """The requests of a source's HTTP service, and how to read the responses.
+
+    The methods that read a response raise BadMessage. `status` is the status code of the response.
+    """
+
+    def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
+        """Returns the first request for the trades between two known ones. None if the source offers no trades."""
+        ...
+
+    def read_trades(
+        self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
+    ) -> tuple[Sequence[Trade], Request | None]:
+        """Returns the trades strictly between `after` and `until` in a response, and the next request or None."""
+        ...
+
+    def bars(self, native: str, interval: int, start: int, end: int) -> Request:
+        """Returns the first request for bars. `interval` is 60 or 86,400 s; `start`, `end` are unix microseconds."""
+        ...
+
+    def read_bars(
+        self, native: str, request: Request, body: bytes, start: int, end: int
+    ) -> tuple[Sequence[Bar], Request | None]:
+        """Returns the closed bars in a response that start in the range, and the next request or None."""
+        ...
+
+    def instruments(self) -> Request | None:
+        """Returns the request for all native symbols. None if the source has no such list."""
+        ...
+
+    def read_instruments(self, body: bytes) -> Mapping[str, bool]:
+        """Returns a dict from each native symbol to whether it is traded now."""
+        ...
+
+
+class Source(msgspec.Struct, frozen=True):
+    """The properties of a source.
+
+    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` gets the credentials and the path
+    of the stream. `to_native` and `to_symbol` translate between our symbols and native ones; `to_symbol` returns None
+    for a native symbol that has no valid symbol here.
+
+    `url` and `rest_url` are the addresses that the vendor documents; settings replace them. `silent_seconds` is the
+    longest time without any message before the connection counts as dead. `send_interval` is the least number of
+    seconds between two messages to the source. `max_age` is the number of seconds after which a connection is replaced
+    before the source cuts it, or None. `rest_interval` is the least number of seconds between two HTTP requests.
+
+    `is_sequential` says whether `Trade.sequence` shows missed trades. `may_redistribute` says whether the vendor's
+    terms allow a public page; `terms` names the reason in a few words.
+    """
+
+    name: str
+    title: str
+    url: str
+    rest_url: str
+    make_adapter: Callable[[Credentials], Adapter]
+    history: History
+    to_native: Callable[[str], str]
+    to_symbol: Callable[[str], str | None]
+    silent_seconds: float
+    send_interval: float = 0.0
+    rest_interval: float = 1.0
+    max_age: float | None = None
+    market: Market = Market.ALWAYS
+    is_sequential: bool = True
+    needs_credentials: bool = False
+    may_redistribute: bool = True
+    terms: str = ""

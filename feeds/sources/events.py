@@ -1,0 +1,148 @@
+"""Defines what an adapter reports about its source: trades, acknowledgements, states and failures.
+
+Pure. A native symbol is the name that the source gives an instrument, such as `BTC-USD` for `BTC/USD`.
+"""
+
+from enum import Enum
+
+import msgspec
+
+
+class SourceState(Enum):
+    """The state of a source as a whole."""
+
+    CONNECTED = "connected"
+    SILENT = "silent"
+    RECONNECTING = "reconnecting"
+    REFUSED = "refused"
+    MAINTENANCE = "maintenance"
+
+
+class SymbolState(Enum):
+    """The state of one symbol at its source.
+
+    A symbol that trades rarely is QUIET only in the display: no adapter reports this state.
+    """
+
+    TRADING = "trading"
+    CLOSED = "closed"
+    HALTED = "halted"
+    UNKNOWN = "unknown"
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False):
+    """One trade at the source.
+
+    `price` is in the instrument's currency, `size` in units of the instrument. `timestamp` is the time of the trade at
+    the exchange, in unix microseconds. `id` identifies the trade: no two trades of the symbol share it. `sequence` is a
+    number that grows by one with each trade of the symbol, or None if the source has no such number. A trade is `past`
+    if it comes from a snapshot or from REST. `sets_price` is false for a trade that must not become the last price,
+    such as an odd lot.
+    """
+
+    native: str
+    price: float
+    size: float
+    timestamp: int
+    id: str
+    sequence: int | None = None
+    past: bool = False
+    sets_price: bool = True
+
+
+class BestPrices(msgspec.Struct, frozen=True, gc=False):
+    """The best bid and ask of a symbol. `timestamp` is in unix microseconds, or 0 if the source sends none."""
+
+    native: str
+    bid: float
+    ask: float
+    timestamp: int = 0
+
+
+class Ready(msgspec.Struct, frozen=True, gc=False):
+    """The source accepts subscriptions from now on."""
+
+
+class Subscribed(msgspec.Struct, frozen=True, gc=False):
+    """The source acknowledged these native symbols on this connection."""
+
+    natives: tuple[str, ...]
+
+
+class SymbolRefused(msgspec.Struct, frozen=True, gc=False):
+    """The source refused a subscription. `reason` is the text of the source, made printable and short."""
+
+    native: str
+    reason: str
+
+
+class Heartbeat(msgspec.Struct, frozen=True, gc=False):
+    """The source is alive."""
+
+
+class LatestSequence(msgspec.Struct, frozen=True, gc=False):
+    """The source says which trade is its newest one of a symbol. A greater number than ours means missed trades."""
+
+    native: str
+    sequence: int
+
+
+class SourceStatus(msgspec.Struct, frozen=True, gc=False):
+    """The source says that its own state changed. `reason` is a short printable text."""
+
+    state: SourceState
+    reason: str = ""
+
+
+class SymbolStatus(msgspec.Struct, frozen=True, gc=False):
+    """The source says that the state of a symbol changed."""
+
+    native: str
+    state: SymbolState
+
+
+class GoingAway(msgspec.Struct, frozen=True, gc=False):
+    """The source will close the connection soon: open a new connection now."""
+
+
+class Failure(msgspec.Struct, frozen=True, gc=False):
+    """The source reports an error that concerns the whole connection.
+
+    `permanent` is true if no retry helps, for example if the credentials are wrong. `wait` is the least number of
+    seconds before the next connection.
+    """
+
+    reason: str
+    permanent: bool = False
+    wait: float = 0.0
+
+
+Event = (
+    Trade
+    | BestPrices
+    | Ready
+    | Subscribed
+    | SymbolRefused
+    | Heartbeat
+    | LatestSequence
+    | SourceStatus
+    | SymbolStatus
+    | GoingAway
+    | Failure
+)
+
+
+class Bar(msgspec.Struct, frozen=True, gc=False):
+    """A closed bar of the source's own history.
+
+    `start` is the first moment of the bar in unix microseconds. `volume` is in units of the instrument. `count` is the
+    number of trades, or None if the source does not say it.
+    """
+
+    start: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    count: int | None = None
