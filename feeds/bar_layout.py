@@ -16,13 +16,19 @@ from feeds.wire import describe_decode_error
 
 DAY_PREFIX = "day:"
 
+VOLUME_UNIT = 1e-8
+"""Volumes are whole numbers of this unit. Sums of whole numbers are exact, whatever their order."""
+
+MAX_VOLUME = 2**63 - 1
+"""The greatest volume that a bar can hold: 92 billion shares or coins. A larger sum becomes this number."""
+
 
 class NewestDay(msgspec.Struct, frozen=True, gc=False):
     """The bar of a symbol's newest market day: the JSON object in `day:AAPL`.
 
     `day` is the date on which the day begins, such as 2026-11-22. `previous_close` is the last price before this day;
     None if there is no such price. `timestamp` and `seq_id` are those of the update that set `close`. `timestamp` is in
-    unix microseconds.
+    unix microseconds. `volume` is in VOLUME_UNITs.
     """
 
     symbol: str
@@ -35,6 +41,7 @@ class NewestDay(msgspec.Struct, frozen=True, gc=False):
     previous_close: float | None
     timestamp: int
     seq_id: int
+    volume: int = 0
 
 
 def day_key(symbol: str) -> str:
@@ -53,12 +60,12 @@ def decode_day(value: bytes) -> NewestDay:
 
 
 class Slot(NamedTuple):
-    """One bar in a ring: 64 bytes, little-endian.
+    """One bar in a ring: 72 bytes, little-endian.
 
     The slot is empty if `update_count` is 0. `cycle` distinguishes the bars that use the same slot one after the other.
     It is the bar's number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us` are the
     times of the first and the last update, in microseconds from the start of the bar; `first_seq` and `last_seq` are
-    the seq_ids of these two updates.
+    the seq_ids of these two updates. `volume` is in VOLUME_UNITs.
     """
 
     cycle: int
@@ -71,9 +78,10 @@ class Slot(NamedTuple):
     close: float
     first_seq: int
     last_seq: int
+    volume: int
 
 
-_SLOT = Struct("<IIIIddddqq")
+_SLOT = Struct("<IIIIddddqqq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +121,15 @@ class BarRing:
         return [(begin, end)] if begin < end else [(begin, self.size - 1), (0, end)]
 
     def pack(
-        self, start: int, ohlc_count: Sequence[float], within_us: tuple[int, int], seq_ids: tuple[int, int]
+        self, start: int, ohlc_count: Sequence[float], within_us: tuple[int, int], seq_ids: tuple[int, int], volume: int
     ) -> bytes:
         """Returns the bytes of the slot of bar `start`.
 
         `ohlc_count` holds open, high, low, close and count. `within_us` holds the times of the first and the last
-        update, in microseconds from the start of the bar; `seq_ids` holds the seq_ids of these two updates.
+        update, in microseconds from the start of the bar; `seq_ids` holds the seq_ids of these two updates. `volume` is
+        in VOLUME_UNITs.
         """
-        return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids)
+        return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids, volume)
 
     def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
         """Decodes `data`, which was read from `byte_ranges(first, last)`.
@@ -141,9 +150,9 @@ class BarRing:
         return [(start, raw) for start, raw in slots if raw[1] and raw[0] == start // self.slots]
 
 
-SECONDS = BarRing("bars:1s:", 1, 600)
+SECONDS = BarRing("ring:1s:", 1, 600)
 """The ring of one-second bars: the last ten minutes."""
 
 
-MINUTES = BarRing("bars:1m:", 60, 1440)
+MINUTES = BarRing("ring:1m:", 60, 1440)
 """The ring of one-minute bars: the last 24 hours."""

@@ -101,9 +101,9 @@ class Tape(models.Model):
 class BarColumns(models.Model):
     """The columns that minute bars and day bars share.
 
-    `first_seq` and `last_seq` are the seq_ids of the first and the last update. `runs` says which updates were counted,
-    encoded as msgpack. It is null if every seq_id from the first to the last was counted. `feeds.recorder.bars`
-    explains runs.
+    `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `first_seq` and `last_seq` are the seq_ids of the first and the
+    last update. `runs` says which updates were counted, encoded as msgpack. `runs` is null if every seq_id from the
+    first to the last was counted. `feeds.recorder.bars` explains runs.
     """
 
     open = models.FloatField()
@@ -114,6 +114,7 @@ class BarColumns(models.Model):
     first_seq = models.BigIntegerField()
     last_seq = models.BigIntegerField()
     runs = models.BinaryField(null=True)
+    volume = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         abstract = True

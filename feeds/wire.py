@@ -4,6 +4,7 @@ Pure: no framework, no I/O. Kafka and Redis hold updates in the same encoding. O
 updates, keys and channel names, so no byte may change.
 """
 
+import json
 from math import inf
 
 import msgspec
@@ -39,17 +40,21 @@ An older update replaces it. `write_if_newer.lua` has the same rule.
 """
 
 
-class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """One price of one symbol.
 
     `price` is in the instrument's currency, `timestamp` in unix microseconds. `seq_id` grows by one with each update of
-    the symbol.
+    the symbol. `size` is the size of the trade in shares or coins; `bid` and `ask` are the best prices at that time. An
+    update may lack each of these three keys; the number is 0 then.
     """
 
     symbol: str
     price: float
     timestamp: int
     seq_id: int
+    size: float = 0.0
+    bid: float = 0.0
+    ask: float = 0.0
 
     @property
     def order(self) -> tuple[int, int]:
@@ -58,14 +63,21 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 class _ForeignUpdate(msgspec.Struct, gc=False):
-    """An update with more than the four keys. Other keys are ignored, but `type` is not allowed."""
+    """An update with keys that `Update` does not have. They are ignored, but `type` is not allowed."""
 
     symbol: str
     price: float
     timestamp: int
     seq_id: int
     type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    size: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    bid: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    ask: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
+
+REQUIRED_KEYS = ("symbol", "price", "timestamp", "seq_id")
+REQUIRED_COMMAS = len(REQUIRED_KEYS) - 1
+"""How many commas an update has that consists of the required keys. No symbol contains a comma."""
 
 MAX_KNOWN_SYMBOLS = 1 << 16
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -74,6 +86,7 @@ _known_symbols: set[str] = set()
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Update).decode
+_decode_number = msgspec.json.Decoder(float).decode
 _decode_foreign = msgspec.json.Decoder(_ForeignUpdate).decode
 
 
@@ -99,10 +112,11 @@ def age_us(timestamp: int, now: int) -> int | None:
 
 
 def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
-    """Reads an update. Ignores keys other than the four. `latest` comes from `latest_timestamp`.
+    """Reads an update. Ignores keys that `Update` does not have. `latest` comes from `latest_timestamp`.
 
-    Raises BadRecord if the value is too long, not UTF-8 or not JSON. Raises BadRecord if one of the four keys is
-    missing or has a value of another type, and for each of these:
+    Ignores a `size`, `bid` or `ask` that is not a finite number above zero.
+    Raises BadRecord if the value is too long, not UTF-8 or not JSON. Raises BadRecord if one of the four required keys
+    is missing, is repeated or has a value of another type, and for each of these:
 
     - a symbol that breaks the rule for symbols;
     - a price that is infinite, zero or negative;
@@ -117,6 +131,10 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
         if not value.isascii():
             value.decode()  # the decoder does not check ignored keys, but clients get the whole value
         update = _decode(value)
+        # The decoder knows every key here, so the number of commas shows whether a key is repeated.
+        commas = value.count(b",")
+        if commas != REQUIRED_COMMAS and commas != REQUIRED_COMMAS + _count_trade_keys(update):
+            update = _decode_other(value)
     except DECODE_ERRORS as error:
         update = _decode_other(value, error)
     if update.symbol not in _known_symbols:
@@ -131,20 +149,51 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
     return update
 
 
-def _decode_other(value: bytes, error: Exception) -> Update:
-    """Decodes a value with more than the four keys.
+def _count_trade_keys(update: Update) -> int:
+    """Returns how many of `size`, `bid` and `ask` are finite numbers above zero."""
+    return (0 < update.size < inf) + (0 < update.bid < inf) + (0 < update.ask < inf)
 
-    Raises BadRecord if the value is no update. `error` is the error that the decoder raised.
+
+def _decode_other(value: bytes, error: Exception | None = None) -> Update:
+    """Decodes a value that may have unknown keys, repeated keys, or numbers that are not valid.
+
+    Raises BadRecord if the value is no update. `error` is the error that the decoder raised, if it raised one.
     """
     try:
-        if not isinstance(error, msgspec.ValidationError):
+        if error is not None and not isinstance(error, msgspec.ValidationError):
             raise error
         update = _decode_foreign(value)
     except DECODE_ERRORS as reason:
         raise BadRecord(f"the value is not a price update: {describe_decode_error(reason)}") from reason
     if update.type is not msgspec.UNSET:
         raise BadRecord("the value has a key `type`, by which clients tell other frames of `/ws` from updates")
-    return Update(update.symbol, update.price, update.timestamp, update.seq_id)
+    if _repeats_a_key(value):
+        raise BadRecord("the value repeats a key, so that programs would read different numbers")
+    numbers = (_read_number(update.size), _read_number(update.bid), _read_number(update.ask))
+    return Update(update.symbol, update.price, update.timestamp, update.seq_id, *numbers)
+
+
+def _read_number(raw: msgspec.Raw | msgspec.UnsetType) -> float:
+    """Returns a number above zero. Returns 0 if the text is anything else."""
+    try:
+        number = 0.0 if raw is msgspec.UNSET else _decode_number(raw)
+    except DECODE_ERRORS:
+        return 0.0
+    return number if 0 < number < inf else 0.0
+
+
+def _repeats_a_key(value: bytes) -> bool:
+    """Returns whether a JSON object has one of the required keys more than once."""
+    count = value.count
+    if (
+        count(b'"symbol"') == count(b'"price"') == count(b'"timestamp"') == count(b'"seq_id"') == 1
+        and b"\\" not in value
+    ):
+        return False  # the usual case
+    pairs: list[list[tuple[str, object]]] = []
+    json.loads(value, object_pairs_hook=pairs.append)
+    keys = [key for key, _ in pairs[-1]]  # the outer object comes last
+    return any(keys.count(key) > 1 for key in REQUIRED_KEYS)
 
 
 def _refuse_order(update: Update) -> BadRecord:

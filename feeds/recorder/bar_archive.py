@@ -27,7 +27,7 @@ This many rows take about 10 ms. During that time no other process can write to 
 
 KEYS_PER_QUERY = 500
 
-VALUE_COLUMNS = ("open", "high", "low", "close", "count", "first_seq", "last_seq", "runs")
+VALUE_COLUMNS = ("open", "high", "low", "close", "count", "first_seq", "last_seq", "runs", "volume")
 MINUTE_COLUMNS = ("id", "first_us", "last_us", *VALUE_COLUMNS)
 DAY_COLUMNS = ("tape_id", "day", "first_at", "last_at", *VALUE_COLUMNS)
 
@@ -223,12 +223,17 @@ def _minute_row(symbol_bars: SymbolBars, bar: Bar) -> tuple[Any, ...]:
     begin = bar.start * MINUTE_US
     key = MinuteBar.key(symbol_bars.tape_id, bar.start)
     within_us = bar.first_at - begin, bar.last_at - begin
-    return key, *within_us, *bar.ohlc_count, bar.first_seq, bar.last_seq, _encode_runs(bar)
+    return key, *within_us, *_values(bar)
 
 
 def _day_row(symbol_bars: SymbolBars, bar: Bar) -> tuple[Any, ...]:
     key = symbol_bars.tape_id, date.fromordinal(bar.start)
-    return *key, bar.first_at, bar.last_at, *bar.ohlc_count, bar.first_seq, bar.last_seq, _encode_runs(bar)
+    return *key, bar.first_at, bar.last_at, *_values(bar)
+
+
+def _values(bar: Bar) -> tuple[Any, ...]:
+    """Returns the values of the VALUE_COLUMNS."""
+    return *bar.ohlc_count, bar.first_seq, bar.last_seq, _encode_runs(bar), bar.volume
 
 
 def _encode_runs(bar: Bar) -> bytes | None:
@@ -251,7 +256,7 @@ def _make_bar(start: int, first_at: int, last_at: int, values: tuple[Any, ...]) 
     """Returns a bar. `values` belong to VALUE_COLUMNS, in the same order."""
     bar = Bar(start)
     bar.first_at, bar.last_at = first_at, last_at
-    bar.open, bar.high, bar.low, bar.close, bar.count, bar.first_seq, bar.last_seq, runs = values
+    bar.open, bar.high, bar.low, bar.close, bar.count, bar.first_seq, bar.last_seq, runs, bar.volume = values
     if runs is not None:
         bar.runs = msgspec.msgpack.decode(runs, type=list[tuple[int, int, int, int]])
     return bar

@@ -1,4 +1,4 @@
-"""Computes bars: open, high, low, close and count of the updates in a period. Pure.
+"""Computes bars: open, high, low, close, count and volume of the updates in a period. Pure.
 
 A bar depends only on the *set* of its updates. The order of the updates, their batches and repeats make no difference:
 
@@ -10,6 +10,9 @@ A bar depends only on the *set* of its updates. The order of the updates, their 
   there is a single run, from the first to the last update. A single run need not be stored, so it costs nothing.
   Thanks to the runs, no Kafka offset has to be stored beside the bars.
 
+`volume` is the sum of the sizes of the counted updates. It is a whole number of 1e-8, so that the order of the updates
+makes no difference. An update without a size adds nothing.
+
 The prices are right for any updates. The count is right too, with one exception. It needs two feeds that use the same
 seq_ids for one symbol within one bar, *and* whose updates arrive interleaved. Then an update of one feed can be taken
 for a repeat of an update of the other feed.
@@ -17,6 +20,7 @@ for a repeat of an update of the other feed.
 
 from bisect import insort
 
+from feeds.bar_layout import MAX_VOLUME
 from feeds.stale import Order, is_newer
 from feeds.wire import Update
 
@@ -28,6 +32,8 @@ price is used. A feed that loses records needs several runs. A feed whose seq_id
 """
 
 ALL_SEQ_IDS = (0, 2**53)
+
+UNITS_PER_ONE = 10**8
 
 Run = tuple[int, int, int, int]
 """A range of counted updates: first and last timestamp, first and last seq_id."""
@@ -54,12 +60,13 @@ class Bar:
         "open",
         "runs",
         "start",
+        "volume",
     )
 
     def __init__(self, start: int) -> None:
         self.start = start
         self.open = self.high = self.low = self.close = 0.0
-        self.count = 0
+        self.count = self.volume = 0
         self.first_at = self.first_seq = self.last_at = self.last_seq = 0
         self.runs: list[Run] | None = None
         """None stands for a single run from the first to the last update."""
@@ -71,6 +78,8 @@ class Bar:
             # The usual case: the next seq_id extends the single run.
             self.close, self.last_at, self.last_seq = price, at, seq
             self.count += 1
+            if update.size:
+                self._add_volume(update)
             if price > self.high:
                 self.high = price
             elif price < self.low:
@@ -81,15 +90,22 @@ class Bar:
             self.first_at = self.last_at = at
             self.first_seq = self.last_seq = seq
             self.count = 1
+            self._add_volume(update)
             return True
-        return self._add_out_of_sequence(at, seq, price)
+        return self._add_out_of_sequence(update)
 
-    def _add_out_of_sequence(self, at: int, seq: int, price: float) -> bool:
+    def _add_volume(self, update: Update) -> None:
+        self.volume = min(self.volume + round(update.size * UNITS_PER_ONE), MAX_VOLUME)
+
+    def _add_out_of_sequence(self, update: Update) -> bool:
         """Adds an update that does not directly follow the last one.
 
         The update is a repeat, or is late, or follows a gap. Returns whether the bar changed.
         """
+        at, seq, price = update.timestamp, update.seq_id, update.price
         changed = self._count_once(at, seq)
+        if changed:
+            self._add_volume(update)
         if price > self.high or price < self.low:
             self.high, self.low = max(self.high, price), min(self.low, price)
             changed = True
@@ -149,6 +165,9 @@ class Bar:
             self.open, self.first_at, self.first_seq = other.open, other.first_at, other.first_seq
         self.high, self.low = max(self.high, other.high), min(self.low, other.low)
         runs = _unite([*mine, *others])
+        # If the bars have a common update, its size is not known any more. The sum of the sizes may then be too low.
+        is_disjoint = exact and _length(runs) == self.count + other.count
+        self.volume = min(self.volume + other.volume, MAX_VOLUME) if is_disjoint else max(self.volume, other.volume)
         self.count = _length(runs) if exact else max(self.count, other.count)
         while len(runs) > MAX_RUNS:
             runs[:2] = [_merge(*runs[:2])]
@@ -176,7 +195,7 @@ class Bar:
     def state(self) -> tuple[object, ...]:
         """All values of the bar. They are equal for two bars with the same updates."""
         first, last = (self.first_at, self.first_seq), (self.last_at, self.last_seq)
-        return self.start, *self.ohlc_count, first, last, self.runs
+        return self.start, *self.ohlc_count, self.volume, first, last, self.runs
 
 
 def _length(runs: list[Run]) -> int:

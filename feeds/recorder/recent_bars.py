@@ -126,7 +126,7 @@ def _slots(ring: BarRing, series: BarSeries) -> list[Any]:
             continue
         bar, begin = series.bars[start], start * length
         within_us, seq_ids = (bar.first_at - begin, bar.last_at - begin), (bar.first_seq, bar.last_seq)
-        arguments += (ring.offset(start), ring.pack(start, bar.ohlc_count, within_us, seq_ids))
+        arguments += (ring.offset(start), ring.pack(start, bar.ohlc_count, within_us, seq_ids, bar.volume))
     arguments[0] = len(arguments) // 2
     return arguments
 
@@ -134,7 +134,8 @@ def _slots(ring: BarRing, series: BarSeries) -> list[Any]:
 def _encode_day(symbol_bars: SymbolBars) -> bytes:
     bar = symbol_bars.days.bars[symbol_bars.days.newest]
     day = date.fromordinal(bar.start).isoformat()
-    value = NewestDay(symbol_bars.symbol, day, *bar.ohlc_count, symbol_bars.previous_close, bar.last_at, bar.last_seq)
+    order = bar.last_at, bar.last_seq
+    value = NewestDay(symbol_bars.symbol, day, *bar.ohlc_count, symbol_bars.previous_close, *order, bar.volume)
     return msgspec.json.encode(value)
 
 
@@ -160,5 +161,6 @@ def _decode_second(start: int, data: bytes) -> Bar:
         )
         bar.first_at, bar.last_at = begin + slot.first_us, begin + slot.last_us
         bar.first_seq, bar.last_seq = slot.first_seq, slot.last_seq
+        bar.volume = slot.volume
         bar.mark_range_counted()
     return bar

@@ -1,4 +1,4 @@
-"""Simulates prices as random walks that return to a base price.
+"""Simulates trades whose prices are random walks that return to a base price.
 
 Pure: no I/O, and the clock is an argument. One step makes one update of every active instrument.
 """
@@ -21,6 +21,17 @@ VOLATILITY_INTERVAL_SECONDS = 0.1
 
 MAX_LOG_PRICE = 690.0
 """The limit of a log price. It keeps `exp` finite, whatever the last price was."""
+
+SPREAD = BASIS_POINT
+"""The difference of ask and bid as a share of the price. It is at least one unit of the last decimal."""
+
+MEAN_AMOUNT = 5_000.0
+"""The mean amount of a trade: price times size."""
+
+MIN_FRACTIONAL_PRICE = 1_000.0
+"""Instruments with a base price from here on are traded in fractions, others in whole numbers."""
+
+FRACTION_DECIMALS = 4
 
 
 class Instrument(msgspec.Struct, frozen=True):
@@ -52,13 +63,18 @@ class RandomWalk:
         "_interval",
         "_log_price",
         "_min_price",
+        "_random",
         "_seq_id",
+        "_size_decimals",
+        "_spread",
         "_timestamp",
     )
 
     def __init__(self, instrument: Instrument, interval: float, seed: str, last: Update | None) -> None:
         # Each symbol has its own random generator, so that its path depends on seed and symbol only.
         self._gauss = Random(f"{seed}:{instrument.symbol}").gauss  # noqa: S311
+        # Sizes come from another generator, so that the path of the price does not depend on them.
+        self._random = Random(f"{seed}:{instrument.symbol}:sizes").random  # noqa: S311
         self._interval = interval
         self._set_parameters(instrument)
         self._log_price, self._timestamp, self._seq_id = self._base, 0, 0
@@ -84,12 +100,26 @@ class RandomWalk:
         # the topic.
         self._seq_id = self._seq_id + 1 if self._seq_id else now // 1000
         self._advance()
-        return Update(self._instrument.symbol, price, self._timestamp, self._seq_id)
+        bid, ask = self._best_prices(price)
+        return Update(self._instrument.symbol, price, self._timestamp, self._seq_id, self._size(price), bid, ask)
+
+    def _best_prices(self, price: float) -> tuple[float, float]:
+        """Returns bid and ask. The trade is at one of the two."""
+        if price > self._spread and self._random() < 0.5:
+            return round(price - self._spread, self._instrument.decimals), price
+        return price, round(price + self._spread, self._instrument.decimals)
+
+    def _size(self, price: float) -> float:
+        """Returns a random size. Small sizes are more frequent than large ones."""
+        size = -log(1.0 - self._random()) * MEAN_AMOUNT / price
+        return max(round(size, self._size_decimals), 10.0**-self._size_decimals)
 
     def _set_parameters(self, instrument: Instrument) -> None:
         self._instrument = instrument
         self._base = log(instrument.base_price)
         self._min_price = round(10.0**-instrument.decimals, instrument.decimals)
+        self._spread = max(round(instrument.base_price * SPREAD, instrument.decimals), self._min_price)
+        self._size_decimals = FRACTION_DECIMALS if instrument.base_price >= MIN_FRACTIONAL_PRICE else 0
         # The exact transition over one interval. For short intervals the deviation is volatility times sqrt(interval).
         rate = log(2) / HALF_LIFE_SECONDS
         self._decay = exp(-rate * self._interval)

@@ -7,6 +7,8 @@
 
 local MAX_VALUE_BYTES, MIN_TIMESTAMP, MAX_NUMBER, DAY_US = 65536, 1e15, 2 ^ 53, 86400 * 1e6
 
+local EXTRA_PATTERNS = { '^,"size":([%d.eE+-]+)', '^,"bid":([%d.eE+-]+)', '^,"ask":([%d.eE+-]+)' }
+
 -- The rule of feeds/stale.py.
 local function newer(timestamp, seq_id, than_timestamp, than_seq_id)
   return timestamp > than_timestamp or (timestamp == than_timestamp and seq_id > than_seq_id)
@@ -57,9 +59,11 @@ local function string_end(text, from)
   end
 end
 
--- Returns a table from each key of a JSON object to the text of its number, or to 'other' if the value is no number. If
--- a key is repeated, the last one counts. Returns nil if a string contains a control character. cjson is not enough,
--- because it keeps no texts.
+local REQUIRED = { symbol = true, price = true, timestamp = true, seq_id = true }
+
+-- Returns a table from each key of a JSON object to the text of its number, or to 'other' if the value is no number.
+-- Returns nil if a required key is repeated, or if a string contains a control character. cjson is not enough, because
+-- it keeps no texts.
 local function read_keys(text)
   local fields, depth, at = {}, 0, 1
   while true do
@@ -71,6 +75,7 @@ local function read_keys(text)
       local _, colon = string.find(text, '^%s*:%s*', last + 1)
       if depth == 1 and colon then
         local key = cjson.decode('[' .. string.sub(text, found, last) .. ']')[1]
+        if fields[key] and REQUIRED[key] then return nil end
         fields[key] = string.match(text, '^[%d.eE+-]+', colon + 1) or 'other'
       end
       at = last + 1
@@ -95,13 +100,24 @@ local function foreign_order(value, symbol)
   return check(fields.price or '', timestamp, seq_id)
 end
 
+-- Returns whether the rest of a value consists of the keys size, bid and ask, as our encoder writes them: each at most
+-- once, in this order, with plain numbers.
+local function is_trade(rest)
+  local at = 1
+  for _, pattern in ipairs(EXTRA_PATTERNS) do
+    local _, last, number = string.find(rest, pattern, at)
+    if last and json_number(number) then at = last + 1 end
+  end
+  return at > 1 and at == #rest and string.byte(rest, at) == 125 -- }
+end
+
 -- Returns timestamp and seq_id of a value. Returns -1, -1 if feeds/wire.py refuses the value as an update of this
 -- symbol. -1, -1 is older than any update, so that such a value cannot block the symbol for ever.
 -- tests/cases/stored_quotes.json tests this function and feeds/wire.py.
 local function order(value, symbol)
-  local stored_symbol, price, timestamp, seq_id =
-    string.match(value, '^{"symbol":"([^"]*)","price":([%d.eE+-]+),"timestamp":(%d+),"seq_id":(%d+)}$')
-  if stored_symbol == symbol then return check(price, timestamp, seq_id) end
+  local stored_symbol, price, timestamp, seq_id, rest =
+    string.match(value, '^{"symbol":"([^"]*)","price":([%d.eE+-]+),"timestamp":(%d+),"seq_id":(%d+)(.+)$')
+  if stored_symbol == symbol and (rest == '}' or is_trade(rest)) then return check(price, timestamp, seq_id) end
   return foreign_order(value, symbol)
 end
 

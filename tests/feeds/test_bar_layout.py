@@ -12,7 +12,7 @@ SLOT_BYTES = RING.size // RING.slots
 
 def write(data: bytearray, start: int, price: float = 1.5) -> None:
     at = RING.offset(start)
-    data[at : at + SLOT_BYTES] = RING.pack(start, (price, 4.0, 1.0, 2.0, 3), (5, 6), (7, 8))
+    data[at : at + SLOT_BYTES] = RING.pack(start, (price, 4.0, 1.0, 2.0, 3), (5, 6), (7, 8), 9)
 
 
 def get_ranges(data: bytearray, ranges: list[tuple[int, int]]) -> bytes:
@@ -24,8 +24,8 @@ def test_rings_hold_ten_minutes_of_seconds_and_a_day_of_minutes():
     assert SECONDS.slots * SECONDS.bar_seconds == 600
     assert MINUTES.slots * MINUTES.bar_seconds == 86_400
     assert (SECONDS.key("BRK.B"), MINUTES.key("^GSPC"), day_key("BTC/USD")) == (
-        "bars:1s:BRK.B",
-        "bars:1m:^GSPC",
+        "ring:1s:BRK.B",
+        "ring:1m:^GSPC",
         "day:BTC/USD",
     )
 
@@ -35,7 +35,7 @@ def test_a_bar_is_read_as_it_was_written():
     write(data, 123)
     [(start, slot)] = RING.unpack(get_ranges(data, RING.byte_ranges(120, 125)), 120, 125)
     assert (start, slot.cycle) == (123, 12)
-    assert slot[1:] == (3, 5, 6, 1.5, 4.0, 1.0, 2.0, 7, 8)
+    assert slot[1:] == (3, 5, 6, 1.5, 4.0, 1.0, 2.0, 7, 8, 9)
 
 
 @given(st.lists(st.integers(100, 140)), st.integers(100, 140), st.integers(0, 30))
@@ -63,8 +63,16 @@ def test_a_missing_or_incomplete_ring_contains_the_bars_that_are_there():
 
 
 def test_a_day_is_read_as_it_was_written():
-    day = NewestDay("AAPL", "2026-11-22", 1.0, 4.0, 0.5, 2.0, 3, None, 5, 6)
+    day = NewestDay("AAPL", "2026-11-22", 1.0, 4.0, 0.5, 2.0, 3, None, 5, 6, 7)
     assert decode_day(msgspec.json.encode(day)) == day
+
+
+def test_a_day_written_before_days_had_a_volume_has_none():
+    value = (
+        b'{"symbol":"AAPL","day":"2026-11-22","open":1,"high":4,"low":0.5,"close":2,"count":3,"previous_close":null,'
+        b'"timestamp":5,"seq_id":6}'
+    )
+    assert decode_day(value) == NewestDay("AAPL", "2026-11-22", 1.0, 4.0, 0.5, 2.0, 3, None, 5, 6, 0)
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"[1]", b'{"symbol":"\xff"}'])

@@ -18,7 +18,8 @@ STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
 class Candle(msgspec.Struct, frozen=True, gc=False):
     """The prices of one period, which begins at `start` (unix seconds).
 
-    `count` is the number of updates in the period.
+    `count` is the number of updates in the period, `volume` the sum of their sizes in VOLUME_UNITs of
+    `feeds.bar_layout`.
     """
 
     start: int
@@ -27,6 +28,7 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
     low: float
     close: float
     count: int
+    volume: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
         elif candle.start == start:
             joined.append(candle)
         else:
-            joined.append(Candle(start, candle.open, candle.high, candle.low, candle.close, candle.count))
+            joined.append(msgspec.structs.replace(candle, start=start))
     return joined
 
 
@@ -76,4 +78,5 @@ def _join(earlier: Candle, later: Candle) -> Candle:
         min(earlier.low, later.low),
         later.close,
         earlier.count + later.count,
+        earlier.volume + later.volume,
     )

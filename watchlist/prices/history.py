@@ -23,11 +23,12 @@ REDIS_TAIL_MINUTES = 10
 The database lags by one minute, and by more after an outage.
 """
 
+# A sum of integers can overflow in SQLite, so the volumes are added as floating-point numbers.
 SELECT_JOINED_MINUTES = """
-SELECT span.bucket, head."open", span.high, span.low, tail."close", span.total
+SELECT span.bucket, head."open", span.high, span.low, tail."close", span.total, span.volume
 FROM (
     SELECT (id - %s) / %s AS bucket, MIN(id) AS head, MAX(id) AS tail, MAX(high) AS high, MIN(low) AS low,
-        SUM("count") AS total
+        SUM("count") AS total, SUM(volume * 1.0) AS volume
     FROM feeds_minutebar WHERE id >= %s AND id < %s GROUP BY 1
 ) AS span
 JOIN feeds_minutebar AS head ON head.id = span.head
@@ -94,8 +95,8 @@ def _read_stored_minutes(tape: Tape, first: int, end: int, step: int) -> list[Ca
     with connection.cursor() as cursor:
         cursor.execute(SELECT_JOINED_MINUTES, [base, step, base + first, base + end])
         return [
-            Candle(int(bucket) * step * 60, open_, high, low, close, int(count))
-            for bucket, open_, high, low, close, count in cursor.fetchall()
+            Candle(int(bucket) * step * 60, open_, high, low, close, int(count), int(volume))
+            for bucket, open_, high, low, close, count, volume in cursor.fetchall()
         ]
 
 
@@ -105,10 +106,10 @@ def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSerie
     Each market day is shown as the UTC day with the same date, even if the market day began at another time.
     """
     bars = DayBar.objects.filter(tape=tape, day__gte=(now - span).date()).order_by("day")
-    rows = bars.values_list("day", "open", "high", "low", "close", "count")
+    rows = bars.values_list("day", "open", "high", "low", "close", "count", "volume")
     days = [
-        Candle(int(datetime.combine(day, time(), UTC).timestamp()), open_, high, low, close, count)
-        for day, open_, high, low, close, count in rows
+        Candle(int(datetime.combine(day, time(), UTC).timestamp()), open_, high, low, close, count, volume)
+        for day, open_, high, low, close, count, volume in rows
     ]
     step = max(1, -(-len(days) // (MAX_CANDLES - 1))) * 86_400
     return CandleSeries(step, join_candles(days, step)[-MAX_CANDLES:])
@@ -129,6 +130,6 @@ def _read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle
         log.warning("bars unavailable in Redis", symbol=symbol, error=type(error).__name__)
         return []
     return [
-        Candle(start * ring.bar_seconds, slot.open, slot.high, slot.low, slot.close, slot.update_count)
+        Candle(start * ring.bar_seconds, slot.open, slot.high, slot.low, slot.close, slot.update_count, slot.volume)
         for start, slot in ring.unpack(b"".join(parts), first, last)
     ]

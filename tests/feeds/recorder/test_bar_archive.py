@@ -21,10 +21,10 @@ def archive() -> BarArchive:
     return BarArchive()
 
 
-def bar(start: int, seq_ids: Iterable[int] = SEQ_IDS, length_us: int = MINUTE_US) -> Bar:
+def bar(start: int, seq_ids: Iterable[int] = SEQ_IDS, length_us: int = MINUTE_US, size: float = 0.0) -> Bar:
     result = Bar(start)
     for seq_id in seq_ids:
-        result.add(Update("AAPL", float(seq_id), start * length_us + seq_id, seq_id))
+        result.add(Update("AAPL", float(seq_id), start * length_us + seq_id, seq_id, size))
     return result
 
 
@@ -44,7 +44,7 @@ def fetch(archive: BarArchive, symbol_bars: SymbolBars, *starts: int) -> list[ob
 
 def test_a_minute_is_read_as_it_was_saved_even_with_gaps(archive: BarArchive):
     symbol_bars = load(archive)
-    saved = [bar(5), bar(6, range(9))]
+    saved = [bar(5, size=0.1), bar(6, range(9), size=2.5)]
     assert save(archive, symbol_bars, saved) == 2
     assert fetch(archive, symbol_bars, 5, 6, 7) == [*(stored.state for stored in saved), Bar(7).state]
     assert [stored.state for stored in archive.read_minutes(symbol_bars, 6)] == [saved[1].state]
@@ -52,7 +52,7 @@ def test_a_minute_is_read_as_it_was_saved_even_with_gaps(archive: BarArchive):
 
 def test_a_day_is_read_as_it_was_saved(archive: BarArchive):
     symbol_bars = load(archive)
-    days = [bar(TODAY - 1), bar(TODAY)]
+    days = [bar(TODAY - 1, size=1e9), bar(TODAY, size=1e-8)]
     save(archive, symbol_bars, [], days)
     archive.fetch_days([(symbol_bars, [TODAY - 1, TODAY, TODAY + 1])])
     assert [stored.state for stored in symbol_bars.days.bars.values()] == [

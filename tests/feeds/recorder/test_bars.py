@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feeds.bar_layout import MAX_VOLUME
 from feeds.recorder import bars
 from feeds.recorder.bars import Bar
 from feeds.wire import Update
@@ -12,8 +13,8 @@ from feeds.wire import Update
 PRICES = st.sampled_from([1.0, 1.5, 2.0, 2.5, 3.0])
 
 
-def update(seq_id: int, at: int | None = None, price: float = 1.5) -> Update:
-    return Update("AAPL", price, seq_id if at is None else at, seq_id)
+def update(seq_id: int, at: int | None = None, price: float = 1.5, size: float = 0.0) -> Update:
+    return Update("AAPL", price, seq_id if at is None else at, seq_id, size)
 
 
 def bar_of(updates: Iterable[Update]) -> Bar:
@@ -56,6 +57,38 @@ def test_a_bar_depends_only_on_the_set_of_its_updates(case: tuple[list[Update], 
     feed, arrived = case
     assert bar_of(arrived).ohlc_count == expected_of(feed)
     assert bar_of(arrived).state == bar_of(feed).state
+
+
+SIZES = st.sampled_from([0.0, 1e-8, 0.1, 0.3, 1.0, 12_345.678_901_23])
+
+
+@given(arrivals(), st.data())
+def test_the_volume_is_the_exact_sum_of_the_sizes_in_any_order(
+    case: tuple[list[Update], list[Update]], data: st.DataObject
+):
+    feed, arrived = case
+    sizes = {item.order: data.draw(SIZES) for item in feed}
+    bar = bar_of(update(item.seq_id, item.timestamp, item.price, sizes[item.order]) for item in arrived)
+    assert bar.volume == sum(round(size * 1e8) for size in sizes.values())
+
+
+def test_ten_times_a_tenth_is_one():
+    assert bar_of(update(seq_id, size=0.1) for seq_id in range(10)).volume == 10**8
+
+
+def test_a_volume_too_large_for_the_database_becomes_the_largest_one():
+    assert bar_of(update(seq_id, size=6e10) for seq_id in (1, 2)).volume == MAX_VOLUME
+
+
+def test_a_day_with_a_thousand_late_trades_is_counted_exactly_and_a_replay_changes_nothing():
+    # Each tenth trade arrives with the time of one that arrived up to 5,000 trades before.
+    times = [at if at % 10 else max(0, at - at * 7919 % 5_000) for at in range(10_000)]
+    feed = [update(seq_id, at, size=seq_id % 97 / 100) for seq_id, at in enumerate(times, 1)]
+    bar = bar_of(feed)
+    before = bar.state
+    assert (bar.count, bar.volume) == (10_000, sum(seq_id % 97 * 10**6 for seq_id in range(1, 10_001)))
+    assert not any(bar.add(item) for item in feed)
+    assert bar.state == before
 
 
 @given(feeds(), st.data())
@@ -168,6 +201,18 @@ def test_bars_that_do_not_know_their_updates_keep_the_greater_count():
 
     assert one.absorb(other)
     assert one.ohlc_count == (1.5, 3.0, 1.5, 2.0, 2)
+
+
+def test_absorbed_bars_without_a_common_update_add_their_volumes():
+    one, other = bar_of([update(1, size=1.0)]), bar_of([update(2, size=2.0)])
+    assert one.absorb(other)
+    assert one.volume == 3 * 10**8
+
+
+def test_absorbed_bars_with_a_common_update_keep_the_greater_volume():
+    one = bar_of([update(1, size=1.0), update(2, size=2.0)])
+    assert one.absorb(bar_of([update(2, size=2.0), update(3, size=4.0)]))
+    assert (one.count, one.volume) == (3, 6 * 10**8)
 
 
 def test_absorbed_runs_stay_bounded():

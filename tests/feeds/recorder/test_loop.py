@@ -54,7 +54,7 @@ def test_bars_are_recorded_in_both_stores_and_offsets_are_committed(
         assert (day.day, day.previous_close, day.count) == ("2026-11-22", None, 360)
         assert (day.open, day.high, day.low, day.close, day.count) == expected_days(own)[symbol, YESTERDAY]
         assert redis_client.ttl(f"day:{symbol}") > 86_400
-        assert 0 < redis_client.ttl(f"bars:1s:{symbol}") <= 900
+        assert 0 < redis_client.ttl(f"ring:1s:{symbol}") <= 900
 
 
 def test_a_replay_of_the_whole_topic_changes_no_row_and_restores_deleted_rows(

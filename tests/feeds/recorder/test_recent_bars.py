@@ -76,7 +76,7 @@ def test_a_lost_ring_of_minutes_is_reported_once_and_restored(recent_bars: Recen
         symbols[0], list(open_bars_of(update(NOW - MINUTE_US, 9)).by_symbol["AAPL"].minutes.bars.values())
     )
     first = NOW // MINUTE_US - 1
-    data = b"".join(redis_client.getrange("bars:1m:AAPL", *bounds) for bounds in MINUTES.byte_ranges(first, first + 2))
+    data = b"".join(redis_client.getrange("ring:1m:AAPL", *bounds) for bounds in MINUTES.byte_ranges(first, first + 2))
     assert [(start - first, slot.close) for start, slot in MINUTES.unpack(data, first, first + 2)] == [
         (0, 9.0),
         (1, 1.0),
@@ -91,7 +91,7 @@ def test_a_bar_that_is_a_whole_ring_behind_does_not_overwrite_a_newer_one(
     newest = NOW // SECOND_US
     open_bars = open_bars_of(update(NOW, 2), update(NOW - 600 * SECOND_US, 1), update(NOW - 599 * SECOND_US, 3))
     recent_bars.write(open_bars.unwritten_symbols())
-    data = b"".join(redis_client.getrange("bars:1s:AAPL", *b) for b in SECONDS.byte_ranges(newest - 599, newest))
+    data = b"".join(redis_client.getrange("ring:1s:AAPL", *b) for b in SECONDS.byte_ranges(newest - 599, newest))
     assert [start for start, _ in SECONDS.unpack(data, newest - 599, newest)] == [newest - 599, newest]
 
 

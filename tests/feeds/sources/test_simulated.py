@@ -27,7 +27,8 @@ def test_each_step_updates_every_active_instrument():
 
 
 def test_a_new_symbol_starts_at_its_base_price_and_unix_milliseconds():
-    assert simulator_of(AAPL).step(NOW) == [Update("AAPL", 150.0, NOW, NOW // 1000)]
+    [update] = simulator_of(AAPL).step(NOW)
+    assert (update.symbol, update.price, update.order) == ("AAPL", 150.0, (NOW, NOW // 1000))
 
 
 def test_seq_ids_grow_by_one_for_each_symbol():
@@ -179,3 +180,28 @@ def test_a_new_instrument_gets_updates_from_the_next_step():
     simulator.set_instruments([AAPL, GOOG])
 
     assert [update.symbol for update in simulator.step(NOW)] == ["AAPL", "GOOG"]
+
+
+@pytest.mark.parametrize(
+    ("instrument", "spread", "step"),
+    [
+        (AAPL, 0.02, 1.0),
+        (Instrument("BTC/USD", 90_000.0, decimals=1), 9.0, 0.0001),
+        (Instrument("DOGE/USD", 0.00000001, decimals=8), 0.00000001, 1.0),
+    ],
+)
+def test_a_trade_is_at_the_bid_or_the_ask_and_has_a_size(instrument, spread, step):
+    simulator = simulator_of(instrument)
+    updates = [simulator.step(NOW)[0] for _ in range(200)]
+    for update in updates:
+        assert update.price in (update.bid, update.ask)
+        assert update.ask - update.bid == pytest.approx(spread)
+        assert update.bid > 0
+        assert update.size >= step
+        assert update.size / step == pytest.approx(round(update.size / step))
+    assert len({update.size for update in updates}) > 20
+
+
+def test_sizes_do_not_change_the_path_of_the_price():
+    steps = simulator_of(AAPL)
+    assert [round(steps.step(NOW)[0].price, 2) for _ in range(3)] == [150.0, *prices(simulator_of(AAPL), 3)[1:]]
