@@ -1,7 +1,7 @@
-"""Defines how Redis stores bars: days as JSON, seconds and minutes as rings. Pure.
+"""Defines how Redis stores bars: days as JSON; seconds and minutes as rings. Pure.
 
 A bar summarizes the prices of one symbol in one second, minute or day. A ring is a Redis string with a fixed number of
-slots. Each slot holds one bar; a new bar overwrites the oldest.
+slots. Each slot holds one bar. A new bar overwrites the oldest bar.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ DAY_PREFIX = "day:"
 
 
 class NewestDay(msgspec.Struct, frozen=True, gc=False):
-    """The bar of a symbol's newest market day: the JSON object in `day:AAPL`.
+    """The bar of a symbol's newest market day: the JSON object in `day:SYMBOL`.
 
     `day` is the date on which the day begins, such as 2026-11-22. `previous_close` is the last price before this day;
-    None if there is no such price. `timestamp` and `seq_id` are those of the update that set `close`. `timestamp` is in
+    None if there is no such price. `timestamp` and `seq_id` belong to the update that set `close`. `timestamp` is in
     unix microseconds.
     """
 
@@ -55,10 +55,10 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 64 bytes, little-endian.
 
-    The slot is empty if `update_count` is 0. `cycle` distinguishes the bars that use the same slot one after the other.
-    It is the bar's number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us` are the
-    times of the first and the last update, in microseconds from the start of the bar; `first_seq` and `last_seq` are
-    the seq_ids of these two updates.
+    The slot is empty if `update_count` is 0. Different bars use the same slot at different times; `cycle` distinguishes
+    these bars. `cycle` is the bar's number, counted from 1970, divided by the number of slots and rounded down.
+    `first_us` and `last_us` are the times of the first and the last update, in microseconds from the start of the bar.
+    `first_seq` and `last_seq` are the seq_ids of these two updates.
     """
 
     cycle: int
@@ -80,9 +80,9 @@ _SLOT = Struct("<IIIIddddqq")
 class BarRing:
     """The layout of a ring: bars of one length in a Redis string.
 
-    `bar_seconds` is the length of a bar. Bars are numbered from 1970 on; bar number `start` is in slot `start % slots`.
-    Each bar overwrites the bar with the number `start - slots`. Therefore a ring needs no trimming, and a repeated
-    write changes nothing. One or two GETRANGE calls read any part of the ring.
+    `bar_seconds` is the length of a bar. Bars are numbered from 1970 on. Bar number `start` is in slot `start % slots`,
+    and overwrites bar number `start - slots`. Therefore a ring needs no trimming, and a repeated write changes nothing.
+    One or two GETRANGE calls read any part of the ring.
     """
 
     prefix: str
@@ -98,15 +98,15 @@ class BarRing:
         return self.prefix + symbol
 
     def offset(self, start: int) -> int:
-        """Returns the byte position in the string at which bar number `start` begins."""
+        """Returns the position of the first byte of bar number `start` in the string."""
         return start % self.slots * _SLOT.size
 
     def byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
         """Returns the byte ranges of the bars from number `first` to number `last`.
 
-        Each range is a pair of first and last byte. Usually there is one range. There are two if the bars continue at
-        the start of the string; the range of the older bars comes first. If the ring has too few slots for all bars,
-        the oldest bars are left out.
+        Each range is a pair: the positions of the first and the last byte. Usually there is one range. There are two
+        ranges if the bars continue at the start of the string. In this case, the range of the older bars comes first.
+        If the ring has too few slots for all bars, the oldest bars are left out.
         """
         first = max(first, last - self.slots + 1)
         begin, end = self.offset(first), self.offset(last) + _SLOT.size - 1
@@ -115,23 +115,26 @@ class BarRing:
     def pack(
         self, start: int, ohlc_count: Sequence[float], within_us: tuple[int, int], seq_ids: tuple[int, int]
     ) -> bytes:
-        """Returns the bytes of the slot of bar `start`.
+        """Returns the bytes of the slot for bar number `start`.
 
         `ohlc_count` holds open, high, low, close and count. `within_us` holds the times of the first and the last
-        update, in microseconds from the start of the bar; `seq_ids` holds the seq_ids of these two updates.
+        update, in microseconds from the start of the bar. `seq_ids` holds the seq_ids of these two updates.
         """
         return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids)
 
     def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
         """Decodes `data`, which was read from `byte_ranges(first, last)`.
 
-        Returns pairs of bar number and slot, oldest first. Skips empty slots, incomplete slots, and slots that hold a
-        bar with another number.
+        Returns pairs of bar number and slot, oldest first. Skips slots that are empty or incomplete, and slots that
+        hold an older or a newer bar.
         """
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
-        """Returns the closing prices of the bars that `unpack` returns. Faster than `unpack`."""
+        """Returns the closing prices of the bars that `unpack` returns.
+
+        This method is faster than `unpack`.
+        """
         return [raw[7] for _, raw in self._unpack_valid(data, first, last)]
 
     def _unpack_valid(self, data: bytes, first: int, last: int) -> list[tuple[int, tuple[Any, ...]]]:

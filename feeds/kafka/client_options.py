@@ -17,13 +17,14 @@ EMBEDDED: dict[str, Any] = {
     # record, so a short time would only cause more requests to it.
     "fetch.wait.max.ms": 5,
 }
-"""More options for consumers of the embedded cluster, whose brokers keep records in memory."""
+"""Additional options for the consumers of an embedded cluster, see `feeds.kafka.embedded`."""
 
 
 def client_options(brokers: str, outage: Outage, extra: Options | None = None) -> dict[str, Any]:
-    """Returns options for any kind of client. The options in `extra` take precedence.
+    """Returns options for any kind of client.
 
-    The client begins `outage` at each of ErrorCallback.OPERATOR_ERRORS, for instance if no broker can be reached.
+    The options in `extra` take precedence. Each of ErrorCallback.OPERATOR_ERRORS begins `outage`, for instance if no
+    broker can be reached.
     """
     return {
         "bootstrap.servers": brokers,
@@ -65,4 +66,4 @@ class ErrorCallback:
 
 
 def ignore_errors(_error: KafkaError) -> None:
-    """Does nothing. It is the `error_cb` of clients whose method calls report each error."""
+    """Ignores an error. Used as `error_cb` of clients whose method calls report each error."""
