@@ -1,7 +1,7 @@
 """Defines the price update, its encoding, and the names of Redis keys and channels.
 
 Pure: no framework, no I/O. Kafka and Redis hold updates in the same encoding. Other programs depend on every byte of
-updates, keys and channel names, so no byte may change.
+updates, keys and channel names. Therefore no byte may change.
 """
 
 from math import inf
@@ -15,12 +15,12 @@ STOCK_PREFIX = "stock:"
 CHANNEL_PREFIX = "prices."
 RATE_LIMIT_PREFIX = "ratelimit:"
 MAX_VALUE_BYTES = 64 * 1024
-"""A record with a longer value is not a price update."""
+"""The largest size of an update. A longer value is not an update."""
 
 MAX_NUMBER = 2**53
 """Timestamps and seq_ids are below this number.
 
-Lua and JavaScript compare them as doubles. Doubles are exact only up to this number.
+Lua and JavaScript compare timestamps and seq_ids as doubles. Doubles are exact only up to this number.
 """
 
 MIN_TIMESTAMP = 10**15
@@ -33,9 +33,10 @@ An update that is further ahead would make all later updates of its symbol stale
 """
 
 DAY_US = 24 * 60 * 60 * 1_000_000
-"""A stored update that is more than a day ahead is wrong.
+"""One day in microseconds. A stored update that is more than a day ahead is wrong.
 
-An older update replaces it. `write_if_newer.lua` has the same rule.
+A valid update replaces such a wrong update, although the valid update has a lower timestamp. `write_if_newer.lua` has
+the same rule.
 """
 
 
@@ -58,7 +59,10 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 class _ForeignUpdate(msgspec.Struct, gc=False):
-    """An update with more than the four keys. Other keys are ignored, but `type` is not allowed."""
+    """An update with more keys than the usual four.
+
+    Additional keys are ignored. However, a key `type` is not allowed.
+    """
 
     symbol: str
     price: float
@@ -70,7 +74,10 @@ class _ForeignUpdate(msgspec.Struct, gc=False):
 MAX_KNOWN_SYMBOLS = 1 << 16
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _known_symbols: set[str] = set()
-"""The symbols that `is_symbol` has accepted. A look-up here costs a quarter of a call of `is_symbol`."""
+"""The symbols that `is_symbol` has accepted.
+
+A look-up in this set takes a quarter of the time of an `is_symbol` call.
+"""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Update).decode
@@ -86,23 +93,26 @@ def encode(update: Update) -> bytes:
 
 
 def latest_timestamp(now: int) -> int:
-    """Returns the greatest timestamp that is accepted at `now`. Both are in unix microseconds."""
+    """Returns the greatest timestamp that is accepted at `now`.
+
+    Both times are in unix microseconds.
+    """
     return now + MAX_AHEAD_US
 
 
 def age_us(timestamp: int, now: int) -> int | None:
     """Returns the age of an update in microseconds.
 
-    Returns None if the producer's clock is ahead of ours: the age is unknown then.
+    Returns None if the producer's clock is ahead of ours, because the age is unknown in this case.
     """
     return now - timestamp if timestamp <= now else None
 
 
 def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
-    """Reads an update. Ignores keys other than the four. `latest` comes from `latest_timestamp`.
+    """Decodes an update. Ignores keys other than the four keys of an update.
 
-    Raises BadRecord if the value is too long, not UTF-8 or not JSON. Raises BadRecord if one of the four keys is
-    missing or has a value of another type, and for each of these:
+    `latest` comes from `latest_timestamp`. Raises BadRecord if the value is too long, not UTF-8 or not JSON. Raises
+    BadRecord if one of the four keys is missing or has a value of another type. Raises BadRecord for each of these:
 
     - a symbol that breaks the rule for symbols;
     - a price that is infinite, zero or negative;
@@ -132,9 +142,9 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
 
 
 def _decode_other(value: bytes, error: Exception) -> Update:
-    """Decodes a value with more than the four keys.
+    """Decodes a value that may have additional keys.
 
-    Raises BadRecord if the value is no update. `error` is the error that the decoder raised.
+    Raises BadRecord if the value is not an update. `error` is the error of the first decoder.
     """
     try:
         if not isinstance(error, msgspec.ValidationError):
@@ -163,7 +173,7 @@ def _refuse_order(update: Update) -> BadRecord:
 def describe_decode_error(error: Exception) -> str:
     """Returns why decoding failed, without any part of the value.
 
-    This keeps bytes of other programs out of the log.
+    Bytes of other programs must not get into the log.
     """
     if isinstance(error, msgspec.ValidationError):
         return str(error).split(" - ")[0].split(", got")[0]

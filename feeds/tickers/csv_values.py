@@ -25,7 +25,7 @@ def read_yes_or_no(text: str) -> bool:
 
 
 def read_whole_number(text: str) -> int:
-    """Returns the number in a text. Raises ValueError if the text is no whole number."""
+    """Returns the number in a text. Raises ValueError if the text is not a whole number."""
     try:
         number = Decimal(text.strip()[: MAX_LENGTH + 1])
     except InvalidOperation:

@@ -15,7 +15,7 @@ class PortUnavailable(Exception):
 
 
 def resolve_host(host: str) -> str:
-    """Returns the address to bind for a host, which may be empty.
+    """Returns the address to bind for a host.
 
     An empty host means all addresses: `::` (IPv6 and IPv4) if the machine has IPv6, else `0.0.0.0`.
     """

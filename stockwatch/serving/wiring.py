@@ -1,6 +1,6 @@
 """Builds the gateway of this process from the settings.
 
-The ASGI application and `rungateway` import it after Django is set up.
+The ASGI application and `rungateway` import this module after Django is set up.
 """
 
 from typing import Any
