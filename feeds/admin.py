@@ -232,7 +232,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         try:
-            # An action may delete several tickers. If one is protected, the transaction undoes the earlier deletions.
+            # An action may delete several tickers. If one ticker is protected, all deletions are undone.
             with transaction.atomic() if request.method == "POST" else nullcontext():
                 return super().changelist_view(request, extra_context)
         except ProtectedError:

@@ -53,7 +53,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     def reason(self) -> str:
         """Why the record was refused, as one word.
 
-        The metric of dead letters has the same word as its label.
+        This word is also the label of the metric of dead letters.
         """
         return self.headers["reason"]
 

@@ -88,7 +88,7 @@ Minutes are counted from 1970. The upper bits hold the id of the tape.
 class Tape(models.Model):
     """A recorded symbol, with or without a ticker.
 
-    `previous_close` is the last price before the newest market day. It is null if there is no such price.
+    `previous_close` is the last price before the newest market day; null if there is no such price.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True)

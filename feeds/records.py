@@ -7,7 +7,7 @@ from feeds.wire import Update, decode
 
 
 class Record(Protocol):
-    """The methods of the Kafka client's records that are used here.
+    """The part of a Kafka client's record that is used here.
 
     `timestamp` returns a pair: a kind, and a time in unix milliseconds.
     """

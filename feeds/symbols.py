@@ -23,7 +23,7 @@ def _matches(text: str) -> bool:
 
 
 def upper_case(text: str) -> str:
-    """Returns user input without outer spaces. Returns ASCII text in upper case.
+    """Removes outer spaces from user input, and turns ASCII text into upper case.
 
     Other texts keep their case. For example, `"ß".upper()` is `"SS"`: a text that is not a symbol would become a
     symbol.

@@ -27,9 +27,9 @@ MIN_TIMESTAMP = 10**15
 """September 2001. A smaller timestamp is in another unit than microseconds."""
 
 MAX_AHEAD_US = 5 * 60 * 1_000_000
-"""How far the clock of a producer may be ahead of ours.
+"""How far the clock of a producer may be ahead of ours, in microseconds.
 
-An update that is further ahead would make all later updates of its symbol stale.
+An update that is further ahead would make all later updates of the symbol stale.
 """
 
 DAY_US = 24 * 60 * 60 * 1_000_000

@@ -39,7 +39,7 @@ class BadVariable(SystemExit):
 def show(name: str, value: str) -> str:
     """Returns the value as an error message shows it.
 
-    The result is `'…'` if the name is the name of a secret. The result is also `'…'` if the value contains `@`, because
+    The result is `'…'` if the variable is a secret. The result is also `'…'` if the value contains `@`, because
     `user:password@host` contains a password.
     """
     if value and (SECRET_NAME.search(name) or "@" in value):
@@ -226,7 +226,8 @@ class Environment:
 def is_strong_key(text: str) -> bool:
     """Returns whether a key passes Django's deployment checks.
 
-    Such a key has at least 50 characters, of which at least 5 are different. It does not start with `django-insecure-`.
+    Such a key has at least 50 characters, of which at least 5 are different. Such a key does not start with
+    `django-insecure-`.
     """
     return len(text) >= 50 and len(set(text)) >= 5 and not text.startswith("django-insecure-")
 
@@ -248,14 +249,14 @@ def _is_host(text: str) -> bool:
 def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
     """Returns the origin as a browser writes it.
 
-    Returns None if the text is not an origin. A browser writes a host in lower case and in ASCII. It shortens an IPv6
-    address, and leaves out the default port.
+    Returns None if the text is not an origin. A browser writes a host in lower case and in ASCII. A browser also
+    shortens IPv6 addresses and leaves out the default port.
     """
     try:
         parts = urlsplit(text)
-        port = parts.port  # Reading it checks it.
+        port = parts.port  # Reading the port also checks it.
         host = _normalize_host(parts.hostname or "", any_subdomain)
-    except ValueError:  # also UnicodeError
+    except ValueError:  # includes UnicodeError
         return None
     if parts.scheme not in DEFAULT_PORTS or host is None or port == 0 or not text.isprintable():
         return None

@@ -23,7 +23,7 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 POSTGRES_OPTIONS: dict[str, Any] = {
     # Time limits for a server that accepts connections without answering, and for a machine that is down. Each request
-    # opens a new connection, so none is broken after a restart of the server. DATABASE_URL can override the options.
+    # opens a new connection, so a restart of the server breaks none. DATABASE_URL can override the options.
     "connect_timeout": 3,
     "keepalives_idle": 5,
     "keepalives_interval": 2,

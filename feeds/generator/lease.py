@@ -26,7 +26,7 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # it runs and belongs to another user
+        return True  # the process runs and belongs to another user
     return True
 
 

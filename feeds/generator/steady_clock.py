@@ -18,7 +18,7 @@ A smaller difference is a correction of the system clock. SteadyClock follows co
 
 
 class SteadyClock:
-    """Returns unix nanoseconds.
+    """A clock that returns unix nanoseconds.
 
     `now` returns the system time in unix nanoseconds. `clock` returns seconds from a clock that is never set. If the
     system clock is set back, SteadyClock continues at the pace of `clock`. If the system clock jumps ahead and later

@@ -14,7 +14,7 @@ Options = Mapping[str, Any]
 
 EMBEDDED: dict[str, Any] = {
     # The embedded cluster waits this long whenever a fetch finds nothing. A real broker answers as soon as it has a
-    # record, so a short time would only cause more requests to it.
+    # record, so a short time would only cause more requests.
     "fetch.wait.max.ms": 5,
 }
 """Additional options for the consumers of an embedded cluster, see `feeds.kafka.embedded`."""
@@ -43,7 +43,7 @@ def client_options(brokers: str, outage: Outage, extra: Options | None = None) -
 
 
 class ErrorCallback:
-    """Begins an outage at each of OPERATOR_ERRORS; logs other errors at level debug.
+    """Begins an outage if one of OPERATOR_ERRORS occurs. Logs other errors at level debug.
 
     An operator must see OPERATOR_ERRORS. Other errors are transient.
     """

@@ -119,7 +119,8 @@ class DeadLetterTopic:
     def close(self) -> None:
         """Drops dead letters that are not acknowledged, and closes the client.
 
-        The offsets of the refused records are not committed. Therefore these records will be read and refused again.
+        The offsets of the records behind these dead letters are not committed. Therefore the records will be read and
+        refused again.
         """
         if self._producer is not None:
             self._producer.purge()

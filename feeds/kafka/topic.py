@@ -74,7 +74,7 @@ class Topic:
             if (description := self.describe()).partitions:
                 return description
             if description.embedded:
-                self._metadata(self._name)  # an embedded cluster creates it for any client, with the same properties
+                self._metadata(self._name)  # an embedded cluster creates the topic for any client
             else:
                 wait(FIND_PAUSE_SECONDS)
         raise BrokerUnavailable(f"the topic {self._name} does not exist yet: the generator creates it")

@@ -113,10 +113,10 @@ class Processor:
     def run(self, stop: threading.Event) -> bool:
         """Processes records until `stop` is set or the consumer is drained.
 
-        The consumer is drained when it has read everything. At the end, finishes the records in progress, commits and
-        leaves the group. Returns whether all records that were read are finished. Unfinished records will be read
-        again. Raises DeadLetterTopicRefused if a dead letter cannot be written, and GroupRefused if Kafka refuses this
-        member.
+        The consumer is drained when all existing records have been read. At the end, finishes the records in progress,
+        commits and leaves the group. Returns whether all records that were read are finished. Unfinished records will
+        be read again. Raises DeadLetterTopicRefused if a dead letter cannot be written, and GroupRefused if Kafka
+        refuses this member.
         """
         self._stop = stop
         if not self._join():

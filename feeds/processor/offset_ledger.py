@@ -28,7 +28,7 @@ class ReadSpan:
 
 
 class OffsetLedger:
-    """Holds the spans of each partition, in the order of the reads."""
+    """Holds the spans of each partition, oldest first."""
 
     def __init__(self) -> None:
         self._spans: dict[int, deque[ReadSpan]] = {}

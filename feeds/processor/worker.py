@@ -45,8 +45,9 @@ class Worker(threading.Thread):
     """Writes the tasks in its inbox to Redis in order.
 
     One write may contain several tasks. When the updates of a task are in Redis, the worker puts the task into the
-    queue `finished`. The worker retries a write until the write succeeds, until another member owns the partitions, or
-    until `abandon` is set. None in the inbox ends the worker. `failed` says whether a bug has ended the worker.
+    queue `finished`. The worker retries a write until the write succeeds, until another member of the group owns the
+    partitions, or until `abandon` is set. None in the inbox ends the worker. `failed` says whether a bug has ended the
+    worker.
     """
 
     def __init__(

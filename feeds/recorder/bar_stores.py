@@ -102,7 +102,7 @@ class BarStores:
         return bool(self._to_restore)
 
     def restore_minutes(self) -> bool:
-        """Copies minutes that Redis has lost from the database to Redis.
+        """Copies lost minutes from the database back to Redis.
 
         Handles at most MAX_RESTORED_SYMBOLS symbols. The minutes in memory are newer than the saved minutes. Therefore
         the next `write` writes the minutes in memory again.

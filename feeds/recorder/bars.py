@@ -89,9 +89,9 @@ class Bar:
         return self._add_out_of_sequence(at, seq, price)
 
     def _add_out_of_sequence(self, at: int, seq: int, price: float) -> bool:
-        """Adds an update that does not directly follow the last one.
+        """Adds an update that does not directly follow the last update.
 
-        The update is a repeat, or is late, or follows a gap. Returns whether the bar changed.
+        The new update is a repeat, or is late, or follows a gap. Returns whether the bar changed.
         """
         changed = self._count_once(at, seq)
         if price > self.high or price < self.low:
@@ -108,7 +108,7 @@ class Bar:
         return changed
 
     def _count_once(self, at: int, seq: int) -> bool:
-        """Counts an update if no run contains the update. Returns whether it was counted.
+        """Counts an update if no run contains the update. Returns whether the update was counted.
 
         A counted update is joined with the run directly before it and the run directly after it.
         """
@@ -139,9 +139,9 @@ class Bar:
     def absorb(self, other: "Bar") -> bool:
         """Adds the updates of another bar of the same period.
 
-        Returns False if nothing changed. The other bar comes from another recorder that had the symbol. If both bars
-        know exactly which updates they have counted, an update that is in both bars is counted once. Otherwise the
-        higher count is used.
+        Returns False if nothing changed. The other bar comes from another recorder that had the symbol. If each bar
+        knows exactly which updates it has counted, an update that is in both bars is counted once. Otherwise the higher
+        count is used.
         """
         mine, others = self._all_runs, other._all_runs
         if not other.count or all(any(_contains(run, part) for run in mine) for part in others):

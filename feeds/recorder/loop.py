@@ -37,13 +37,13 @@ This many bars need about 10 MB. So many new bars appear only when the recorder 
 """
 
 REVOKED_SAVE_SECONDS = 4.0
-"""The time limit for the save before other members get revoked partitions."""
+"""The time limit for the save before revoked partitions go to other members."""
 FINAL_SAVE_SECONDS = 1.0
 """The time limit for the save before the recorder ends."""
 
 
 class Recorder:
-    """Reads updates and stores their bars until it is stopped.
+    """Reads updates from Kafka and stores their bars.
 
     `retention` is how long the database keeps minutes. `now` returns unix seconds; `clock` returns seconds since any
     fixed moment.
@@ -115,7 +115,7 @@ class Recorder:
     def run_once(self) -> None:
         """Reads a batch from Kafka and adds the updates to bars.
 
-        Writes, saves, restores and purges bars if this is due.
+        Also writes, saves, restores and purges bars when necessary.
         """
         self._read()
         self._add_pending()

@@ -26,7 +26,7 @@ The starts (`Bar.start`) are in ascending order.
 
 
 class BarsToFetch(NamedTuple):
-    """The stored bars that must be in memory before updates are added to them."""
+    """The stored bars that must be in memory before an update is added."""
 
     seconds: BarStarts
     minutes: BarStarts
@@ -61,7 +61,7 @@ class BarSeries:
         self.bars[bar.start] = bar
 
     def add(self, start: int, update: Update) -> Bar | None:
-        """Adds an update to the bar at `start` and returns that bar.
+        """Adds an update to the bar at `start`. Returns the bar.
 
         Returns None if the update is a repeat.
         """
@@ -137,7 +137,7 @@ class SymbolBars:
         return self.previous_close != self.saved_close
 
     def add_to_day(self, start: int, update: Update) -> bool:
-        """Adds an update to the day `start`, and changes `previous_day` if necessary.
+        """Adds an update to the day bar at `start`, and changes `previous_day` if necessary.
 
         Returns False if the update is a repeat.
         """

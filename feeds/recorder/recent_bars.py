@@ -29,7 +29,7 @@ A call takes about 15 us for each symbol. During a call, Redis serves no other c
 SECONDS_TTL = timedelta(minutes=15)
 MINUTES_TTL = timedelta(hours=25)
 DAY_TTL = timedelta(hours=168)
-"""The TTL of a newest day. It equals the default TTL of a quote.
+"""The TTL of a newest day. The default TTL of a quote is the same.
 
 With this TTL, days and quotes survive a weekend without updates.
 """
@@ -146,7 +146,7 @@ def _newest_second(day: bytes | None) -> int:
     try:
         return decode_day(day).timestamp // SECOND_US
     except BadRecord:
-        return -1  # another program wrote it; the next write replaces it
+        return -1  # another program wrote this value; the next write replaces the value
 
 
 def _decode_second(start: int, data: bytes) -> Bar:

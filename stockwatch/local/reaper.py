@@ -1,12 +1,12 @@
 """Ends process groups and removes temporary folders after the parent process has died.
 
 This module runs as a script. Standard input is a pipe from the parent. The parent writes one line for each resource
-that must not outlive the parent. The line `watch PID` adds a process group, and `forget PID` removes it. The line
-`folder PATH` adds a temporary folder.
+that must not outlive the parent. The line `watch PID` adds a process group, and `forget PID` removes the group. The
+line `folder PATH` adds a temporary folder.
 
 The pipe closes when the parent ends for any reason, including `kill -9`. Then the script ends the groups that are still
-watched and removes the folders. The script must start before any other process. Therefore it imports only the standard
-library.
+watched and removes the folders. The script must start before any other process. Therefore the script imports only the
+standard library.
 """
 
 import os
@@ -52,7 +52,7 @@ def clean_up(groups: list[int], folders: list[str]) -> None:
     running = [group for group in reversed(groups) if signal_group(group, signal.SIGTERM)]
     deadline = time.monotonic() + TERMINATION_SECONDS
     while running and time.monotonic() < deadline:
-        time.sleep(0.05)  # they are not children of this process, so `wait` cannot be used
+        time.sleep(0.05)  # `wait` works only for children of this process
         running = [group for group in running if signal_group(group, 0)]
     for group in running:
         signal_group(group, signal.SIGKILL)

@@ -106,7 +106,7 @@ class RedisServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches only the parent, which stops the processes in order
             )
-        # Ends it if this program ends without `close`. Finalizers run in reverse order, so before that of the folder.
+        # Ends the server if this program ends without `close`. Finalizers run in reverse order: the folder's is later.
         weakref.finalize(self, end_process, self._process)
 
     def wait_until_ready(self) -> None:
@@ -117,7 +117,7 @@ class RedisServer:
         for _ in range(100):
             if self._is_ready():
                 return
-            # Unlike a sleep, this returns at once if the process ends.
+            # Unlike a sleep, this call returns immediately if the process ends.
             try:
                 self.process.wait(0.05)
                 break

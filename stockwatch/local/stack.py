@@ -1,8 +1,8 @@
 """Runs Redis, Kafka and all services on one machine.
 
 A service is a management command that runs as its own process. The parts are Redis, Kafka and the services. This module
-decides which parts run, in which environment, and in which order they start and stop. It also decides when the page is
-ready. The module `supervisor` manages the processes.
+decides which parts run, in which environment, and in which order they start and stop. This module also decides when the
+page is ready. The module `supervisor` manages the processes.
 """
 
 import errno
@@ -142,7 +142,7 @@ def _bind(host: str, port: int) -> None:
 class Stack:
     """Starts the parts, waits for them, and stops them in order.
 
-    A stack is a context manager. At the end of the context, it stops the parts.
+    A stack is a context manager. At the end of the context, the stack stops the parts.
     """
 
     def __init__(self, plan: Plan, supervisor: Supervisor) -> None:
@@ -171,7 +171,7 @@ class Stack:
 
     @property
     def page_url(self) -> str:
-        """The URL of the page. It is empty if the plan has no gateway."""
+        """The URL of the page; empty if the plan has no gateway."""
         if "gateway" not in self._plan.parts:
             return ""
         host = self._plan.host

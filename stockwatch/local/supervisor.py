@@ -27,7 +27,7 @@ WAIT_FOR_REAPER = 'read -r _ && exec "$@" </dev/null'
 """A shell script that waits for the reaper, then runs a child's command.
 
 The script waits for a line on standard input. The line means that the reaper watches the child. If the parent dies
-before it writes the line, the script exits without running the command.
+before writing the line, the script exits without running the command.
 """
 
 
@@ -176,7 +176,7 @@ class Supervisor:
                 self._request_stop("the output was closed")
 
     def next_event(self, timeout: float | None) -> ChildExit | StopRequest | None:
-        """Waits for the next event and returns it.
+        """Waits for the next event. Returns the event.
 
         Returns None if no event comes within `timeout` seconds. If `timeout` is None, waits without a limit.
         """

@@ -20,7 +20,7 @@ class LimitedConnection(Connection[Any]):
         try:
             return super().wait(*arguments, **{"timeout": QUERY_SECONDS, **options})
         except errors._WaitTimeout as error:
-            self.pgconn.finish()  # Its state is unknown, and closing it in an orderly way would wait, too.
+            self.pgconn.finish()  # The state is unknown. An orderly close would also wait.
             raise errors.OperationalError(f"PostgreSQL did not answer within {QUERY_SECONDS} s") from error
 
 
