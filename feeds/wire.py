@@ -15,7 +15,7 @@ STOCK_PREFIX = "stock:"
 CHANNEL_PREFIX = "prices."
 RATE_LIMIT_PREFIX = "ratelimit:"
 MAX_VALUE_BYTES = 64 * 1024
-"""The largest size of an update. A longer value is not an update."""
+"""The largest size of an update in bytes. A longer value is not an update."""
 
 MAX_NUMBER = 2**53
 """Timestamps and seq_ids are below this number.
@@ -33,10 +33,10 @@ An update that is further ahead would make all later updates of the symbol stale
 """
 
 DAY_US = 24 * 60 * 60 * 1_000_000
-"""One day in microseconds. A stored update that is more than a day ahead is wrong.
+"""One day in microseconds.
 
-A valid update replaces such a wrong update, although the valid update has a lower timestamp. `write_if_newer.lua` has
-the same rule.
+A stored update is wrong if it is more than a day ahead of the clock. A valid update replaces such a wrong update,
+although the valid update has a lower timestamp. `write_if_newer.lua` has the same rule.
 """
 
 
@@ -87,7 +87,7 @@ _decode_foreign = msgspec.json.Decoder(_ForeignUpdate).decode
 def encode(update: Update) -> bytes:
     """Returns an update as JSON without spaces.
 
-    For example `{"symbol":"AAPL","price":150.12,"timestamp":1766480000000000,"seq_id":42}`.
+    An example is `{"symbol":"AAPL","price":150.12,"timestamp":1766480000000000,"seq_id":42}`.
     """
     return _encode(update)
 

@@ -12,9 +12,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from feeds.store.connection import PROBE, connect
 
 more_checks: dict[str, Callable[[], bool]] = {}
-"""Additional checks for `/readyz`: a dict from the name in the response to the check.
+"""Additional checks for `/readyz`, by name.
 
-Other code of this process adds checks. A check must return immediately.
+If a check fails, the response contains its name. Other code of this process adds checks. A check must return
+immediately.
 """
 
 

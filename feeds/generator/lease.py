@@ -97,7 +97,7 @@ class Lease:
         """Tries to take the lease. Returns None on success.
 
         Otherwise returns the current holder and the remaining TTL in ms. `dead` is the name of a holder that has ended.
-        If this holder still has the lease, the lease is taken.
+        If this holder still has the lease, takes the lease from this holder.
         """
         held = self._take([self._key], [self._name, TTL // timedelta(milliseconds=1), dead])
         return (held[0].decode(errors="replace"), held[1]) if held else None

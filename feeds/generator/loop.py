@@ -29,7 +29,7 @@ REPORT_SECONDS = 1.0
 MAX_RETRY_SECONDS = 1.0
 
 FLUSH_SECONDS = 7.0
-"""How long a generator that ends may send the updates that are still queued."""
+"""The time limit for sending the queued updates before the generator ends."""
 
 FLUSH_SECONDS_IN_OUTAGE = 3.0
 """The time limit that replaces FLUSH_SECONDS if Kafka is unavailable."""

@@ -11,9 +11,9 @@ import structlog
 log = structlog.get_logger(__name__)
 
 JUMP_NS = 1_000_000_000
-"""A larger difference between the two clocks is a jump of the system clock.
+"""A larger difference between system time and expected time is a jump, not a correction.
 
-A smaller difference is a correction of the system clock. SteadyClock follows corrections. The number is in nanoseconds.
+SteadyClock follows corrections. The difference is in nanoseconds.
 """
 
 

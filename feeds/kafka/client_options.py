@@ -23,8 +23,8 @@ EMBEDDED: dict[str, Any] = {
 def client_options(brokers: str, outage: Outage, extra: Options | None = None) -> dict[str, Any]:
     """Returns options for any kind of client.
 
-    The options in `extra` take precedence. Each of ErrorCallback.OPERATOR_ERRORS begins `outage`, for instance if no
-    broker can be reached.
+    The options in `extra` take precedence. Each error in ErrorCallback.OPERATOR_ERRORS begins `outage`, for instance
+    the error that no broker can be reached.
     """
     return {
         "bootstrap.servers": brokers,

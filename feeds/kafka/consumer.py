@@ -105,10 +105,9 @@ class UpdateConsumer:
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
         """Joins the group.
 
-        `on_revoke` and `on_lost` get the partitions that this member has lost or must give up. `on_revoke` may still
-        store and commit offsets. When `on_lost` is called, another member owns the partitions already. `wait` sleeps
-        for the given seconds. Raises BrokerUnavailable if no broker answers. For a missing topic, raises TopicRefused
-        if `once` is true, otherwise BrokerUnavailable.
+        `on_revoke` gets partitions that this member must give up, and may still store and commit offsets. `on_lost`
+        gets partitions that another member owns already. `wait` sleeps for the given seconds. Raises BrokerUnavailable
+        if no broker answers. For a missing topic, raises TopicRefused if `once` is true, otherwise BrokerUnavailable.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:
@@ -251,7 +250,7 @@ class UpdateConsumer:
         self._opened().resume(self._opened().assignment())
 
     def leave(self, timeout: float = 4.0) -> None:
-        """Commits the stored offsets and leaves the group. Gives up after `timeout` seconds."""
+        """Commits the stored offsets and leaves the group. Waits at most `timeout` seconds."""
         if self._consumer is None:
             return
         # Commit and close have no time-out. They block for up to a minute if there is no coordinator. From here on only

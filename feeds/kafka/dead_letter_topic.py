@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 ACK_TIMEOUT = timedelta(seconds=60)
 """How long to wait for the acknowledgement of a dead letter.
 
-A broker that pauses for less time must not end the processor.
+A shorter pause of a broker does not end the processor.
 """
 
 IDEMPOTENT = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "partitioner": "murmur2_random"}
@@ -119,7 +119,7 @@ class DeadLetterTopic:
     def close(self) -> None:
         """Drops dead letters that are not acknowledged, and closes the client.
 
-        The offsets of the records behind these dead letters are not committed. Therefore the records will be read and
+        The offsets of the corresponding refused records are not committed. Therefore these records will be read and
         refused again.
         """
         if self._producer is not None:

@@ -25,7 +25,7 @@ AUTHORIZATION_ERRORS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTE
 CONFIG_ERRORS = (KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG)
 CREATE_TIMEOUT_SECONDS = 5.0
 APPEAR_ATTEMPTS, APPEAR_PAUSE_SECONDS = 50, 0.1
-"""How often to check whether a created topic exists, and the pause between checks.
+"""How many times to check whether a created topic exists, and the pause between checks.
 
 The pause is in seconds. The response to a creation arrives before the topic exists.
 """

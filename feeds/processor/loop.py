@@ -240,7 +240,7 @@ class Processor:
         return self._progress.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
-        """Logs which workers are stalled, and how many invalid records got no line of their own."""
+        """Logs which workers are stalled, and how many invalid records got no log line."""
         self._checked_at = self._clock()
         stalled = self._progress.stalled(STALLED_AFTER_SECONDS, self._checked_at)
         metrics.STALLED_WORKERS.set(len(stalled))

@@ -35,7 +35,7 @@ class YesOrNoWidget(BooleanWidget):  # type: ignore[misc]
 
 
 class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
-    """Refuses a fraction. The library's own widget removes the fraction."""
+    """Refuses a number with a fraction. The library's own widget removes the fraction."""
 
     def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> int | None:
         return None if self.is_empty(value) else read_whole_number(str(value))

@@ -176,7 +176,7 @@ class Supervisor:
                 self._request_stop("the output was closed")
 
     def next_event(self, timeout: float | None) -> ChildExit | StopRequest | None:
-        """Waits for the next event. Returns the event.
+        """Waits for the next event, and returns the event.
 
         Returns None if no event comes within `timeout` seconds. If `timeout` is None, waits without a limit.
         """

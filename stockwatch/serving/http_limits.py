@@ -123,7 +123,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
             super().timeoutConnection()
 
     def max_body_bytes(self) -> int:
-        """Returns the limit for the request that is being received."""
+        """Returns the largest body, in bytes, of the request that is being received."""
         path = self._path.partition(b"?")[0]
         return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(path) else MAX_BODY_BYTES
 
