@@ -1,8 +1,8 @@
 """Defines the admin pages of tickers.
 
-The generator and the gateway apply each change within a second. A ticker can be deleted only if it is switched off and
-unused. A use is, for example, an entry in a list. This app finds uses through the database relations to tickers,
-because it does not know the models of other apps.
+The generator and the gateway apply each change of a ticker within a second. A ticker can be deleted only if the ticker
+is switched off and unused. A use of a ticker is, for example, an entry in a list. This app does not know the models of
+other apps. Therefore this app finds uses through the database relations to tickers.
 """
 
 import time
@@ -37,7 +37,10 @@ USE_COUNT_PREFIX = "uses_"
 
 
 class FreshnessFilter(admin.SimpleListFilter):
-    """Filters tickers by quote: fresh, stale or none. A stale quote is older than STALE_AFTER."""
+    """Filters tickers by the state of their quote: fresh, stale or missing.
+
+    A stale quote is older than STALE_AFTER.
+    """
 
     title = "price"
     parameter_name = "price"
@@ -99,7 +102,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return tickers.annotate(**counts)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Sets `quote` of each ticker on the page; one Redis command reads all quotes."""
+        """Sets the attribute `quote` of each ticker on the page.
+
+        One Redis command reads all quotes.
+        """
         changelist = super().get_changelist_instance(request)
         quotes = read_quotes([ticker.symbol for ticker in changelist.result_list])
         for ticker in changelist.result_list:
@@ -121,7 +127,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="watched", ordering="uses_0")
     def use_count(self, ticker: Any) -> str:
-        """Returns the number of lists that contain the ticker, as text. A dash stands for none."""
+        """Returns how many lists contain the ticker.
+
+        The result is a text. A dash stands for 0.
+        """
         uses = sum(count for name, count in vars(ticker).items() if name.startswith(USE_COUNT_PREFIX))
         return str(uses) if uses else "–"
 
@@ -129,7 +138,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def base_prices(self, ticker: Ticker) -> str:
         """Returns the newest changes of the base price as an HTML list.
 
-        Each line has the time, the user, the old price and the new price. The newest change comes first; there are at
+        Each line has the time, the user, the old price and the new price. The newest change comes first. There are at
         most MAX_PRICE_CHANGES lines.
         """
         entries = LogEntry.objects.filter(
@@ -143,16 +152,20 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return format_html('<ul class="changes">{}</ul>', items) if items else "none yet"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Ticker | None = None) -> tuple[str, ...]:
-        """Returns the read-only fields. They include `symbol` if the ticker exists already.
+        """Returns the read-only fields.
 
-        The symbol of an existing ticker must not change, because it is the key of each update that was sent.
+        For an existing ticker, `symbol` is a read-only field. All updates that were sent for the ticker have this
+        symbol as their key.
         """
         return ("symbol", "base_prices") if obj else ("base_prices",)
 
     # --- Change log -------------------------------------------------------------------------------------------------
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """Returns Django's message, extended by the old and the new base price."""
+        """Returns Django's message about a change.
+
+        If the base price has changed, the message contains the old and the new base price.
+        """
         message = super().construct_change_message(request, form, formsets, add)
         if not add and "base_price" in form.changed_data:
             change = describe_price_change(form.initial["base_price"], form.cleaned_data["base_price"])
@@ -164,7 +177,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def generate_log_entries(self, result: Any, request: HttpRequest) -> None:
         """Writes the change log of an import, with the old and the new base prices.
 
-        The entries of django-import-export itself would not contain the prices.
+        The default entries of django-import-export do not contain the prices.
         """
         for row in result.rows:
             if row.import_type == "new":
@@ -205,8 +218,8 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
         """Returns what Django shows before a deletion, with the reasons against the deletion.
 
-        Django's fourth result is a list of protected objects. Here it is a list of sentences, one for each reason to
-        keep a ticker. Django refuses the deletion if the list is not empty.
+        Django's fourth result is a list of protected objects. This method replaces the fourth result by a list of
+        sentences: the reasons to keep the tickers. Django refuses the deletion if this list is not empty.
         """
         to_delete, counts, lacking, _protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, lacking, [reason for ticker in objs for reason in reasons_to_keep(ticker)]
@@ -219,7 +232,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         try:
-            # An action may delete several tickers. If one is protected, the transaction undoes the earlier deletions.
+            # An action may delete several tickers. If one ticker is protected, all deletions are undone.
             with transaction.atomic() if request.method == "POST" else nullcontext():
                 return super().changelist_view(request, extra_context)
         except ProtectedError:
@@ -252,7 +265,10 @@ def describe_price_change(previous: float, price: float) -> str:
 
 
 def age_of(update: Update) -> float | None:
-    """Returns the age of an update in seconds; None if the producer's clock is ahead of ours."""
+    """Returns the age of an update, in seconds.
+
+    Returns None if the producer's clock is ahead of ours.
+    """
     age = age_us(update.timestamp, time.time_ns() // 1000)
     return None if age is None else age / 1_000_000
 
@@ -263,7 +279,7 @@ def is_stale(update: Update) -> bool:
 
 
 def format_age(seconds: float) -> str:
-    """Returns an age as the page shows it, such as `90 s` or `5 min`."""
+    """Returns an age as text for the page, such as `90 s` or `5 min`."""
     for unit, length, limit in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
         if seconds / length < limit:
             return f"{max(0, int(seconds / length))} {unit}"

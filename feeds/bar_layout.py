@@ -1,7 +1,7 @@
-"""Defines how Redis stores bars: days as JSON, seconds and minutes as rings. Pure.
+"""Defines how Redis stores bars: days as JSON; seconds and minutes as rings. Pure.
 
 A bar summarizes the prices of one symbol in one second, minute or day. A ring is a Redis string with a fixed number of
-slots. Each slot holds one bar; a new bar overwrites the oldest.
+slots. Each slot holds one bar. A new bar overwrites the oldest bar.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ MAX_VOLUME = 2**63 - 1
 
 
 class NewestDay(msgspec.Struct, frozen=True, gc=False):
-    """The bar of a symbol's newest market day: the JSON object in `day:AAPL`.
+    """The bar of a symbol's newest market day: the JSON object in `day:SYMBOL`.
 
     `day` is the date on which the day begins, such as 2026-11-22. `previous_close` is the last price before this day;
     None if there is no such price. `timestamp` and `seq_id` are those of the update that set `close`. `timestamp` is in
@@ -88,9 +88,9 @@ _SLOT = Struct("<IIIIddddqqq")
 class BarRing:
     """The layout of a ring: bars of one length in a Redis string.
 
-    `bar_seconds` is the length of a bar. Bars are numbered from 1970 on; bar number `start` is in slot `start % slots`.
-    Each bar overwrites the bar with the number `start - slots`. Therefore a ring needs no trimming, and a repeated
-    write changes nothing. One or two GETRANGE calls read any part of the ring.
+    `bar_seconds` is the length of a bar. Bars are numbered from 1970 on. Bar number `start` is in slot `start % slots`,
+    and overwrites bar number `start - slots`. Therefore a ring needs no trimming, and a repeated write changes nothing.
+    One or two GETRANGE calls read any part of the ring.
     """
 
     prefix: str
@@ -106,15 +106,15 @@ class BarRing:
         return self.prefix + symbol
 
     def offset(self, start: int) -> int:
-        """Returns the byte position in the string at which bar number `start` begins."""
+        """Returns the position of the first byte of bar number `start` in the string."""
         return start % self.slots * _SLOT.size
 
     def byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
         """Returns the byte ranges of the bars from number `first` to number `last`.
 
-        Each range is a pair of first and last byte. Usually there is one range. There are two if the bars continue at
-        the start of the string; the range of the older bars comes first. If the ring has too few slots for all bars,
-        the oldest bars are left out.
+        Each range is a pair: the positions of the first and the last byte. Usually there is one range. There are two
+        ranges if the bars continue at the start of the string. In this case, the range of the older bars comes first.
+        If the ring has too few slots for all bars, the oldest bars are left out.
         """
         first = max(first, last - self.slots + 1)
         begin, end = self.offset(first), self.offset(last) + _SLOT.size - 1
@@ -123,7 +123,7 @@ class BarRing:
     def pack(
         self, start: int, ohlc_count: Sequence[float], within_us: tuple[int, int], seq_ids: tuple[int, int], volume: int
     ) -> bytes:
-        """Returns the bytes of the slot of bar `start`.
+        """Returns the bytes of the slot for bar number `start`.
 
         `ohlc_count` holds open, high, low, close and count. `within_us` holds the times of the first and the last
         update, in microseconds from the start of the bar; `seq_ids` holds the seq_ids of these two updates. `volume` is
@@ -134,13 +134,16 @@ class BarRing:
     def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
         """Decodes `data`, which was read from `byte_ranges(first, last)`.
 
-        Returns pairs of bar number and slot, oldest first. Skips empty slots, incomplete slots, and slots that hold a
-        bar with another number.
+        Returns pairs of bar number and slot, oldest first. Skips slots that are empty or incomplete, and slots that
+        hold an older or a newer bar.
         """
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
-        """Returns the closing prices of the bars that `unpack` returns. Faster than `unpack`."""
+        """Returns the closing prices of the bars that `unpack` returns.
+
+        This method is faster than `unpack`.
+        """
         return [raw[7] for _, raw in self._unpack_valid(data, first, last)]
 
     def _unpack_valid(self, data: bytes, first: int, last: int) -> list[tuple[int, tuple[Any, ...]]]:

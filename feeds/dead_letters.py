@@ -1,8 +1,8 @@
 """Builds, parses, filters and formats dead letters: records that are not valid updates.
 
-Pure. A dead letter is a Kafka record. Its key and value are those of the refused record. Its headers say where the
-refused record came from and why it was refused. A key or value that is too long is truncated, so that a dead letter
-never exceeds the limits of a broker. In that case, headers give the original length and digest.
+Pure. A dead letter is a Kafka record with the key and the value of the refused record. The headers of a dead letter say
+where the refused record came from and why the record was refused. A key or value that is too long is truncated, so that
+a dead letter never exceeds the limits of a broker. In that case, headers give the original length and digest.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ HEADER_VERSION = "1"
 TRUNCATED_BYTES = 4 * 1024
 """How many bytes are kept of a key or value that is too long.
 
-A value is too long if it has more than 64 KB. A key is too long if it has more than this number of bytes. A valid key
+A value is too long if it has more than 64 KB. A key is too long if it has more than TRUNCATED_BYTES bytes. A valid key
 is a symbol, which has at most 15 bytes.
 """
 
@@ -35,9 +35,9 @@ RIGHT_ALIGNED = {0, 1, 4}
 class DeadLetter(msgspec.Struct, frozen=True):
     """A record that the processor refused, as the dead letter topic holds it.
 
-    `headers` is a dict from name to text. It contains the REQUIRED_HEADERS and `detail`, the reason as a sentence. If
-    the value was truncated, there are also the headers `length` and `sha256`. If the key was truncated, there are also
-    `key_length` and `key_sha256`.
+    `headers` is a dict from name to text. `headers` contains the REQUIRED_HEADERS, and `detail`: the reason for the
+    refusal as a sentence. If the value was truncated, there are also the headers `length` and `sha256`. If the key was
+    truncated, there are also the headers `key_length` and `key_sha256`.
     """
 
     key: bytes | None
@@ -51,7 +51,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """Why the record was refused, as one word. The metric has the same word as its label."""
+        """Why the record was refused, as one word.
+
+        This word is also the label of the metric of dead letters.
+        """
         return self.headers["reason"]
 
     @property
@@ -61,14 +64,14 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     @property
     def truncated(self) -> bool:
-        """Whether only the beginning of the key or of the value was kept."""
+        """Whether the key or the value was truncated."""
         return "length" in self.headers or "key_length" in self.headers
 
 
 def make_dead_letter(record: Record, topic: str, error: BadRecord, now: float) -> DeadLetter:
     """Returns the dead letter for a record that was refused with `error`.
 
-    `topic` is the topic of the record. `now` is in unix seconds.
+    `topic` is the topic of the refused record. `now` is in unix seconds.
     """
     key, key_headers = _truncate(record.key(), TRUNCATED_BYTES, "key_")
     value, value_headers = _truncate(record.value(), MAX_VALUE_BYTES, "")
@@ -91,7 +94,7 @@ def _truncate(data: bytes | None, limit: int, prefix: str) -> tuple[bytes | None
 
 
 def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes | str | None]) -> DeadLetter:
-    """Returns the dead letter in a Kafka record that has this key, value and headers.
+    """Decodes a dead letter from the key, value and headers of a Kafka record.
 
     Raises BadRecord if a header is missing or not valid.
     """
@@ -107,10 +110,10 @@ def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[s
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True):
-    """Selects dead letters by partition, offset and reason. A condition that is None matches everything.
+    """Selects dead letters by partition, offset and reason.
 
-    `partition` and `offset` are those of the refused record. At most `limit` dead letters are selected: the newest
-    ones.
+    A condition that is None matches everything. `partition` and `offset` belong to the refused record. `limit` is the
+    largest number of dead letters to select; the newest dead letters are selected.
     """
 
     partition: int | None = None
@@ -119,10 +122,10 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
     limit: int | None = None
 
     def select(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
-        """Yields each matching dead letter once. With a limit, the oldest comes first.
+        """Yields each matching dead letter once.
 
-        The topic may contain two dead letters of the same record. That happens if a processor ends between two steps:
-        it has written the dead letter, but has not committed the record's offset.
+        With a limit, the dead letters are sorted, oldest first. The topic may contain two dead letters of the same
+        record. This happens if a processor writes a dead letter and ends before it commits the record's offset.
         """
         selected = _distinct(filter(self._matches, dead_letters))
         return selected if self.limit is None else iter(sorted(nlargest(self.limit, selected, key=_time), key=_time))
@@ -146,10 +149,10 @@ def _time(dead_letter: DeadLetter) -> tuple[str, tuple[str, int, int]]:
 
 
 def printable(data: bytes | str | None, max_length: int | None = None) -> str:
-    """Returns data as one line that is safe on a terminal; `-` for None.
+    """Returns data as one line of text that is safe on a terminal.
 
-    Characters that are not printable are escaped. A longer text than `max_length` is cut to that length, and its last
-    character is `…`.
+    Returns `-` for None. Escapes characters that are not printable. Cuts the text to `max_length` characters; the last
+    character of a cut text is `…`.
     """
     if data is None:
         return "-"
@@ -180,7 +183,7 @@ def _align(row: tuple[str, ...]) -> str:
 
 
 def describe(dead_letter: DeadLetter) -> Iterator[str]:
-    """Yields lines that show one dead letter: its headers, key and value."""
+    """Yields lines that show the headers, key and value of one dead letter."""
     for name, text in dead_letter.headers.items():
         yield f"{printable(name)}: {printable(text)}"
     yield f"key: {printable(dead_letter.key)}"

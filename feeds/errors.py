@@ -7,7 +7,7 @@
     │   ├── TickersUnavailable     the database does not answer, or the tickers table does not exist yet
     │   └── BarArchiveUnavailable  the database does not answer or is locked, or the bar tables do not exist yet
     └── PermanentError             no retry helps
-        ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day
+        ├── BadRecord              a value from Kafka or Redis is not a valid update, dead letter or day
         ├── BadTicker              a ticker in the settings is not valid
         ├── LeaseHeld              another generator holds the lease, the right to feed this topic
         ├── GroupRefused           Kafka refuses this process as a member of its consumer group
@@ -47,9 +47,10 @@ class PermanentError(FeedError):
 
 
 class BadRecord(PermanentError):
-    """A value from Kafka or Redis is no valid update, dead letter or day.
+    """A value from Kafka or Redis is not a valid update, dead letter or day.
 
-    The message is the reason; it contains no bytes of the value. `kind` is the reason as one word, for metric labels.
+    The message gives the reason, and contains no bytes of the value. `kind` is the reason as one word, for metric
+    labels.
     """
 
     def __init__(self, reason: str, kind: str = "malformed") -> None:
@@ -60,7 +61,7 @@ class BadRecord(PermanentError):
 class BadTicker(PermanentError):
     """A ticker in the settings is not valid.
 
-    The message names the variable to change.
+    The message names the variable that must be changed.
     """
 
 

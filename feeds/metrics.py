@@ -1,6 +1,6 @@
-"""Defines the Prometheus metrics of generator, processor and recorder, and serves them.
+"""Defines the Prometheus metrics of generator, processor and recorder, and serves these metrics.
 
-The code through which all updates pass changes a metric once per batch, never once per update.
+Code through which all updates pass changes a metric once per batch, never once per update.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
@@ -55,7 +55,7 @@ OPEN_SYMBOLS = Gauge("stockwatch_recorder_symbols", "Symbols with open bars.")
 def serve_metrics(port: int, variable: str) -> None:
     """Serves `/metrics` on a port. Port 0 means that nothing is served.
 
-    `variable` is the name of the setting that holds the port. If the port cannot be used, the program exits with one
+    `variable` is the name of the setting that contains the port. If the port cannot be used, the program exits with one
     line that names this setting.
     """
     if port == 0:

@@ -71,7 +71,7 @@ class Ticker(models.Model):
 class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic in the stubs only
     """A primary key that makes SQLite store the rows in the order of the key.
 
-    SQLite does that only for keys of the type INTEGER.
+    SQLite uses this order only for keys of the type INTEGER.
     """
 
     def db_type(self, connection: Any) -> str | None:
@@ -79,7 +79,7 @@ class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic
 
 
 MINUTE_BITS = 32
-"""The number of lower bits that hold the minute in a minute bar's key.
+"""How many lower bits of a minute bar's key hold the minute.
 
 Minutes are counted from 1970. The upper bits hold the id of the tape.
 """
@@ -123,9 +123,9 @@ class BarColumns(models.Model):
 class MinuteBar(BarColumns):
     """A bar of one minute and one tape, kept for RECORDER_RETENTION.
 
-    The key contains the tape and the minute. So the minutes of a tape are adjacent, and queries need no index besides
-    the primary key. `first_us` and `last_us` are the times of the first and the last update, in microseconds from the
-    start of the minute.
+    The key contains the tape and the minute. Therefore the minutes of a tape are adjacent, and queries need only the
+    index of the primary key. `first_us` and `last_us` are the times of the first and the last update, in microseconds
+    from the start of the minute.
     """
 
     id = ClusteredKey(primary_key=True)
@@ -150,7 +150,7 @@ class MinuteBar(BarColumns):
 
 
 class DayBar(BarColumns):
-    """A bar of one market day and one tape, kept for ever.
+    """A bar of one market day and one tape, kept forever.
 
     `day` is the date on which the market day begins, at the time MARKET_DAY_START. `first_at` and `last_at` are the
     times of the first and the last update.

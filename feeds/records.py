@@ -7,7 +7,7 @@ from feeds.wire import Update, decode
 
 
 class Record(Protocol):
-    """The methods of the Kafka client's records that are used here.
+    """The part of a Kafka client's record that is used here.
 
     `timestamp` returns a pair: a kind, and a time in unix milliseconds.
     """
@@ -23,7 +23,7 @@ def read_update(key: bytes | None, value: bytes | None, latest: int) -> Update:
     """Returns the update in a record.
 
     Raises BadRecord if the update is not valid, or if the key is not the update's symbol. `latest` is the greatest
-    timestamp accepted, see `feeds.wire.latest_timestamp`.
+    accepted timestamp, see `feeds.wire.latest_timestamp`.
     """
     if value is None:
         raise BadRecord("the value is null", "null")

@@ -1,6 +1,6 @@
-"""Waits between retries, and logs when a service fails and when it recovers.
+"""Waits between retries, and logs when a service fails and when the service recovers.
 
-Nothing here depends on which service it is. Random generator and clock are arguments.
+The code works for any service. The random generator and the clock are arguments.
 """
 
 import threading
@@ -17,7 +17,10 @@ log = structlog.get_logger(__name__)
 
 
 class Outage:
-    """Logs once that a service is unavailable and once that it is available again. Thread-safe."""
+    """Writes a log line when a service fails, and another line when the service recovers.
+
+    Further failures during the same outage are not logged. Thread-safe.
+    """
 
     def __init__(self, service: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.service = service
@@ -30,7 +33,10 @@ class Outage:
         return self._since is not None
 
     def begin(self, reason: object) -> None:
-        """Call it when the service failed. Only the first `reason` of an outage is logged."""
+        """Begins an outage. Call this method after each failure of the service.
+
+        Only the first `reason` of an outage is logged.
+        """
         with self._lock:
             if self._since is not None:
                 return
@@ -38,7 +44,10 @@ class Outage:
         log.warning(f"{self.service} unavailable", reason=str(reason))
 
     def end(self) -> None:
-        """Call it when the service answered. Cheap if there is no outage."""
+        """Ends the outage. Call this method after each success of the service.
+
+        The call is cheap if there is no outage.
+        """
         if self._since is None:
             return
         with self._lock:
@@ -50,8 +59,8 @@ class Outage:
 class Jitter(Enum):
     """The range from which a wait is chosen at random.
 
-    A wait is random, so that many clients do not return together. The ceiling is the upper end of the range; it doubles
-    with each attempt.
+    A wait is random, because otherwise many clients would retry at the same moment. The ceiling is the upper end of the
+    range. The ceiling doubles with each attempt.
     """
 
     FULL = "full"
@@ -64,7 +73,8 @@ class Jitter(Enum):
 class Backoff:
     """Computes random waits, in seconds, that grow with each attempt.
 
-    The longest possible wait is called the ceiling. It doubles with each attempt, from `initial` up to `maximum`.
+    The longest possible wait is called the ceiling. The ceiling doubles with each attempt, from `initial` up to
+    `maximum`.
     """
 
     def __init__(self, rng: Random, initial: float = 0.1, maximum: float = 2.0, jitter: Jitter = Jitter.FULL) -> None:
@@ -81,15 +91,15 @@ class Backoff:
         return self._rng.uniform((self._initial if self._jitter is Jitter.FULL else ceiling) / 2, ceiling)
 
     def reset(self) -> None:
-        """Starts again at `initial`. Call it after a success."""
+        """Starts again at `initial`. Call this method after a success."""
         self._ceiling = self._initial
 
 
 class CircuitBreaker:
-    """Makes calls to a service, and skips them for a growing time after each failure.
+    """Makes calls to a service. After a failure, skips calls for some time.
 
-    It skips a call instead of waiting, so that a loop can do its other work meanwhile. `on_failure` is called at each
-    failure.
+    This time grows with each failure. A skipped call returns immediately, so that a loop can do its other work.
+    `on_failure` is called at each failure.
     """
 
     def __init__(self, service: str, rng: Random, clock: Callable[[], float], on_failure: Callable[[], object]) -> None:
@@ -100,9 +110,9 @@ class CircuitBreaker:
         self._retry_at = 0.0
 
     def __call__(self, call: Callable[[], object]) -> bool:
-        """Makes the call, unless it has to be skipped. Returns whether it succeeded.
+        """Makes the call or skips it. Returns True if the call was made and succeeded.
 
-        A TransientError counts as a failure and is not raised; other errors are raised.
+        A TransientError counts as a failure and is not raised. Other errors are raised.
         """
         if self._retry_at and self._clock() < self._retry_at:
             return False

@@ -1,7 +1,7 @@
 """Decides which of two updates of a symbol is newer. Pure.
 
 The rule: an update is newer if its pair (timestamp, seq_id) is greater. An update that is not newer is stale. A repeat
-has an equal pair, so it is stale.
+has an equal pair. Therefore a repeat is stale.
 
 `feeds/store/write_if_newer.lua` and `static/watchlist/quotes.js` contain copies of the rule.
 `tests/cases/newer_than.json` tests this module and both copies.
@@ -20,7 +20,7 @@ class Ordered(Protocol):
 
 
 class Order(NamedTuple):
-    """The timestamp and seq_id of an update, where there is no Update object."""
+    """The timestamp and seq_id of an update. Used if there is no Update object."""
 
     timestamp: int
     seq_id: int

@@ -1,7 +1,7 @@
 """Turns SIGTERM and SIGINT into an event that loops can wait on.
 
-The signals are blocked, and a thread waits for them. There is no signal handler, because one that sets an event can
-deadlock. It may interrupt the main thread while that thread holds the event's lock.
+The signals are blocked, and a thread waits for them. A signal handler that sets an event can deadlock: it may interrupt
+the main thread when the main thread holds the event's lock. Therefore there is no signal handler.
 """
 
 import signal
@@ -13,7 +13,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def stop_event() -> threading.Event:
     """Returns an event that the first SIGTERM or SIGINT sets.
 
-    Call it in the main thread before any other thread is started.
+    Call this function in the main thread before any other thread is started.
     """
     stop = threading.Event()
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

@@ -1,4 +1,4 @@
-"""Defines which texts are symbols and how a symbol is written. Pure."""
+"""Defines which texts are symbols, and turns user input into upper case. Pure."""
 
 import re
 from functools import lru_cache
@@ -23,9 +23,10 @@ def _matches(text: str) -> bool:
 
 
 def upper_case(text: str) -> str:
-    """Returns user input without outer spaces, and in upper case if it is ASCII.
+    """Removes outer spaces from user input, and turns ASCII text into upper case.
 
-    Other texts keep their case: `"ß".upper()` is `"SS"`, so a text that is no symbol would become one.
+    Other texts keep their case. For example, `"ß".upper()` is `"SS"`: a text that is not a symbol would become a
+    symbol.
     """
     text = text.strip()
     return text.upper() if text.isascii() else text

@@ -1,7 +1,7 @@
 """Defines the price update, its encoding, and the names of Redis keys and channels.
 
 Pure: no framework, no I/O. Kafka and Redis hold updates in the same encoding. Other programs depend on every byte of
-updates, keys and channel names, so no byte may change.
+updates, keys and channel names. Therefore no byte may change.
 """
 
 import json
@@ -16,27 +16,28 @@ STOCK_PREFIX = "stock:"
 CHANNEL_PREFIX = "prices."
 RATE_LIMIT_PREFIX = "ratelimit:"
 MAX_VALUE_BYTES = 64 * 1024
-"""A record with a longer value is not a price update."""
+"""The largest size of an update in bytes. A longer value is not an update."""
 
 MAX_NUMBER = 2**53
 """Timestamps and seq_ids are below this number.
 
-Lua and JavaScript compare them as doubles. Doubles are exact only up to this number.
+Lua and JavaScript compare timestamps and seq_ids as doubles. Doubles are exact only up to this number.
 """
 
 MIN_TIMESTAMP = 10**15
 """September 2001. A smaller timestamp is in another unit than microseconds."""
 
 MAX_AHEAD_US = 5 * 60 * 1_000_000
-"""How far the clock of a producer may be ahead of ours.
+"""How far the clock of a producer may be ahead of ours, in microseconds.
 
-An update that is further ahead would make all later updates of its symbol stale.
+An update that is further ahead would make all later updates of the symbol stale.
 """
 
 DAY_US = 24 * 60 * 60 * 1_000_000
-"""A stored update that is more than a day ahead is wrong.
+"""One day in microseconds.
 
-An older update replaces it. `write_if_newer.lua` has the same rule.
+A stored update is wrong if it is more than a day ahead of the clock. A valid update replaces such a wrong update,
+although the valid update has a lower timestamp. `write_if_newer.lua` has the same rule.
 """
 
 
@@ -82,7 +83,10 @@ REQUIRED_COMMAS = len(REQUIRED_KEYS) - 1
 MAX_KNOWN_SYMBOLS = 1 << 16
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _known_symbols: set[str] = set()
-"""The symbols that `is_symbol` has accepted. A look-up here costs a quarter of a call of `is_symbol`."""
+"""The symbols that `is_symbol` has accepted.
+
+A look-up in this set takes a quarter of the time of an `is_symbol` call.
+"""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Update).decode
@@ -93,20 +97,23 @@ _decode_foreign = msgspec.json.Decoder(_ForeignUpdate).decode
 def encode(update: Update) -> bytes:
     """Returns an update as JSON without spaces.
 
-    For example `{"symbol":"AAPL","price":150.12,"timestamp":1766480000000000,"seq_id":42}`.
+    An example is `{"symbol":"AAPL","price":150.12,"timestamp":1766480000000000,"seq_id":42}`.
     """
     return _encode(update)
 
 
 def latest_timestamp(now: int) -> int:
-    """Returns the greatest timestamp that is accepted at `now`. Both are in unix microseconds."""
+    """Returns the greatest timestamp that is accepted at `now`.
+
+    Both times are in unix microseconds.
+    """
     return now + MAX_AHEAD_US
 
 
 def age_us(timestamp: int, now: int) -> int | None:
     """Returns the age of an update in microseconds.
 
-    Returns None if the producer's clock is ahead of ours: the age is unknown then.
+    Returns None if the producer's clock is ahead of ours, because the age is unknown in this case.
     """
     return now - timestamp if timestamp <= now else None
 
@@ -212,7 +219,7 @@ def _refuse_order(update: Update) -> BadRecord:
 def describe_decode_error(error: Exception) -> str:
     """Returns why decoding failed, without any part of the value.
 
-    This keeps bytes of other programs out of the log.
+    Bytes of other programs must not get into the log.
     """
     if isinstance(error, msgspec.ValidationError):
         return str(error).split(" - ")[0].split(", got")[0]

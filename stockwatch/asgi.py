@@ -1,6 +1,6 @@
 """Defines the ASGI application: pages over HTTP, `/ws` over WebSocket.
 
-`daphne stockwatch.asgi:application` serves both.
+`daphne stockwatch.asgi:application` serves the application.
 """
 
 import os

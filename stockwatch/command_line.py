@@ -8,9 +8,9 @@ from django.core.management import execute_from_command_line
 from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connection
 
 RETRYING_COMMANDS = ("rungateway", "runkafkagen", "runrecorder")
-"""Commands that wait for a database that does not answer.
+"""The commands that wait until the database answers.
 
-They would also wait forever for a database that refuses them.
+If the database refused access, these commands would wait forever. Therefore `run` checks the access first.
 """
 REFUSALS = re.compile(
     "password authentication failed|no password supplied|no pg_hba.conf entry|is not permitted to log in"
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> None:
 def require_access() -> None:
     """Raises the database's error if the database refuses this program.
 
-    Returns if the database does not answer.
+    Raises no error if the database does not answer.
     """
     try:
         connection.ensure_connection()

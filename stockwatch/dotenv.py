@@ -14,7 +14,10 @@ ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z0-9_]+)\s*=\s*(.*)", re.DOTALL)
 QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"\s*(?:#.*)?|'([^']*)'\s*(?:#.*)?""", re.DOTALL)
 COMMENT = re.compile(r"(?:^|\s+)#.*", re.DOTALL)
 ESCAPE = re.compile(r"\\([^rnt])")
-"""Escapes of line ends and tabs stay as they are, as django-environ keeps them."""
+"""A backslash and the next character, except in escapes of line ends and tabs.
+
+django-environ also keeps these escapes unchanged.
+"""
 
 
 class BadEnvironmentFile(SystemExit):
@@ -28,11 +31,11 @@ class BadEnvironmentFile(SystemExit):
 
 
 def parse_variables(content: bytes, file: str) -> dict[str, str]:
-    """Returns the variables by name. If a name occurs twice, the last value counts.
+    """Returns a dict from name to value. If a name occurs twice, the last value counts.
 
-    `file` is the name of the file for error messages. A line is empty, a comment, or `NAME=value`. It may begin with
-    `export`, and may have white space. A value can stand in single or double quotes. Without quotes, white space and
-    `#` begin a comment; with quotes, a comment can follow the second quote.
+    `file` is the name of the file for error messages. A line is empty, a comment, or `NAME=value`. The name may follow
+    the word `export`. White space around name and value is ignored. A value can stand in single or double quotes.
+    Without quotes, white space and `#` begin a comment. With quotes, a comment can follow the second quote.
     """
     variables: dict[str, str] = {}
     for number, line in enumerate(LINE_END.split(decode(content, file)), 1):
@@ -61,7 +64,7 @@ def parse_value(text: str, file: str, number: int, name: str) -> str:
 
 
 def decode(content: bytes, file: str) -> str:
-    """Returns the text of the file, which must be UTF-8.
+    """Returns the text of the file. The file must be UTF-8.
 
     A byte order mark at the beginning is removed.
     """

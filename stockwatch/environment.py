@@ -1,7 +1,7 @@
 """Reads typed settings from a mapping of environment variables.
 
-Pure: the caller passes the mapping. Only `settings.py` calls this module, so one file shows every setting. An invalid
-value raises BadVariable, which ends the program with one line of output.
+Pure: the caller passes the mapping. Only `settings.py` calls this module. Therefore that file shows every setting. An
+invalid value raises BadVariable, which ends the program with one line of output.
 """
 
 import re
@@ -39,8 +39,8 @@ class BadVariable(SystemExit):
 def show(name: str, value: str) -> str:
     """Returns the value as an error message shows it.
 
-    The result is `'…'` if the value may hold a password. These are all values of secrets, and all values with `@`, such
-    as `user:password@host`.
+    The result is `'…'` if the variable is a secret. The result is also `'…'` if the value contains `@`, because
+    `user:password@host` contains a password.
     """
     if value and (SECRET_NAME.search(name) or "@" in value):
         return "'…'"
@@ -48,7 +48,7 @@ def show(name: str, value: str) -> str:
 
 
 class Environment:
-    """Reads variables by name, and stores the default of each.
+    """Reads variables by name, and stores the default of each variable.
 
     Tests compare the defaults with the documentation. Every method raises BadVariable if the value is not allowed.
     White space around a value is ignored.
@@ -74,7 +74,7 @@ class Environment:
         return value
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
-        """Returns the value in lower case. It must be one of the allowed texts."""
+        """Returns the value in lower case. The value must be one of the allowed texts."""
         value = self.text(name, default).lower()
         if value not in allowed:
             raise BadVariable(name, value, "one of " + ", ".join(allowed))
@@ -103,7 +103,7 @@ class Environment:
     def duration(self, name: str, default: str, minimum: str = "1ms", maximum: str = "876000h") -> timedelta:
         """Returns a duration. The variable has the syntax of Go, such as `1m30s`.
 
-        The syntax is checked before durationpy reads it, because durationpy accepts more units than Go.
+        The method itself checks the syntax, because durationpy accepts more units than Go.
         """
         value = self.text(name, default)
         shortest, longest = durationpy.from_str(minimum), durationpy.from_str(maximum)
@@ -119,7 +119,7 @@ class Environment:
         return duration
 
     def time_of_day(self, name: str, default: str) -> time:
-        """Returns a time of day that is written as `09:30`."""
+        """Returns the time of day in a variable, such as `09:30`."""
         value = self.text(name, default)
         if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
             raise BadVariable(name, value, "a time of day from 00:00 to 23:59")
@@ -178,8 +178,8 @@ class Environment:
     def origins(self, name: str, default: str, wildcard: bool = True) -> list[str]:
         """Returns the web origins, such as `https://example.org`, of a comma-separated list.
 
-        Each origin is in the form that browsers send, so origins can be compared as texts. If `wildcard` is true, the
-        list may be `*`. If `wildcard` is false, a host may start with `*.`, as in Django's settings.
+        Each origin is in the form that browsers send. Therefore origins can be compared as texts. If `wildcard` is
+        true, the list may be `*`. If `wildcard` is false, a host may start with `*.`, as in Django's settings.
         """
         values = self.texts(name, default)
         origins = ["*" if wildcard and value == "*" else _normalize_origin(value, not wildcard) for value in values]
@@ -226,7 +226,8 @@ class Environment:
 def is_strong_key(text: str) -> bool:
     """Returns whether a key passes Django's deployment checks.
 
-    It must have at least 50 characters and at least 5 different ones. It must not start with `django-insecure-`.
+    Such a key has at least 50 characters, of which at least 5 are different. Such a key does not start with
+    `django-insecure-`.
     """
     return len(text) >= 50 and len(set(text)) >= 5 and not text.startswith("django-insecure-")
 
@@ -248,14 +249,14 @@ def _is_host(text: str) -> bool:
 def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
     """Returns the origin as a browser writes it.
 
-    Returns None if the text is not an origin. A browser writes lower case, IDN in ASCII, a shortened IPv6 address, and
-    no default port.
+    Returns None if the text is not an origin. A browser writes a host in lower case and in ASCII. A browser also
+    shortens IPv6 addresses and leaves out the default port.
     """
     try:
         parts = urlsplit(text)
-        port = parts.port  # Reading it checks it.
+        port = parts.port  # Reading the port also checks it.
         host = _normalize_host(parts.hostname or "", any_subdomain)
-    except ValueError:  # also UnicodeError
+    except ValueError:  # includes UnicodeError
         return None
     if parts.scheme not in DEFAULT_PORTS or host is None or port == 0 or not text.isprintable():
         return None

@@ -12,15 +12,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from feeds.store.connection import PROBE, connect
 
 more_checks: dict[str, Callable[[], bool]] = {}
-"""More checks by the name that `/readyz` reports.
+"""Additional checks for `/readyz`, by name.
 
-Other code of this process adds them. They must return immediately.
+If a check fails, the response contains its name. Other code of this process adds checks. A check must return
+immediately.
 """
 
 
 @never_cache
 def show_alive(_request: HttpRequest) -> HttpResponse:
-    """Answers 200 whenever the process can answer. Does not check dependencies."""
+    """Always answers 200. Does not check dependencies."""
     return JsonResponse({"status": "alive"})
 
 

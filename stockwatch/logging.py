@@ -1,10 +1,11 @@
 """Configures logging: one JSON object or one readable line for each record.
 
-This includes the records of libraries. The keys are `level`, `logger`, `event`, `time` (ISO 8601, UTC), and the keys
-that the caller adds. Secrets are masked here, in the last step, so that no caller can forget it.
+The records of libraries have the same form. The keys are `level`, `logger`, `event`, `time` (ISO 8601, UTC), and the
+keys that the caller adds. Secrets are masked here, in the last step. Therefore no caller can forget to mask a secret.
 
 Text from clients is never logged. This project's code logs only the kind and the length of such a text. Records of
-Django and Daphne may repeat such a text. So their request data and the messages of their exceptions are removed.
+Django and Daphne may repeat text from clients. Therefore the request data and the messages of exceptions are removed
+from these records.
 """
 
 import io
@@ -26,7 +27,7 @@ QUIET_LOGGERS = ("daphne", "asyncio", "channels_redis", "django.channels.server"
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 MAX_CAUSES = 5
-"""How many exceptions of a chain of causes one record shows."""
+"""How many exceptions of a chain of causes one record shows at most."""
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -77,7 +78,7 @@ def describe_without_messages(error: BaseException) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Escapes control characters, which could command the terminal or forge a line.
+    """Escapes control characters, because they could command the terminal or forge a line.
 
     Tabs and line feeds stay.
     """
@@ -92,15 +93,15 @@ def escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def indent_lines(_logger: WrappedLogger, _method: str, text: str) -> str:
-    """Indents all lines of a record except the first.
+    """Indents all lines of a record except the first line.
 
-    So no text in a record looks like another record.
+    Therefore no text in a record looks like another record.
     """
     return text.rstrip("\n").replace("\n", "\n    ")
 
 
 def write_plain_traceback(target: Any, error: Any) -> None:
-    """Writes a traceback without local variables, because these may contain secrets.
+    """Writes a traceback without local variables, because local variables may contain secrets.
 
     The rich tracebacks of structlog would print local variables.
     """

@@ -1,6 +1,6 @@
 """`python -m stockwatch.probe URL`: exits with 0 if the URL answers with status 200.
 
-Otherwise it exits with 1. Container health checks use this module, because the image has no curl.
+Otherwise exits with 1. Container health checks use this module, because the image has no curl.
 """
 
 import sys
@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 
 def is_healthy(url: str, timeout: float = 4.0, host_header: str = "localhost") -> bool:
-    """Returns whether a GET request gets status 200 within `timeout` seconds. Redirects count as failures.
+    """Returns whether a GET request gets status 200 within `timeout` seconds.
 
-    The request bypasses proxies. Django checks `host_header` against ALLOWED_HOSTS.
+    A redirect counts as a failure. The request bypasses proxies. Django checks `host_header` against ALLOWED_HOSTS.
     """
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)

@@ -1,6 +1,6 @@
-"""Reads the URLs of the database and of the mail server into Django's settings.
+"""Turns the URLs of the database and of the mail server into Django's settings.
 
-A URL may contain a password, so no error message repeats a URL.
+A URL may contain a password. Therefore no error message repeats a URL.
 """
 
 import warnings
@@ -23,7 +23,7 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 POSTGRES_OPTIONS: dict[str, Any] = {
     # Time limits for a server that accepts connections without answering, and for a machine that is down. Each request
-    # opens a new connection, so none is broken after a restart of the server. DATABASE_URL can override the options.
+    # opens a new connection, so a restart of the server breaks none. DATABASE_URL can override the options.
     "connect_timeout": 3,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -35,7 +35,7 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 def read_database_url(url: str, folder: Path) -> dict[str, Any]:
     """Returns Django's settings of the database. Raises BadVariable.
 
-    A relative path of an SQLite file starts in `folder`.
+    A relative path of an SQLite file is relative to `folder`.
     """
     database = _parse_database_url(url)
     engine = str(database.get("ENGINE", ""))
@@ -68,7 +68,7 @@ def _complete_sqlite(database: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def read_email_url(url: str) -> dict[str, Any]:
-    """Returns a dict from name to value of Django's mail settings. Raises BadVariable."""
+    """Returns Django's mail settings as a dict from name to value. Raises BadVariable."""
     try:
         mail: dict[str, Any] = environ.Env.email_url_config(url)
     except (environ.ImproperlyConfigured, KeyError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Defines every setting of the project; the only module that reads the environment.
 
-The file `.env` in the root folder is read first. Real environment variables override it. `.env.example` and
-`docs/settings.md` describe each variable. A test compares both files with this one.
+The file `.env` in the root folder is read first. Real environment variables override the variables in `.env`.
+`.env.example` and `docs/settings.md` describe each variable. A test compares both files with this module.
 """
 
 import os
@@ -23,7 +23,7 @@ except FileNotFoundError:
 except OSError as _error:
     raise BadEnvironmentFile(".env", f" cannot be read: {_error.strerror}") from _error
 for _name, _value in _variables.items():
-    os.environ.setdefault(_name, _value)  # child processes get them too
+    os.environ.setdefault(_name, _value)  # child processes also get these variables
 env = Environment(os.environ)
 
 # --- Environment ------------------------------------------------------------------------------------------------
@@ -203,12 +203,12 @@ TEMPLATES = [
     }
 ]
 CHANNEL_LAYERS = {
-    # Its groups are the Redis channels prices.SYMBOL. Only the gateway's intake, which reads updates, uses it.
+    # The groups of this layer are the Redis channels prices.SYMBOL. Only the gateway's intake uses this layer.
     "prices": {
         "BACKEND": "watchlist.gateway.fanout.channel_layer.PricesChannelLayer",
         "CONFIG": {"hosts": [{**REDIS, "protocol": 2}]},
     },
-    # For other uses of Channels; the gateway does not use it.
+    # For other uses of Channels. The gateway does not use this layer.
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {"hosts": [{**REDIS, "protocol": 2}]},
@@ -247,7 +247,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_COOKIES = env.boolean("SECURE_COOKIES", PRODUCTION)
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
-# The proxy terminates TLS, redirects to it and sends HSTS. Health checks use plain HTTP.
+# The proxy terminates TLS, redirects HTTP to HTTPS, and sends HSTS. Health checks use plain HTTP.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

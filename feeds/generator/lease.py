@@ -26,7 +26,7 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # it runs and belongs to another user
+        return True  # the process runs and belongs to another user
     return True
 
 
@@ -57,7 +57,7 @@ class Lease:
     def acquire(self, wait: Callable[[float], object]) -> None:
         """Takes the lease. Raises LeaseHeld as soon as another generator renews the lease.
 
-        If the holder is a process of this host and has ended, takes the lease immediately. Otherwise waits until the
+        If the holder was a process of this host and has ended, takes the lease immediately. Otherwise waits until the
         lease expires. `wait` sleeps for the given seconds. Raises StoreUnavailable if Redis does not answer.
         """
         dead, previous_ttl = "", -1
@@ -76,7 +76,7 @@ class Lease:
         raise self._held_by(holder)
 
     def renew(self) -> None:
-        """Renews the lease, or takes it again if Redis has lost it.
+        """Renews the lease. If Redis has lost the lease, takes the lease again.
 
         Raises LeaseHeld if another generator has the lease, and StoreUnavailable if Redis does not answer.
         """
@@ -84,7 +84,10 @@ class Lease:
             raise self._held_by(held[0])
 
     def release(self) -> None:
-        """Deletes the lease if this generator still holds it. Raises StoreUnavailable."""
+        """Deletes the lease if this generator still holds the lease.
+
+        Raises StoreUnavailable if Redis does not answer.
+        """
         self._release([self._key], [self._name])
 
     def close(self) -> None:
@@ -93,16 +96,16 @@ class Lease:
     def _try_take(self, dead: str) -> tuple[str, int] | None:
         """Tries to take the lease. Returns None on success.
 
-        Otherwise returns the current holder and the remaining TTL in ms. `dead` is the name of a holder that has ended;
-        the lease is taken from that holder too.
+        Otherwise returns the current holder and the remaining TTL in ms. `dead` is the name of a holder that has ended.
+        If this holder still has the lease, takes the lease from this holder.
         """
         held = self._take([self._key], [self._name, TTL // timedelta(milliseconds=1), dead])
         return (held[0].decode(errors="replace"), held[1]) if held else None
 
     def _is_dead(self, holder: str) -> bool:
-        """Returns whether the holder is a process of this host and has ended.
+        """Returns whether the holder was a process of this host and has ended.
 
-        A holder that has our own pid has ended too: it ran in this container before us.
+        A holder with our own pid has ended: that process ran in this container before us.
         """
         host, pid = _parse_holder(holder)
         return host == self._host and (pid == self._pid or not self._is_alive(pid))

@@ -1,7 +1,7 @@
 """Runs the generator: in each interval, sends an update of each active ticker to Kafka.
 
-A second thread reads the tickers, and a third renews the lease. The loop reads no settings. Its arguments provide the
-clocks, the tickers and the last updates on the topic.
+A second thread reads the tickers, and a third thread renews the lease. The loop reads no settings. The arguments of
+GeneratorLoop provide the clocks, the tickers and the last updates on the topic.
 """
 
 import threading
@@ -29,7 +29,7 @@ REPORT_SECONDS = 1.0
 MAX_RETRY_SECONDS = 1.0
 
 FLUSH_SECONDS = 7.0
-"""The time limit at the end for sending the updates that are still queued."""
+"""The time limit for sending the queued updates before the generator ends."""
 
 FLUSH_SECONDS_IN_OUTAGE = 3.0
 """The time limit that replaces FLUSH_SECONDS if Kafka is unavailable."""
@@ -37,14 +37,14 @@ FLUSH_SECONDS_IN_OUTAGE = 3.0
 MAX_POLL_PAUSE_SECONDS = 0.5
 """The longest pause between two polls of the producer.
 
-A poll handles delivery reports, so that the metrics stay current.
+A poll handles delivery reports. Frequent polls keep the metrics current.
 """
 
 T = TypeVar("T")
 
 
 class Lease(Protocol):
-    """The right to feed the topic; `feeds.generator.lease` implements this protocol."""
+    """The right to feed the topic. `feeds.generator.lease` implements this protocol."""
 
     def acquire(self, wait: Callable[[float], object]) -> None: ...
     def renew(self) -> None: ...
@@ -52,7 +52,7 @@ class Lease(Protocol):
 
 
 class DeliveryTotals(msgspec.Struct, frozen=True):
-    """How many updates the brokers acknowledged, and how many they did not."""
+    """How many updates the brokers acknowledged, and how many updates were not acknowledged."""
 
     delivered: int
     undelivered: int
@@ -61,9 +61,9 @@ class DeliveryTotals(msgspec.Struct, frozen=True):
 class GeneratorLoop:
     """Feeds one topic: sends the updates of the simulator to this topic.
 
-    `read_tickers` returns all instruments, active or not. `read_last_updates` takes symbols and returns a dict from
-    symbol to last update. It creates the topic if that does not exist. Both functions may raise TransientError.
-    `interval` is in seconds. `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds.
+    `read_tickers` returns all instruments, active or not. `read_last_updates` takes symbols, creates the topic if
+    necessary, and returns a dict from symbol to last update. Both functions may raise TransientError. `interval` is in
+    seconds. `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds.
     """
 
     def __init__(
@@ -95,7 +95,10 @@ class GeneratorLoop:
         self._counted = 0
 
     def run(self, stop: threading.Event) -> DeliveryTotals:
-        """Feeds until `stop` is set, then flushes. Raises LeaseHeld and TopicRefused."""
+        """Feeds the topic until `stop` is set, then sends the queued updates.
+
+        Raises LeaseHeld and TopicRefused.
+        """
         try:
             if self._acquire_lease(stop) and self._prepare(stop):
                 self._start_threads(stop)
@@ -107,9 +110,10 @@ class GeneratorLoop:
         return totals
 
     def _acquire_lease(self, stop: threading.Event) -> bool:
-        """Takes the lease, and waits for Redis as long as needed. Returns False if `stop` was set first.
+        """Takes the lease, and waits for Redis as long as needed.
 
-        Without Redis only the last holder may feed: this one cannot know whether another generator does.
+        Returns False if `stop` is set meanwhile. Without Redis, a generator that holds no lease must wait, because
+        another generator may hold the lease.
         """
         backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
         while not stop.is_set():
@@ -124,7 +128,10 @@ class GeneratorLoop:
         return False
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Reads the tickers and the last updates, with retries. Returns False if `stop` was set first."""
+        """Reads the tickers and the last updates, with retries.
+
+        Returns False if `stop` is set meanwhile.
+        """
         # Starts the producer, which needs half a second to get its producer id.
         self._producer.poll()
         instruments = self._retry(stop, self._database, self._read_tickers)
@@ -142,9 +149,9 @@ class GeneratorLoop:
         return True
 
     def _retry(self, stop: threading.Event, outage: Outage, call: Callable[[], T]) -> T | None:
-        """Repeats a call until it succeeds, and returns its result.
+        """Repeats a call until the call succeeds. Returns the result of the call.
 
-        Returns None if `stop` was set first.
+        Returns None if `stop` is set meanwhile.
         """
         backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
         while not stop.is_set():
@@ -196,7 +203,7 @@ class GeneratorLoop:
     def _make_steps(self, stop: threading.Event) -> None:
         """Makes one step per interval: sends an update of each active ticker.
 
-        The intervals follow the monotonic clock, so a changed system clock affects only the timestamps.
+        The monotonic clock measures the intervals. Therefore a change of the system clock affects only the timestamps.
         """
         due = reported = self._clock()
         while not stop.is_set():
@@ -218,7 +225,10 @@ class GeneratorLoop:
             log.warning("no active tickers: activate one in the admin")
 
     def _skip_missed_intervals(self, due: float) -> float:
-        """Returns the time when the next step is due. Skips and counts the intervals that have passed."""
+        """Skips and counts the intervals that were missed.
+
+        Returns the time when the next step is due.
+        """
         late = self._clock() - due
         if late <= self._interval:
             return due

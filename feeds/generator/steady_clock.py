@@ -1,7 +1,7 @@
-"""A clock for timestamps that goes on at its pace if the system clock is set back.
+"""Provides a clock for timestamps that continues if the system clock is set back.
 
-The order of updates must not go back, so the timestamps of a generator that follows a clock set back by an hour would
-stand still for an hour, and every page would call prices old that are new.
+The timestamps of a symbol must always grow. If the generator followed a system clock that is set back by an hour, the
+timestamps would stand still for an hour. Pages would then show new prices as stale.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,18 @@ import structlog
 log = structlog.get_logger(__name__)
 
 JUMP_NS = 1_000_000_000
-"""A smaller difference is a correction that the system clock is right about."""
+"""A larger difference between system time and expected time is a jump, not a correction.
+
+SteadyClock follows corrections. The difference is in nanoseconds.
+"""
 
 
 class SteadyClock:
-    """Returns unix nanoseconds. `now` is the system clock, `clock` returns seconds that are never set.
+    """A clock that returns unix nanoseconds.
 
-    A clock that jumps ahead is followed, but not relied on: when it returns, that is not a step back.
+    `now` returns the system time in unix nanoseconds. `clock` returns seconds from a clock that is never set. If the
+    system clock is set back, SteadyClock continues at the pace of `clock`. If the system clock jumps ahead and later
+    returns to the correct time, SteadyClock follows both changes.
     """
 
     def __init__(self, now: Callable[[], int], clock: Callable[[], float]) -> None:

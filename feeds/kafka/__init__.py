@@ -1,1 +1,1 @@
-"""The only package that imports the Kafka client. No class connects before it is used."""
+"""The only package that imports the Kafka client. No object connects before its first use."""

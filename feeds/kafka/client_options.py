@@ -14,16 +14,17 @@ Options = Mapping[str, Any]
 
 EMBEDDED: dict[str, Any] = {
     # The embedded cluster waits this long whenever a fetch finds nothing. A real broker answers as soon as it has a
-    # record, so a short time would only cause more requests to it.
+    # record, so a short time would only cause more requests.
     "fetch.wait.max.ms": 5,
 }
-"""More options for consumers of the embedded cluster, whose brokers keep records in memory."""
+"""Additional options for the consumers of an embedded cluster, see `feeds.kafka.embedded`."""
 
 
 def client_options(brokers: str, outage: Outage, extra: Options | None = None) -> dict[str, Any]:
-    """Returns options for any kind of client. The options in `extra` take precedence.
+    """Returns options for any kind of client.
 
-    The client begins `outage` at each of ErrorCallback.OPERATOR_ERRORS, for instance if no broker can be reached.
+    The options in `extra` take precedence. Each error in ErrorCallback.OPERATOR_ERRORS begins `outage`, for instance
+    the error that no broker can be reached.
     """
     return {
         "bootstrap.servers": brokers,
@@ -42,7 +43,7 @@ def client_options(brokers: str, outage: Outage, extra: Options | None = None) -
 
 
 class ErrorCallback:
-    """Begins an outage at each of OPERATOR_ERRORS; logs other errors at level debug.
+    """Begins an outage if one of OPERATOR_ERRORS occurs. Logs other errors at level debug.
 
     An operator must see OPERATOR_ERRORS. Other errors are transient.
     """
@@ -65,4 +66,4 @@ class ErrorCallback:
 
 
 def ignore_errors(_error: KafkaError) -> None:
-    """Does nothing. It is the `error_cb` of clients whose method calls report each error."""
+    """Ignores an error. Used as `error_cb` of clients whose method calls report each error."""

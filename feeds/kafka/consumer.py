@@ -1,7 +1,7 @@
 """Reads a topic as a member of a consumer group.
 
-Only the thread that calls `read` may use a consumer. Another thread would block until `read` returns, because the
-client serializes all calls. A rebalance that waits for such a thread would deadlock.
+Only the thread that calls `read` may use a consumer. The client serializes all calls. Therefore another thread would be
+blocked until `read` returns. A rebalance that waits for the blocked thread would deadlock.
 """
 
 import threading
@@ -21,13 +21,13 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 MAX_RECORDS = 500
-"""How many records one read returns at most, not counting the first record."""
+"""One read returns at most MAX_RECORDS + 1 records."""
 
 PREFETCH = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16 * 1024}
 """How many records the client fetches ahead for each partition.
 
-At full speed this many records last for a twentieth of a second. The client's default of 100,000 records needs 40 MB
-more and is not faster.
+At full speed, this many records are read within 50 ms. The client's default of 100,000 records needs 40 MB more and is
+not faster.
 """
 
 FIND_TOPIC_SECONDS = 2.0
@@ -42,7 +42,10 @@ REFUSED_SETTINGS = {
     KafkaError.GROUP_AUTHORIZATION_FAILED: "the brokers must allow this group: choose another KAFKA_GROUP_ID"
     " (RECORDER_GROUP_ID for the recorder), or change their access rules",
 }
-"""The errors that no retry can mend. Each has a text that says what must change."""
+"""The errors that no retry can fix.
+
+A dict from error code to a text that says what must change.
+"""
 
 Rebalance = Callable[[Collection[int]], None]
 
@@ -50,9 +53,9 @@ Rebalance = Callable[[Collection[int]], None]
 class UpdateConsumer:
     """A member of one consumer group that reads one topic.
 
-    It commits only offsets that were passed to `store`. `outage` logs when Kafka is unavailable. A caller that retries
-    `open` begins and ends `outage` too. With `once`, `drained` becomes true after every record that existed at `open`
-    was read.
+    The member commits only offsets that were passed to `store`. `outage` logs when Kafka is unavailable. A caller that
+    retries `open` must begin and end `outage` during the retries. If `once` is true, `drained` becomes true when every
+    record that existed at `open` has been read.
     """
 
     def __init__(
@@ -102,10 +105,9 @@ class UpdateConsumer:
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
         """Joins the group.
 
-        `on_revoke` and `on_lost` get the partitions that this member has to give up. `on_revoke` may still store and
-        commit offsets. When `on_lost` is called, another member has the partitions already. `wait` sleeps for the given
-        seconds. Raises BrokerUnavailable if there is no broker. If there is no topic, raises TopicRefused with `once`
-        and BrokerUnavailable without.
+        `on_revoke` gets partitions that this member must give up, and may still store and commit offsets. `on_lost`
+        gets partitions that another member owns already. `wait` sleeps for the given seconds. Raises BrokerUnavailable
+        if no broker answers. For a missing topic, raises TopicRefused if `once` is true, otherwise BrokerUnavailable.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:
@@ -141,7 +143,7 @@ class UpdateConsumer:
         callback(numbers)
 
     def _read_ends(self, consumer: Consumer, partitions: int) -> dict[int, int]:
-        """Returns a dict from each partition that has records to the offset after its last record."""
+        """Returns a dict: for each partition with records, the offset after the last record."""
         try:
             watermarks = {
                 number: consumer.get_watermark_offsets(
@@ -156,11 +158,14 @@ class UpdateConsumer:
 
     @property
     def drained(self) -> bool:
-        """With `once`: whether this member has read all records that its partitions had at `open`."""
+        """Whether this member has read all records that its partitions had at `open`.
+
+        Always false if `once` is false.
+        """
         return self._once and self._joined and not (self.assigned & self._unread_ends.keys())
 
     def read(self, timeout: float = 0.05) -> list[Message]:
-        """Returns the available records. Waits up to `timeout` seconds for the first one.
+        """Returns the available records. Waits up to `timeout` seconds for the first record.
 
         Raises GroupRefused if this member can never read again, for instance because another process has the same
         instance id.
@@ -207,9 +212,9 @@ class UpdateConsumer:
                 del self._unread_ends[partition]
 
     def store(self, offsets: Mapping[int, int]) -> None:
-        """Stores offsets, which the client commits within a second.
+        """Stores offsets. The client commits stored offsets within a second.
 
-        `offsets` is a dict from partition to the next offset to read. Partitions of other members are ignored.
+        `offsets` is a dict from partition to the next offset to read. Ignores partitions that other members own.
         """
         positions = [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]
         try:
@@ -222,7 +227,7 @@ class UpdateConsumer:
     def commit(self) -> None:
         """Commits the stored offsets and waits for the answer.
 
-        A failure is only logged. After a failure the records are read again.
+        A failure is only logged, because the records will be read again.
         """
         self._commit(self._opened())
 
@@ -234,7 +239,10 @@ class UpdateConsumer:
                 log.warning("offsets not committed, records will be read again", reason=error.args[0].str())
 
     def pause(self) -> None:
-        """Pauses all assigned partitions. Call `read` nevertheless, to stay in the group."""
+        """Pauses all assigned partitions.
+
+        Continue to call `read`, because otherwise this member must leave the group.
+        """
         self._opened().pause(self._opened().assignment())
 
     def resume(self) -> None:
@@ -242,7 +250,7 @@ class UpdateConsumer:
         self._opened().resume(self._opened().assignment())
 
     def leave(self, timeout: float = 4.0) -> None:
-        """Commits the stored offsets and leaves the group, if Kafka answers within `timeout` seconds."""
+        """Commits the stored offsets and leaves the group. Waits at most `timeout` seconds."""
         if self._consumer is None:
             return
         # Commit and close have no time-out. They block for up to a minute if there is no coordinator. From here on only

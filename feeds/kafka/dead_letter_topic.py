@@ -1,6 +1,6 @@
-"""Writes dead letters to their topic, reads them, and replays them.
+"""Writes dead letters to the dead letter topic, and reads and replays dead letters.
 
-A dead letter counts as written only after the brokers have acknowledged it.
+A dead letter counts as written only after the brokers have acknowledged the dead letter.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 ACK_TIMEOUT = timedelta(seconds=60)
 """How long to wait for the acknowledgement of a dead letter.
 
-The wait is longer than a broker's pause, because such a pause must not end the processor.
+A shorter pause of a broker does not end the processor.
 """
 
 IDEMPOTENT = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "partitioner": "murmur2_random"}
@@ -36,8 +36,8 @@ class DeadLetterTopic:
     """Writes dead letters to their topic. Not thread-safe.
 
     `pending` counts the dead letters that are not acknowledged yet. `failure` says why a dead letter could not be
-    written; it is empty if there was no failure. After a failure the processor must stop, because it must not commit an
-    offset after that of the refused record.
+    written, and is empty if there was no failure. After a failure the processor must stop, because no offset after the
+    refused record may be committed.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class DeadLetterTopic:
         self._producer: Producer | None = None
 
     def prepare(self, wait: Callable[[float], object]) -> None:
-        """Creates the topic if it does not exist. `wait` sleeps for the given seconds.
+        """Creates the topic if the topic does not exist.
 
-        A failure is only logged, because `send` tries again.
+        A failure is only logged, because `send` tries the creation again. `wait` sleeps for the given seconds.
         """
         try:
             self._description = self._topic.ensure(self._retention, wait)
@@ -72,7 +72,7 @@ class DeadLetterTopic:
             log.warning("dead letter topic not ready", topic=self.name, reason=str(error))
 
     def send(self, dead_letter: DeadLetter, on_written: Callable[[], object], wait: Callable[[float], object]) -> None:
-        """Queues a dead letter. Sets `failure` if that is impossible.
+        """Queues a dead letter. Sets `failure` if the dead letter cannot be queued.
 
         After the brokers have acknowledged the dead letter, `poll` calls `on_written`. `wait` sleeps for the given
         seconds.
@@ -104,7 +104,7 @@ class DeadLetterTopic:
             self.pending += 1
 
     def poll(self, timeout: float = 0.0) -> None:
-        """Handles acknowledgements. Waits up to `timeout` seconds for the first one."""
+        """Handles acknowledgements. Waits up to `timeout` seconds for the first acknowledgement."""
         if self._producer is not None:
             self._producer.poll(timeout)
 
@@ -119,7 +119,8 @@ class DeadLetterTopic:
     def close(self) -> None:
         """Drops dead letters that are not acknowledged, and closes the client.
 
-        The offsets of the refused records are not committed. So these records will be read and refused again.
+        The offsets of the corresponding refused records are not committed. Therefore these records will be read and
+        refused again.
         """
         if self._producer is not None:
             self._producer.purge()
@@ -138,7 +139,7 @@ class DeadLetterTopic:
 def read_dead_letters(brokers: str, topic: str, timeout: float = 15.0) -> Iterator[DeadLetter]:
     """Yields every dead letter of the topic, partition by partition.
 
-    Raises BrokerUnavailable if Kafka does not answer, or if it returns no record for `timeout` seconds.
+    Raises BrokerUnavailable if Kafka does not answer, or returns no record for `timeout` seconds.
     """
     options = client_options(brokers, Outage("Kafka")) | {
         "group.id": "stockwatch-deadletters",
@@ -202,9 +203,10 @@ class ReplayResult(msgspec.Struct):
 
 
 def replay(brokers: str, dead_letters: Iterable[DeadLetter], timeout: float = 30.0) -> ReplayResult:
-    """Sends the key and value of each refused record to the record's topic again.
+    """Sends each refused record again, to the topic that the record came from.
 
-    Truncated dead letters are not sent. Waits up to `timeout` seconds for acknowledgements.
+    A sent record has the key and value of the refused record. Truncated dead letters are not sent. Waits up to
+    `timeout` seconds for acknowledgements.
     """
     result = ReplayResult()
 

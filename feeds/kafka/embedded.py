@@ -1,8 +1,8 @@
-"""An embedded Kafka cluster for one machine and for tests: librdkafka's mock brokers.
+"""Runs an embedded Kafka cluster on one machine: librdkafka's mock brokers.
 
 The brokers run in this process. They listen on real sockets, speak the real protocol, and keep the newest 5 MiB of each
-partition in memory. No broker is a controller, which would create topics on request. Instead, a topic is created with 4
-partitions and 3 replicas when a client first asks for it by name.
+partition in memory. Requests to create a topic fail, because no broker is a controller. A topic is created with 4
+partitions and 3 replicas when a client first asks for the topic by name.
 """
 
 from types import TracebackType
@@ -15,11 +15,11 @@ from feeds.errors import BrokerUnavailable
 log = structlog.get_logger(__name__)
 
 EMBEDDED_CLUSTER_ID = "mockCluster"
-"""How the cluster id begins. Clients recognize an embedded cluster by this text."""
+"""The beginning of the cluster id. Clients recognize an embedded cluster by this text."""
 
 
 class EmbeddedCluster:
-    """Brokers on free loopback ports, from `start` to `close`."""
+    """Brokers that run on free loopback ports from `start` to `close`."""
 
     def __init__(self, brokers: int = 3) -> None:
         self._count = brokers
@@ -32,7 +32,10 @@ class EmbeddedCluster:
         return self._addresses
 
     def start(self) -> None:
-        """Starts the brokers, and waits until they listen. Raises BrokerUnavailable if they do not."""
+        """Starts the brokers, and waits until they listen.
+
+        Raises BrokerUnavailable if a broker does not start.
+        """
         self._owner = Producer({"test.mock.num.brokers": self._count, "log_level": 2})
         # Only the owner knows the addresses, because the mock cluster replaces the owner's bootstrap address.
         brokers = self._owner.list_topics(timeout=10).brokers

@@ -1,6 +1,6 @@
 """Computes the lag of each assigned partition from librdkafka's statistics, without requests to the brokers.
 
-The lag is the number of records that are not finished.
+The lag of a partition is the number of records that are not finished.
 """
 
 from collections.abc import Collection
@@ -16,11 +16,11 @@ UNKNOWN_OFFSET = -1001
 
 
 class PartitionStatistics(msgspec.Struct):
-    """The offsets of a partition. A negative offset means that it is unknown.
+    """The offsets of a partition. A negative number stands for an unknown offset.
 
     `lo_offset` is the first offset in the partition. `hi_offset` is the offset after the last record. `ls_offset` is
-    the first offset that an open transaction hides, or else equals `hi_offset`. `stored_offset` and `committed_offset`
-    belong to the consumer.
+    the first offset that an open transaction hides. Without an open transaction, `ls_offset` equals `hi_offset`.
+    `stored_offset` and `committed_offset` belong to the consumer.
     """
 
     lo_offset: int = UNKNOWN_OFFSET
@@ -31,7 +31,7 @@ class PartitionStatistics(msgspec.Struct):
 
     @property
     def lag(self) -> int | None:
-        """The number of records that are not finished; None while the partition's end is unknown."""
+        """The number of records that are not finished; None if the partition's end is unknown."""
         end = self.ls_offset if self.ls_offset >= 0 else self.hi_offset
         if end < 0:
             return None
@@ -41,7 +41,8 @@ class PartitionStatistics(msgspec.Struct):
 class TopicStatistics(msgspec.Struct):
     """The statistics of one topic.
 
-    `partitions` is a dict from partition number, as text, to statistics. Partition -1 is internal to the client.
+    `partitions` is a dict from partition number to statistics. The number is a text. Partition -1 is internal to the
+    client.
     """
 
     partitions: dict[str, PartitionStatistics] = {}
@@ -61,10 +62,13 @@ class Lag:
         self._decode = msgspec.json.Decoder(Statistics).decode
         self._assigned: frozenset[int] = frozenset()
         self.by_partition: dict[int, int] = {}
-        """A dict from each assigned partition to its lag at the last report."""
+        """A dict from each assigned partition to the partition's lag at the last report."""
 
     def assign(self, partitions: Collection[int]) -> None:
-        """Sets the partitions to report. Other members of the group report the rest."""
+        """Sets the partitions whose lag is reported.
+
+        Other members of the group report the lag of the other partitions.
+        """
         self._assigned = frozenset(partitions)
         self._publish({number: lag for number, lag in self.by_partition.items() if number in self._assigned})
 

@@ -18,9 +18,9 @@ from feeds.wire import DAY_US, Update, decode
 log = structlog.get_logger(__name__)
 
 WINDOWS = (1_000, 8_000, 50_000)
-"""How many records at the end of each partition to search.
+"""How many records to search at the end of each partition.
 
-If a symbol is still missing, the next larger number is used.
+The first search uses the smallest number. If a symbol is still missing, the next larger number is used.
 """
 
 MAX_RECORDS = 5_000
@@ -59,7 +59,7 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns a dict from each symbol to its newest update.
+        """Returns a dict from each symbol to the symbol's newest update.
 
         Leaves out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
         """
@@ -101,7 +101,7 @@ class LastUpdates:
     ) -> None:
         """Adds the newest update of each missing symbol to `found`.
 
-        `bounds` is a dict from partition to a pair of offsets: the first to read, and the one after the last to read.
+        `bounds` is a dict from partition to a pair: the first offset to read, and the offset before which to stop.
         `missing` holds symbols, encoded like record keys. Raises BrokerUnavailable after `deadline`.
         """
         consumer.assign([TopicPartition(self._topic, partition, start) for partition, (start, _end) in bounds.items()])
@@ -123,7 +123,7 @@ class LastUpdates:
                     self._keep_newest(record, found)
 
     def _keep_newest(self, record: Message, found: dict[str, Update]) -> None:
-        """Adds the update in a record to `found` if it is newer.
+        """Puts a record's update into `found` if `found` has no newer update of the symbol.
 
         Ignores an update whose timestamp is more than a day ahead of our clock. If the generator continued after such
         an update, every processor would refuse the generator's updates.

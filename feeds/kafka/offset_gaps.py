@@ -1,7 +1,7 @@
-"""Detects records that were deleted before they were read, and topics that were created again.
+"""Detects records that were deleted before anyone read them, and topics that were created again.
 
-In both cases the client silently continues at the first record that exists. Transactions and compaction leave gaps too,
-but these are not reported, because no update is lost.
+In both cases the client silently continues at the first record that exists. Transactions and compaction also leave
+gaps. Such gaps are not reported, because no update is lost.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 class OffsetGaps:
-    """Follows the offsets of one consumer."""
+    """Checks the offsets that one consumer reads."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
@@ -25,15 +25,15 @@ class OffsetGaps:
         """A dict from partition to the offset after the last record that was read."""
 
     def forget(self, partitions: Collection[int]) -> None:
-        """Forgets partitions that are not assigned any more."""
+        """Forgets partitions that are no longer assigned."""
         for partition in partitions:
             self._next.pop(partition, None)
 
     def check(self, consumer: Consumer, records: Collection[Message], assigned: Collection[int]) -> None:
         """Checks the records of one read.
 
-        The records of each partition are in the order of their offsets. Ignores partitions that are not in `assigned`:
-        they were unassigned during the read.
+        The records of each partition must be in the order of their offsets. Ignores partitions that are not in
+        `assigned`, because these partitions were unassigned during the read.
         """
         offsets: dict[int, list[int]] = {}
         for record in records:

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 ACK_TIMEOUT_SECONDS = 5.0
 """How long acknowledgements may be missing before Kafka counts as unavailable.
 
-librdkafka itself retries for two minutes. It reports nothing if replicas or controllers are missing.
+If replicas or controllers are missing, librdkafka retries for two minutes and reports nothing during this time.
 """
 
 QUEUE_FULL_ATTEMPTS = 10
@@ -30,8 +30,8 @@ QUEUE_FULL_POLL_SECONDS = 0.05
 class UpdateProducer:
     """Sends updates to one topic.
 
-    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. If a
-    caller waits for Kafka for another purpose, the caller begins and ends `outage` too.
+    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. A
+    caller that waits for Kafka for another purpose must begin and end `outage` during this wait.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class UpdateProducer:
         raise BrokerUnavailable("the producer queue stays full")
 
     def poll(self, timeout: float = 0.0) -> None:
-        """Handles delivery reports. Waits up to `timeout` seconds for the first one."""
+        """Handles delivery reports. Waits up to `timeout` seconds for the first report."""
         self._open().poll(timeout)
 
     def log_failures(self) -> None:
         """Logs the failures since the last call, one line for each reason.
 
-        Begins the outage if acknowledgements are missing. Call it about once a second.
+        Begins `outage` if acknowledgements are missing. Call this method about once a second.
         """
         for reason, count in (self.failed - self._logged).items():
             log.warning("updates not delivered", reason=reason, count=count, topic=self._topic)
@@ -139,7 +139,7 @@ class UpdateProducer:
     def _handle_produce_error(self, error: KafkaError) -> None:
         """Counts an update that could not be queued.
 
-        After a fatal error, also closes the Kafka producer. The next update opens a new one.
+        After a fatal error, also closes the Kafka producer. The next update opens a new producer.
         """
         self._count_failure(error)
         if error.fatal() or error.code() == KafkaError._FATAL:

@@ -1,4 +1,4 @@
-"""Describes a topic, and creates it if it does not exist."""
+"""Describes a topic, and creates a topic that does not exist."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,9 +25,9 @@ AUTHORIZATION_ERRORS = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTE
 CONFIG_ERRORS = (KafkaError.POLICY_VIOLATION, KafkaError.INVALID_CONFIG)
 CREATE_TIMEOUT_SECONDS = 5.0
 APPEAR_ATTEMPTS, APPEAR_PAUSE_SECONDS = 50, 0.1
-"""How many times, and with which pauses, to check whether a created topic exists.
+"""How many times to check whether a created topic exists, and the pause between checks.
 
-Creation is asynchronous: the response arrives before the topic exists.
+The pause is in seconds. The response to a creation arrives before the topic exists.
 """
 
 FIND_PAUSE_SECONDS = 0.25
@@ -37,7 +37,7 @@ class TopicDescription(msgspec.Struct, frozen=True):
     """What the cluster reports about a topic.
 
     `partitions` is 0 if the topic does not exist. `brokers` is the number of brokers that are alive. `embedded` says
-    whether the cluster is an embedded one, see `feeds.kafka.embedded`.
+    whether the cluster is embedded, see `feeds.kafka.embedded`.
     """
 
     partitions: int
@@ -57,7 +57,10 @@ class Topic:
         self._client: AdminClient | None = None
 
     def describe(self) -> TopicDescription:
-        """Returns a description of the topic without creating it. Raises BrokerUnavailable."""
+        """Returns a description of the topic without creating the topic.
+
+        Raises BrokerUnavailable.
+        """
         # Asks for all topics, because a request for one topic makes some clusters create this topic with their own
         # defaults.
         return self._parse(self._metadata(None))
@@ -71,16 +74,16 @@ class Topic:
             if (description := self.describe()).partitions:
                 return description
             if description.embedded:
-                self._metadata(self._name)  # an embedded cluster creates it for any client, with the same properties
+                self._metadata(self._name)  # an embedded cluster creates the topic for any client
             else:
                 wait(FIND_PAUSE_SECONDS)
         raise BrokerUnavailable(f"the topic {self._name} does not exist yet: the generator creates it")
 
     def ensure(self, retention: timedelta, wait: Callable[[float], object]) -> TopicDescription:
-        """Creates the topic if it does not exist, and returns its description.
+        """Creates the topic if the topic does not exist. Returns the description of the topic.
 
-        If the topic exists, logs the properties that differ from the wanted ones. `wait` sleeps for the given seconds.
-        Raises TopicRefused if the topic cannot be created, and BrokerUnavailable if a later call may succeed.
+        For an existing topic, logs the properties that differ from the wanted properties. `wait` sleeps for the given
+        seconds. Raises TopicRefused if the topic cannot be created, and BrokerUnavailable if a later call may succeed.
         """
         description = self.describe()
         if description.partitions:
@@ -103,9 +106,9 @@ class Topic:
         raise BrokerUnavailable(f"the topic {self._name} was created, but does not appear")
 
     def _create(self, replicas: int, retention: timedelta) -> None:
-        """Creates the topic. Uses other properties if the cluster refuses the wanted ones.
+        """Creates the topic.
 
-        The other properties are: fewer replicas; the cluster's own retention.
+        If the cluster refuses the wanted properties, requests fewer replicas or the cluster's own retention.
         """
         config: dict[str, str] = {"retention.ms": str(retention // timedelta(milliseconds=1))}
         if replicas < REPLICAS:
@@ -133,7 +136,7 @@ class Topic:
     def _request_creation(self, replicas: int, config: dict[str, str]) -> KafkaError | None:
         """Sends one request to create the topic. Returns the error in the response.
 
-        Returns None if the topic exists now, even if another process has created it.
+        Returns None if this process or another process has created the topic.
         """
         topic = NewTopic(self._name, PARTITIONS, replicas, config=config)
         try:
@@ -144,9 +147,10 @@ class Topic:
         return None
 
     def _create_by_metadata_request(self, refusal: KafkaError) -> None:
-        """Requests the topic's metadata, which makes brokers with auto.create.topics.enable create the topic.
+        """Requests the topic's metadata.
 
-        Raises TopicRefused if the brokers do not create it.
+        Brokers with auto.create.topics.enable create the topic after such a request. Raises TopicRefused if the brokers
+        do not create the topic.
         """
         log.warning("not authorized to create the topic, relying on the brokers to create it", reason=refusal.str())
         topic = self._metadata(self._name).topics.get(self._name)

@@ -6,10 +6,11 @@ from django.db import migrations, models
 
 
 def cover_key(apps, schema_editor):
-    """PostgreSQL keeps rows in the order of their coming, 500 tapes a minute: a month of one of them lies on 43,200 pages.
+    """Adds the prices and the count to PostgreSQL's index of the primary key.
 
-    With the figures in the key's own index a chart reads that alone: 22 ms instead of 132 for a month of 500 symbols.
-    SQLite keeps the rows in the order of their key as it is.
+    PostgreSQL stores rows in the order of their insertion. With 500 tapes, a month of one tape lies on 43,200 pages.
+    With the prices in the index, a chart reads only the index. A chart of a month then takes 22 ms instead of 132 ms.
+    SQLite stores the rows in the order of the key already.
     """
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("ALTER TABLE feeds_minutebar DROP CONSTRAINT feeds_minutebar_pkey")

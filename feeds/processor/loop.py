@@ -1,8 +1,8 @@
 """Runs the processor: one thread reads Kafka, workers write to Redis.
 
-Only the reading thread uses the consumer, the dead letters and the offset ledger. The ledger knows which records are
-not finished. Each worker gets tasks through its inbox. All workers return finished tasks through one queue. The module
-reads no settings.
+Only the reading thread uses the consumer, the dead letters and the offset ledger. The offset ledger knows which records
+are not finished. Each worker gets tasks through its inbox. All workers return finished tasks through one queue. This
+module reads no settings.
 """
 
 import threading
@@ -30,29 +30,29 @@ from feeds.wire import latest_timestamp
 log = structlog.get_logger(__name__)
 
 MAX_PENDING_UPDATES = 2_000
-"""Reading stops while any worker has this many unwritten updates."""
+"""Reading stops when a worker has this many unwritten updates."""
 
 MAX_PENDING_DEAD_LETTERS = 500
-"""Reading stops while this many dead letters are not acknowledged.
+"""Reading stops when this many dead letters are not acknowledged.
 
-Each dead letter has at most 64 KB. Paused partitions are resumed when both numbers are below a quarter of their limits:
-pending updates and pending dead letters.
+Each dead letter has at most 64 KB. Reading resumes when both unwritten updates and unacknowledged dead letters are
+below a quarter of their limits.
 """
 
 PAUSE_AFTER_SECONDS = 0.2
-"""How long reading waits at a limit before the partitions are paused.
+"""How long the reading thread waits at a limit before it pauses the partitions.
 
-Partitions are not paused immediately, because pausing discards the records that the client has fetched ahead.
+A pause discards the records that the client has fetched ahead.
 """
 
 POLL_SECONDS = 0.02
 MAX_RETRY_SECONDS = 1.0
 
 DRAIN_SECONDS = 3.0
-"""The time limit for finishing writes, before partitions go to another member and at the end."""
+"""The time limit for unfinished writes when partitions are revoked or the processor ends."""
 
 STOP_SECONDS = 4.0
-"""The time limit for the whole stop. `runstack` kills the process after five seconds."""
+"""The time limit for stopping the processor. `runstack` kills the process after five seconds."""
 
 STALLED_AFTER_SECONDS = 30.0
 """A worker that finishes nothing for longer than this is reported as stalled.
@@ -62,7 +62,7 @@ Nothing else happens. The worker keeps its updates, and this member of the group
 
 CHECK_SECONDS = 1.0
 MAX_LOGGED_RECORDS = 10
-"""How many invalid records get a log line of their own, per CHECK_SECONDS.
+"""How many invalid records get a log line of their own in each CHECK_SECONDS.
 
 One more line counts the other invalid records.
 """
@@ -107,15 +107,16 @@ class Processor:
 
     @property
     def failed(self) -> bool:
-        """Whether a bug has ended a worker. In that case the loop ends too."""
+        """Whether a bug has ended a worker. The processor ends after such a bug."""
         return any(worker.failed for worker in self._workers)
 
     def run(self, stop: threading.Event) -> bool:
-        """Works until `stop` is set, or until the consumer has read everything (`drained`).
+        """Processes records until `stop` is set or the consumer is drained.
 
-        Then finishes the records in progress, commits and leaves the group. Returns whether all records that were read
-        are finished; unfinished records will be read again. Raises DeadLetterTopicRefused if a dead letter cannot be
-        written, and GroupRefused if Kafka refuses this member.
+        The consumer is drained when all existing records have been read. At the end, finishes the records in progress,
+        commits and leaves the group. Returns whether all records that were read are finished. Unfinished records will
+        be read again. Raises DeadLetterTopicRefused if a dead letter cannot be written, and GroupRefused if Kafka
+        refuses this member.
         """
         self._stop = stop
         if not self._join():
@@ -134,7 +135,7 @@ class Processor:
         return finished
 
     def _join(self) -> bool:
-        """Joins the consumer group, with retries. Returns False if `stop` was set first."""
+        """Joins the consumer group, with retries. Returns False if `stop` is set meanwhile."""
         backoff = Backoff(self._rng, maximum=MAX_RETRY_SECONDS)
         while not self._stop.is_set():
             try:
@@ -159,7 +160,10 @@ class Processor:
             self._check()
 
     def _dispatch(self, records: Collection[Record]) -> None:
-        """Adds records to the ledger. Gives valid records to workers; makes dead letters of invalid records."""
+        """Adds records to the ledger.
+
+        Gives valid records to workers, and queues dead letters for invalid records.
+        """
         metrics.READ.inc(len(records))
         now = self._clock()
         latest = latest_timestamp(int(self._now() * 1_000_000))
@@ -175,8 +179,8 @@ class Processor:
     def _send_dead_letter(self, span: ReadSpan, record: Record, error: BadRecord) -> None:
         """Queues a dead letter for a record that is not a valid update.
 
-        The acknowledgement of the dead letter finishes one part of `span`. A span stands for the records that one read
-        returned from one partition.
+        `span` stands for the records that one read returned from one partition. The acknowledgement of the dead letter
+        finishes one part of the span.
         """
         dead_letter = make_dead_letter(record, self._topic, error, self._now())
         self._dead_letters.send(dead_letter, partial(self._finish_dead_letter, span, error.kind), self._stop.wait)
@@ -210,8 +214,8 @@ class Processor:
     def _limit_pending(self) -> None:
         """Stops reading while too many updates or dead letters are pending.
 
-        First it waits. After PAUSE_AFTER_SECONDS it pauses the partitions and returns. The next `read` then keeps this
-        member in its group.
+        Waits up to PAUSE_AFTER_SECONDS, then pauses the partitions and returns. After a pause, `read` keeps this member
+        in its group. Resumes paused partitions when few updates and dead letters are pending.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
@@ -236,7 +240,7 @@ class Processor:
         return self._progress.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
-        """Logs which workers are stalled, and how many invalid records got no line of their own."""
+        """Logs which workers are stalled, and how many invalid records got no log line."""
         self._checked_at = self._clock()
         stalled = self._progress.stalled(STALLED_AFTER_SECONDS, self._checked_at)
         metrics.STALLED_WORKERS.set(len(stalled))
@@ -253,7 +257,7 @@ class Processor:
     def _drain(self, partitions: Collection[int] | None = None) -> bool:
         """Waits up to DRAIN_SECONDS until all records of these partitions are finished.
 
-        None stands for all partitions. Returns whether all are finished.
+        None stands for all partitions. Returns whether all these records are finished.
         """
         deadline = self._clock() + DRAIN_SECONDS
         while self._ledger.pending(partitions) and self._clock() < deadline:
@@ -266,7 +270,7 @@ class Processor:
     def _on_revoke(self, partitions: Collection[int]) -> None:
         """Finishes and commits the records of partitions that another member gets next.
 
-        Then fences the partitions: workers start no more writes for them.
+        Then fences the partitions: workers start no more writes for these partitions.
         """
         if not self._drain(partitions):
             log.warning("partitions revoked with unfinished writes, the next owner repeats them", partitions=partitions)
@@ -274,7 +278,7 @@ class Processor:
         self._ledger.fence(partitions)
 
     def _on_lost(self, partitions: Collection[int]) -> None:
-        """Fences partitions without a commit, because another member has the partitions already."""
+        """Fences partitions that another member owns already. Commits nothing."""
         self._ledger.fence(partitions)
 
     def _finish(self) -> bool:

@@ -1,4 +1,4 @@
-"""Tracks which records are not finished. Only the offsets before them may be committed.
+"""Tracks which records are unfinished. Only the offsets before these records may be committed.
 
 A record is finished when its update is in Redis, or when its dead letter is acknowledged. Records are tracked in spans.
 A span stands for the records that one read returned from one partition.
@@ -14,9 +14,9 @@ from collections.abc import Collection
 class ReadSpan:
     """A span: the records that one read returned from one partition.
 
-    `next_offset` is the offset after the span. A span has one part for each worker that writes some of its updates, and
-    one part for each dead letter. `unfinished_parts` counts the parts that are not finished. `fenced` tells workers to
-    start no write for the span, because another member of the group owns the partition.
+    `next_offset` is the offset after the span. A span has one part for each worker that writes some of the span's
+    updates, and one part for each dead letter. `unfinished_parts` counts the parts that are not finished. If `fenced`
+    is true, another member of the group owns the partition, and workers start no write for the span.
     """
 
     __slots__ = ("fenced", "next_offset", "unfinished_parts")
@@ -28,13 +28,13 @@ class ReadSpan:
 
 
 class OffsetLedger:
-    """Holds the spans of each partition, in the order in which they were read."""
+    """Holds the spans of each partition, oldest first."""
 
     def __init__(self) -> None:
         self._spans: dict[int, deque[ReadSpan]] = {}
 
     def open(self, partition: int, next_offset: int, parts: int) -> ReadSpan:
-        """Adds a span that ends before `next_offset`, and returns it.
+        """Adds a span that ends before `next_offset`. Returns the new span.
 
         A span without parts is finished from the start.
         """
@@ -64,10 +64,10 @@ class OffsetLedger:
         return sum(span.unfinished_parts > 0 for partition in selected for span in self._spans.get(partition, ()))
 
     def fence(self, partitions: Collection[int] | None = None) -> None:
-        """Removes the spans of these partitions and marks them as fenced.
+        """Fences the spans of these partitions, and removes the spans from the ledger.
 
-        As a result, workers start no write for these spans, and the offsets of these spans are not stored. None stands
-        for all partitions.
+        Workers start no write for a fenced span. The offset of a fenced span is not stored. None stands for all
+        partitions.
         """
         for partition in list(self._spans) if partitions is None else partitions:
             for span in self._spans.pop(partition, ()):
@@ -75,7 +75,7 @@ class OffsetLedger:
 
 
 class WorkerProgress:
-    """Tracks each worker's pending updates, and when the worker last finished some.
+    """Tracks the pending updates of each worker, and when the worker last finished an update.
 
     Times are in seconds since any fixed moment.
     """
@@ -101,9 +101,9 @@ class WorkerProgress:
         self._progress_at[worker] = now
 
     def stalled(self, seconds: float, now: float) -> dict[int, int]:
-        """Returns a dict from each stalled worker to its number of pending updates.
+        """Returns a dict from stalled worker to the number of its pending updates.
 
-        A worker is stalled if it has pending updates and has finished none for more than `seconds`.
+        A worker is stalled if it has pending updates and has finished no update for more than `seconds` seconds.
         """
         return {
             worker: count

@@ -16,7 +16,7 @@ from feeds.store.batch import EncodedUpdate
 def choose_worker(symbol: str, workers: int) -> int:
     """Returns the number of the worker that writes the updates of a symbol.
 
-    A symbol always has the same worker, so that its updates stay in order.
+    All updates of a symbol have the same worker, so that the updates stay in order.
     """
     return crc32(symbol.encode()) % workers
 
@@ -45,7 +45,7 @@ class FetchedPartition:
 def split_records(records: Iterable[Record], workers: int, latest: int) -> dict[int, FetchedPartition]:
     """Validates records and splits them by partition and worker.
 
-    `latest` is the greatest timestamp accepted, see `feeds.wire.latest_timestamp`.
+    `latest` is the greatest accepted timestamp, see `feeds.wire.latest_timestamp`.
     """
     partitions: dict[int, FetchedPartition] = {}
     partition, current = None, -1

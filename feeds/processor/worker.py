@@ -20,7 +20,10 @@ from feeds.store.quote_writer import QuoteWriter
 log = structlog.get_logger(__name__)
 
 MAX_BATCH_UPDATES = 500
-"""A write takes more tasks until it has this many updates. Each update blocks Redis for 2 us."""
+"""A worker adds tasks to a write until the write has this many updates.
+
+Each update blocks Redis for 2 us.
+"""
 
 
 class WriteTask:
@@ -41,9 +44,10 @@ class WriteTask:
 class Worker(threading.Thread):
     """Writes the tasks in its inbox to Redis in order.
 
-    One write may contain several tasks. When the updates of tasks are in Redis, it puts the tasks into the queue
-    `finished`. It retries a write until the write succeeds, until another member owns the partitions, or until
-    `abandon` is set. None in the inbox ends the worker. `failed` says whether a bug has ended it.
+    One write may contain several tasks. When the updates of a task are in Redis, the worker puts the task into the
+    queue `finished`. The worker retries a write until the write succeeds, until another member of the group owns the
+    partitions, or until `abandon` is set. None in the inbox ends the worker. `failed` says whether a bug has ended the
+    worker.
     """
 
     def __init__(
@@ -76,9 +80,9 @@ class Worker(threading.Thread):
             self._writer.close()
 
     def _take_tasks(self) -> list[WriteTask]:
-        """Waits for a task. Takes more while the tasks have fewer than MAX_BATCH_UPDATES updates together.
+        """Waits for a task. Then takes further tasks that are in the inbox already.
 
-        Returns an empty list if the worker must end.
+        Stops when the tasks have MAX_BATCH_UPDATES updates together. Returns an empty list if the worker must end.
         """
         if (task := self.inbox.get()) is None:
             return []
@@ -96,7 +100,7 @@ class Worker(threading.Thread):
         return tasks
 
     def _write(self, tasks: list[WriteTask]) -> bool:
-        """Writes the tasks that are not fenced. This member still owns their partitions.
+        """Writes the tasks whose span is not fenced.
 
         Returns False if `abandon` was set before a write succeeded.
         """

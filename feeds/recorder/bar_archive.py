@@ -1,9 +1,9 @@
 """Saves bars to the database and reads them back.
 
-Only this module writes bars and tapes. A tape is a recorded symbol. The module knows neither Kafka nor Redis.
-Transactions are short, because SQLite allows one writer at a time. Saving may be repeated: a bar replaces the stored
-bar only if it has at least as many updates. This protects newer bars from a recorder that has lost its partitions
-without noticing.
+Only this module writes bars and tapes. A tape is a recorded symbol. This module knows neither Kafka nor Redis.
+Transactions are short, because SQLite allows one writer at a time. A save may be repeated. A bar replaces the stored
+bar only if the new bar has at least as many updates. This rule protects the stored bars from a recorder that does not
+know yet that it has lost its partitions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from feeds.recorder.open_bars import MINUTE_US, BarStarts, SymbolBars
 ROWS_PER_TRANSACTION = 1_000
 """How many rows one transaction writes at most.
 
-This many rows take about 10 ms. During that time no other process can write to SQLite.
+A transaction with this many rows takes about 10 ms. During this time no other process can write to SQLite.
 """
 
 KEYS_PER_QUERY = 500
@@ -56,11 +56,11 @@ class BarArchive:
         self._tapes_to_purge: list[int] = []
 
     def load_symbols(self, newest_seconds: Mapping[str, int]) -> list[SymbolBars]:
-        """Returns, for each symbol, an object that holds the symbol's bars in memory.
+        """Returns one SymbolBars for each symbol. Creates tapes for new symbols.
 
-        The SymbolBars object contains the newest two days; other bars are fetched later. `newest_seconds` is a dict
-        from symbol to the number of its newest second in Redis; -1 stands for none. Creates tapes for new symbols.
-        Raises BarArchiveUnavailable.
+        A SymbolBars holds the bars of one symbol in memory. At first it contains the newest two days; other bars are
+        fetched later. `newest_seconds` is a dict from symbol to the number of the symbol's newest second in Redis; -1
+        stands for none. Raises BarArchiveUnavailable.
         """
         with _translate_errors():
             tapes = self._get_or_create_tapes(list(newest_seconds))
@@ -84,7 +84,7 @@ class BarArchive:
         return SymbolBars(tape.symbol, tape.pk, newest_second, newest_minute, newest_days, tape.previous_close)
 
     def fetch_minutes(self, wanted: BarStarts) -> None:
-        """Reads the wanted minutes and puts them into memory.
+        """Reads the wanted minute bars from the database into memory.
 
         A minute that is not stored becomes an empty bar. Raises BarArchiveUnavailable.
         """
@@ -102,7 +102,7 @@ class BarArchive:
                     symbol_bars.minutes.put(stored.get(key) or Bar(start))
 
     def fetch_days(self, wanted: BarStarts) -> None:
-        """Reads the wanted days and puts them into memory.
+        """Reads the wanted day bars from the database into memory.
 
         A day that is not stored becomes an empty bar. Raises BarArchiveUnavailable.
         """
@@ -117,7 +117,10 @@ class BarArchive:
     def save(
         self, minutes: Iterable[tuple[SymbolBars, list[Bar]]], days: Iterable[tuple[SymbolBars, list[Bar]]]
     ) -> int:
-        """Saves bars and returns their number. Raises BarArchiveUnavailable, possibly after some bars were saved."""
+        """Saves bars. Returns the number of saved bars.
+
+        Raises BarArchiveUnavailable. Some of the bars may be saved in this case.
+        """
         minute_bars = [(symbol_bars, bar) for symbol_bars, bars in minutes for bar in bars]
         day_bars = [(symbol_bars, bar) for symbol_bars, bars in days for bar in bars]
         with _translate_errors():
@@ -132,10 +135,11 @@ class BarArchive:
         return len(minute_bars) + len(day_bars)
 
     def _absorb_stored_minutes(self, unsaved: Sequence[tuple[SymbolBars, Bar]]) -> None:
-        """Merges stored minutes into those in memory. Another recorder may have saved some meanwhile.
+        """Merges stored minutes into the minutes in memory.
 
-        That happens when partitions are added to the topic. A symbol then moves to another partition. For a while, the
-        old owner and the new owner of the symbol both hold the same bar.
+        Another recorder may have saved minutes of the same symbol. This happens when partitions are added to the topic,
+        because a symbol may then move to another partition. For a while, the old and the new owner of the symbol both
+        hold the same bar.
         """
         keys = {MinuteBar.key(symbol_bars.tape_id, bar.start): (symbol_bars, bar) for symbol_bars, bar in unsaved}
         for batch in chunks(list(keys), KEYS_PER_QUERY):
@@ -177,8 +181,8 @@ class BarArchive:
     def purge(self, before: int, max_rows: int = 10_000) -> int:
         """Deletes up to `max_rows` minutes that are older than minute `before`, in one transaction.
 
-        Minutes are counted from 1970. Returns how many were deleted. If that is less than `max_rows`, no minute before
-        `before` is left. Raises BarArchiveUnavailable.
+        Minutes are counted from 1970. Returns the number of deleted minutes. If this number is less than `max_rows`, no
+        minute older than `before` is left. Raises BarArchiveUnavailable.
         """
         deleted = 0
         with _translate_errors(), transaction.atomic():
@@ -253,7 +257,7 @@ def _decode_day_row(row: tuple[Any, ...]) -> Bar:
 
 
 def _make_bar(start: int, first_at: int, last_at: int, values: tuple[Any, ...]) -> Bar:
-    """Returns a bar. `values` belong to VALUE_COLUMNS, in the same order."""
+    """Returns a bar. `values` holds the values of VALUE_COLUMNS, in the same order."""
     bar = Bar(start)
     bar.first_at, bar.last_at = first_at, last_at
     bar.open, bar.high, bar.low, bar.close, bar.count, bar.first_seq, bar.last_seq, runs, bar.volume = values

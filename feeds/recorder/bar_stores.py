@@ -1,6 +1,6 @@
 """Moves bars between memory, Redis and the database, with retries.
 
-If Redis or the database is unavailable, no method raises an error. Each method returns whether it succeeded; the caller
+If Redis or the database is unavailable, no method raises an error. Each method returns whether it succeeded. The caller
 repeats a failed call later. After a failure, further calls return False immediately for some time. This time grows with
 each failure.
 """
@@ -42,10 +42,10 @@ class BarStores:
         """The symbols whose minutes Redis has lost."""
 
     def load(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Loads every stored bar to which one of these updates belongs.
+        """Loads into memory every stored bar to which one of these updates belongs.
 
-        Skips bars of seconds below `oldest_second` and bars of minutes below `oldest_minute`. Both numbers are counted
-        from 1970.
+        Skips bars of seconds below `oldest_second` and bars of minutes below `oldest_minute`. Seconds and minutes are
+        counted from 1970.
         """
         return self._load_symbols(updates) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
@@ -65,9 +65,9 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches those stored bars of these updates that are not in memory yet.
+        """Fetches the stored bars of these updates, except bars that are in memory.
 
-        Bars may be missing after a start, for late updates, and when old records are read again.
+        Bars may be missing in memory after a start, for late updates, and when old records are read again.
         """
         seconds, minutes, days = self._open_bars.find_bars_to_fetch(updates, oldest_second, oldest_minute)
         return (
@@ -102,10 +102,10 @@ class BarStores:
         return bool(self._to_restore)
 
     def restore_minutes(self) -> bool:
-        """Reads lost minutes from the database and writes them back to Redis.
+        """Copies lost minutes from the database back to Redis.
 
-        Handles at most MAX_RESTORED_SYMBOLS symbols. The minutes in memory are newer than the saved ones. So the next
-        `write` writes the minutes in memory again.
+        Handles at most MAX_RESTORED_SYMBOLS symbols. The minutes in memory are newer than the saved minutes. Therefore
+        the next `write` writes the minutes in memory again.
         """
         batch = [
             symbol_bars
@@ -130,7 +130,7 @@ class BarStores:
         return True
 
     def purge(self, before: int) -> bool:
-        """Deletes saved minutes that are older than minute `before`, up to MAX_PURGED_ROWS.
+        """Deletes up to MAX_PURGED_ROWS saved minutes that are older than minute `before`.
 
         Minutes are counted from 1970. Returns True if no older minute is left.
         """

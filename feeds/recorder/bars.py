@@ -3,12 +3,12 @@
 A bar depends only on the *set* of its updates. The order of the updates, their batches and repeats make no difference:
 
 - `open` and `close` are the prices of the first and the last update by (timestamp, seq_id). `high` and `low` are the
-  extremes. Each of these four is a minimum or a maximum. So a repeat changes nothing, and a late update is handled
-  like any other.
-- `count` is the number of updates. A repeat is counted only once, because the bar remembers which updates it has
-  counted. It stores them as runs: ranges of timestamps and seq_ids without a gap. If the seq_ids of a feed grow by one,
-  there is a single run, from the first to the last update. A single run need not be stored, so it costs nothing.
-  Thanks to the runs, no Kafka offset has to be stored beside the bars.
+  extremes. Each of these four values is a minimum or a maximum. Therefore a repeat changes nothing, and a late update
+  needs no special handling.
+- `count` is the number of updates. The bar remembers which updates it has counted, and counts a repeat only once. The
+  bar stores the counted updates as runs: ranges of timestamps and seq_ids without a gap. If the seq_ids of a feed grow
+  by one, there is a single run, from the first to the last update. A single run need not be stored. Because of the
+  runs, no Kafka offset has to be stored beside the bars.
 
 `volume` is the sum of the sizes of the counted updates. It is a whole number of 1e-8, so that the order of the updates
 makes no difference. An update without a size adds nothing.
@@ -27,8 +27,9 @@ from feeds.wire import Update
 MAX_RUNS = 64
 """How many runs a bar keeps at most.
 
-If there are more runs, the two oldest are merged. A late update between these two runs is not counted then, but its
-price is used. A feed that loses records needs several runs. A feed whose seq_ids run through all symbols needs many.
+If there are more runs, the two oldest runs are merged. After that, a late update between these two runs changes the
+prices, but not the count. A feed that loses records needs several runs. A feed that numbers the updates of all symbols
+in one sequence needs many runs.
 """
 
 ALL_SEQ_IDS = (0, 2**53)
@@ -42,10 +43,10 @@ Run = tuple[int, int, int, int]
 class Bar:
     """One bar of a symbol.
 
-    `start` is the number of the bar's second or minute since 1970. For a day, it is the ordinal (`date.toordinal`).
-    Prices are in the instrument's currency. `first_at` and `last_at` are the times of the first and the last update, in
-    unix microseconds. `first_seq` and `last_seq` are the seq_ids of these two updates. `count` is 0 before the first
-    `add`.
+    `start` is the number of the bar's second or minute since 1970. In a day bar, `start` is the ordinal of the date
+    (`date.toordinal`). Prices are in the instrument's currency. `first_at` and `last_at` are the times of the first and
+    the last update, in unix microseconds. `first_seq` and `last_seq` are the seq_ids of these two updates. `count` is 0
+    before the first `add`.
     """
 
     __slots__ = (
@@ -72,7 +73,10 @@ class Bar:
         """None stands for a single run from the first to the last update."""
 
     def add(self, update: Update) -> bool:
-        """Adds an update. Returns False if the bar had the update already; then nothing changes."""
+        """Adds an update.
+
+        If the bar has the update already, changes nothing and returns False.
+        """
         at, seq, price = update.timestamp, update.seq_id, update.price
         if self.runs is None and seq == self.last_seq + 1 and at >= self.last_at and self.count:
             # The usual case: the next seq_id extends the single run.
@@ -100,7 +104,7 @@ class Bar:
     def _add_out_of_sequence(self, update: Update) -> bool:
         """Adds an update that does not directly follow the last one.
 
-        The update is a repeat, or is late, or follows a gap. Returns whether the bar changed.
+        The new update is a repeat, or is late, or follows a gap. Returns whether the bar changed.
         """
         at, seq, price = update.timestamp, update.seq_id, update.price
         changed = self._count_once(at, seq)
@@ -120,7 +124,7 @@ class Bar:
         return changed
 
     def _count_once(self, at: int, seq: int) -> bool:
-        """Counts an update unless a run contains it. Returns whether it was counted.
+        """Counts an update if no run contains the update. Returns whether the update was counted.
 
         A counted update is joined with the run directly before it and the run directly after it.
         """
@@ -151,9 +155,9 @@ class Bar:
     def absorb(self, other: "Bar") -> bool:
         """Adds the updates of another bar of the same period.
 
-        Returns False if nothing changed. The other bar comes from another recorder that had the symbol. If both bars
-        know exactly which updates they have counted, an update in both is counted once. Otherwise the higher count is
-        used.
+        Returns False if nothing changed. The other bar comes from another recorder that had the symbol. If each bar
+        knows exactly which updates it has counted, an update that is in both bars is counted once. Otherwise the higher
+        count is used.
         """
         mine, others = self._all_runs, other._all_runs
         if not other.count or all(any(_contains(run, part) for run in mine) for part in others):
@@ -179,9 +183,9 @@ class Bar:
         return self.runs or [(self.first_at, self.last_at, self.first_seq, self.last_seq)]
 
     def mark_range_counted(self) -> None:
-        """Treats all updates between the first and the last as counted.
+        """Treats all updates between the first and the last update as counted.
 
-        Call it for a bar whose runs were not stored, such as a bar in Redis.
+        Call this method for a bar whose runs were not stored, such as a bar in Redis.
         """
         if self.count != self.last_seq - self.first_seq + 1:
             self.runs = [(self.first_at, self.last_at, *ALL_SEQ_IDS)]
@@ -193,13 +197,13 @@ class Bar:
 
     @property
     def state(self) -> tuple[object, ...]:
-        """All values of the bar. They are equal for two bars with the same updates."""
+        """All values of the bar. Two bars with the same updates have the same values."""
         first, last = (self.first_at, self.first_seq), (self.last_at, self.last_seq)
         return self.start, *self.ohlc_count, self.volume, first, last, self.runs
 
 
 def _length(runs: list[Run]) -> int:
-    """Returns how many updates the runs contain. No run has a gap."""
+    """Returns how many updates the runs contain. A run has no gap."""
     return sum(last_seq - first_seq + 1 for _, _, first_seq, last_seq in runs)
 
 

@@ -1,9 +1,9 @@
 """Runs the recorder, which reads updates from Kafka and stores their bars.
 
-One thread does everything, because no other part waits for a bar. About once a minute it brings everything that was
-read to both Redis and the database, and then stores the offsets. A recorder that was killed reads the last minute
-again. Bars recognize the updates that they have already, see `feeds.recorder.bars`. During a long outage the recorder
-pauses its partitions, which bounds its memory.
+One thread does all the work. About once a minute, this thread brings all bars to both Redis and the database. After
+that, it stores the offsets. A recorder that was killed reads the last minute again after its restart. Bars ignore
+repeated updates, see `feeds.recorder.bars`. During a long outage the recorder pauses its partitions, because pending
+updates need memory.
 """
 
 import threading
@@ -33,17 +33,17 @@ log = structlog.get_logger(__name__)
 MAX_NEW_BARS = 20_000
 """If there are more new bars than this, the recorder saves early.
 
-This many bars need about 10 MB. They appear while the recorder reads a backlog in Kafka.
+This many bars need about 10 MB. So many new bars appear only when the recorder reads a backlog in Kafka.
 """
 
 REVOKED_SAVE_SECONDS = 4.0
-"""The time limit for a save when partitions are revoked, before other members get them."""
+"""The time limit for the save before revoked partitions go to other members."""
 FINAL_SAVE_SECONDS = 1.0
 """The time limit for the save before the recorder ends."""
 
 
 class Recorder:
-    """Records bars until it is stopped.
+    """Reads updates from Kafka and stores their bars.
 
     `retention` is how long the database keeps minutes. `now` returns unix seconds; `clock` returns seconds since any
     fixed moment.
@@ -73,7 +73,7 @@ class Recorder:
         self._pending_offsets: dict[int, int] = {}
         """For each partition: the offset after the last record that was read.
 
-        An offset stays here until all updates before it are in bars.
+        An offset stays here until all updates before this offset are in bars.
         """
         self._unsaved_offsets: dict[int, int] = {}
         """For each partition: the offset after the last record whose update is in a bar.
@@ -83,9 +83,10 @@ class Recorder:
         self._paused = False
 
     def run(self, stop: threading.Event) -> bool:
-        """Records until `stop` is set, then saves all bars, commits and leaves the group.
+        """Runs until `stop` is set. Then saves all bars, commits and leaves the group.
 
-        Returns whether all records that were read are saved; unsaved records will be read again. Raises GroupRefused.
+        Returns whether the updates of all records that were read are in saved bars. Other records will be read again.
+        Raises GroupRefused if Kafka refuses this member.
         """
         if not self._join(stop):
             return True
@@ -98,7 +99,7 @@ class Recorder:
         return complete
 
     def _join(self, stop: threading.Event) -> bool:
-        """Joins the consumer group, with retries. Returns False if `stop` was set first."""
+        """Joins the consumer group, with retries. Returns False if `stop` is set meanwhile."""
         outage, backoff = Outage("Kafka"), Backoff(self._rng, maximum=1.0)
         while not stop.is_set():
             try:
@@ -112,7 +113,10 @@ class Recorder:
         return False
 
     def run_once(self) -> None:
-        """Reads a batch from Kafka, adds the updates to bars, and does what is due."""
+        """Reads a batch from Kafka and adds the updates to bars.
+
+        Also writes, saves, restores and purges bars when necessary.
+        """
         self._read()
         self._add_pending()
         self._write_and_save()
@@ -123,9 +127,9 @@ class Recorder:
         self._pause_or_resume()
 
     def _read(self) -> None:
-        """Reads records and adds the valid updates to the pending ones.
+        """Reads records and adds the valid updates to the pending updates.
 
-        Invalid records are only counted, because the processor writes dead letters for them.
+        Invalid records are only counted, because the processor writes dead letters for these records.
         """
         records = self._source.read()
         latest = latest_timestamp(int(self._now() * 1_000_000))
@@ -140,7 +144,7 @@ class Recorder:
             self._source.pause()  # a rebalance has assigned partitions that are not paused
 
     def _add_pending(self) -> None:
-        """Adds all pending updates to their bars, unless a bar cannot be loaded."""
+        """Adds all pending updates to their bars. If a bar cannot be loaded, adds nothing."""
         oldest_second, oldest_minute = int(self._now()) - SECONDS.slots, self._oldest_minute()
         if not self._stores.load([update for update, _ in self._pending], oldest_second, oldest_minute):
             return
@@ -167,7 +171,7 @@ class Recorder:
             self._schedule.saved()
 
     def _save(self) -> bool:
-        """Brings all bars to Redis and the database, and then stores the offsets.
+        """Brings all bars to Redis and the database. After that, stores the offsets.
 
         If Redis or the database is unavailable, returns False and stores no offsets.
         """
@@ -180,7 +184,7 @@ class Recorder:
         return True
 
     def _pause_or_resume(self) -> None:
-        """Pauses reading while an outage would let memory grow, and resumes it afterwards."""
+        """Pauses reading if an outage lets memory grow. Resumes reading after the outage."""
         must_pause = bool(self._pending) or self._open_bars.new_bars > 2 * MAX_NEW_BARS
         if must_pause == self._paused:
             return
@@ -191,7 +195,10 @@ class Recorder:
             self._source.resume()
 
     def _save_within(self, seconds: float) -> bool:
-        """Repeats the save until it succeeds, for at most `seconds` seconds. Returns whether it succeeded."""
+        """Repeats the save for at most `seconds` seconds, until a save succeeds.
+
+        Returns whether a save succeeded.
+        """
         deadline = self._clock() + seconds
         pause = threading.Event()
         while not (saved := self._save()) and self._clock() < deadline:

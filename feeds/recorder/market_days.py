@@ -9,9 +9,9 @@ MICROSECOND = timedelta(microseconds=1)
 class MarketDays:
     """The calendar of market days.
 
-    A market day begins at the time `start` in the time zone `zone`, and ends when the next one begins. Its date is the
-    date on which it begins. It has 23 or 25 hours if the clocks change. If the clocks skip over `start`, the UTC offset
-    before the change applies.
+    A market day begins at the time `start` in the time zone `zone`, and ends when the next market day begins. Its date
+    is the date on which it begins. If the clocks change, a market day has 23 or 25 hours. If the clocks skip over
+    `start`, the UTC offset before the change applies.
     """
 
     def __init__(self, zone: tzinfo, start: time) -> None:
@@ -32,6 +32,6 @@ class MarketDays:
         return self._day
 
     def begin(self, day: int) -> int:
-        """Returns the first moment of the day with this ordinal, in unix microseconds."""
+        """Returns the first moment of the market day with this ordinal, in unix microseconds."""
         begins = datetime.combine(date.fromordinal(day), self._start, tzinfo=self._zone)
         return (begins.astimezone(UTC) - EPOCH) // MICROSECOND

@@ -1,11 +1,11 @@
-"""Holds the open bars and decides which to fetch, write and save. Pure.
+"""Holds the open bars and decides which bars to fetch, write and save. Pure.
 
 Open bars are the bars in memory. "Write" means: copy bars to Redis. "Save" means: copy bars to the database. "Fetch"
 means: copy bars from Redis or the database into memory.
 
-All bars stay exact after a restart, because offsets are committed only after all added updates are written and saved.
-So when a recorder meets a symbol for the first time, Redis and the database contain all bars of earlier recorders. A
-bar up to `newest_stored` must be fetched before an update is added to it. Any later bar is new.
+Offsets are committed only after all added updates are written and saved. Therefore all bars stay exact after a restart.
+When a recorder meets a symbol for the first time, Redis and the database contain all bars of earlier recorders. A bar
+up to `newest_stored` must be fetched before an update is added to this bar. Any later bar is new.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -19,11 +19,14 @@ SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 
 BarStarts = list[tuple["SymbolBars", list[int]]]
-"""Pairs: the bars of a symbol, and the ascending starts (`Bar.start`) of some of these bars."""
+"""Pairs: the bars of a symbol, and the starts of some of these bars.
+
+The starts (`Bar.start`) are in ascending order.
+"""
 
 
 class BarsToFetch(NamedTuple):
-    """The stored bars that must be in memory before updates are added to them."""
+    """The stored bars that must be in memory before an update is added."""
 
     seconds: BarStarts
     minutes: BarStarts
@@ -40,8 +43,8 @@ class PreviousDay(NamedTuple):
 class BarSeries:
     """The open bars of one symbol and one length: seconds, minutes or days.
 
-    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the latest start. If a bar starts after
-    `newest_stored` and is not in memory, then neither Redis nor the database has it. `unwritten` holds the starts of
+    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the latest start. A bar that starts after
+    `newest_stored` and is not in memory exists neither in Redis nor in the database. `unwritten` holds the starts of
     the bars that Redis does not have yet. `unsaved` holds the starts of the bars that the database does not have yet.
     """
 
@@ -54,11 +57,11 @@ class BarSeries:
         self.unsaved: set[int] = set()
 
     def put(self, bar: Bar) -> None:
-        """Puts a bar into memory: the fetched bar, or an empty bar if none was stored."""
+        """Puts a fetched bar into memory. The bar is empty if no bar was stored."""
         self.bars[bar.start] = bar
 
     def add(self, start: int, update: Update) -> Bar | None:
-        """Adds an update to the bar at `start` and returns that bar.
+        """Adds an update to the bar at `start`. Returns the bar.
 
         Returns None if the update is a repeat.
         """
@@ -73,7 +76,7 @@ class BarSeries:
         return [self.bars[start] for start in sorted(self.unsaved)]
 
     def trim(self) -> None:
-        """Drops all bars that are written and saved, except the newest one."""
+        """Drops the bars that are both written and saved. Always keeps the newest bar."""
         if len(self.bars) < 2:
             return
         changed = self.unwritten | self.unsaved
@@ -85,7 +88,7 @@ class BarSeries:
 class SymbolBars:
     """The open bars of one symbol.
 
-    `tape_id` is the id of the symbol in the database. `partition` is the Kafka partition of the last update; it is -1
+    `tape_id` is the id of the symbol in the database. `partition` is the Kafka partition of the last update, or -1
     before the first update. `saved_close` is the previous close that the database has.
     """
 
@@ -134,7 +137,7 @@ class SymbolBars:
         return self.previous_close != self.saved_close
 
     def add_to_day(self, start: int, update: Update) -> bool:
-        """Adds an update to the day `start`, and changes `previous_day` if necessary.
+        """Adds an update to the day bar at `start`, and changes `previous_day` if necessary.
 
         Returns False if the update is a repeat.
         """
@@ -166,7 +169,7 @@ class OpenBars:
         return self._new_seconds + self._new_minutes
 
     def find_unknown(self, updates: Iterable[Update]) -> list[str]:
-        """Returns those symbols of the updates that have no bars in memory.
+        """Returns each symbol that occurs in `updates` and has no bars in memory.
 
         Each symbol appears once.
         """
@@ -178,8 +181,8 @@ class OpenBars:
     def find_bars_to_fetch(self, updates: Iterable[Update], oldest_second: int, oldest_minute: int) -> BarsToFetch:
         """Returns the stored bars that must be fetched before these updates are added.
 
-        Skips bars of seconds below `oldest_second` and bars of minutes below `oldest_minute`. The symbol of each update
-        must be in `by_symbol`.
+        Skips bars of seconds below `oldest_second` and bars of minutes below `oldest_minute`. `by_symbol` must contain
+        the symbol of each update.
         """
         seconds: dict[SymbolBars, set[int]] = {}
         minutes: dict[SymbolBars, set[int]] = {}
@@ -198,8 +201,8 @@ class OpenBars:
     def add(self, update: Update, partition: int, oldest_second: int, oldest_minute: int) -> bool:
         """Adds an update to the bars of its second, its minute and its day.
 
-        Skips the bar of a second below `oldest_second` and the bar of a minute below `oldest_minute`. Returns False if
-        no bar changed, because the update is a repeat.
+        Skips the bar of a second below `oldest_second` and the bar of a minute below `oldest_minute`. A repeat changes
+        no bar; in this case, returns False.
         """
         symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
         symbol_bars.partition = partition
@@ -241,7 +244,10 @@ class OpenBars:
         return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unsaved_close]
 
     def mark_written(self, symbols: Iterable[SymbolBars]) -> None:
-        """Marks the bars of these symbols as written. Call it with all unwritten symbols."""
+        """Treats the bars of these symbols as written to Redis from now on.
+
+        `symbols` must contain all symbols with unwritten bars.
+        """
         for symbol_bars in symbols:
             symbol_bars.seconds.unwritten.clear()
             symbol_bars.minutes.unwritten.clear()
@@ -250,7 +256,7 @@ class OpenBars:
         self._new_seconds = 0
 
     def mark_saved(self) -> None:
-        """Marks all minutes and days as saved in the database."""
+        """Treats all minutes and days as saved in the database from now on."""
         for symbol_bars in self.by_symbol.values():
             for series in (symbol_bars.minutes, symbol_bars.days):
                 series.unsaved.clear()
@@ -258,7 +264,10 @@ class OpenBars:
         self._new_minutes = 0
 
     def drop_partitions(self, partitions: Collection[int]) -> None:
-        """Drops the bars of all symbols whose partition another group member has now."""
+        """Drops the bars of the symbols in these partitions.
+
+        Another member of the group owns these partitions now.
+        """
         for symbol in [symbol for symbol, symbol_bars in self.by_symbol.items() if symbol_bars.partition in partitions]:
             del self.by_symbol[symbol]
 

@@ -1,10 +1,9 @@
 """Writes recent bars to Redis and reads them back.
 
-The recent bars of a symbol are its newest day and its two rings. The rings are strings with the bars of the last
-seconds and the last minutes. Pages draw sparklines and short charts from recent bars. A ring needs no trimming, because
-each new bar overwrites the oldest. TTLs delete the bars of symbols that get no updates. This module knows neither Kafka
-nor the database. Writes may be repeated. Redis may lose everything at any time; the ring is then shorter than its full
-size.
+The recent bars of a symbol are its newest day and its two rings. A ring is a string with the bars of the last seconds
+or of the last minutes. Pages draw sparklines and short charts from recent bars. A ring needs no trimming, because each
+new bar overwrites the oldest bar. TTLs delete the bars of symbols that get no updates. This module knows neither Kafka
+nor the database. A write may be repeated. Redis may lose everything at any time; after that, the rings have fewer bars.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,13 +23,16 @@ from feeds.store.connection import Script, answering
 SYMBOLS_PER_CALL = 100
 """How many symbols one call of the script writes.
 
-Redis serves no other client during a call, which takes about 15 us for each symbol.
+A call takes about 15 us for each symbol. During a call, Redis serves no other client.
 """
 
 SECONDS_TTL = timedelta(minutes=15)
 MINUTES_TTL = timedelta(hours=25)
 DAY_TTL = timedelta(hours=168)
-"""The same as the default TTL of a quote. Days and quotes survive a weekend without updates."""
+"""The TTL of a newest day. The default TTL of a quote is the same.
+
+With this TTL, days and quotes survive a weekend without updates.
+"""
 
 WRITE_BARS = Path(__file__).with_name("write_bars.lua").read_text()
 
@@ -81,7 +83,7 @@ class RecentBars:
         self._write_bars([*_keys(symbol_bars.symbol)], arguments)
 
     def newest_seconds(self, symbols: Collection[str]) -> Mapping[str, int]:
-        """Returns a dict from each symbol to its newest second in Redis.
+        """Returns a dict from each symbol to the symbol's newest second in Redis.
 
         Seconds are numbered from 1970; -1 stands for none. Raises StoreUnavailable.
         """
@@ -90,7 +92,7 @@ class RecentBars:
         return {symbol: _newest_second(value) for symbol, value in zip(symbols, values, strict=True)}
 
     def fetch_seconds(self, wanted: BarStarts) -> None:
-        """Reads the wanted seconds and puts them into memory.
+        """Reads the wanted bars of seconds from Redis into memory.
 
         A second that is not stored becomes an empty bar. Raises StoreUnavailable.
         """
@@ -117,7 +119,7 @@ def _slots(ring: BarRing, series: BarSeries) -> list[Any]:
     """Returns the script's arguments for the unwritten bars of a series.
 
     The arguments are the number of bars, then the offset and the bytes of each bar. Skips a bar that is a whole ring
-    behind the newest bar, because its slot belongs to a newer bar.
+    behind the newest bar, because a newer bar has the same slot.
     """
     arguments: list[Any] = [0]
     length = ring.bar_seconds * SECOND_US
@@ -145,7 +147,7 @@ def _newest_second(day: bytes | None) -> int:
     try:
         return decode_day(day).timestamp // SECOND_US
     except BadRecord:
-        return -1  # another program wrote it; the next write replaces it
+        return -1  # another program wrote this value; the next write replaces the value
 
 
 def _decode_second(start: int, data: bytes) -> Bar:

@@ -12,7 +12,7 @@ SAVE_EVERY_SECONDS = 60.0
 SAVE_AFTER_SECONDS = 2.0
 """How long after each full minute a save is due.
 
-By that time most bars of the minute are complete, so that they are saved only once.
+At that time, most bars of the minute are complete and need only one save.
 """
 
 PURGE_EVERY_SECONDS = 3600.0
@@ -59,7 +59,7 @@ class Schedule:
         self._save_due = self._next_save()
 
     def purged(self) -> None:
-        """Plans the next purge. Call it when no old minute is left."""
+        """Plans the next purge. Call this method when no old minute is left."""
         self._purge_due = self._clock() + PURGE_EVERY_SECONDS
 
     def _next_save(self) -> float:

@@ -17,10 +17,10 @@ HALF_LIFE_SECONDS = 30 * 60.0
 
 BASIS_POINT = 1e-4
 VOLATILITY_INTERVAL_SECONDS = 0.1
-"""The interval that an instrument's volatility refers to."""
+"""The interval to which an instrument's volatility refers."""
 
 MAX_LOG_PRICE = 690.0
-"""The limit of a log price. It keeps `exp` finite, whatever the last price was."""
+"""The limit of a log price. It keeps `exp` finite after any last price."""
 
 SPREAD = BASIS_POINT
 """The difference of ask and bid as a share of the price. It is at least one unit of the last decimal."""
@@ -38,7 +38,7 @@ class Instrument(msgspec.Struct, frozen=True):
     """The parameters of the simulated price of one symbol.
 
     `volatility` is in basis points per 100 ms; `decimals` is the number of digits after the point. An instrument that
-    is not `active` gets no updates. Its seq_ids continue when it is active again.
+    is not `active` gets no updates. When the instrument becomes active again, its seq_ids continue.
     """
 
     symbol: str
@@ -145,7 +145,7 @@ class PriceSimulator:
         self._active: list[RandomWalk] = []
 
     def resume(self, last: Update) -> None:
-        """Makes the symbol of `last` continue after this update.
+        """Makes a symbol continue after its last update, `last`.
 
         After several calls for one symbol, the newest update counts.
         """
@@ -153,12 +153,15 @@ class PriceSimulator:
             self._last_updates[last.symbol] = last
 
     def set_instruments(self, instruments: Iterable[Instrument]) -> None:
-        """Replaces the instruments. If one is missing for a while, its seq_ids continue afterwards."""
+        """Replaces the instruments.
+
+        If an instrument is missing for a while, its seq_ids continue afterwards.
+        """
         self._active = [walk for walk in map(self._walk, instruments) if walk.instrument.active]
 
     @property
     def active_count(self) -> int:
-        """The number of active instruments. One step makes as many updates."""
+        """The number of active instruments."""
         return len(self._active)
 
     def step(self, now: int) -> list[Update]:

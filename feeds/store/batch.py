@@ -10,7 +10,10 @@ EncodedUpdate = tuple[Update, bytes]
 
 
 class SymbolUpdates:
-    """The updates of one symbol, each newer than the previous one. `values` holds the encoded updates."""
+    """The updates of one symbol. Each update is newer than the update before.
+
+    `values` holds the encoded updates.
+    """
 
     __slots__ = ("first", "last", "values")
 
@@ -36,7 +39,7 @@ class Batch:
             self.add(updates)
 
     def add(self, updates: Sequence[EncodedUpdate]) -> None:
-        """Adds updates in the given order, except stale ones.
+        """Adds updates in the given order. Drops stale updates.
 
         An update is stale if the batch already has an equal or a newer update of the same symbol.
         """

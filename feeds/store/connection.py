@@ -1,6 +1,6 @@
 """Builds every Redis client, translates the client's errors, and runs Lua scripts.
 
-A profile says how long a client waits and how often it retries. No client connects before its first command.
+A profile says how long a client waits and how often the client retries. No client connects before its first command.
 """
 
 import socket
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How long a client waits, in seconds, and how often it retries a command.
+    """How long a client waits, in seconds, and how often the client retries a command.
 
     Each retry follows immediately. Callers that can wait longer use `feeds.retry`.
     """
@@ -42,23 +42,26 @@ PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
 """For health checks and other clients that are closed after one command."""
 
 SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
-"""For pub/sub. Its time-out covers the handshake and writes; the channel layer watches the reads."""
+"""For pub/sub. These time-outs cover the handshake and writes; the channel layer watches reads."""
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
-"""The kernel closes a connection after about 10 s without an acknowledgement. Some systems lack some options."""
+"""Socket options. The kernel closes a connection about 10 s after the last acknowledgement.
+
+Some systems lack some of these options.
+"""
 KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)}
 
 
 class NotMaster(redis.ConnectionError):
     """The server is a replica now, or has not loaded its data.
 
-    A new connection may reach the master. NotMaster is a ConnectionError, so that redis-py closes the connection and
-    repeats the command on a new one. After other errors redis-py keeps the connection. Then a client would stay at a
-    former master as long as that server runs.
+    NotMaster is a ConnectionError. After a ConnectionError, redis-py closes the connection and repeats the command on a
+    new connection, which may reach the master. After other errors, redis-py keeps the connection. Then a client would
+    stay at a former master for as long as that server runs.
     """
 
 
 NOT_MASTER = (redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)
-"""READONLY and MASTERDOWN. LOADING is a ConnectionError already."""
+"""The errors READONLY and MASTERDOWN. The error LOADING is a ConnectionError already."""
 
 
 class MasterConnection(redis.Connection):
@@ -101,8 +104,8 @@ def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> red
 def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Retry) -> redis.asyncio.Redis:
     """Returns an asyncio client for pub/sub.
 
-    `options` are the options of one host in CHANNEL_LAYERS. The channel layer passes its own `retry`, because the layer
-    must see each lost connection.
+    `options` are the options of one host in CHANNEL_LAYERS. The channel layer passes a `retry` of its own, because the
+    channel layer must see each lost connection.
     """
     options = _options(options, SUBSCRIBER)
     pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)
@@ -110,7 +113,10 @@ def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Re
 
 
 def warn_of_shared_channels(address: Mapping[str, Any]) -> None:
-    """Logs that a database number does not separate installations: publications reach all databases of a server."""
+    """Writes a warning if the database number is not 0.
+
+    Publications reach all databases of a server. Therefore a database number does not separate installations.
+    """
     if database := address["db"]:
         log.warning(
             "REDIS_DB separates keys, but not channels: give each installation its own Redis server", db=database

@@ -1,6 +1,7 @@
 """Writes quotes to Redis and publishes them, in one atomic step.
 
-Redis itself compares the updates with the stored quotes, so that concurrent writers cannot disagree.
+A script in Redis compares the updates with the stored quotes. Therefore no writer can replace a newer quote of another
+writer.
 """
 
 from datetime import timedelta
@@ -30,8 +31,8 @@ class QuoteWriter:
     def write(self, batch: Batch) -> int:
         """Stores and publishes the updates that are newer than the stored quotes.
 
-        Returns how many were newer; the other updates of the batch are stale. Raises StoreUnavailable; then the same
-        batch may be written again.
+        Returns how many updates were newer. The other updates of the batch are stale. Raises StoreUnavailable. After
+        this error, the same batch may be written again.
         """
         keys: list[str] = []
         arguments: list[Any] = [*self._head]

@@ -1,4 +1,4 @@
-"""A form of tickers that refuses to overwrite what another person has changed meanwhile."""
+"""Defines a form for tickers that never overwrites another person's changes."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from feeds.models import Ticker
 class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     """Compares the values in the database with the values that the page showed.
 
-    Hidden fields of the page hold the values that it showed.
+    Hidden fields of the page contain the values that the page showed.
     """
 
     class Meta:
@@ -32,9 +32,9 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
         return cleaned
 
     def _compare(self, name: str, field: forms.Field, cleaned: dict[str, Any]) -> None:
-        """Keeps the stored value if this person left the field alone.
+        """Keeps the stored value if this person has not changed the field.
 
-        Refuses the new value if another person has changed the field too.
+        Refuses this person's value if another person has also changed the field.
         """
         stored = self.initial[name]
         shown = field.to_python(self.data.get(self.add_initial_prefix(name)))

@@ -16,20 +16,26 @@ COLUMNS = ("symbol", "name", "base_price", "volatility", "decimals", "active")
 
 
 class PlainError(Error):  # type: ignore[misc]
-    """An error without a traceback. The library's own error shows one, with paths of the server."""
+    """An error without a traceback.
+
+    The library's own error shows a traceback with paths of the server.
+    """
 
     traceback = ""
 
 
 class YesOrNoWidget(BooleanWidget):  # type: ignore[misc]
-    """Refuses a word that is neither yes nor no; the library's own widget reads such a word as no."""
+    """Refuses a word that is neither yes nor no.
+
+    The library's own widget reads such a word as no.
+    """
 
     def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> bool | None:
         return None if value in self.NULL_VALUES else read_yes_or_no(str(value))
 
 
 class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
-    """Refuses a fraction; the library's own widget cuts the fraction off."""
+    """Refuses a number with a fraction. The library's own widget removes the fraction."""
 
     def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> int | None:
         return None if self.is_empty(value) else read_whole_number(str(value))
@@ -38,7 +44,7 @@ class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
 class TextDiff(Diff):  # type: ignore[misc]
     """Shows the changes of an import as plain text.
 
-    The HTML of the library has styles, which the content security policy blocks.
+    The library's HTML has styles. The content security policy blocks these styles.
     """
 
     def as_html(self) -> list[str]:
@@ -72,7 +78,10 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         return PlainError
 
     def before_import(self, dataset: Any, **_kwargs: Any) -> None:
-        """Accepts column names in upper or lower case. Raises ValueError if no column is `symbol`."""
+        """Accepts column names in upper or lower case.
+
+        Raises ValueError if there is no column `symbol`.
+        """
         headers = [(header or "").strip("\N{BYTE ORDER MARK} ").lower() for header in dataset.headers or ()]
         if "symbol" not in headers:
             raise ValueError(f"The first line must name the columns: symbol, and any of {', '.join(COLUMNS[1:])}.")
@@ -81,9 +90,9 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         dataset.headers = headers
 
     def dehydrate_name(self, ticker: Ticker) -> str:
-        """Returns the name, escaped if a spreadsheet would run it as a formula.
+        """Returns the ticker's name. Escapes a name that a spreadsheet would run as a formula.
 
-        `before_import_row` removes the apostrophe again.
+        `before_import_row` undoes the escape.
         """
         return escape(ticker.name)
 
@@ -93,6 +102,6 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
             row["name"] = unescape(str(row["name"] or ""))
 
     def import_instance(self, instance: Ticker, row: Any, **kwargs: Any) -> None:
-        """Keeps the previous base price in the ticker, for the change log."""
+        """Stores the previous base price in the ticker, for the change log."""
         instance.previous_base_price = instance.base_price  # type: ignore[attr-defined]
         super().import_instance(instance, row, **kwargs)

@@ -15,7 +15,10 @@ YES, NO = frozenset(YES_WORDS.split()), frozenset(NO_WORDS.split())
 
 
 def read_yes_or_no(text: str) -> bool:
-    """Returns whether a word means yes. Raises ValueError if it means neither yes nor no."""
+    """Returns whether a word means yes.
+
+    Raises ValueError if the word means neither yes nor no.
+    """
     word = text.strip()[: MAX_LENGTH + 1].casefold()
     if word in YES:
         return True
@@ -25,7 +28,7 @@ def read_yes_or_no(text: str) -> bool:
 
 
 def read_whole_number(text: str) -> int:
-    """Returns the number in a text. Raises ValueError if the text is no whole number."""
+    """Returns the number in a text. Raises ValueError if the text is not a whole number."""
     try:
         number = Decimal(text.strip()[: MAX_LENGTH + 1])
     except InvalidOperation:

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 class TickerReader:
     """Reads all tickers, active or not.
 
-    Before the first read it calls `seed`, which fills an empty table.
+    Before the first read, calls `seed`. The function `seed` fills an empty table.
     """
 
     def __init__(self, seed: Callable[[], object]) -> None:
@@ -45,7 +45,7 @@ class TickerReader:
         """Returns whether the symbol and the numbers of a ticker are valid.
 
         A row that was written without the admin's validation may be invalid. An invalid row must not stop the other
-        tickers. So it is only logged, once for each symbol.
+        tickers. Therefore an invalid row is only logged, once for each symbol.
         """
         valid = (
             is_symbol(instrument.symbol)

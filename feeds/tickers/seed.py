@@ -22,9 +22,9 @@ NO_PRICES: Mapping[str, float] = MappingProxyType({})
 def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
     """Creates a ticker for each symbol if the table is empty.
 
-    Returns how many it created. `prices` is a dict from symbol to base price; `BRK_B` may stand for `BRK.B`. A symbol
-    without a price starts at DEFAULT_PRICE, and a log line names the variable that sets the price. Raises BadTicker if
-    a symbol or a price is not valid.
+    Returns the number of created tickers. `prices` is a dict from symbol to base price; `BRK_B` may stand for `BRK.B`.
+    A symbol without a price starts at DEFAULT_PRICE, and a log line names the variable that sets the price. Raises
+    BadTicker if a symbol or a price is not valid.
     """
     with transaction.atomic():
         if Ticker.objects.exists():
@@ -37,10 +37,10 @@ def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
 
 
 def seed_demo(prices: Mapping[str, float] = NO_PRICES) -> int:
-    """Fills an empty table with about forty well-known instruments. Returns how many it created.
+    """Fills an empty table with about forty well-known instruments.
 
-    `prices` is a dict from symbol to base price, for symbols that need another price. Raises BadTicker if a price is
-    not valid.
+    Returns the number of created tickers. `prices` is a dict from symbol to base price. For these symbols, the given
+    prices replace the default prices. Raises BadTicker if a price is not valid.
     """
     with transaction.atomic():
         if Ticker.objects.exists():
@@ -55,15 +55,18 @@ def seed_demo(prices: Mapping[str, float] = NO_PRICES) -> int:
 
 
 def _shell_name(symbol: str) -> str:
-    """Returns the form of a symbol that a variable's name can contain.
+    """Returns a symbol in the form used in names of variables.
 
-    Shells allow no dots or slashes in names, so BRK_B stands for BRK.B.
+    Shells allow no dots or slashes in these names. For example, BRK_B stands for BRK.B.
     """
     return re.sub(r"[^A-Z0-9]", "_", symbol)
 
 
 def find_price(symbol: str, prices: Mapping[str, float]) -> float | None:
-    """Returns the price under the symbol or under its shell name."""
+    """Returns the price of a symbol; None if there is no price.
+
+    `prices` may contain the symbol itself or its shell name.
+    """
     return prices.get(symbol, prices.get(_shell_name(symbol)))
 
 

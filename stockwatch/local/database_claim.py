@@ -1,4 +1,4 @@
-"""Finds out whether another stack uses the same database."""
+"""Finds out whether another stack uses the same database as this stack."""
 
 import fcntl
 import os
@@ -9,10 +9,11 @@ POSTGRES_LOCK = 0x73746F636B  # any number that other programs do not use
 
 
 def claim_database() -> bool:
-    """Claims the database for this process. Returns False if another process has it.
+    """Claims the database for this process. Returns False if another process has the claim.
 
-    The claim lasts until this process ends, for whatever reason. For SQLite it is a lock on a file beside the database;
-    the file is never removed. For PostgreSQL it is a lock of this connection. A database in memory needs no claim.
+    The claim lasts until this process ends for any reason. For SQLite, the claim is a lock on a file beside the
+    database; the file is never removed. For PostgreSQL, the claim is a lock of this connection. A database in memory
+    needs no claim.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -30,5 +31,5 @@ def _lock(path: str) -> bool:
     except BlockingIOError:
         os.close(descriptor)
         return False
-    # The descriptor stays open, because the lock ends with it. Child processes do not inherit it.
+    # The descriptor stays open, because closing it ends the lock. Child processes do not inherit the descriptor.
     return True

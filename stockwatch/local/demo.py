@@ -17,10 +17,10 @@ DEMO_USERNAME = "demo"
 
 
 def prepare_database() -> None:
-    """Applies missing migrations, and adds tickers if the table has none.
+    """Applies missing migrations. Adds tickers if the table has none.
 
-    The tickers are those of the settings, otherwise those of the demonstration. Raises BadTicker if a ticker or a price
-    in the settings is not valid.
+    The tickers come from the settings. If the settings name no tickers, the demonstration tickers are added. Raises
+    BadTicker if a ticker or a price in the settings is not valid.
     """
     executor = MigrationExecutor(connection)
     # The `migrate` command takes a second even if there is nothing to do.
@@ -35,8 +35,8 @@ def prepare_database() -> None:
 def reset_demo_user(production: bool) -> str:
     """Gives the staff user `demo` a new random password and returns the password.
 
-    In production the function deactivates the user, if it exists, and returns an empty text. The reason: a well-known
-    name must not have rights.
+    In production, a user with a well-known name must have no rights. Therefore the function deactivates an existing
+    user `demo` in production, and returns an empty text.
     """
     users = get_user_model()
     if production:
@@ -57,7 +57,7 @@ def sign_in_hint(production: bool) -> str:
     """Resets the user `demo` and returns a text that tells how to sign in.
 
     The text is empty in production. If another stack uses the same database, the password does not change, because
-    people use it there.
+    people use the password there.
     """
     if not production and not claim_database():
         return f"; sign in as {DEMO_USERNAME} with the password that the first stack on this database printed"

@@ -1,10 +1,12 @@
 """Ends process groups and removes temporary folders after the parent process has died.
 
-It runs as a script. Standard input is a pipe from the parent. The parent writes one line for each resource that must
-not outlive the parent. `watch PID` and `forget PID` are for a process group. `folder PATH` is for a temporary folder.
+This module runs as a script. Standard input is a pipe from the parent. The parent writes one line for each resource
+that must not outlive the parent. The line `watch PID` adds a process group, and `forget PID` removes the group. The
+line `folder PATH` adds a temporary folder.
 
 The pipe closes when the parent ends for any reason, including `kill -9`. Then the script ends the groups that are still
-watched and removes the folders. It imports only the standard library, so that it starts before any other process.
+watched and removes the folders. The script must start before any other process. Therefore the script imports only the
+standard library.
 """
 
 import os
@@ -19,7 +21,10 @@ TERMINATION_SECONDS = 5.0
 
 
 def read_commands(lines: Iterable[str]) -> tuple[list[int], list[str]]:
-    """Returns two lists: the process groups still watched after the last line, and the folders."""
+    """Reads all lines. Returns two lists: process groups and folders.
+
+    The first list holds the process groups that are still watched after the last line.
+    """
     groups: list[int] = []
     folders: list[str] = []
     for line in lines:
@@ -34,7 +39,7 @@ def read_commands(lines: Iterable[str]) -> tuple[list[int], list[str]]:
 
 
 def signal_group(group: int, number: int) -> bool:
-    """Sends a signal to a process group; returns False if the group has no process."""
+    """Sends a signal to a process group. Returns False if the group has no process."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
@@ -47,7 +52,7 @@ def clean_up(groups: list[int], folders: list[str]) -> None:
     running = [group for group in reversed(groups) if signal_group(group, signal.SIGTERM)]
     deadline = time.monotonic() + TERMINATION_SECONDS
     while running and time.monotonic() < deadline:
-        time.sleep(0.05)  # they are not children of this process, so `wait` cannot be used
+        time.sleep(0.05)  # `wait` works only for children of this process
         running = [group for group in running if signal_group(group, 0)]
     for group in running:
         signal_group(group, signal.SIGKILL)

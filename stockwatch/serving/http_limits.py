@@ -1,10 +1,10 @@
 """Limits how much one HTTP connection may send to Daphne, and in which time.
 
-Without these limits, Twisted parses forms in the event loop before the application sees them. It also waits without end
-for a slow client, and keeps bodies of any size.
+Without these limits, Twisted parses forms in the event loop before the application sees the request. Twisted also waits
+forever for a slow client, and keeps bodies of any size.
 
-`install` replaces the channel and the request class in Daphne's factory. The plain `daphne` command gets the limits
-too, because it imports the application before it listens.
+`install` replaces the channel and the request class in Daphne's factory. The plain `daphne` command has the same
+limits, because this command imports the application before it listens.
 
 Only this module uses private names of Twisted's HTTP server. Tests cover each of these names.
 """
@@ -23,17 +23,17 @@ MAX_UPLOAD_BYTES = 16 * 1024 * 1024
 """The largest body of a request to one of UPLOAD_PATHS."""
 UPLOAD_PATHS = re.compile(rb"/transfer/(preview|import)/|/admin/[a-z_]+/[a-z_]+/(process_)?import/")
 FIRST_BYTE_SECONDS = 10.0
-"""From connecting to the first byte."""
+"""The time limit from connecting to the first byte."""
 HEAD_SECONDS = 20.0
-"""From the first byte of a request to the end of its headers."""
+"""The time limit from a request's first byte to the end of its headers."""
 BODY_SECONDS = 60.0
-"""From the end of the headers to the end of the body."""
+"""The time limit from the end of the headers to the end of the body."""
 IDLE_SECONDS = 75.0
-"""From a response to the first byte of the next request of the same connection."""
+"""The time limit from a response to the first byte of the connection's next request."""
 LINGER_SECONDS = 5.0
 """How long input is read and dropped after a refusal.
 
-After a reset instead, the client could not read the response.
+If the connection were reset immediately, the client could not read the response.
 """
 
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -44,7 +44,7 @@ PHRASES = {400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Larg
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """A request without form parsing in Twisted. Its body is counted as it arrives.
+    """A request whose body is counted as it arrives. Twisted parses no forms.
 
     Django parses forms in a thread.
     """
@@ -62,7 +62,10 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
 
 class LimitedChannel(HTTPChannel):  # type: ignore[misc]
-    """One HTTP connection. Each state has a deadline, and received bytes do not extend it."""
+    """One HTTP connection. Each state has a deadline.
+
+    Received bytes do not extend a deadline.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,10 +77,10 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         self.setTimeout(FIRST_BYTE_SECONDS)
 
     def resetTimeout(self) -> None:  # noqa: N802 - Twisted's name
-        """Leaves the timeout running.
+        """Leaves the timeout unchanged.
 
-        Twisted calls this method for each received piece, to restart the timeout. Then a client that sends one byte at
-        a time could stay connected forever.
+        Twisted calls this method for each received piece, to restart the timeout. If the timeout were restarted, a
+        client that sends one byte at a time could stay connected forever.
         """
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
@@ -120,7 +123,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
             super().timeoutConnection()
 
     def max_body_bytes(self) -> int:
-        """Returns the limit for the request that is being received."""
+        """Returns the largest body, in bytes, of the request that is being received."""
         path = self._path.partition(b"?")[0]
         return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(path) else MAX_BODY_BYTES
 
@@ -149,7 +152,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
 
 
 class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
-    """Writes the method of a request without its path and query, which are text of the client."""
+    """Writes the method of a request. Leaves out path and query, which are client text."""
 
     def write_entry(self, host: str, date: Any, request: str, *arguments: Any, **options: Any) -> None:
         word = request.partition(" ")[0]

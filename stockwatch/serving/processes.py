@@ -1,8 +1,7 @@
 """Runs a gateway as several processes, and replaces each process that dies.
 
-The parent holds the port and serves no connection. Each child listens on its own socket with SO_REUSEPORT. The kernel
-distributes connections over these sockets. The macOS kernel does not, so there all children use one socket of the
-parent.
+The parent holds the port and serves no connection. On Linux, each child listens on its own socket with SO_REUSEPORT,
+and the kernel distributes connections over these sockets. On other systems, all children use one socket of the parent.
 """
 
 import os
@@ -24,7 +23,7 @@ log = structlog.get_logger(__name__)
 MIN_LIFETIME_SECONDS = 1.0
 """A child that lived for less time is restarted after a pause of this length.
 
-Otherwise a child that fails at its start would be restarted in a tight loop.
+Without the pause, a child that fails at its start would be restarted in a tight loop.
 """
 CHECK_SECONDS = 0.2
 KILL_AFTER_DRAIN_SECONDS = 5
@@ -33,7 +32,7 @@ KILL_AFTER_DRAIN_SECONDS = 5
 class GatewayProcesses:
     """Several gateway processes on one port.
 
-    `count` is the number of processes. `drain` is the time in seconds that a process has to close its clients' sockets.
+    `count` is the number of processes. `drain` is the time limit for closing clients' sockets, in seconds.
     """
 
     def __init__(self, host: str, port: int, count: int, drain: float) -> None:

@@ -55,7 +55,7 @@ class GatewayServer(Server):  # type: ignore[misc]
         log.info("gateway listening", host=host, port=port)
 
     def _watch_parent(self) -> None:
-        """Drains the server if the parent is gone.
+        """Drains the server if the parent has died.
 
         Without a parent, nothing would replace or stop this process.
         """
@@ -65,7 +65,7 @@ class GatewayServer(Server):  # type: ignore[misc]
             reactor.callLater(PARENT_CHECK_SECONDS, self._watch_parent)
 
     def kill_all_applications(self) -> Any:
-        """Cancels all applications, one for each connection.
+        """Cancels the applications of all connections.
 
         Daphne's own method raises KeyError if an application has just finished.
         """

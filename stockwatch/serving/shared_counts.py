@@ -1,7 +1,7 @@
 """Shares connection counts and metrics between the processes of one gateway.
 
-Connection counts are in shared memory: one number per process. Metrics are in a folder: one file per process, which is
-written every second. The counters of a dead process are kept, so that no sum decreases.
+Connection counts are in shared memory: one number per process. Metrics are in a folder with one file per process. Each
+process writes its file every second. The counters of a dead process are kept, so that no sum decreases.
 """
 
 import mmap
@@ -72,7 +72,7 @@ class SharedCounts:
         return sum(counts) - count
 
     def store_metrics(self, families: Iterable[Metric]) -> None:
-        """Writes the samples of this process, so that the other processes can read them."""
+        """Writes the samples of this process to its file. The other processes read this file."""
         samples = [
             StoredSample(sample.name, dict(sample.labels), sample.value, family.type in {"counter", "histogram"})
             for family in families
@@ -86,7 +86,7 @@ class SharedCounts:
     def load_other_metrics(self) -> list[StoredSample]:
         """Returns the samples of the other processes.
 
-        Of a dead process, only the counters are returned.
+        For a dead process, returns only the counters.
         """
         samples: list[StoredSample] = []
         for path in self._folder.glob("*.json"):
@@ -107,7 +107,8 @@ SampleKey = tuple[str, frozenset[tuple[str, str]]]
 class AllProcessesCollector(Collector):
     """Collects metrics as totals over all processes.
 
-    `own` holds the collectors of this process. The values of the other processes are added to the samples of `own`.
+    `own` holds the collectors of this process. The values of the other processes are added to the samples of these
+    collectors.
     """
 
     def __init__(self, own: Iterable[Collector], shared_counts: SharedCounts) -> None:

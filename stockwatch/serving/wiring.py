@@ -1,6 +1,6 @@
 """Builds the gateway of this process from the settings.
 
-The ASGI application and `rungateway` import it after Django is set up.
+The ASGI application and `rungateway` import this module after Django is set up.
 """
 
 from typing import Any
@@ -92,7 +92,7 @@ def accept_any_host(application: Application, allowed_hosts: list[str]) -> Appli
 
 
 def build_application(django_application: Any) -> Application:
-    """Returns the ASGI application: `/ws` goes to the gateway, other HTTP requests to Django."""
+    """Returns the ASGI application: WebSockets go to the gateway, HTTP requests to Django."""
     return AttachTransport(
         ProtocolTypeRouter(
             {

@@ -64,9 +64,9 @@ class Command(BaseCommand):
 
 
 def parse_shared_counts(worker: str, shared: str) -> SharedCounts:
-    """Returns the shared counts that two arguments of a child process describe.
+    """Returns the SharedCounts that two arguments of a child process describe.
 
-    `worker` is `slot/count`, `shared` is `memory:folder`.
+    `worker` has the form `slot/count`. `shared` has the form `memory:folder`.
     """
     slot, _, count = worker.partition("/")
     memory, _, folder = shared.partition(":")
