@@ -23,7 +23,10 @@ View = Callable[..., HttpResponse]
 
 
 def public(view: View) -> View:
-    """Lets pages of any site read a view with GET and HEAD, also its error responses. Answers CORS preflights."""
+    """Lets pages of any site read the responses of a view, including error responses.
+
+    Accepts GET and HEAD. Answers CORS preflights.
+    """
 
     @wraps(view)
     def answer(request: HttpRequest, *arguments: str, **options: str) -> HttpResponse:
@@ -48,8 +51,9 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols, at most 200.
 
     The answer is `{"source":"simulated","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
-    form of an update in `/ws`. A symbol is left out if it has no price or no ticker. It is also left out if its ticker
-    is inactive, or hidden by GATEWAY_VALID_TICKERS. Answers 400 to invalid symbols, and 503 if Redis is unavailable.
+    form of an update in `/ws`. A symbol without a price or without a ticker is left out. A symbol is also left out if
+    its ticker is inactive, or hidden by GATEWAY_VALID_TICKERS. Answers 400 if symbols are missing, invalid or too many.
+    Answers 503 if Redis is unavailable.
     """
     words = request.GET.get("symbols", "").split(",")
     symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))
@@ -86,9 +90,10 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 
 
 def _respond(request: HttpRequest, body: bytes) -> HttpResponse:
-    """Returns a response with the body and an ETag. If the client has this body already, returns 304 without the body.
+    """Returns a response with the body and an ETag.
 
-    A client that polls therefore receives few bytes while nothing changes.
+    If the client already has this body, returns 304 without a body. A client that polls therefore receives few bytes
+    while nothing changes.
     """
     etag = quote_etag(hashlib.blake2b(body, digest_size=12).hexdigest())
     known = parse_etags(request.headers.get("If-None-Match", ""))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, tzinfo
 
 
 def write_moment(moment: datetime, now: datetime, zone: tzinfo = UTC) -> str:
-    """Returns `moment` as text: `14:03:11 UTC` if it is today, otherwise `2026-11-22 14:03 UTC`.
+    """Returns `moment` as text: `14:03:11 UTC` if `moment` is today, otherwise `2026-11-22 14:03 UTC`.
 
     Today is the day of `now` in `zone`. `moment` and `now` must have a time zone.
     """

@@ -1,6 +1,6 @@
 """Writes prices, changes and percentages as text. Pure.
 
-`static/watchlist/format.js` applies the same rules; `tests/cases/numbers.json` tests both.
+`static/watchlist/format.js` applies the same rules. `tests/cases/numbers.json` tests this module and the script.
 """
 
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -14,7 +14,7 @@ NO_VALUE = "–"
 ARROWS = {"up": "▲", "down": "▼", "flat": ""}
 
 _ROUNDING = Context(prec=400, rounding=ROUND_HALF_UP)
-"""Enough digits for every float, so that an absurd price from another program raises no error."""
+"""Has enough digits for every float. A huge price from another program therefore raises no error."""
 
 
 def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
@@ -33,7 +33,7 @@ def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
 def write_signed(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
     """Returns a number as text with a plus or minus sign, such as `+2.50`.
 
-    The minus sign is the one of `numerals`. A value that rounds to zero has no sign.
+    The minus sign is `numerals.minus`. A value that rounds to zero has no sign.
     """
     digits = write_number(abs(value), decimals, numerals)
     if not any(digit in "123456789" for digit in digits):
@@ -51,7 +51,7 @@ def write_percent(value: float, numerals: Numerals = ENGLISH) -> str:
 
 
 def side_of(signed: str, numerals: Numerals = ENGLISH) -> str:
-    """Returns the direction of a text that `write_signed` returned: up, down or flat."""
+    """Returns `up`, `down` or `flat`: the direction of a text that `write_signed` returned."""
     if signed.startswith("+"):
         return "up"
     return "down" if signed.startswith(numerals.minus) else "flat"

@@ -1,8 +1,8 @@
 """Chooses by the header `Accept-Language` how numbers are punctuated. Pure.
 
-Numerals are the marks and the grouping of numbers in one language. Only the page uses the numerals of a language. CSV
-files, the API and data attributes contain plain numbers. The page gives its numerals to `static/watchlist/format.js`,
-which applies the same rules.
+Numerals are the marks and the grouping of numbers in one language. Only pages use the numerals of the reader's
+language. CSV files, the API and data attributes contain plain numbers, such as `98234.50`. A page passes its numerals
+to `static/watchlist/format.js`, which applies the same rules.
 """
 
 import re
@@ -19,7 +19,7 @@ APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 MINUS = "\N{MINUS SIGN}"
 
 GROUP_STARTS = {3: re.compile(r"\B(?=(?:\d{3})+$)"), 2: re.compile(r"\B(?=(?:\d{2})*\d{3}$)")}
-"""From `Numerals.outer_group_size` to a pattern.
+"""A dict from `Numerals.outer_group_size` to a pattern.
 
 The pattern matches where group marks go in the digits before the point.
 """
@@ -30,8 +30,8 @@ class Numerals:
     """The marks and the grouping of numbers in one language.
 
     `group` is the mark between groups of digits. `point` is the mark before the decimals. The last three digits before
-    `point` form a group. The digits in front of them form groups of `outer_group_size` digits, such as 12,34,567 in
-    India. If a number has fewer than `min_grouped_digits` digits before `point`, these digits are not grouped.
+    `point` form a group. The digits in front of this group form groups of `outer_group_size` digits: India writes
+    12,34,567. A number with fewer than `min_grouped_digits` digits before `point` is not grouped.
     """
 
     group: str = ","
@@ -58,7 +58,7 @@ class Numerals:
         return whole + self.point + fraction if fraction else whole
 
     def strip(self, written: str) -> str:
-        """Returns the plain number, such as `98234.50`, of a text from `punctuate`."""
+        """Returns the plain number, such as `98234.50`, for a text that `punctuate` returned."""
         return written.replace(self.group, "").replace(self.point, ".")
 
 
@@ -77,7 +77,7 @@ LANGUAGES: Mapping[Numerals, str] = {
     Numerals(NARROW_SPACE, ","): "fr fr-ch",
     Numerals(",", ".", outer_group_size=2): "en-in hi ta te ml gu",
 }
-"""From numerals to the language tags that use them, separated by spaces.
+"""A dict from numerals to the tags of their languages, separated by spaces.
 
 The data is from CLDR (Unicode's database of languages). Only languages that use the digits 0 to 9 are listed.
 """
@@ -107,9 +107,9 @@ def _pick(header: str) -> Numerals:
 
 
 def _read_range(text: str) -> tuple[str, float]:
-    """Returns the tag in lower case and the weight from a text such as `de-CH;q=0.8`.
+    """Returns the language tag and the weight from a text such as `de-CH;q=0.8`.
 
-    The tag names a language. If the text is invalid, the weight is 0.
+    The tag is in lower case. If the text is invalid, the weight is 0.
     """
     tag, _, rest = text.partition(";")
     weight = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", rest)

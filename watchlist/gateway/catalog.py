@@ -1,6 +1,6 @@
 """Holds the tickers that a gateway knows, and builds the `ticker` frames about these tickers.
 
-`Catalog` also says which symbols clients may subscribe to. It does no I/O; `load_tickers` reads the database.
+`Catalog` says which symbols clients may subscribe to. `Catalog` does no I/O; `load_tickers` reads the database.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ from watchlist.gateway.messages import StateMessage, make_state
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One ticker as clients see it. `base` is the base price.
+    """One ticker as clients see it.
 
-    `base` is None if the base price is unknown, `previous_close` before the first close.
+    `base` is the base price, or None if unknown. `previous_close` is None before the first close.
     """
 
     symbol: str
@@ -45,16 +45,16 @@ def ticker_payload(listing: Listing) -> bytes:
 
 
 def make_ticker_messages(listings: Iterable[Listing]) -> dict[str, StateMessage]:
-    """Returns a dict that maps each symbol to its ticker message. All sockets share the message objects."""
+    """Returns a dict from symbol to ticker message. All sockets share the message objects."""
     return {listing.symbol: make_state(listing.symbol, ticker_payload(listing)) for listing in listings}
 
 
 class Catalog:
     """Holds the newest contents of the ticker table.
 
-    `only` is the setting GATEWAY_VALID_TICKERS. If it contains symbols, clients may subscribe to exactly these symbols.
-    If it is empty, clients may subscribe to the symbols of all active tickers. `loaded` says whether the table has been
-    read.
+    `only` is the setting GATEWAY_VALID_TICKERS. If `only` contains symbols, clients may subscribe to these symbols and
+    to no others. If `only` is empty, clients may subscribe to the symbols of all active tickers. `loaded` says whether
+    the table has been read.
     """
 
     def __init__(self, only: Sequence[str] = ()) -> None:
@@ -73,7 +73,8 @@ class Catalog:
     def get_listing(self, symbol: str) -> Listing:
         """Returns the listing of a symbol.
 
-        A symbol without a ticker has no name and no base price. It is active if `only` contains it.
+        The listing of a symbol without a ticker has no name and no base price. Such a listing is active if `only`
+        contains the symbol.
         """
         return self._listings.get(symbol) or Listing(symbol, active=symbol in self._only)
 
@@ -89,14 +90,14 @@ class Catalog:
 
     @property
     def hidden(self) -> list[str]:
-        """Returns the symbols of the active tickers that `only` hides. `only` hides none if it is empty."""
+        """Returns the symbols of the active tickers that `only` hides. An empty `only` hides no ticker."""
         listings = self._listings.values()
         return [found.symbol for found in listings if self._only and found.active and found.symbol not in self._only]
 
     def replace(self, listings: Iterable[Listing]) -> list[Listing]:
-        """Stores new contents of the ticker table. Returns the listings that changed.
+        """Replaces the stored listings with `listings`. Returns the listings that changed.
 
-        A ticker that was removed from the table counts as changed; its listing is returned as inactive.
+        A ticker that was removed from the table counts as changed. The listing of this ticker is returned as inactive.
         """
         new = {listing.symbol: listing for listing in listings}
         changed = [listing for listing in new.values() if self._listings.get(listing.symbol) != listing]
@@ -109,7 +110,7 @@ class Catalog:
 
 @sync_to_async
 def load_tickers() -> list[Listing]:
-    """Returns the listings of all tickers, also of inactive ones. Raises django.db.DatabaseError."""
+    """Returns the listings of all tickers, active and inactive. Raises django.db.DatabaseError."""
     close_old_connections()  # Django closes broken connections only at the end of a request. No request runs here.
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active")
     closes = dict(Tape.objects.exclude(previous_close=None).values_list("symbol", "previous_close"))

@@ -1,4 +1,4 @@
-"""Defines the clock of a gateway. Tests put another clock in its place."""
+"""Defines the clock of a gateway. Tests use a different clock."""
 
 import time
 

@@ -6,11 +6,12 @@ from watchlist.gateway.protocol import CloseCode
 
 
 class GatewayCounts:
-    """Counts connections and requests. The hub counts updates in `HubCounts`.
+    """Counts connections and requests. `HubCounts` counts updates.
 
     `accepted` is the number of accepted sockets. `refused` maps each reason to the number of connections and requests
-    refused for it. `closed` maps the name of each close code to the number of sockets that the gateway closed with it.
-    `rate_limit_unanswered` is the number of connections accepted without a rate check because Redis did not answer.
+    refused for this reason. `closed` maps the name of each close code to the number of sockets that the gateway closed
+    with this code. `rate_limit_unanswered` is the number of rate checks that Redis did not answer. Such a check refuses
+    no connection.
     """
 
     def __init__(self) -> None:
@@ -19,7 +20,7 @@ class GatewayCounts:
         self.closed: Counter[str] = Counter()
         self.rate_limit_unanswered = 0
         self.direct_writes = False
-        """Whether the newest connection writes straight to Daphne's transport."""
+        """Whether the gateway writes to the newest connection without ASGI."""
 
     def count_close(self, code: CloseCode) -> None:
         self.closed[code.name.lower()] += 1
@@ -28,12 +29,13 @@ class GatewayCounts:
 class HubCounts:
     """Counts updates. The counters are plain attributes, because the hub changes them for each update.
 
-    Each received update is counted once:
+    Each published update adds 1 to one of these counters:
 
-    - `accepted`: it is newer than the known update of its symbol,
-    - `stale`: it is not newer,
-    - `malformed`: it is invalid,
-    - `unwanted`: its symbol has no subscription.
+    - `accepted`: the update is newer than the known update of its symbol,
+    - `stale`: the update is not newer,
+    - `timestamp`: the timestamp is too small or too far in the future,
+    - `malformed`: the update is invalid in another way,
+    - `unwanted`: no socket subscribes to the symbol.
 
     `gaps` is the number of accepted updates whose seq_id skipped numbers. `sent` is the number of updates handed to
     sockets.
@@ -45,7 +47,7 @@ class HubCounts:
         self.accepted = self.sent = self.stale = self.malformed = self.timestamp = self.unwanted = self.gaps = 0
 
     def count_refused(self, kind: str) -> None:
-        """Counts an update that `feeds.wire` refuses. `kind` is the kind of the error that it raised."""
+        """Counts a refused update. `kind` is the kind of the refusal, as in `BadRecord.kind`."""
         if kind == "timestamp":
             self.timestamp += 1
         else:

@@ -1,7 +1,8 @@
-"""Monitors whether the database answers, and limits how many queries wait for it.
+"""Monitors whether the database answers, and limits how many queries wait for the database.
 
-Prices need no database, but lists and accounts need it. Clients with `?meta=1` are therefore told when the database is
-unavailable. The monitor sends no query of its own. It watches the queries that read the tickers every 0.5 s.
+Lists and accounts need the database; prices do not. Clients with `?meta=1` are therefore told when the database becomes
+unavailable or available. The monitor sends no query of its own. Every 0.5 s the gateway reads the tickers, and the
+monitor watches these readings.
 """
 
 import asyncio
@@ -13,19 +14,19 @@ import structlog
 log = structlog.get_logger(__name__)
 
 QUERY_TIMEOUT_SECONDS = 3.0
-"""A query without a result after this time counts as an outage, even without an error."""
+"""How long a query may take. If a reading of the tickers takes longer, the database counts as unavailable."""
 MAX_QUERIES = 4
 """The most queries for connecting clients that run at the same time.
 
-These queries share one thread with the queries that read the tickers. With a higher limit they would delay the reading
-of the tickers until a healthy database looks unavailable.
+These queries share one thread with the readings of the tickers. With a higher limit, the queries could delay the
+readings so long that a healthy database counts as unavailable.
 """
 QUEUE_TIMEOUT_SECONDS = 1.0
-"""How long a query waits for its turn while MAX_QUERIES others run."""
+"""How long a query may wait while MAX_QUERIES other queries run."""
 FAILURES_BEFORE_OUTAGE = 2
-"""The database counts as unavailable after this many failed readings of the tickers in a row.
+"""After this many failed readings of the tickers in a row, the database counts as unavailable.
 
-A restart of the database closes connections, which can cause a single failure.
+One failure is not enough, because a restart of the database closes connections.
 """
 
 Result = TypeVar("Result")
@@ -34,7 +35,7 @@ Result = TypeVar("Result")
 class DatabaseMonitor:
     """Knows whether the database is available, and runs queries.
 
-    `available` is the newest known state. `on_change` is called with the new state whenever it changes.
+    `available` is the last known state. `on_change` is called with each new state.
     """
 
     def __init__(self, on_change: Callable[[bool], None]) -> None:
@@ -44,7 +45,7 @@ class DatabaseMonitor:
         self._turns = asyncio.Semaphore(MAX_QUERIES)
 
     async def watch(self, read: Callable[[], Awaitable[None]]) -> None:
-        """Runs `read` once and derives the database's state from the outcome. Errors of `read` are not raised."""
+        """Runs `read` once and derives the database's state from the outcome. Does not raise the errors of `read`."""
         timeout = asyncio.get_running_loop().call_later(QUERY_TIMEOUT_SECONDS, self._set_unavailable, "no answer")
         try:
             await read()
@@ -70,8 +71,8 @@ class DatabaseMonitor:
     async def run(self, query: Callable[[], Awaitable[Result]]) -> Result:
         """Runs a query and returns its result. Raises the errors of the query.
 
-        Raises TimeoutError if the query takes too long, or if it waits too long for its turn. A query that takes too
-        long is not cancelled.
+        Raises TimeoutError if the query waits longer than QUEUE_TIMEOUT_SECONDS or runs longer than
+        QUERY_TIMEOUT_SECONDS. A query that runs too long is not cancelled.
         """
         async with asyncio.timeout(QUEUE_TIMEOUT_SECONDS):
             await self._turns.acquire()

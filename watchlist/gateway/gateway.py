@@ -1,7 +1,7 @@
-"""Wires the parts of one gateway process together, starts them and stops them.
+"""Connects, starts and stops the parts of one gateway process.
 
-The gateway starts with the first connection, for two reasons. ASGI servers such as Daphne send no lifespan events,
-which would report start and stop. A channel layer belongs to the event loop that uses it first.
+The gateway starts at the first connection, because the parts need the event loop of the server. Servers such as Daphne
+do not announce this event loop: they send no lifespan events of ASGI.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ SWEEP_SECONDS = 1.0
 class Gateway:
     """The gateway of one process.
 
-    `layer` returns the channel layer, `redis` returns a Redis client. Each of the two is called once, in the running
-    event loop. `load` reads the tickers.
+    `load` reads the tickers. `layer` returns the channel layer. `redis` returns an asyncio client of Redis. The gateway
+    calls `layer` and `redis` once, in the running event loop.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Gateway:
         source: str = "simulated",
         clock: Clock | None = None,
     ) -> None:
-        """`redis` returns an asyncio client. `source` names where prices come from; heartbeats contain this name."""
+        """`source` names where prices come from. Heartbeats contain this name."""
         self._limits = limits
         self._layer = layer
         self._redis = redis
@@ -72,7 +72,7 @@ class Gateway:
     async def start(self) -> ConnectionRate:
         """Starts the gateway at the first call. Waits for the tickers, then returns the rate limit of connections.
 
-        Raises the errors of the database until the tickers have been read once.
+        Raises an error of the database if the tickers have never been read and cannot be read now.
         """
         if self._start_task is None:
             self._start_task = asyncio.ensure_future(self._start())
@@ -90,7 +90,7 @@ class Gateway:
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Ends all tasks of the gateway. It does not close the sockets: the server does."""
+        """Ends all tasks of the gateway. The sockets stay open until the server closes them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -99,15 +99,16 @@ class Gateway:
     def share(self, note_connections: Callable[[int], int], save_metrics: Callable[[], None]) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        `note_connections` is called with the number of connections of this process. It stores this number for the other
-        processes, and returns how many connections the other processes have. `save_metrics` stores the metrics of this
-        process for the other processes. Both functions are called about once per second.
+        `note_connections` is called with the number of connections of this process. The function stores this number for
+        the other processes, and returns the number of connections of all other processes. `save_metrics` stores the
+        metrics of this process for the other processes. `save_metrics` is called about once per second,
+        `note_connections` more often.
         """
         self.connections.share(note_connections)
         self._save_metrics = save_metrics
 
     def drain(self, seconds: float = 0.0) -> None:
-        """Refuses new connections. Closes the open connections with 4001, spread over `seconds` seconds."""
+        """Refuses new connections. Closes each open socket with code 4001 at a random time within `seconds` seconds."""
         self.connections.drain(seconds)
 
     @property
@@ -120,7 +121,7 @@ class Gateway:
         return self.connections.sessions
 
     def count_tasks(self) -> int:
-        """Returns the number of tasks of the event loop, 0 before the start."""
+        """Returns the number of tasks of the event loop. Returns 0 before the start."""
         return len(asyncio.all_tasks(self._loop)) if self._start_task is not None else 0
 
     def _schedule(self, delay: float, flush: Callable[[], None]) -> None:

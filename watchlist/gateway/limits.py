@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All limits. Times are in seconds. The first eleven are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_."""
+    """All limits. Times are in seconds.
+
+    The first eleven limits are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_.
+    """
 
     allowed_origins: tuple[str, ...] = ("*",)
     trusted_proxies: tuple[str, ...] = ()

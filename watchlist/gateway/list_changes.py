@@ -1,8 +1,9 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second for all signed-in sockets together, with three queries. A web session ends when its
-row is deleted, when the password changes, or when the account is deactivated. The next reading notices the end. The
-socket then counts as a visitor's socket and receives no more `list` frames.
+Reads the database once per second for all signed-in sockets together, with three queries. A web session ends when it
+expires or when its row is deleted. A web session also ends when the password changes or the account is deactivated. The
+next reading notices the end. After this reading, the socket counts as a visitor's socket and receives no more `list`
+frames.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 READ_SECONDS = 1.0
 
 Versions = Mapping[int, int]
-"""Maps the id of each list of one account to the version of the list."""
+"""A mapping from the id of each list of an account to the list's version."""
 
 
 class ListChanges:
@@ -65,9 +66,9 @@ class ListChanges:
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
         """Sends each signed-in socket a `list` frame for each list that has changed.
 
-        A socket is sent all lists the first time. `read` are the web sessions that were looked up. `versions` maps each
-        of them that is still valid to the versions of the account's lists. A socket is skipped while earlier state
-        messages wait for it. It is sent the changes after a later reading.
+        `read` holds the web sessions whose lists were read. `versions` maps each valid web session in `read` to the
+        versions of the account's lists. The first time, a socket is sent a frame for each list. A socket with waiting
+        state messages is skipped, and is sent the changes after a later reading.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
@@ -83,7 +84,7 @@ class ListChanges:
 
 @sync_to_async
 def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSession, Versions]:
-    """Returns the list versions of each session that is still valid. Raises django.db.DatabaseError."""
+    """Returns the list versions of each web session that is still valid. Raises django.db.DatabaseError."""
     close_old_connections()
     account_sessions = list(account_sessions)
     keys = {account_session.key for account_session in account_sessions}
@@ -100,7 +101,10 @@ def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSes
 
 
 def _read_password_hashes(accounts: Iterable[int]) -> dict[int, str]:
-    """Returns a dict from the id of each active account to the password hash that its valid sessions have."""
+    """Returns a dict from account id to the password hash of valid web sessions.
+
+    Inactive accounts are missing.
+    """
     users = get_user_model().objects.filter(pk__in=set(accounts), is_active=True).only("password")
     return {user.pk: user.get_session_auth_hash() for user in users}
 

@@ -1,7 +1,7 @@
 """Defines the messages that a gateway sends: updates, state messages and replies. Pure.
 
-While a client does not read, the outbox keeps messages of each type by a different rule. All sockets of a cohort share
-one message object.
+The type of a message decides how the outbox keeps the message while the client does not read. For each update, all
+sockets of a cohort share one message object.
 """
 
 from typing import final
@@ -13,7 +13,7 @@ from watchlist.gateway.framing import text_frame
 
 @final
 class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
-    """One update. `payload` is the published JSON text. `frame` is a text frame that contains only this text."""
+    """One update. `payload` is the published JSON text. `frame` is the text frame with this payload."""
 
     symbol: str
     frame: bytes
@@ -24,8 +24,8 @@ class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
 class StateMessage(msgspec.Struct, frozen=True, gc=False):
     """A frame that the client did not ask for, such as `ticker`.
 
-    While the client does not read, a later message replaces the waiting message with the same key. The key of a
-    `ticker` frame is its symbol. All other keys begin with a lower-case letter; no symbol does.
+    While the client does not read, a new message replaces the waiting message with the same key. The key of a `ticker`
+    frame is the symbol of the ticker. All other keys begin with a lower-case letter, unlike symbols.
     """
 
     key: str
@@ -34,7 +34,7 @@ class StateMessage(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class ReplyMessage(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a request. It is never dropped."""
+    """A heartbeat, a pong frame, or the answer to a request. A reply is dropped only when the socket closes."""
 
     frame: bytes
 

@@ -1,6 +1,6 @@
 """Defines the metrics of a gateway process for Prometheus.
 
-The collector reads plain attributes when Prometheus requests the metrics. Metrics add no cost to an update.
+The collector reads the counters when Prometheus requests the metrics.
 """
 
 from collections.abc import Callable, Iterator

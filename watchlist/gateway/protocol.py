@@ -1,7 +1,7 @@
 """Parses the requests to `/ws` and builds the replies.
 
-Pure: no I/O, no clock, no framework. Other people's programs rely on requests and replies as docs/protocol.md describes
-them. The keys, codes and texts therefore do not change.
+Pure: no I/O, no clock, no framework. docs/protocol.md describes the requests and replies. Other people's programs rely
+on the keys, codes and texts, which must therefore not change.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,13 +20,14 @@ MAX_MESSAGE_BYTES = 64 * 1024
 MAX_ECHO_CHARACTERS = 64
 """The most characters that a reply repeats from a client's text."""
 MAX_REJECTED_SYMBOLS = 256
-"""The most rejected symbols that one reply names, so that a reply is never much larger than the request."""
+"""The most rejected symbols that one reply names. A reply is therefore never much larger than its request."""
 
 
 class CloseCode(IntEnum):
     """Codes with which the gateway closes a socket.
 
-    4000 to 4499: the client should reconnect with backoff. 4500 to 4999: it should not.
+    After a code from 4000 to 4499, the client should reconnect with backoff. After a code from 4500 to 4999, the client
+    should not reconnect.
     """
 
     SHUTDOWN = 4001
@@ -42,7 +43,7 @@ class CloseCode(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """Codes of error replies. An error reply leaves the socket open."""
+    """Codes of error replies. An error reply alone does not close the socket."""
 
     MALFORMED = 400
     UNKNOWN_SYMBOL = 404
@@ -54,7 +55,7 @@ class ErrorCode(IntEnum):
 
 
 class BadRequest(WatchlistError):
-    """A frame is not a valid request. `id` is the id of the request, or None if the id could not be read."""
+    """A request, or the query of a connection, is invalid. `id` is the request's id, or None if unknown."""
 
     def __init__(self, message: str, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -70,8 +71,8 @@ NO_SYMBOLS = "No valid symbols"
 class Request:
     """One request. `action` is one of ACTIONS.
 
-    `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `options` is the value of
-    `payload.options`, which is not checked yet.
+    `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `options` is the unchecked value of
+    `payload.options`.
     """
 
     action: str
@@ -82,10 +83,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """The options in the query of a connection.
+    """The options in the query string of a connection.
 
     `batch` requests arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none. `meta`
-    requests `ticker`, `list` and `service` frames. `notice` requests a `reconnect` frame.
+    requests `ticker`, `list` and `service` frames. `notice` requests a `reconnect` frame before a shutdown.
     """
 
     batch: bool = False
@@ -95,7 +96,10 @@ class ConnectionOptions:
 
 
 def parse_query(query: bytes) -> ConnectionOptions:
-    """Parses `?batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys. Raises BadRequest for a bad heartbeat."""
+    """Parses `?batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys.
+
+    Raises BadRequest for an invalid heartbeat.
+    """
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     flags = {name: values.get(name) == ["1"] for name in ("batch", "meta", "notice")}
     if "heartbeat" not in values:
@@ -110,9 +114,9 @@ ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "pin
 
 
 def opens_action_mode(text: str) -> bool:
-    """Returns True if a first frame with this text starts action mode, False if it starts array mode.
+    """Returns True if `text`, a socket's first message, starts action mode. Returns False for array mode.
 
-    The mode of a socket never changes after its first frame.
+    The mode of a socket never changes after the first message.
     """
     return text.lstrip(" \t\r\n")[:1] == "{"
 
@@ -120,7 +124,7 @@ def opens_action_mode(text: str) -> bool:
 def parse_array(text: str) -> Request:
     """Parses a request of array mode, such as `["AAPL","GOOG"]`. `[]` and `null` request no symbols.
 
-    Raises BadRequest for any other text.
+    Raises BadRequest for a text other than `null` or an array of strings.
     """
     value = _parse(text)
     if value is None:
@@ -133,7 +137,7 @@ def parse_array(text: str) -> Request:
 def parse_action(text: str) -> Request:
     """Parses a request of action mode, such as `{"action":"subscribe","payload":{"symbols":["AAPL"]},"id":"1"}`.
 
-    Raises BadRequest for an invalid request. The error has the request's id if the id could be read.
+    Raises BadRequest for an invalid request. The error contains the request's id if the id could be read.
     """
     value = _parse(text)
     if not isinstance(value, dict):
@@ -179,8 +183,8 @@ def ack(
 ) -> bytes:
     """Returns the reply to a request that succeeded.
 
-    `symbols` are the changed symbols. `rejected` maps each rejected symbol to the reason. `options` are the current
-    delivery options.
+    `symbols` are the changed symbols, or all subscribed symbols for the action `list`. `rejected` maps each rejected
+    symbol to the reason. `options` are the current delivery options.
     """
     reply: dict[str, Any] = {"type": "ack"}
     if request_id is not None:
@@ -203,7 +207,7 @@ def error(message: str, code: ErrorCode, request_id: str | None = None, **more: 
 
 
 def array_error(message: str) -> bytes:
-    """Returns the reply to a bad request in array mode. Its only key is `error`."""
+    """Returns the reply to a bad request in array mode. The reply has only the key `error`."""
     return msgspec.json.encode({"error": message})
 
 
@@ -218,16 +222,16 @@ def pong(request_id: str | None, timestamp: int) -> bytes:
 def lost(symbol: str, first: int, last: int) -> bytes:
     """Returns the `lost` frame, which reports dropped updates of a symbol in mode `all`.
 
-    `first` is the smallest seq_id of the dropped updates, `last` the greatest one.
+    `first` is the smallest seq_id of the dropped updates, and `last` the greatest seq_id.
     """
     return msgspec.json.encode({"type": "lost", "symbol": symbol, "from": first, "to": last})
 
 
 def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str) -> bytes:
-    """Returns the `heartbeat` frame, which `?heartbeat=` requests.
+    """Returns the `heartbeat` frame, which clients request with `?heartbeat=`.
 
-    `timestamp` is the gateway's time in unix microseconds. `number` counts the heartbeats of a socket. `feed_age_ms` is
-    the age of the newest update in milliseconds.
+    `timestamp` is the gateway's time in unix microseconds. `number` is 1 in the first heartbeat of a socket, 2 in the
+    second. `feed_age_ms` is the age of the newest update in milliseconds, or None if unknown.
     """
     return msgspec.json.encode(
         {"type": "heartbeat", "timestamp": timestamp, "n": number, "feed_age_ms": feed_age_ms, "source": source}
@@ -235,14 +239,14 @@ def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str)
 
 
 def reconnect(retry_after_ms: int) -> bytes:
-    """Returns the `reconnect` frame, which `?notice=1` requests. It is sent before a shutdown."""
+    """Returns the `reconnect` frame, which announces a shutdown to clients with `?notice=1`."""
     return msgspec.json.encode({"type": "reconnect", "retry_after_ms": retry_after_ms})
 
 
 def service(*, lists: bool) -> bytes:
-    """Returns the `service` frame, which `?meta=1` requests.
+    """Returns the `service` frame for clients with `?meta=1`.
 
-    The frame says whether lists and accounts can be read and changed now.
+    `lists` says whether lists and accounts can be read and changed now.
     """
     return msgspec.json.encode({"type": "service", "lists": lists})
 

@@ -1,7 +1,7 @@
 """Sends `ticker` frames to clients when the admin has changed a ticker.
 
 Reads the ticker table every 0.5 s and compares it with the catalog. In this way a new base price reaches an open page.
-Django's signals do not suffice, because `QuerySet.update` sends none.
+Django's signals do not suffice, because `QuerySet.update` sends no signal.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class TickerChanges:
         self._first_reading: asyncio.Task[None] | None = None
 
     async def wait_loaded(self) -> None:
-        """Waits until the ticker table has been read at least once. Raises the error if the reading fails."""
+        """Waits until the ticker table has been read at least once. If the first reading fails, raises its error."""
         if self._catalog.loaded:
             return
         # Clients that connect at the same time share one reading.
@@ -46,7 +46,7 @@ class TickerChanges:
     async def follow(self) -> None:
         """Reads the ticker table and sends changes, until this task is cancelled.
 
-        The catalog stays as it is while the database is unavailable.
+        The catalog does not change while the database is unavailable.
         """
         while True:
             await self._database.watch(self._read)
@@ -61,7 +61,10 @@ class TickerChanges:
             self.send_changes(changed)
 
     def send_changes(self, listings: list[Listing]) -> None:
-        """Sends each listing as a `ticker` frame to the sockets with `?meta=1` that subscribe to its symbol."""
+        """Sends each listing in a `ticker` frame.
+
+        The frame goes to the sockets with `?meta=1` that subscribe to the symbol of the listing.
+        """
         messages = make_ticker_messages(listings)
         for session in list(self._connections.sessions):
             if session.options.meta:

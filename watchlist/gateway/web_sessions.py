@@ -1,4 +1,4 @@
-"""Finds the signed-in account of a connection by the session cookie in the upgrade request."""
+"""Finds the account of a connection by the session cookie in the upgrade request."""
 
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -15,8 +15,8 @@ from django.http import HttpRequest
 class AccountSession:
     """A web session of an account. `account` is the id of the account.
 
-    `password_hash` is the hash when the session was looked up. A new password changes the account's hash, and a session
-    with an old hash has ended.
+    `password_hash` is the account's hash at the time when the web session was looked up. A new password changes the
+    account's hash and ends all web sessions with the old hash.
     """
 
     key: str
@@ -25,7 +25,7 @@ class AccountSession:
 
 
 def read_session_key(cookies: str) -> str | None:
-    """Returns the session key in a Cookie header. Returns None if there is no valid one."""
+    """Returns the session key in a Cookie header. Returns None if the header contains no valid key."""
     try:
         found = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:
@@ -35,9 +35,9 @@ def read_session_key(cookies: str) -> str | None:
 
 @sync_to_async
 def find_account_session(key: str) -> AccountSession | None:
-    """Returns the web session with this key if an account is signed in with it.
+    """Returns the web session with this key. Returns None if no account is signed in with the key.
 
-    Returns None if the session belongs to a visitor, has expired or is unknown. Raises django.db.DatabaseError.
+    Raises django.db.DatabaseError.
     """
     close_old_connections()
     request = HttpRequest()

@@ -1,6 +1,6 @@
 """Defines the candles of a chart and joins short candles to longer candles. Pure.
 
-A candle is a bar as a chart shows it. One candle may stand for several recorded bars.
+A candle is a bar as a chart shows it. A candle can join several recorded bars.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 MAX_CANDLES = 1_500
-"""The most candles of a chart. A chart has fewer pixels in width, and a request with so many candles is cheap."""
+"""The most candles of a chart. A chart is fewer pixels wide, so more candles would not be visible."""
 
 STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
-"""The lengths that a candle can have, in minutes. Longer candles have a multiple of the last length."""
+"""The lengths of candles up to a day, in minutes. Longer candles last a whole number of days."""
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
@@ -43,9 +43,9 @@ class CandleSeries:
 
 
 def choose_step_minutes(minutes: int) -> int:
-    """Returns the shortest length of a candle, in minutes, with which a chart needs at most MAX_CANDLES.
+    """Returns the shortest candle length, in minutes, with which a chart needs at most MAX_CANDLES.
 
-    `minutes` is the length of the time that the chart shows.
+    `minutes` is how much time the chart shows.
     """
     for step in STEP_MINUTES:
         if minutes // step + 2 <= MAX_CANDLES:  # the first and the last candle may be partial
@@ -54,9 +54,9 @@ def choose_step_minutes(minutes: int) -> int:
 
 
 def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
-    """Returns longer candles of `step` seconds, joined from shorter candles. Both are sorted oldest first.
+    """Joins candles to longer candles of `step` seconds. `candles` and the result are sorted, oldest first.
 
-    The longer candles start at multiples of `step` since 1970.
+    Each joined candle starts at a multiple of `step` seconds since 1970.
     """
     joined: list[Candle] = []
     for candle in candles:

@@ -1,15 +1,12 @@
 """Computes the reference price of a symbol, and the change of a price. Pure.
 
 No other Python module computes reference prices or changes. `static/watchlist/quotes.js` repeats the rules for the
-browser. `tests/cases/change.json` tests both this module and that script.
+browser. `tests/cases/change.json` tests this module and the script.
 """
 
 
 def reference_price(base_price: float, previous_close: float | None) -> float:
-    """Returns the price that changes are relative to.
-
-    It is the previous close, or the base price before the first close.
-    """
+    """Returns the reference price: the previous close, or the base price before the first close."""
     return base_price if previous_close is None else previous_close
 
 

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SPARKLINE_POINTS = 60
-"""The most points of a sparkline, a small line chart: one point for each minute of the last hour."""
+"""The most points of a sparkline (a small line chart). Each minute of the last hour has at most one point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The prices of a symbol's newest market day, without the last price.
+    """The prices of a symbol's newest market day, except the last price.
 
-    None means that a price is unknown. `minute_closes` are the closing prices of the minutes of the last hour, oldest
-    first, at most SPARKLINE_POINTS.
+    An unknown price is None. `minute_closes` holds the close of each minute in the last hour, oldest first.
+    `minute_closes` has at most SPARKLINE_POINTS prices.
     """
 
     open: float | None = None
@@ -23,4 +23,4 @@ class Day:
 
 
 NO_DAY = Day()
-"""Stands for the market day of a symbol if all prices of the day are unknown."""
+"""The market day of a symbol if all prices of the day are unknown."""

@@ -1,7 +1,7 @@
 """Reads the candles of one symbol's chart.
 
 Recent bars come from Redis, older bars from the database. If Redis is unreachable, all bars come from the database. The
-database lags by up to a minute and has no bars that last one second.
+database lags by up to a minute and has no one-second bars.
 """
 
 from datetime import UTC, datetime, time, timedelta
@@ -18,9 +18,9 @@ from watchlist.prices.quotes import redis_client
 
 DAY = timedelta(days=1)
 REDIS_TAIL_MINUTES = 10
-"""The last minutes of a long chart, which come from Redis.
+"""How many minutes at the end of a long chart come from Redis.
 
-The database lags by one minute, and by more after an outage.
+The database lags by up to a minute. After an outage, the database can lag by more.
 """
 
 # A sum of integers can overflow in SQLite, so the volumes are added as floating-point numbers.
@@ -40,10 +40,10 @@ log = structlog.get_logger(__name__)
 
 
 def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: timedelta) -> CandleSeries:
-    """Returns the candles of the time `span` that ends at `now`.
+    """Returns the candles of the period that ends at `now` and has the length `span`.
 
-    If `span` is None, the time begins with the first recorded update. `retention` is how long the database keeps bars
-    of a minute. A span longer than `retention` is read from bars of days, which are never deleted.
+    If `span` is None, the period begins with the first recorded update. `retention` is how long the database keeps
+    one-minute bars. A period longer than `retention` is read from one-day bars, which are never deleted.
     """
     timestamp = int(now.timestamp())
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
@@ -52,7 +52,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
     tape = Tape.objects.filter(symbol=symbol).first()
     if span is None or span > DAY:
         recorded = _recorded_span(tape, timestamp)
-        # A shorter span gives shorter candles. It is at least a day, because Redis has a day even if the database lags.
+        # A shorter span gives shorter candles. Redis has a day even if the database lags: use at least a day.
         span = recorded if span is None else min(span, max(recorded, DAY))
     if span > retention:
         return _read_days(tape, now, span)
@@ -62,7 +62,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
 def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
     """Returns the time from the first recorded update of a symbol until `timestamp`.
 
-    The returned time is at least a minute. `timestamp` is in unix seconds.
+    The result is at least a minute. `timestamp` is in unix seconds.
     """
     first_at = DayBar.objects.filter(tape=tape).order_by("day").values_list("first_at", flat=True).first()
     return timedelta(minutes=1 if first_at is None else max(1, timestamp // 60 - first_at // 60_000_000 + 1))
@@ -71,9 +71,9 @@ def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
 def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> CandleSeries:
     """Returns the candles of the last `minutes` minutes, including the current minute.
 
-    `newest` is the number of the current minute since 1970. If `minutes` is at most a day, all minutes are read from
-    Redis. Otherwise only the last REDIS_TAIL_MINUTES are read from Redis. Minutes before the oldest bar from Redis come
-    from the database.
+    `newest` is the number of the current minute, counted from 1970. If `minutes` is at most a day, all minutes are read
+    from Redis. Otherwise only the last REDIS_TAIL_MINUTES are read from Redis. Minutes before the oldest bar from Redis
+    come from the database.
     """
     step = choose_step_minutes(minutes)
     first = (newest - minutes + 1) // step * step
@@ -85,9 +85,9 @@ def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> 
 
 
 def _read_stored_minutes(tape: Tape, first: int, end: int, step: int) -> list[Candle]:
-    """Reads bars of minutes from the database, joined to candles of `step` minutes.
+    """Reads one-minute bars from the database and joins them to candles of `step` minutes.
 
-    `first` is the number of the first minute since 1970, and `end` the number after the last minute.
+    `first` is the number of the first minute, counted from 1970. `end` is the number of the last minute plus one.
     """
     if first >= end:
         return []
@@ -101,7 +101,7 @@ def _read_stored_minutes(tape: Tape, first: int, end: int, step: int) -> list[Ca
 
 
 def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSeries:
-    """Returns the candles of the market days in the time `span` before `now`.
+    """Returns the candles of the market days in the period of length `span` before `now`.
 
     Each market day is shown as the UTC day with the same date, even if the market day began at another time.
     """
@@ -118,7 +118,7 @@ def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSerie
 def _read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle]:
     """Reads bars of a ring, which holds the newest bars of one length in Redis.
 
-    `first` and `last` are the numbers of the first and the last bar, counted since 1970. Returns an empty list if Redis
+    `first` and `last` are the numbers of the first and the last bar, counted from 1970. Returns an empty list if Redis
     is unreachable.
     """
     pipe = redis_client().pipeline(transaction=False)

@@ -1,7 +1,7 @@
-"""Reads from Redis the quotes that a page shows first.
+"""Reads quotes from Redis, for pages and for the API.
 
-Later updates come over the socket. If Redis is unreachable, no error is raised and `Quotes.available` is False. Pages
-therefore work without Redis.
+A page receives later updates over the socket. If Redis is unreachable, no error is raised and `Quotes.available` is
+False. Pages therefore work without Redis.
 """
 
 import time
@@ -23,9 +23,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """The result of reading quotes. `updates` maps each symbol that has a quote to the quote.
+    """The result of reading quotes.
 
-    `available` is False if Redis did not answer.
+    `updates` is a dict from symbol to quote. Symbols without a quote are missing. `available` is False if Redis did not
+    answer.
     """
 
     updates: Mapping[str, Update] = field(default_factory=dict)
@@ -46,7 +47,7 @@ def read_quotes(symbols: Sequence[str]) -> Quotes:
 
 
 def redis_client() -> redis.Redis:
-    """Returns the Redis client that this process shares. It connects to the server that the settings name."""
+    """Returns the Redis client of this process. The client connects to the server in `settings.REDIS`."""
     return _client(**settings.REDIS)
 
 

@@ -58,10 +58,10 @@ def encode_candles(series: CandleSeries) -> dict[str, Any]:
 def write_table(
     series: CandleSeries, decimals: int, zone: tzinfo, numerals: Numerals = ENGLISH
 ) -> Sequence[dict[str, Any]]:
-    """Returns the newest candles as rows of texts, newest first, at most MAX_TABLE_ROWS.
+    """Returns a table of the newest candles, newest first, at most MAX_TABLE_ROWS.
 
-    Each row is a dict. `moment` is the start of the candle. `time` is this start as text in `zone`; candles of days
-    have the UTC date there. `figures` are the texts of open, high, low and close.
+    Each row is a dict. `moment` is the start of the candle as a datetime. `time` is the start as text in `zone`, or the
+    UTC date if a candle lasts a day or longer. `figures` are the texts of open, high, low and close.
     """
     candles = series.candles[-MAX_TABLE_ROWS:]
     time_format = _choose_time_format(candles, series.step)

@@ -1,7 +1,7 @@
 """Reads the newest market day and the last hour's minute closes of many symbols.
 
-Redis answers in one round trip. Days that Redis does not have come from the database. Days from the database lag by up
-to a minute and have no minute closes. If Redis is unreachable, all days come from the database.
+Redis answers in one round trip. If Redis lacks a day, this day comes from the database. Days from the database lag by
+up to a minute and have no minute closes. If Redis is unreachable, all days come from the database.
 """
 
 from collections.abc import Mapping, Sequence

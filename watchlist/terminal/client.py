@@ -1,6 +1,6 @@
 """Subscribes to `/ws` for `manage.py watch`, and reconnects after a lost connection.
 
-Writes into a `WatchState` and notifies a `Display`, which prints.
+`WatchClient` writes prices into a `WatchState` and tells a `Display` to show the changes.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from watchlist.errors import WatchlistError
 from watchlist.terminal.state import Row, WatchState, is_update, printable
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 8.0
-"""Bounds of the wait before a reconnect. The wait doubles with each failed attempt."""
+"""The shortest and the longest wait before a reconnect. The wait doubles with each failed attempt."""
 MAX_RETRY_AFTER_SECONDS = 60.0
 HEARTBEAT_SECONDS = 2
 SILENCE_SECONDS = 5.0 * HEARTBEAT_SECONDS
@@ -37,7 +37,10 @@ CLOSE_REASONS = {
 
 
 class GatewayRefused(WatchlistError):
-    """The gateway does not serve this client, and a retry does not help. The text is one line with the reason."""
+    """The gateway does not serve this client, and a retry does not help.
+
+    The message of the error is one line with the reason.
+    """
 
 
 class GatewayUnavailable(WatchlistError):
@@ -90,9 +93,9 @@ class WatchClient:
             await asyncio.sleep(wait)
 
     async def _connect_once(self, address: str) -> tuple[float, str]:
-        """Runs one connection until it ends. Returns the wait that the gateway asks for, and why the connection ended.
+        """Runs one connection until it ends. Returns a pair: the wait before the next connection, and a reason.
 
-        The wait is in seconds, 0 if the gateway asks for none.
+        The wait is in seconds, and is 0 if the gateway asks for no wait. The reason says why the connection ended.
         """
         try:
             async with connect(address, compression=None, open_timeout=10, close_timeout=1) as socket:
@@ -138,7 +141,7 @@ class WatchClient:
             case "reconnect":
                 self._notice_delay = _read_delay(frame.get("retry_after_ms"))
             case "ack":
-                # An accepted connection alone does not reset the backoff: the gateway may drop it at once.
+                # An accepted connection alone does not reset the backoff, because the gateway may close it immediately.
                 self._backoff.reset()
                 self._state.apply_ack(frame)
                 self._display.show_state()
@@ -167,7 +170,10 @@ class WatchClient:
 
 
 def _parse(text: str | bytes) -> Any:
-    """Returns the value of a frame, or None for JSON that msgspec cannot read. Raises DecodeError if it is not JSON."""
+    """Returns the value of a frame, or None for JSON that msgspec cannot read.
+
+    Raises DecodeError if the text is not JSON.
+    """
     try:
         return msgspec.json.decode(text)
     except RecursionError:

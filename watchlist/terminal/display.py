@@ -15,7 +15,7 @@ from watchlist.terminal.state import Row, WatchState
 
 REFRESHES_PER_SECOND = 4
 TERMINAL = Numerals(minus="-")
-"""Numbers are grouped as in English. The minus sign is ASCII, because every terminal font has it."""
+"""How the table writes numbers: in English, but with the ASCII minus sign. Every terminal font has this sign."""
 SIDE_STYLES = {"up": "green", "down": "red", "flat": ""}
 
 
@@ -46,7 +46,7 @@ class LineDisplay:
         print(*fields, file=self._out, flush=True)
 
     def show_state(self) -> None:
-        """Prints the connection's state and the rejected symbols if either changed since the last call."""
+        """Prints the connection's state and the rejected symbols. Does not print the same line twice in a row."""
         parts = [f"{self._state.state}, {self._state.source}" if self._state.source else self._state.state]
         parts += [f"{row.symbol}: {row.rejection}" for row in self._state.rows.values() if row.rejection]
         if (line := "; ".join(parts)) != self._printed_state:
@@ -55,7 +55,7 @@ class LineDisplay:
 
 
 class TableDisplay:
-    """Shows a table, which is redrawn in place, and `url` below the table."""
+    """Shows a table that is redrawn in place. A status line with `url` stands below the table."""
 
     def __init__(self, state: WatchState, url: str, console: Console | None = None) -> None:
         self._state = state
@@ -70,7 +70,7 @@ class TableDisplay:
         self._live.stop()
 
     def show_update(self, row: Row) -> None:
-        """Does nothing: the table is redrawn REFRESHES_PER_SECOND times a second."""
+        """Does nothing: the table is redrawn REFRESHES_PER_SECOND times per second."""
 
     def show_state(self) -> None:
         self._live.refresh()

@@ -1,6 +1,6 @@
 """Holds the prices and the connection state that `manage.py watch` shows. Pure.
 
-Its methods take the parsed frames that docs/protocol.md describes.
+The methods of `WatchState` take parsed frames. docs/protocol.md describes the frames.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ class Row:
     """What is known of one symbol.
 
     `price`, `timestamp` (unix microseconds) and `seq_id` belong to the newest update. `rejection` is the reason why the
-    gateway refused the subscription to the symbol. It is empty if the gateway did not refuse.
+    gateway refused the subscription to the symbol. An empty `rejection` means that the gateway did not refuse.
     """
 
     symbol: str
@@ -39,7 +39,7 @@ class Row:
 
     @property
     def change(self) -> float | None:
-        """Returns `price` minus the reference price, or None if one of the two is unknown."""
+        """Returns `price` minus the reference price, or None if either price is unknown."""
         reference = self._reference
         return None if self.price is None or not reference else change(self.price, reference)
 
@@ -55,10 +55,11 @@ class Row:
 
 
 class WatchState:
-    """Holds a dict from symbol to row, in the order of `symbols`, and the connection's state.
+    """Holds a row per symbol, and the connection's state.
 
-    `state` is the connection's state in words. `live` says whether the gateway has confirmed the subscription. `source`
-    names where prices come from. `stale_after` is in seconds.
+    `rows` maps each symbol to its row, in the order of `symbols`. `state` is the connection's state in words. `live`
+    says whether the gateway has confirmed the subscription. `source` names where prices come from. A price older than
+    `stale_after` seconds is stale.
     """
 
     def __init__(self, symbols: Iterable[str], stale_after: float) -> None:
@@ -72,7 +73,7 @@ class WatchState:
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
         """Applies a price update. Returns the changed row.
 
-        Returns None if the frame is invalid, if it is stale, or if its symbol has no row.
+        Returns None if the update is invalid or stale, or if its symbol has no row.
         """
         row = self.rows.get(str(frame.get("symbol")))
         price = _read_number(frame.get("price"))
@@ -85,7 +86,7 @@ class WatchState:
         return row
 
     def apply_ticker(self, frame: Mapping[str, Any]) -> None:
-        """Applies a `ticker` frame, which describes a ticker, to the row of its symbol."""
+        """Stores the contents of a `ticker` frame in the row of its symbol."""
         row = self.rows.get(str(frame.get("symbol")))
         if row is None:
             return
@@ -96,7 +97,7 @@ class WatchState:
         row.active = frame.get("active") is not False
 
     def apply_ack(self, frame: Mapping[str, Any]) -> None:
-        """Applies the answer to the subscription: sets the state to live. Sets `rejection` of rejected symbols."""
+        """Applies the answer to the subscription. Sets the state to live, and `rejection` in the row of each symbol."""
         rejected = frame.get("rejected")
         for symbol, row in self.rows.items():
             row.rejection = printable(rejected.get(symbol, "")) if isinstance(rejected, dict) else ""
@@ -111,14 +112,14 @@ class WatchState:
         return before != self.source
 
     def disconnect(self, state: str) -> None:
-        """Marks the connection as lost and stores `state`, the state in words. Keeps the prices."""
+        """Sets `live` to False and stores `state`, the connection's state in words. Keeps the prices."""
         self.live, self.state = False, state
 
     def age(self, row: Row, now: int) -> float | None:
         """Returns the seconds since the newest update of the row, by the gateway's clock.
 
-        Returns None if the update is more than a second ahead of this clock. Up to a second counts as age 0, because
-        the network delay makes the gateway's time uncertain.
+        The network delay makes the gateway's time uncertain. An update up to a second ahead of the gateway's clock
+        therefore has the age 0. Returns None if the update is further ahead.
         """
         age = (now + self._clock_offset - row.timestamp) / 1e6
         return None if age < -CLOCK_TOLERANCE_SECONDS else max(0.0, age)
@@ -128,12 +129,12 @@ class WatchState:
 
 
 def is_update(frame: Mapping[str, Any]) -> bool:
-    """Returns whether a frame is a price update. An update may have other keys too, even `type`."""
+    """Returns whether a frame is a price update. An update may contain further keys, for example `type`."""
     return "price" in frame and "seq_id" in frame
 
 
 def printable(value: Any) -> str:
-    """Shortens a text of the gateway and removes control characters, because these could control the terminal."""
+    """Shortens a text from the gateway. Removes control characters, which could control the terminal."""
     return "".join(filter(str.isprintable, str(value)[: 2 * MAX_NAME_LENGTH]))[:MAX_NAME_LENGTH]
 
 

@@ -1,6 +1,7 @@
-"""Holds the updates that wait while a client does not read, for both modes.
+"""Holds the updates that wait while a client does not read.
 
-Pure. A backlog keeps only references to messages. All sockets share the bytes of a message.
+Pure. `LatestBacklog` serves mode `latest`, `AllBacklog` serves mode `all`. A backlog keeps references to messages, not
+copies.
 """
 
 from collections import deque
@@ -10,7 +11,7 @@ from watchlist.gateway.messages import UpdateMessage
 
 
 class LatestBacklog:
-    """Keeps the newest update of each symbol, for mode `latest`."""
+    """Keeps the newest update of each symbol."""
 
     __slots__ = ("_newest",)
 
@@ -32,10 +33,10 @@ class LatestBacklog:
 
 
 class AllBacklog:
-    """Keeps the last `max_updates` updates, counted over all symbols, for mode `all`.
+    """Keeps the last `max_updates` updates of all symbols together.
 
-    Drops older updates, but keeps the newest update of each symbol. `losses` maps each symbol with dropped updates to
-    the smallest and the greatest seq_id of these updates.
+    Drops older updates, except the newest update of each symbol. `losses` maps each symbol with dropped updates to the
+    smallest and the greatest seq_id of the dropped updates.
     """
 
     __slots__ = ("_kept", "_losses", "_max_updates", "_newest", "_queue")

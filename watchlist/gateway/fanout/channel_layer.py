@@ -1,15 +1,15 @@
 """The channel layer `prices`, whose groups are the Redis channels `prices.SYMBOL`.
 
-`group_add("prices.AAPL", channel)` subscribes to the Redis channel `prices.AAPL`, in which any program may publish.
-`group_send` publishes in a Redis channel. Messages are the published bytes. Once `set_receiver` was called, the parser
-passes each message straight to a function. This takes 3.5 us. Without `set_receiver` a message passes through a queue
-and `receive()`, as in every channel layer. This takes 35 us.
+`group_add("prices.AAPL", channel)` subscribes to the Redis channel `prices.AAPL`. `group_send` publishes in a Redis
+channel, as any program may do. A message contains exactly the published bytes. After `set_receiver` was called, the
+parser passes each message straight to the receiver in 3.5 us. Otherwise each message passes through a queue and
+`receive()` in 35 us, as in other channel layers.
 
-Only this module uses private names of channels_redis and redis-py; tests cover each of these names. The layer of
-channels_redis reconnects silently and never calls its hooks. The layer here logs a lost connection once, and reconnects
-with backoff and jitter. It reports the disconnect and the reconnect, because messages in between are lost. If a proxy
-or NAT swallows the bytes of a connection, no error occurs. Therefore a silent connection is pinged, and dropped if it
-stays silent.
+Only this module uses private names of channels_redis and redis-py; tests cover each of these names. The channel layer
+of channels_redis does not report a lost connection. `PricesChannelLayer` logs a lost connection once, and reconnects
+with backoff and jitter. It reports the disconnect and the reconnect, because messages in between are lost. A connection
+through a proxy or NAT can fail without an error. A silent connection is therefore pinged, and is dropped if no reply
+comes.
 """
 
 import asyncio
@@ -37,12 +37,14 @@ from watchlist.gateway.fanout.price_layer import Receiver
 log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 2.0
-"""Bounds of the growing wait between two attempts to reconnect."""
+"""The shortest and the longest wait between two attempts to reconnect. The wait grows with each failure."""
 SILENCE_SECONDS = 2.0
-"""The connection is pinged after this time without a byte from Redis, and counts as lost after twice this time."""
+"""After this time without a byte from Redis, the connection is pinged. After twice this time, it counts as lost."""
 CONFIRM_SECONDS = 5.0
-"""How long Redis may take to confirm a subscription. After this time the connection counts as lost, even if it delivers
-other bytes."""
+"""How long Redis may take to confirm a subscription.
+
+After this time the connection counts as lost, even if other bytes arrive.
+"""
 
 
 class RawSerializer:
@@ -63,7 +65,7 @@ registry.register_serializer("raw", RawSerializer)
 class NoRetry(Retry):
     """Makes redis-py raise the first error instead of repeating the command.
 
-    PricesShard must see a lost connection, so redis-py must not reconnect silently.
+    redis-py must not reconnect silently, because PricesShard must report a lost connection.
     """
 
     def __init__(self) -> None:
@@ -74,7 +76,7 @@ class NoRetry(Retry):
 
 
 class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
-    """One connection to Redis. It awaits one message and then reads all messages that the parser already holds."""
+    """One connection to Redis. Repeatedly waits for a message, and then handles all messages that have arrived."""
 
     def __init__(self, host: dict[str, Any], channel_layer: "PricesLoopLayer") -> None:
         super().__init__(host, channel_layer)
@@ -85,10 +87,10 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         self._heard = False
         """Whether Redis has sent a byte since `_watch_silence` last checked."""
         self._fault = ""
-        """The reason why this program dropped the connection. Empty after the reason is logged."""
+        """Why this program dropped the connection. Empty before a drop, and again after the reason is logged."""
 
     async def subscribe(self, channel: str) -> None:
-        """Subscribes, and waits until Redis confirms: every later publication arrives. Raises RedisError or OSError."""
+        """Subscribes to a Redis channel, and waits for the confirmation. Raises RedisError or OSError."""
         if channel in self._subscribed_to and channel not in self._unconfirmed:
             return
         confirmed = self._unconfirmed.setdefault(channel, asyncio.get_running_loop().create_future())
@@ -102,7 +104,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             raise
 
     async def _wait_confirmed(self, confirmed: "asyncio.Future[None]") -> None:
-        # Waits twice: if this process is blocked in the first wait, the reply has arrived and the second wait reads it.
+        # Waits twice: if this process is blocked during the first wait, the second wait reads the reply.
         for _ in range(2):
             await asyncio.wait({confirmed}, timeout=CONFIRM_SECONDS / 2)
             if confirmed.done():
@@ -111,9 +113,9 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         raise TimeoutError(f"Redis did not confirm a subscription within {CONFIRM_SECONDS} s")
 
     async def unsubscribe(self, channel: str) -> None:
-        """Unsubscribes from a Redis channel, and forgets the channel even if the command fails.
+        """Unsubscribes from a Redis channel. Forgets the channel even if the command fails.
 
-        A reconnect would otherwise subscribe to the channel again.
+        A reconnect subscribes again to every channel that was not forgotten.
         """
         try:
             await super().unsubscribe(channel)
@@ -171,7 +173,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             pinged = silent and not pinged and await self._ping()
 
     async def _ping(self) -> bool:
-        """Sends a ping, whose reply is read like any other reply. Returns whether the ping was sent."""
+        """Sends a ping without waiting for the reply. Returns whether the ping was sent."""
         # The lock keeps the ping out of the handshake of a connection that is being opened.
         async with self._lock:
             connection = self._pubsub.connection if self._pubsub is not None else None
@@ -184,14 +186,14 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             return True
 
     def _drop_connection(self, fault: str) -> None:
-        """Makes the pending read fail. The reading task then reconnects."""
+        """Drops the connection. The reading task then gets an error and reconnects."""
         connection = self._pubsub.connection if self._pubsub is not None else None
         if connection is not None and connection.is_connected and not connection._writer.transport.is_closing():
             self._fault = fault
             connection._writer.transport.abort()
 
     async def _reconnect(self) -> None:
-        # Without the lock a subscribe could connect at the same time, and one of the two sockets would stay open.
+        # Without the lock, `subscribe` could connect at the same time, and one of the two sockets would stay open.
         async with self._lock:
             connection = self._pubsub.connection
             if connection is not None:
@@ -216,7 +218,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
     async def _handle_reply(self, reply: Any) -> None:
         if isinstance(reply, Exception):
             raise reply
-        # redis-py subscribes again on reconnect to every channel whose unsubscribe confirmation it has not handled.
+        # After a reconnect, redis-py subscribes again to each channel without a handled unsubscribe confirmation.
         await self._pubsub.handle_message(reply)
         if reply[0] == b"subscribe":
             confirmed = self._unconfirmed.pop(reply[1].decode(), None)
@@ -229,7 +231,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             self._subscribed_to.discard(channel)
             if not confirmed.done():
                 confirmed.set_exception(error)
-                confirmed.exception()  # Marks the error as seen: a cancelled subscriber no longer awaits it.
+                confirmed.exception()  # Marks the error as seen: a cancelled subscriber awaits no result.
 
 
 class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
@@ -248,7 +250,10 @@ class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
         self._receiver, self._on_disconnect, self._on_reconnect = receiver, on_disconnect, on_reconnect
 
     def dispatch(self, channel: bytes, data: bytes) -> None:
-        """Passes a message of a group to the receiver. Any other message goes to the queue of its channel."""
+        """Passes a message of a joined group to the receiver, if a receiver is set.
+
+        Otherwise the message goes to the queue of its channel.
+        """
         name = channel.decode()
         if self._receiver is not None and name in self.groups:
             self._receiver(channel, data)
@@ -268,9 +273,9 @@ class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
 
 
 class PricesChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
-    """The channel layer that the setting CHANNEL_LAYERS names. It implements `PriceLayer`.
+    """Implements `PriceLayer`. The setting CHANNEL_LAYERS names this class.
 
-    Like its parent class, it keeps one PricesLoopLayer per event loop.
+    Holds one PricesLoopLayer per event loop.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -279,7 +284,7 @@ class PricesChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
     def set_receiver(
         self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
     ) -> None:
-        """Sets the function that receives the messages of groups in this event loop; see `PriceLayer`."""
+        """Sets the functions to call in this event loop; `PriceLayer.set_receiver` describes these functions."""
         self._get_layer().set_receiver(receiver, on_disconnect, on_reconnect)
 
     def _get_layer(self) -> PricesLoopLayer:

@@ -1,9 +1,12 @@
 """Defines cohorts: groups of sockets with the same symbols and delivery, which share joined frames.
 
-Pure. A prompt cohort has the interval 0 in its delivery. It receives each update with `add_update` and flushes soon. A
-paced cohort has a longer interval. At each interval it sends the newest update of each symbol whose version has grown.
-It does not receive the updates in between, so they cost nothing. It receives only the first update of a symbol, with
-`add_first`, and sends it soon. A new client therefore does not wait for the interval.
+Pure. A prompt cohort has the interval 0 in its delivery. The hub adds each update with `add_update` and flushes the
+cohort a few milliseconds later.
+
+A paced cohort has a longer interval. At the end of each interval, `flush` sends the newest update of each symbol that
+has a new update. The hub adds only the first known update of a symbol to a paced cohort, with `add_first`.
+`flush_first` sends this update before the interval ends, because a new client should not wait. Later updates are not
+added and cost nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,10 +19,10 @@ from watchlist.gateway.messages import UpdateMessage
 class TrackedSymbol:
     """The hub's state of one subscribed symbol.
 
-    `message`, `timestamp` and `seq_id` belong to the newest update of the symbol. `version` is the number of this
-    update among all updates of the hub. `from_store` says that this update is the first of the symbol, and was read
-    from Redis and not published. `refused` is the last value in Redis that is not an update. Every resync reads this
-    value again, but it is counted once.
+    `message`, `timestamp` and `seq_id` belong to the newest update of the symbol. `version` is the serial number of
+    this update. All symbols of the hub share one series of serial numbers. `from_store` is True if the only known
+    update is a quote that was read from Redis. `refused` is the last invalid value that was read from Redis. Each
+    resync reads this value again, but the value is counted only once.
     """
 
     __slots__ = (
@@ -51,12 +54,14 @@ CohortKey = tuple[frozenset[str], Delivery]
 
 
 class Cohort:
-    """The member sockets, their symbols, and the updates of the next flush.
+    """Holds the member sockets, their symbols, and the updates of the next flush.
 
-    A socket that joins has just received the newest update of each symbol, and must not receive this update again. A
-    prompt cohort therefore sends its pending updates to the other members before the socket joins. A paced cohort
-    cannot send before its interval ends. Its next flush leaves out the updates that the new member has already, for
-    this member alone.
+    A joining socket receives the newest update of each symbol from the hub, and must not receive this update twice. A
+    prompt cohort therefore sends its waiting updates to the other members before the socket joins. A paced cohort
+    cannot send before its interval ends. At the next flush of a paced cohort, the new member is therefore sent only
+    updates that are newer than the join.
+
+    The returned numbers of sent updates count an update once per socket.
     """
 
     __slots__ = (
@@ -92,17 +97,20 @@ class Cohort:
         return self._symbols
 
     def add_update(self, message: UpdateMessage) -> bool:
-        """Adds an update to the next flush of a prompt cohort. Returns True if no other update waits for the flush."""
+        """Adds an update to a prompt cohort. Returns True if this update is the first since the last flush."""
         self._pending.append(message)
         return len(self._pending) == 1
 
     def add_first(self, tracked: TrackedSymbol) -> bool:
-        """Adds the first update of a symbol to a paced cohort. Returns True if no other first update waits."""
+        """Adds the first update of a symbol to a paced cohort.
+
+        Returns True if no other first update waits for `flush_first`.
+        """
         self._first.append(tracked)
         return len(self._first) == 1
 
     def flush_first(self) -> int:
-        """Sends the updates that `add_first` added, before the interval ends. Returns how many updates were sent."""
+        """Sends the updates that `add_first` added. Returns how many updates were sent."""
         first, self._first = self._first, []
         sent = self._write(self._newer(first, self._version), self._members)
         for outbox, since in self._joining.items():
@@ -111,7 +119,10 @@ class Cohort:
         return sent
 
     def add_member(self, outbox: Outbox, version: int) -> int:
-        """Adds a socket that has all updates up to `version`. Returns how many updates the other members were sent."""
+        """Adds a socket that already has all updates up to `version`.
+
+        Returns how many updates the other members were sent.
+        """
         if self.delivery.interval:
             self._joining[outbox] = version
             return 0
@@ -120,7 +131,7 @@ class Cohort:
         return sent
 
     def remove_member(self, outbox: Outbox) -> int:
-        """Sends a socket the updates that the next flush would send it. Then removes the socket.
+        """Sends a socket the updates that wait for the next flush, then removes the socket.
 
         Returns how many updates were sent.
         """
@@ -150,7 +161,10 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the updates of a paced cohort newer than `version`, without those that `flush_first` sent."""
+        """Returns the newest update of each symbol in `symbols` that has a version above `version`.
+
+        Omits updates that `flush_first` has sent. If `snapshot` is False, also omits quotes that were read from Redis.
+        """
         snapshot, early = self.delivery.snapshot, self._early
         return [
             tracked.message

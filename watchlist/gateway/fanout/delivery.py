@@ -1,6 +1,6 @@
-"""Defines the delivery options of a socket: how it receives updates.
+"""Defines the delivery options of a socket, which say how the socket receives updates.
 
-Pure. A delivery is an immutable value and part of the key of a cohort. Sockets with equal symbols and equal deliveries
+Pure. A `Delivery` is immutable and part of the key of a cohort. Sockets with equal symbols and equal deliveries
 therefore share frames.
 """
 
@@ -15,22 +15,22 @@ from watchlist.gateway.messages import Message, UpdateMessage
 MAX_BATCH_BYTES = 16 * 1024
 """The most bytes of updates in one array.
 
-A frame that a slow socket took in part must be sent to its end. This limit bounds the rest of such a frame.
+If a slow socket takes only a part of a frame, the transport must keep the rest. This limit bounds the rest.
 """
 MIN_HERTZ, MAX_HERTZ = 0.1, 50.0
 
 
 class BadOptions(WatchlistError):
-    """An option has an invalid value. The text names the valid values."""
+    """An option has an invalid value. The message of the error names the valid values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """How a socket receives updates.
 
-    If `batch` is True, updates are sent in arrays, otherwise each update has its own frame. If `keep_all` is True, the
-    mode is `all`, otherwise `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. If
-    `snapshot` is True, a subscription sends the newest known updates.
+    If `batch` is True, each frame holds an array of updates, otherwise one update. If `keep_all` is True, the mode is
+    `all`, otherwise `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. If `snapshot` is
+    True, a new subscription starts with the newest known update of each symbol.
     """
 
     batch: bool = False
@@ -42,19 +42,20 @@ class Delivery:
     def interval(self) -> float:
         """Returns the seconds between two flushes, or 0 if updates are flushed promptly.
 
-        The interval is rounded to 10 ms, so that many clients share a timer.
+        The interval is rounded to 10 ms. Cohorts with equal intervals share a timer.
         """
         return max(0.02, round(1 / self.hertz, 2)) if self.hertz and not self.keep_all else 0.0
 
     @property
     def lasting(self) -> "Delivery":
-        """Returns this delivery with `snapshot` True, because `snapshot` False holds for one request only."""
+        """Returns a copy of this delivery with `snapshot` True. `snapshot` False applies to one request only."""
         return replace(self, snapshot=True)
 
     def with_options(self, options: Any) -> "Delivery":
         """Returns a copy of this delivery with the options of a request. Ignores unknown keys. Raises BadOptions.
 
-        `snapshot` holds for one request only: if a request does not contain `snapshot`, it is True.
+        If the request does not contain `snapshot`, the copy has `snapshot` True. Other missing options keep the values
+        of this delivery.
         """
         if options is None:
             return self.lasting
@@ -70,15 +71,15 @@ class Delivery:
         return replace(self, keep_all=mode == "all", hertz=hertz, snapshot=snapshot)
 
     def as_options(self) -> dict[str, Any]:
-        """Returns a dict of the current options, in the form that an `ack` contains.
+        """Returns a dict of the current options, in the form that an `ack` reply contains.
 
-        `max_hz` is None if there is no limit. It is also None in mode `all`, which ignores the limit.
+        `max_hz` is None if there is no limit. `max_hz` is also None in mode `all`, because this mode ignores the limit.
         """
         hertz = self.hertz if self.hertz and not self.keep_all else None
         return {"mode": "all" if self.keep_all else "latest", "max_hz": hertz, "snapshot": self.snapshot}
 
     def frame_messages(self, messages: Sequence[Message]) -> list[tuple[Sequence[Message], bytes]]:
-        """Returns a pair (messages, frame) for each frame to send. `messages` are the messages in the frame."""
+        """Returns a pair for each frame: the messages in the frame, and the frame."""
         if not self.batch:
             return [((message,), message.frame) for message in messages]
         framed: list[tuple[Sequence[Message], bytes]] = []
@@ -99,7 +100,7 @@ class Delivery:
         return framed
 
     def join_frames(self, messages: Sequence[Message]) -> bytes:
-        """Returns one block of bytes: the joined frames that contain the messages."""
+        """Returns the frames of the messages, joined to one block of bytes."""
         if not self.batch:
             return b"".join([message.frame for message in messages])
         return b"".join([frame for _, frame in self.frame_messages(messages)])

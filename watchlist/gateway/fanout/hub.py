@@ -1,13 +1,18 @@
 """Holds the newest update of each subscribed symbol and hands updates to cohorts of sockets.
 
-A cohort is a group of sockets with the same symbols and delivery options. This is the path of an update: `receive`
-checks that the update is newer than the known one, and builds its frame once. It adds the update to each prompt cohort
-with the symbol. `flush` runs 1 ms later, or up to 6 ms later with many cohorts. It joins the frames of each cohort once
-and writes the block to the cohort's sockets. A thousand pages with the same list cost one join.
+A cohort is a group of sockets with the same symbols and delivery options. A prompt cohort has no limit of updates per
+second. An update takes this path to a prompt cohort:
+
+1. `receive` checks that the update is newer than the known update of the symbol, and builds the frame.
+2. `receive` adds the update to each prompt cohort with the symbol.
+3. `flush` runs 1 ms later, or up to 6 ms later with many cohorts. For each cohort, `flush` joins the frames to one
+   block, and writes this block to all sockets of the cohort.
+
+A thousand pages with the same list therefore cost one join. A `Pacer` flushes the cohorts that have a limit.
 
 Pure: no I/O, no await, no framework; the clock is an argument. All calls come from one thread. The hub holds the state
-of a symbol only while a socket is subscribed to the symbol. It never waits for a socket: an outbox sends or keeps the
-updates, and returns immediately.
+of a symbol only while a socket is subscribed to the symbol. The hub never waits for a socket: an outbox sends or keeps
+the updates, and returns immediately.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,9 +28,9 @@ from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import UpdateMessage
 
 FLUSH_SECONDS = 0.001
-"""The seconds from an update to the flush. All updates in this time share one write per socket."""
+"""The shortest delay from an update to its flush, in seconds. Updates in this time share one write per socket."""
 COHORT_FLUSH_SECONDS = 5e-6
-"""What each cohort of the last flush adds to the delay of the next flush, in seconds.
+"""Seconds that each cohort of one flush adds to the delay of the next flush.
 
 A thousand different lists need a thousand joins and writes. With a longer delay, more updates share a join and a write.
 """
@@ -35,9 +40,9 @@ MAX_FLUSH_SECONDS = 0.006
 class Hub:
     """Holds the subscriptions of sockets, and receives updates from the intake.
 
-    `schedule` calls a function after a number of seconds, in this thread. `on_symbol_added` is called with a symbol at
-    the symbol's first subscription, and `on_symbol_removed` when its last subscription has ended. `unix_micros` returns
-    the time.
+    `schedule` calls a function after a number of seconds, in this thread. `on_symbol_added` is called with each symbol
+    that gets its first subscription. `on_symbol_removed` is called with each symbol whose last subscription has ended.
+    `unix_micros` returns the time in unix microseconds.
     """
 
     def __init__(
@@ -75,14 +80,14 @@ class Hub:
     def receive(self, channel: bytes, payload: bytes, *, from_store: bool = False) -> None:
         """Processes one update. `channel` is the Redis channel of the update, `payload` its JSON text.
 
-        `from_store` is True for a quote that was read from Redis. The counter of stale updates omits these quotes,
-        because a resync reads many quotes that the hub knows.
+        `from_store` is True for a quote that was read from Redis. Such a quote is never counted as stale, because a
+        resync reads many known quotes again.
         """
         tracked = self._tracked.get(channel)
         if tracked is None:
             self.counts.unwanted += 1
             return
-        if not self._changed_cohorts:  # once per flush: reading the clock takes a fifth of decoding an update
+        if not self._changed_cohorts:  # once per flush: this takes a fifth as long as decoding an update
             self._latest = latest_timestamp(self._unix_micros())
         try:
             update = decode(payload, self._latest)
@@ -106,7 +111,10 @@ class Hub:
             self.counts.stale += 1
 
     def flush(self) -> None:
-        """Sends the members of prompt cohorts all updates since the last flush, one block per socket."""
+        """Sends the waiting updates to the sockets of each cohort, in one block per socket.
+
+        A prompt cohort is sent all updates since the last flush. A paced cohort is sent only first updates of symbols.
+        """
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))
         for cohort in cohorts:
@@ -115,8 +123,8 @@ class Hub:
     def subscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
         """Subscribes a socket to symbols.
 
-        The socket is sent the newest update of each symbol: immediately if the hub knows the update, otherwise when the
-        intake has read it.
+        If the delivery has `snapshot`, the socket is sent the newest update of each symbol. The hub sends a known
+        update immediately. If the hub knows no update, the socket waits until the intake has read the quote.
         """
         new = [symbol for symbol in symbols if symbol not in outbox.symbols]
         known: list[UpdateMessage] = []
@@ -131,7 +139,7 @@ class Hub:
             outbox.write(known, outbox.delivery.join_frames(known))
 
     def unsubscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
-        """Ends the subscriptions of a socket to symbols. The socket is then sent no more updates of these symbols."""
+        """Ends the subscriptions of a socket to symbols. Drops the waiting messages about these symbols."""
         removed = outbox.symbols.intersection(symbols)
         if not removed:
             return
@@ -151,12 +159,12 @@ class Hub:
             self._change_cohort(outbox, outbox.symbols, delivery)
 
     def remove(self, outbox: Outbox) -> None:
-        """Closes the outbox of a socket and ends its subscriptions."""
+        """Closes the outbox of a socket and ends the socket's subscriptions."""
         outbox.close()
         self.unsubscribe(outbox, outbox.symbols)
 
     def _count_refused(self, tracked: TrackedSymbol, payload: bytes, from_store: bool, kind: str) -> None:
-        """Counts a refused value. A value in Redis counts once, although every resync reads it again."""
+        """Counts a refused update. A refused quote is counted once, although each resync reads the quote again."""
         if not (from_store and payload == tracked.refused):
             self.counts.count_refused(kind)
         if from_store:
@@ -196,7 +204,7 @@ class Hub:
         self.counts.sent += cohort.flush(self._version)
 
     def _change_cohort(self, outbox: Outbox, symbols: frozenset[str], delivery: Delivery) -> None:
-        """Moves a socket to the cohort of these symbols and delivery. The move loses and repeats no update."""
+        """Moves a socket to the cohort of these symbols and delivery. The move neither loses nor repeats an update."""
         if outbox.symbols:
             self._leave_cohort(self._cohorts[outbox.symbols, outbox.delivery], outbox)
         outbox.symbols = symbols

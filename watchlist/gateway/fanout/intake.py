@@ -1,9 +1,9 @@
 """Reads updates from Redis into the hub, with one subscription per symbol and process.
 
-The intake reads the symbols of the hub. It joins the channel-layer group of a symbol, waits for the confirmation, and
-then reads the quote from Redis. In this order it misses no update. A resync reads the quotes of all symbols again. It
-happens every RESYNC_SECONDS and after a lost connection. Two tasks join groups and read quotes, so that quotes are read
-while a subscription hangs. Sockets never wait for the intake and do not see its errors.
+For each symbol, the intake joins the channel-layer group, waits for the confirmation, and then reads the quote. In this
+order no update is missed. A resync reads the quotes of all symbols again. Resyncs happen every RESYNC_SECONDS and after
+each reconnect. One task joins groups and another task reads quotes. Quotes are therefore read even if Redis does not
+confirm a subscription. Sockets never wait for the intake, and do not see its errors.
 """
 
 import asyncio
@@ -22,18 +22,17 @@ from watchlist.gateway.fanout.price_layer import PriceLayer
 log = structlog.get_logger(__name__)
 
 RESYNC_SECONDS = 5.0
-"""The interval of resyncs. If the publication of a price was lost, the price arrives at most this much later."""
+"""The interval of resyncs. If a published update is lost, the next resync reads the quote."""
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.2, 2.0
-"""Bounds of the growing wait between two attempts while Redis is unavailable."""
+"""The shortest and the longest wait between two attempts while Redis is unavailable."""
 MGET_SYMBOLS = 1000
-"""The most quotes that one MGET reads."""
+"""The most quotes that one MGET command reads."""
 
 
 class Intake:
-    """Reads the updates of the symbols that were added. Symbols may be added before `start`.
+    """Reads the updates of the symbols passed to `add_symbol`. Symbols may be added before `start`.
 
-    `connected` says whether Redis answers. `losses` is the number of lost connections, `resyncs` the number of
-    resyncs.
+    `connected` says whether Redis answers. `losses` is the number of lost connections, `resyncs` the number of resyncs.
     """
 
     def __init__(self) -> None:
@@ -50,7 +49,7 @@ class Intake:
         self._lost = False
         self.connected = False
         self.interrupted = False
-        """Whether the connection is lost or a group could not be joined. False again when all groups are joined."""
+        """True after a lost connection or a failed join, until all groups are joined."""
         self.losses = 0
         self.resyncs = 0
 
@@ -84,7 +83,7 @@ class Intake:
         self._symbols_changed.set()
 
     def resync(self) -> None:
-        """Requests a new reading of the quotes of all symbols. Returns immediately."""
+        """Requests the quotes of all symbols again. Returns immediately, before the quotes are read."""
         self.resyncs += 1
         self._request_quotes(self._symbols)
 
@@ -95,7 +94,10 @@ class Intake:
     async def _repeat(
         self, step: Callable[[], Awaitable[None]], changed: asyncio.Event, on_failure: Callable[[], None]
     ) -> None:
-        """Runs a step after each change. A step that fails is repeated after a wait, which grows with each failure."""
+        """Runs `step` immediately and after each change. Repeats a failed step after a wait.
+
+        The wait grows with each failure. `on_failure` is called after each failure.
+        """
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
             try:
@@ -120,7 +122,10 @@ class Intake:
             self._layer.set_receiver(self._hub.receive, self._on_disconnect, self._on_reconnect)
 
     async def _join_and_leave(self) -> None:
-        """Joins and leaves groups until they match the symbols. Requests the quotes of newly joined symbols."""
+        """Joins the groups of new symbols and leaves the groups of removed symbols.
+
+        Requests the quotes of new symbols.
+        """
         await self._attach()
         for symbol in self._joined - self._symbols:
             await self._layer.group_discard(channel_name(symbol), self._channel)

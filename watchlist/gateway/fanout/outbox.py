@@ -1,12 +1,12 @@
-"""Sends messages to one socket, and keeps messages while the socket takes none.
+"""Sends messages to one socket, and keeps messages while the socket takes no bytes.
 
-Pure: the transport is an argument. The outbox writes messages straight to the transport while the socket takes all
-bytes. Otherwise the outbox keeps
+Pure: the transport is an argument. While the socket takes all bytes, the outbox writes messages straight to the
+transport. While the socket does not take all bytes, the outbox keeps these messages:
 
-- all replies; the caller closes the socket if they exceed MAX_REPLY_BYTES,
-- the newest state message of each key,
+- all replies (the caller closes the socket if more than MAX_REPLY_BYTES of replies wait),
+- the newest state message of each key, as `StateMessage` describes,
 - the newest update of each symbol,
-- in mode `all` also the last `max_updates` updates.
+- in mode `all`, the last `max_updates` updates of all symbols together.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,18 +26,18 @@ class Transport(Protocol):
     """Writes bytes to a socket. Only the outbox calls `write` and `finish`."""
 
     direct: bool
-    """Whether the transport writes to the connection without ASGI. Only such a transport can send pings."""
+    """Whether the transport writes to the connection without ASGI. Other transports cannot send pings."""
 
     def write(self, block: bytes) -> int:
         """Writes a block of complete frames. Returns how many bytes the socket took immediately.
 
-        The transport does not keep the bytes that the socket did not take.
+        The transport does not keep the remaining bytes.
         """
 
     def finish(self, rest: bytes) -> None:
-        """Sends the rest of a frame that was written in part. The rest may be empty.
+        """Sends `rest`, the unsent part of a frame. `rest` may be empty.
 
-        Calls `Outbox.resume` when all bytes are sent.
+        When all bytes are sent, the transport calls `Outbox.resume`.
         """
 
     def send_ping(self) -> None:
@@ -47,17 +47,17 @@ class Transport(Protocol):
         """Starts the closing handshake."""
 
     def abort(self) -> None:
-        """Drops the connection to a peer that no longer reads."""
+        """Drops the connection without a closing handshake."""
 
     def release(self) -> None:
         """Releases the resources of a connection that has ended."""
 
 
 class Outbox:
-    """The sending side of one socket, to which the hub writes.
+    """Sends the messages for one socket, or keeps them while the socket is stalled.
 
-    A socket is stalled after it took only a part of a block, until its transport is empty again. `open` is False while
-    the socket is stalled. `stalled_at` is the time when the stall began. `closed` is True after `close`.
+    A stall begins when the socket takes only a part of a block. The stall ends when the transport is empty again.
+    `open` is False during a stall. `stalled_at` is the time when the last stall began. `closed` is True after `close`.
     """
 
     __slots__ = (
@@ -108,7 +108,7 @@ class Outbox:
         return bool(self._states)
 
     def change_delivery(self, delivery: Delivery) -> None:
-        """Changes the delivery. Keeps the waiting updates that the new mode keeps, and drops the others."""
+        """Changes the delivery. Drops the waiting updates that the new mode does not keep."""
         if delivery.keep_all != self.delivery.keep_all:
             updates = self._backlog.pop_all()
             self._backlog = AllBacklog(self._max_updates, self._losses) if delivery.keep_all else LatestBacklog()
@@ -119,7 +119,7 @@ class Outbox:
     def write(self, messages: Sequence[Message], block: bytes) -> None:
         """Sends messages, or keeps them while the socket is stalled.
 
-        `block` holds the joined frames of the messages. It is built once for many sockets.
+        `block` holds the joined frames of `messages`. Many sockets share the same block.
         """
         if self.closed:
             return
@@ -131,19 +131,19 @@ class Outbox:
             self._keep(messages)
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Sends or keeps messages that go to this socket alone."""
+        """Sends messages to this socket alone, or keeps them while the socket is stalled."""
         if messages:
             self.write(messages, self.delivery.join_frames(messages))
 
     def reply(self, payload: bytes) -> bool:
-        """Sends or keeps one reply, given as JSON text.
+        """Sends a reply, or keeps the reply while the socket is stalled. `payload` is JSON text.
 
-        Returns False if more than MAX_REPLY_BYTES of replies wait; the caller then closes the socket.
+        Returns False if more than MAX_REPLY_BYTES of replies wait. The caller must then close the socket.
         """
         return self.reply_frame(text_frame(payload))
 
     def reply_frame(self, frame: bytes) -> bool:
-        """Sends a frame that is complete already, such as a pong. Otherwise like `reply`."""
+        """Does the same as `reply` with a complete frame, such as a pong frame."""
         if not self.closed:
             self.write((ReplyMessage(frame),), frame)
         return self._reply_bytes <= MAX_REPLY_BYTES
@@ -151,7 +151,7 @@ class Outbox:
     def resume(self) -> None:
         """Sends the waiting messages: replies, then state messages, then updates.
 
-        The transport calls this method when the transport is empty again.
+        The transport calls this method when all bytes are sent.
         """
         if self.closed:
             return
@@ -164,7 +164,10 @@ class Outbox:
             self.send([*self._pop_losses(), *self._backlog.pop_all()])
 
     def discard(self, symbol: str) -> None:
-        """Drops the waiting messages about a symbol, because none may follow the reply to an unsubscribe."""
+        """Drops the waiting messages about a symbol.
+
+        No message about the symbol may follow the reply to an unsubscribe.
+        """
         self._backlog.discard(symbol)
         self._losses.pop(symbol, None)
         for key in (symbol, loss_key(symbol)):
@@ -194,7 +197,7 @@ class Outbox:
             if sent >= len(frame):
                 sent -= len(frame)
             elif sent > 0:
-                # The socket took a part of this frame: the transport must finish it. Later frames are not started.
+                # The socket took a part of this frame, so the transport must send the rest. Later frames are kept.
                 rest, sent = frame[sent:], 0
             else:
                 self._keep(contained)
@@ -213,5 +216,5 @@ class Outbox:
 
 
 def loss_key(symbol: str) -> str:
-    """Returns the key of the state message that reports a symbol's lost updates."""
+    """Returns the key of the state message that reports the lost updates of a symbol."""
     return f"lost {symbol}"

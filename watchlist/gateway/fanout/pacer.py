@@ -5,14 +5,14 @@ from collections.abc import Callable
 from watchlist.gateway.fanout.cohort import Cohort
 
 PHASES = 8
-"""The number of parts of an interval. Each cohort is flushed in one part, so that the work is spread evenly."""
+"""An interval has this many equal parts. Each cohort is flushed in one part, so that the work is spread."""
 
 Schedule = Callable[[float, Callable[[], None]], object]
 """A function that calls another function after a number of seconds, in the same thread."""
 
 
 class Pacer:
-    """Flushes all cohorts that have the same interval. It schedules nothing while it has no cohort."""
+    """Flushes cohorts that have the same interval. A pacer without cohorts uses no timer."""
 
     def __init__(self, interval: float, schedule: Schedule, flush: Callable[[Cohort], None]) -> None:
         self._interval = interval

@@ -13,7 +13,7 @@ class PriceLayer(Protocol):
     def set_receiver(
         self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
     ) -> None:
-        """Passes all later messages of joined groups to `receiver`, in the event loop.
+        """Sets the function that receives all later messages of joined groups, in the event loop.
 
         `on_disconnect` is called once when the connection is lost. `on_reconnect` is called when the connection is back
         and all groups are joined again. Messages published in between are lost.

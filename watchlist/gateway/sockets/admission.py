@@ -1,7 +1,7 @@
 """Decides whether to accept a WebSocket connection, and answers `GET /ws/status`.
 
-A browser cannot see why an upgrade failed, so a page requests `/ws/status` afterwards. This request takes no token of
-the rate limit.
+A page in a browser cannot see why its connection was refused. The page therefore requests `/ws/status` afterwards. A
+request to `/ws/status` takes no token of the rate limit.
 """
 
 from collections.abc import Awaitable, Callable
@@ -34,11 +34,11 @@ class Admitted:
     address: str = ""
     account_session: AccountSession | None = None
     unverified_key: str | None = None
-    """The key of a web session that could not be looked up yet. Until then the client counts as a visitor."""
+    """The key of a web session that could not be looked up yet. Until the look-up, the client counts as a visitor."""
 
 
 class Admission:
-    """Checks connections. `start` starts the gateway. It raises an error if the tickers cannot be read."""
+    """Checks connections. `start` starts the gateway, and raises an error if the tickers cannot be read."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class Admission:
         self._start = start
 
     async def check(self, scope: Scope, *, pending: bool = True) -> Admitted | Refusal:
-        """Checks a connection. Returns the refusal of the first check that fails, or Admitted.
+        """Checks a connection. Returns Admitted, or the Refusal of the first check that fails.
 
-        `pending` is True for a connection that waits to be accepted. Such a connection is counted already, and takes a
-        token of the rate limit. `pending` is False for a request of `/ws/status`.
+        `pending` is True for a connection that waits to be accepted. Such a connection is already counted, and the
+        check takes a token of the rate limit. `pending` is False for a request to `/ws/status`.
         """
         pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         headers, forwarded = dict(pairs), ",".join(value for name, value in pairs if name == "x-forwarded-for")
@@ -73,7 +73,7 @@ class Admission:
             log.warning("connection refused, tickers cannot be read", reason=type(error).__name__)
             return Refusal("no tickers", 503, CloseCode.FULL, 5)
         own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)
-        # A status request takes no token, so nothing would limit its database queries. Its account is not looked up.
+        # A status request takes no token, so nothing would limit its queries. It therefore looks up no account.
         key = read_session_key(headers.get("cookie", "")) if options.meta and own and pending else None
         account_session, unverified_key = await self.find_account(key) if key else (None, None)
         address = client_address(scope.get("client"), forwarded, self._limits.trusted_proxies)
@@ -89,9 +89,11 @@ class Admission:
         return Admitted(options, address, account_session, unverified_key)
 
     async def find_account(self, key: str) -> tuple[AccountSession | None, str | None]:
-        """Returns (web session, None). Returns (None, None) if the key belongs to no signed-in account.
+        """Looks up the web session with this key. Returns one of three pairs.
 
-        Returns (None, key) if the database does not answer.
+        - (web session, None) if an account is signed in with the key,
+        - (None, None) if no account is signed in with the key,
+        - (None, key) if the database does not answer.
         """
         if not self._database.available:
             return None, key

@@ -1,8 +1,9 @@
 """Limits how often one address or account opens a connection.
 
-This bounds the load when many clients reconnect together. Redis holds one token bucket per address or account:
-`ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). The limit therefore covers all gateway
-processes and outlasts restarts. If Redis does not answer, connections are accepted, and `on_unanswered` is called.
+The limit bounds the load when many clients reconnect together. Redis holds one token bucket per address or account. A
+bucket is the hash `ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). The limit therefore
+covers all gateway processes and outlasts restarts. If Redis does not answer, connections are accepted, and
+`on_unanswered` is called.
 """
 
 import asyncio
@@ -37,19 +38,20 @@ return wait
 REPLY_TIMEOUT_SECONDS = 0.2
 """How long Redis may take to reply."""
 MAX_PENDING = 16
-"""The most calls to Redis that run at the same time. Other calls wait; their time-out begins after this wait.
+"""The most calls to Redis that run at the same time. Further calls wait.
 
-Without this limit, calls would time out when many clients connect at the same time.
+The time-out of a call begins after its wait. Without this limit, calls would time out when many clients connect at the
+same time.
 """
 PAUSE_SECONDS = 1.0
-"""After a time-out, Redis is not called for this time, so that connections do not wait while Redis hangs."""
+"""After a time-out, no call is made for this long. Otherwise each connection would wait while Redis hangs."""
 
 
 class ConnectionRate:
     """Asks Redis whether an address or account may open another connection now."""
 
     def __init__(self, redis: Any, limits: Limits, on_unanswered: Callable[[], None]) -> None:
-        """`on_unanswered` is called for each connection that is accepted because Redis does not reply."""
+        """`on_unanswered` is called for each check that Redis does not answer."""
         self._script = redis.register_script(BUCKET_SCRIPT)
         self._limits = limits
         self._on_unanswered = on_unanswered
@@ -57,9 +59,9 @@ class ConnectionRate:
         self._paused_until = 0.0
 
     async def seconds_to_wait(self, subject: str, *, spend: bool = True) -> int:
-        """Returns the seconds to wait before the next connection, 0 if it is allowed now.
+        """Returns the seconds until the client may connect, 0 for now.
 
-        Also returns 0 if Redis does not reply. `subject` is the client's address or `account:ID`. If `spend` is True,
+        Returns 0 also if Redis does not reply. `subject` is the client's address or `account:ID`. If `spend` is True,
         takes a token for the connection.
         """
         arguments = [self._limits.rate_per_second, self._limits.rate_burst, int(spend)]
@@ -77,9 +79,9 @@ class ConnectionRate:
 
     @staticmethod
     async def _call(call: Awaitable[Reply]) -> Reply:
-        """Returns the reply. Raises TimeoutError if Redis sends none within REPLY_TIMEOUT_SECONDS."""
+        """Returns the reply of Redis. Raises TimeoutError if no reply comes within REPLY_TIMEOUT_SECONDS."""
         task = asyncio.ensure_future(call)
-        # Waits twice: if this process is blocked in the first wait, the reply has arrived and the second wait reads it.
+        # Waits twice: if this process is blocked during the first wait, the second wait reads the reply.
         for _ in range(2):
             await asyncio.wait({task}, timeout=REPLY_TIMEOUT_SECONDS / 2)
             if task.done():

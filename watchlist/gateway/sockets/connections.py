@@ -1,6 +1,6 @@
 """Holds, limits and closes the open connections of a gateway process.
 
-The limit GATEWAY_MAX_CONNECTIONS applies to the sum over all processes of a gateway.
+GATEWAY_MAX_CONNECTIONS limits the total over all processes of a gateway.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from watchlist.gateway.web_sessions import AccountSession
 
 
 class Connections:
-    """The open connections of this process. The keys of the dict `sessions` are the accepted sockets.
+    """The open connections of this process. `sessions` is a dict whose keys are the sessions of accepted sockets.
 
     `closing` is True from the start of the drain.
     """
@@ -37,27 +37,27 @@ class Connections:
 
     @property
     def total(self) -> int:
-        """Returns the number of open sockets of this process, plus the connections of all other processes."""
+        """Returns the number of connections of all processes, without pending connections of this process."""
         return len(self.sessions) + self._share_count()
 
     def is_full(self, *, pending: bool) -> bool:
         """Returns whether one more connection would exceed the limit.
 
-        `pending` says whether this connection is counted already.
+        `pending` is True if the context manager `pending` already counts this connection.
         """
         limit = self.context.limits.max_connections
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
 
     def is_address_full(self, address: str) -> bool:
-        """Returns whether this process has as many open sockets of the address as one address may have."""
+        """Returns whether the address already has `max_per_address` open sockets in this process."""
         limit = self.context.limits.max_per_address
         return 0 < limit <= self._per_address[address]
 
     def share(self, note_connections: Callable[[int], int]) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        `note_connections` is called with the number of connections of this process. It stores this number for the other
-        processes, and returns how many connections the other processes have.
+        `note_connections` is called with the number of connections of this process. The function stores this number for
+        the other processes, and returns the number of connections of all other processes.
         """
         self._note_connections = note_connections
 
@@ -102,7 +102,7 @@ class Connections:
         self._share_count()
 
     def sweep(self) -> None:
-        """Handles time-outs, pings and heartbeats of all sessions. Call it about once per second."""
+        """Handles time-outs, pings and heartbeats of all sessions. Call this method about once per second."""
         now = self.context.clock.now()
         for session in list(self.sessions):
             session.sweep(now)
@@ -111,7 +111,7 @@ class Connections:
     def announce_database(self, available: bool) -> None:
         """Tells the open sockets with `?meta=1` whether the database is available.
 
-        A socket that opens during an outage is told when it opens.
+        If a socket opens during an outage, `open` tells this socket.
         """
         self._database_available = available
         message = make_service_message(available=available)
@@ -120,7 +120,7 @@ class Connections:
                 session.outbox.send([message])
 
     def drain(self, seconds: float = 0.0) -> None:
-        """Refuses new connections. Closes the open connections with 4001, spread over `seconds` seconds."""
+        """Refuses new connections. Closes each open socket with code 4001 at a random time within `seconds` seconds."""
         self.closing = True
         for session in list(self.sessions):
             delay = self._rng.uniform(0, seconds)
@@ -138,7 +138,10 @@ class Connections:
         return len(self.sessions) + self._pending
 
     def _share_count(self) -> int:
-        """Tells the other processes how many connections this process has. Returns how many they have."""
+        """Tells the other processes how many connections this process has.
+
+        Returns how many connections the other processes have.
+        """
         return self._note_connections(self._own_count)
 
 

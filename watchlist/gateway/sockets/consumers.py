@@ -1,7 +1,8 @@
 """Defines the Channels consumer of `/ws`.
 
-The consumer has no channel of its own, because updates come from the hub of the process. It bypasses Channels'
-dispatch. For each event, this dispatch switches to a thread and closes database connections. The consumer uses none.
+The consumer has no channel of its own, because updates come from the hub of the process. The consumer handles events
+without the dispatch of Channels. For each event, this dispatch switches to a thread to close database connections. The
+consumer has no database connections.
 """
 
 from typing import Any
@@ -44,7 +45,7 @@ class GatewayConsumer(AsyncConsumer):  # type: ignore[misc]
                 self._connections.end(session)
 
     async def _accept(self, scope: Scope, receive: Receive, send: Send, admitted: Admitted) -> Session | None:
-        """Accepts the upgrade. Returns the new session, or None if the connection ended in the meantime."""
+        """Accepts the upgrade. Returns the new session, or None if the connection has already ended."""
         await receive()  # the event websocket.connect
         await send({"type": "websocket.accept"})
         protocol = scope.get("extensions", {}).get(EXTENSION)

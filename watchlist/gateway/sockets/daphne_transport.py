@@ -1,8 +1,8 @@
-"""Writes frames straight to the connection of Daphne, bypassing ASGI's `send`.
+"""Writes frames straight to Daphne's connection, without ASGI's `send`.
 
 Only this module uses private names of Daphne, autobahn and Twisted. `AttachTransport` finds Daphne's protocol object
-behind `send` and passes it on in `scope["extensions"]`. It must be the outermost ASGI application, because Channels'
-middleware replaces `send`.
+behind `send` and puts this object into `scope["extensions"]`. `AttachTransport` must be the outermost ASGI application,
+because Channels' middleware replaces `send`.
 """
 
 import socket
@@ -19,11 +19,11 @@ log = structlog.get_logger(__name__)
 
 EXTENSION = "stockwatch.transport"
 NOTSENT_LOWAT_BYTES = 16 * 1024
-"""The kernel reports a socket as full at this many unsent bytes, so that a slow reader is noticed early."""
+"""At this many unsent bytes, the kernel reports a socket as full. A slow reader is therefore noticed early."""
 MAX_WRITE_BYTES = 64 * 1024
-"""The most bytes that one write passes to a TLS layer, or to a server other than Daphne.
+"""The most bytes of one write that does not go straight to the socket.
 
-TLS layers and these servers keep in memory the bytes that the socket does not take.
+A TLS layer, or a server other than Daphne, keeps in memory the bytes that the socket does not take.
 """
 
 # Direct writes need these private names of Daphne's server, Daphne's protocol object and Twisted's connection.
@@ -36,9 +36,9 @@ CONNECTION_NAMES = ("dataBuffer", "_tempDataLen", "socket", "startWriting", "reg
 
 
 class AttachTransport:
-    """An ASGI application that calls another one, and adds Daphne's protocol object to the scope of WebSockets.
+    """An ASGI application that wraps another application.
 
-    Under other servers it adds None.
+    Adds Daphne's protocol object to the scope of each WebSocket, or None if direct writes are impossible.
     """
 
     def __init__(self, application: Application) -> None:
@@ -55,7 +55,7 @@ class AttachTransport:
     def _find_protocol(self, send: Any) -> Any:
         """Returns Daphne's protocol object behind `send`, or None if direct writes are impossible.
 
-        Whether direct writes are possible is tested at the first connection only.
+        The first call decides for all connections whether direct writes are possible.
         """
         if self._missing is None:
             tune_server()
@@ -66,7 +66,7 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns the first private name that direct writes need and this server lacks, or "" if it lacks none."""
+    """Returns a missing private name that direct writes need. Returns "" if no name is missing."""
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
     if transport is None:
@@ -80,7 +80,10 @@ def find_missing_name(send: Any) -> str:
 
 
 def find_connection(transport: Any) -> Any:
-    """Returns Twisted's TCP connection: the transport itself, or the connection below its TLS layer."""
+    """Returns Twisted's TCP connection.
+
+    This is `transport` itself, or the connection below `transport` if `transport` is a TLS layer.
+    """
     # Checks the class and not the object, because a TLS layer forwards unknown names to the connection.
     return transport if hasattr(type(transport), "dataBuffer") else getattr(transport, "transport", None)
 
@@ -90,10 +93,10 @@ def do_nothing() -> None:
 
 
 class DaphneTransport:
-    """Writes to the socket itself while Twisted's buffer is empty.
+    """Writes straight to the connection while Twisted's buffer is empty.
 
-    Without TLS, only the rest of a partly written frame is put into Twisted's buffer. With TLS, a block passes through
-    the TLS layer, and all bytes that the socket does not take stay in Twisted's buffer.
+    Without TLS, only the rest of a partly written frame is put into Twisted's buffer. With TLS, each block passes
+    through the TLS layer. Twisted's buffer then keeps all bytes that the socket does not take.
     """
 
     __slots__ = ("_connection", "_on_writable", "_plain", "_protocol", "_transport", "_waiting")
@@ -101,7 +104,7 @@ class DaphneTransport:
     direct = True
 
     def __init__(self, protocol: Any, on_writable: Callable[[], None]) -> None:
-        """`on_writable` is called when all bytes given to `finish` are sent."""
+        """`on_writable` is called when all bytes passed to `finish` are sent."""
         self._protocol = protocol
         self._transport = protocol.transport
         self._connection = find_connection(protocol.transport)
@@ -114,7 +117,7 @@ class DaphneTransport:
             self._connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
 
     def _disable_daphne_timers(self) -> None:
-        """Turns off Daphne's pings. Stops Daphne from closing each socket after a day.
+        """Turns off Daphne's pings, and Daphne's limit of one day per socket.
 
         Daphne pings every 20 s and allows 30 s to answer. The gateway has pings and time-outs of its own.
         """
@@ -124,24 +127,27 @@ class DaphneTransport:
     def _unregister_http_channel(self) -> None:
         """Removes the HTTP channel of the upgrade request from the connection.
 
-        Otherwise the channel stays registered as producer, and Twisted calls the channel, not this transport.
+        If the channel stayed registered as the producer, Twisted would call the channel instead of this transport.
         """
         channel = getattr(self._connection, "producer", None)
-        channel = getattr(channel, "_producer", channel)  # a TLS layer wraps it
+        channel = getattr(channel, "_producer", channel)  # a TLS layer wraps the channel
         getattr(channel, "requests", []).clear()  # the channel and its request refer to each other
         self._transport.unregisterProducer()
 
     def listen(
         self, on_frame: Callable[[], bool], on_ping: Callable[[bytes], None], on_pong: Callable[[], None]
     ) -> None:
-        """Sets the functions to call at each frame, ping and pong. Reading ends when `on_frame` returns False."""
+        """Sets the functions to call at each frame, ping and pong.
+
+        Reading ends when `on_frame` returns False.
+        """
         protocol = self._protocol
         begin = protocol.onFrameBegin
 
         def begin_frame() -> None:
             begin()
             if not on_frame():
-                # Otherwise autobahn processes the bytes it has. 64 KiB of small frames take a quarter of a second.
+                # Otherwise autobahn processes its whole buffer. 64 KiB of small frames take a quarter of a second.
                 protocol.dataReceived = lambda _data: None
                 protocol.data = b""
 
@@ -158,7 +164,7 @@ class DaphneTransport:
         try:
             sent: int = connection.socket.send(block)
         except OSError:
-            # The socket is full or broken. Twisted notices by itself if it is broken.
+            # The socket is full or broken. Twisted notices a broken socket by itself.
             return 0
         return sent
 
@@ -174,10 +180,10 @@ class DaphneTransport:
         self._connection.startWriting()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Calls `on_writable`, but not in the first call after `finish`.
+        """Calls `on_writable` at the second call after `finish`.
 
-        Twisted calls this method once at the registration, and again when Twisted's buffer is empty and the socket is
-        writable.
+        Twisted makes the first call during the registration in `finish`. Twisted makes the second call when its buffer
+        is empty and the socket is writable.
         """
         if self._waiting:
             self._waiting = False
@@ -186,7 +192,7 @@ class DaphneTransport:
         self._on_writable()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Does nothing. Twisted calls this when the connection is lost, but a disconnect event ends the session."""
+        """Does nothing. After a lost connection, a disconnect event ends the session."""
 
     def release(self) -> None:
         """Breaks reference cycles, which would keep the connection in memory until the next garbage collection."""

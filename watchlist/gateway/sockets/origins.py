@@ -1,24 +1,25 @@
-"""Decides which origins may open a socket, and which may read private data. Pure."""
+"""Decides which origins may open a socket, and which origins may read private data. Pure."""
 
 from collections.abc import Sequence
 
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-"""Browsers leave these ports out of an origin; proxies may add them to the Host header."""
+"""Browsers leave these ports out of an origin. Proxies may add these ports to the Host header."""
 
 
 def allows_origin(origin: str | None, allowed: Sequence[str]) -> bool:
     """Returns whether a client with this Origin header may connect.
 
-    A client without the header may connect, because programs send none. All origins are allowed if `allowed` is empty
-    or contains `*`.
+    A client without the header may connect, because programs that are not browsers send no Origin header. All origins
+    are allowed if `allowed` is empty or contains `*`.
     """
     return origin is None or not allowed or "*" in allowed or origin in allowed
 
 
 def is_own_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:
-    """Returns whether a page may read private data.
+    """Returns whether a page with this Origin header may read private data.
 
-    It may if its host is `host`, or if `allowed` names its origin. The entry `*` names no origin.
+    The page may read if the host of its origin is `host`, or if `allowed` contains the origin. The entry `*` allows no
+    page to read.
     """
     if origin is None:
         return False

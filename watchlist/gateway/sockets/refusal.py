@@ -1,6 +1,6 @@
 """Refuses a connection before it is accepted.
 
-Sends an HTTP status if the server can send one, otherwise a close code.
+Sends an HTTP status. If the server cannot send a status, sends a close code.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ PHRASES = {400: "Bad Request", 404: "Not Found", 429: "Too Many Requests", 503: 
 class Refusal:
     """Why a connection is refused. `status` is the HTTP status of the response.
 
-    A server that cannot send `status` closes with `code`. `retry_after` is the number of seconds after which the client
-    may try again, 0 for none.
+    A server that cannot send `status` closes with `code`. `retry_after` is how many seconds the client should wait
+    before it tries again. If `retry_after` is 0, the client is told no time.
     """
 
     reason: str
@@ -30,7 +30,7 @@ NOT_FOUND = Refusal("path", 404, CloseCode.BAD_REQUESTS)
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
-    """Sends the refusal as HTTP response if the server supports that, otherwise as close code."""
+    """Sends the refusal as an HTTP response if possible, otherwise as a close code."""
     await receive()
     protocol = scope.get("extensions", {}).get(EXTENSION)
     headers = [("Retry-After", str(refusal.retry_after))] if refusal.retry_after else []

@@ -1,6 +1,6 @@
 """Writes frames with ASGI's `send`, under servers other than Daphne.
 
-These servers send pings without the gateway.
+These servers send pings themselves.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class SendTransport:
-    """Sends each block in one task, one `send` per frame. While the task runs, the socket counts as full."""
+    """Sends each block in one task, with one `send` per frame. The socket counts as full while the task runs."""
 
     __slots__ = ("_on_writable", "_send", "_stalled", "_task")
 
@@ -45,7 +45,7 @@ class SendTransport:
         self._stalled = True
 
     def release(self) -> None:
-        """Breaks the reference cycle with the outbox, so that both are freed immediately."""
+        """Breaks the reference cycle with the outbox, so that transport and outbox are freed immediately."""
         self._on_writable = do_nothing
 
     def send_ping(self) -> None:

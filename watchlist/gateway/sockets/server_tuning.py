@@ -8,14 +8,14 @@ import gc
 import sys
 
 GC_THRESHOLD = 20_000
-"""How many lists, dicts and similar objects are created between two runs of the garbage collector.
+"""How many objects, such as lists and dicts, are created between two garbage collections.
 
 Python's default is 700; one socket creates about thirty.
 """
 
 
 def tune_server() -> None:
-    """Applies all tuning. Call it once per process, when all modules are loaded."""
+    """Applies all tuning. Call this function once per process, when all modules are loaded."""
     disable_handshake_formatting()
     freeze_loaded_objects()
 

@@ -27,8 +27,9 @@ class Session:
     """The state of one socket.
 
     `closing_since` is the time when the gateway began to close the socket, 0.0 before. `account_session` is the web
-    session of the signed-in account. `list_versions` are the sent versions of the account's lists. `unverified_key` is
-    the key of a web session that is not looked up yet. Only `Connections.open` and `ListChanges` set these last three.
+    session of the signed-in account. `list_versions` are the list versions that the client was sent. `unverified_key`
+    is the key of a web session that is not looked up yet. Only `Connections.open` and `ListChanges` set the last three
+    attributes.
     """
 
     __slots__ = (
@@ -102,12 +103,12 @@ class Session:
             self._receive_array(text, allowed, now)
 
     def receive_bytes(self, now: float) -> None:
-        """Closes the socket: the protocol has no binary frames."""
+        """Closes the socket, because the protocol has no binary messages."""
         if not self.closing_since:
             self.close(CloseCode.BINARY, now)
 
     def receive_ping(self, payload: bytes, now: float) -> None:
-        """Answers a ping of the client. The outbox handles the pong like a reply."""
+        """Answers a ping of the client with a pong. The outbox treats the pong as a reply."""
         if not self.closing_since and not self.outbox.reply_frame(pong_frame(payload)):
             self.close(CloseCode.SLOW, now)
 
@@ -115,7 +116,7 @@ class Session:
         self.last_pong_at = now
 
     def count_frame(self, now: float) -> bool:
-        """Counts a frame of any kind, also a fragment or a control frame. Returns False if reading must end."""
+        """Counts a frame of any kind, including fragments and control frames. Returns False if reading must end."""
         if not self.closing_since and not self._frame_bucket.spend(now):
             self.context.counts.refused["frame rate"] += 1
             self.close(CloseCode.FLOOD, now)
@@ -123,7 +124,7 @@ class Session:
         return True
 
     def close(self, code: CloseCode, now: float) -> None:
-        """Starts the closing handshake. Later messages of the client are ignored."""
+        """Starts the closing handshake. From then on, messages of the client are ignored."""
         if not self.closing_since:
             self.closing_since = now or 1.0
             self.context.counts.count_close(code)
@@ -131,7 +132,7 @@ class Session:
             self.outbox.transport.close(code)
 
     def sweep(self, now: float) -> None:
-        """Handles time-outs, pings and heartbeats. Call it about once per second."""
+        """Handles time-outs, pings and heartbeats. Call this method about once per second."""
         limits = self.context.limits
         if self.closing_since:
             if now - self.closing_since > CLOSE_TIMEOUT_SECONDS:
@@ -148,7 +149,7 @@ class Session:
             self._send_heartbeat(now)
 
     def send_reconnect_notice(self, retry_after_ms: int) -> None:
-        """Tells a client with `?notice=1` that the gateway stops, and when the client should reconnect."""
+        """Sends a `reconnect` frame to a client with `?notice=1`."""
         if self.options.notice and not self.closing_since:
             self.outbox.send([make_state("reconnect", protocol.reconnect(retry_after_ms))])
 

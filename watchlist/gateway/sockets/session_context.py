@@ -27,7 +27,7 @@ class SessionContext:
     def feed_age_ms(self) -> int | None:
         """Returns the age of the newest update that this process has received, in milliseconds.
 
-        Returns None before the first update. Returns None also if the update's timestamp is ahead of `clock`.
+        Returns None before the first update, and if the timestamp of the newest update is ahead of `clock`.
         """
         newest = self.hub.newest_timestamp
         age = age_us(newest, self.clock.unix_micros()) if newest else None

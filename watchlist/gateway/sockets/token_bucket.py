@@ -16,7 +16,7 @@ class TokenBucket:
         self._updated_at = now
 
     def spend(self, now: float, count: int = 1) -> bool:
-        """Takes `count` tokens and returns True. If there are fewer tokens, takes none and returns False."""
+        """Takes `count` tokens and returns True. If the bucket holds fewer tokens, takes no token and returns False."""
         self._tokens = min(self._burst, self._tokens + max(0.0, now - self._updated_at) * self._rate)
         self._updated_at = now
         if self._tokens < count:
@@ -25,5 +25,5 @@ class TokenBucket:
         return True
 
     def seconds_to_next(self) -> float:
-        """Returns the seconds until the next token, counted from the last `spend`."""
+        """Returns the seconds from the last `spend` until the bucket holds at least one token."""
         return max(0.0, (1 - self._tokens) / self._rate)
