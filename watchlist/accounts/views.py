@@ -103,7 +103,7 @@ class PasswordResetConfirm(PasswordResetConfirmView):
 def show_settings(request: HttpRequest) -> HttpResponse:
     """Shows the settings of the appearance.
 
-    For an account, it also shows e-mail address, password and deletion.
+    A person with an account also sees the settings of e-mail address, password and deletion.
     """
     email_form = EmailForm(instance=request.user) if isinstance(request.user, User) else None
     return _render_settings(request, email_form)
@@ -175,7 +175,7 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 def delete_sessions(user_pk: int) -> None:
     """Deletes every web session of the account.
 
-    Decodes all web sessions of all people, because only the decoded data of a session names its account.
+    Decodes the web sessions of all people, because only the decoded data of a session names its account.
     """
     owned = [row.pk for row in Session.objects.iterator() if row.get_decoded().get("_auth_user_id") == str(user_pk)]
     Session.objects.filter(pk__in=owned).delete()

@@ -1,7 +1,7 @@
-"""Runs a real PostgreSQL, which a test can kill, pause and restart.
+"""Runs a real PostgreSQL. A test can kill, pause and restart the server.
 
-It uses Debian's package, or the programs on PATH. PostgreSQL refuses to run as root, so root runs it as the user
-`postgres` or `nobody`.
+The programs come from Debian's package or from PATH. PostgreSQL refuses to run as root. If the tests run as root,
+PostgreSQL runs as the user `postgres` or `nobody`.
 """
 
 import os
@@ -36,7 +36,7 @@ def programs_folder() -> Path:
 
 
 def unprivileged_user() -> dict[str, object]:
-    """Returns options of Popen that run a program without root's rights."""
+    """Returns options of Popen for running a program without root's rights."""
     if os.getuid():
         return {}
     try:
@@ -47,7 +47,7 @@ def unprivileged_user() -> dict[str, object]:
 
 
 class Postgres:
-    """One server with one empty database. Its port and data stay the same over restarts."""
+    """One server with one empty database. The port and the data stay the same over restarts."""
 
     def __init__(self) -> None:
         self._programs, self._user = programs_folder(), unprivileged_user()
@@ -70,7 +70,7 @@ class Postgres:
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "stockwatch", "stockwatch")
 
     def add_role(self, name: str, password: str) -> None:
-        """Creates a role whose password the server checks, unlike that of its owner."""
+        """Creates a role whose password the server checks. The owner's password is not checked."""
         access = self._data / "pg_hba.conf"
         access.write_text(f"host all {name} 127.0.0.1/32 scram-sha-256\n" + access.read_text())
         with psycopg.connect(self.address, autocommit=True) as connection:
@@ -122,7 +122,10 @@ class Postgres:
         self._reaper.forget(self._process.pid)
 
     def pause(self) -> None:
-        """Freezes the server: connections stay open, new ones are accepted, and none is answered."""
+        """Freezes the server.
+
+        Open connections stay open. New connections are accepted. The server answers none of them.
+        """
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
