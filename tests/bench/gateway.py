@@ -35,9 +35,9 @@ class Case:
 
     Each client subscribes to `own` random symbols of `symbols`. If `own` is 0, each client subscribes to all symbols.
     `request` is the first message of a client, with % for the symbols. `reading` is the share of clients that keep
-    reading. `pages` is the number of page loads per second by the same process. `floor` says whether the floor is
-    measured. If `against` names another case, both cases are measured alternately, TURNS times each, to compare their
-    delays.
+    reading. `pages` is the number of page loads per second that the gateway's process also serves. `floor` says whether
+    the floor is measured. If `against` names another case, both cases are measured alternately, TURNS times each, to
+    compare their delays.
     """
 
     name: str

@@ -48,7 +48,7 @@ class MeasuredCommand:
         return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
     def sample(self) -> float:
-        """Adds a sample of time, updates, CPU seconds and MB. Returns the updates."""
+        """Adds a sample of time, updates, CPU seconds and MB. Returns the number of updates."""
         updates = self.metric(self._counter)
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -163,7 +163,7 @@ async def roll(pages: list[Page], gateway: GatewayProcess, stop_publisher: Calla
 
 
 def is_replaced(victim: int, gateway: GatewayProcess) -> bool:
-    """Returns whether another process listens in place of the victim."""
+    """Returns whether another process listens in place of the process `victim`."""
     workers = find_workers(gateway)
     return victim not in workers and len(workers) == count_listeners(gateway) == PROCESSES
 

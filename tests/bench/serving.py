@@ -26,7 +26,7 @@ class Served:
     def metric(self, name: str) -> float:
         """Returns the value of a metric; 0 if the metric is missing.
 
-        `name` includes the labels and lacks the prefix.
+        `name` is the full name with labels, but without the prefix `stockwatch_`.
         """
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
             found = re.search(rf"^stockwatch_{re.escape(name)} (\S+)$", answer.read().decode(), re.MULTILINE)

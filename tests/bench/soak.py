@@ -1,9 +1,9 @@
 """Runs mixed load with faults for a long time: `make bench-soak`, or `python -m tests.bench.soak [MINUTES]`.
 
 The gateway serves programs, pages, slow readers, clients that connect and leave, and clients that send invalid frames.
-In turn, the rounds have these faults: the pub/sub connection is cut; Redis is stopped; Redis is killed and restarted
-empty; no fault. At the end of each round, the feed pauses for SETTLE_SECONDS. Then each client must have the last price
-of all its symbols. The memory of the gateway is recorded each round.
+Four rounds repeat: one cuts the pub/sub connection, one stops Redis, one kills Redis and restarts it empty, one has no
+fault. At the end of each round, the feed pauses for SETTLE_SECONDS. Then each client must have the last price of all
+its symbols. The memory of the gateway is recorded each round.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ SYMBOLS = 200
 HERTZ = 5
 OWN = 20
 BUSY_SECONDS = 20.0
-"""How long the feed runs in each round, in seconds."""
+"""How many seconds the feed runs in each round."""
 SETTLE_SECONDS = 12.0
-"""How long the feed pauses at the end of each round, in seconds.
+"""How many seconds the feed pauses at the end of each round.
 
 A resync takes at most 5 s. A reconnect of a client takes at most 5 s.
 """
@@ -165,7 +165,7 @@ async def cause_no_fault(_server: RedisServer) -> None:
 
 
 FAULTS: list[Callable[[RedisServer], Awaitable[None]]] = [cut_pubsub, stop_redis, kill_redis, cause_no_fault]
-"""The faults. Each round has one fault, in turn."""
+"""Functions that cause a fault or none. Each round calls one function, in turn."""
 
 
 def count_lost(clients: list[Client], server: RedisServer) -> tuple[int, int]:

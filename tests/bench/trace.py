@@ -12,7 +12,7 @@ CATEGORIES = (
     "disabled-by-default-devtools.timeline.frame",  # DrawFrame
 )
 LONG_TASK_MS = 50.0
-"""A task that takes longer is a long task, as in the Long Tasks API. In milliseconds."""
+"""The limit in ms. A task that takes longer is a long task, as in the Long Tasks API."""
 
 Event = dict[str, Any]
 

@@ -89,7 +89,7 @@ class RecorderFactory:
         return self.make_recorder().run(StopWhen(condition))
 
     def run_until_read(self, count: int) -> bool:
-        """Runs a recorder until it has read at least `count` records and none is pending."""
+        """Runs a recorder until it has read at least `count` records and no record is pending."""
         recorder = self.make_recorder()
         return recorder.run(StopWhen(lambda: self.source.records_read >= count and not recorder._pending))
 

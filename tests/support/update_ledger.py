@@ -4,8 +4,8 @@ An update is identified by its symbol and its order. The log is the topic: the a
 order of their offsets.
 
 A *due* update must be published. An update is due if it was acknowledged and is newer than every earlier update of its
-symbol. Earlier updates are all updates before it in the log. Updates that were produced before it and not acknowledged
-are earlier updates too, because the log may contain them.
+symbol. Update A is earlier than update B if A is before B in the log. A is also earlier than B if A was produced before
+B and not acknowledged, because the log may contain A.
 
 The report has one list for each kind of fault. A publication is in at most one list:
 

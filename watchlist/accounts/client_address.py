@@ -1,4 +1,7 @@
-"""Finds the client address for limits, and says whether a proxy is trusted. Pure."""
+"""Finds the address of a client, and says whether a proxy is trusted. Pure.
+
+Limits count by this address.
+"""
 
 import re
 from collections.abc import Sequence
@@ -20,7 +23,7 @@ def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: S
 
     `client` is the peer's (address, port). `forwarded` is an X-Forwarded-For header. `trusted` holds the networks of
     trusted proxies. A forwarded address may have a port or brackets. If a forwarded address is unreadable, the address
-    of the proxy that sent it is returned.
+    of the proxy that sent the header is returned.
 
     An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home has a
     whole /64 network.

@@ -110,7 +110,7 @@ def limit_password_checks(view: View) -> View:
 def limit_name_checks(view: View) -> View:
     """Wraps the sign-up view, which may tell that a name is taken.
 
-    Each answer that tells this counts as a failed sign-in of the address.
+    Each answer that a name is taken counts as a failed sign-in of the address.
     """
 
     @wraps(view)
@@ -138,7 +138,7 @@ def confirm_password(request: HttpRequest) -> None:
 
 
 def reveal_name(request: HttpRequest) -> None:
-    """Notes in the request that the answer tells that a name is taken."""
+    """Notes in the request that the answer reveals a taken name."""
     request.has_revealed_name = True  # type: ignore[attr-defined]
 
 
@@ -178,7 +178,7 @@ def clear_failures(name: str) -> None:
 
 
 def attempt_keys(request: HttpRequest) -> list[str]:
-    """Returns two Redis keys that count an attempt: by address and by name."""
+    """Returns two Redis keys that count an attempt: the key of the address and the key of the name."""
     return [address_key(request), name_key(request.POST.get("username", ""))]
 
 
@@ -189,8 +189,8 @@ def address_key(request: HttpRequest) -> str:
 def name_key(name: str) -> str:
     """Returns the Redis key of an account name.
 
-    The name is normalized as in the database, because Django finds accounts only by this spelling. The key contains a
-    hash, because names may be long and are private.
+    The name is normalized as in the database, because Django finds accounts only by the normalized name. The key
+    contains a hash, because names may be long and are private.
     """
     name = name.strip()
     # Normalization takes quadratic time. No account has a longer name, and Django does not normalize it either.

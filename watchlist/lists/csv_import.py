@@ -47,8 +47,8 @@ class ImportedLists:
 def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> ImportedLists:
     """Reads lists of `known` symbols from the text of a file.
 
-    `name` is the list for symbols whose list the file does not name. If the file has a header, the columns of symbols
-    and of list names are read. Without a header there are three kinds of lines:
+    `name` is the name of the list for symbols without a list in the file. If the file has a header, the columns of
+    symbols and of list names are read. Without a header there are three kinds of lines:
 
     - a list's name and one symbol
     - any number of symbols

@@ -57,7 +57,8 @@ def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
 def sniff_separator(lines: Sequence[str]) -> str:
     """Returns the separator that most of the first lines contain.
 
-    If several separators are in the same number of lines, returns the one that the first line contains most often.
+    If several separators are in the same number of lines, the first line decides: its most frequent separator is
+    returned.
     """
     samples = [QUOTED.sub("", line) for line in lines if not line.startswith("#")][:SNIFFED_LINES]
     first = samples[0] if samples else ""

@@ -6,7 +6,7 @@ from functools import lru_cache
 MAX_LENGTH = 80
 """The maximum length of a ticker's name and of a searched text, in characters."""
 BASE_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
-"""Maps letters that Unicode does not decompose to their base letters."""
+"""The base letters of letters that Unicode does not decompose."""
 
 
 @lru_cache(maxsize=4096)

@@ -17,7 +17,7 @@ UNSAVED = 0
 JOINERS = "\u200c\u200d"
 """The characters zero width non-joiner and zero width joiner.
 
-Some emoji contain them, and words in some scripts.
+They occur in some emoji and in words of some scripts.
 """
 JOINED_CATEGORIES = ("So", "Sk", "Mn", "Mc", "Lo")
 

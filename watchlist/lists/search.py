@@ -36,7 +36,7 @@ def is_served(ticker: Ticker) -> bool:
 def find_ticker(symbol: str) -> Ticker | None:
     """Returns the ticker with this symbol; None if there is none.
 
-    Ignores case. The ticker need not be served.
+    Ignores case. Also finds tickers that are not served.
     """
     symbol = upper_case(symbol)
     # PostgreSQL raises an error for a text with a NUL character, so only valid symbols are looked up.

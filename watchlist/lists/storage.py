@@ -49,7 +49,7 @@ class ListStore(Protocol):
         """Returns whether lists are stored. The person's first change stores the lists."""
 
     def tabs(self) -> list[Tab]:
-        """Returns a tab for each list, at least one."""
+        """Returns a tab for each list. There is at least one tab."""
 
     def tickers(self, key: int) -> list[Ticker]:
         """Returns the tickers of one list in the person's order. Raises NoSuchList."""

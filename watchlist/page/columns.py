@@ -130,7 +130,10 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
     "timestamp": _from_update(lambda update: update.timestamp),
     "seq": _from_update(lambda update: update.seq_id),
 }
-"""Maps the name of a row's data attribute to the function that returns the value for scripts."""
+"""Maps the name of each data attribute of a row to a function. Scripts read the attributes.
+
+The function returns the value of the attribute.
+"""
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:

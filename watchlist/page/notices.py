@@ -20,7 +20,7 @@ from watchlist.page.undo import Change, Undo, read_undos, remember_undo
 SESSION_KEY = "offer"
 SHOWN_UNDOS = 3
 SHOWN_FOR_NS = 600 * 1_000_000_000
-"""How long the page offers an undo without the change's sentence: ten minutes after the change."""
+"""For this time after a change, the page offers an undo without a sentence: ten minutes."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -53,7 +53,8 @@ class Notice:
 class Notices:
     """All sentences to show, and the tickers to choose from.
 
-    `undos` are changes that can be undone and have no sentence. `newest_undo` is the id of the newest change.
+    `undos` are changes that can be undone and have no sentence on this page. `newest_undo` is the id of the newest
+    change.
     """
 
     sentences: Sequence[Notice]

@@ -37,8 +37,8 @@ class TickerFacts(Protocol):
 class Row:
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
 
-    `update` is the newest update. `moment` is the time of this update. Both attributes are None for a row without a
-    price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `served` says
+    `update` is the newest update. `moment` is the time of this update. `update` and `moment` are None for a row without
+    a price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `served` says
     that this site offers the ticker.
     """
 

@@ -103,7 +103,7 @@ def import_lists(request: HttpRequest) -> HttpResponse:
 def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tuple[list[str], ChangedLists]:
     """Stores the imported lists. Raises ListRefused.
 
-    Returns sentences about lists and symbols that did not fit, and the change for an undo.
+    Returns sentences about lists and symbols that did not fit. Also returns the change for the undo.
     """
     store = own_lists(request)
     problems: list[str] = []

@@ -17,7 +17,7 @@ from watchlist.lists.rules import MAX_SYMBOLS, UNSAVED, NamedList, UserLists
 KEY_PREFIX = "undo:"
 MAX_UNDOS = 10
 MAX_KEPT_SYMBOLS = 8000
-"""The maximum number of symbols in the kept changes, which limits the size of the web session.
+"""The maximum number of symbols in the kept changes. It limits the size of the web session.
 
 One import can change twenty lists of 200 symbols.
 """
@@ -95,7 +95,7 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
     def restore(self, lists: UserLists) -> UserLists:
         """Returns the lists as they were before the change. Raises ListRefused.
 
-        What the person added after the change stays in the lists.
+        The returned lists also contain what the person added later.
         """
         old_keys = {saved.key for saved in self.before}
         created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}

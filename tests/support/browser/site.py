@@ -61,7 +61,7 @@ class Site:
     def start_server(self) -> None:
         """Starts the server and waits until the server answers.
 
-        Raises RuntimeError with the server's log if the server ends before.
+        Raises RuntimeError with the server's log if the server ends before it answers.
         """
         with self._log.open("ab") as output:
             self._server = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Checks that tests with hostile clients share."""
+"""Functions that tests with hostile clients share."""
 
 import json
 

@@ -20,7 +20,8 @@ MAX_UPDATES = 3
 class HubHarness:
     """A hub with fake sockets and a timer that the test runs.
 
-    `requested` are the symbols that the hub wants from the intake. `delays` are all timers so far, in seconds.
+    `requested` are the symbols that the hub wants from the intake. `delays` are the delays of all timers so far, in
+    seconds.
     """
 
     def __init__(self) -> None:

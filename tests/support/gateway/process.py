@@ -131,7 +131,7 @@ class GatewayProcess:
     def metric(self, name: str) -> float:
         """Returns the value of a metric; 0 if the metric is missing.
 
-        `name` includes the labels and lacks the prefix.
+        `name` is the full name with labels, but without the prefix `stockwatch_`.
         """
         for line in self.get("/metrics")[1].splitlines():
             if line.startswith(f"stockwatch_{name} "):

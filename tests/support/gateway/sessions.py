@@ -1,4 +1,4 @@
-"""Opens sessions without a server and without Redis, and acts as their clients."""
+"""Opens sessions without a server and without Redis. Acts as the clients of the sessions."""
 
 import json
 from typing import Any

@@ -20,7 +20,7 @@ from tests.support.servers.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 90.0
-"""The maximum wait for brokers to start on a busy machine. The usual time is 6 to 12 s."""
+"""How many seconds brokers may take to start on a busy machine. The usual time is 6 to 12 s."""
 
 # Small heaps, and quick compilation instead of fast code, because the tests start brokers often.
 HEAP_OPTIONS = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-Xshare:auto")
@@ -107,7 +107,7 @@ class Broker:
         self._paused = True
 
     def resume(self) -> None:
-        """Continues after `pause`."""
+        """Continues the paused process."""
         self.process.send_signal(signal.SIGCONT)
         self._paused = False
 
@@ -119,7 +119,7 @@ class Broker:
 class Brokers:
     """A cluster of three brokers.
 
-    `tuning` holds options of the JVM. Without options, the JVM starts more slowly and runs faster.
+    `tuning` holds options of the JVM. Without options, the JVM needs longer to start, but then runs faster.
     """
 
     def __init__(self, tuning: tuple[str, ...] = FAST_START) -> None:

@@ -74,7 +74,7 @@ def java() -> str:
 def jars() -> Path:
     """Returns the folder of Kafka's jars. Raises KafkaNotInstalled.
 
-    Downloads the jars if the pom has changed.
+    Downloads the jars if `pom.xml` has changed.
     """
     pom = HERE / "pom.xml"
     folder, cached_pom = CACHE / "jars", CACHE / "pom.xml"

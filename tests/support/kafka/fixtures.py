@@ -1,4 +1,4 @@
-"""Fixtures and helpers for Kafka, embedded and real."""
+"""Fixtures and functions for embedded and real Kafka brokers."""
 
 from collections.abc import Callable, Iterator
 from uuid import uuid4
@@ -67,7 +67,7 @@ def produce(kafka: str, topic: str) -> Iterator[Produce]:
 
 
 def committed(brokers: str, topic: str, group: str) -> int:
-    """Returns how many records of a topic a group has committed."""
+    """Returns how many records of a topic a consumer group has committed."""
     with Consumer({"bootstrap.servers": brokers, "group.id": group, "log_level": 2}) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(4)]
         return sum(max(each.offset, 0) for each in consumer.committed(partitions, timeout=10))

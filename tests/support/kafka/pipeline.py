@@ -71,7 +71,7 @@ class Pipeline:
         return self.programs[-1]
 
     def processor(self, name: str = "", **variables: str) -> Program:
-        """Starts a processor. `name` makes it a static member."""
+        """Starts a processor. With a `name`, the processor is a static member of the consumer group."""
         return self.run("runprocessor", KAFKA_GROUP_INSTANCE_ID=name, **variables)
 
     def generator(self, **variables: str) -> Program:

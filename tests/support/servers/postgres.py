@@ -124,7 +124,7 @@ class Postgres:
     def pause(self) -> None:
         """Freezes the server.
 
-        Open connections stay open. New connections are accepted. The server answers none of them.
+        Open connections stay open. New connections are accepted. The server answers no request.
         """
         self._signal(signal.SIGSTOP)
 
