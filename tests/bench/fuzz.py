@@ -62,7 +62,7 @@ class Fuzzer:
         return self.rng.choice(QUERIES)
 
     def make_frames(self) -> bytes:
-        """Makes the frames of the next message: one, or several fragments."""
+        """Makes the frames of the next message: one frame, or several fragments."""
         kinds: list[Callable[[], bytes]] = [self._text, self._control, self._fragments, self._binary, self._violation]
         return self.rng.choices(kinds, [82, 12, 5, 0.4, 0.6])[0]()
 

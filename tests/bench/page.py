@@ -110,7 +110,7 @@ class Traffic:
     def _count(self, payload: str | bytes) -> None:
         length = len(payload)
         self.messages += 1
-        # A WebSocket header of two bytes or four; 52 bytes of TCP and IP in each packet, which carries 1,448.
+        # A WebSocket header has 2 or 4 bytes. TCP and IP add 52 bytes to each packet of 1,448 bytes.
         self.bytes += length + (2 if length < 126 else 4) + 52 * -(-length // 1448)
 
 

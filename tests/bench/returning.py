@@ -143,7 +143,7 @@ async def roll(pages: list[Page], gateway: GatewayProcess, stop_publisher: Calla
         await until(lambda: all(page.live for page in pages), 60, "the return of all pages")
     await asyncio.to_thread(stop_publisher)
     last = {symbol: gateway.publish(symbol).seq_id for symbol in SYMBOLS}
-    with suppress(AssertionError):  # The figures count the pages without it.
+    with suppress(AssertionError):  # The figures count the pages that lack the last update.
         await until(lambda: all(page.newest == last for page in pages), 30)
     for task in tasks:
         task.cancel()

@@ -46,7 +46,7 @@ class Report:
 
     @property
     def faults(self) -> dict[str, int]:
-        """The number of faults of each kind that occurred."""
+        """Maps each kind of fault that occurred to the number of these faults."""
         kinds = ("lost", "behind", "duplicated", "reordered", "stale", "foreign")
         return {kind: len(getattr(self, kind)) for kind in kinds if getattr(self, kind)}
 
@@ -156,7 +156,7 @@ def _unobserved(history: SymbolHistory) -> Iterator[Order]:
 
 def _check_publications(report: Report, symbol: str, history: SymbolHistory, due: set[Order]) -> None:
     """Adds each wrong publication to the report."""
-    # An update that was never acknowledged may be published. Its position among the produced ones decides.
+    # An update that was never acknowledged may be published. Its position among the produced updates decides.
     orders = sorted(history.produced, key=history.produced.__getitem__)
     rising = {order for before, order in pairwise([BEFORE_ALL, *orders]) if order > before}
     top, seen = BEFORE_ALL, set[Order]()

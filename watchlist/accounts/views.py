@@ -93,7 +93,7 @@ class PasswordResetConfirm(PasswordResetConfirmView):
     success_url = reverse_lazy("password-reset-done")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        # Another person's guesses may have blocked the name. They must not block its owner's new password.
+        # Another person's guesses may have blocked the name. The owner must be able to use the new password.
         clear_failures(form.user.get_username())
         return super().form_valid(form)
 
@@ -137,7 +137,7 @@ def change_appearance(request: HttpRequest) -> HttpResponse:
 @limit_password_checks
 def change_email(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)  # noqa: S101 - login_required
-    if request.method != "POST":  # the address of a refused form, reloaded or returned to
+    if request.method != "POST":  # the browser reloaded the address of a refused form, or went back to it
         return redirect("settings")
     form = EmailForm(request.POST, instance=request.user)
     if not form.is_valid():

@@ -1,4 +1,4 @@
-"""Stores a person's lists: an account's in the database, a visitor's in the web session.
+"""Stores a person's lists in the database (account) or in the web session (visitor).
 
 Nothing is stored before the first change, so that a visit leaves no data. Before the first change, every person sees
 one example list with the first served tickers. The rules of changing lists are in `lists.rules`.

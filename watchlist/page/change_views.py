@@ -141,7 +141,7 @@ def _restore(request: HttpRequest, undo: Undo) -> int | None:
         return undo.change.restore(lists)
 
     with transaction.atomic():
-        request.session.lock()  # type: ignore[attr-defined]  # so that two tabs do not undo it twice
+        request.session.lock()  # type: ignore[attr-defined]  # so that two tabs do not undo one change twice
         if find_undo(request.session, undo.owner, undo.id) is None:
             raise NothingToUndo("This was undone already in another tab.")
         after = own_lists(request).change(restore)

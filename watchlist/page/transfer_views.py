@@ -54,7 +54,7 @@ def export_lists(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def preview_import(request: HttpRequest) -> HttpResponse:
     """Shows a preview of the import of a file or of pasted text. Stores nothing."""
-    if request.method != "POST":  # the address of a preview, returned to
+    if request.method != "POST":  # the browser went back to the address of a preview
         return redirect("transfer")
     try:
         text, name = _read_form(request)
@@ -67,7 +67,7 @@ def preview_import(request: HttpRequest) -> HttpResponse:
     lists = [(named_list, own_lists_before.find_by_name(named_list.name) is not None) for named_list in imported.lists]
     _, problems = merge_lists(own_lists_before, imported.lists, replace=False)
     context: dict[str, Any] = {
-        # Only what is imported: a file may be larger than a form can be.
+        # Contains only the lists to import, because a file may be larger than a form can be.
         "text": write_symbols((named_list.name, named_list.symbols) for named_list in imported.lists),
         "refusals": imported.refusals,
         "problems": problems,

@@ -1,4 +1,7 @@
-"""Writes bars to Redis as the recorder does: minutes, seconds and a day. The prices are always the same."""
+"""Writes bars to Redis as the recorder does: minutes, seconds and a day.
+
+The prices are the same in each run.
+"""
 
 import random
 import time
@@ -47,7 +50,7 @@ def _walk(rng: random.Random, start: float, end: float, steps: int, spread: floa
     walk = [start]
     for _ in range(steps - 2):
         walk.append(walk[-1] * (1 + rng.gauss(0, spread)) + (end - walk[-1]) * 0.01)
-    # Distributes the rest over all steps, so that the last one is no jump.
+    # Distributes the rest over all steps, so that the last step is no jump.
     rest = (end - walk[-1]) / (steps - 1)
     return [*(price + rest * step for step, price in enumerate(walk)), end]
 

@@ -75,7 +75,7 @@ class Site:
             try:
                 urllib.request.urlopen(self.address + "/livez", timeout=2).close()
                 return
-            except OSError:  # refused, or slow
+            except OSError:  # the server refused the connection, or is slow
                 try:
                     self._server.wait(0.05)
                     break

@@ -1,4 +1,4 @@
-"""Runs a real gateway process for tests, under any server, with its own database file."""
+"""Runs a real gateway process with its own database file, under one of several servers."""
 
 import json
 import os

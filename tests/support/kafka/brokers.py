@@ -164,7 +164,7 @@ class Brokers:
         try:
             return len(self.admin.list_topics(timeout=3).brokers)
         except KafkaException:
-            self._admin = None  # it may block on a paused broker; a new client connects to another one
+            self._admin = None  # this client may block on a paused broker; a new client connects to another broker
             return 0
 
     @property

@@ -19,7 +19,7 @@ from tests.support.servers.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 60.0
-# Without fsync a killed server loses nothing, because the kernel has its writes.
+# Without fsync a killed server loses nothing, because the kernel already has the writes of the server.
 FAST_OPTIONS = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 
 
@@ -141,7 +141,7 @@ class Postgres:
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
-        # Its children have their own sessions.
+        # The child processes have their own sessions.
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         for pid in (self._process.pid, *map(int, children)):
             try:
