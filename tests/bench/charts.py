@@ -47,7 +47,7 @@ INSERT INTO feeds_minutebar
 
 
 def fill_sqlite(cursor: Any) -> None:
-    """Inserts the rows symbol by symbol, because SQLite stores rows in the order of the key."""
+    """Inserts the rows symbol by symbol. SQLite stores rows in the order of the key."""
     values = MINUTE_VALUES.replace("%", "%%").format(tape="%s", first=NEWEST - MINUTES + 1)
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {MINUTES - 1}) "
     for tape in range(1, SYMBOLS + 1):
@@ -55,7 +55,7 @@ def fill_sqlite(cursor: Any) -> None:
 
 
 def fill_postgres(cursor: Any) -> None:
-    """Inserts the rows minute by minute, because PostgreSQL stores rows in the order of insertion."""
+    """Inserts the rows minute by minute. PostgreSQL stores rows in the order of insertion."""
     values = MINUTE_VALUES.format(tape="s", first=NEWEST - MINUTES + 1)
     for day in range(MINUTES // 1440):
         first, last = day * 1440, day * 1440 + 1439

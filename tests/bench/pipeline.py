@@ -35,7 +35,7 @@ CASES = ("generator", "processor", "recorder", "latency")
 WARM_UP_SECONDS = 5
 """How many seconds the generator runs before its measurement, because cold brokers are slow."""
 MAX_EMBEDDED_RECORDS = 150_000
-"""The maximum number of records for the embedded cluster, which keeps 5 MiB of a partition."""
+"""The maximum number of records for embedded brokers, which keep 5 MiB per partition."""
 
 # The columns of the table.
 KEYS = ("updates_s", "updates_per_cpu_s", "cpu", "rss_mb_half_way", "rss_mb", "p50_ms", "p99_ms", "load")

@@ -36,7 +36,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The tasks of the main thread and the number of drawn frames in a time of `seconds`."""
+    """The tasks of the main thread and the number of drawn frames in `seconds`."""
 
     seconds: float
     tasks: Sequence[Task]

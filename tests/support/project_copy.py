@@ -1,4 +1,4 @@
-"""Copies the project's settings, so that a test can put its own `.env` beside the copy."""
+"""Copies the project's settings, so that a test can use its own `.env`."""
 
 import os
 import shutil

@@ -27,7 +27,7 @@ NOON = int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * SECOND_US
 OHLC_COUNT = ("open", "high", "low", "close", "count")
 
 Rows = dict[tuple[str, object], tuple[object, ...]]
-"""Maps pairs of symbol and minute, or of symbol and date, to the values of a bar."""
+"""Maps a symbol and a minute, or a symbol and a date, to a bar's values."""
 
 
 class StopWhen(threading.Event):
@@ -89,7 +89,7 @@ class RecorderFactory:
         return self.make_recorder().run(StopWhen(condition))
 
     def run_until_read(self, count: int) -> bool:
-        """Runs a recorder until it has read at least `count` records and no record is pending."""
+        """Runs a recorder until it has read `count` records and no record is pending."""
         recorder = self.make_recorder()
         return recorder.run(StopWhen(lambda: self.source.records_read >= count and not recorder._pending))
 
@@ -139,7 +139,7 @@ def stored_closes() -> dict[str, float | None]:
 
 
 def read_ring(client: redis.Redis, ring: BarRing, symbol: str, first: int, last: int) -> dict[int, tuple[object, ...]]:
-    """Returns a dict from the start of a bar to its open, high, low, close and count."""
+    """Maps the start of each bar to its open, high, low, close and count."""
     parts = [client.getrange(ring.key(symbol), begin, end) for begin, end in ring.byte_ranges(first, last)]
     slots = ring.unpack(b"".join(parts), first, last)
     return {start: (slot.open, slot.high, slot.low, slot.close, slot.update_count) for start, slot in slots}

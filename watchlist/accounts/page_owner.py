@@ -31,9 +31,9 @@ def page_owner(request: HttpRequest) -> str:
 
 
 def require_same_owner(view: View[P]) -> View[P]:
-    """Wraps a view so that requests from the page of a different owner do not reach the view.
+    """Wraps a view so that a page of a different owner cannot call the view.
 
-    After such a request, the browser loads a new page with an explanation.
+    After a request from such a page, the browser loads a new page with an explanation.
     """
 
     @wraps(view)

@@ -51,7 +51,7 @@ def zones() -> tuple[str, ...]:
 
 
 def find_zone(text: str) -> str | None:
-    """Returns the name of the time zone that a person typed; None if there is none.
+    """Returns the name of a typed time zone; None if there is none.
 
     The typed text is the whole name or its last part, such as `new york`. The last part must be unique.
     """

@@ -178,7 +178,7 @@ def clear_failures(name: str) -> None:
 
 
 def attempt_keys(request: HttpRequest) -> list[str]:
-    """Returns two Redis keys that count an attempt: the key of the address and the key of the name."""
+    """Returns the Redis keys of an attempt: a key of the address and a key of the name."""
     return [address_key(request), name_key(request.POST.get("username", ""))]
 
 

@@ -16,7 +16,7 @@ from watchlist.lists.rules import MAX_LISTS, NamedList
 from watchlist.lists.storage import move_visitor_lists
 
 MAX_NAMED_SYMBOLS = 12
-"""The maximum number of symbols in the sentence about a list for which there is no room."""
+"""The maximum number of symbols that the sentence about a left-out list names."""
 
 
 @receiver(user_logged_in)

@@ -15,7 +15,7 @@ from watchlist.lists.folding import fold
 MAX_MATCHES = 8
 MAX_QUERY_LENGTH = 80
 MAX_TYPED_LENGTH = 4000
-"""The maximum length of a typed or pasted text: 200 symbols of maximum length, with separators."""
+"""The maximum length of a typed text: 200 symbols of maximum length, with separators."""
 MAX_QUOTED_LENGTH = 20
 SEPARATORS = re.compile(r"[\s,;|]+")
 

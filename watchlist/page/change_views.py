@@ -38,7 +38,10 @@ The page shows only the number of the remaining refusals.
 MAX_NAMED_SYMBOLS = 6
 """The maximum number of symbols that one sentence names."""
 MAX_QUOTED_LENGTH = 20
-"""The maximum number of characters of a posted symbol that are read and quoted in messages."""
+"""The maximum number of characters of a posted symbol that are read.
+
+Messages quote these characters.
+"""
 
 
 @require_POST

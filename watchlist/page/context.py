@@ -28,7 +28,7 @@ from watchlist.prices.quotes import Quotes, read_quotes
 from watchlist.prices.recent_days import read_days
 
 MAX_SUGGESTIONS = 200
-"""The maximum number of tickers that the field for new symbols suggests if no script runs.
+"""The maximum number of suggestions for new symbols if no script runs.
 
 The limit bounds the size of the page.
 """

@@ -20,7 +20,7 @@ from watchlist.page.undo import Change, Undo, read_undos, remember_undo
 SESSION_KEY = "offer"
 SHOWN_UNDOS = 3
 SHOWN_FOR_NS = 600 * 1_000_000_000
-"""For this time after a change, the page offers an undo without a sentence: ten minutes."""
+"""For ten minutes after a change, the page offers an undo without a sentence."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ def offer_choices(request: HttpRequest, sentence: str, choices: Sequence[Choice]
 
 
 def take_notices(request: HttpRequest) -> Notices:
-    """Returns the sentences to show on this page, and the undos and choices beside the sentences.
+    """Returns the sentences to show on this page, with their undos and choices.
 
     Removes the sentences from Django's messages, so that no later page shows them again. Equal sentences are returned
     once.

@@ -17,9 +17,9 @@ from watchlist.lists.rules import MAX_SYMBOLS, UNSAVED, NamedList, UserLists
 KEY_PREFIX = "undo:"
 MAX_UNDOS = 10
 MAX_KEPT_SYMBOLS = 8000
-"""The maximum number of symbols in the kept changes. It limits the size of the web session.
+"""The maximum number of symbols in the kept changes.
 
-One import can change twenty lists of 200 symbols.
+This number limits the size of the web session. One import can change twenty lists of 200 symbols.
 """
 
 

@@ -1,6 +1,7 @@
-"""Runs a whole site on this machine for a browser: Redis, a migrated database file and the real server.
+"""Runs a whole site on this machine for a browser.
 
-Tests publish prices one by one to Redis, as the processor does.
+The site has a Redis, a migrated database file and the real server. Tests publish prices one by one to Redis, as the
+processor does.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Changes the database of a gateway process from outside, as the admin and the page do."""
+"""Changes the database of a gateway process from outside, as the admin does."""
 
 import os
 import sqlite3

@@ -69,6 +69,6 @@ def received_updates(outbox: Outbox) -> list[tuple[str, int]]:
 
 
 def received_losses(outbox: Outbox) -> list[tuple[int, int]]:
-    """Returns the first and the last seq_id of each `lost` frame that the client has received."""
+    """Returns the first and the last seq_id of each `lost` frame at the client."""
     values = [msgspec.json.decode(payload) for payload in outbox.transport.payloads]
     return [(value["from"], value["to"]) for value in values if isinstance(value, dict) and value.get("type") == "lost"]

@@ -1,4 +1,4 @@
-"""A plain TCP port in front of a TLS port, so that test clients need no TLS.
+"""A plain TCP port in front of a TLS port, for clients without TLS.
 
 Some clients read and write in two threads. These threads share one OpenSSL object, which is not thread-safe. Under load
 the first request of such a client may be lost. The tunnel reads and writes in one thread.

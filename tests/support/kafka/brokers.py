@@ -180,12 +180,12 @@ class Brokers:
         return self._admin
 
     def leader(self, topic: str, partition: int) -> int:
-        """Returns the number of the broker that leads a partition; 0 if the leader is unknown."""
+        """Returns the number of the broker that leads a partition; 0 if unknown."""
         partitions = self._partitions(topic)
         return max(partitions[partition].leader, 0) if partition in partitions else 0
 
     def in_sync(self, topic: str) -> int:
-        """Returns the number of in-sync replicas of a topic; 0 if the topic does not exist.
+        """Returns the number of in-sync replicas of a topic; 0 for a missing topic.
 
         The partition with the fewest in-sync replicas counts.
         """

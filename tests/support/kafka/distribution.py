@@ -1,6 +1,6 @@
-"""Prepares a real Kafka: finds Java, downloads the jars from Maven Central, formats a log folder.
+"""Prepares a real Kafka: finds Java, downloads the jars, formats a log folder.
 
-Jars and log folder are cached in build/kafka until the file `pom.xml` changes.
+The jars come from Maven Central. Jars and log folder are cached in build/kafka until the file `pom.xml` changes.
 """
 
 import os

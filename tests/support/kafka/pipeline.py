@@ -19,11 +19,14 @@ from tests.support.update_ledger import Ledger, Report
 from tests.support.waiting import wait_until
 
 SETTLE_SECONDS = 120.0
-"""How long the pipeline may take to process everything after the last fault, on a busy machine."""
+"""How many seconds the pipeline has to process everything after the last fault.
+
+The time is long, because the machine may be busy.
+"""
 
 
 class Pipeline:
-    """A pipeline with its own topic, consumer group and Redis, and with a ledger of its updates."""
+    """A pipeline with its own topic, consumer group, Redis, and ledger of updates."""
 
     def __init__(self, brokers: Brokers, reaper: ProcessReaper, folder: Path, database: Path) -> None:
         self.brokers = brokers

@@ -10,7 +10,7 @@ from contextlib import suppress
 from tests.support.proxies.tcp_proxy import CHUNK_BYTES, TcpProxy
 
 Modes = dict[str, str]
-"""Maps a direction to what happens to the bytes: `swallow`, `stall`, or empty for normal forwarding."""
+"""Maps a direction to a fault: `swallow`, `stall`, or empty for normal forwarding."""
 
 
 class BlackHoleProxy(TcpProxy):

@@ -28,7 +28,7 @@ def server_port() -> int:
 
 
 class ProcessReaper:
-    """Ends processes and removes a folder when the tests end, even if the tests are killed."""
+    """Ends processes and removes a folder when the tests end or are killed."""
 
     def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-I", "-S", reaper.__file__]
