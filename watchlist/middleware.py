@@ -58,9 +58,10 @@ class ProlongSessionMiddleware(MiddlewareMixin):
 
 
 def show_error(request: HttpRequest) -> HttpResponse:
-    """Returns the response to an error that nothing has handled. Django calls this function as `handler500`.
+    """Returns the response to an error that nothing has handled.
 
-    A database outage gives 503. An outage can also happen outside of views, for example when a web session is saved.
+    Django calls this function as `handler500`. A database outage gives 503. An outage can also happen outside of views,
+    for example when a web session is saved.
     """
     error = sys.exc_info()[1]
     if isinstance(error, Exception) and is_outage(error):

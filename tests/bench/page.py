@@ -54,7 +54,10 @@ ANIMATION = """
   requestAnimationFrame(move);
 }
 """
-"""A script that draws in every frame. Without the script, the page draws at most ten frames a second."""
+"""A script that draws in every frame.
+
+Without the script, the page draws at most ten frames a second.
+"""
 
 
 @dataclass(frozen=True, slots=True)

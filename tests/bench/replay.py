@@ -160,7 +160,10 @@ class StopAtEnd:
 
 
 def record(symbols: int, offset_file: Path) -> None:
-    """Records the day from the committed offset on, in a separate process. Prints figures as JSON."""
+    """Records the day from the committed offset on, in a separate process.
+
+    Prints figures as JSON.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
     import django
 

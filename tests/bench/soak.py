@@ -51,7 +51,10 @@ CLIENTS = {"program": 150, "page": 100, "recorder": 20}
 
 
 class Client:
-    """A client that reconnects. `last` maps each symbol to the order of the newest received update."""
+    """A client that reconnects.
+
+    `last` maps each symbol to the order of the newest received update.
+    """
 
     def __init__(self, gateway: Served, kind: str, rng: random.Random) -> None:
         self._address = f"ws://127.0.0.1:{gateway.port}{KINDS[kind][0]}"

@@ -12,7 +12,10 @@ CATEGORIES = (
     "disabled-by-default-devtools.timeline.frame",  # DrawFrame
 )
 LONG_TASK_MS = 50.0
-"""The limit in ms. A task that takes longer is a long task, as in the Long Tasks API."""
+"""The limit in ms.
+
+A task that takes longer is a long task, as in the Long Tasks API.
+"""
 
 Event = dict[str, Any]
 
@@ -66,7 +69,10 @@ class Trace:
 
     @property
     def busy(self) -> list[Task]:
-        """Tasks that are long by their CPU time. Other programs do not affect the CPU time of a task."""
+        """Tasks that are long by their CPU time.
+
+        Other programs do not affect the CPU time of a task.
+        """
         return [task for task in self.tasks if task.cpu > LONG_TASK_MS]
 
 
@@ -75,7 +81,10 @@ def join_traces(one: Trace, other: Trace) -> Trace:
 
 
 def read_trace(data: bytes) -> Trace:
-    """Reads the JSON of a trace. The page is the renderer process with the most events."""
+    """Reads the JSON of a trace.
+
+    The page is the renderer process with the most events.
+    """
     events: list[Event] = json.loads(data)["traceEvents"]
     names = {(event["pid"], event["tid"]): event["args"]["name"] for event in events if event["name"] == "thread_name"}
     threads = defaultdict(list)

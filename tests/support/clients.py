@@ -28,7 +28,10 @@ def find_program(name: str, how_to_install: str) -> str:
 
 
 class Program:
-    """A running client. `output` and `errors` are the texts that the client has printed so far."""
+    """A running client.
+
+    `output` and `errors` are the texts that the client has printed so far.
+    """
 
     def __init__(self, command: list[str], cwd: Path = ROOT) -> None:
         # Interactive clients end with their input, so it stays open.

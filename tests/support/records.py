@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass
 class Record:
-    """A record as the Kafka client returns it. `position` is the pair of partition and offset."""
+    """A record as the Kafka client returns it.
+
+    `position` is the pair of partition and offset.
+    """
 
     symbol: bytes | None = b"AAPL"
     body: bytes | None = b"no"

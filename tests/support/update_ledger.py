@@ -32,7 +32,10 @@ AFTER_ALL: Order = (2**63, 0)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The counts, and the faults by kind. A list of faults is empty if no such fault occurred."""
+    """The counts, and the faults by kind.
+
+    A list of faults is empty if no such fault occurred.
+    """
 
     due: int
     published: int
@@ -127,7 +130,10 @@ class Ledger:
             history.gaps.append(len(history.published))
 
     def newest(self) -> dict[str, Order]:
-        """Returns the newest due order of each symbol. At the end, Redis must hold this order."""
+        """Returns the newest due order of each symbol.
+
+        At the end, Redis must hold this order.
+        """
         return {symbol: due[-1] for symbol, history in self._symbols.items() if (due := history.due())}
 
     def report(self, stored: Mapping[str, bytes | None]) -> Report:

@@ -27,7 +27,10 @@ CHOICES: dict[str, dict[str, str]] = {
 The first value of each setting is the default.
 """
 MAX_ZONE_LENGTH = 64
-"""The maximum length of a typed time zone. The names of all time zones are shorter."""
+"""The maximum length of a typed time zone.
+
+The names of all time zones are shorter.
+"""
 
 
 @dataclass(frozen=True, slots=True)

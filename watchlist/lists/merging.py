@@ -50,7 +50,10 @@ def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple
 
 
 def free_name(name: str, user_lists: UserLists) -> str:
-    """Returns the name. Adds a number if the person already has a list with this name."""
+    """Returns the name.
+
+    Adds a number if the person already has a list with this name.
+    """
     if user_lists.find_by_name(name) is None:
         return name
     endings = (f" {number}" for number in count(2))

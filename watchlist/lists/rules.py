@@ -68,7 +68,10 @@ class NamedList:
 
 @dataclass(frozen=True, slots=True)
 class UserLists:
-    """All lists of one person, in the person's order. There is always at least one list."""
+    """All lists of one person, in the person's order.
+
+    There is always at least one list.
+    """
 
     lists: tuple[NamedList, ...]
 

@@ -130,9 +130,9 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
     "timestamp": _from_update(lambda update: update.timestamp),
     "seq": _from_update(lambda update: update.seq_id),
 }
-"""Maps the name of each data attribute of a row to a function. Scripts read the attributes.
+"""Maps the name of each data attribute of a row to a function.
 
-The function returns the value of the attribute.
+Scripts read the attributes. The function returns the value of the attribute.
 """
 
 

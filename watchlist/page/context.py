@@ -39,7 +39,10 @@ MODULES = [
         *("quotes", "row", "socket", "sort", "sparkline", "status", "table"),
     )
 ]
-"""The files that `main.js` imports. The page names these files, so that the browser loads them in parallel."""
+"""The files that `main.js` imports.
+
+The page names these files, so that the browser loads them in parallel.
+"""
 
 
 def own_lists(request: HttpRequest) -> ListStore:

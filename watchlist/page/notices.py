@@ -31,7 +31,10 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A sentence with tickers. Beside the sentence, the page offers to add one of the tickers."""
+    """A sentence with tickers.
+
+    Beside the sentence, the page offers to add one of the tickers.
+    """
 
     sentence: str
     choices: tuple[Choice, ...] = ()

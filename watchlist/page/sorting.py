@@ -13,10 +13,10 @@ from watchlist.page.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """The column by which rows are sorted, and the direction. `column` is the key of the column.
+    """The column by which rows are sorted, and the direction.
 
-    An empty `column` means the order that the person gave the list. `str()` gives the text of `?sort=`, such as
-    `percent`. A minus sign, as in `-percent`, means descending.
+    `column` is the key of the column. An empty `column` means the order that the person gave the list. `str()` gives
+    the text of `?sort=`, such as `percent`. A minus sign, as in `-percent`, means descending.
     """
 
     column: str = ""

@@ -80,7 +80,10 @@ def preview_import(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def import_lists(request: HttpRequest) -> HttpResponse:
-    """Imports the lists of the preview. The form of the preview sends the text that holds the lists."""
+    """Imports the lists of the preview.
+
+    The form of the preview sends the text that holds the lists.
+    """
     text = request.POST.get("text", "")
     imported = _read_lists(text) if len(text) <= MAX_FILE_BYTES else ImportedLists()
     if not imported.lists:

@@ -159,7 +159,10 @@ def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLis
 
 
 def remember_undo(session: SessionBase, owner: str, sentence: str, change: Change, now: int) -> None:
-    """Adds a change to the web session. Removes the oldest changes if there are too many."""
+    """Adds a change to the web session.
+
+    Removes the oldest changes if there are too many.
+    """
     undo = Undo(secrets.token_hex(8), owner, now, sentence, change)
     session[KEY_PREFIX + undo.id] = msgspec.to_builtins(undo)
     size = 0

@@ -28,7 +28,10 @@ PRICES = {
     "GLD": 246.57,
     "XOM": 121.79,
 }
-"""The newest price of each symbol of the example list. The pictures show the same prices."""
+"""The newest price of each symbol of the example list.
+
+The pictures show the same prices.
+"""
 
 
 def put_bars(client: redis.Redis, prices: dict[str, float]) -> None:

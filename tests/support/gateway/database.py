@@ -16,7 +16,10 @@ def execute(gateway, statement):
 
 
 def sign_in(gateway):
-    """Creates an account with a list. Returns request headers of the account, and the list's id."""
+    """Creates an account with a list.
+
+    Returns request headers of the account, and the list's id.
+    """
     code = (
         "from django.contrib.auth import get_user_model, login\n"
         "from django.contrib.sessions.backends.db import SessionStore\n"

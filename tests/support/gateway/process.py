@@ -23,7 +23,10 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 FRAME_TIMEOUT_SECONDS = 60.0
-"""How long a test waits for a frame. The time is long, because the machine may be busy."""
+"""How long a test waits for a frame.
+
+The time is long, because the machine may be busy.
+"""
 SYMBOLS = ("AAPL", "GOOG", "TSLA", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 
 
@@ -100,7 +103,10 @@ class GatewayProcess:
         return commands[name]
 
     def _start_tunnel(self, folder: Path) -> str:
-        """Opens a plain port in front of a TLS port. Returns Twisted's description of the TLS port."""
+        """Opens a plain port in front of a TLS port.
+
+        Returns Twisted's description of the TLS port.
+        """
         target, certificate = free_port(), make_certificate(folder)
         self._tunnel = TlsTunnel(self.port, target, ssl.create_default_context(cafile=certificate))
         return f"ssl:{target}:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"

@@ -17,7 +17,10 @@ DROPPED = 1006
 def make_frame(
     opcode: int, payload: bytes = b"", *, final: bool = True, masked: bool = True, reserved: int = 0
 ) -> bytes:
-    """Builds one frame of a client. The mask is zero, so that the payload is readable."""
+    """Builds one frame of a client.
+
+    The mask is zero, so that the payload is readable.
+    """
     first = (0x80 if final else 0) | reserved << 4 | opcode
     mask, key = (0x80, bytes(4)) if masked else (0, b"")
     if len(payload) < 126:

@@ -20,7 +20,10 @@ from tests.support.servers.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 90.0
-"""How many seconds brokers may take to start on a busy machine. The usual time is 6 to 12 s."""
+"""How many seconds brokers may take to start on a busy machine.
+
+The usual time is 6 to 12 s.
+"""
 
 # Small heaps, and quick compilation instead of fast code, because the tests start brokers often.
 HEAP_OPTIONS = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-Xshare:auto")

@@ -74,7 +74,10 @@ class Pipeline:
         return self.programs[-1]
 
     def processor(self, name: str = "", **variables: str) -> Program:
-        """Starts a processor. With a `name`, the processor is a static member of the consumer group."""
+        """Starts a processor.
+
+        With a `name`, the processor is a static member of the consumer group.
+        """
         return self.run("runprocessor", KAFKA_GROUP_INSTANCE_ID=name, **variables)
 
     def generator(self, **variables: str) -> Program:
@@ -89,10 +92,10 @@ class Pipeline:
         return dict(zip(symbols, self.client.mget(map(stock_key, symbols)), strict=True)) if symbols else {}
 
     def read_log(self) -> int:
-        """Adds the updates of the topic to the ledger as acknowledged. Returns the number of updates.
+        """Adds the updates of the topic to the ledger as acknowledged.
 
-        A test needs this method if the generator produced the updates. Two copies of an update in the topic count once.
-        An idempotent producer may write a message twice if the leader changes
+        Returns the number of updates. A test needs this method if the generator produced the updates. Two copies of an
+        update in the topic count once. An idempotent producer may write a message twice if the leader changes
         (https://github.com/confluentinc/librdkafka/issues/4953). The report checks that the update is published once.
         """
         known, count = set(), 0

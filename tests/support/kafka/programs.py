@@ -63,7 +63,10 @@ class Program:
         return [line for line in list(self.lines) if text in str(line["event"])]
 
     def wait_for_log(self, text: str, seconds: float = TIMEOUT_SECONDS) -> dict[str, Any]:
-        """Waits for a log line that contains a text in the field `event`. Returns the line."""
+        """Waits for a log line that contains a text in the field `event`.
+
+        Returns the line.
+        """
         try:
             return wait_until(lambda: self.logged(text), seconds, f"{self.command}: {text!r}")[0]
         except AssertionError as error:

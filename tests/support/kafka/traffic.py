@@ -191,7 +191,10 @@ class UpdateListener:
 
 
 def read_log(brokers: str, topic: str) -> Iterator[tuple[Update, int]]:
-    """Yields each update of the topic with its offset. All updates of a partition come together."""
+    """Yields each update of the topic with its offset.
+
+    All updates of a partition come together.
+    """
     options = {"bootstrap.servers": brokers, "group.id": "log", "enable.auto.commit": False, "log_level": 2}
     with Consumer(options | {"error_cb": lambda _error: None, "socket.timeout.ms": 10_000}) as consumer:
         partitions = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions

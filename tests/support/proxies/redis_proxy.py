@@ -7,7 +7,10 @@ from contextlib import suppress
 from tests.support.proxies.tcp_proxy import CHUNK_BYTES, TcpProxy
 
 MIN_BATCH_BYTES = 500
-"""Larger data is a batch of updates. Smaller data may be a health check of the connection."""
+"""Larger data is a batch of updates.
+
+Smaller data may be a health check of the connection.
+"""
 
 
 class RedisProxy(TcpProxy):

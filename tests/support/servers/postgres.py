@@ -47,7 +47,10 @@ def unprivileged_user() -> dict[str, object]:
 
 
 class Postgres:
-    """One server with one empty database. The port and the data stay the same over restarts."""
+    """One server with one empty database.
+
+    The port and the data stay the same over restarts.
+    """
 
     def __init__(self) -> None:
         self._programs, self._user = programs_folder(), unprivileged_user()
