@@ -27,7 +27,7 @@ NOON = int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * SECOND_US
 OHLC_COUNT = ("open", "high", "low", "close", "count")
 
 Rows = dict[tuple[str, object], tuple[object, ...]]
-"""Maps a symbol and a minute, or a symbol and a date, to a bar's values."""
+"""Maps a symbol with a minute or a date to the values of a bar."""
 
 
 class StopWhen(threading.Event):

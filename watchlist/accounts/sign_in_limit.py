@@ -178,7 +178,7 @@ def clear_failures(name: str) -> None:
 
 
 def attempt_keys(request: HttpRequest) -> list[str]:
-    """Returns the Redis keys of an attempt: a key of the address and a key of the name."""
+    """Returns two Redis keys of an attempt: one of the address, one of the name."""
     return [address_key(request), name_key(request.POST.get("username", ""))]
 
 
