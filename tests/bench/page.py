@@ -90,7 +90,7 @@ class Figure:
 class Memory:
     """The heap of scripts in megabytes, and the number of nodes of the document.
 
-    Both are measured after garbage collection.
+    Both numbers are measured after garbage collection.
     """
 
     heap: float

@@ -5,7 +5,7 @@ cases:
 
 - A trusted proxy forwards the address of each page.
 - Pages share an address. Each page is signed in to its own account.
-- Pages share an address and are visitors. The limit of the address applies to all of them together.
+- Pages share an address and are visitors. The limit of the address applies to all pages together.
 
 With `--rolling`, the two processes of a gateway are restarted one after the other instead. Then the time that each page
 was without a socket is measured.

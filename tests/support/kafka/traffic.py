@@ -24,7 +24,7 @@ When a message arrives on this channel, all earlier messages were received.
 MAX_MESSAGE_BYTES = 1_040_000
 """The producer's limit for a message in bytes, so that records of 1 MB pass.
 
-It is just below the brokers' limit for a batch: 1,048,588 bytes.
+This limit is just below the brokers' limit for a batch: 1,048,588 bytes.
 """
 
 
