@@ -14,7 +14,8 @@ The report has one list for each kind of fault. A publication is in at most one 
 - `behind`: symbols whose stored update is missing, or older than the newest update that was due or published.
 - `duplicated`: published again. Each repetition has its own entry.
 - `reordered`: due, but published for the first time after a newer update of its symbol.
-- `stale`: not due, and published for the first time after a newer update of its symbol. It should have been dropped instead.
+- `stale`: not due, and published for the first time after a newer update of its symbol. The processor should drop such
+  updates.
 - `foreign`: published or stored, but never produced.
 """
 
