@@ -15,8 +15,8 @@
     │   └── BadName        the name of a list is not allowed
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
-Four more subclasses of WatchlistError are defined where they are raised: GatewayRefused and GatewayUnavailable in
-`terminal.client`, BadRequest in `gateway.protocol`, BadOptions in `gateway.fanout.delivery`.
+Other modules define four more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in `terminal.client`,
+BadRequest in `gateway.protocol`, BadOptions in `gateway.fanout.delivery`.
 """
 
 
@@ -54,12 +54,12 @@ class ListFull(ListRefused):
 class NoSuchList(ListRefused):
     """The person has no list with this key.
 
-    It may have been deleted in another tab or on another device.
+    The list may have been deleted in another tab or on another device.
     """
 
 
 class SessionEnded(ListRefused):
-    """Another request deleted the person's web session, such as a sign-in in another tab."""
+    """Another request deleted the person's web session. An example is a sign-in in another tab."""
 
 
 class NothingToUndo(ListRefused):
@@ -75,9 +75,9 @@ class TooManyVisitors(ListRefused):
 
 
 class BadName(ListRefused):
-    """A name that a list cannot have.
+    """A list cannot have this name.
 
-    It is empty, too long, not printable, or used by another list. Also raised if a person deletes the only list.
+    The name is empty, too long, not printable, or used by another list. Also raised if a person deletes the only list.
     """
 
 

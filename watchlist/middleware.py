@@ -1,6 +1,6 @@
 """Trusts proxies for the scheme, prolongs web sessions, and answers 503 without a database.
 
-Open pages show prices without the database. Lists, accounts and the loading of a page need the database.
+Open pages show prices without the database. Only lists, accounts and the loading of a page need the database.
 """
 
 import sys
@@ -18,15 +18,15 @@ from watchlist.accounts.client_address import is_trusted
 from watchlist.accounts.preferences import appearance_from_cookie
 
 RETRY_AFTER_SECONDS = 3
-"""The 503 page reloads itself after this time, which is also in the header `Retry-After`."""
+"""After this time the 503 page reloads itself. The header `Retry-After` holds the same time."""
 
 log = structlog.get_logger(__name__)
 
 
 class TrustedSchemeMiddleware(MiddlewareMixin):
-    """Removes X-Forwarded-Proto from requests that no trusted proxy sent.
+    """Removes the header X-Forwarded-Proto from requests that no trusted proxy sent.
 
-    Django believes the header in all other requests.
+    Django believes the header in the remaining requests.
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -47,7 +47,7 @@ class DatabaseOutageMiddleware(MiddlewareMixin):
 class ProlongSessionMiddleware(MiddlewareMixin):
     """Prolongs a web session that is in use, at most once a day.
 
-    So a visitor who only looks at prices keeps the lists.
+    Therefore a visitor who only looks at prices keeps the lists.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -58,9 +58,10 @@ class ProlongSessionMiddleware(MiddlewareMixin):
 
 
 def show_error(request: HttpRequest) -> HttpResponse:
-    """Returns the response to an error that nothing has handled. Django calls it as `handler500`.
+    """Returns the response to an error that nothing has handled.
 
-    A database outage gives 503. It can also happen outside of views, for example while a web session is saved.
+    Django calls this function as `handler500`. A database outage gives 503. An outage can also happen outside of views,
+    for example when a web session is saved.
     """
     error = sys.exc_info()[1]
     if isinstance(error, Exception) and is_outage(error):
@@ -71,7 +72,7 @@ def show_error(request: HttpRequest) -> HttpResponse:
 def is_outage(error: Exception) -> bool:
     """Returns whether the error shows that the database is unavailable.
 
-    It does if the connection failed or a lock timed out. For an error in a query the result is False.
+    Returns True for a failed connection and for a lock timeout. Returns False for an error in a query.
     """
     if not isinstance(error, OperationalError | InterfaceError):
         return False
@@ -91,7 +92,7 @@ def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
 def _render_outage(request: HttpRequest) -> HttpResponse:
     """Returns the 503 page, or JSON for addresses below `/api/`.
 
-    Makes no database query, not even one for the account.
+    Makes no database query. Therefore the page does not read the account.
     """
     if request.path.startswith("/api/"):
         response = JsonResponse({"error": "the database is unavailable"}, status=503)

@@ -1,8 +1,9 @@
 """Measures the queries of charts: `make bench-charts`, or `python -m tests.bench.charts [FOLDER]`.
 
-Reads charts from a month of minutes of 500 symbols, 21.6 million rows in the order in which the recorder writes them.
-Measures SQLite and, if it is installed, PostgreSQL. Takes about five minutes and 6 GB. With FOLDER it keeps the SQLite
-file there for the next run. Prints a table and writes `build/bench-charts.json`.
+The database holds the minutes of 500 symbols for a month: 21.6 million rows. The rows are stored in the same order as
+the rows of the recorder. SQLite is measured, then PostgreSQL if it is installed. The run takes about five minutes and 6
+GB. If FOLDER is given, the SQLite file stays in this folder for the next run. Prints a table and writes
+`build/bench-charts.json`.
 """
 
 import json
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
 SYMBOLS, MINUTES = 500, 30 * 1440
 NEWEST = 29_841_120
-"""The last recorded minute, counted since 1970; all charts end in it."""
+"""The last recorded minute, counted from 1970. All charts end in this minute."""
 CHARTS_PER_RANGE = 40
 RANGES = {
     "1 h": timedelta(hours=1),
@@ -46,7 +47,7 @@ INSERT INTO feeds_minutebar
 
 
 def fill_sqlite(cursor: Any) -> None:
-    """Inserts symbol by symbol: SQLite stores rows in the order of the key."""
+    """Inserts the rows symbol by symbol. SQLite stores rows in the order of the key."""
     values = MINUTE_VALUES.replace("%", "%%").format(tape="%s", first=NEWEST - MINUTES + 1)
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {MINUTES - 1}) "
     for tape in range(1, SYMBOLS + 1):
@@ -54,7 +55,7 @@ def fill_sqlite(cursor: Any) -> None:
 
 
 def fill_postgres(cursor: Any) -> None:
-    """Inserts minute by minute: PostgreSQL stores rows in the order of insertion."""
+    """Inserts the rows minute by minute. PostgreSQL stores rows in the order of insertion."""
     values = MINUTE_VALUES.format(tape="s", first=NEWEST - MINUTES + 1)
     for day in range(MINUTES // 1440):
         first, last = day * 1440, day * 1440 + 1439
@@ -66,7 +67,7 @@ def fill_postgres(cursor: Any) -> None:
 
 
 def fill(connection: Any) -> None:
-    """Inserts all rows, unless the database has some already."""
+    """Inserts all rows if the database has no rows."""
     from feeds.models import DayBar, MinuteBar, Tape
 
     if MinuteBar.objects.order_by("id").exists():
@@ -85,7 +86,7 @@ def fill(connection: Any) -> None:
 def measure(name: str, span: timedelta | None, rng: Random) -> dict[str, Any]:
     """Measures the milliseconds to read one chart of each of CHARTS_PER_RANGE symbols.
 
-    `cpu` is the CPU time of this process for a chart, without the database server.
+    `cpu` is the CPU time of this process per chart in ms. The CPU time of a database server is not included.
     """
     from watchlist.prices.history import read_candles
 
@@ -107,7 +108,10 @@ def measure(name: str, span: timedelta | None, rng: Random) -> dict[str, Any]:
 
 
 def measure_database() -> None:
-    """Fills the database that the environment names, if it is empty, and measures all ranges."""
+    """Measures all ranges in the database that the environment names.
+
+    An empty database is filled first.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
     import django
 

@@ -1,7 +1,7 @@
-"""Measures what clients that connect and leave cost: `make bench-churn`, or `python -m tests.bench.churn [CONNECTS]`.
+"""Measures the cost of clients that connect and leave: `make bench-churn`, or `python -m tests.bench.churn [CONNECTS]`.
 
-Each client connects from its own address, subscribes, waits for its snapshot and leaves: half of them with a close
-frame, half without. Afterwards the gateway must have no leftovers: tasks, symbols, groups in Redis, memory.
+Each client connects from its own address, subscribes, waits for its snapshot and leaves. Half of the clients send a
+close frame. Afterwards the gateway must have no leftovers: tasks, symbols, groups in Redis, memory.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ CLOSE_FRAME = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
 
 
 async def visit(port: int, number: int) -> None:
-    """Plays one client, from its connection to its end."""
+    """Runs one client, from its connection to its end."""
     address = socket.inet_ntoa(struct.pack(">I", FIRST_ADDRESS + number))
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     writer.write(UPGRADE)
@@ -48,7 +48,7 @@ async def visit(port: int, number: int) -> None:
 
 
 async def visit_all(port: int, numbers: range) -> None:
-    """Plays the clients, CONCURRENT_CLIENTS at a time."""
+    """Runs the clients. At most CONCURRENT_CLIENTS run at the same time."""
     remaining = iter(numbers)
 
     async def visit_next() -> None:
@@ -59,7 +59,7 @@ async def visit_all(port: int, numbers: range) -> None:
 
 
 def measure_leftovers(gateway: Served, client: "redis.Redis[bytes]") -> dict[str, float]:
-    """Waits for the end of all connections. Returns the figures that must not grow."""
+    """Waits until all connections have ended. Returns the figures that must not grow."""
     wait_until(lambda: gateway.metric("connections") == 0, 60, "the end of the last client")
     wait_until(lambda: not client.pubsub_channels("prices.*"), 60, "the end of the last group")
     return {

@@ -1,7 +1,7 @@
-"""Sends random frames to a real gateway, which must not fail: `python -m tests.bench.fuzz --frames 1000000`.
+"""Sends random frames to a real gateway: `python -m tests.bench.fuzz --frames 1000000`.
 
-Frames are requests with replaced parts, other texts, fragments, control frames, and sometimes violations of the framing
-rules. They follow from a seed that is printed, so that a run can be repeated.
+The gateway must not fail. Frames are requests with replaced parts, other texts, fragments, control frames, and
+sometimes violations of the framing rules. The seed of the frames is printed, so that a run can be repeated.
 """
 
 import argparse
@@ -49,7 +49,7 @@ ODDITIES = (
     *("[" * 500, '{"a":' * 500, "[" * 200 + "]" * 200, '"' + "x" * 2000 + '"'),
     *("\ufeff", "'", ",", '{"a":1,"a":2}', "//"),
 )
-"""Texts in place of a JSON value."""
+"""Texts that replace a JSON value in a request."""
 
 
 class Fuzzer:
@@ -62,7 +62,7 @@ class Fuzzer:
         return self.rng.choice(QUERIES)
 
     def make_frames(self) -> bytes:
-        """Makes the frames of the next message: one, or several fragments."""
+        """Makes the frames of the next message: one frame, or several fragments."""
         kinds: list[Callable[[], bytes]] = [self._text, self._control, self._fragments, self._binary, self._violation]
         return self.rng.choices(kinds, [82, 12, 5, 0.4, 0.6])[0]()
 
@@ -145,7 +145,10 @@ class Fuzzer:
 
 
 def play(gateway: GatewayProcess | Served, frames: int, seed: int) -> Counter[int]:
-    """Sends at least `frames` frames, over many connections. Returns how often each close code occurred."""
+    """Sends at least `frames` frames over many connections.
+
+    Returns how often each close code occurred.
+    """
     fuzzer, codes = Fuzzer(seed), Counter[int]()
     while frames > 0:
         count = min(frames, fuzzer.rng.randrange(1, 40))
@@ -187,7 +190,7 @@ def main() -> int:
 
 
 def report(gateway: GatewayProcess, frames: int, seed: int) -> int:
-    """Plays in two threads and prints the result. Returns 1 if the gateway failed."""
+    """Runs `play` in two threads and prints the result. Returns 1 if the gateway failed."""
     started = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
         halves = [pool.submit(play, gateway, frames // 2, seed + half) for half in range(2)]

@@ -1,8 +1,8 @@
 """Measures the fan-out of a gateway: `make bench`, or `python -m tests.bench.gateway [CASE …]`.
 
-A plain `daphne` runs on one core, the load generator (`wsload`) and the publisher on the other. The same run measures a
-minimal C server (`limit`) for comparison, the floor. All features of the gateway are on; only the limits on connections
-are off, because all clients have one address. Prints a table and writes `build/bench-gateway.json`.
+A plain `daphne` runs on one core. The load generator `wsload` and the publisher run on the other core. For comparison,
+the same run measures the floor: a minimal C server named `limit`. The gateway has no limits on connections, because all
+clients have one address. All other features are on. Prints a table and writes `build/bench-gateway.json`.
 """
 
 import json
@@ -33,10 +33,11 @@ TURNS = 3
 class Case:
     """One measurement.
 
-    Each client subscribes to `own` random symbols of `symbols`, or to all of them if `own` is 0. `request` is its first
-    message, with % for the symbols. `reading` is the share of clients that keep reading; `pages` is how many page loads
-    per second the same process serves; `floor` says whether the floor is measured too. `against` names a case that is
-    measured alternately with this one, TURNS times each, to compare the delay.
+    Each client subscribes to `own` random symbols of `symbols`. If `own` is 0, each client subscribes to all symbols.
+    `request` is the first message of a client, with % for the symbols. `reading` is the share of clients that keep
+    reading. `pages` is the number of page loads per second that the gateway's process also serves. `floor` says whether
+    the floor is measured. If `against` names another case, both cases are measured alternately, TURNS times each, to
+    compare their delays.
     """
 
     name: str
@@ -59,7 +60,7 @@ class Case:
 
     @property
     def offered_updates(self) -> int:
-        """Updates per second that clients would receive if none were skipped."""
+        """How many updates per second clients receive if the gateway skips none."""
         return self.clients * (self.own or self.symbols) * self.hertz
 
 
@@ -90,7 +91,7 @@ def build(name: str) -> Path:
 
 
 def run_load(wsload: Path, port: int, case: Case, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """Runs `wsload` once. Returns its figures."""
+    """Runs `wsload` once. Returns the figures that `wsload` prints."""
     own = ["-k", str(case.own), "-m", str(case.symbols)] if case.own else []
     command = [str(wsload), "127.0.0.1", str(port), case.path, str(case.clients), str(case.seconds), case.message, *own]
     command += ["-r", str(case.reading)]
@@ -133,7 +134,11 @@ def start_on_client_core(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 def derive_figures(case: Case, figures: dict[str, Any], cpu: float, resident: float) -> dict[str, float]:
-    """Derives figures from those of the load, the total CPU seconds of the gateway and its megabytes before."""
+    """Returns figures that are computed from the figures of `wsload`.
+
+    `cpu` is the total CPU time of the gateway in seconds. `resident` is the gateway's memory before the load in
+    megabytes.
+    """
     return {
         "offered_per_cpu_s": case.offered_updates / max(0.01, figures["server_cpu_s"] / figures["seconds"]),
         "share_of_core": figures["server_cpu_s"] / figures["seconds"],
@@ -144,7 +149,10 @@ def derive_figures(case: Case, figures: dict[str, Any], cpu: float, resident: fl
 
 
 def compare(case: Case, first: dict[str, Any], wsload: Path, folder: Path) -> dict[str, Any]:
-    """Compares the median delays of a case and of its `against`, and computes the memory per stalled client."""
+    """Compares the p99 delays of a case and of the case that its `against` names.
+
+    Also computes the memory per stalled client.
+    """
     (baseline,) = [replace(other, seconds=case.seconds) for other in CASES if other.name == case.against]
     without, with_it = [measure_gateway(baseline, wsload, folder)], [first]
     for _ in range(TURNS - 1):
@@ -172,7 +180,7 @@ def measure_floor(case: Case, wsload: Path, limit: Path) -> dict[str, Any]:
 
 
 def in_listen_table(port: int) -> bool:
-    """Returns whether a port listens, without a connection: the floor counts connections."""
+    """Returns whether a port listens. Opens no connection, because the floor counts connections."""
     return f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text()
 
 
@@ -228,7 +236,7 @@ def format_row(case: Case, figures: dict[str, Any], of_floor: float) -> str:
 
 
 def format_comparison(figures: dict[str, Any]) -> str:
-    """Returns the result of a comparison as text, "" if there was none."""
+    """Returns the result of a comparison as text. Without a comparison, the text is empty."""
     if "p99_ratio" not in figures:
         return ""
     text = f"  p99 x{figures['p99_ratio']:.2f}"

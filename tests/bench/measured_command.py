@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 class MeasuredCommand:
-    """A running command whose work, CPU and memory are sampled."""
+    """A running command, with samples of its work, CPU and memory."""
 
     def __init__(self, command: str, variables: dict[str, str]) -> None:
         variable, self._counter = METRICS[command]
@@ -48,7 +48,7 @@ class MeasuredCommand:
         return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
     def sample(self) -> float:
-        """Adds a sample of time, updates, CPU seconds and MB, and returns the updates."""
+        """Adds a sample of time, updates, CPU seconds and MB. Returns the number of updates."""
         updates = self.metric(self._counter)
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -57,7 +57,10 @@ class MeasuredCommand:
         return updates
 
     def measure(self, until: float, pause: float, seconds: float = 600.0) -> Row:
-        """Samples until `until` updates are done. Returns updates per second and CPU second, and memory."""
+        """Takes samples until `until` updates are done.
+
+        Returns updates per second, updates per CPU second, and memory.
+        """
         wait_until(self.sample, 60, "the first update")
         del self.samples[:-1]
         deadline = time.monotonic() + seconds

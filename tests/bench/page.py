@@ -1,8 +1,13 @@
 """Measures the page in a browser: `make bench-page`, or `python -m tests.bench.page [SECONDS]`.
 
-Traces the real page on the real server: 200 rows with 10 updates a second each, the same with an animation in every
-frame, the traffic of 50 rows, and the cost of the first paint (tests.bench.paint). A separate process publishes the
-updates. Prints a table of the results with their limits and writes `build/bench-page.json`.
+Traces the real page on the real server. A separate process publishes the updates. There are four measurements:
+
+- 200 rows with 10 updates a second each
+- the same rows with an animation in every frame
+- the traffic of 50 rows
+- the cost of the first paint (tests.bench.paint)
+
+Prints a table of the results with their limits and writes `build/bench-page.json`.
 """
 
 import json
@@ -30,9 +35,12 @@ SECONDS = 60
 MANY_ROWS, FEW_ROWS, HERTZ = 200, 50, 10
 VIEWPORT = {"width": 1360, "height": 860}
 SETTLE_SECONDS = 5
-"""Time for the first subscription and for compiling the scripts."""
+"""The wait for the first subscription and for the compilation of the scripts, in seconds."""
 GARBAGE_COLLECTIONS = 5
-"""Before a heap is read. New updates arrive in between, so the smallest of several readings counts."""
+"""How often garbage is collected before a measurement of the heap.
+
+New updates arrive between the collections, so that only the smallest reading counts.
+"""
 
 ANIMATION = """
 () => {
@@ -46,12 +54,18 @@ ANIMATION = """
   requestAnimationFrame(move);
 }
 """
-"""Draws in every frame. Without it the page draws at most ten frames a second."""
+"""A script that draws in every frame.
+
+Without the script, the page draws at most ten frames a second.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A line of the table. The value is within its limits if it is at most `maximum` and at least `minimum`."""
+    """One row of the printed table.
+
+    The value is within its limits if it is at most `maximum` and at least `minimum`.
+    """
 
     name: str
     value: float
@@ -74,14 +88,20 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The heap of scripts in megabytes and the nodes of the document, after garbage collection."""
+    """The heap of scripts in megabytes, and the number of nodes of the document.
+
+    Both numbers are measured after garbage collection.
+    """
 
     heap: float
     nodes: int
 
 
 class Traffic:
-    """Counts the bytes and messages that the sockets of a page receive, with the overhead of frames and packets."""
+    """Counts the bytes and messages that the sockets of a page receive.
+
+    The bytes include the overhead of frames and packets.
+    """
 
     def __init__(self, page: Page) -> None:
         self.bytes = self.messages = 0
@@ -93,7 +113,7 @@ class Traffic:
     def _count(self, payload: str | bytes) -> None:
         length = len(payload)
         self.messages += 1
-        # A WebSocket header of two bytes or four; 52 bytes of TCP and IP in each packet, which carries 1,448.
+        # A WebSocket header has 2 or 4 bytes. TCP and IP add 52 bytes to each packet of 1,448 bytes.
         self.bytes += length + (2 if length < 126 else 4) + 52 * -(-length // 1448)
 
 
@@ -116,7 +136,7 @@ class BenchSite:
 
     @contextmanager
     def feed(self) -> Iterator[None]:
-        """Publishes random walks until the context ends."""
+        """Publishes random walks until the `with` block ends."""
         arguments = [str(self._site.redis_port), str(MANY_ROWS), str(HERTZ), "86400", "walk"]
         publisher = subprocess.Popen([sys.executable, "-m", "tests.bench.publisher", *arguments], cwd=ROOT)
         try:
@@ -126,7 +146,7 @@ class BenchSite:
 
     @contextmanager
     def page(self, rows: int) -> Iterator[tuple[Page, Traffic]]:
-        """Opens a visitor's page with that many rows and waits until it has settled."""
+        """Opens a visitor's page with `rows` rows. Waits SETTLE_SECONDS after the page is live."""
         context = self._browser.new_context(base_url=self._site.address, viewport=VIEWPORT)
         page = context.new_page()
         traffic = Traffic(page)
@@ -161,7 +181,7 @@ def read_memory(page: Page) -> Memory:
 
 
 def measure_rows(bench: BenchSite, seconds: float) -> tuple[Trace, list[Memory]]:
-    """Measures two halves, because the garbage collection in the middle is no task of the page."""
+    """Measures two halves. The garbage collection between the halves is not part of the trace."""
     with bench.page(MANY_ROWS) as (page, _):
         memory = [read_memory(page)]
         first = bench.trace(page, seconds / 2)

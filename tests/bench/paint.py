@@ -1,7 +1,8 @@
 """Measures the first paint of a page: `python -m tests.bench.paint [ROWS]` prints a line of JSON.
 
-Renders the page of an account with that many rows, each with a sparkline, in this process: bytes of HTML, CPU time,
-queries, and the size of the scripts that the page names. No other script is loaded before a chart is opened.
+Renders the page of an account in this process. The page has ROWS rows, each with a sparkline. The figures are bytes of
+HTML, CPU time, queries, and the size of the scripts that the page names. Other scripts are loaded only when a chart is
+opened.
 """
 
 import gzip
@@ -22,7 +23,10 @@ RENDERINGS = 30
 
 
 def create_account(rows: int) -> Any:
-    """Creates an account with a list of that many tickers, each with a price, bars and a day. Returns the user."""
+    """Creates an account with a list of `rows` tickers. Returns the user.
+
+    Each ticker has a price, bars and a day.
+    """
     from django.contrib.auth.models import User
 
     from feeds.models import Ticker

@@ -1,8 +1,8 @@
 """Measures generator, processor and recorder: `make bench-pipeline`, or `python -m tests.bench.pipeline [CASE …]`.
 
-Runs the real commands as processes and reads their /metrics, and CPU and memory from /proc. It starts three real
-brokers if there is Java, uses embedded ones with --embedded, or others with --brokers. Everything runs on one machine.
-Prints a table and writes `build/bench-pipeline.json`.
+Runs the real commands as processes on this machine. Their figures come from /metrics; CPU and memory come from /proc.
+If Java is installed, three real brokers are started. With --embedded, embedded brokers are used. With --brokers, the
+named brokers are used. Prints a table and writes `build/bench-pipeline.json`.
 """
 
 import argparse
@@ -33,9 +33,9 @@ from tests.support.waiting import wait_until
 
 CASES = ("generator", "processor", "recorder", "latency")
 WARM_UP_SECONDS = 5
-"""Time that the generator runs before its measurement, because cold brokers are slow."""
+"""How many seconds the generator runs before its measurement, because cold brokers are slow."""
 MAX_EMBEDDED_RECORDS = 150_000
-"""The embedded cluster keeps 5 MiB of a partition."""
+"""The maximum number of records for embedded brokers, which keep 5 MiB per partition."""
 
 # The columns of the table.
 KEYS = ("updates_s", "updates_per_cpu_s", "cpu", "rss_mb_half_way", "rss_mb", "p50_ms", "p99_ms", "load")
@@ -60,7 +60,10 @@ class Bench:
         subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=variables, check=True)
 
     def variables(self, topic: str, tickers: int = 0, **more: str) -> dict[str, str]:
-        """Returns the environment of a command with its own database. The tickers are T0, T1, …"""
+        """Returns the environment of a command. Each command has its own database.
+
+        The tickers are T0, T1, …
+        """
         self._count += 1
         database = shutil.copy(self._empty, self.folder / f"{self._count}.sqlite3")
         names = [f"T{number}" for number in range(tickers)]
@@ -84,7 +87,7 @@ class Bench:
         return self._commands[-1]
 
     def close(self) -> None:
-        """Kills commands that a failed case has left."""
+        """Kills commands that a failed case has left running."""
         for command in self._commands:
             command.process.kill()
             command.process.wait()
@@ -111,7 +114,7 @@ class Bench:
             self.report(f"generator, {tickers:,} tickers, {offered:,}/s offered", row | {"note": note})
 
     def fill(self, updates: int) -> str:
-        """Fills a topic with updates of 100 tickers, by a generator that is restarted half-way."""
+        """Fills a topic with updates of 100 tickers. The generator is restarted half-way."""
         topic = f"bench-filled-{time.time_ns()}"
         variables = self.variables(topic, 100, GENERATOR_INTERVAL="1ms")
         for part in (1, 2):
@@ -122,7 +125,10 @@ class Bench:
         return topic
 
     def measure_processor(self, topic: str, updates: int, workers: list[int], comparison: str) -> None:
-        """Processes the topic with each number of workers, into an empty Redis and again into the full one."""
+        """Processes the topic twice with each number of workers.
+
+        Redis is empty the first time and full the second time.
+        """
         for count in workers:
             self.client.flushall()
             for suffix in ("", ", replayed"):
@@ -138,7 +144,10 @@ class Bench:
             self.report(f"comparison: {Path(comparison).name}", row)
 
     def process(self, processor: MeasuredCommand, updates: int) -> Row:
-        """Measures a processor until it has processed the topic. The note says how many updates it published."""
+        """Measures a processor until it has processed the topic.
+
+        The note in the result says how many updates the processor published.
+        """
         row = processor.measure(updates, 0.02 if self.embedded else 0.2)
         written, stale = "stockwatch_processor_written_total", "stockwatch_processor_stale_total"
         wait_until(lambda: processor.metric(written) + processor.metric(stale) >= updates, 60)
@@ -154,7 +163,10 @@ class Bench:
         self.report("recorder", row)
 
     def measure_latency(self, seconds: float, warm_up: float = 10.0) -> None:
-        """Measures from the timestamp of an update to a subscriber of Redis, with 4 tickers at 10/s."""
+        """Measures the delay from an update's timestamp to its arrival at a subscriber of Redis.
+
+        There are 4 tickers with 10 updates per second each.
+        """
         self.client.flushall()
         variables = self.variables(f"bench-latency-{time.time_ns()}", 4)
         commands = [self.run("runprocessor", variables), self.run("runkafkagen", variables)]
@@ -180,7 +192,7 @@ class Bench:
 
 @contextmanager
 def choose_brokers(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """Yields the addresses of the brokers and their kind."""
+    """Yields the addresses of the brokers, and the kind of the brokers."""
     if arguments.brokers:
         yield arguments.brokers, "given brokers"
         return

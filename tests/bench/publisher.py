@@ -1,7 +1,7 @@
 """Publishes synthetic prices as the processor does: `python -m tests.bench.publisher PORT SYMBOLS HZ SECONDS [walk]`.
 
-The symbols S0, S1, … get HZ updates per second, all at the same time. Without `walk` the price is constant, which costs
-this process least.
+The symbols S0, S1, … get HZ updates per second, all at the same time. Without `walk` the prices are constant, because
+constant prices cost this process the least CPU time.
 """
 
 import random

@@ -1,13 +1,13 @@
 """Records one day again and again and compares: `make bench-replay`, or `python -m tests.bench.replay [SYMBOLS]`.
 
-The topic holds a UTC day of 500 symbols, one update each per 10 s, 4.3 million records. Some updates are late, some are
-repeated, and at noon the seq_ids start at 1 again, as those of another generator do. The real recorder, with a real
-Redis and a database file, reads the records from memory instead of Kafka three times: into empty tables; again with all
-rows in place; and into empty tables while it is killed (SIGKILL) at random moments. Every row must be the same each
-time, and every update must be counted once.
+The topic holds a UTC day of 500 symbols. Each symbol has one update per 10 s: 4.3 million records in total. Some
+updates are late, some are repeated. At noon the seq_ids start at 1 again, as if another generator had started. The real
+recorder uses a real Redis and a database file. It reads the records from memory instead of Kafka. There are three runs:
+into empty tables, again with all rows in place, and into empty tables with kills (SIGKILL) at random moments. Every row
+must be the same after each run. Every update must be counted once.
 
-Prints a table and writes `build/bench-replay.json`. The CPU time is that of the recorder without the making of the
-records; with kills, all figures are those of the last process. Exits with 1 if a row differs.
+Prints a table and writes `build/bench-replay.json`. The CPU time does not include the making of the records. In the run
+with kills, all figures are from the last process. Exits with 1 if a row differs.
 """
 
 import json
@@ -37,7 +37,7 @@ STEP_SECONDS = 10
 STEPS = 86_400 // STEP_SECONDS
 PARTITIONS = 4
 RECORDS_PER_READ = 501
-"""As many as the Kafka client returns at most."""
+"""The maximum number of records that one read of the Kafka client returns."""
 KILLS = 5
 MINUTE_COLUMNS = (
     "tape.symbol, bar.id & 4294967295, open, high, low, close, count, first_us, last_us, first_seq, last_seq, runs"
@@ -50,7 +50,7 @@ QUERIES = {
 
 
 class Record:
-    """One record of the topic, with the interface of the Kafka client's."""
+    """One record of the topic, with the interface of the Kafka client's records."""
 
     __slots__ = ("_key", "_offset", "_value")
 
@@ -75,7 +75,7 @@ class Record:
 def make_updates(symbols: int) -> Iterator[Update]:
     """Makes the updates of the day.
 
-    Each 1000th is 40 s late, each 997th is repeated.
+    Each 1000th update is 40 s late. Each 997th update is repeated.
     """
     rng, prices, late = Random(7), [100.0 + number for number in range(symbols)], []
     for step in range(STEPS):
@@ -98,10 +98,10 @@ def make_updates(symbols: int) -> Iterator[Update]:
 
 
 class MemorySource:
-    """A source with the interface of UpdateConsumer that reads the day from memory.
+    """Reads the day from memory, with the interface of UpdateConsumer.
 
-    Keeps the committed offset in a file. `at_end` is true after the last record, `cpu` are the CPU seconds spent on
-    making records.
+    Keeps the committed offset in a file. `at_end` is true after the last record. `cpu` is the CPU time for making the
+    records in seconds.
     """
 
     def __init__(self, symbols: int, offset_file: Path) -> None:
@@ -128,7 +128,7 @@ class MemorySource:
         return records
 
     def store(self, offsets: Mapping[int, int]) -> None:
-        """Commits the highest offset: here all partitions are at the same position."""
+        """Commits the highest offset, because all partitions are at the same position here."""
         new = self._offset_file.with_suffix(".new")
         new.write_text(str(max(offsets.values())))
         new.replace(self._offset_file)
@@ -147,7 +147,7 @@ class MemorySource:
 
 
 class StopAtEnd:
-    """A stop event that is set when the source is at its end."""
+    """A stop event that is set when the source has no more records."""
 
     def __init__(self, source: MemorySource) -> None:
         self._source = source
@@ -160,9 +160,9 @@ class StopAtEnd:
 
 
 def record(symbols: int, offset_file: Path) -> None:
-    """Records the day from the committed offset on and prints figures as JSON.
+    """Records the day from the committed offset on, in a separate process.
 
-    Runs in a separate process.
+    Prints figures as JSON.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
     import django
@@ -201,9 +201,9 @@ def record(symbols: int, offset_file: Path) -> None:
 def run_recorder(
     symbols: int, offset_file: Path, variables: dict[str, str], kills: Collection[float] = ()
 ) -> dict[str, Any]:
-    """Runs recorders until the day is recorded and returns the figures of the last.
+    """Runs recorders until the day is recorded. Returns the figures of the last recorder.
 
-    Before that it kills one recorder after each of `kills` seconds.
+    `kills` holds one number for each earlier recorder: the seconds until this recorder is killed.
     """
     command = [sys.executable, "-m", "tests.bench.replay", "--record", str(symbols), str(offset_file)]
     for seconds in kills:
@@ -221,7 +221,7 @@ def run_recorder(
 
 
 def copy_rows(file: Path) -> dict[str, int]:
-    """Copies all rows to compare later ones with them; returns their numbers."""
+    """Copies all rows for a later comparison. Returns the number of rows of each table."""
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         for name, query in QUERIES.items():
             database.execute(f"CREATE TABLE first_{name} AS {query}")
@@ -229,7 +229,7 @@ def copy_rows(file: Path) -> dict[str, int]:
 
 
 def count_differing(file: Path) -> int:
-    """Counts rows that the copy or the tables lack."""
+    """Returns how many rows are only in the copy or only in the tables."""
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         differing = 0
         for name, query in QUERIES.items():
@@ -240,7 +240,7 @@ def count_differing(file: Path) -> int:
 
 
 def count_updates(file: Path) -> dict[str, int]:
-    """Adds up the counts of all bars."""
+    """Returns the sum of the counts of all bars, for minutes and for days."""
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         return {
             name: database.execute(f"SELECT SUM(count) FROM ({query})").fetchone()[0] for name, query in QUERIES.items()

@@ -1,10 +1,13 @@
 """Measures how soon pages reconnect to a restarted gateway: `python -m tests.bench.returning [--pages 200]`.
 
-The default limits on connections apply, and pages wait between attempts as static/watchlist/socket.js does. Three
-cases: a trusted proxy forwards the address of each page; pages share an address, each signed in to its own account;
-pages share an address and are visitors, so that the limit of the address applies to all of them together.
+The default limits on connections apply. Pages wait between attempts as static/watchlist/socket.js does. There are three
+cases:
 
-With `--rolling` the two processes of a gateway are restarted one after the other instead, and the time that each page
+- A trusted proxy forwards the address of each page.
+- Pages share an address. Each page is signed in to its own account.
+- Pages share an address and are visitors. The limit of the address applies to all pages together.
+
+With `--rolling`, the two processes of a gateway are restarted one after the other instead. Then the time that each page
 was without a socket is measured.
 """
 
@@ -53,14 +56,15 @@ for user in User.objects.bulk_create(users):
 """
 PROCESSES = 2
 TIMEOUT_SECONDS = 30.0
-"""After this time a page that is not live again counts as lost."""
+"""A page that is not live again after this time counts as lost."""
 
 
 class Page:
     """One client.
 
-    `live` is when its newest subscription was answered, None while it has none; `newest` is the newest seq_id of each
-    symbol; `losses` are the seconds that it was without a socket each time, and how many of them it waited by itself.
+    `live` is the time when the page's newest subscription was answered; None without an answer. `newest` maps each
+    symbol to its newest seq_id. `losses` holds a pair for each loss of the socket: the seconds without a socket, and
+    how many of these seconds the page waited by itself.
     """
 
     def __init__(self, address: str, headers: dict[str, str]) -> None:
@@ -73,7 +77,7 @@ class Page:
         self.losses: list[tuple[float, float]] = []
 
     async def run(self) -> None:
-        """Connects, and reconnects after each loss, until it is cancelled."""
+        """Connects, and reconnects after each loss, until the task is cancelled."""
         lost, waited = 0.0, 0.0
         while True:
             self.attempts += 1
@@ -99,7 +103,7 @@ class Page:
 
 
 async def restart(pages: list[Page], gateway: GatewayProcess, seconds: float) -> dict[str, float]:
-    """Kills the gateway and starts it again. Returns counts, and seconds from the kill."""
+    """Kills the gateway and starts it again. Returns counts, and seconds since the kill."""
     tasks = [asyncio.ensure_future(page.run()) for page in pages]
     await until(lambda: all(page.live for page in pages), 60, "the first connections")
     gateway.variables |= DEFAULT
@@ -127,7 +131,10 @@ async def restart(pages: list[Page], gateway: GatewayProcess, seconds: float) ->
 
 
 async def roll(pages: list[Page], gateway: GatewayProcess, stop_publisher: Callable[[], None]) -> dict[str, float]:
-    """Ends the processes of the gateway one after the other, each when the previous one is replaced."""
+    """Ends the processes of the gateway one after the other.
+
+    Each process is ended after the previous process was replaced.
+    """
     tasks = [asyncio.ensure_future(page.run()) for page in pages]
     await until(lambda: all(page.live for page in pages), 60, "the first connections")
     for victim in find_workers(gateway):
@@ -136,7 +143,7 @@ async def roll(pages: list[Page], gateway: GatewayProcess, stop_publisher: Calla
         await until(lambda: all(page.live for page in pages), 60, "the return of all pages")
     await asyncio.to_thread(stop_publisher)
     last = {symbol: gateway.publish(symbol).seq_id for symbol in SYMBOLS}
-    with suppress(AssertionError):  # The figures count the pages without it.
+    with suppress(AssertionError):  # The figures count the pages that lack the last update.
         await until(lambda: all(page.newest == last for page in pages), 30)
     for task in tasks:
         task.cancel()
@@ -156,13 +163,16 @@ async def roll(pages: list[Page], gateway: GatewayProcess, stop_publisher: Calla
 
 
 def is_replaced(victim: int, gateway: GatewayProcess) -> bool:
-    """Returns whether another process listens in place of the victim."""
+    """Returns whether another process listens in place of the process `victim`."""
     workers = find_workers(gateway)
     return victim not in workers and len(workers) == count_listeners(gateway) == PROCESSES
 
 
 def roll_case(count: int) -> dict[str, float]:
-    """Runs `roll` for `count` pages with different addresses behind a proxy, while prices are published."""
+    """Runs `roll` for `count` pages while prices are published.
+
+    The pages have different addresses behind a proxy.
+    """
     case = "own addresses behind a proxy"
     with tempfile.TemporaryDirectory() as name, RedisServer() as redis:
         folder = Path(name)
@@ -188,7 +198,7 @@ def roll_case(count: int) -> dict[str, float]:
 
 
 def sign_in(gateway: GatewayProcess, count: int) -> list[str]:
-    """Creates accounts. Returns a session key for each."""
+    """Creates accounts. Returns a session key for each account."""
     command = [sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", SIGN_IN.replace("PAGES", str(count))]
     output = subprocess.run(
         command, cwd=ROOT, env=os.environ | gateway.variables, capture_output=True, text=True, check=True

@@ -24,7 +24,10 @@ class Served:
         self.process = process
 
     def metric(self, name: str) -> float:
-        """Returns the value of a metric by its full name without the prefix, labels included; 0 if it is missing."""
+        """Returns the value of a metric; 0 if the metric is missing.
+
+        `name` is the full name with labels, but without the prefix `stockwatch_`.
+        """
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
             found = re.search(rf"^stockwatch_{re.escape(name)} (\S+)$", answer.read().decode(), re.MULTILINE)
         return float(found[1]) if found else 0.0
@@ -45,7 +48,7 @@ class Served:
 
     @property
     def cpu(self) -> float:
-        """CPU seconds used so far."""
+        """The CPU time used so far in seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -59,7 +62,7 @@ class Served:
 
 
 def pinned(core: int | None, command: list[str]) -> list[str]:
-    """Returns the command, bound to a CPU core if one is given."""
+    """Returns the command. If `core` is given, the command is bound to this CPU core."""
     return command if core is None else ["taskset", "-c", str(core), *command]
 
 
@@ -67,7 +70,10 @@ def pinned(core: int | None, command: list[str]) -> list[str]:
 def serve(
     server: RedisServer, folder: Path, symbols: int, core: int | None = None, **variables: str
 ) -> Iterator[Served]:
-    """Runs a gateway with the symbols S0, S1, … and no limit on connections, on one core if `core` is given."""
+    """Runs a gateway with the symbols S0, S1, … and without limits on connections.
+
+    If `core` is given, the gateway runs on this core.
+    """
     port = free_port()
     environment = os.environ | {
         "REDIS_ADDR": server.address,

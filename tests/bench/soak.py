@@ -1,9 +1,9 @@
 """Runs mixed load with faults for a long time: `make bench-soak`, or `python -m tests.bench.soak [MINUTES]`.
 
-Programs, pages, slow readers, clients that connect and leave, and clients that send invalid frames use one gateway.
-Meanwhile its pub/sub connection is cut, Redis is stopped, Redis is killed and restarted empty, and the feed pauses.
-Each round ends without updates for SETTLE_SECONDS; then each client must have the last price of all its symbols. The
-memory of the gateway is recorded each round.
+The gateway serves programs, pages, slow readers, clients that connect and leave, and clients that send invalid frames.
+Four rounds repeat: one cuts the pub/sub connection, one stops Redis, one kills Redis and restarts it empty, one has no
+fault. At the end of each round, the feed pauses for SETTLE_SECONDS. Then each client must have the last price of all
+its symbols. The memory of the gateway is recorded each round.
 """
 
 import asyncio
@@ -33,9 +33,12 @@ SYMBOLS = 200
 HERTZ = 5
 OWN = 20
 BUSY_SECONDS = 20.0
-"""How long the feed runs in each round."""
+"""How many seconds the feed runs in each round."""
 SETTLE_SECONDS = 12.0
-"""How long the feed then pauses. A resync takes at most 5 s, a reconnect of a client 5 s."""
+"""How many seconds the feed pauses at the end of each round.
+
+A resync takes at most 5 s. A reconnect of a client takes at most 5 s.
+"""
 KINDS = {
     "program": ("/ws", "%"),
     "page": (
@@ -48,7 +51,10 @@ CLIENTS = {"program": 150, "page": 100, "recorder": 20}
 
 
 class Client:
-    """A client that reconnects. `last` is the order of the newest update of each symbol that it has received."""
+    """A client that reconnects.
+
+    `last` maps each symbol to the order of the newest received update.
+    """
 
     def __init__(self, gateway: Served, kind: str, rng: random.Random) -> None:
         self._address = f"ws://127.0.0.1:{gateway.port}{KINDS[kind][0]}"
@@ -85,7 +91,7 @@ class Client:
 
 
 async def connect_and_leave(gateway: Served, rng: random.Random) -> None:
-    """Connects, subscribes, unsubscribes, subscribes and leaves, in a loop."""
+    """Repeats in a loop: connects, subscribes, unsubscribes, subscribes again and leaves."""
     while True:
         host = f"127.251.{rng.randrange(250)}.{rng.randrange(1, 250)}"
         with suppress(OSError, WebSocketException, TimeoutError):
@@ -98,7 +104,7 @@ async def connect_and_leave(gateway: Served, rng: random.Random) -> None:
 
 
 async def read_nothing(gateway: Served, rng: random.Random) -> None:
-    """Subscribes to all symbols and never reads, in a loop."""
+    """Repeats in a loop: subscribes to all symbols and reads nothing."""
     all_symbols = json.dumps([f"S{number}" for number in range(SYMBOLS)])
     while True:
         host = f"127.252.{rng.randrange(250)}.{rng.randrange(1, 250)}"
@@ -117,7 +123,7 @@ async def send_invalid_frames(gateway: Served, rng: random.Random) -> None:
 
 
 class Feed:
-    """The publisher in a process that can be paused."""
+    """The publisher, in a process that can be paused."""
 
     def __init__(self, port: int, seconds: float) -> None:
         command = [sys.executable, "-m", "tests.bench.publisher", str(port), str(SYMBOLS), str(HERTZ), str(seconds)]
@@ -125,7 +131,7 @@ class Feed:
         self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
 
     def resume(self) -> None:
-        """Continues, and restarts a publisher that ended in an outage of Redis."""
+        """Continues the publisher. Restarts the publisher if it ended in an outage of Redis."""
         if self.process.poll() is not None:
             self.process = subprocess.Popen(self._command, cwd=ROOT, stderr=subprocess.DEVNULL)
         self.process.send_signal(signal.SIGCONT)
@@ -162,11 +168,14 @@ async def cause_no_fault(_server: RedisServer) -> None:
 
 
 FAULTS: list[Callable[[RedisServer], Awaitable[None]]] = [cut_pubsub, stop_redis, kill_redis, cause_no_fault]
-"""One per round, in turn."""
+"""Functions that cause a fault or none. Each round calls one function, in turn."""
 
 
 def count_lost(clients: list[Client], server: RedisServer) -> tuple[int, int]:
-    """Returns the number of pairs of a client and a symbol, and how many of them lack the newest update."""
+    """Counts pairs of a client and a symbol.
+
+    Returns the number of all pairs, and the number of pairs whose client lacks the newest update.
+    """
     with redis.Redis(port=server.port, protocol=2) as store:
         names = [f"S{number}" for number in range(SYMBOLS)]
         values = [json.loads(value) for value in store.mget([f"stock:{name}" for name in names]) if value]
@@ -176,7 +185,7 @@ def count_lost(clients: list[Client], server: RedisServer) -> tuple[int, int]:
 
 
 class Result:
-    """What the rounds have shown. `memory` are pairs of minutes and resident megabytes."""
+    """The results of the rounds. `memory` holds pairs of minutes and resident megabytes."""
 
     def __init__(self) -> None:
         self.rounds = self.compared = self.lost = 0
@@ -201,7 +210,7 @@ class Result:
 
 
 async def play_round(feed: Feed, server: RedisServer, fault: Callable[[RedisServer], Awaitable[None]]) -> None:
-    """Runs the feed with one fault in the middle, then pauses it."""
+    """Runs the feed with one fault in the middle, then pauses the feed."""
     feed.resume()
     await asyncio.sleep(BUSY_SECONDS / 2)
     await fault(server)

@@ -12,7 +12,10 @@ CATEGORIES = (
     "disabled-by-default-devtools.timeline.frame",  # DrawFrame
 )
 LONG_TASK_MS = 50.0
-"""A longer task is a long task, as the Long Tasks API defines it."""
+"""The limit in ms.
+
+A task that takes longer is a long task, as in the Long Tasks API.
+"""
 
 Event = dict[str, Any]
 
@@ -21,7 +24,7 @@ Event = dict[str, Any]
 class Task:
     """One task of the main thread.
 
-    `wall` and `cpu` are milliseconds, `parts` describe the longest events. If `wall` is much more than `cpu`, the
+    `wall` and `cpu` are milliseconds. `parts` describes the longest events. If `wall` is much more than `cpu`, the
     machine ran other programs during the task.
     """
 
@@ -36,7 +39,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Tasks of the main thread and the number of drawn frames within `seconds`."""
+    """The tasks of the main thread and the number of drawn frames in `seconds`."""
 
     seconds: float
     tasks: Sequence[Task]
@@ -66,7 +69,10 @@ class Trace:
 
     @property
     def busy(self) -> list[Task]:
-        """Tasks that are long by their CPU time, which other programs do not affect."""
+        """Tasks that are long by their CPU time.
+
+        Other programs do not affect the CPU time of a task.
+        """
         return [task for task in self.tasks if task.cpu > LONG_TASK_MS]
 
 
@@ -75,7 +81,10 @@ def join_traces(one: Trace, other: Trace) -> Trace:
 
 
 def read_trace(data: bytes) -> Trace:
-    """Reads the JSON of a trace; the page is the renderer with the most events."""
+    """Reads the JSON of a trace.
+
+    The page is the renderer process with the most events.
+    """
     events: list[Event] = json.loads(data)["traceEvents"]
     names = {(event["pid"], event["tid"]): event["args"]["name"] for event in events if event["name"] == "thread_name"}
     threads = defaultdict(list)
@@ -96,7 +105,7 @@ def _read_task(task: Event, events: Sequence[Event]) -> Task:
 
 
 def _describe_parts(task: Event, events: Sequence[Event], max_parts: int = 4) -> tuple[str, ...]:
-    """Names and durations of the longest events within a task."""
+    """Returns the names and durations of the longest events within a task."""
     begin, end = task["ts"], task["ts"] + task["dur"]
     within = [event for event in events if begin <= event["ts"] < end and event["name"] != "RunTask"]
     within.sort(key=lambda event: -event["dur"])

@@ -1,4 +1,7 @@
-"""Loads the page at a fixed rate until it is killed: `python -m tests.bench.visitor PORT PAGES_PER_SECOND`."""
+"""Loads the page at a fixed rate: `python -m tests.bench.visitor PORT PAGES_PER_SECOND`.
+
+This process runs until it is killed.
+"""
 
 import sys
 import threading

@@ -15,9 +15,10 @@ def read_cases(name: str) -> list[dict[str, Any]]:
 
 
 def to_accepted(order: list[int] | tuple[int, int]) -> tuple[int, int]:
-    """Maps a pair of `newer_than.json` to one with a timestamp that the pipeline accepts, and keeps their order.
+    """Maps an order of `newer_than.json` to an order that the pipeline accepts.
 
-    The table has the smallest and the greatest timestamps too, because pages and terminal compare any.
+    The mapped orders compare as the orders in the table do. The table also has timestamps that the pipeline refuses,
+    because pages and the terminal compare any timestamps.
     """
     timestamp, seq_id = order
     if timestamp < 10**15:

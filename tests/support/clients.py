@@ -16,7 +16,10 @@ BUILD_TIMEOUT_SECONDS = 300
 
 
 def find_program(name: str, how_to_install: str) -> str:
-    """Returns the path of a program. Skips the test if it is missing; under CI a skip is a failure."""
+    """Returns the path of a program. Skips the test if the program is missing.
+
+    Under CI, a skip is a failure.
+    """
     in_environment = Path(sys.executable).with_name(name)
     path = str(in_environment) if in_environment.exists() else shutil.which(name)
     if not path:
@@ -25,7 +28,10 @@ def find_program(name: str, how_to_install: str) -> str:
 
 
 class Program:
-    """A running client. `output` and `errors` are what it has printed so far."""
+    """A running client.
+
+    `output` and `errors` are the texts that the client has printed so far.
+    """
 
     def __init__(self, command: list[str], cwd: Path = ROOT) -> None:
         # Interactive clients end with their input, so it stays open.
@@ -51,7 +57,7 @@ class Program:
         wait_until(lambda: text in self.output, seconds, f"{text!r} in {self.output!r}, {self.errors!r}")
 
     def wait(self) -> int:
-        """Waits until the program ends by itself. Returns its exit status."""
+        """Waits until the program ends by itself. Returns the exit status."""
         status = self.process.wait(20)
         self._join()
         return status

@@ -1,4 +1,7 @@
-"""A WebSocket server that sends JSON frames which no gateway sends today, and then an update."""
+"""A WebSocket server that sends unknown JSON frames, and then an update.
+
+No gateway sends such frames today.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -30,7 +33,10 @@ LAST_FRAME = '{"symbol":"AAPL","price":123.5,"timestamp":1766480000000000,"seq_i
 
 @contextmanager
 def serve_odd_frames() -> Iterator[str]:
-    """Yields the URL of the server. It sends the frames after the first message of each client."""
+    """Yields the URL of the server.
+
+    The server sends the frames after the first message of each client.
+    """
 
     def handle(connection: ServerConnection) -> None:
         try:

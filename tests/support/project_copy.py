@@ -1,4 +1,4 @@
-"""Copies the project's settings, so that a test can put its own `.env` beside them."""
+"""Copies the project's settings, so that a test can use its own `.env`."""
 
 import os
 import shutil
@@ -11,7 +11,10 @@ LINKED = ("feeds", "watchlist", "templates", "static")
 
 
 def copy_project(folder: Path, environment_file: bytes | None = None) -> Path:
-    """Makes a root folder with its own settings and `.env`; the other packages are links. Returns the folder."""
+    """Makes a project folder with its own settings and `.env`. Returns the folder.
+
+    The other packages in the folder are links.
+    """
     folder.mkdir(parents=True)
     shutil.copytree(ROOT / "stockwatch", folder / "stockwatch", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "manage.py", folder)
@@ -25,7 +28,7 @@ def copy_project(folder: Path, environment_file: bytes | None = None) -> Path:
 def run_manage(
     project: Path, *arguments: str, cwd: Path | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Runs `manage.py` of a project with exactly these variables."""
+    """Runs `manage.py` of a project. The environment has only PATH and `variables`."""
     command = [sys.executable, str(project / "manage.py"), *arguments]
     environment = {"PATH": os.environ["PATH"], **variables}
     return subprocess.run(
@@ -34,7 +37,10 @@ def run_manage(
 
 
 def read_settings(project: Path, *names: str, cwd: Path | None = None, **variables: str) -> str:
-    """Returns the named settings as the project's own process prints them, or the text of its error."""
+    """Returns the values of the named settings, as a process of the project prints them.
+
+    If the process fails, returns the text of the error.
+    """
     code = f"from stockwatch import settings as s; print(*(getattr(s, name) for name in {names!r}))"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project), **variables}
     ended = subprocess.run(

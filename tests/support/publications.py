@@ -8,7 +8,7 @@ MARKER = "end"
 
 
 class Publications:
-    """Everything that is published on prices.* from its creation on."""
+    """Receives everything that is published on prices.* after the object was created."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -18,7 +18,10 @@ class Publications:
         self.by_symbol: dict[str, list[bytes]] = {}
 
     def take(self) -> list[tuple[bytes, bytes]]:
-        """Returns channel and data of each message since the last call. Our own message marks the end."""
+        """Returns channel and data of each message since the last call.
+
+        This method publishes a marker and reads up to the marker.
+        """
         self._client.publish(CHANNEL_PREFIX, MARKER)
         taken = []
         while (message := self._pubsub.get_message(timeout=60)) and message["data"] != MARKER.encode():

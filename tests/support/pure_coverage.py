@@ -1,4 +1,4 @@
-"""Coverage plugin that measures exactly the pure modules. `pyproject.toml` names it."""
+"""Coverage plugin that measures exactly the pure modules. `pyproject.toml` names this plugin."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Records updates for tests of pages, as the recorder does."""
+"""Stores bars of updates for tests of pages, as the recorder does."""
 
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.open_bars import OpenBars
@@ -17,9 +17,9 @@ class RecordedBars:
         self._archive = BarArchive()
 
     def record(self, *updates: Update, save: bool = True) -> None:
-        """Records updates in Redis and, with `save`, in the database.
+        """Records updates in Redis. If `save` is true, also records the updates in the database.
 
-        All updates of a minute or day must come in one call.
+        One call must contain all updates of a minute or day.
         """
         open_bars = OpenBars(UTC_DAYS)
         for symbol_bars in self._archive.load_symbols({update.symbol: -1 for update in updates}):

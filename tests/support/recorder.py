@@ -1,4 +1,4 @@
-"""Runs recorders in tests, and reads and computes the bars that they store."""
+"""Runs recorders in tests. Reads the stored bars, and computes the expected bars."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ NOON = int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * SECOND_US
 OHLC_COUNT = ("open", "high", "low", "close", "count")
 
 Rows = dict[tuple[str, object], tuple[object, ...]]
-"""Values of bars, by symbol and minute or date."""
+"""Maps a symbol with a minute or a date to the values of a bar."""
 
 
 class StopWhen(threading.Event):
@@ -53,7 +53,7 @@ class StopWhen(threading.Event):
 
 
 class CountingConsumer(UpdateConsumer):
-    """A consumer that counts the records that it has returned."""
+    """A consumer that counts the records that it returned."""
 
     records_read = 0
 
@@ -66,7 +66,7 @@ class CountingConsumer(UpdateConsumer):
 class RecorderFactory:
     """Makes recorders of one topic and group.
 
-    `now_us` is the time of their clock, in unix microseconds.
+    `now_us` is the time of the recorders' clock, in unix microseconds.
     """
 
     def __init__(self, kafka: str, topic: str, server: RedisServer) -> None:
@@ -85,17 +85,20 @@ class RecorderFactory:
         return Recorder(self.source, recent_bars, BarArchive(), UTC_DAYS, retention, Random(1), now=now)
 
     def run_until(self, condition: Callable[[], object]) -> bool:
-        """Records until the condition holds, and shuts the recorder down."""
+        """Runs a recorder until the condition holds, then shuts the recorder down."""
         return self.make_recorder().run(StopWhen(condition))
 
     def run_until_read(self, count: int) -> bool:
-        """Records until so many records are read and none of them is pending."""
+        """Runs a recorder until it has read `count` records and no record is pending."""
         recorder = self.make_recorder()
         return recorder.run(StopWhen(lambda: self.source.records_read >= count and not recorder._pending))
 
 
 def make_feed(minutes: int, first: int = NOON, step: int = 10 * SECOND_US) -> list[Update]:
-    """Makes an update of each symbol at each step; prices go up and down."""
+    """Returns an update of each symbol at each step. Prices go up and down.
+
+    `first` and `step` are in microseconds.
+    """
     return [
         Update(symbol, 100.0 + at // step % 7 - number % 3, at, at // step)
         for at in range(first, first + minutes * MINUTE_US, step)
@@ -136,7 +139,7 @@ def stored_closes() -> dict[str, float | None]:
 
 
 def read_ring(client: redis.Redis, ring: BarRing, symbol: str, first: int, last: int) -> dict[int, tuple[object, ...]]:
-    """Open, high, low, close and count of the bars in a ring, by start."""
+    """Maps the start of each bar to its open, high, low, close and count."""
     parts = [client.getrange(ring.key(symbol), begin, end) for begin, end in ring.byte_ranges(first, last)]
     slots = ring.unpack(b"".join(parts), first, last)
     return {start: (slot.open, slot.high, slot.low, slot.close, slot.update_count) for start, slot in slots}

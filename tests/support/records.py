@@ -1,11 +1,14 @@
-"""Records of a topic, for tests without Kafka."""
+"""Fake records of a topic, for tests without Kafka."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Record:
-    """A record as the Kafka client returns it. `position` is partition and offset."""
+    """A record as the Kafka client returns it.
+
+    `position` is the pair of partition and offset.
+    """
 
     symbol: bytes | None = b"AAPL"
     body: bytes | None = b"no"

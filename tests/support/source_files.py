@@ -1,7 +1,7 @@
 """Lists the project's Python files and finds the modules that declare themselves pure.
 
-A module declares it with a sentence in its docstring: "Pure." or one that starts with "Pure:". This file imports no
-project code, because the coverage plugin uses it before measuring starts.
+The docstring of such a module has the sentence "Pure." or a sentence that starts with "Pure:". This file imports no
+project code, because the coverage plugin uses this file before measuring starts.
 """
 
 import ast
@@ -20,13 +20,13 @@ def python_files(folder: Path) -> Iterator[Path]:
 
 
 def package_modules() -> dict[str, Path]:
-    """Returns the file of each module that contains code, by its name."""
+    """Returns a dict from module name to file, for each module that contains code."""
     files = [path for package in PACKAGES for path in python_files(ROOT / package)]
     return {module_name(path): path for path in files if _has_code(path)}
 
 
 def pure_modules() -> dict[str, Path]:
-    """Returns the file of each module that declares itself pure, by its name."""
+    """Returns a dict from module name to file, for each module that declares itself pure."""
     return {name: path for name, path in package_modules().items() if declares_purity(path)}
 
 
@@ -36,7 +36,7 @@ def module_name(path: Path) -> str:
 
 
 def declares_purity(path: Path) -> bool:
-    """Returns whether the docstring of a module says that it is pure."""
+    """Returns whether the docstring of a module declares the module pure."""
     return PURE_SENTENCE.search(ast.get_docstring(_parse(path)) or "") is not None
 
 

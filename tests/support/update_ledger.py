@@ -3,19 +3,20 @@
 An update is identified by its symbol and its order. The log is the topic: the acknowledged updates of a symbol in the
 order of their offsets.
 
-An update is *due* if it must be published: it was acknowledged, and it is newer than every update of its symbol that is
-before it in the log. Updates that were produced earlier and not acknowledged count too, because the log may contain
-them.
+A *due* update must be published. An update is due if it was acknowledged and is newer than every earlier update of its
+symbol. Update A is earlier than update B if A is before B in the log. A is also earlier than B if A was produced before
+B and not acknowledged, because the log may contain A.
 
-The report has one list per kind of fault, and a publication is in one of them at most:
+The report has one list for each kind of fault. A publication is in at most one list:
 
-- `lost`: due and never published. If a listener may have missed the publication (see `add_gap`), it counts as
-  `unobserved` instead.
-- `behind`: symbols whose stored update is missing, or older than the newest one that was due or published.
-- `duplicated`: published again; one entry for each repetition.
-- `reordered`: published for the first time after a newer update of its symbol, although due.
-- `stale`: published for the first time after a newer update of its symbol, and not due: it should have been dropped.
-- `foreign`: published or stored, and never produced.
+- `lost`: due and never published. If a listener may have missed the publication (see `add_gap`), the update counts as
+  `unobserved` and not as lost.
+- `behind`: symbols whose stored update is missing, or older than the newest update that was due or published.
+- `duplicated`: published again. Each repetition has its own entry.
+- `reordered`: due, but published for the first time after a newer update of its symbol.
+- `stale`: not due, and published for the first time after a newer update of its symbol. The processor should drop such
+  updates.
+- `foreign`: published or stored, but never produced.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +33,10 @@ AFTER_ALL: Order = (2**63, 0)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Counts, and the faults by kind. Without faults every list is empty."""
+    """The counts, and the faults by kind.
+
+    A list of faults is empty if no such fault occurred.
+    """
 
     due: int
     published: int
@@ -46,7 +50,7 @@ class Report:
 
     @property
     def faults(self) -> dict[str, int]:
-        """The number of faults of each kind that occurred."""
+        """Maps each kind of fault that occurred to the number of these faults."""
         kinds = ("lost", "behind", "duplicated", "reordered", "stale", "foreign")
         return {kind: len(getattr(self, kind)) for kind in kinds if getattr(self, kind)}
 
@@ -59,8 +63,8 @@ class Report:
 class SymbolHistory:
     """The updates of one symbol.
 
-    `produced` maps an order to its position among all produced updates, `log` to its offset. `gaps` has the length of
-    `published` at each gap.
+    `produced` maps an order to its position among all produced updates. `log` maps an order to its offset. `gaps` holds
+    the length of `published` at each gap.
     """
 
     produced: dict[Order, int] = field(default_factory=dict)
@@ -86,14 +90,18 @@ class SymbolHistory:
         return order in self.produced or order in self.log
 
     def gap_bounds(self) -> Iterator[tuple[Order, Order]]:
-        """Yields for each gap the newest order published before it and the first one after it."""
+        """Yields two orders for each gap.
+
+        The first is the newest order that was published before the gap. The second is the first order published after
+        the gap.
+        """
         for before in self.gaps:
             after = self.published[before] if before < len(self.published) else AFTER_ALL
             yield max(self.published[:before], default=BEFORE_ALL), after
 
 
 class Ledger:
-    """The updates of all symbols. One thread may produce while another one listens."""
+    """The updates of all symbols. One thread may produce while another thread listens."""
 
     def __init__(self) -> None:
         self._symbols: dict[str, SymbolHistory] = {}
@@ -104,30 +112,33 @@ class Ledger:
         return self._symbols.setdefault(symbol, SymbolHistory())
 
     def add_produced(self, update: Update) -> None:
-        """Notes an update that was passed to a producer."""
+        """Adds an update that was passed to a producer."""
         self._position += 1
         self._of(update.symbol).produced.setdefault(update.order, self._position)
 
     def add_acknowledged(self, update: Update, offset: int) -> None:
-        """Notes an update that is at this offset of its partition."""
+        """Adds an update that is at this offset of its partition."""
         self._of(update.symbol).log.setdefault(update.order, offset)
 
     def add_published(self, update: Update) -> None:
-        """Notes an update that a listener received."""
+        """Adds an update that a listener received."""
         self.published += 1
         self._of(update.symbol).published.append(update.order)
 
     def add_gap(self) -> None:
-        """Notes that no listener was connected between the last publication and the next one."""
+        """Adds a gap: no listener was connected between the last publication and the next publication."""
         for history in list(self._symbols.values()):
             history.gaps.append(len(history.published))
 
     def newest(self) -> dict[str, Order]:
-        """Returns the newest due order of each symbol, which Redis holds in the end."""
+        """Returns the newest due order of each symbol.
+
+        At the end, Redis must hold this order.
+        """
         return {symbol: due[-1] for symbol, history in self._symbols.items() if (due := history.due())}
 
     def report(self, stored: Mapping[str, bytes | None]) -> Report:
-        """Returns the report. `stored` has the bytes in Redis by symbol."""
+        """Returns the report. `stored` maps each symbol to the bytes in Redis."""
         report = Report(
             due=sum(len(history.due()) for history in self._symbols.values()),
             published=self.published,
@@ -152,7 +163,7 @@ def _unobserved(history: SymbolHistory) -> Iterator[Order]:
 
 def _check_publications(report: Report, symbol: str, history: SymbolHistory, due: set[Order]) -> None:
     """Adds each wrong publication to the report."""
-    # An update that was never acknowledged may be published. Its position among the produced ones decides.
+    # An update that was never acknowledged may be published. Its position among the produced updates decides.
     orders = sorted(history.produced, key=history.produced.__getitem__)
     rising = {order for before, order in pairwise([BEFORE_ALL, *orders]) if order > before}
     top, seen = BEFORE_ALL, set[Order]()
@@ -171,7 +182,7 @@ def _check_publications(report: Report, symbol: str, history: SymbolHistory, due
 
 
 def _check_stored(report: Report, symbol: str, history: SymbolHistory, stored: bytes | None) -> None:
-    """Checks what Redis holds in the end."""
+    """Adds a fault if the stored update is not the expected one."""
     known = [order for order in history.published if history.knows(order)]
     expected = max([*history.due(), *known], default=BEFORE_ALL)
     try:

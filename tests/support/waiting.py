@@ -11,7 +11,10 @@ NEVER_SET = threading.Event()
 
 
 def wait_until(condition: Callable[[], T], seconds: float = 60.0, what: str = "condition") -> T:
-    """Returns the first true value of a condition. Raises AssertionError after `seconds`."""
+    """Waits until a condition returns a true value. Returns this value.
+
+    Raises AssertionError after `seconds`.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"
@@ -20,7 +23,7 @@ def wait_until(condition: Callable[[], T], seconds: float = 60.0, what: str = "c
 
 
 async def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "condition") -> T:
-    """The same for coroutines: the event loop runs between two checks."""
+    """Does the same as `wait_until`, but the event loop runs between two checks."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"

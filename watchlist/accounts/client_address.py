@@ -1,4 +1,7 @@
-"""Finds the client address by which limits count, and says which proxies are trusted. Pure."""
+"""Finds the address of a client, and says whether a proxy is trusted. Pure.
+
+Limits count by this address.
+"""
 
 import re
 from collections.abc import Sequence
@@ -9,15 +12,18 @@ MAX_CHARACTERS = 64
 FORWARDED = re.compile(
     r'"?(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\](?::[0-9]{1,5})?|([0-9.]+)(?::[0-9]{1,5})?|([0-9a-fA-F:.]+(?:%\w+)?))"?'
 )
-"""An address, also `1.2.3.4:567`, `[2001:db8::1]` and `[2001:db8::1]:567`, and each of them in quotes."""
+"""Matches an IP address with or without port, brackets and quotes.
+
+Examples are `1.2.3.4:567`, `[2001:db8::1]` and `"[2001:db8::1]:567"`.
+"""
 
 
 def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()) -> str:
     """Returns the address of the client, or "unknown" if the peer has no valid address.
 
     `client` is the peer's (address, port). `forwarded` is an X-Forwarded-For header. `trusted` holds the networks of
-    trusted proxies. A forwarded address may have a port or brackets. If it cannot be read, the address of the proxy
-    that sent it counts instead.
+    trusted proxies. A forwarded address may have a port or brackets. For an unreadable forwarded address, the address
+    of the proxy that added it is returned.
 
     An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home has a
     whole /64 network.

@@ -9,9 +9,9 @@ from django.contrib.auth.forms import PasswordResetForm, UserCreationForm
 from django.contrib.auth.models import User
 
 MAIL_THREADS = ThreadPoolExecutor(4, thread_name_prefix="mail")
-"""If an e-mail cannot be sent, Django logs that.
+"""The threads that send e-mails. A process sends all waiting e-mails before the process ends.
 
-A process sends all waiting e-mails before it ends.
+If an e-mail cannot be sent, Django logs the failure.
 """
 EMAIL_HELP = "Optional. Used only to reset your password."
 
@@ -41,7 +41,7 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the 
 
 
 def _is_taken(name: str) -> bool:
-    """Returns whether an account has this name, or one that is equal after case folding.
+    """Returns whether an account has an equal name after case folding.
 
     For example, bossN and boßN are equal after case folding.
     """
@@ -64,7 +64,7 @@ def _fold(name: str) -> str:
 class ResetForm(PasswordResetForm):
     """The form that sends an e-mail to reset a password.
 
-    It sends the e-mail in another thread. Otherwise the duration of an answer would tell whether an account exists.
+    Another thread sends the e-mail. Otherwise the duration of an answer would tell whether an account exists.
     """
 
     def send_mail(self, *args: Any, **kwargs: Any) -> None:
@@ -80,7 +80,7 @@ class PasswordField(forms.CharField):
 
 
 class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Asks for the e-mail address for password resets, and for the password.
+    """Asks for the e-mail address for password resets. Also asks for the password.
 
     The password is needed because a person who changes the address can take over the account.
     """
@@ -115,7 +115,7 @@ class DeleteAccountForm(forms.Form):
 
 
 def _check_password(user: User, password: str) -> str:
-    """Returns the password. Raises ValidationError if it is wrong."""
+    """Returns the password. Raises ValidationError if the password is wrong."""
     if not user.check_password(password):
         raise forms.ValidationError("The password is wrong.")
     return password

@@ -1,7 +1,7 @@
 """Checks that the page which sends a request belongs to the request's account.
 
-The person may have signed in or out in another tab, or the web session may have expired. Then the lists on the page
-belong to another account. In that case the request is refused and the page is reloaded.
+The person may have signed in or out in another tab, or the web session may have expired. Then the page still shows the
+lists of another account. In that case the request is refused and the page is reloaded.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 HEADER = "Watchlist-Owner"
-"""The request header with the `page_owner` for whom the page was made.
+"""The request header that holds the `page_owner` of the page.
 
-Only scripts send it: a form that is sent without a script loads a whole new page anyway.
+Only scripts send this header. A form that is sent without a script loads a whole new page anyway.
 """
 VISITOR = "0"
 """The owner of a page that was made for a visitor."""
@@ -31,10 +31,9 @@ def page_owner(request: HttpRequest) -> str:
 
 
 def require_same_owner(view: View[P]) -> View[P]:
-    """Wraps a view so that it handles only requests from pages of the request's owner.
+    """Wraps a view so that a page of a different owner cannot call the view.
 
-    A request from the page of a different owner does not reach the view. The browser then loads a new page with an
-    explanation.
+    After a request from such a page, the browser loads a new page with an explanation.
     """
 
     @wraps(view)

@@ -27,7 +27,10 @@ CHOICES: dict[str, dict[str, str]] = {
 The first value of each setting is the default.
 """
 MAX_ZONE_LENGTH = 64
-"""Longer than the name of any time zone."""
+"""The maximum length of a typed time zone.
+
+The names of all time zones are shorter.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def zones() -> tuple[str, ...]:
 
 
 def find_zone(text: str) -> str | None:
-    """Returns the name of the time zone that a person typed, or None.
+    """Returns the name of a typed time zone; None if there is none.
 
     The typed text is the whole name or its last part, such as `new york`. The last part must be unique.
     """
@@ -74,7 +77,7 @@ def make_appearance(values: Mapping[str, Any]) -> Appearance:
 def appearance_of(request: HttpRequest) -> Appearance:
     """Returns the appearance of the person who makes the request.
 
-    Makes at most one database query per request, however often it is called.
+    Several calls for one request make at most one database query.
     """
     appearance: Appearance | None = getattr(request, "_appearance", None)
     if appearance is None:
@@ -91,7 +94,7 @@ def numerals_for(request: HttpRequest) -> Numerals:
 def save_appearance(request: HttpRequest, response: HttpResponse, appearance: Appearance) -> None:
     """Stores the appearance in a cookie of the response.
 
-    If the request has an account, also stores it in the database.
+    If the request has an account, also stores the appearance in the database.
     """
     values = asdict(appearance)
     if isinstance(request.user, User):

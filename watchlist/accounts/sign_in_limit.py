@@ -1,8 +1,9 @@
 """Limits wrong passwords per client address and per account name. The counts are in Redis.
 
 Each attempt is counted as a failure before the password is checked, so that parallel attempts cannot exceed the limit.
-A correct password takes that failure back. The answer is the same whether or not an account has the name. While Redis
-is unavailable, every attempt is allowed: an outage must not lock people out.
+If the password is right, the failure is subtracted again. The answer does not tell whether an account has the name.
+
+If Redis is unavailable, every attempt is allowed: an outage must not lock people out.
 """
 
 import hashlib
@@ -25,11 +26,11 @@ from watchlist.accounts.throttle import address_of
 from watchlist.prices.quotes import redis_client
 
 MAX_NAME_LENGTH = 150
-"""The most characters of an account name, as in Django's model."""
+"""The maximum length of an account name in characters, as in Django's model."""
 NAME_LIMIT_FACTOR = 5
-"""One name may fail this many times as often as one address.
+"""The limit of a name is the limit of an address times this factor.
 
-So one address alone cannot block a name, because the address reaches its own limit first.
+Therefore one address alone cannot block a name. The address reaches its own limit first.
 """
 
 COUNT_ATTEMPT = """
@@ -70,8 +71,8 @@ View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 def limit_attempts(view: View) -> View:
     """Wraps a sign-in view so that it answers 429 with `Retry-After` after too many failures.
 
-    In SIGN_IN_WINDOW, one address may fail SIGN_IN_FAILURES times. In the same time, one name may fail
-    NAME_LIMIT_FACTOR times as often, over all addresses together.
+    Within SIGN_IN_WINDOW, one address may fail SIGN_IN_FAILURES times. A name may fail NAME_LIMIT_FACTOR times as
+    often, over all addresses together.
     """
 
     @wraps(view)
@@ -109,7 +110,7 @@ def limit_password_checks(view: View) -> View:
 def limit_name_checks(view: View) -> View:
     """Wraps the sign-up view, which may tell that a name is taken.
 
-    Each such answer counts as a failed sign-in of the address.
+    Each answer that a name is taken counts as a failed sign-in of the address.
     """
 
     @wraps(view)
@@ -132,17 +133,17 @@ def limit_name_checks(view: View) -> View:
 
 
 def confirm_password(request: HttpRequest) -> None:
-    """Marks the request as one with a right password."""
+    """Notes in the request that the person entered the right password."""
     request.has_confirmed_password = True  # type: ignore[attr-defined]
 
 
 def reveal_name(request: HttpRequest) -> None:
-    """Marks the request as one whose answer says that a name is taken."""
+    """Notes in the request that the answer reveals a taken name."""
     request.has_revealed_name = True  # type: ignore[attr-defined]
 
 
 def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-    """Counts an attempt and, if it is allowed, calls the view.
+    """Counts an attempt. Calls the view if the attempt is allowed.
 
     If the password was right, the attempt no longer counts as a failure.
     """
@@ -160,7 +161,7 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 
 @receiver(user_logged_in)
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
-    """Marks the request as a successful sign-in. Django calls this after each sign-in.
+    """Notes in the request that a sign-in succeeded. Django calls this function after each sign-in.
 
     The response alone does not show a sign-in, because people who are signed in already get the same redirect.
     """
@@ -169,7 +170,7 @@ def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
 
 
 def clear_failures(name: str) -> None:
-    """Clears the failure count of a name after its owner reset the password by e-mail."""
+    """Clears the failure count of a name, after a password reset by e-mail."""
     try:
         redis_client().delete(name_key(name))
     except redis.RedisError as error:
@@ -177,7 +178,7 @@ def clear_failures(name: str) -> None:
 
 
 def attempt_keys(request: HttpRequest) -> list[str]:
-    """Returns two Redis keys that count an attempt: by address and by name."""
+    """Returns two Redis keys of an attempt: one of the address, one of the name."""
     return [address_key(request), name_key(request.POST.get("username", ""))]
 
 
@@ -188,8 +189,8 @@ def address_key(request: HttpRequest) -> str:
 def name_key(name: str) -> str:
     """Returns the Redis key of an account name.
 
-    The name is normalized as in the database, because Django finds accounts only by this spelling. The key contains a
-    hash, because names may be long and are private.
+    The name is normalized as in the database, because Django finds accounts only by the normalized name. The key
+    contains a hash, because names may be long and are private.
     """
     name = name.strip()
     # Normalization takes quadratic time. No account has a longer name, and Django does not normalize it either.
@@ -208,7 +209,7 @@ def write_wait(seconds: int) -> str:
 
 
 def _count_attempt(keys: list[str]) -> int:
-    """Counts an attempt and returns 0 if it is allowed.
+    """Counts an attempt. Returns 0 if the attempt is allowed.
 
     Otherwise returns the milliseconds to wait.
     """

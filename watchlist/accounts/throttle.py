@@ -1,6 +1,6 @@
 """Limits how often one client address may do an expensive action per hour.
 
-The counts are in Redis. While Redis is unavailable, every action is allowed: an outage must not lock people out.
+The counts are in Redis. If Redis is unavailable, every action is allowed: an outage must not lock people out.
 """
 
 import redis
@@ -13,7 +13,10 @@ from watchlist.prices.quotes import redis_client
 
 HOUR_SECONDS = 3600
 MAX_NEW_SESSIONS = 600
-"""Web sessions of visitors that one address can start in an hour. Many people may share an address."""
+"""The maximum number of visitors' web sessions that one address can start in an hour.
+
+Many people may share an address.
+"""
 log = structlog.get_logger(__name__)
 
 
@@ -43,7 +46,7 @@ def allow_action(request: HttpRequest, action: str, max_per_hour: int) -> bool:
 def may_start_session(request: HttpRequest) -> bool:
     """Returns whether the request may store something for a visitor.
 
-    A request without a web session counts once for the limit.
+    A request without a web session counts for the limit of new web sessions, but only once.
     """
     request.session.get("lists")  # finds out whether the cookie is valid
     if request.session.session_key is not None:

@@ -93,7 +93,7 @@ class PasswordResetConfirm(PasswordResetConfirmView):
     success_url = reverse_lazy("password-reset-done")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        # Another person's guesses may have blocked the name. They must not block its owner's new password.
+        # Another person's guesses may have blocked the name. The owner must be able to use the new password.
         clear_failures(form.user.get_username())
         return super().form_valid(form)
 
@@ -103,7 +103,7 @@ class PasswordResetConfirm(PasswordResetConfirmView):
 def show_settings(request: HttpRequest) -> HttpResponse:
     """Shows the settings of the appearance.
 
-    For an account, it also shows e-mail address, password and deletion.
+    A person with an account also sees the settings of e-mail address, password and deletion.
     """
     email_form = EmailForm(instance=request.user) if isinstance(request.user, User) else None
     return _render_settings(request, email_form)
@@ -137,7 +137,7 @@ def change_appearance(request: HttpRequest) -> HttpResponse:
 @limit_password_checks
 def change_email(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)  # noqa: S101 - login_required
-    if request.method != "POST":  # the address of a refused form, reloaded or returned to
+    if request.method != "POST":  # the browser reloaded the address of a refused form, or went back to it
         return redirect("settings")
     form = EmailForm(request.POST, instance=request.user)
     if not form.is_valid():
@@ -175,7 +175,7 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 def delete_sessions(user_pk: int) -> None:
     """Deletes every web session of the account.
 
-    Decodes all web sessions of all people, because only the decoded data of a session names its account.
+    Decodes the web sessions of all people, because only the decoded data of a session names its account.
     """
     owned = [row.pk for row in Session.objects.iterator() if row.get_decoded().get("_auth_user_id") == str(user_pk)]
     Session.objects.filter(pk__in=owned).delete()

@@ -1,4 +1,7 @@
-"""Keeps a visitor's lists at every sign-up and sign-in, also in the admin."""
+"""Moves a visitor's lists into the account at every sign-up and sign-in.
+
+A sign-in to the admin also moves the lists.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +16,14 @@ from watchlist.lists.rules import MAX_LISTS, NamedList
 from watchlist.lists.storage import move_visitor_lists
 
 MAX_NAMED_SYMBOLS = 12
-"""The most symbols that the sentence about a list without room names."""
+"""The maximum number of symbols that the sentence about a left-out list names."""
 
 
 @receiver(user_logged_in)
 def keep_visitor_lists(request: HttpRequest | None, user: User, **_: Any) -> None:
     """Moves the visitor's lists into the account.
 
-    Adds a message with the names of the added lists, and one message for each list without room.
+    Adds a message with the names of the added lists. Adds one message for each list for which there is no room.
     """
     if request is None:
         return
@@ -33,7 +36,7 @@ def keep_visitor_lists(request: HttpRequest | None, user: User, **_: Any) -> Non
 
 
 def describe_left_out(named_list: NamedList) -> str:
-    """Returns a sentence about a list without room.
+    """Returns a sentence about a list for which the account has no room.
 
     The sentence names the symbols, so that the person can add them to a different list.
     """
@@ -47,5 +50,5 @@ def _name_symbols(symbols: Sequence[str]) -> str:
 
 
 def _say(request: HttpRequest, level: int, sentence: str) -> None:
-    """Adds a message, if the sign-in comes from a page."""
+    """Adds a message. Does nothing if the request cannot hold messages."""
     messages.add_message(request, level, sentence, fail_silently=True)

@@ -1,6 +1,6 @@
 """Finds the columns of an imported file that hold list names and symbols. Pure.
 
-Only the header of the file decides.
+This module reads only the header of the file.
 """
 
 import unicodedata

@@ -1,7 +1,7 @@
 """Reads a person's lists from a file. Pure.
 
-The file comes from this site or from another site, or is a plain list of symbols. The escaping of `feeds.csv_cells` is
-undone, so that an exported file gives exactly the exported lists.
+The file was exported by this site or by another site, or is a plain list of symbols. This module undoes the escaping of
+`feeds.csv_cells`, so that an exported file gives exactly the exported lists.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -15,9 +15,9 @@ from watchlist.lists.foreign_symbols import clean_spelling, find_symbol
 from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, check_name, name_key
 
 MAX_FILE_BYTES = 2_500_000
-"""A file of this size can hold twenty lists of two hundred symbols with every column.
+"""The maximum size of an imported file in bytes.
 
-Django accepts more than this in a form.
+A file of this size can hold twenty lists of 200 symbols with every column. Django's own limit for a form is higher.
 """
 MAX_LINES = MAX_LISTS * (MAX_SYMBOLS + 1)
 DEFAULT_NAME = "Imported"
@@ -28,7 +28,7 @@ SECTION = "###"
 class RefusedLine:
     """A line that is not imported.
 
-    It has the line's number from 1, the beginning of the line, and the reason.
+    `line` is its number from 1, `text` its beginning, and `reason` the reason of the refusal.
     """
 
     line: int
@@ -47,9 +47,12 @@ class ImportedLists:
 def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> ImportedLists:
     """Reads lists of `known` symbols from the text of a file.
 
-    `name` is the list for symbols whose list the file does not name. If the file has a header, its columns of symbols
-    and of list names are read. Without a header there are three kinds of lines. The first has a list's name and one
-    symbol. The second has any number of symbols. The third is `###NAME`: it names the list for the symbols after it.
+    `name` is the name of the list for symbols without a list in the file. If the file has a header, the columns of
+    symbols and of list names are read. Without a header there are three kinds of lines:
+
+    - a list's name and one symbol
+    - any number of symbols
+    - `###NAME`, which names the list for the symbols in the lines below
     """
     lines = split_lines(text)
     if len(lines) > MAX_LINES + 1:
@@ -63,7 +66,7 @@ def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> I
 def name_of_file(file_name: str) -> str:
     """Returns a list name for a file: the file's name without the ending.
 
-    Returns DEFAULT_NAME if that is not allowed as the name of a list.
+    Returns DEFAULT_NAME if a list cannot have the file's name.
     """
     stem, dot, ending = file_name[:255].rpartition(".")
     stem = stem if dot else ending
@@ -103,9 +106,10 @@ class _Reader:
             self._read_without_header(line)
 
     def _is_comment(self, line: Line) -> bool:
-        """Returns whether the line is a comment, which begins with `#`.
+        """Returns whether the line is a comment.
 
-        A list may be called `#1`. So a line with as many cells as the header is not a comment.
+        A comment begins with `#`. A line with as many cells as the header is no comment, because a list may be called
+        `#1`.
         """
         return line.is_comment and (self._columns is None or len(line.cells) != self._columns.count)
 
@@ -151,7 +155,7 @@ class _Reader:
     def _split_words(self, cells: Sequence[str]) -> Iterator[str]:
         """Yields the cells. Splits a cell such as `AAPL MSFT` into its words.
 
-        A cell is split if its first word is a symbol and the whole cell is not.
+        A cell is split if its first word is a symbol and the whole cell is no symbol.
         """
         for cell in filter(None, cells):
             words = cell.split()
@@ -167,7 +171,7 @@ class _Reader:
             self._refuse(line, reason, shown)
 
     def _add_symbol(self, name: str, spelling: str) -> str:
-        """Adds the symbol to the list and returns an empty text.
+        """Adds the symbol to the list and returns an empty string.
 
         If the symbol is refused, returns the reason.
         """

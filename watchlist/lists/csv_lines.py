@@ -1,6 +1,6 @@
 """Splits an imported text into numbered lines of cells. Pure.
 
-Finds the separator and accepts Excel's `sep=` line. A bad quotation mark spoils only its own line.
+Finds the separator and accepts Excel's `sep=` line. A wrong quotation mark makes only its own line unreadable.
 """
 
 import csv
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 SEPARATORS = (",", ";", "\t", "|")
 SNIFFED_LINES = 20
 MAX_JOINED_LINES = 5
-"""The most lines that one quoted cell can span.
+"""The maximum number of lines that one quoted cell can span.
 
-It bounds the work for a quotation mark that is never closed.
+The limit bounds the work for a quotation mark that is never closed.
 """
 LINE_END = re.compile(r"\r\n|\r|\n")
 SEPARATOR_LINE = re.compile(r"\s*\"?sep=(\t|[,;|])\"?\s*", re.IGNORECASE)
@@ -57,7 +57,8 @@ def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
 def sniff_separator(lines: Sequence[str]) -> str:
     """Returns the separator that most of the first lines contain.
 
-    If several separators are equal in this, returns the one that the first line contains most often.
+    If several separators are in the same number of lines, the first line decides: its most frequent separator is
+    returned.
     """
     samples = [QUOTED.sub("", line) for line in lines if not line.startswith("#")][:SNIFFED_LINES]
     first = samples[0] if samples else ""
@@ -69,7 +70,7 @@ def sniff_separator(lines: Sequence[str]) -> str:
 
 
 def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:
-    """Returns the record that begins with the first line, and its number of lines."""
+    """Returns the record at the first line, and how many lines the record has."""
     number, first = lines[0]
     for used in range(1, len(lines) + 1):
         text = "\n".join(line for _, line in lines[:used])

@@ -4,14 +4,17 @@ import unicodedata
 from functools import lru_cache
 
 MAX_LENGTH = 80
-"""Of the name of a ticker, and of a searched text."""
+"""The maximum length of a ticker's name and of a searched text, in characters."""
 BASE_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
-"""Letters that Unicode does not decompose."""
+"""The base letters of letters that Unicode does not decompose."""
 
 
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """Returns the text without case and accents: `Nestlé` and `NESTLE` become `nestle`. Cuts it at MAX_LENGTH."""
+    """Returns the text without case and accents: `Nestlé` and `NESTLE` become `nestle`.
+
+    Cuts the text at MAX_LENGTH characters.
+    """
     # Normalization takes quadratic time, so the length is limited first.
     letters = unicodedata.normalize("NFKD", text[:MAX_LENGTH].casefold())
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(BASE_LETTERS)

@@ -29,7 +29,10 @@ def clean_spelling(spelling: str) -> str:
 
 
 def _possible_symbols(text: str) -> Iterator[str]:
-    """Yields the text, then other symbols that it may mean, the most exact one first."""
+    """Yields the text, then other symbols that the text may mean.
+
+    The most exact symbol comes first.
+    """
     yield text
     text = EXCHANGE.sub("", text.removeprefix("$"), count=1)
     yield text

@@ -9,9 +9,9 @@ from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, Named
 def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
     """Adds the lists of a file to a person's lists.
 
-    Returns the person's lists afterwards, and sentences about what did not fit. If the person has a list with the same
-    name, `replace` decides. If `replace` is true, the file's symbols replace the symbols of the list. Otherwise the
-    file's symbols are added to the list.
+    Returns the person's lists afterwards, and sentences about what did not fit. A list of the file may have the same
+    name as a list of the person. If `replace` is true, the file's symbols then replace the symbols of the person's
+    list. Otherwise the file's symbols are added to the person's list.
     """
     problems = []
     for new in new_lists:
@@ -33,7 +33,7 @@ def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple
     """Adds each new list under a name that no other list has.
 
     Leaves out a new list if the person has a list with the same name and symbols. Returns three values: all lists of
-    the person, the names of the added lists, and the new lists without room.
+    the person, the names of the added lists, and the new lists for which there is no room.
     """
     names: list[str] = []
     left_out: list[NamedList] = []
@@ -50,7 +50,10 @@ def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple
 
 
 def free_name(name: str, user_lists: UserLists) -> str:
-    """Returns the name. Adds a number if the person has such a list."""
+    """Returns the name.
+
+    Adds a number if the person already has a list with this name.
+    """
     if user_lists.find_by_name(name) is None:
         return name
     endings = (f" {number}" for number in count(2))
@@ -61,7 +64,7 @@ def free_name(name: str, user_lists: UserLists) -> str:
 def _replace_symbols(user_lists: UserLists, old: NamedList, symbols: tuple[str, ...]) -> UserLists:
     """Returns a copy in which the list with the name of `old` has these symbols.
 
-    The key cannot find the list, because all new lists share the key UNSAVED.
+    The list is found by its name, because all new lists share the key UNSAVED.
     """
     changed = NamedList(old.key, old.name, symbols)
     return UserLists(tuple(changed if each.name == old.name else each for each in user_lists.lists))

@@ -15,7 +15,10 @@ MAX_NAME_LENGTH = 40
 UNSAVED = 0
 """Key of a list that is not stored yet."""
 JOINERS = "\u200c\u200d"
-"""Zero width non-joiner and joiner: parts of joined emoji and of words in some scripts."""
+"""The characters zero width non-joiner and zero width joiner.
+
+They occur in some emoji and in words of some scripts.
+"""
 JOINED_CATEGORIES = ("So", "Sk", "Mn", "Mc", "Lo")
 
 
@@ -65,7 +68,10 @@ class NamedList:
 
 @dataclass(frozen=True, slots=True)
 class UserLists:
-    """All lists of one person, in the person's order. There is always at least one."""
+    """All lists of one person, in the person's order.
+
+    There is always at least one list.
+    """
 
     lists: tuple[NamedList, ...]
 
@@ -111,7 +117,7 @@ class UserLists:
     def delete(self, key: int) -> "UserLists":
         """Returns a copy without a list. Raises NoSuchList.
 
-        Raises BadName if it is the only list.
+        Raises BadName if the person has only this list.
         """
         self.find(key)
         if len(self.lists) == 1:
@@ -132,7 +138,7 @@ class UserLists:
 def check_name(name: str, others: Sequence[NamedList]) -> str:
     """Returns the name of a list in NFC with single spaces.
 
-    Raises BadName if the name is not allowed or if one of `others` has it.
+    Raises BadName if the name is not allowed, or if a list in `others` has the same name.
     """
     name = " ".join(name.split())
     if not name:
@@ -150,7 +156,7 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
 
 
 def name_key(name: str) -> str:
-    """Returns a text that is equal for names which count as equal.
+    """Returns a key of a name. Names that count as equal have the same key.
 
     Names count as equal if they differ only by case or by the encoding of accents.
     """

@@ -15,7 +15,7 @@ from watchlist.lists.folding import fold
 MAX_MATCHES = 8
 MAX_QUERY_LENGTH = 80
 MAX_TYPED_LENGTH = 4000
-"""The most characters of a typed or pasted text: 200 symbols of maximum length, with separators."""
+"""The maximum length of a typed text: 200 symbols of maximum length, with separators."""
 MAX_QUOTED_LENGTH = 20
 SEPARATORS = re.compile(r"[\s,;|]+")
 
@@ -34,16 +34,20 @@ def is_served(ticker: Ticker) -> bool:
 
 
 def find_ticker(symbol: str) -> Ticker | None:
-    """Returns the ticker with this symbol in any case, served or not."""
+    """Returns the ticker with this symbol; None if there is none.
+
+    Ignores case. Also finds tickers that are not served.
+    """
     symbol = upper_case(symbol)
     # PostgreSQL raises an error for a text with a NUL character, so only valid symbols are looked up.
     return Ticker.objects.filter(symbol=symbol).first() if is_symbol(symbol) else None
 
 
 def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
-    """Returns served tickers: the exact symbol, then symbols and names that begin with the text, then others.
+    """Returns the served tickers that match a text, the best matches first.
 
-    Ignores case and accents.
+    An exact symbol comes first. Symbols and names that begin with the text come before other matches. Ignores case and
+    accents.
     """
     # No name has an unprintable character, and PostgreSQL raises an error for NUL.
     text = " ".join("".join(filter(str.isprintable, " ".join(text.split()))).split())[:MAX_QUERY_LENGTH]
@@ -55,7 +59,7 @@ def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
 
 
 def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
-    """Ignores the case of ASCII letters, as every database does."""
+    """Returns matches that the database finds. Every database ignores the case of ASCII letters."""
     rank = Case(
         When(symbol__iexact=text, then=Value(0)),
         When(symbol__istartswith=text, then=Value(1)),
@@ -69,14 +73,17 @@ def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
 
 
 def _search_accents(text: str) -> Iterator[Ticker]:
-    """Yields tickers whose names have other letters than ASCII. Databases fold those differently or not at all."""
+    """Yields matches whose names contain non-ASCII letters.
+
+    Databases fold such letters differently or not at all.
+    """
     for ticker in served_tickers().exclude(name__regex=r"^[ -~]*$"):
         if text in fold(ticker.name):
             yield ticker
 
 
 def _rank(ticker: Ticker, text: str) -> int:
-    """Returns the rank of a match; the same rule as in the database."""
+    """Returns the rank of a match, by the same rule as the database query."""
     symbol, name = ticker.symbol.casefold(), fold(ticker.name)
     matches = (symbol == text, symbol.startswith(text), name.startswith(text), f" {text}" in name)
     return next((rank for rank, matches_so in enumerate(matches) if matches_so), len(matches))

@@ -1,7 +1,7 @@
-"""Stores a person's lists: an account's in the database, a visitor's in the web session.
+"""Stores a person's lists in the database (account) or in the web session (visitor).
 
-Nothing is stored before the first change, so that a visit leaves no data. Until then every person sees one example list
-with the first served tickers. The rules of changing lists are in `lists.rules`.
+Nothing is stored before the first change, so that a visit leaves no data. Before the first change, every person sees
+one example list with the first served tickers. The rules of changing lists are in `lists.rules`.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,10 +46,10 @@ class ListStore(Protocol):
 
     @property
     def stored(self) -> bool:
-        """Returns whether lists are stored. They are after the person's first change."""
+        """Returns whether lists are stored. The person's first change stores the lists."""
 
     def tabs(self) -> list[Tab]:
-        """Returns a tab for each list, at least one."""
+        """Returns a tab for each list. There is at least one tab."""
 
     def tickers(self, key: int) -> list[Ticker]:
         """Returns the tickers of one list in the person's order. Raises NoSuchList."""
@@ -58,9 +58,9 @@ class ListStore(Protocol):
         """Returns all lists."""
 
     def change(self, change: ListChange) -> UserLists:
-        """Calls `change` with the lists, then stores and returns the result of `change`.
+        """Calls the function `change` with the lists, then stores and returns the result.
 
-        If `change` raises an error, nothing is stored and this method raises the same error.
+        If the function raises an error, nothing is stored and this method raises the same error.
         """
 
 
@@ -69,7 +69,7 @@ def store_for(
 ) -> ListStore:
     """Returns the store of an account or of a visitor.
 
-    `may_start` says whether a visitor without a web session may get one.
+    `may_start` returns whether a visitor without a web session may get a web session.
     """
     return AccountLists(user) if isinstance(user, User) else VisitorLists(cast("SessionStore", session), may_start)
 
@@ -86,7 +86,7 @@ def example_lists() -> UserLists:
 class AccountLists:
     """The lists of an account, in the database.
 
-    `change` locks the account's row, so two changes of one account never run at the same time.
+    The method `change` locks the account's row. Therefore two changes of one account never run at the same time.
     """
 
     def __init__(self, user: User) -> None:
@@ -156,7 +156,8 @@ class AccountLists:
 class VisitorLists:
     """The lists of a visitor, in the web session.
 
-    `change` locks the row of the web session, so two changes of one visitor never run at the same time.
+    The method `change` locks the row of the web session. Therefore two changes of one visitor never run at the same
+    time.
     """
 
     def __init__(self, session: SessionStore, may_start: Callable[[], bool] = lambda: True) -> None:
@@ -206,9 +207,9 @@ class VisitorLists:
 
 @dataclass(frozen=True, slots=True)
 class MovedLists:
-    """What happened to a visitor's lists when an account with lists got them.
+    """The result of moving a visitor's lists into an account that already has lists.
 
-    `added` holds the names of the added lists. `left_out` holds the lists without room.
+    `added` holds the names of the added lists. `left_out` holds the lists for which there was no room.
     """
 
     added: tuple[str, ...] = ()
@@ -218,7 +219,7 @@ class MovedLists:
 def move_visitor_lists(session: SessionBase, user: User) -> MovedLists:
     """Moves a visitor's lists into the account.
 
-    If the account has lists already, the visitor's lists are added after them.
+    If the account already has lists, the visitor's lists come after the lists of the account.
     """
     visitor, account = VisitorLists(cast("SessionStore", session)), AccountLists(user)
     if not visitor.stored:

@@ -1,7 +1,7 @@
 """Stores web sessions so that concurrent requests keep each other's changes.
 
-Django writes a session as a whole. So the last of several concurrent requests would undo the changes of the other
-requests. This store locks the row and writes only the keys that its request changed.
+Django writes a session as a whole. With Django's store, the last of several concurrent requests would therefore undo
+the changes of the other requests. This store locks the row and writes only the keys that its request changed.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,10 @@ from django.utils import timezone
 from watchlist.errors import SessionEnded
 
 PROLONG_AFTER = timedelta(days=1)
-"""A session expires SESSION_COOKIE_AGE after its last use, or up to this time earlier."""
+"""The time after which a request prolongs a session again.
+
+Therefore a session may expire up to this time before SESSION_COOKIE_AGE has passed since the last use.
+"""
 MISSING = object()
 
 
@@ -28,7 +31,7 @@ class SessionStore(DatabaseSessionStore):
     """
 
     _stored_text = ""
-    """The data of the row when this request read or wrote it."""
+    """The data of the row when this request last read or wrote the row."""
     _expires: datetime | None = None
 
     def load(self) -> dict[str, Any]:
@@ -40,9 +43,9 @@ class SessionStore(DatabaseSessionStore):
 
     @property
     def can_be_prolonged(self) -> bool:
-        """Whether this request read a stored session that was prolonged long ago.
+        """Whether this request read a stored session that is due to be prolonged.
 
-        Its expiry date was set at least PROLONG_AFTER ago.
+        The expiry date of such a session was set at least PROLONG_AFTER ago.
         """
         age = timedelta(seconds=self.get_session_cookie_age())
         return self._expires is not None and self._expires < timezone.now() + age - PROLONG_AFTER
@@ -57,7 +60,7 @@ class SessionStore(DatabaseSessionStore):
             raise SessionEnded("Your session has ended in another tab. Nothing was changed. Reload the page.")
 
     def save(self, must_create: bool = False) -> None:
-        """Stores the session. Raises UpdateError if another request deleted it."""
+        """Stores the session. Raises UpdateError if another request deleted the session."""
         if must_create or self.session_key is None:
             super().save(must_create)
             self._remember()
@@ -69,7 +72,7 @@ class SessionStore(DatabaseSessionStore):
         self._remember()
 
     def _read_again(self) -> bool:
-        """Locks the row and merges it with this request's changes.
+        """Locks the row and merges its data with this request's changes.
 
         Returns False if there is no row.
         """
@@ -89,7 +92,8 @@ class SessionStore(DatabaseSessionStore):
 def merge_changes(before: Mapping[str, Any], own: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a copy of `stored` with the changes of this request.
 
-    A key is changed if it differs between `before` and `own`. Its value, or its absence, is taken from `own`.
+    A key was changed if its values in `before` and `own` differ. The copy has the value from `own` for each changed
+    key. A changed key that is missing in `own` is also missing in the copy.
     """
     merged = dict(stored)
     for key in before.keys() | own.keys():

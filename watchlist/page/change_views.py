@@ -1,6 +1,6 @@
 """Views that change a person's lists.
 
-The web session keeps each removal, so that the person can undo it.
+The web session keeps the changes that the person can undo.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,14 +31,17 @@ from watchlist.page.undo import (
 )
 
 MAX_SENTENCES = 6
-"""The most refusals that the page shows one by one.
+"""The maximum number of refusals that the page shows separately.
 
-Of the remaining refusals it shows only the number.
+The page shows only the number of the remaining refusals.
 """
 MAX_NAMED_SYMBOLS = 6
-"""The most symbols that one sentence names."""
+"""The maximum number of symbols that one sentence names."""
 MAX_QUOTED_LENGTH = 20
-"""The most characters of a posted symbol that are read. Messages quote them."""
+"""The maximum number of characters of a posted symbol that are read.
+
+Messages quote these characters.
+"""
 
 
 @require_POST
@@ -67,8 +70,9 @@ def add_symbols(request: HttpRequest) -> HttpResponse:
 def change_list(request: HttpRequest) -> HttpResponse:
     """Removes a symbol from a list, or moves it within the list.
 
-    The form has one of the fields `remove`, `up`, `down`, `top`, `bottom` and `move`. This field holds the symbol. With
-    `move`, the symbol moves in front of the symbol in the field `before`. Without `before`, it moves to the end.
+    The form has one of the fields `remove`, `up`, `down`, `top`, `bottom` and `move`. This field holds the symbol.
+    `move` puts the symbol in front of the symbol in the field `before`. Without a field `before`, `move` puts the
+    symbol at the end of the list.
     """
     position = read_position(request.POST)
     action = next((name for name in ("remove", *MOVES) if request.POST.get(name)), None)
@@ -89,8 +93,8 @@ def change_list(request: HttpRequest) -> HttpResponse:
 def change_tabs(request: HttpRequest) -> HttpResponse:
     """Creates, renames, moves, deletes, empties or fills a whole list.
 
-    The form field `do` says which: `open`, `rename`, `left`, `right`, `delete`, `clear` or `example`. `open` creates a
-    list. `example` puts the symbols of the example list into an empty list.
+    The form field `do` names the change: `open`, `rename`, `left`, `right`, `delete`, `clear` or `example`. `open`
+    creates a list. `example` puts the symbols of the example list into an empty list.
     """
     position = read_position(request.POST)
     action = request.POST.get("do", "")
@@ -129,9 +133,9 @@ def undo_change(request: HttpRequest) -> HttpResponse:
 
 
 def _restore(request: HttpRequest, undo: Undo) -> int | None:
-    """Undoes a change and forgets it. Raises ListRefused.
+    """Undoes a change and removes it from the web session. Raises ListRefused.
 
-    Returns the key of the list to show.
+    Returns the key of the list to show; None means the first list.
     """
     before: list[int] = []
 
@@ -140,7 +144,7 @@ def _restore(request: HttpRequest, undo: Undo) -> int | None:
         return undo.change.restore(lists)
 
     with transaction.atomic():
-        request.session.lock()  # type: ignore[attr-defined]  # so that two tabs do not undo it twice
+        request.session.lock()  # type: ignore[attr-defined]  # so that two tabs do not undo one change twice
         if find_undo(request.session, undo.owner, undo.id) is None:
             raise NothingToUndo("This was undone already in another tab.")
         after = own_lists(request).change(restore)
@@ -250,7 +254,7 @@ def _change(request: HttpRequest, change: ListChange) -> UserLists | None:
 def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
     """Returns the symbols that the list can take, and sentences about the refused symbols.
 
-    Stores nothing. When the list is full, one sentence stands for all remaining symbols.
+    Stores nothing. If the list becomes full, one sentence is about all remaining symbols.
     """
     added: list[str] = []
     refusals: list[str] = []

@@ -1,8 +1,8 @@
 """Defines the columns of the table: heading, cell, sort value and data for scripts. Pure.
 
-The template, the sorting and the data attributes of a row use these definitions. If live prices change the cells of a
-column, the column also needs an entry in `static/watchlist/sort.js` and one in `row.js`. The width of each column is in
-`page.css`.
+The template, the sorting and the data attributes of a row use these definitions. A column whose cells change with live
+prices also needs an entry in `static/watchlist/sort.js` and in `static/watchlist/row.js`. The file `page.css` sets the
+width of each column.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,13 +22,13 @@ SortValue = str | float
 class Column:
     """One column of the table. `key` is its name in `?sort=` and its CSS class.
 
-    `content` is a function that returns the text or HTML of a row's cell. It is None if the template writes the cell.
-    `sort_value` is a function that returns the value by which a row is sorted. The function returns None for a row
-    without a value. If the column cannot be sorted, `sort_value` itself is None.
+    `content` is a function that returns the text or HTML of a row's cell. If the template writes the cell, `content` is
+    None. `sort_value` is a function that returns the value by which a row is sorted. The function returns None for a
+    row without a value. If the column cannot be sorted, `sort_value` itself is None.
 
     `descending_first` says that the first click on the heading sorts in descending order. `follows_side` adds the
     direction of the row's change to the CSS classes of a cell: up, down or flat. `names_reference` adds the name of the
-    reference price to the heading. `static_heading` replaces the heading while no script runs.
+    reference price to the heading. `static_heading` replaces the heading if no script runs.
     """
 
     key: str
@@ -116,7 +116,7 @@ SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUM
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
 """Pairs of a minimum number of characters and a CSS class.
 
-A table has the class if its longest price is that long.
+A table gets a class if its longest price has at least that many characters.
 """
 
 ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
@@ -130,7 +130,10 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
     "timestamp": _from_update(lambda update: update.timestamp),
     "seq": _from_update(lambda update: update.seq_id),
 }
-"""From the name of a data attribute of a row to the function that returns its value. Scripts read these attributes."""
+"""Maps the name of each data attribute of a row to a function.
+
+Scripts read the attributes. The function returns the value of the attribute.
+"""
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:

@@ -28,7 +28,10 @@ from watchlist.prices.quotes import Quotes, read_quotes
 from watchlist.prices.recent_days import read_days
 
 MAX_SUGGESTIONS = 200
-"""The most tickers that the field for new symbols suggests while no script runs. It bounds the size of the page."""
+"""The maximum number of suggestions for new symbols if no script runs.
+
+The limit bounds the size of the page.
+"""
 MODULES = [
     f"watchlist/{name}.js"
     for name in (
@@ -36,7 +39,10 @@ MODULES = [
         *("quotes", "row", "socket", "sort", "sparkline", "status", "table"),
     )
 ]
-"""The files that `main.js` imports. The page names them, so that the browser loads them in parallel."""
+"""The files that `main.js` imports.
+
+The page names these files, so that the browser loads them in parallel.
+"""
 
 
 def own_lists(request: HttpRequest) -> ListStore:
@@ -77,7 +83,10 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
 
 
 def clock_values(now: datetime) -> dict[str, Any]:
-    """Returns template values for scripts, which compute the ages of prices by the server's clock."""
+    """Returns the server's time and the maximum age of prices for the template.
+
+    Scripts use these values to compute the ages of prices by the server's clock.
+    """
     return {
         "now": now,
         "now_us": str(int(now.timestamp() * 1_000_000)),
@@ -88,8 +97,7 @@ def clock_values(now: datetime) -> dict[str, Any]:
 def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime) -> list[Row]:
     """Returns a table row for each of these tickers, in the same order.
 
-    If Redis is unavailable, the rows do not contain the prices of the market day. So the page is answered without
-    delay.
+    If Redis is unavailable, the prices of the market day are not read, because waiting for Redis would delay the page.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     days = read_days([ticker.symbol for ticker in tickers], now) if quotes.available else {}

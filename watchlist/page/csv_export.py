@@ -1,4 +1,4 @@
-"""Writes a person's lists with their prices as CSV text. Pure."""
+"""Writes a person's lists, with prices, as CSV text. Pure."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
 
 
 def write_symbols(lists: Iterable[tuple[str, Sequence[str]]]) -> str:
-    """Returns CSV text with only list names and symbols. The import can read it."""
+    """Returns CSV text with only list names and symbols. The import can read this text."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(HEADER[:2])

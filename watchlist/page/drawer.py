@@ -1,4 +1,4 @@
-"""Reads what the drawer shows of one symbol: price, market day, bars and lists.
+"""Reads what the drawer shows about one symbol: price, market day, bars and lists.
 
 The drawer is the panel beside the table with the details of a symbol. This module changes nothing.
 """

@@ -1,7 +1,7 @@
 """Tells a person the result of a change, with Undo buttons or choices.
 
 Sentences are Django messages. The web session holds the undos and choices that the page offers beside the sentences.
-Showing them does not change the session.
+Showing an undo or a choice does not change the web session.
 """
 
 import time
@@ -20,7 +20,7 @@ from watchlist.page.undo import Change, Undo, read_undos, remember_undo
 SESSION_KEY = "offer"
 SHOWN_UNDOS = 3
 SHOWN_FOR_NS = 600 * 1_000_000_000
-"""How long the page offers to undo a change after its sentence was shown: ten minutes."""
+"""For ten minutes after a change, the page offers an undo without a sentence."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -31,7 +31,10 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A sentence with tickers. Beside the sentence, the page offers to add one of them."""
+    """A sentence with tickers.
+
+    Beside the sentence, the page offers to add one of the tickers.
+    """
 
     sentence: str
     choices: tuple[Choice, ...] = ()
@@ -53,7 +56,8 @@ class Notice:
 class Notices:
     """All sentences to show, and the tickers to choose from.
 
-    `undos` are changes that can be undone and have no sentence. `newest_undo` is the id of the newest change.
+    `undos` are changes that can be undone and have no sentence on this page. `newest_undo` is the id of the newest
+    change.
     """
 
     sentences: Sequence[Notice]
@@ -78,7 +82,7 @@ def offer_choices(request: HttpRequest, sentence: str, choices: Sequence[Choice]
 
 
 def take_notices(request: HttpRequest) -> Notices:
-    """Returns the sentences that this page shows, and what it offers beside them.
+    """Returns the sentences to show on this page, with their undos and choices.
 
     Removes the sentences from Django's messages, so that no later page shows them again. Equal sentences are returned
     once.

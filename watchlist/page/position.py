@@ -35,7 +35,7 @@ class PagePosition:
 def read_position(parameters: QueryDict) -> PagePosition:
     """Returns the position that the fields `list` and `sort` of a query or form describe.
 
-    If `list` is invalid, the position has the first list. If `sort` is invalid, it has the person's own order.
+    An invalid `list` gives the first list. An invalid `sort` gives the person's own order.
     """
     text = parameters.get("list", "")
     is_key = text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS

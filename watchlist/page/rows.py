@@ -1,7 +1,7 @@
 """Makes a row of the table from a ticker, price and market day. Pure.
 
-`static/watchlist/format.js` writes the same numbers by the same rules. So the first live update changes a cell only if
-its value changed. A test compares the results of both.
+`static/watchlist/format.js` writes the same numbers by the same rules. Therefore the first live update changes a cell
+only if the value of the cell changed. A test compares this module with the script.
 """
 
 from collections.abc import Sequence
@@ -37,9 +37,9 @@ class TickerFacts(Protocol):
 class Row:
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
 
-    `update` is the newest update and `moment` its time. Both are None for a row without a price. `side` is the
-    direction of the change: up, down or flat. `stale` says that the price is old. `served` says that this site offers
-    the ticker.
+    `update` is the newest update. `moment` is the time of this update. `update` and `moment` are None for a row without
+    a price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `served` says
+    that this site offers the ticker.
     """
 
     ticker: TickerFacts
@@ -63,7 +63,7 @@ class Row:
     def css_classes(self) -> str:
         """Returns the CSS classes that apply to this row.
 
-        The possible ones are `stale`, `off` and `no-price`. `off` means that this site does not offer the ticker.
+        The possible classes are `stale`, `off` and `no-price`. `off` means that this site does not offer the ticker.
         """
         classes = {"stale": self.stale, "off": not self.served, "no-price": self.update is None}
         return " ".join(name for name, applies in classes.items() if applies)

@@ -11,7 +11,7 @@ from watchlist.accounts.preferences import CHOICES, appearance_of
 def describe_site(request: HttpRequest) -> dict[str, Any]:
     """Returns the appearance, the themes and palettes to choose from, and whether sign-up is open.
 
-    The appearance is a function: its database query runs only if a template uses it.
+    The appearance is a function. The function queries the database when a template calls it.
     """
     return {
         "appearance": lambda: appearance_of(request),

@@ -13,10 +13,10 @@ from watchlist.page.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """How rows are sorted: by the column with the key `column`, and in which direction.
+    """The column by which rows are sorted, and the direction.
 
-    An empty `column` means the order that the person gave the list. `str()` gives the text of `?sort=`, such as
-    `percent`. A minus sign, as in `-percent`, means descending.
+    `column` is the key of the column. An empty `column` means the order that the person gave the list. `str()` gives
+    the text of `?sort=`, such as `percent`. A minus sign, as in `-percent`, means descending.
     """
 
     column: str = ""
@@ -43,8 +43,8 @@ OWN_ORDER = Sort()
 class Heading:
     """The heading of a column.
 
-    `aria` is the value of the attribute `aria-sort`. `leads_to` is the sort after a click. Both are empty if the column
-    cannot be sorted. `leads_to` is also empty if a click leads to the person's own order.
+    `aria` is the value of the attribute `aria-sort`. `leads_to` is the sort after a click. `aria` and `leads_to` are
+    empty if the column cannot be sorted. `leads_to` is also empty if a click leads to the person's own order.
     """
 
     column: Column
@@ -55,7 +55,7 @@ class Heading:
 def read_sort(text: str) -> Sort:
     """Returns the sort that the text of `?sort=` names.
 
-    If no column has the name, returns the person's own order.
+    If the text names no column that can be sorted, returns the person's own order.
     """
     column = text.removeprefix("-")
     return Sort(column, text.startswith("-")) if column in SORTABLE_COLUMNS else OWN_ORDER
@@ -64,7 +64,8 @@ def read_sort(text: str) -> Sort:
 def headings(sort: Sort) -> dict[str, Heading]:
     """Returns a dict from column key to heading.
 
-    The first click on a heading sorts. The second click reverses. The third click returns to the person's own order.
+    The first click on a heading sorts the rows. The second click reverses the order. The third click returns to the
+    person's own order.
     """
     return {column.key: _heading(column, sort) for column in COLUMNS}
 

@@ -13,15 +13,19 @@ from watchlist.prices.day import SPARKLINE_POINTS
 WIDTH, HEIGHT, MARGIN = 104, 26, 2
 MIN_POINTS = 2
 VALUE_DIGITS = 7
-"""Significant digits in `data-values`. More digits enlarge the page; a line of 26 pixels does not show them."""
+"""The number of significant digits in `data-values`.
+
+More digits would enlarge the page, but a line of 26 pixels cannot show them.
+"""
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:
     """Returns an SVG line through the last SPARKLINE_POINTS of `values`.
 
     `values` are prices, oldest first. If there are fewer than MIN_POINTS values, the result is empty. A dotted line
-    marks `reference` if it is between the lowest and the highest value. `side` is the CSS class. The attribute
-    `data-values` holds the values with VALUE_DIGITS digits, and a script adds live prices to it.
+    marks `reference` if `reference` is between the lowest and the highest value. `side` is the CSS class. The attribute
+    `data-values` holds the values with VALUE_DIGITS digits. A script reads `data-values` and adds live prices to the
+    line.
     """
     values = values[-SPARKLINE_POINTS:]
     if len(values) < MIN_POINTS:

@@ -1,6 +1,6 @@
 """Views that export lists to CSV files and import lists from files.
 
-Before an import changes anything, the person sees a preview.
+The person sees a preview before an import changes anything.
 """
 
 from collections.abc import Collection
@@ -53,8 +53,8 @@ def export_lists(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def preview_import(request: HttpRequest) -> HttpResponse:
-    """Shows what the import of a file or a pasted text would do. Stores nothing."""
-    if request.method != "POST":  # the address of a preview, returned to
+    """Shows a preview of the import of a file or of pasted text. Stores nothing."""
+    if request.method != "POST":  # the browser went back to the address of a preview
         return redirect("transfer")
     try:
         text, name = _read_form(request)
@@ -67,7 +67,7 @@ def preview_import(request: HttpRequest) -> HttpResponse:
     lists = [(named_list, own_lists_before.find_by_name(named_list.name) is not None) for named_list in imported.lists]
     _, problems = merge_lists(own_lists_before, imported.lists, replace=False)
     context: dict[str, Any] = {
-        # Only what is imported: a file may be larger than a form can be.
+        # Contains only the lists to import, because a file may be larger than a form can be.
         "text": write_symbols((named_list.name, named_list.symbols) for named_list in imported.lists),
         "refusals": imported.refusals,
         "problems": problems,
@@ -80,7 +80,10 @@ def preview_import(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def import_lists(request: HttpRequest) -> HttpResponse:
-    """Imports the lists of the preview. The preview's form sends their text."""
+    """Imports the lists of the preview.
+
+    The form of the preview sends the text that holds the lists.
+    """
     text = request.POST.get("text", "")
     imported = _read_lists(text) if len(text) <= MAX_FILE_BYTES else ImportedLists()
     if not imported.lists:
@@ -103,7 +106,7 @@ def import_lists(request: HttpRequest) -> HttpResponse:
 def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tuple[list[str], ChangedLists]:
     """Stores the imported lists. Raises ListRefused.
 
-    Returns sentences about what did not fit, and the change that can be undone.
+    Returns sentences about lists and symbols that did not fit. Also returns the change for the undo.
     """
     store = own_lists(request)
     problems: list[str] = []
@@ -119,9 +122,9 @@ def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tup
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
-    """Returns the person's lists; none if nothing is stored.
+    """Returns the person's stored lists. If nothing is stored, returns no lists.
 
-    So an import replaces the example list.
+    Therefore an import replaces the example list.
     """
     return lists if store.stored else UserLists(())
 
@@ -133,7 +136,7 @@ def _read_lists(text: str, name: str = DEFAULT_NAME) -> ImportedLists:
 def _read_form(request: HttpRequest) -> tuple[str, str]:
     """Returns the uploaded or pasted text, and a list name. Raises UnreadableFile.
 
-    The list name is for symbols without a list in the text.
+    Symbols for which the text names no list go into the list with the returned name.
     """
     upload = request.FILES.get("file")
     text = request.POST.get("text", "")

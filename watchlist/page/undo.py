@@ -1,6 +1,7 @@
 """Keeps changes in the web session, so that a person can undo them.
 
-Each change has its own id and its own key in the session. So concurrent requests do not overwrite each other's changes.
+Each change has its own id and its own key in the session. Therefore concurrent requests do not overwrite each other's
+changes.
 """
 
 import secrets
@@ -16,7 +17,10 @@ from watchlist.lists.rules import MAX_SYMBOLS, UNSAVED, NamedList, UserLists
 KEY_PREFIX = "undo:"
 MAX_UNDOS = 10
 MAX_KEPT_SYMBOLS = 8000
-"""Limits the size of the session. One import can change twenty lists of 200 symbols."""
+"""The maximum number of symbols in the kept changes.
+
+This number limits the size of the web session. One import can change twenty lists of 200 symbols.
+"""
 
 
 class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol"):
@@ -57,9 +61,9 @@ class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
         return len(self.symbols)
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Returns the lists with the deleted list. Raises ListRefused.
+        """Returns the lists including the deleted list. Raises ListRefused.
 
-        Adds a number to the name of the deleted list if another list has this name now.
+        If another list now has the name of the deleted list, a number is added to the name of the deleted list.
         """
         return lists.create(free_name(self.name, lists), self.symbols, self.position)
 
@@ -74,7 +78,7 @@ class SavedList(msgspec.Struct, frozen=True):
 
 
 class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
-    """The lists that one change created, or whose symbols it replaced.
+    """The lists that one change created, and the lists whose symbols it replaced.
 
     `before` and `after` hold these lists as they were before and after the change.
     """
@@ -91,7 +95,7 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
     def restore(self, lists: UserLists) -> UserLists:
         """Returns the lists as they were before the change. Raises ListRefused.
 
-        Keeps what the person added after the change.
+        The returned lists also contain what the person added later.
         """
         old_keys = {saved.key for saved in self.before}
         created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}
@@ -146,15 +150,19 @@ def _save_lists(lists: UserLists) -> list[SavedList]:
 
 
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
-    """Returns the key of the list `before` after a change was stored.
+    """Returns the key that a list has after a change was stored.
 
-    A list that is stored for the first time gets a new key, but its position stays the same.
+    `before` is the list before the change. A list that is stored for the first time gets a new key. Its position does
+    not change.
     """
     return lists_after.lists[lists_before.lists.index(before)].key
 
 
 def remember_undo(session: SessionBase, owner: str, sentence: str, change: Change, now: int) -> None:
-    """Keeps a change. Forgets the oldest changes if there are too many."""
+    """Adds a change to the web session.
+
+    Removes the oldest changes if there are too many.
+    """
     undo = Undo(secrets.token_hex(8), owner, now, sentence, change)
     session[KEY_PREFIX + undo.id] = msgspec.to_builtins(undo)
     size = 0

@@ -28,8 +28,7 @@ from watchlist.page.position import PagePosition, read_position
 def show_watchlist(request: HttpRequest) -> HttpResponse:
     """Shows the watchlist page.
 
-    htmx is a script of the open page. A request by htmx gets only the part with tabs and table, which htmx merges into
-    the page.
+    htmx is a script of the open page. A request by htmx gets only the tabs and the table.
     """
     position = read_position(request.GET)
     try:

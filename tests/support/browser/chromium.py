@@ -1,4 +1,7 @@
-"""Finds and launches a browser: Chromium, Chrome or Edge, else the one that Playwright downloaded."""
+"""Finds and launches a browser for tests.
+
+Prefers an installed Chromium, Chrome or Edge to the browser that Playwright downloaded.
+"""
 
 import shutil
 from pathlib import Path
@@ -45,5 +48,5 @@ def find_browser(playwright: Playwright) -> str:
 
 
 def launch_browser(playwright: Playwright) -> Browser:
-    """Raises NoBrowser."""
+    """Launches a browser without a window. Raises NoBrowser."""
     return playwright.chromium.launch(executable_path=find_browser(playwright), args=list(ARGUMENTS), headless=True)

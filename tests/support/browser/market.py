@@ -1,4 +1,7 @@
-"""Writes bars to Redis as the recorder does: minutes, seconds and a day. The prices are always the same."""
+"""Writes bars to Redis as the recorder does: minutes, seconds and a day.
+
+The prices are the same in each run.
+"""
 
 import random
 import time
@@ -25,11 +28,14 @@ PRICES = {
     "GLD": 246.57,
     "XOM": 121.79,
 }
-"""Newest prices of the symbols of the example list, as the pictures show them."""
+"""The newest price of each symbol of the example list.
+
+The pictures show the same prices.
+"""
 
 
 def put_bars(client: redis.Redis, prices: dict[str, float]) -> None:
-    """Writes bars of each symbol that end at its price."""
+    """Writes bars of each symbol. The last bar closes at the symbol's price in `prices`."""
     now = int(time.time())
     for seed, (symbol, price) in enumerate(prices.items()):
         rng = random.Random(seed)
@@ -43,11 +49,11 @@ def put_bars(client: redis.Redis, prices: dict[str, float]) -> None:
 
 
 def _walk(rng: random.Random, start: float, end: float, steps: int, spread: float) -> list[float]:
-    """A random walk from `start` to `end`."""
+    """Returns a random walk from `start` to `end`."""
     walk = [start]
     for _ in range(steps - 2):
         walk.append(walk[-1] * (1 + rng.gauss(0, spread)) + (end - walk[-1]) * 0.01)
-    # Distributes the rest over all steps, so that the last one is no jump.
+    # Distributes the rest over all steps, so that the last step is no jump.
     rest = (end - walk[-1]) / (steps - 1)
     return [*(price + rest * step for step, price in enumerate(walk)), end]
 

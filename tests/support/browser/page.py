@@ -1,4 +1,4 @@
-"""Finds and changes things on the watchlist page, for tests in a browser."""
+"""Finds and changes elements of the watchlist page, for tests in a browser."""
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -8,10 +8,10 @@ DESKTOP = {"viewport": {"width": 1360, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 780}, "is_mobile": True, "has_touch": True}
 
 CONNECTION_ERRORS = ("WebSocket connection to ", "Failed to load resource: net::ERR_CONNECTION_REFUSED")
-"""How the console errors begin that a browser writes if a gateway does not answer."""
+"""The first words of the console errors for a gateway that does not answer."""
 
 BLOCK_SOCKETS = "WebSocket = class { constructor() { setTimeout(() => this.onclose({code: 1006})); } close() {} };"
-"""Script: no WebSocket can be opened."""
+"""A script. After this script, the page can open no WebSocket."""
 
 
 def row_of(page: Page, symbol: str) -> Locator:
@@ -80,12 +80,12 @@ def set_hidden(page: Page, hidden: bool) -> None:
 
 
 def ignore_connection_errors(browser_errors: list[str]) -> None:
-    """Removes the console errors that a browser writes if a gateway does not answer."""
+    """Removes the console errors for a gateway that does not answer."""
     browser_errors[:] = [text for text in browser_errors if not text.startswith(CONNECTION_ERRORS)]
 
 
 def horizontal_edges(page: Page, selector: str) -> tuple[float, float]:
-    """The left and the right edge of an element in pixels."""
+    """Returns the left and the right edge of an element in pixels."""
     box = page.locator(selector).bounding_box()
     assert box is not None
     return box["x"], box["x"] + box["width"]

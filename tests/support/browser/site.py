@@ -1,6 +1,7 @@
-"""Runs a whole site on this machine for a browser: Redis, a migrated database file and the real server.
+"""Runs a whole site on this machine for a browser.
 
-Tests publish prices one by one to Redis, as the processor does.
+The site has a Redis, a migrated database file and the real server. Tests publish prices one by one to Redis, as the
+processor does.
 """
 
 import os
@@ -25,9 +26,9 @@ STAFF, PASSWORD = "operator", "a long and private phrase"
 
 
 class Site:
-    """`kill_server` and `start_server` keep the port, the prices and the accounts.
+    """A site whose port, prices and accounts survive `kill_server` and `start_server`.
 
-    The default of `stale_after` is long, so that a new price is not stale when a slow machine has loaded the page.
+    The default of `stale_after` is long, because a slow machine may need long to load the page.
     """
 
     def __init__(self, stale_after: str = "30s") -> None:
@@ -59,7 +60,10 @@ class Site:
         )
 
     def start_server(self) -> None:
-        """Returns when the server answers. Raises RuntimeError with its log if it ends before."""
+        """Starts the server and waits until the server answers.
+
+        Raises RuntimeError with the server's log if the server ends before it answers.
+        """
         with self._log.open("ab") as output:
             self._server = subprocess.Popen(
                 [sys.executable, "manage.py", "rungateway", "--processes", "1"],
@@ -72,7 +76,7 @@ class Site:
             try:
                 urllib.request.urlopen(self.address + "/livez", timeout=2).close()
                 return
-            except OSError:  # refused, or slow
+            except OSError:  # the server refused the connection, or is slow
                 try:
                     self._server.wait(0.05)
                     break
@@ -81,7 +85,7 @@ class Site:
         raise RuntimeError(f"the server did not start:\n{self._log.read_text(errors='replace')[-4000:]}")
 
     def kill_server(self) -> None:
-        """Kills the server, as a crash would."""
+        """Kills the server with SIGKILL."""
         if self._server:
             self._server.kill()
             self._server.wait()
@@ -93,7 +97,10 @@ class Site:
         self._redis.start()
 
     def publish(self, symbol: str, price: float, age: float = 0.0, **more: Any) -> None:
-        """Sends an update as the processor does, with a timestamp that is `age` seconds ago and with `more` keys."""
+        """Publishes an update as the processor does, with a timestamp from `age` seconds ago.
+
+        `more` holds further keys of the update.
+        """
         self._seq_id += 1
         timestamp = int((time.time() - age) * 1_000_000)
         value = wire.encode(wire.Update(symbol, price, timestamp, self._seq_id))
@@ -102,14 +109,14 @@ class Site:
         self.redis.publish(wire.channel_name(symbol), value)
 
     def wait_until_unsubscribed(self, symbol: str) -> None:
-        """Returns when the gateway is no longer subscribed to the channel of a symbol."""
+        """Waits until the gateway is no longer subscribed to the channel of a symbol."""
         deadline = time.monotonic() + 10
         while dict(self.redis.pubsub_numsub(wire.channel_name(symbol))).popitem()[1]:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the gateway is still subscribed to {symbol}")
 
     def delete_lists(self) -> None:
-        """Gives every account the example list again."""
+        """Deletes all lists. Then every account has the example list again."""
         self.manage("shell", "--verbosity", "0", "-c", DELETE_LISTS)
 
     def clear_redis(self) -> None:

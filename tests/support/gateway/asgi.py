@@ -1,4 +1,4 @@
-"""A gateway in this process, and clients that speak ASGI to it."""
+"""Runs a gateway in this process, and clients that speak ASGI to the gateway."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ async def load_listings() -> list[Listing]:
 
 
 class LocalGateway:
-    """A gateway on a real Redis, and what it needs."""
+    """A gateway in this process, on a real Redis."""
 
     def __init__(
         self,
@@ -46,7 +46,10 @@ class LocalGateway:
         return ApplicationCommunicator(AttachTransport(self.application), make_scope(path, **scope))
 
     def run(self, send: Send, *texts: str) -> tuple["asyncio.Task[None]", "asyncio.Queue[Any]"]:
-        """Runs a connection over a server with this `send`, on which a client sends texts. Returns task and events."""
+        """Runs a connection whose client sends `texts`. The gateway answers with `send`.
+
+        Returns the task of the connection, and the queue from which the connection takes the client's events.
+        """
         events: asyncio.Queue[Any] = asyncio.Queue()
         events.put_nowait({"type": "websocket.connect"})
         for text in texts:
@@ -77,7 +80,7 @@ async def send_json(client: ApplicationCommunicator, value: Any) -> None:
 
 
 async def receive_json(client: ApplicationCommunicator) -> Any:
-    """Returns the next frame, parsed."""
+    """Returns the next frame as a parsed JSON value."""
     event = await client.receive_output(EVENT_TIMEOUT_SECONDS)
     assert event["type"] == "websocket.send", event
     return json.loads(event["text"])

@@ -1,4 +1,4 @@
-"""Changes the database of a gateway process from outside, as the admin and the page do."""
+"""Changes the database of a gateway process from outside, as the admin does."""
 
 import os
 import sqlite3
@@ -16,7 +16,10 @@ def execute(gateway, statement):
 
 
 def sign_in(gateway):
-    """Creates an account with a list. Returns the headers of its page, and the id of the list."""
+    """Creates an account with a list.
+
+    Returns request headers of the account, and the list's id.
+    """
     code = (
         "from django.contrib.auth import get_user_model, login\n"
         "from django.contrib.sessions.backends.db import SessionStore\n"

@@ -1,6 +1,7 @@
-"""Fakes of what surrounds the gateway's pure parts: clock, transport and channel layer.
+"""Fakes of the clock, the transport and the channel layer around the gateway's pure parts.
 
-They obey the contracts of the real ones; tests/watchlist/gateway/fanout/test_price_layer.py runs against both layers.
+The fakes obey the contracts of the real objects. The tests in tests/watchlist/gateway/fanout/test_price_layer.py run
+against the fake layer and against the real layer.
 """
 
 import asyncio
@@ -26,7 +27,10 @@ class FakeClock(Clock):
 
 
 class FakeTransport:
-    """`room` is how many bytes the socket takes before it is full; None for no limit."""
+    """A transport in memory that is full after `room` bytes.
+
+    If `room` is None, the transport is never full.
+    """
 
     direct = True
 
@@ -54,7 +58,7 @@ class FakeTransport:
         self.rest, self.waiting = rest, True
 
     def make_room(self, room: int | None = None) -> None:
-        """Simulates a peer that reads: sends the rest, then calls `on_writable`."""
+        """Simulates a peer that reads: sends the waiting bytes, then calls `on_writable`."""
         self.room = room
         if self.waiting:
             self.wire += self.rest
@@ -80,12 +84,12 @@ class FakeTransport:
 
 
 class FakePriceLayer:
-    """A channel layer in memory. `publish` and `disconnect` stand for Redis."""
+    """A channel layer in memory. `publish` and `disconnect` simulate Redis."""
 
     def __init__(self) -> None:
         self.groups: set[str] = set()
         self.error: Exception | None = None
-        """What each call raises while it is set."""
+        """If an error is set, each call raises this error."""
         self.failures = 0
         self._receiver: Receiver | None = None
         self._on_disconnect: Callable[[], None] = lambda: None
@@ -112,14 +116,14 @@ class FakePriceLayer:
         self.groups.clear()
 
     def publish(self, group: str, data: bytes) -> int:
-        """Returns how many subscribers received the message."""
+        """Publishes a message. Returns how many subscribers received the message."""
         if group not in self.groups or self._receiver is None or self.error:
             return 0
         self._receiver(group.encode(), data)
         return 1
 
     def disconnect(self) -> None:
-        """Loses the connection."""
+        """Simulates a loss of the connection to Redis."""
         self.error = ConnectionError("Redis is unavailable")
         self._on_disconnect()
 

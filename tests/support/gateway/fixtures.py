@@ -20,7 +20,10 @@ def ticker_database(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run_gateway(tmp_path_factory, ticker_database, redis_server) -> Iterator[Callable[..., GatewayProcess]]:
-    """Returns a function that starts a gateway. All are stopped after the tests of the module."""
+    """Returns a function that starts a gateway.
+
+    All gateways are stopped after the tests of the module.
+    """
     started = []
 
     def run(command: str = "rungateway", server: RedisServer = redis_server, **variables: str) -> GatewayProcess:
@@ -36,7 +39,10 @@ def run_gateway(tmp_path_factory, ticker_database, redis_server) -> Iterator[Cal
 
 @pytest.fixture
 async def start_local_gateway(redis_server, redis_client) -> AsyncIterator[Callable[..., "LocalGateway"]]:
-    """Returns a function that makes a gateway in this process. All are stopped after the test."""
+    """Returns a function that makes a gateway in this process.
+
+    All gateways are stopped after the test.
+    """
     from tests.support.gateway.asgi import LocalGateway  # Plugins are imported before Django is set up.
 
     started = []

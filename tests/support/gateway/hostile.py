@@ -1,4 +1,4 @@
-"""Helpers for tests with hostile clients."""
+"""Functions that tests with hostile clients share."""
 
 import json
 
@@ -9,7 +9,7 @@ PING_REQUEST = make_frame(TEXT, b'{"action":"ping","id":"alive"}')
 
 
 def answers_a_ping(client: RawClient) -> bool:
-    """Sends a ping request. Returns True when its reply has arrived."""
+    """Sends a ping request. Returns True when the reply has arrived."""
     client.send(PING_REQUEST)
     while json.loads(client.read_text()).get("id") != "alive":
         pass
@@ -17,5 +17,8 @@ def answers_a_ping(client: RawClient) -> bool:
 
 
 def only_fixtures_are_connected(gateway: GatewayProcess) -> bool:
-    """Returns whether only the bystander and, until its time-out, the silent client are connected."""
+    """Returns whether the clients of the tests have left.
+
+    The bystander is always connected. The silent client is connected until its time-out.
+    """
     return gateway.metric("connections") + gateway.metric('closed_total{reason="silent"}') == 2

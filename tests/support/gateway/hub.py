@@ -14,11 +14,15 @@ from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.fanout.pacer import PHASES
 
 MAX_UPDATES = 3
-"""The backlog of a socket in mode `all`."""
+"""The maximum number of updates in the backlog of a socket in mode `all`."""
 
 
 class HubHarness:
-    """`requested` are the symbols that the hub wants from the intake; `delays` are all timers so far, in seconds."""
+    """A hub with fake sockets and a timer that the test runs.
+
+    `requested` are the symbols that the hub wants from the intake. `delays` are the delays of all timers so far, in
+    seconds.
+    """
 
     def __init__(self) -> None:
         self.scheduled: list[Callable[[], None]] = []
@@ -31,7 +35,7 @@ class HubHarness:
         self.scheduled.append(function)
 
     def open_socket(self, *symbols: str, room: int | None = None, **delivery: Any) -> Outbox:
-        """Opens a socket with these symbols; `delivery` are fields of Delivery."""
+        """Opens a socket with these symbols. `delivery` holds fields of Delivery."""
         transport = FakeTransport(room)
         outbox = Outbox(transport, clock=lambda: 0.0, delivery=Delivery(**delivery), max_updates=MAX_UPDATES)
         transport.on_writable = outbox.resume
@@ -56,7 +60,7 @@ class HubHarness:
 
 
 def received_updates(outbox: Outbox) -> list[tuple[str, int]]:
-    """Returns symbol and seq_id of all updates that the client has received."""
+    """Returns symbol and seq_id of each update that the client has received."""
     updates = []
     for payload in outbox.transport.payloads:
         value = msgspec.json.decode(payload)
@@ -65,6 +69,6 @@ def received_updates(outbox: Outbox) -> list[tuple[str, int]]:
 
 
 def received_losses(outbox: Outbox) -> list[tuple[int, int]]:
-    """Returns the first and the last seq_id of all `lost` frames that the client has received."""
+    """Returns the first and the last seq_id of each `lost` frame at the client."""
     values = [msgspec.json.decode(payload) for payload in outbox.transport.payloads]
     return [(value["from"], value["to"]) for value in values if isinstance(value, dict) and value.get("type") == "lost"]

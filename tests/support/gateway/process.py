@@ -1,4 +1,4 @@
-"""Runs a real gateway process for tests, under any server, with its own database file."""
+"""Runs a real gateway process with its own database file, under one of several servers."""
 
 import json
 import os
@@ -23,7 +23,10 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 FRAME_TIMEOUT_SECONDS = 60.0
-"""How long a test waits for a frame. Generous, because the machine may be busy."""
+"""How long a test waits for a frame.
+
+The time is long, because the machine may be busy.
+"""
 SYMBOLS = ("AAPL", "GOOG", "TSLA", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 
 
@@ -53,7 +56,10 @@ def make_certificate(folder: Path) -> Path:
 
 
 class GatewayProcess:
-    """One gateway. `command` is one of those in `_make_command`; `variables` are added to its environment."""
+    """A gateway in its own process. `command` is a name that `_make_command` knows.
+
+    `variables` are added to the environment of the process.
+    """
 
     def __init__(self, folder: Path, database: Path, redis_server: RedisServer, command: str, **variables: str) -> None:
         self.port = free_port()
@@ -97,7 +103,10 @@ class GatewayProcess:
         return commands[name]
 
     def _start_tunnel(self, folder: Path) -> str:
-        """Opens a plain port in front of a TLS port. Returns Twisted's description of the TLS port."""
+        """Opens a plain port in front of a TLS port.
+
+        Returns Twisted's description of the TLS port.
+        """
         target, certificate = free_port(), make_certificate(folder)
         self._tunnel = TlsTunnel(self.port, target, ssl.create_default_context(cafile=certificate))
         return f"ssl:{target}:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
@@ -126,7 +135,10 @@ class GatewayProcess:
             return error.code, error.read().decode()
 
     def metric(self, name: str) -> float:
-        """Returns the value of a metric by its full name without the prefix, labels included; 0 if it is missing."""
+        """Returns the value of a metric; 0 if the metric is missing.
+
+        `name` is the full name with labels, but without the prefix `stockwatch_`.
+        """
         for line in self.get("/metrics")[1].splitlines():
             if line.startswith(f"stockwatch_{name} "):
                 return float(line.rpartition(" ")[2])
@@ -146,7 +158,10 @@ class GatewayProcess:
         return update
 
     def publish_burst(self, symbol: str, count: int) -> wire.Update:
-        """Publishes updates in one transaction, so that Redis delivers them together. Returns the last one."""
+        """Publishes updates in one transaction, so that Redis delivers the updates together.
+
+        Returns the last update.
+        """
         with self.redis.pipeline(transaction=True) as pipe:
             for _ in range(count):
                 self._sequence += 1
@@ -188,14 +203,14 @@ def count_listeners(gateway: GatewayProcess) -> int:
 
 
 def receive_frame(socket: ClientConnection) -> dict[str, object]:
-    """Returns the next frame, parsed."""
+    """Returns the next frame as a parsed JSON value."""
     value = json.loads(socket.recv(timeout=FRAME_TIMEOUT_SECONDS))
     assert isinstance(value, dict)
     return value
 
 
 def receive_frame_of_type(socket: ClientConnection, frame_type: str) -> dict[str, object]:
-    """Returns the next frame of this type and skips all others."""
+    """Skips frames of other types. Returns the next frame of this type."""
     while (value := receive_frame(socket)).get("type") != frame_type:
         pass
     return value

@@ -1,4 +1,7 @@
-"""A WebSocket client that sends and receives plain bytes, also such as no client library would send."""
+"""A WebSocket client that sends and receives plain bytes.
+
+Tests also send bytes that no client library would send.
+"""
 
 import re
 import socket
@@ -14,7 +17,10 @@ DROPPED = 1006
 def make_frame(
     opcode: int, payload: bytes = b"", *, final: bool = True, masked: bool = True, reserved: int = 0
 ) -> bytes:
-    """Builds one frame of a client. The mask is zero, so that the payload is readable."""
+    """Builds one frame of a client.
+
+    The mask is zero, so that the payload is readable.
+    """
     first = (0x80 if final else 0) | reserved << 4 | opcode
     mask, key = (0x80, bytes(4)) if masked else (0, b"")
     if len(payload) < 126:
@@ -36,7 +42,7 @@ def make_upgrade(host: str, path: str = "/ws", *headers: str) -> bytes:
 
 
 class RawClient:
-    """A socket and its unread input."""
+    """A socket and the bytes that were received but not read yet."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -49,7 +55,7 @@ class RawClient:
         self.send(make_frame(TEXT, text.encode() if isinstance(text, str) else text))
 
     def send_until_closed(self, data: bytes) -> None:
-        """Sends in a loop. Raises the OSError of the closed connection."""
+        """Sends the data again and again. Raises OSError when the connection is closed."""
         while True:
             self.send(data)
 
@@ -65,7 +71,7 @@ class RawClient:
         return int(found[1]), head.decode("latin-1")
 
     def read_frame(self) -> tuple[int, bytes] | None:
-        """Returns opcode and payload of the next frame, None if the connection has ended."""
+        """Returns opcode and payload of the next frame; None if the connection has ended."""
         head = self._read(2)
         if head is None:
             return None
@@ -77,7 +83,10 @@ class RawClient:
         return None if payload is None else (head[0] & 15, payload)
 
     def read_close(self) -> int:
-        """Reads up to the close frame and returns its code; DROPPED if there is none."""
+        """Reads up to the close frame and returns the close code.
+
+        Returns DROPPED if there is no close frame.
+        """
         while (found := self.read_frame()) is not None:
             if found[0] == CLOSE:
                 return int.from_bytes(found[1][:2], "big")
@@ -117,7 +126,7 @@ def dial(gateway: GatewayProcess, receive_buffer: int = 0) -> Iterator[RawClient
 
 @contextmanager
 def upgrade(gateway: GatewayProcess, *headers: str, path: str = "/ws", receive_buffer: int = 0) -> Iterator[RawClient]:
-    """Opens an upgraded WebSocket that sends and reads nothing by itself."""
+    """Opens a WebSocket. After the handshake, the client does nothing by itself."""
     with dial(gateway, receive_buffer) as client:
         client.send(make_upgrade(gateway.address, path, *headers))
         status, head = client.read_head()

@@ -1,4 +1,4 @@
-"""Opens sessions without a server and without Redis, and plays their clients."""
+"""Opens sessions without a server and without Redis. Acts as the clients of the sessions."""
 
 import json
 from typing import Any
@@ -19,7 +19,10 @@ from watchlist.gateway.web_sessions import AccountSession
 
 
 def make_connections(**limits: Any) -> Connections:
-    """Returns the connections of a gateway that knows AAPL, GOOG and TSLA, and whose clock stands still."""
+    """Returns the connections of a gateway with the tickers AAPL, GOOG and TSLA.
+
+    The gateway's clock stands still.
+    """
     catalog = Catalog()
     catalog.replace([Listing(symbol, symbol.title(), 10.0) for symbol in ("AAPL", "GOOG", "TSLA")])
     clock = FakeClock()
@@ -35,7 +38,7 @@ def open_session(
     unverified_key: str | None = None,
     **limits: Any,
 ) -> Session:
-    """Opens a session at time 0, over a FakeTransport with `room`."""
+    """Opens a session at time 0. Its transport is a FakeTransport with `room`."""
     connections = connections or make_connections(**limits)
     transport = FakeTransport(room)
     outbox = Outbox(transport, clock=lambda: 0.0)
@@ -44,12 +47,15 @@ def open_session(
 
 
 def send(session: Session, value: Any, now: float = 0.0) -> None:
-    """Sends a text, or any other value as JSON, as the client of a session."""
+    """Sends a value as the client of a session.
+
+    A text is sent unchanged. Any other value is sent as JSON.
+    """
     session.receive_text(value if isinstance(value, str) else json.dumps(value), now)
 
 
 def received_frames(session: Session) -> list[dict[str, Any]]:
-    """Returns all frames that the client has received, parsed."""
+    """Returns all frames that the client has received, as parsed JSON values."""
     return [json.loads(payload) for payload in session.outbox.transport.payloads]
 
 
@@ -59,7 +65,7 @@ def make_request(action: str, symbols: list[str] | None = None, request_id: str 
 
 
 def publish(session: Session, symbol: str, seq_id: int) -> None:
-    """Passes an update to the hub of a session and flushes."""
+    """Passes an update to the hub of a session and flushes the hub."""
     hub = session.context.hub
     hub.receive(f"prices.{symbol}".encode(), encode(Update(symbol, 1.0, at(seq_id), seq_id)))
     hub.flush()

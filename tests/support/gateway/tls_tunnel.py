@@ -1,7 +1,7 @@
-"""A plain TCP port in front of a TLS port, so that test clients need no TLS.
+"""A plain TCP port in front of a TLS port, for clients without TLS.
 
-Clients that read and write in two threads share one OpenSSL object, which is not thread-safe: under load the first
-request of such a client may be lost. The tunnel does both in one thread.
+Some clients read and write in two threads. These threads share one OpenSSL object, which is not thread-safe. Under load
+the first request of such a client may be lost. The tunnel reads and writes in one thread.
 """
 
 import asyncio
@@ -12,11 +12,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 BUFFER_BYTES = 4096
-"""Bytes buffered at each end. Small, so that the gateway notices a client that does not read."""
+"""The size of the buffer at each end in bytes.
+
+The buffer is small, so that the gateway notices a client that does not read.
+"""
 
 
 class TlsTunnel:
-    """Forwards bytes between `port` and `target`, a TLS port, from now until `close`."""
+    """Forwards bytes between the plain port `port` and the TLS port `target` until `close`."""
 
     def __init__(self, port: int, target: int, context: ssl.SSLContext) -> None:
         self._context = context
@@ -65,7 +68,7 @@ def make_small_socket() -> socket.socket:
 
 @asynccontextmanager
 async def closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-    """Aborts the connection at the end of the block, and ignores its errors."""
+    """Aborts the connection at the end of the block. Ignores errors of the connection."""
     with suppress(OSError, asyncio.CancelledError):
         try:
             yield

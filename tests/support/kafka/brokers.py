@@ -1,7 +1,7 @@
-"""Runs three real Kafka brokers on this machine, which a test can stop, kill, pause and resume.
+"""Runs three real Kafka brokers on this machine.
 
-Each runs in its own JVM as KRaft broker and controller, configured as in production: three replicas, of which two must
-be in sync.
+A test can stop, kill, pause and resume each broker. Each broker runs in its own JVM and is also a KRaft controller. The
+configuration is as in production: three replicas, of which two must be in sync.
 """
 
 import shutil
@@ -20,7 +20,10 @@ from tests.support.servers.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 90.0
-"""For brokers that start on a busy machine; 6 to 12 s is usual."""
+"""How many seconds brokers may take to start on a busy machine.
+
+The usual time is 6 to 12 s.
+"""
 
 # Small heaps, and quick compilation instead of fast code, because the tests start brokers often.
 HEAP_OPTIONS = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-Xshare:auto")
@@ -29,7 +32,7 @@ FAST_START = ("-XX:TieredStopAtLevel=1",)
 
 
 class Broker:
-    """One node. Its port and folder stay the same over restarts."""
+    """One broker. Its port and folder stay the same over restarts."""
 
     def __init__(self, node: int, folder: Path, reaper: ProcessReaper, tuning: tuple[str, ...]) -> None:
         self.node = node
@@ -92,7 +95,7 @@ class Broker:
         self._reaper.watch(self._process.pid)
 
     def stop(self) -> None:
-        """Stops the broker in an orderly way, so that it hands over its partitions first."""
+        """Stops the broker in an orderly way: the broker hands over its partitions first."""
         self.process.terminate()
         self._await_end()
 
@@ -102,12 +105,12 @@ class Broker:
         self._await_end()
 
     def pause(self) -> None:
-        """Freezes the process: its sockets stay open and do not answer."""
+        """Freezes the process. Its sockets stay open and do not answer."""
         self.process.send_signal(signal.SIGSTOP)
         self._paused = True
 
     def resume(self) -> None:
-        """Continues after `pause`."""
+        """Continues the paused process."""
         self.process.send_signal(signal.SIGCONT)
         self._paused = False
 
@@ -119,7 +122,7 @@ class Broker:
 class Brokers:
     """A cluster of three brokers.
 
-    `tuning` are options of the JVM. Without any, it starts later and runs faster.
+    `tuning` holds options of the JVM. Without options, the JVM needs longer to start, but then runs faster.
     """
 
     def __init__(self, tuning: tuple[str, ...] = FAST_START) -> None:
@@ -137,11 +140,14 @@ class Brokers:
 
     @property
     def addresses(self) -> str:
-        """The value for KAFKA_BROKERS."""
+        """The addresses of the brokers as a value for KAFKA_BROKERS."""
         return ",".join(node.address for node in self.nodes)
 
     def start(self) -> None:
-        """Starts all brokers and waits until they are healthy. Raises KafkaNotInstalled with their output."""
+        """Starts all brokers and waits until they are healthy.
+
+        Raises KafkaNotInstalled with the output of the brokers.
+        """
         voters = ",".join(f"{node.node}@127.0.0.1:{node.controller}" for node in self.nodes)
         for node in self.nodes:
             node.prepare(voters, self._template)
@@ -161,12 +167,15 @@ class Brokers:
         try:
             return len(self.admin.list_topics(timeout=3).brokers)
         except KafkaException:
-            self._admin = None  # it may block on a paused broker; a new client connects to another one
+            self._admin = None  # this client may block on a paused broker; a new client connects to another broker
             return 0
 
     @property
     def admin(self) -> AdminClient:
-        """An admin client. Do not keep it: it may block on a broker that is paused later."""
+        """An admin client.
+
+        Do not keep the client: it may block on a broker that is paused later.
+        """
         if self._admin is None:
             answering = ",".join(node.address for node in self.nodes if node.answering)
             options = {"socket.timeout.ms": 1000, "log_level": 2, "error_cb": lambda _error: None}
@@ -174,12 +183,15 @@ class Brokers:
         return self._admin
 
     def leader(self, topic: str, partition: int) -> int:
-        """Returns the node that leads a partition, or 0 if it is unknown."""
+        """Returns the number of the broker that leads a partition; 0 if unknown."""
         partitions = self._partitions(topic)
         return max(partitions[partition].leader, 0) if partition in partitions else 0
 
     def in_sync(self, topic: str) -> int:
-        """Returns the smallest number of in-sync replicas of a topic's partitions; 0 if the topic does not exist."""
+        """Returns the number of in-sync replicas of a topic; 0 for a missing topic.
+
+        The partition with the fewest in-sync replicas counts.
+        """
         return min((len(partition.isrs) for partition in self._partitions(topic).values()), default=0)
 
     def _partitions(self, topic: str) -> dict[int, PartitionMetadata]:
@@ -190,7 +202,10 @@ class Brokers:
             return {}
 
     def await_in_sync(self, *topics: str, count: int = 3) -> None:
-        """Waits until every partition of these topics has `count` replicas in sync, so that one may be killed."""
+        """Waits until every partition of these topics has `count` replicas in sync.
+
+        If three replicas are in sync, a test may kill one broker.
+        """
         for topic in topics:
             wait_until(
                 lambda topic=topic: self.in_sync(topic) == count,
@@ -212,7 +227,7 @@ class Brokers:
     def await_healthy(self) -> None:
         """Waits until a new topic can be created and has three replicas.
 
-        The metadata of a broker may be outdated after most controllers were down. A new topic needs all of them.
+        If most controllers were down, the metadata of a broker may be outdated. A new topic needs all brokers.
         """
         name = f"probe-{uuid4().hex[:8]}"
         wait_until(lambda: self._create(name), TIMEOUT_SECONDS, "a controller that creates topics")

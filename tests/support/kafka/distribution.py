@@ -1,6 +1,6 @@
-"""Prepares a real Kafka: finds Java, downloads the jars from Maven Central, formats a log folder.
+"""Prepares a real Kafka: finds Java, downloads the jars, formats a log folder.
 
-Jars and folder are cached in build/kafka until the pom changes.
+The jars come from Maven Central. Jars and log folder are cached in build/kafka until the file `pom.xml` changes.
 """
 
 import os
@@ -72,7 +72,10 @@ def java() -> str:
 
 
 def jars() -> Path:
-    """Returns the folder of Kafka's jars, and downloads them if the pom has changed. Raises KafkaNotInstalled."""
+    """Returns the folder of Kafka's jars. Raises KafkaNotInstalled.
+
+    Downloads the jars if `pom.xml` has changed.
+    """
     pom = HERE / "pom.xml"
     folder, cached_pom = CACHE / "jars", CACHE / "pom.xml"
     if cached_pom.exists() and cached_pom.read_bytes() == pom.read_bytes():
@@ -91,7 +94,7 @@ def jars() -> Path:
 
 
 def formatted(folder: Path) -> Path:
-    """Returns an empty log folder that Kafka's tool has formatted, a template for each node."""
+    """Returns an empty log folder that Kafka's tool has formatted. Each broker gets a copy."""
     template = CACHE / "formatted"
     if template.exists():
         return template

@@ -1,4 +1,4 @@
-"""Fixtures and helpers for Kafka, embedded and real."""
+"""Fixtures and functions for embedded and real Kafka brokers."""
 
 from collections.abc import Callable, Iterator
 from uuid import uuid4
@@ -33,7 +33,7 @@ def cluster() -> Iterator[Brokers]:
 
 @pytest.fixture
 def brokers(cluster: Brokers) -> Iterator[Brokers]:
-    """Three real brokers, which are healthy again after each test."""
+    """Three real brokers. After each test, all brokers are made healthy again."""
     yield cluster
     cluster.restore()
 
@@ -49,7 +49,10 @@ Produce = Callable[..., None]
 
 @pytest.fixture
 def produce(kafka: str, topic: str) -> Iterator[Produce]:
-    """Produces updates, or (key, value) pairs, and returns when they are acknowledged."""
+    """Yields a function that produces updates or (key, value) pairs.
+
+    The function returns when Kafka has acknowledged all records.
+    """
     options = {"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 0, "log_level": 2}
     producer = Producer(options | {"message.max.bytes": MAX_MESSAGE_BYTES})
 
@@ -64,7 +67,7 @@ def produce(kafka: str, topic: str) -> Iterator[Produce]:
 
 
 def committed(brokers: str, topic: str, group: str) -> int:
-    """Returns how many records of a topic a group has committed."""
+    """Returns how many records of a topic a consumer group has committed."""
     with Consumer({"bootstrap.servers": brokers, "group.id": group, "log_level": 2}) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(4)]
         return sum(max(each.offset, 0) for each in consumer.committed(partitions, timeout=10))

@@ -1,4 +1,4 @@
-"""Runs a pipeline on real brokers, and records every update in a ledger."""
+"""Runs a pipeline on real brokers. A ledger holds every update of the pipeline."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -19,11 +19,14 @@ from tests.support.update_ledger import Ledger, Report
 from tests.support.waiting import wait_until
 
 SETTLE_SECONDS = 120.0
-"""For the pipeline to process everything after the last fault, on a busy machine."""
+"""How many seconds the pipeline has to process everything after the last fault.
+
+The time is long, because the machine may be busy.
+"""
 
 
 class Pipeline:
-    """A pipeline with its own topic, consumer group and Redis, and a ledger of its updates."""
+    """A pipeline with its own topic, consumer group, Redis, and ledger of updates."""
 
     def __init__(self, brokers: Brokers, reaper: ProcessReaper, folder: Path, database: Path) -> None:
         self.brokers = brokers
@@ -43,7 +46,7 @@ class Pipeline:
         self._database = database
 
     def start_redis(self) -> None:
-        """Starts Redis, also after a kill: empty, at the same address."""
+        """Starts an empty Redis. After a kill, Redis starts at the same address."""
         self.redis.start()
         self._reaper.watch(self.redis.process.pid)
 
@@ -55,7 +58,7 @@ class Pipeline:
         Topic(self.brokers.addresses, self.topic).ensure(timedelta(hours=24), Event().wait)
 
     def run(self, *command: str, **variables: str) -> Program:
-        """Starts a command of manage.py, or a Python script, on this pipeline."""
+        """Starts a command of manage.py, or a Python script, with the settings of this pipeline."""
         self.folder.mkdir(exist_ok=True)
         settings = {
             "KAFKA_BROKERS": self.brokers.addresses,
@@ -71,7 +74,10 @@ class Pipeline:
         return self.programs[-1]
 
     def processor(self, name: str = "", **variables: str) -> Program:
-        """Starts a processor. `name` makes it a static member."""
+        """Starts a processor.
+
+        With a `name`, the processor is a static member of the consumer group.
+        """
         return self.run("runprocessor", KAFKA_GROUP_INSTANCE_ID=name, **variables)
 
     def generator(self, **variables: str) -> Program:
@@ -86,11 +92,11 @@ class Pipeline:
         return dict(zip(symbols, self.client.mget(map(stock_key, symbols)), strict=True)) if symbols else {}
 
     def read_log(self) -> int:
-        """Adds the updates of the topic to the ledger as acknowledged, and returns how many there are.
+        """Adds the updates of the topic to the ledger as acknowledged.
 
-        Needed if the generator produced them. An update that the log has twice counts once: an idempotent producer that
-        gets a new epoch while a leader changes may write a message again
-        (https://github.com/confluentinc/librdkafka/issues/4953). The report checks that it is published once.
+        Returns the number of updates. A test needs this method if the generator produced the updates. Two copies of an
+        update in the topic count once. An idempotent producer may write a message twice if the leader changes
+        (https://github.com/confluentinc/librdkafka/issues/4953). The report checks that the update is published once.
         """
         known, count = set(), 0
         for update, offset in read_log(self.brokers.addresses, self.topic):
@@ -105,7 +111,7 @@ class Pipeline:
         return committed(self.brokers.addresses, self.topic, self.group)
 
     def settle(self, seconds: float = SETTLE_SECONDS) -> Report:
-        """Waits until the newest due update of each symbol was received, and returns the report."""
+        """Waits until the newest due update of each symbol was received. Returns the report."""
         newest = self.ledger.newest()
 
         def done() -> bool:

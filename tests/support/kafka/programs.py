@@ -25,7 +25,7 @@ METRICS = {
 
 
 class Program:
-    """`manage.py COMMAND …` or a Python script. `lines` are its log lines so far."""
+    """`manage.py COMMAND …` or a Python script. `lines` holds the log lines so far."""
 
     def __init__(self, reaper: ProcessReaper, command: list[str], variables: dict[str, str]) -> None:
         self.command = command[-1]
@@ -59,11 +59,14 @@ class Program:
                     self.lines.append({"event": line.rstrip("\n"), "level": "text"})
 
     def logged(self, text: str) -> list[dict[str, Any]]:
-        """Returns the lines whose event contains a text."""
+        """Returns the log lines that contain a text in the field `event`."""
         return [line for line in list(self.lines) if text in str(line["event"])]
 
     def wait_for_log(self, text: str, seconds: float = TIMEOUT_SECONDS) -> dict[str, Any]:
-        """Waits for a line whose event contains a text, and returns it."""
+        """Waits for a log line that contains a text in the field `event`.
+
+        Returns the line.
+        """
         try:
             return wait_until(lambda: self.logged(text), seconds, f"{self.command}: {text!r}")[0]
         except AssertionError as error:
@@ -96,9 +99,10 @@ class Program:
         self.process.send_signal(signal.SIGCONT)
 
     def metric(self, name: str, **labels: str) -> float:
-        """Returns the sum of a metric's samples with these labels; 0 if the port does not listen yet.
+        """Returns the sum of a metric's samples with these labels.
 
-        Raises TimeoutError or URLError if the port listens and does not answer, as in a paused process.
+        Returns 0 if the port does not listen yet. Raises TimeoutError or URLError if the port listens but does not
+        answer. A paused process is an example.
         """
         opener = build_opener(ProxyHandler({}))
         try:

@@ -21,7 +21,10 @@ TIMEOUT_SECONDS = 60.0
 
 
 class RunningProcessor:
-    """A processor in a thread. `finished` is what `run` returned, `error` what it raised."""
+    """A processor in a thread. `finished` is the result of `run`.
+
+    `error` is the exception that `run` raised.
+    """
 
     def __init__(self, processor: Processor) -> None:
         self.processor = processor
@@ -38,12 +41,12 @@ class RunningProcessor:
             self.error = error
 
     def stop(self) -> bool | None:
-        """Stops the processor. Returns whether everything that was read is finished."""
+        """Stops the processor. Returns whether the processor finished all records that it had read."""
         self.stop_event.set()
         return self.wait()
 
     def wait(self) -> bool | None:
-        """Waits for the end. Returns whether everything that was read is finished."""
+        """Waits until the processor ends. Returns whether it finished all records that it had read."""
         self._thread.join(TIMEOUT_SECONDS)
         assert not self._thread.is_alive()
         return self.finished
@@ -58,12 +61,12 @@ def open_writer(server: RedisServer) -> QuoteWriter:
 
 
 def dead_letter_topic(brokers: str, topic: str) -> DeadLetterTopic:
-    """Returns the dead letters of a topic."""
+    """Returns the dead-letter topic that belongs to a topic."""
     return DeadLetterTopic(brokers, f"{topic}.dlq", timedelta(days=7))
 
 
 def make_updates(count: int, first: int = 1) -> list[Update]:
-    """Returns `count` updates of each symbol, in the order of their numbers."""
+    """Returns `count` updates of each symbol in ascending order."""
     return [Update(symbol, 1.5, at(number), number) for number in range(first, first + count) for symbol in SYMBOLS]
 
 
@@ -73,7 +76,7 @@ def values_by_symbol(updates: list[Update]) -> dict[str, list[bytes]]:
 
 
 class FailingWriter(QuoteWriter):
-    """Raises an error that no code expects."""
+    """A writer that raises an error which no code expects."""
 
     def __init__(self) -> None:
         pass
@@ -86,7 +89,7 @@ class FailingWriter(QuoteWriter):
 
 
 class UnavailableWriter(QuoteWriter):
-    """Raises StoreUnavailable until `available` is set, and counts the calls."""
+    """A writer that raises StoreUnavailable until `available` is set. Counts the calls."""
 
     def __init__(self) -> None:
         self.available = threading.Event()
@@ -105,7 +108,7 @@ class UnavailableWriter(QuoteWriter):
 
 
 class BlockingWriter(QuoteWriter):
-    """Blocks in its first write until `unblock` is set."""
+    """A writer whose first write blocks until `unblock` is set."""
 
     def __init__(self, client: redis.Redis, ttl: timedelta) -> None:
         super().__init__(client, ttl)

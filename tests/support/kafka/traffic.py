@@ -16,14 +16,23 @@ from tests.support.waiting import wait_until
 SYMBOLS = ("AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "GOOG", "TSLA", "AMZN", "MSFT", "NVDA")
 TIMEOUT_SECONDS = 90.0
 MARKER_CHANNEL = b"prices.~"
-"""Not a channel of a symbol. A message here says that all earlier messages were received."""
+"""A channel that belongs to no symbol.
+
+When a message arrives on this channel, all earlier messages were received.
+"""
 
 MAX_MESSAGE_BYTES = 1_040_000
-"""The producer's limit, just below the brokers' 1,048,588 for a batch, so that records of 1 MB pass."""
+"""The producer's limit for a message in bytes, so that records of 1 MB pass.
+
+This limit is just below the brokers' limit for a batch: 1,048,588 bytes.
+"""
 
 
 class Feed:
-    """Produces updates of all symbols in turn, each newer than the one before, and adds them to the ledger."""
+    """Produces updates of all symbols in turn, and adds the updates to the ledger.
+
+    Each update is newer than the previous update.
+    """
 
     def __init__(self, brokers: str, topic: str, ledger: Ledger, symbols: Iterable[str] = SYMBOLS) -> None:
         self.symbols = tuple(symbols)
@@ -65,7 +74,10 @@ class Feed:
         self.send_record(update.symbol.encode(), encode(update), update)
 
     def send_record(self, key: bytes | None, value: bytes | None, update: Update | None = None) -> None:
-        """Sends any record. An `update` is added to the ledger when it is acknowledged."""
+        """Sends any record.
+
+        If `update` is not None, it is added to the ledger when the record is acknowledged.
+        """
         while True:
             try:
                 self._producer.produce(self._topic, value, key, on_delivery=partial(self._on_delivery, update))
@@ -96,7 +108,7 @@ class Feed:
             self.send_rounds(rounds)
 
     def finish(self) -> None:
-        """Stops, and waits for all delivery reports."""
+        """Stops sending. Waits for all delivery reports."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -114,7 +126,7 @@ class Feed:
 
 
 class UpdateListener:
-    """Receives everything on prices.* in a thread, and reconnects after Redis was restarted."""
+    """Receives everything on prices.* in a thread. Reconnects after Redis was restarted."""
 
     def __init__(self, address: dict[str, object], ledger: Ledger) -> None:
         self._address = address
@@ -161,7 +173,7 @@ class UpdateListener:
                 self.newest[update.symbol] = update
 
     def drain(self) -> None:
-        """Returns when everything that was published before has been received."""
+        """Waits until everything that was published before this call has been received."""
         assert self._ready.wait(TIMEOUT_SECONDS)
         before = self._markers
         with redis.Redis(**self._address, protocol=2) as client:
@@ -179,7 +191,10 @@ class UpdateListener:
 
 
 def read_log(brokers: str, topic: str) -> Iterator[tuple[Update, int]]:
-    """Yields every update of the topic with its offset, partition by partition."""
+    """Yields each update of the topic with its offset.
+
+    All updates of a partition come together.
+    """
     options = {"bootstrap.servers": brokers, "group.id": "log", "enable.auto.commit": False, "log_level": 2}
     with Consumer(options | {"error_cb": lambda _error: None, "socket.timeout.ms": 10_000}) as consumer:
         partitions = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions

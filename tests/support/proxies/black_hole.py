@@ -1,4 +1,7 @@
-"""A TCP proxy whose connections can turn into black holes, as behind a NAT that has forgotten them."""
+"""A TCP proxy that can stop forwarding and keep the connections open.
+
+A NAT device that has forgotten its connections has the same effect.
+"""
 
 import socket
 import threading
@@ -7,14 +10,15 @@ from contextlib import suppress
 from tests.support.proxies.tcp_proxy import CHUNK_BYTES, TcpProxy
 
 Modes = dict[str, str]
-"""What happens to the bytes of a connection, by direction: nothing, `swallow` or `stall`."""
+"""Maps a direction to a fault: `swallow`, `stall`, or empty for normal forwarding."""
 
 
 class BlackHoleProxy(TcpProxy):
-    """`swallow` reads and discards all further bytes of the open connections, so that the peers get acknowledgements.
+    """A proxy with two methods that stop the forwarding of all open connections.
 
-    `stall` stops reading them, so that their windows fill. Neither closes a connection. Later connections work unless
-    `catch_new` is set.
+    `swallow` reads and discards all further bytes, so that the sender still gets acknowledgements. `stall` reads no
+    further bytes, so that the sender's window fills. `swallow` and `stall` close no connection. Later connections work
+    if `catch_new` is false.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
@@ -24,14 +28,17 @@ class BlackHoleProxy(TcpProxy):
         super().__init__(target)
 
     def swallow(self, direction: str = "both", *, catch_new: bool = False) -> None:
-        """`direction`: `up` to the server, `down` to the client, or `both`."""
+        """Discards all further bytes of the open connections.
+
+        `direction` is `up` (to the server), `down` (to the client), or `both`.
+        """
         self._change("swallow", direction, catch_new)
 
     def stall(self, direction: str = "both", *, catch_new: bool = False) -> None:
         self._change("stall", direction, catch_new)
 
     def recover(self) -> None:
-        """Lets new connections through again. Those that were caught stay dead."""
+        """Lets new connections through again. The swallowed and stalled connections stay dead."""
         self._catch = ""
 
     def __enter__(self) -> "BlackHoleProxy":

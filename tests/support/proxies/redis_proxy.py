@@ -1,4 +1,4 @@
-"""A TCP proxy for Redis that can delay writes, so that a write arrives late."""
+"""A TCP proxy for Redis that can delay writes."""
 
 import socket
 import threading
@@ -7,17 +7,23 @@ from contextlib import suppress
 from tests.support.proxies.tcp_proxy import CHUNK_BYTES, TcpProxy
 
 MIN_BATCH_BYTES = 500
-"""Larger data is a batch of updates, and not a health check of the connection."""
+"""Larger data is a batch of updates.
+
+Smaller data may be a health check of the connection.
+"""
 
 
 class RedisProxy(TcpProxy):
-    """Between `hold` and `release` it forwards no batch to Redis; replies are forwarded."""
+    """A proxy that forwards no batch to Redis between `hold` and `release`.
+
+    Replies are always forwarded.
+    """
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._open = threading.Event()
         self._open.set()
         self.holding = threading.Event()
-        """Set as soon as a batch waits."""
+        """Set when a batch waits."""
         super().__init__(target)
 
     def hold(self) -> None:

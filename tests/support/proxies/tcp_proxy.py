@@ -1,4 +1,4 @@
-"""A TCP proxy, the base of proxies that delay or swallow bytes."""
+"""A TCP proxy. Proxies that delay or swallow bytes are subclasses."""
 
 import socket
 import threading
@@ -9,13 +9,16 @@ CHUNK_BYTES = 65_536
 
 
 class TcpProxy:
-    """Listens at `host` and `port`. Two threads for each connection run `forward`, one for each direction."""
+    """A TCP proxy that listens at `host` and `port`.
+
+    Each connection has two threads, one for each direction. The threads run `forward`.
+    """
 
     host = "127.0.0.1"
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
-        """Where new connections lead."""
+        """The address to which new connections are forwarded."""
         self._listener = socket.create_server((self.host, 0))
         self.port: int = self._listener.getsockname()[1]
         self.address = f"{self.host}:{self.port}"
@@ -24,14 +27,14 @@ class TcpProxy:
         self._threads[0].start()
 
     def connection_state(self) -> Any:
-        """Returns what `forward` gets of a new connection."""
+        """Returns the `state` that `forward` gets for a new connection."""
 
     def forward(self, source: socket.socket, target: socket.socket, state: Any, to_server: bool) -> None:
         """Copies bytes until the source ends. May raise OSError."""
         raise AssertionError("a proxy says how it forwards")
 
     def unblock(self) -> None:
-        """Lets threads end that wait inside `forward`."""
+        """Wakes the threads that wait inside `forward`, so that they can end."""
 
     def close(self) -> None:
         self.unblock()

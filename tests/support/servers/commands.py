@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Command:
-    """A command of manage.py in its own process, which logs to a file."""
+    """A command of manage.py in its own process. The command logs to a file."""
 
     def __init__(self, name: str, environment: dict[str, str], log: Path, *options: str) -> None:
         self._log = log
@@ -42,6 +42,6 @@ class Command:
         return text in self.text
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Sends the signal and returns the exit status. Waits up to a minute."""
+        """Sends the signal, waits at most 60 s, and returns the exit status."""
         self.process.send_signal(number)
         return self.process.wait(60)

@@ -1,7 +1,7 @@
-"""Runs a real PostgreSQL, which a test can kill, pause and restart.
+"""Runs a real PostgreSQL. A test can kill, pause and restart the server.
 
-It uses Debian's package, or the programs on PATH. PostgreSQL refuses to run as root, so root runs it as the user
-`postgres` or `nobody`.
+The programs come from Debian's package or from PATH. PostgreSQL refuses to run as root. If the tests run as root,
+PostgreSQL runs as the user `postgres` or `nobody`.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.support.servers.processes import ProcessReaper, server_port
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 60.0
-# Without fsync a killed server loses nothing, because the kernel has its writes.
+# Without fsync a killed server loses nothing, because the kernel already has the writes of the server.
 FAST_OPTIONS = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 
 
@@ -36,7 +36,7 @@ def programs_folder() -> Path:
 
 
 def unprivileged_user() -> dict[str, object]:
-    """Returns options of Popen that run a program without root's rights."""
+    """Returns options of Popen for running a program without root's rights."""
     if os.getuid():
         return {}
     try:
@@ -47,7 +47,10 @@ def unprivileged_user() -> dict[str, object]:
 
 
 class Postgres:
-    """One server with one empty database. Its port and data stay the same over restarts."""
+    """One server with one empty database.
+
+    The port and the data stay the same over restarts.
+    """
 
     def __init__(self) -> None:
         self._programs, self._user = programs_folder(), unprivileged_user()
@@ -70,7 +73,7 @@ class Postgres:
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "stockwatch", "stockwatch")
 
     def add_role(self, name: str, password: str) -> None:
-        """Creates a role whose password the server checks, unlike that of its owner."""
+        """Creates a role whose password the server checks. The owner's password is not checked."""
         access = self._data / "pg_hba.conf"
         access.write_text(f"host all {name} 127.0.0.1/32 scram-sha-256\n" + access.read_text())
         with psycopg.connect(self.address, autocommit=True) as connection:
@@ -122,7 +125,10 @@ class Postgres:
         self._reaper.forget(self._process.pid)
 
     def pause(self) -> None:
-        """Freezes the server: connections stay open, new ones are accepted, and none is answered."""
+        """Freezes the server.
+
+        Open connections stay open. New connections are accepted. The server answers no request.
+        """
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -138,7 +144,7 @@ class Postgres:
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
-        # Its children have their own sessions.
+        # The child processes have their own sessions.
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         for pid in (self._process.pid, *map(int, children)):
             try:

@@ -1,4 +1,4 @@
-"""Ports for server processes, and their end when the tests end."""
+"""Finds free ports for servers. Ends server processes when the tests end."""
 
 import random
 import socket
@@ -12,7 +12,10 @@ TIMEOUT_SECONDS = 90.0
 
 
 def server_port() -> int:
-    """Returns a free port outside the ephemeral range, so that it is still free when a server restarts."""
+    """Returns a free port outside the ephemeral range.
+
+    Such a port is still free when a server restarts.
+    """
     for port in random.sample(range(20_000, 30_000), 200):
         with socket.socket() as candidate:
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -25,7 +28,7 @@ def server_port() -> int:
 
 
 class ProcessReaper:
-    """Ends processes and removes a folder when the tests end, even if they are killed."""
+    """Ends processes and removes a folder when the tests end or are killed."""
 
     def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-I", "-S", reaper.__file__]

@@ -52,7 +52,7 @@ def put_price(store: redis.Redis) -> Callable[..., None]:
 
 @pytest.fixture
 def put_hour(store: redis.Redis) -> Callable[..., None]:
-    """Writes the last hour and the day of a symbol as the recorder does."""
+    """Returns a function that writes a symbol's last hour and day as the recorder does."""
 
     def put_hour(symbol: str, closes: list[float], minute: int, close: float | None = 99.0) -> None:
         ring = bytearray(bar_layout.MINUTES.size)

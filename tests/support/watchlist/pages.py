@@ -12,12 +12,12 @@ def text_of(response: HttpResponse) -> str:
 
 
 def rows_of(response: HttpResponse) -> list[str]:
-    """Returns the symbols of the table in order."""
+    """Returns the symbols of the table in the order of the rows."""
     return re.findall(r'<tr data-symbol="([^"]+)"', text_of(response))
 
 
 def row_text(response: HttpResponse, symbol: str) -> str:
-    """Returns the text of a symbol's row with single spaces."""
+    """Returns the text of a symbol's row, with single spaces between words."""
     [row] = re.findall(rf'<tr data-symbol="{re.escape(symbol)}".*?</tr>', text_of(response), re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", row).split())
 
@@ -33,13 +33,16 @@ def undos_of(response: HttpResponse) -> list[str]:
 
 
 def tabs_of(response: HttpResponse) -> dict[str, int]:
-    """Returns the names and keys of the lists in order."""
+    """Returns a dict from list name to key, in the order of the tabs."""
     found = re.findall(r'<a href="/\?list=(\d+)" data-list.*?>(.*?) <small>', text_of(response))
     return {name: int(key) for key, name in found}
 
 
 def change_list(client: Client, action: str, symbol: str) -> str:
-    """Posts `add` or a change of a row, follows the redirect, and returns the page's only notice."""
+    """Posts `add` or a change of a row, and follows the redirect.
+
+    Returns the only notice of the page.
+    """
     route, field = ("add-symbols", "symbol") if action == "add" else ("change-list", action)
     response = client.post(reverse(route), {field: symbol}, follow=True)
     assert response.redirect_chain == [("/", 302)]

@@ -1,6 +1,6 @@
 """`manage.py watch AAPL GOOG`: shows the prices of a gateway in the terminal.
 
-This module only reads the arguments and connects the parts. The parts are in `watchlist.terminal`.
+This module reads the arguments and connects the parts of `watchlist.terminal`.
 """
 
 import asyncio
