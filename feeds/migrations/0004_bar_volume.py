@@ -17,7 +17,7 @@ def cover_key(covered):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("feeds", "0002_bars"),
+        ("feeds", "0003_ticker_source"),
     ]
 
     operations = [
