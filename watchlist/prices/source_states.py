@@ -4,11 +4,17 @@ The generator stores no state, so the source `simulated` has none.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 import redis
+import structlog
 
+from feeds.errors import StoreUnavailable
 from feeds.source_names import SIMULATED
 from feeds.store.feed_state import FeedState, FeedStateStore
+from watchlist.prices.quotes import redis_client
+
+log = structlog.get_logger(__name__)
 
 CONNECTED, RECONNECTING = "connected", "reconnecting"
 STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"})
@@ -39,3 +45,23 @@ def read_source_states(client: redis.Redis, sources: Iterable[str]) -> Mapping[s
     names = with_state(sources)
     found = FeedStateStore(client).read(names)
     return {name: check_state(found.get(name), since=0) for name in names}
+
+
+def read_known_states(sources: Iterable[str]) -> Mapping[str, FeedState]:
+    """Reads the states of sources as `read_source_states` does, for a page. Returns an empty dict without Redis."""
+    try:
+        return read_source_states(redis_client(), sources)
+    except StoreUnavailable as error:
+        log.warning("states of sources unavailable in Redis", error=str(error))
+        return {}
+
+
+def stale_after(state: FeedState | None, limit: timedelta) -> timedelta:
+    """Returns the age after which a price is stale. `state` is that of its source.
+
+    The prices of a connected source are never stale, because a symbol may be traded rarely. All prices of a source that
+    is not connected are stale. Without a state, prices are stale after `limit`.
+    """
+    if state is None:
+        return limit
+    return timedelta.max if state.state == CONNECTED else timedelta(0)
