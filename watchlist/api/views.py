@@ -17,6 +17,7 @@ from watchlist.lists.rules import MAX_SYMBOLS
 from watchlist.lists.search import find_ticker, search, served_tickers
 from watchlist.prices.quotes import read_quotes
 from watchlist.prices.ranges import encode_candles, parse_range, read_range_candles
+from watchlist.prices.source_labels import describe_sources
 
 JSON = "application/json"
 View = Callable[..., HttpResponse]
@@ -50,8 +51,9 @@ def public(view: View) -> View:
 def show_quotes(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols, at most 200.
 
-    The answer is `{"source":"simulated","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
-    form of an update in `/ws`. A symbol without a price or without a ticker is left out. A symbol is also left out if
+    The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
+    form of an update in `/ws`. `source` is the source of all these quotes, `mixed` if there are several, `none` without
+    a quote. A symbol without a price or without a ticker is left out. A symbol is also left out if
     its ticker is inactive, or hidden by GATEWAY_VALID_TICKERS. Answers 400 if symbols are missing, invalid or too many.
     Answers 503 if Redis is unavailable.
     """
@@ -59,25 +61,26 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
     symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))
     if not symbols or len(symbols) > MAX_SYMBOLS or not all(map(is_symbol, symbols)):
         return _refuse(f"symbols must be 1 to {MAX_SYMBOLS} symbols separated by commas", 400)
-    served = set(served_tickers().filter(symbol__in=symbols).values_list("symbol", flat=True))
+    served = dict(served_tickers().filter(symbol__in=symbols).values_list("symbol", "source"))
     quotes = read_quotes([symbol for symbol in symbols if symbol in served])
     if not quotes.available:
         return _refuse("prices are unavailable", 503)
-    return _respond(request, msgspec.json.encode({"source": "simulated", "quotes": list(quotes.updates.values())}))
+    source = describe_sources([served[symbol] for symbol in quotes.updates]).name
+    return _respond(request, msgspec.json.encode({"source": source, "quotes": list(quotes.updates.values())}))
 
 
 @public
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     """Answers `?range=1h` with the bars of a chart. Answers 404 if no ticker has the symbol.
 
-    The answer is `{"source":"simulated","step":60,"bars":[[start,open,high,low,close],…]}`. `start` is in unix seconds,
+    The answer is `{"source":"kraken","step":60,"bars":[[start,open,high,low,close],…]}`. `start` is in unix seconds,
     `step` is the length of each bar in seconds.
     """
     ticker = find_ticker(symbol)
     if ticker is None:
         return _refuse("no ticker has this symbol", 404)
     series = read_range_candles(ticker, parse_range(request.GET.get("range", "")))
-    return _respond(request, msgspec.json.encode({"source": "simulated", **encode_candles(series)}))
+    return _respond(request, msgspec.json.encode({"source": ticker.source, **encode_candles(series)}))
 
 
 @public

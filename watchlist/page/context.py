@@ -26,6 +26,8 @@ from watchlist.page.sorting import headings
 from watchlist.prices.day import NO_DAY
 from watchlist.prices.quotes import Quotes, read_quotes
 from watchlist.prices.recent_days import read_days
+from watchlist.prices.source_labels import describe_sources
+from watchlist.prices.source_states import read_known_states, stale_after
 
 MAX_SUGGESTIONS = 200
 """The maximum number of suggestions for new symbols if no script runs.
@@ -75,6 +77,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         "room_for_lists": len(tabs) < MAX_LISTS,
         "new": not request.user.is_authenticated and not store.stored,
         "as_of": write_moment(now, now, appearance_of(request).tz),
+        **({"sources": describe_sources([ticker.source for ticker in tickers])} if tickers else {}),
         "modules": MODULES,
         "owner": page_owner(request),
         "numerals": numerals_for(request),
@@ -98,15 +101,17 @@ def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, n
     """Returns a table row for each of these tickers, in the same order.
 
     If Redis is unavailable, the prices of the market day are not read, because waiting for Redis would delay the page.
+    Nor are the states of sources, and then every old price is stale.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     days = read_days([ticker.symbol for ticker in tickers], now) if quotes.available else {}
+    states = read_known_states(ticker.source for ticker in tickers) if quotes.available else {}
     return [
         make_row(
             ticker,
             quotes.updates.get(ticker.symbol),
             now,
-            settings.STALE_AFTER,
+            stale_after(states.get(ticker.source), settings.STALE_AFTER),
             days.get(ticker.symbol, NO_DAY),
             zone,
             is_served(ticker),
