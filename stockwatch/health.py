@@ -5,6 +5,7 @@ from typing import Any
 
 import redis
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -23,12 +24,14 @@ immediately.
 """
 
 
+@login_not_required
 @never_cache
 def show_alive(_request: HttpRequest) -> HttpResponse:
     """Always answers 200. Does not check dependencies."""
     return JsonResponse({"status": "alive"})
 
 
+@login_not_required
 @never_cache
 def show_ready(_request: HttpRequest) -> HttpResponse:
     """Answers 200 if Redis and the database answer and prices arrive.
@@ -46,6 +49,7 @@ def show_ready(_request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ready", "sources": sources})
 
 
+@login_not_required
 @never_cache
 def show_metrics(_request: HttpRequest) -> HttpResponse:
     """Returns all metrics of this process in the Prometheus text format."""

@@ -1,6 +1,6 @@
 """Answers HTTP requests with JSON: quotes, bars of a chart, and ticker search.
 
-The endpoints need no account and change nothing.
+The endpoints change nothing. They need an account only if the site is private.
 """
 
 import hashlib
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 
 import msgspec
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotModified
 from django.utils.cache import patch_cache_control
 from django.utils.http import parse_etags, quote_etag
@@ -107,7 +108,7 @@ def _respond(request: HttpRequest, body: bytes) -> HttpResponse:
     is_same = "*" in known or etag in {each.removeprefix("W/") for each in known}  # a proxy that compresses adds W/
     response = HttpResponseNotModified() if is_same else HttpResponse(body, content_type=JSON)
     response.headers["ETag"] = etag
-    patch_cache_control(response, public=True, no_cache=True)
+    patch_cache_control(response, **{"private" if settings.PRIVATE else "public": True}, no_cache=True)
     return response
 
 

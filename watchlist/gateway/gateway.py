@@ -38,7 +38,7 @@ class Gateway:
     """The gateway of one process.
 
     `load` reads the tickers. `layer` returns the channel layer. `redis` returns an asyncio client of Redis. The gateway
-    calls `layer` and `redis` once, in the running event loop.
+    calls `layer` and `redis` once, in the running event loop. A `private` gateway serves only signed-in accounts.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Gateway:
         layer: Callable[[], PriceLayer],
         redis: Callable[[], Any],
         clock: Clock | None = None,
+        private: bool = False,
     ) -> None:
         self._limits = limits
         self._layer = layer
@@ -68,8 +69,8 @@ class Gateway:
         self.ticker_changes = TickerChanges(
             catalog, load, self.database, self.connections, self.source_changes.mark_markets
         )
-        self.list_changes = ListChanges(self.database, self.connections)
-        self.admission = Admission(limits, self.connections, self.database, self.start)
+        self.list_changes = ListChanges(self.database, self.connections, private)
+        self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
     async def start(self) -> ConnectionRate:
         """Starts the gateway at the first call. Waits for the tickers, then returns the rate limit of connections.

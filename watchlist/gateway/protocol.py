@@ -40,6 +40,7 @@ class CloseCode(IntEnum):
     BAD_REQUESTS = 4501
     TOO_LARGE = 4502
     BINARY = 4503
+    SIGN_IN = 4506
 
 
 class ErrorCode(IntEnum):

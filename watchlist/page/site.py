@@ -14,14 +14,16 @@ from watchlist.prices.source_labels import describe_sources
 def describe_site(request: HttpRequest) -> dict[str, Any]:
     """Returns the appearance, the themes and palettes to choose from, and whether sign-up is open.
 
-    `sources` is the label of the prices of all served tickers. A page with prices replaces it by the label of these
-    prices. `appearance` and `sources` are functions. They query the database when a template calls them.
+    `private` says whether the site needs an account. `sources` is the label of the prices of all served tickers. A page
+    with prices replaces it by the label of these prices. `appearance` and `sources` are functions. They query the
+    database when a template calls them.
     """
     return {
         "appearance": lambda: appearance_of(request),
         "themes": CHOICES["theme"],
         "palettes": CHOICES["palette"],
         "registration_open": settings.REGISTRATION_OPEN,
+        "private": settings.PRIVATE,
         "sources": cache(lambda: describe_sources(served_sources())),
     }
 
