@@ -203,7 +203,7 @@ class Environment:
     def prices(self, prefix: str) -> dict[str, float]:
         """Returns the prices of all variables whose names start with `prefix`.
 
-        The result is a dict from the rest of the name, in upper case, to the price. A price must be above zero.
+        A price must be above zero. The keys of the result are the names without `prefix`, in upper case.
         """
         prices = {}
         for name, value in self.with_prefix(prefix).items():
@@ -215,7 +215,7 @@ class Environment:
     def with_prefix(self, prefix: str) -> dict[str, str]:
         """Returns the variables whose names start with `prefix`.
 
-        The result is a dict from the rest of the name to the value.
+        The keys of the result are the names without `prefix`.
         """
         self.defaults.setdefault(prefix + "*", "")
         return {

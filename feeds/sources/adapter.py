@@ -28,7 +28,7 @@ class Market(Enum):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """The key of a source that wants one. Both texts are empty for other sources."""
+    """The key and the secret of an account at a source. They are empty if the source needs none."""
 
     key: str = ""
     secret: str = ""
