@@ -122,10 +122,8 @@ class CoinbaseExchange(Exchange):
         self.send_repeats(client, symbol)
 
     def _send_subscriptions(self, client: Client) -> None:
-        channels = [{"name": "status", "product_ids": None}] if client.subscribed("status") else []
-        for name in ("matches", "ticker", "heartbeat"):
-            if symbols := client.subscribed(name):
-                channels.append({"name": name, "product_ids": sorted(map(to_product, symbols))})
+        products = {name: sorted(map(to_product, client.subscribed(name) - {"*"})) for name in CHANNELS}
+        channels = [{"name": name, "product_ids": products[name]} for name in CHANNELS if client.subscribed(name)]
         self.send(client, {"type": "subscriptions", "channels": channels})
 
     def _refuse(self, client: Client, text: str, reason: str) -> None:

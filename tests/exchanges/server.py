@@ -77,8 +77,9 @@ class Exchange(SocketServer):
         self.ledger = Ledger()
         self.faults: dict[str, str] = {}
         """The active faults, each with the symbol that it concerns."""
+        self.pongs = 0
         self.late_pongs = 0
-        """The number of clients that were cut because they did not answer a ping in time."""
+        """The numbers of pings that clients answered, and of clients that were cut because they did not."""
         self.max_client_bytes = max_client_bytes
         self._heartbeat_seconds, self._ping_seconds = heartbeat_seconds, ping_seconds
         self._clock = clock
@@ -251,6 +252,7 @@ class Exchange(SocketServer):
                 continue
             try:
                 await asyncio.wait_for(await client.connection.ping(), MAX_PONG_SECONDS)
+                self.pongs += 1
             except TimeoutError:
                 self.late_pongs += 1
                 client.abort()

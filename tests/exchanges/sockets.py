@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from websockets.http11 import Request, Response
 Result = TypeVar("Result")
 HOST = "127.0.0.1"
 LONGEST_CALL_SECONDS = 60.0
+logger = logging.getLogger("tests.exchanges")
+logger.setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class SocketServer(ABC):
 
     async def _run(self, started: "Future[None]") -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        options: dict[str, Any] = {"ping_interval": None, "close_timeout": 1, "max_size": None}
+        options: dict[str, Any] = {"ping_interval": None, "close_timeout": 1, "max_size": None, "logger": logger}
         try:
             server = await serve(self._serve, HOST, self.port, process_request=self._admit, **options)
         except OSError as error:
