@@ -266,4 +266,6 @@ COINBASE = Source(
     silent_seconds=5.0,
     send_interval=0.15,
     rest_interval=0.2,
+    may_redistribute=False,
+    terms="Coinbase's Market Data Terms of Use apply, and are not known to allow a public page",
 )

@@ -150,15 +150,15 @@ class Exchange(SocketServer):
 
     def beat(self) -> None:
         """Sends one heartbeat to every client."""
-        self.on_loop(lambda: [self.send_heartbeat(client) for client in self.clients])
+        self.for_clients(self.send_heartbeat)
 
     def cut(self) -> None:
         """Cuts all connections without a close frame."""
-        self.on_loop(lambda: [client.abort() for client in self.clients])
+        self.for_clients(Client.abort)
 
     def close(self, code: int = 1001) -> None:
         """Closes all connections with a code."""
-        self.on_loop(lambda: [self.start_closing(client, code) for client in self.clients])
+        self.for_clients(lambda client: self.start_closing(client, code))
 
     def set_fault(self, name: str, symbol: str = "") -> None:
         """Activates a fault. A fault that is an action happens now. `symbol` replaces the first symbol."""
@@ -240,8 +240,7 @@ class Exchange(SocketServer):
     async def run_in_background(self) -> None:
         """Sends heartbeats."""
         while self._heartbeat_seconds:
-            for client in self.clients:
-                self.send_heartbeat(client)
+            self.beat()
             await asyncio.sleep(self._heartbeat_seconds)
 
     async def _ping(self, client: Client) -> None:
@@ -262,8 +261,7 @@ class Exchange(SocketServer):
         if name == "outage":
             self.cut()
         elif name == "planned_cut":
-            for client in self.clients:
-                self.announce_cut(client)
+            self.for_clients(self.announce_cut)
             self.close(1001)
         elif name == "close_1000":
             self.close(1000)

@@ -123,6 +123,15 @@ class SocketServer(ABC):
         self._loop.call_soon_threadsafe(_complete, done, action)
         return done.result(LONGEST_CALL_SECONDS)
 
+    def for_clients(self, action: Callable[[Client], None]) -> None:
+        """Runs an action for each connection, in the server's event loop."""
+
+        def run() -> None:
+            for client in list(self.clients):
+                action(client)
+
+        self.on_loop(run)
+
     def start_closing(self, client: Client, code: int) -> None:
         """Closes a connection with a code. Call it in the server's event loop."""
         task = asyncio.ensure_future(client.connection.close(code))
@@ -143,8 +152,7 @@ class SocketServer(ABC):
             started.set_result(None)
             await self._end.wait()
             background.cancel()
-            for client in list(self.clients):
-                client.abort()
+            self.for_clients(Client.abort)
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.headers.get("Upgrade", "").lower() != "websocket":

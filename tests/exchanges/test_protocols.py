@@ -175,8 +175,8 @@ def test_bars_equal_those_of_the_ledger(make_exchange: Callable[..., Exchange], 
 
 
 def expected_bar(bar: LedgerBar, counts: bool) -> Bar:
-    prices = map(float, (bar.open, bar.high, bar.low, bar.close))
-    return Bar(bar.start, *prices, float(bar.volume), bar.count if counts else None)
+    first, high, low, close = map(float, (bar.open, bar.high, bar.low, bar.close))
+    return Bar(bar.start, first, high, low, close, float(bar.volume), bar.count if counts else None)
 
 
 def test_the_ledger_writes_its_trades_exactly(tmp_path: Path):
