@@ -183,10 +183,8 @@ class CoinbaseAdapter:
 
     def _read_subscriptions(self, subscriptions: _Subscriptions) -> list[Event]:
         """Reads an acknowledgement, which lists all that is subscribed now."""
-        events: list[Event] = []
-        if not self._is_ready:
-            self._is_ready = True
-            events.append(Ready())
+        events: list[Event] = [] if self._is_ready else [Ready()]
+        self._is_ready = True
         natives = {
             native for each in subscriptions.channels if each.name == "matches" for native in each.product_ids or ()
         }

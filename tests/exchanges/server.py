@@ -27,7 +27,6 @@ from tests.exchanges.ledger import Ledger, LedgerTrade
 from tests.exchanges.sockets import Answer, Client, RestRequest, SocketServer
 
 REPEATED_TRADES = 50
-MAX_PONG_SECONDS = 10.0
 REFUSALS = {
     "country_refused": HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
     "refuse_connects": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -50,8 +49,8 @@ NewTrade = tuple[str, str, str] | tuple[str, str, str, int]
 class Exchange(SocketServer):
     """A fake exchange.
 
-    `heartbeat_seconds` is the time between heartbeats; 0 leaves them to `beat`. `ping_seconds` is the time between
-    pings under the fault `busy`. `clock` gives unix seconds.
+    `heartbeat_seconds` is the time between heartbeats; 0 leaves them to `beat`. Under the fault `busy`, `ping_seconds`
+    is the time between pings and `pong_seconds` the time to answer one. `clock` gives unix seconds.
     """
 
     stream_path: ClassVar[str] = "/"
@@ -69,6 +68,7 @@ class Exchange(SocketServer):
         port: int = 0,
         heartbeat_seconds: float = 1.0,
         ping_seconds: float = 1.0,
+        pong_seconds: float = 10.0,
         max_client_bytes: int = 64 * 1024,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -81,7 +81,8 @@ class Exchange(SocketServer):
         self.late_pongs = 0
         """The numbers of pings that clients answered, and of clients that were cut because they did not."""
         self.max_client_bytes = max_client_bytes
-        self._heartbeat_seconds, self._ping_seconds = heartbeat_seconds, ping_seconds
+        self._heartbeat_seconds = heartbeat_seconds
+        self._ping_seconds, self._pong_seconds = ping_seconds, pong_seconds
         self._clock = clock
 
     @property
@@ -250,7 +251,7 @@ class Exchange(SocketServer):
             if "busy" not in self.faults:
                 continue
             try:
-                await asyncio.wait_for(await client.connection.ping(), MAX_PONG_SECONDS)
+                await asyncio.wait_for(await client.connection.ping(), self._pong_seconds)
                 self.pongs += 1
             except TimeoutError:
                 self.late_pongs += 1

@@ -184,6 +184,13 @@ def test_the_first_status_says_that_subscriptions_are_accepted(system: str):
     assert receive(adapter, {**STATUS, "data": [{"system": "another"}]}) == [Heartbeat()]
 
 
+def test_a_malformed_status_does_not_hide_the_next_one():
+    adapter = KrakenAdapter()
+    with pytest.raises(BadMessage):
+        receive(adapter, {**STATUS, "data": 5})
+    assert receive(adapter, STATUS) == [Ready(), SourceStatus(SourceState.CONNECTED)]
+
+
 def test_a_source_under_maintenance_accepts_subscriptions():
     stopped = {**STATUS, "data": [{"system": "maintenance"}]}
     assert receive(KrakenAdapter(), stopped) == [Ready(), SourceStatus(SourceState.MAINTENANCE, "maintenance")]
