@@ -12,6 +12,7 @@ from functools import partial
 
 import msgspec
 
+from feeds.errors import UnknownSource
 from feeds.sources.adapter import BadMessage, Credentials, Market, Source
 from feeds.sources.alpaca_history import AlpacaHistory, TradeRow, make_headers, read_trade
 from feeds.sources.decoding import decode, printable, read_number, read_time
@@ -26,6 +27,7 @@ from feeds.sources.events import (
     SymbolState,
     SymbolStatus,
 )
+from feeds.sources.routes import chunks
 from feeds.symbols import is_symbol
 
 CHUNK = 100
@@ -162,9 +164,7 @@ class AlpacaAdapter:
 
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:
         self._wanted.update(natives)
-        ordered = list(natives)
-        chunks = [tuple(ordered[start : start + CHUNK]) for start in range(0, len(ordered), CHUNK)]
-        return [request for chunk in chunks for request in self._subscribe_chunk(chunk)]
+        return [request for chunk in chunks(natives, CHUNK) for request in self._subscribe_chunk(chunk)]
 
     def unsubscribe(self, natives: Collection[str]) -> Sequence[str]:
         self._wanted.difference_update(natives)
@@ -276,9 +276,9 @@ def to_symbol(native: str) -> str | None:
 
 
 def alpaca_source(feed: str = "iex") -> Source:
-    """Returns Alpaca with one of its feeds: iex, sip, delayed_sip, crypto, test. Raises ValueError for other names."""
+    """Returns Alpaca with one of its feeds: iex, sip, delayed_sip, crypto, test. Raises UnknownSource."""
     if feed not in FEEDS:
-        raise ValueError(f"Alpaca has no feed “{feed[:20]}”. Set ALPACA_FEED to one of: {', '.join(FEEDS)}.")
+        raise UnknownSource(f"Alpaca has no feed “{feed[:20]}”. Set ALPACA_FEED to one of: {', '.join(FEEDS)}.")
     properties = FEEDS[feed]
     return Source(
         name="alpaca",

@@ -5,14 +5,13 @@ Pure: no I/O. https://developers.binance.com/docs/binance-spot-api-docs/web-sock
 Binance acknowledges unknown symbols like known ones, so only `BinanceHistory.instruments` tells which symbols exist.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Annotated
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
 from feeds.sources.adapter import Credentials, Source
 from feeds.sources.binance_history import BinanceHistory, read_timestamp
-from feeds.sources.decoding import decode, printable, read_number, read_price
+from feeds.sources.decoding import SequenceNumber, decode, printable, read_number, read_price
 from feeds.sources.events import (
     BestPrices,
     Event,
@@ -24,6 +23,7 @@ from feeds.sources.events import (
     SymbolRefused,
     Trade,
 )
+from feeds.sources.routes import chunks
 from feeds.symbols import is_symbol
 
 MAX_SYMBOLS = (1024 - 1) // 2
@@ -63,7 +63,7 @@ class _Message(msgspec.Struct):
 
 class _Trade(msgspec.Struct):
     symbol: str = msgspec.field(name="s")
-    id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="t")
+    id: SequenceNumber = msgspec.field(name="t")
     price: str = msgspec.field(name="p")
     size: str = msgspec.field(name="q")
     time: int = msgspec.field(name="T")
@@ -105,13 +105,13 @@ class BinanceAdapter:
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:
         """Returns requests of at most 100 symbols. Symbols that cannot be asked for are refused with the next event."""
         accepted = [native for native in natives if self._accepts(native)]
-        return [self._request("SUBSCRIBE", _streams(chunk), Subscribed(chunk)) for chunk in _chunks(accepted)]
+        return [self._request("SUBSCRIBE", _streams(chunk), Subscribed(chunk)) for chunk in chunks(accepted, CHUNK)]
 
     def unsubscribe(self, natives: Collection[str]) -> Sequence[str]:
         known = [native for native in natives if native in self._wanted]
         self._wanted.difference_update(known)
         self._acknowledged.difference_update(known)
-        return [self._request("UNSUBSCRIBE", _streams(chunk), Heartbeat()) for chunk in _chunks(known)]
+        return [self._request("UNSUBSCRIBE", _streams(chunk), Heartbeat()) for chunk in chunks(known, CHUNK)]
 
     def receive(self, message: str | bytes) -> Sequence[Event]:
         events = self._read(decode(_MESSAGE, message))
@@ -169,10 +169,6 @@ class BinanceAdapter:
             self._wanted.difference_update(event.natives)
             return [SymbolRefused(native, reason) for native in event.natives]
         return [Failure(reason)]
-
-
-def _chunks(natives: Sequence[str]) -> Iterable[tuple[str, ...]]:
-    return (tuple(natives[start : start + CHUNK]) for start in range(0, len(natives), CHUNK))
 
 
 def _streams(natives: Sequence[str]) -> list[str]:

@@ -4,12 +4,18 @@ Pure: no I/O. https://developers.binance.com/docs/binance-spot-api-docs/rest-api
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 
 import msgspec
 
 from feeds.sources.adapter import BadMessage, Request
-from feeds.sources.decoding import check_timestamp, decode_body, read_number, read_price
+from feeds.sources.decoding import (
+    SequenceNumber,
+    check_timestamp,
+    decode_body,
+    missed_sequences,
+    read_number,
+    read_price,
+)
 from feeds.sources.events import Bar, Trade
 
 PAGE = 1000
@@ -19,11 +25,9 @@ INTERVALS = {60: "1m", 86_400: "1d"}
 INTERVALS_US = {"1m": 60_000_000, "1d": 86_400_000_000}
 MICROSECONDS = {"X-MBX-TIME-UNIT": "MICROSECOND"}
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-
 
 class _Trade(msgspec.Struct):
-    id: Count
+    id: SequenceNumber
     price: str
     qty: str
     time: int
@@ -40,7 +44,7 @@ class _Kline(msgspec.Struct, array_like=True):
     volume: str
     end: int
     quote_volume: str
-    count: Count
+    count: SequenceNumber
 
 
 class _Instrument(msgspec.Struct):
@@ -124,13 +128,6 @@ class BinanceHistory:
         if not symbols:
             raise BadMessage("the list of symbols is empty")
         return {row.symbol: row.status == "TRADING" and row.is_spot for row in symbols if row.symbol.isascii()}
-
-
-def missed_sequences(after: Trade | None, until: Trade) -> range:
-    """Returns the numbers of the trades between two. The range is empty if one of the two has no number."""
-    if after is None or after.sequence is None or until.sequence is None:
-        return range(0)
-    return range(after.sequence + 1, until.sequence)
 
 
 def _trades_request(native: str, first: int) -> Request:

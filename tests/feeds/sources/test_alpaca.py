@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from feeds.errors import UnknownSource
 from feeds.sources.adapter import BadMessage, Credentials, Market
 from feeds.sources.alpaca import CHUNK, FEEDS, AlpacaAdapter, alpaca_source, to_symbol
 from feeds.sources.events import (
@@ -416,7 +417,7 @@ def test_alpacas_prices_may_not_be_shown_to_the_public():
 
 
 def test_a_feed_that_alpaca_does_not_have_is_named():
-    with pytest.raises(ValueError, match=r"no feed “gold”.*iex, sip, delayed_sip, crypto, test"):
+    with pytest.raises(UnknownSource, match=r"no feed “gold”.*iex, sip, delayed_sip, crypto, test"):
         alpaca_source("gold")
 
 

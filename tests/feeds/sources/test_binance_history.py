@@ -14,7 +14,8 @@ DAY = 86_400_000_000
 
 
 def trade(sequence: int | None, past: bool = False) -> Trade:
-    return Trade("BTCUSDT", 4.00000100, 12.0, START + (sequence or 0), str(sequence), sequence=sequence, past=past)
+    text = "unknown" if sequence is None else str(sequence)
+    return Trade("BTCUSDT", 4.00000100, 12.0, START + (sequence or 0), text, sequence=sequence, past=past)
 
 
 def trade_row(sequence: int) -> dict[str, object]:
