@@ -232,14 +232,16 @@ class AlpacaAdapter:
         return [Ready()]
 
     def _read_subscription(self, part: msgspec.Raw) -> Sequence[Event]:
-        """Compares the list of all subscriptions with the oldest request."""
-        self._acknowledged = self._wanted.intersection(decode(_CONTROL, part).trades or ())
-        natives = self._requests.popleft() if self._requests else ()
-        wanted = [native for native in natives if native in self._wanted]
-        accepted = tuple(native for native in wanted if native in self._acknowledged)
-        missing = [native for native in wanted if native not in self._acknowledged]
-        refused = [SymbolRefused(native, "Alpaca did not accept the subscription") for native in missing]
-        return [Subscribed(accepted), *refused] if accepted else refused
+        """Returns what is new in the list of all subscriptions.
+
+        A symbol that is missing in the list makes no event: a feeder waits a while for each acknowledgement.
+        """
+        if self._requests:
+            self._requests.popleft()
+        listed = dict.fromkeys(decode(_CONTROL, part).trades or ())
+        added = tuple(native for native in listed if native in self._wanted and native not in self._acknowledged)
+        self._acknowledged = self._wanted.intersection(listed)
+        return [Subscribed(added)] if added else ()
 
     def _read_error(self, part: msgspec.Raw) -> Sequence[Event]:
         error = decode(_CONTROL, part)
