@@ -232,10 +232,7 @@ class AlpacaAdapter:
         return [Ready()]
 
     def _read_subscription(self, part: msgspec.Raw) -> Sequence[Event]:
-        """Returns what is new in the list of all subscriptions.
-
-        A symbol that is missing in the list makes no event: a feeder waits a while for each acknowledgement.
-        """
+        """Returns what is new in the list of all subscriptions. A feeder waits a while for what is missing there."""
         if self._requests:
             self._requests.popleft()
         listed = dict.fromkeys(decode(_CONTROL, part).trades or ())

@@ -17,9 +17,6 @@ SOURCES: Mapping[str, Source] = {source.name: source for source in (KRAKEN, COIN
 
 SOURCE_NAMES = tuple(SOURCES)
 
-UNAVAILABLE_FOR_LEGAL_REASONS = 451
-UNAUTHORIZED, FORBIDDEN = 401, 403
-
 
 def find_source(name: str, alpaca_feed: str = "iex") -> Source:
     """Returns a source. Raises UnknownSource for an unknown name or an unknown feed of Alpaca."""
@@ -28,17 +25,3 @@ def find_source(name: str, alpaca_feed: str = "iex") -> Source:
     if name not in SOURCES:
         raise UnknownSource(f"no source has the name “{name[:20]}”. There are {', '.join(SOURCE_NAMES)}.")
     return SOURCES[name]
-
-
-def explain_refusal(source: Source, status: int) -> str:
-    """Returns why no retry helps after an HTTP status of the source, for people. Empty if a retry may help.
-
-    The status is that of a request, or of a refused WebSocket connection.
-    """
-    if status == UNAVAILABLE_FOR_LEGAL_REASONS:
-        others = [other.name for other in SOURCES.values() if other.name != source.name and not other.needs_credentials]
-        return f"{source.title} does not serve this country (HTTP 451): use another source, such as {others[0]}"
-    if status in (UNAUTHORIZED, FORBIDDEN) and source.needs_credentials:
-        prefix = source.name.upper()
-        return f"{source.title} refuses the key (HTTP {status}): check {prefix}_KEY_ID and {prefix}_SECRET_KEY"
-    return ""

@@ -17,7 +17,7 @@ from feeds.sources.events import (
 )
 from tests.exchanges.alpaca import AlpacaExchange
 from tests.exchanges.ledger import LedgerTrade
-from tests.support.source_client import SourceClient
+from tests.exchanges.source_client import SourceClient
 
 T = 1_767_571_200_000_000
 """2026-01-05T00:00:00Z in unix microseconds."""

@@ -8,7 +8,7 @@ from feeds.sources.binance import BINANCE
 from feeds.sources.events import BestPrices, Failure, GoingAway, Heartbeat, SymbolRefused, Trade
 from tests.exchanges.binance import BinanceExchange
 from tests.exchanges.ledger import LedgerTrade
-from tests.support.source_client import SourceClient
+from tests.exchanges.source_client import SourceClient
 
 T = 1_767_571_200_000_000
 """2026-01-05T00:00:00Z in unix microseconds."""

@@ -2,7 +2,7 @@ import pytest
 
 from feeds.errors import UnknownSource
 from feeds.sources.adapter import Credentials
-from feeds.sources.registry import SOURCE_NAMES, SOURCES, explain_refusal, find_source
+from feeds.sources.registry import SOURCE_NAMES, SOURCES, find_source
 
 
 @pytest.mark.parametrize("name", SOURCE_NAMES)
@@ -32,25 +32,6 @@ def test_symbols_of_each_source_translate_back(source):
     symbol = "AAPL" if source.name == "alpaca" else "BTC/USDT"
 
     assert source.to_symbol(source.to_native(symbol)) == symbol
-
-
-def test_a_refused_country_is_told_with_another_source():
-    assert explain_refusal(find_source("binance"), 451).startswith(
-        "Binance does not serve this country (HTTP 451): use"
-    )
-    assert "such as binance" not in explain_refusal(find_source("binance"), 451)
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_is_told_with_the_settings_to_check(status):
-    assert explain_refusal(find_source("alpaca"), status) == (
-        f"Alpaca (IEX) refuses the key (HTTP {status}): check ALPACA_KEY_ID and ALPACA_SECRET_KEY"
-    )
-
-
-@pytest.mark.parametrize(("name", "status"), [("binance", 403), ("binance", 429), ("alpaca", 429), ("alpaca", 500)])
-def test_other_statuses_may_pass(name, status):
-    assert explain_refusal(find_source(name), status) == ""
 
 
 def test_only_a_source_with_a_key_has_headers_for_it():
