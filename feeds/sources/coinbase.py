@@ -183,10 +183,8 @@ class CoinbaseAdapter:
 
     def _read_subscriptions(self, subscriptions: _Subscriptions) -> list[Event]:
         """Reads an acknowledgement, which lists all that is subscribed now."""
-        events: list[Event] = []
-        if not self._is_ready:
-            self._is_ready = True
-            events.append(Ready())
+        events: list[Event] = [] if self._is_ready else [Ready()]
+        self._is_ready = True
         natives = {
             native for each in subscriptions.channels if each.name == "matches" for native in each.product_ids or ()
         }
@@ -266,4 +264,6 @@ COINBASE = Source(
     silent_seconds=5.0,
     send_interval=0.15,
     rest_interval=0.2,
+    may_redistribute=False,
+    terms="Coinbase's Market Data Terms of Use apply, and are not known to allow a public page",
 )

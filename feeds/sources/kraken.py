@@ -179,11 +179,10 @@ class KrakenAdapter:
         return [prices for ticker in routed if (prices := _make_best_prices(ticker)) is not None]
 
     def _read_status(self, received: _Message) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ready:
-            self._is_ready = True
-            events.append(Ready())
-        for status in decode(_systems, bytes(received.data)):
+        statuses = decode(_systems, bytes(received.data))
+        events: list[Event] = [] if self._is_ready else [Ready()]
+        self._is_ready = True
+        for status in statuses:
             if state := SYSTEM_STATES.get(status.system):
                 reason = "" if state is SourceState.CONNECTED else status.system
                 events.append(SourceStatus(state, reason))

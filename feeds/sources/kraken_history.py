@@ -85,12 +85,12 @@ class KrakenHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades in the order of their sequences."""
+        """Returns the trades in the order of their sequences. A trade can be on two pages."""
         result = _read_result(body)
         missed = missed_sequences(after, until)
         rows = decode_body(_trade_rows, _rows(result))
         trades = [_make_trade(native, row) for row in rows if row.trade_id in missed]
-        since = _read_last(result)
+        since = _read_last(result) - 1  # other trades can have the time of the last row
         is_complete = len(trades) == len(missed) or len(rows) < MAX_ROWS or since <= int(request.parameters["since"])
         if is_complete or read_seconds(rows[-1].time) > until.timestamp + MARGIN_US:
             return _in_order(trades), None
