@@ -186,7 +186,8 @@ async def test_7_the_trades_of_an_outage_are_in_the_history(exchange: Exchange, 
         await subscribe(session, FIRST)
         first = vendor.expected([exchange.trade(FIRST, "2", time=times[-1] + 1)])[0]
         await session.wait_for(first)
-    assert vendor.fetch_trades(exchange, last, first) == vendor.expected(missed, past=True)
+    fetched = vendor.fetch_trades(exchange, last, first)
+    assert fetched == vendor.expected(missed, past=True)
 
 
 @pytest.mark.parametrize("fault", ["repeats", "snapshot_of_past_trades"])
