@@ -13,9 +13,9 @@ from functools import partial
 import msgspec
 
 from feeds.errors import UnknownSource
-from feeds.sources.adapter import BadMessage, Credentials, Market, Source
+from feeds.sources.adapter import Credentials, Market, Source
 from feeds.sources.alpaca_history import AlpacaHistory, TradeRow, make_headers, read_trade
-from feeds.sources.decoding import decode, printable, read_number, read_time
+from feeds.sources.decoding import decode, decode_parts, printable, read_number, read_time
 from feeds.sources.events import (
     BestPrices,
     Event,
@@ -128,7 +128,7 @@ class _Control(msgspec.Struct):
     trades: list[str] | None = None
 
 
-_PARTS = msgspec.json.Decoder(list[msgspec.Raw])
+_RAW = msgspec.json.Decoder(msgspec.Raw)
 _KIND = msgspec.json.Decoder(_Kind)
 _TRADE = msgspec.json.Decoder(_Trade)
 _QUOTE = msgspec.json.Decoder(_Quote)
@@ -174,16 +174,7 @@ class AlpacaAdapter:
 
     def receive(self, message: str | bytes) -> Sequence[Event]:
         """Returns the events of all parts of a message. Raises BadMessage with the events of the good parts."""
-        events: list[Event] = []
-        errors: list[BadMessage] = []
-        for part in decode(_PARTS, message):
-            try:
-                events += self._read_part(part)
-            except BadMessage as error:
-                errors.append(error)
-        if errors:
-            raise BadMessage(f"{len(errors)} parts are malformed, the first: {errors[0]}", events) from errors[0]
-        return events or [Heartbeat()]
+        return decode_parts(_RAW, decode(_RAW, message), self._read_part) or [Heartbeat()]
 
     def replies(self) -> Sequence[str]:
         replies, self._replies = self._replies, []

@@ -16,7 +16,16 @@ import msgspec
 
 from feeds.sources.adapter import Credentials, Source
 from feeds.sources.coinbase_history import CoinbaseHistory, is_traded
-from feeds.sources.decoding import Number, SequenceNumber, decode, printable, read_number, read_price, read_time
+from feeds.sources.decoding import (
+    Number,
+    SequenceNumber,
+    decode,
+    decode_parts,
+    printable,
+    read_number,
+    read_price,
+    read_time,
+)
 from feeds.sources.events import (
     BestPrices,
     Event,
@@ -84,7 +93,7 @@ class _Product(msgspec.Struct, gc=False):
 
 
 class _Status(msgspec.Struct, gc=False):
-    products: list[_Product] = []
+    products: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class _Error(msgspec.Struct, gc=False):
@@ -92,6 +101,7 @@ class _Error(msgspec.Struct, gc=False):
     reason: str | None = None
 
 
+_products = msgspec.json.Decoder(_Product)
 _kinds = msgspec.json.Decoder(_Kind)
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     "match": msgspec.json.Decoder(_Match),
@@ -196,11 +206,11 @@ class CoinbaseAdapter:
         return self._routes.is_acknowledged(native)
 
     def _read_status(self, status: _Status) -> list[Event]:
-        events: list[Event] = []
-        for product in status.products:
-            is_open = is_traded(product.status, product.cancel_only, product.post_only)
-            events += self._routes.set_state(product.id, SymbolState.TRADING if is_open else SymbolState.HALTED)
-        return events
+        return decode_parts(_products, status.products, self._read_product)
+
+    def _read_product(self, product: _Product) -> list[Event]:
+        is_open = is_traded(product.status, product.cancel_only, product.post_only)
+        return self._routes.set_state(product.id, SymbolState.TRADING if is_open else SymbolState.HALTED)
 
     def _read_error(self, error: _Error) -> list[Event]:
         message, reason = printable(error.message or ""), printable(error.reason or "")
@@ -264,6 +274,4 @@ COINBASE = Source(
     silent_seconds=5.0,
     send_interval=0.15,
     rest_interval=0.2,
-    may_redistribute=False,
-    terms="Coinbase's Market Data Terms of Use apply, and are not known to allow a public page",
 )

@@ -101,7 +101,7 @@ class KrakenExchange(Exchange):
             if request["method"] == "unsubscribe":
                 client.subscribed(channel).discard(symbol)
             else:
-                self._subscribe(client, channel, symbol, params.get("snapshot", True))
+                self._subscribe(client, channel, symbol, params.get("snapshot", False))
 
     def _error(self, client: Client, method: str, channel: str, symbol: str) -> str | None:
         if channel not in ("trade", "ticker", "instrument"):
