@@ -36,8 +36,11 @@ CHUNK = 100
 STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolState.TRADING)
 """The states that the codes of `statuses` mean: digits on tapes A and B, letters on tape C. Others change no state."""
 
-REFUSED_REQUEST = frozenset({400, 405, 410})
-"""Codes of errors that concern one request: invalid syntax, too many symbols, a channel that the feed does not have."""
+REFUSED_REQUEST = frozenset({400, 405, 409, 410})
+"""Codes of errors that concern the oldest request without an answer, if there is one.
+
+They stand for invalid syntax, too many symbols, and a channel that the plan or the feed does not have.
+"""
 
 ALREADY_AUTHENTICATED = 403
 """This error needs no action: the connection works."""
