@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from prometheus_client import Counter as Metric
 
 from feeds import metrics
 from feeds.errors import BrokerUnavailable
@@ -23,6 +24,8 @@ ACK_TIMEOUT_SECONDS = 5.0
 librdkafka itself retries for two minutes. It reports nothing if replicas or controllers are missing.
 """
 
+Headers = list[tuple[str, str | bytes | None]]
+
 QUEUE_FULL_ATTEMPTS = 10
 QUEUE_FULL_POLL_SECONDS = 0.05
 
@@ -31,7 +34,8 @@ class UpdateProducer:
     """Sends updates to one topic.
 
     `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. If a
-    caller waits for Kafka for another purpose, the caller begins and ends `outage` too.
+    caller waits for Kafka for another purpose, the caller begins and ends `outage` too. `failures` is a metric with the
+    label `reason` that counts failed updates.
     """
 
     def __init__(
@@ -40,8 +44,10 @@ class UpdateProducer:
         topic: str,
         options: Options | None = None,
         clock: Callable[[], float] = time.monotonic,
+        failures: Metric = metrics.FAILED,
     ) -> None:
         self._topic = topic
+        self._failures = failures
         self._clock = clock
         self.outage = Outage("Kafka")
         self._options = {
@@ -59,8 +65,13 @@ class UpdateProducer:
         self._unacknowledged = 0
         self._delivered_before, self._progress_at = 0, 0.0
 
-    def send(self, symbol: str, value: bytes) -> None:
-        """Queues one update. `value` is the encoded update.
+    @property
+    def unacknowledged(self) -> int:
+        """The number of updates that are queued or on their way."""
+        return self._unacknowledged
+
+    def send(self, symbol: str, value: bytes, headers: Headers | None = None) -> None:
+        """Queues one update. `value` is the encoded update, `headers` are those of the record.
 
         Raises BrokerUnavailable if the queue stays full for half a second. After this error the update is not queued,
         and the call may be repeated.
@@ -68,7 +79,11 @@ class UpdateProducer:
         producer = self._open()
         for attempt in range(QUEUE_FULL_ATTEMPTS):
             try:
-                producer.produce(self._topic, value, symbol, on_delivery=self._on_delivery)
+                # The argument costs time even if it is None.
+                if headers is None:
+                    producer.produce(self._topic, value, symbol, on_delivery=self._on_delivery)
+                else:
+                    producer.produce(self._topic, value, symbol, on_delivery=self._on_delivery, headers=headers)
                 if not self._unacknowledged:
                     self._progress_at = self._clock()
                 self._unacknowledged += 1
@@ -134,7 +149,7 @@ class UpdateProducer:
 
     def _count_failure(self, error: KafkaError) -> None:
         self.failed[error.name()] += 1
-        metrics.FAILED.labels(error.name()).inc()
+        self._failures.labels(error.name()).inc()
 
     def _handle_produce_error(self, error: KafkaError) -> None:
         """Counts an update that could not be queued.
