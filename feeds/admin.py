@@ -64,9 +64,20 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     resource_classes: ClassVar[list[type]] = [TickerResource]
     formats: ClassVar[list[type]] = [CSV]
     skip_export_form = True
-    list_display = ("symbol", "name", "last", "age", "use_count", "base_price", "volatility", "decimals", "active")
+    list_display = (
+        "symbol",
+        "name",
+        "source",
+        "last",
+        "age",
+        "use_count",
+        "base_price",
+        "volatility",
+        "decimals",
+        "active",
+    )
     list_editable = ("name", "base_price", "volatility", "decimals", "active")
-    list_filter = ("active", FreshnessFilter)
+    list_filter = ("active", "source", FreshnessFilter)
     list_per_page = 100
     search_fields = ("symbol", "name")
     search_help_text = "Search by symbol or name."
@@ -74,7 +85,8 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     actions = ("switch_on", "switch_off")
     fieldsets = (
         (None, {"fields": ("symbol", "name", "active")}),
-        ("Simulated price", {"fields": ("base_price", "volatility", "decimals", "base_prices")}),
+        ("Source", {"fields": ("source", "native", "currency")}),
+        ("Price", {"fields": ("base_price", "volatility", "decimals", "base_prices")}),
     )
 
     class Media:

@@ -9,7 +9,7 @@
     └── PermanentError             no retry helps
         ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day
         ├── BadTicker              a ticker in the settings is not valid
-        ├── LeaseHeld              another generator holds the lease, the right to feed this topic
+        ├── LeaseHeld              another program holds the lease, for example the right to feed this topic
         ├── GroupRefused           Kafka refuses this process as a member of its consumer group
         ├── DeadLetterTopicRefused Kafka did not accept a dead letter
         └── TopicRefused           the topic does not exist and cannot be created
@@ -65,7 +65,7 @@ class BadTicker(PermanentError):
 
 
 class LeaseHeld(PermanentError):
-    """Another generator holds the lease, which is the right to feed this topic."""
+    """Another program holds the lease, which is for example the right to feed this topic."""
 
 
 class GroupRefused(PermanentError):

@@ -7,14 +7,16 @@ tapes and bars.
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
+from feeds.source_names import MAX_NATIVE_LENGTH, NATIVE_RULE, SIMULATED, SOURCE_NAMES, is_native_symbol
 from feeds.symbols import MAX_SYMBOL_LENGTH, SYMBOL_RULE, is_symbol, upper_case
 
 MAX_PRICE = 1e12
 MAX_VOLATILITY = 1000
 MAX_DECIMALS = 8
+MAX_CURRENCY_LENGTH = 5
 
 
 def validate_symbol(value: str) -> None:
@@ -23,20 +25,39 @@ def validate_symbol(value: str) -> None:
         raise ValidationError(f"A symbol is {SYMBOL_RULE}.")
 
 
+def validate_native(value: str) -> None:
+    """Raises ValidationError if the text cannot be a symbol of any source."""
+    if not is_native_symbol(value):
+        raise ValidationError(f"A native symbol is {NATIVE_RULE}.")
+
+
 def validate_price(value: float) -> None:
     """Raises ValidationError for a price that is zero, negative, too large or not a number."""
     if not 0 < value < MAX_PRICE:
         raise ValidationError("A base price is above 0 and below 1,000,000,000,000.")
 
 
+def source_choices() -> list[tuple[str, str]]:
+    """Returns the names of all sources with their labels.
+
+    Migrations refer to this function, so that a new source needs no migration.
+    """
+    return [(name, name.capitalize()) for name in SOURCE_NAMES]
+
+
 class Ticker(models.Model):
-    """An instrument: its name, the format of its price, and the parameters of the simulation."""
+    """An instrument: its name, where its price comes from, how the price is shown, and how it is simulated.
+
+    `source` is one of SOURCE_NAMES. `native` is the source's own symbol; if it is empty, the source derives it from our
+    symbol. `currency` is empty if it is unknown or if the price has none, as that of an index.
+    """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True, validators=[validate_symbol])
     name = models.CharField(max_length=80, blank=True)
     base_price = models.FloatField(
         validators=[validate_price],
-        help_text="In the instrument's currency. The price reverts to it, half the way in 30 minutes.",
+        help_text="In the instrument's currency. A simulated price reverts to it, half the way in 30 minutes. "
+        "Until the first close, changes are relative to it.",
     )
     volatility = models.FloatField(
         default=1.0,
@@ -49,6 +70,25 @@ class Ticker(models.Model):
         help_text="Digits after the point, in prices everywhere.",
     )
     active = models.BooleanField(default=True, help_text="A ticker in use is switched off, not deleted.")
+    source = models.CharField(
+        max_length=20,
+        default=SIMULATED,
+        choices=source_choices,
+        help_text="Where the price comes from.",
+    )
+    native = models.CharField(
+        "native symbol",
+        max_length=MAX_NATIVE_LENGTH,
+        blank=True,
+        validators=[validate_native],
+        help_text="The symbol at the source. If empty, the source derives it from the symbol.",
+    )
+    currency = models.CharField(
+        max_length=MAX_CURRENCY_LENGTH,
+        blank=True,
+        validators=[RegexValidator(r"\A[A-Z]{3,5}\Z", "A currency is 3 to 5 letters, such as USD or USDT.")],
+        help_text="Such as USD or USDT. It may be empty.",
+    )
 
     class Meta:
         ordering: ClassVar[list[str]] = ["id"]
@@ -59,6 +99,9 @@ class Ticker(models.Model):
 
     def clean_fields(self, exclude: Any = None) -> None:
         self.symbol = upper_case(self.symbol)
+        self.currency = upper_case(self.currency)
+        self.source = self.source.strip().lower()
+        self.native = self.native.strip()
         super().clean_fields(exclude=exclude)
 
     def clean(self) -> None:

@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Lease(Protocol):
-    """The right to feed the topic; `feeds.generator.lease` implements this protocol."""
+    """The right to feed the topic; `feeds.store.lease` implements this protocol."""
 
     def acquire(self, wait: Callable[[float], object]) -> None: ...
     def renew(self) -> None: ...

@@ -12,7 +12,9 @@ from feeds.models import Ticker
 from feeds.symbols import upper_case
 from feeds.tickers.csv_values import read_whole_number, read_yes_or_no
 
-COLUMNS = ("symbol", "name", "base_price", "volatility", "decimals", "active")
+COLUMNS = ("symbol", "name", "base_price", "volatility", "decimals", "active", "source", "native", "currency")
+ESCAPED_COLUMNS = ("name", "native")
+"""The columns with free text. `escape` protects spreadsheets from them."""
 
 
 class PlainError(Error):  # type: ignore[misc]
@@ -87,10 +89,15 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         """
         return escape(ticker.name)
 
+    def dehydrate_native(self, ticker: Ticker) -> str:
+        """Returns the native symbol, escaped like the name."""
+        return escape(ticker.native)
+
     def before_import_row(self, row: Any, **_kwargs: Any) -> None:
         row["symbol"] = upper_case(str(row.get("symbol") or ""))
-        if "name" in row:  # a file without this column leaves names as they are
-            row["name"] = unescape(str(row["name"] or ""))
+        for column in ESCAPED_COLUMNS:
+            if column in row:  # a file without this column leaves its values as they are
+                row[column] = unescape(str(row[column] or ""))
 
     def import_instance(self, instance: Ticker, row: Any, **kwargs: Any) -> None:
         """Keeps the previous base price in the ticker, for the change log."""

@@ -16,7 +16,14 @@ from tests.support.watchlist.lists import remove_symbol
 from watchlist.models import Watchlist
 
 LIST = "/admin/feeds/ticker/"
-FIELDS = {"name": "Apple", "base_price": "224.10", "volatility": "1", "decimals": "2", "active": "on"}
+FIELDS = {
+    "name": "Apple",
+    "base_price": "224.10",
+    "volatility": "1",
+    "decimals": "2",
+    "active": "on",
+    "source": "simulated",
+}
 
 
 @pytest.fixture
@@ -52,12 +59,30 @@ def test_symbols_of_every_kind_are_stored_in_upper_case(staff, symbol):
         ({"base_price": "0.001"}, "it would show as zero"),
         ({"volatility": "-1"}, "greater than or equal to 0"),
         ({"decimals": "9"}, "less than or equal to 8"),
+        ({"source": "nasdaq"}, "nasdaq is not one of the available choices"),
+        ({"native": "BTC-Ⅷ"}, "A native symbol is 1 to 40 printable ASCII characters"),
+        ({"native": "X" * 41}, "at most 40 characters"),
+        ({"currency": "US"}, "A currency is 3 to 5 letters"),
+        ({"currency": "€€€"}, "A currency is 3 to 5 letters"),
     ],
 )
 def test_an_invalid_ticker_is_refused_with_the_reason(staff, fields, message):
     response = staff.post(LIST + "add/", FIELDS | {"symbol": "AAPL"} | fields)
     assert message in text_of(response)
     assert not Ticker.objects.exists()
+
+
+def test_a_ticker_names_its_source_native_symbol_and_currency(staff):
+    fields = {"symbol": "BTC/USDT", "source": "binance", "native": " BTCUSDT ", "currency": "usdt"}
+    staff.post(LIST + "add/", FIELDS | fields)
+    assert Ticker.objects.values_list("source", "native", "currency").get() == ("binance", "BTCUSDT", "USDT")
+
+
+def test_tickers_are_filtered_by_source(staff, make_ticker):
+    make_ticker("AAPL")
+    make_ticker("BTC/USD", source="kraken")
+    html = text_of(staff.get(LIST, {"source": "kraken"}))
+    assert [symbol for symbol in ("AAPL", "BTC/USD") if f">{symbol}</a>" in html] == ["BTC/USD"]
 
 
 def test_a_symbol_is_unique(staff, make_ticker):
@@ -230,6 +255,10 @@ def test_other_changes_are_not_listed_as_changes_of_the_base_price(staff, make_t
 
 
 HEADER = "symbol,name,base_price,volatility,decimals,active\n"
+"""The first line of a file from a version without sources."""
+
+EXPORTED_HEADER = HEADER.strip() + ",source,native,currency"
+EXPORTED = ("symbol", "name", "base_price", "decimals", "active", "source", "native", "currency")
 
 
 def import_file(staff, text: str) -> str:
@@ -244,18 +273,31 @@ def import_file(staff, text: str) -> str:
 
 
 def test_an_export_can_be_imported(staff, make_ticker):
-    make_ticker("BTC/USD", name="Bitcoin, new", base_price=97101.25, volatility=2.5, decimals=1)
+    real = {"source": "kraken", "native": "-XBT/USD", "currency": "USD"}
+    make_ticker("BTC/USD", name="Bitcoin, new", base_price=97101.25, volatility=2.5, decimals=1, **real)
     make_ticker("^GSPC", active=False, name="=1+1")
     text = text_of(staff.get(LIST + "export/")).lstrip("\ufeff")
-    assert text.startswith(HEADER.strip())
+    assert text.splitlines()[0] == EXPORTED_HEADER
     assert "^GSPC,'=1+1," in text
-    before = list(Ticker.objects.order_by("symbol").values_list("symbol", "name", "base_price", "decimals", "active"))
+    assert "kraken,'-XBT/USD,USD" in text
+    before = list(Ticker.objects.order_by("symbol").values_list(*EXPORTED))
     Ticker.objects.all().delete()
     assert "2 new" in import_file(staff, text)
-    assert (
-        list(Ticker.objects.order_by("symbol").values_list("symbol", "name", "base_price", "decimals", "active"))
-        == before
-    )
+    assert list(Ticker.objects.order_by("symbol").values_list(*EXPORTED)) == before
+
+
+def test_a_file_without_sources_leaves_them_as_they_are(staff, make_ticker):
+    ticker = make_ticker("BTC/USD", source="kraken", native="XBT/USD", currency="USD")
+    assert "1 new, 1 updated" in import_file(staff, HEADER + "BTC/USD,Coin,5,1,2,1\nAAPL,Apple,5,1,2,1\n")
+    ticker.refresh_from_db()
+    assert (ticker.name, ticker.source, ticker.native, ticker.currency) == ("Coin", "kraken", "XBT/USD", "USD")
+    assert Ticker.objects.values_list("source", "native", "currency").get(symbol="AAPL") == ("simulated", "", "")
+
+
+@pytest.mark.parametrize(("cells", "stored"), [(" Kraken ,,usd", ("kraken", "", "USD")), (",,", ("simulated", "", ""))])
+def test_an_import_reads_sources_in_any_case_and_empty_cells(staff, cells, stored):
+    assert "1 new" in import_file(staff, f"{EXPORTED_HEADER}\nBTC/USD,Coin,5,1,2,1,{cells}\n")
+    assert Ticker.objects.values_list("source", "native", "currency").get() == stored
 
 
 def test_an_import_changes_and_logs_the_differences(staff, make_ticker):
@@ -272,6 +314,13 @@ def test_an_import_changes_and_logs_the_differences(staff, make_ticker):
 def test_an_import_validates_like_the_form(staff, line):
     html = import_file(staff, HEADER + line)
     assert "failed to validate" in html or "Errors" in html
+    assert not Ticker.objects.exists()
+
+
+@pytest.mark.parametrize("cells", ["nasdaq,,", f"kraken,{'X' * 41},", "kraken,ü,", "kraken,,DOLLARS", "kraken,,U1D"])
+def test_an_import_validates_source_native_symbol_and_currency(staff, cells):
+    html = import_file(staff, f"{EXPORTED_HEADER}\nAAPL,x,1,1,2,1,{cells}\n")
+    assert "failed to validate" in html
     assert not Ticker.objects.exists()
 
 
@@ -333,6 +382,9 @@ def open_form(staff, address: str) -> dict[str, str]:
         attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
         if "name" in attributes and (attributes.get("type") != "checkbox" or " checked" in tag):
             form[attributes["name"]] = attributes.get("value", "on")
+    for name, options in re.findall(r'<select name="([^"]*)"[^>]*>(.*?)</select>', html, re.DOTALL):
+        if selected := re.search(r'<option value="([^"]*)" selected', options):
+            form[name] = selected[1]
     for name in ("action", "_selected_action", "index", "select_across", "q", "_continue", "_addanother"):
         form.pop(name, None)
     return form

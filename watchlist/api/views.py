@@ -78,8 +78,12 @@ def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
 
 @public
 def show_matches(request: HttpRequest) -> HttpResponse:
-    """Answers `?q=app` with up to eight tickers, the best match first: `[{"symbol":"AAPL","name":"Apple"}]`."""
-    matches = [{"symbol": ticker.symbol, "name": ticker.name} for ticker in search(request.GET.get("q", ""))]
+    """Answers `?q=app` with up to eight tickers, the best match first.
+
+    The answer is `[{"symbol":"AAPL","name":"Apple","source":"simulated","currency":"USD"}]`. `currency` may be empty.
+    """
+    keys = ("symbol", "name", "source", "currency")
+    matches = [{key: getattr(ticker, key) for key in keys} for ticker in search(request.GET.get("q", ""))]
     response = HttpResponse(msgspec.json.encode(matches), content_type=JSON)
     patch_cache_control(response, private=True, max_age=10)
     return response

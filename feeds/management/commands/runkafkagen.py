@@ -11,7 +11,6 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from feeds.errors import PermanentError
-from feeds.generator.lease import Lease
 from feeds.generator.loop import GeneratorLoop
 from feeds.kafka.last_updates import LastUpdates
 from feeds.kafka.producer import UpdateProducer
@@ -20,6 +19,8 @@ from feeds.metrics import serve_metrics
 from feeds.sources.simulated import PriceSimulator
 from feeds.stop_signals import stop_event
 from feeds.store.connection import PIPELINE, connect
+from feeds.store.holders import Holder
+from feeds.store.lease import Lease
 from feeds.tickers.instruments import TickerReader
 from feeds.tickers.seed import seed_tickers
 from feeds.wire import Update
@@ -41,7 +42,9 @@ class Command(BaseCommand):
         interval = settings.GENERATOR_INTERVAL.total_seconds()
         simulator = PriceSimulator(interval, settings.GENERATOR_SEED or token_hex(8))
         tickers = TickerReader(partial(seed_tickers, settings.GENERATOR_TICKERS, settings.GENERATOR_BASE_PRICES))
-        lease = Lease(connect(settings.REDIS, PIPELINE), settings.KAFKA_TOPIC)
+        lease = Lease(
+            connect(settings.REDIS, PIPELINE), settings.KAFKA_TOPIC, f"generator feeds {settings.KAFKA_TOPIC}", Holder()
+        )
         generator = GeneratorLoop(simulator, UpdateProducer(*address), lease, tickers.read, read_last_updates, interval)
         try:
             totals = generator.run(stop)

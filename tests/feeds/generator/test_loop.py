@@ -10,13 +10,14 @@ from structlog.testing import capture_logs
 from feeds import metrics
 from feeds.errors import LeaseHeld, StoreUnavailable, TickersUnavailable, TopicRefused
 from feeds.generator import loop
-from feeds.generator.lease import Lease
 from feeds.generator.loop import DeliveryTotals, GeneratorLoop
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.kafka.last_updates import LastUpdates
 from feeds.kafka.producer import UpdateProducer
 from feeds.sources.simulated import Instrument, PriceSimulator
 from feeds.store.connection import connect
+from feeds.store.holders import Holder
+from feeds.store.lease import Lease
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.waiting import wait_until
@@ -81,7 +82,9 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lease(redis_server: RedisServer, redis_client: redis.Redis, topic: str) -> Iterator[Lease]:
-    lease = Lease(connect({"host": redis_server.host, "port": redis_server.port}), topic)
+    lease = Lease(
+        connect({"host": redis_server.host, "port": redis_server.port}), topic, f"generator feeds {topic}", Holder()
+    )
     yield lease
     lease.close()
 
@@ -211,7 +214,7 @@ def test_it_ends_if_another_generator_takes_the_lease(
 
 def test_a_generator_that_never_held_the_lease_waits_for_redis_and_the_last_holder_continues(kafka: str, topic: str):
     server = RedisServer()
-    lease = Lease(connect({"host": server.host, "port": server.port}), topic)
+    lease = Lease(connect({"host": server.host, "port": server.port}), topic, f"generator feeds {topic}", Holder())
     generator = RunningGenerator(kafka, topic, lease, AAPL)
     with capture_logs() as lines:
         generator.start()
@@ -235,7 +238,7 @@ def test_a_generator_that_never_held_the_lease_waits_for_redis_and_the_last_hold
 
 
 def test_a_generator_that_waits_for_the_lease_can_be_stopped(kafka: str, topic: str):
-    lease = Lease(connect({"host": "127.0.0.1", "port": free_port()}), topic)
+    lease = Lease(connect({"host": "127.0.0.1", "port": free_port()}), topic, f"generator feeds {topic}", Holder())
     generator = RunningGenerator(kafka, topic, lease, AAPL)
     with capture_logs() as lines:
         generator.start()

@@ -17,6 +17,14 @@ def test_active_and_inactive_tickers_are_read():
 
 
 @pytest.mark.django_db
+def test_tickers_of_other_sources_are_left_out():
+    Ticker.objects.create(symbol="AAPL", base_price=150.0)
+    Ticker.objects.create(symbol="BTC/USD", base_price=2.0, source="kraken")
+
+    assert [each.symbol for each in TickerReader(lambda: None).read()] == ["AAPL"]
+
+
+@pytest.mark.django_db
 def test_the_table_is_seeded_once():
     calls: list[int] = []
     reader = TickerReader(lambda: calls.append(1))

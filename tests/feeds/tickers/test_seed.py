@@ -3,6 +3,7 @@ from structlog.testing import capture_logs
 
 from feeds.errors import BadTicker
 from feeds.models import Ticker
+from feeds.source_names import SIMULATED
 from feeds.tickers.seed import seed_demo, seed_tickers
 
 pytestmark = pytest.mark.django_db
@@ -10,9 +11,9 @@ pytestmark = pytest.mark.django_db
 
 def test_an_empty_table_is_seeded_in_the_order_given():
     assert seed_tickers(["GOOG", "AAPL", "GOOG"], {"AAPL": 150.0, "GOOG": 2800.0}) == 2
-    assert list(Ticker.objects.values_list("symbol", "base_price", "active")) == [
-        ("GOOG", 2800.0, True),
-        ("AAPL", 150.0, True),
+    assert list(Ticker.objects.values_list("symbol", "base_price", "active", "source")) == [
+        ("GOOG", 2800.0, True, SIMULATED),
+        ("AAPL", 150.0, True, SIMULATED),
     ]
 
 
@@ -71,3 +72,5 @@ def test_the_demonstration_has_some_forty_valid_tickers_of_all_kinds():
     ]
     assert list(Ticker.objects.values_list("symbol", flat=True)[:12]) == first_twelve
     assert Ticker.objects.get(symbol="EURUSD=X").decimals == 5
+    assert set(Ticker.objects.values_list("source", flat=True)) == {SIMULATED}
+    assert Ticker.objects.get(symbol="USDJPY=X").currency == "JPY"

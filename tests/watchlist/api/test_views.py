@@ -57,9 +57,12 @@ def test_other_sites_may_read_quotes_and_no_cookie_is_set(client, tickers, store
 
 def test_the_best_match_comes_first(client, make_ticker):
     make_ticker("AAPL", name="Apple")
-    make_ticker("APP", name="AppLovin")
+    make_ticker("APP", name="AppLovin", source="alpaca", currency="USD")
     found = client.get(reverse("api-search"), {"q": "app"}).json()
-    assert found == [{"symbol": "APP", "name": "AppLovin"}, {"symbol": "AAPL", "name": "Apple"}]
+    assert found == [
+        {"symbol": "APP", "name": "AppLovin", "source": "alpaca", "currency": "USD"},
+        {"symbol": "AAPL", "name": "Apple", "source": "simulated", "currency": ""},
+    ]
 
 
 @pytest.mark.parametrize("form", ["W/{}", '"other", W/{}', "*"])
@@ -88,4 +91,5 @@ def test_bars_are_found_by_a_symbol_in_any_case(client, tickers, store):
 
 def test_matches_ignore_case_and_accents(client, make_ticker):
     make_ticker("NESN", name="Nestlé")
-    assert client.get(reverse("api-search"), {"q": "NESTLE"}).json() == [{"symbol": "NESN", "name": "Nestlé"}]
+    found = client.get(reverse("api-search"), {"q": "NESTLE"}).json()
+    assert [(each["symbol"], each["name"]) for each in found] == [("NESN", "Nestlé")]

@@ -1,0 +1,23 @@
+"""Defines the names of all sources of prices, and which texts are native symbols. Pure.
+
+A ticker names its source. The module is below the models, so it knows no adapter.
+"""
+
+import re
+
+SIMULATED = "simulated"
+"""The source whose prices the generator makes. The prices of all other sources are real or recorded."""
+
+SOURCE_NAMES = (SIMULATED, "kraken", "coinbase", "binance", "alpaca", "replay")
+
+MAX_NATIVE_LENGTH = 40
+
+NATIVE_PATTERN = re.compile(r"[!-~](?:[ -~]{0,38}[!-~])?")
+
+NATIVE_RULE = "1 to 40 printable ASCII characters without outer spaces"
+"""NATIVE_PATTERN in words, for error messages."""
+
+
+def is_native_symbol(text: str) -> bool:
+    """Returns whether a text can be the name that a source gives an instrument."""
+    return len(text) <= MAX_NATIVE_LENGTH and NATIVE_PATTERN.fullmatch(text) is not None
