@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from feeds.feeder.acknowledgements import ACKNOWLEDGEMENT_SECONDS, Acknowledgements
 from feeds.feeder.endings import Ending, EndingKind, from_status
 from feeds.sources.adapter import BadMessage, Credentials, Source
-from feeds.sources.decoding import read_reason
+from feeds.sources.decoding import printable
 from feeds.sources.events import Event, Failure, GoingAway, Ready, Subscribed, SymbolRefused, Trade
 
 log = structlog.get_logger(__name__)
@@ -50,7 +50,7 @@ class Connection:
     """One connection with its own adapter, so that no state of an earlier connection is left.
 
     `is_expected_silent` returns true while silence is no fault, for example when the market is closed. The events
-    `ready` and `replace_due` are set when all symbols are subscribed, and when another connection must replace this one.
+    `ready` and `replace_due` are set when all symbols are subscribed, and when another connection must replace it.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Connection:
         self._has_outgoing = asyncio.Event()
         self._socket: ClientConnection | None = None
         self._ending: Ending | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._accepts_subscriptions = False
         self._opened_at = self._last_message = 0.0
         self._first_acknowledged: float | None = None
@@ -136,7 +137,7 @@ class Connection:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await socket.close()
+            await (self._closing or socket.close())
         return self._ending or Ending(EndingKind.LOST, reason)
 
     def _receive(self, message: str | bytes) -> None:
@@ -230,18 +231,22 @@ class Connection:
 
     def _end(self, ending: Ending) -> None:
         """Closes the socket, which ends `run`. Only the first ending counts."""
-        self._ending = self._ending or ending
-        if self._socket is not None:
-            # Not `close`, which would wait for the other side. The messages that are left are not wanted.
-            self._socket.transport.abort()
+        if self._ending is None:
+            self._ending = ending
+        if self._socket is None:
+            return
+        if ending.kind is EndingKind.SILENT:
+            self._socket.transport.abort()  # the other side would not answer a close frame either
+        elif self._closing is None:
+            self._closing = asyncio.create_task(self._socket.close())
 
 
 def describe(error: Exception) -> str:
     """Returns why a connection could not be opened, as a short printable text."""
-    return read_reason(str(error) or type(error).__name__)
+    return printable(str(error) or type(error).__name__)
 
 
 def describe_close(socket: ClientConnection) -> str:
     """Returns the code and reason with which a connection was closed."""
     reason = f": {socket.close_reason}" if socket.close_reason else ""
-    return read_reason(f"closed with code {socket.close_code}{reason}")
+    return printable(f"closed with code {socket.close_code}{reason}")

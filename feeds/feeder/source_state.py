@@ -3,7 +3,7 @@
 from feeds.sources.events import SourceState
 
 
-class SourceStatus:
+class SourceStateTracker:
     """The state of a source, the reason for it, and since when it holds.
 
     `now` is in unix microseconds. After silence, an acknowledgement is not enough to be connected: a dead service may
