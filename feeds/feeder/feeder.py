@@ -102,7 +102,6 @@ class Feeder:
         """Stops feeding symbols, whatever their sources are."""
         for running in self._sources.values():
             running.feed.close([symbol for symbol in symbols if symbol in running.feed.symbols])
-            running.update_natives()
 
     async def _acquire_leases(self, stop: threading.Event) -> bool:
         """Takes the lease of each source, and waits for Redis as long as needed. Returns False if `stop` was set first.
@@ -165,6 +164,7 @@ class Feeder:
 
     async def _tick(self) -> None:
         for running in self._sources.values():
+            running.update_natives()
             running.check()
         self._publisher.pump()
 
@@ -183,11 +183,7 @@ class Feeder:
             for symbol, text in self._subscriptions.get(name, {}).items():
                 if (native := self._sources[name].native_of(symbol, text)) is not None:
                     wanted[symbol] = name, native
-        before = set(self._owned.fed)
         await self._owned.follow(wanted)
-        if before != self._owned.fed:
-            for running in self._sources.values():
-                running.update_natives()
 
     async def _renew_leases(self) -> None:
         for name, lease in list(self._leases.items()):

@@ -44,9 +44,13 @@ def is_after(trade: Trade, other: Trade) -> bool:
     return trade.timestamp >= other.timestamp
 
 
-def neighbour(trade: Trade, distance: int) -> Trade:
-    """Returns a stand-in for the trade before (-1) or after (1) another one. It has no price."""
-    if trade.sequence is None:
-        return Trade(trade.native, 0.0, 0.0, trade.timestamp + distance, "")
-    sequence = trade.sequence + distance
+def with_sequence(trade: Trade, sequence: int) -> Trade:
+    """Returns a stand-in for the trade with another sequence, at about the same time. It has no price."""
     return Trade(trade.native, 0.0, 0.0, trade.timestamp, str(sequence), sequence)
+
+
+def neighbour(trade: Trade, distance: int) -> Trade:
+    """Returns a stand-in for the trade before (-1) or after (1) another one."""
+    if trade.sequence is not None:
+        return with_sequence(trade, trade.sequence + distance)
+    return Trade(trade.native, 0.0, 0.0, trade.timestamp + distance, "")

@@ -83,7 +83,7 @@ class ConnectedSource(RunningSource):
         rest_url: str,
         publisher: Publisher,
         rng: Random,
-        is_closed: Callable[[], bool],
+        is_closed: Callable[[], bool] = lambda: False,
     ) -> None:
         outage = Outage(source.title)
         metrics = SourceMetrics(source.name)

@@ -66,7 +66,6 @@ class SourceFeed:
         self._natives: dict[str, str] = {}
         self._warned_of_clock = False
         self.last_message = 0
-        self.can_fetch = can_fetch_trades(source)
         self.subscribed = asyncio.Event()
         """Set when the source has acknowledged a symbol."""
 
@@ -83,10 +82,11 @@ class SourceFeed:
         """Begins to feed a symbol after the records at the end of the topic."""
         trades = end.trades if end is not None else ()
         published = [trade for trade in trades if trade.source == self.source.name]
-        feed = SymbolFeed(native, self.source.is_sequential, self.can_fetch, self._counts, published)
+        can_fetch = can_fetch_trades(self.source, native)
+        feed = SymbolFeed(native, self.source.is_sequential, can_fetch, self._counts, published)
         self._symbols[native] = FedSymbol(symbol, feed)
         self._natives[symbol] = native
-        self._publisher.open(symbol, self.source.name, end, self.can_fetch)
+        self._publisher.open(symbol, self.source.name, end, can_fetch)
 
     def close(self, symbols: Collection[str]) -> None:
         """Stops feeding symbols."""
@@ -223,6 +223,7 @@ NO_DATA = (Subscribed, SymbolRefused, SourceStatus)
 """Events that show only that the source answers, not that its data flow."""
 
 
-def can_fetch_trades(source: Source) -> bool:
-    """Returns whether the source's HTTP service offers trades."""
-    return source.history.trades("X", None, Trade("X", 1.0, 1.0, 1, "1", 1)) is not None
+def can_fetch_trades(source: Source, native: str) -> bool:
+    """Returns whether the source's HTTP service offers missed trades."""
+    before, after = (Trade(native, 1.0, 1.0, number * 1_000_000, str(number), number) for number in (1, 3))
+    return source.history.trades(native, before, after) is not None

@@ -6,10 +6,8 @@ It drops repeats, finds missed trades by the vendor's numbers, and lets live tra
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-import msgspec
-
 from feeds.feeder.backlog import Accepted
-from feeds.feeder.gaps import Counts, Gap, is_after, neighbour, sequence_of
+from feeds.feeder.gaps import Counts, Gap, is_after, neighbour, sequence_of, with_sequence
 from feeds.feeder.known_trades import MAX_KNOWN, KnownTrades
 from feeds.feeder.missing_ranges import MissingRanges
 from feeds.records import PublishedTrade
@@ -17,6 +15,9 @@ from feeds.sources.events import Trade
 
 HOLD_SECONDS = 2.0
 """How long live trades wait for missed ones."""
+
+MAX_HOLE = 100_000
+"""A longer hole in the topic is not one: the vendor's numbers jumped."""
 
 ANNOUNCED_SECONDS = 1.0
 """How long the newest trade that the source named may be missing before it counts as missed."""
@@ -126,33 +127,36 @@ class SymbolFeed:
         self._gaps.append(Gap(neighbour(first, -1), neighbour(last, 1), len(trades)))
 
     def _resume(self, published: Sequence[PublishedTrade]) -> None:
-        for old in published:
-            sequence = int(old.id) if self._is_sequential and old.id.isdecimal() else None
-            trade = Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
+        """Continues after the trades that the topic holds."""
+        trades = [self._read(old) for old in published]
+        for trade in trades:
             self._known.add(trade)
-            if self._newest is None or is_after(trade, self._newest):
-                self._newest = trade
-        if self._newest is None:
+        if not trades:
             return
         self._may_have_missed = True
-        numbers = sorted({int(old.id) for old in published if self._is_sequential and old.id.isdecimal()})
-        if numbers:
+        newest = max(trades, key=lambda trade: (trade.timestamp, trade.sequence or 0))
+        by_sequence = {trade.sequence: trade for trade in trades if trade.sequence is not None}
+        # The vendor's next trade may have an older time.
+        while newest.sequence is not None and newest.sequence + 1 in by_sequence:
+            newest = by_sequence[newest.sequence + 1]
+        self._newest = newest
+        if newest.sequence is not None:
+            numbers = sorted(number for number in by_sequence if number <= newest.sequence)
             self._published, self._horizon = numbers[-1], numbers[0]
-            self._open_holes(numbers)
+            self._open_holes(numbers, newest)
 
-    def _open_holes(self, numbers: Sequence[int]) -> None:
-        """Opens a gap for the numbers that are not in the topic, because the last process ended before it filled it."""
+    def _read(self, old: PublishedTrade) -> Trade:
+        sequence = int(old.id) if self._is_sequential and len(old.id) <= 18 and old.id.isdecimal() else None
+        return Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
+
+    def _open_holes(self, numbers: Sequence[int], newest: Trade) -> None:
+        """Opens a gap for numbers that are not in the topic, because the last process ended before it filled it."""
         for before, number in pairwise(numbers):
-            if number > before + 1:
+            if 1 < number - before <= MAX_HOLE:
                 self._missing.add(before + 1, number - 1)
         if self._missing:
             first, last = self._missing.bounds
-            edge = Trade(self._native, 0.0, 0.0, self._newest.timestamp if self._newest else 0, "")
-            self._add_gap(
-                msgspec.structs.replace(edge, sequence=first - 1, id=str(first - 1)),
-                msgspec.structs.replace(edge, sequence=last + 1, id=str(last + 1)),
-                self._missing.size,
-            )
+            self._add_gap(with_sequence(newest, first - 1), with_sequence(newest, last + 1), self._missing.size)
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
         """Keeps only the newest of the past trades with which an unknown symbol starts."""
@@ -231,9 +235,8 @@ class SymbolFeed:
             return
         self._missing.add(newest.sequence + 1, sequence)
         missing = sequence - newest.sequence
-        end = msgspec.structs.replace(newest, sequence=sequence, id=str(sequence))
-        self._newest = end
-        self._add_gap(newest, neighbour(end, 1), missing)
+        self._newest = with_sequence(newest, sequence)
+        self._add_gap(newest, with_sequence(newest, sequence + 1), missing)
 
     def _add_gap(self, after: Trade, until: Trade, missing: int) -> bool:
         gap = Gap(after, until, missing)

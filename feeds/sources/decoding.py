@@ -1,20 +1,29 @@
 """Reads messages, times, prices and reasons as sources send them, and refuses what is malformed.
 
-Pure: no I/O. Each function raises BadMessage, whose text contains no part of the message.
+Pure: no I/O. The functions raise BadMessage. Its text contains no part of the message; only ReportedError quotes the
+reason of a source.
 """
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from math import inf
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from feeds.sources.adapter import BadMessage
+from feeds.sources.events import Bar, Trade
 from feeds.wire import DECODE_ERRORS, MAX_NUMBER, MIN_TIMESTAMP, describe_decode_error
 
 Shape = TypeVar("Shape")
+
+Number = float | str
+"""A number as sources send it: a JSON number or a decimal text."""
+
+SequenceNumber = Annotated[int, msgspec.Meta(ge=0, lt=MAX_NUMBER)]
+UnixSeconds = Annotated[int, msgspec.Meta(ge=MIN_TIMESTAMP // 1_000_000, lt=MAX_NUMBER // 1_000_000)]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """The length limit of a WebSocket message. The longest ones list all instruments of a source, about 1 MiB."""
@@ -33,6 +42,13 @@ _TIME = re.compile(
 )
 _NATIVE = re.compile(r"[!-~]+")
 _MINUTE_US = 60_000_000
+
+
+class ReportedError(BadMessage):
+    """A source answered a request with an error. The text is the reason of the source, made printable and short."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the source reports: {printable(reason)}")
 
 
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
@@ -81,7 +97,14 @@ def check_timestamp(timestamp: int) -> int:
     return timestamp
 
 
-def read_number(value: float | str) -> float:
+def read_seconds(value: Decimal) -> int:
+    """Returns a time in unix seconds in unix microseconds. The rest of the digits is cut off."""
+    if not value.is_finite() or not 0 <= value < MAX_NUMBER:
+        raise BadMessage("a time is not in unix seconds")
+    return check_timestamp(int(value * 1_000_000))
+
+
+def read_number(value: Number) -> float:
     """Returns a finite number of at least zero from a JSON number or a decimal text."""
     if isinstance(value, str):
         if len(value) > MAX_NUMBER_LENGTH or not _DECIMAL.fullmatch(value):
@@ -92,7 +115,7 @@ def read_number(value: float | str) -> float:
     return value
 
 
-def read_price(value: float | str) -> float:
+def read_price(value: Number) -> float:
     """Returns a price: a finite number above zero."""
     price = read_number(value)
     if price == 0:
@@ -100,9 +123,37 @@ def read_price(value: float | str) -> float:
     return price
 
 
+def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: Number, count: int | None) -> Bar:
+    """Returns a bar. `start` is in unix seconds; the prices are open, high, low and close."""
+    first, high, low, close = map(read_price, prices)
+    return Bar(start * 1_000_000, first, high, low, close, read_number(volume), count)
+
+
+def sequence_of(trade: Trade) -> int | None:
+    """Returns the sequence of a trade at a source whose ids are sequences, or None if it has none.
+
+    A trade that was read back from Kafka has only its id.
+    """
+    if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
+        return int(trade.id)
+    return trade.sequence
+
+
+def missed_sequences(after: Trade | None, until: Trade) -> range:
+    """Returns the sequences between two trades. The range is empty if one of them is unknown."""
+    first = sequence_of(after) if after is not None else None
+    last = sequence_of(until)
+    return range(0) if first is None or last is None else range(first + 1, last)
+
+
+def is_native(text: str) -> bool:
+    """Returns whether a text can be a native symbol: short printable ASCII without spaces."""
+    return len(text) <= MAX_NATIVE_LENGTH and _NATIVE.fullmatch(text) is not None
+
+
 def check_native(native: str) -> str:
-    """Returns a native symbol if it is short printable ASCII without spaces."""
-    if len(native) > MAX_NATIVE_LENGTH or not _NATIVE.fullmatch(native):
+    """Returns a native symbol."""
+    if not is_native(native):
         raise BadMessage("a symbol is not short printable ASCII")
     return native
 
