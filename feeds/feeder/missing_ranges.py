@@ -57,6 +57,8 @@ class MissingRanges:
 
     def remove_between(self, after: int, until: int) -> int:
         """Removes the numbers strictly between two numbers. Returns how many there were."""
+        if until <= after:
+            return 0
         before = self.size
         kept = []
         for first, last in self._ranges:
