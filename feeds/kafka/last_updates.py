@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from msgspec import structs
 
 from feeds.errors import BadRecord, BrokerUnavailable
 from feeds.kafka.client_options import Options, client_options, ignore_errors
@@ -59,9 +60,10 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns a dict from each symbol to its newest update.
+        """Returns a dict from each symbol to its newest update, with the greatest seq_id of the symbol.
 
-        Leaves out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
+        The greatest seq_id may be that of an older update, because real trades may arrive late. Leaves out symbols that
+        have no update within the largest of WINDOWS. Raises BrokerUnavailable.
         """
         deadline = self._clock() + self._timeout
         found: dict[str, Update] = {}
@@ -123,7 +125,7 @@ class LastUpdates:
                     self._keep_newest(record, found)
 
     def _keep_newest(self, record: Message, found: dict[str, Update]) -> None:
-        """Adds the update in a record to `found` if it is newer.
+        """Adds the update in a record to `found` if it is newer. Keeps the greatest seq_id in any case.
 
         Ignores an update whose timestamp is more than a day ahead of our clock. If the generator continued after such
         an update, every processor would refuse the generator's updates.
@@ -132,8 +134,11 @@ class LastUpdates:
             update = decode(record.value() or b"", self._now() // 1000 + DAY_US)
         except BadRecord:
             return
-        if is_newer(update, found.get(update.symbol)):
-            found[update.symbol] = update
+        known = found.get(update.symbol)
+        newest = update if known is None or is_newer(update, known) else known
+        if known is not None and (seq_id := max(known.seq_id, update.seq_id)) > newest.seq_id:
+            newest = structs.replace(newest, seq_id=seq_id)
+        found[update.symbol] = newest
 
     def _is_partition_end(self, record: Message) -> bool:
         error = record.error()
