@@ -9,6 +9,8 @@
     └── PermanentError             no retry helps
         ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day
         ├── BadTicker              a ticker in the settings is not valid
+        ├── BadReplay              a file of past prices, its speed or its first time is not valid
+        ├── UnknownSource          no source of prices has this name
         ├── LeaseHeld              another program holds the lease, for example the right to feed this topic
         ├── GroupRefused           Kafka refuses this process as a member of its consumer group
         ├── DeadLetterTopicRefused Kafka did not accept a dead letter
@@ -61,6 +63,20 @@ class BadTicker(PermanentError):
     """A ticker in the settings is not valid.
 
     The message names the variable to change.
+    """
+
+
+class BadReplay(PermanentError):
+    """A file of past prices, its speed or its first time is not valid.
+
+    The message names the line of the file.
+    """
+
+
+class UnknownSource(PermanentError):
+    """No source of prices has this name.
+
+    The message lists the names.
     """
 
 

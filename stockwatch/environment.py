@@ -88,10 +88,10 @@ class Environment:
         return values
 
     def server_url(self, name: str, *schemes: str) -> str:
-        """Returns the URL of a server without a final slash, or an empty text. Query and fragment are not allowed."""
+        """Returns the URL of a server without a final slash, or an empty text."""
         value = self.text(name).rstrip("/")
-        if value and not re.fullmatch(rf"({'|'.join(schemes)})://[^\s/?#]+(/[^\s?#]*)?", value):
-            raise BadVariable(name, value, f"empty, or a URL that begins with {schemes[0]}:// and has no ? or #")
+        if value and not re.fullmatch(rf"({'|'.join(schemes)})://[^\s/?#]+(/[^\s?#]*)?(\?[^\s#]*)?", value):
+            raise BadVariable(name, value, f"empty, or a URL that begins with {schemes[0]}://")
         return value
 
     def boolean(self, name: str, default: bool = False) -> bool:

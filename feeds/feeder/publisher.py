@@ -70,7 +70,6 @@ class Publisher:
         self._stalled_since: float | None = None
         self._checked_at = clock()
         self._is_frozen = False
-        self._draining = 0
         self.ahead = 0
 
     @property
@@ -114,7 +113,7 @@ class Publisher:
         self._note_freeze(now)
         self._producer.poll()
         room = MAX_UNACKNOWLEDGED - self._producer.unacknowledged
-        if room <= 0 or self._is_frozen or self._draining:
+        if room <= 0 or self._is_frozen:
             if self._backlog and self._stalled_since is None:
                 self._stalled_since = now
             self._reduce()
@@ -129,14 +128,11 @@ class Publisher:
         self._is_frozen = False
 
     async def drain(self) -> None:
-        """Returns when Kafka has acknowledged all that was sent. Nothing is sent meanwhile."""
-        self._draining += 1
-        try:
-            while self._producer.unacknowledged:
-                self._producer.poll()
-                await asyncio.sleep(DRAIN_PAUSE_SECONDS)
-        finally:
-            self._draining -= 1
+        """Returns when Kafka has acknowledged what was sent before this call."""
+        is_finished = self._producer.barrier()
+        while not is_finished():
+            self._producer.poll()
+            await asyncio.sleep(DRAIN_PAUSE_SECONDS)
 
     def report(self) -> None:
         """Logs failures and outages. Call it about once a second."""

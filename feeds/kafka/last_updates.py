@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Container, Sequence
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from msgspec import structs
 
 from feeds.errors import BadRecord, BrokerUnavailable
 from feeds.kafka.client_options import Options, client_options, ignore_errors
@@ -65,16 +66,17 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns a dict from each symbol to its newest update.
+        """Returns a dict from each symbol to its newest update, with the greatest seq_id of the symbol.
 
-        Leaves out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
+        The greatest seq_id may be that of an older update, because real trades may arrive late. Leaves out symbols that
+        have no update within the largest of WINDOWS. Raises BrokerUnavailable.
         """
         found: dict[str, Update] = {}
 
         def keep(record: Message) -> None:
             update = self._decode(record)
-            if update is not None and is_newer(update, found.get(update.symbol)):
-                found[update.symbol] = update
+            if update is not None:
+                found[update.symbol] = newest_with_greatest_number(update, found.get(update.symbol))
 
         self._search(WINDOWS, symbols, found, keep)
         return found
@@ -180,3 +182,12 @@ class LastUpdates:
         if error.code() == KafkaError._PARTITION_EOF:
             return True
         raise KafkaException(error)
+
+
+def newest_with_greatest_number(update: Update, known: Update | None) -> Update:
+    """Returns the newer one of two updates, with the greater seq_id of both."""
+    if known is None:
+        return update
+    newest = update if is_newer(update, known) else known
+    seq_id = max(known.seq_id, update.seq_id)
+    return structs.replace(newest, seq_id=seq_id) if seq_id > newest.seq_id else newest

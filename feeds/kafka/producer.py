@@ -30,6 +30,20 @@ QUEUE_FULL_ATTEMPTS = 10
 QUEUE_FULL_POLL_SECONDS = 0.05
 
 
+class Period:
+    """The updates that were sent between two barriers. `unfinished` counts those without a delivery report."""
+
+    __slots__ = ("_handle", "unfinished")
+
+    def __init__(self, handle: Callable[[KafkaError | None, Message], None]) -> None:
+        self._handle = handle
+        self.unfinished = 0
+
+    def on_delivery(self, error: KafkaError | None, record: Message) -> None:
+        self.unfinished -= 1
+        self._handle(error, record)
+
+
 class UpdateProducer:
     """Sends updates to one topic.
 
@@ -63,6 +77,8 @@ class UpdateProducer:
         self.failed: Counter[str] = Counter()
         self._logged: Counter[str] = Counter()
         self._unacknowledged = 0
+        self._period = Period(self._on_delivery)
+        self._earlier: list[Period] = []
         self._delivered_before, self._progress_at = 0, 0.0
 
     @property
@@ -79,11 +95,13 @@ class UpdateProducer:
         producer = self._open()
         for attempt in range(QUEUE_FULL_ATTEMPTS):
             try:
-                # The argument costs time even if it is None.
+                on_delivery = self._period.on_delivery
+                # The argument `headers` costs time even if it is None.
                 if headers is None:
-                    producer.produce(self._topic, value, symbol, on_delivery=self._on_delivery)
+                    producer.produce(self._topic, value, symbol, on_delivery=on_delivery)
                 else:
-                    producer.produce(self._topic, value, symbol, on_delivery=self._on_delivery, headers=headers)
+                    producer.produce(self._topic, value, symbol, on_delivery=on_delivery, headers=headers)
+                self._period.unfinished += 1
                 if not self._unacknowledged:
                     self._progress_at = self._clock()
                 self._unacknowledged += 1
@@ -100,6 +118,16 @@ class UpdateProducer:
     def poll(self, timeout: float = 0.0) -> None:
         """Handles delivery reports. Waits up to `timeout` seconds for the first one."""
         self._open().poll(timeout)
+
+    def barrier(self) -> Callable[[], bool]:
+        """Returns a function that says whether the updates that were sent before this call are finished.
+
+        An update is finished when it is acknowledged or has failed. Any thread may call the returned function.
+        """
+        self._earlier = [period for period in (*self._earlier, self._period) if period.unfinished]
+        self._period = Period(self._on_delivery)
+        earlier = tuple(self._earlier)
+        return lambda: not any(period.unfinished for period in earlier)
 
     def log_failures(self) -> None:
         """Logs the failures since the last call, one line for each reason.

@@ -3,19 +3,18 @@
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from feeds.errors import UnknownSource
 from feeds.feeder.connection import Endpoint
 from feeds.sources.adapter import Credentials, Source
-from feeds.sources.coinbase import COINBASE
-from feeds.sources.kraken import KRAKEN
-
-SOURCES = {source.name: source for source in (KRAKEN, COINBASE)}
+from feeds.sources.registry import find_source
 
 
 def find(name: str) -> Source:
-    """Returns a source with the addresses of the settings. Raises CommandError if it is unknown or lacks its key."""
-    source = SOURCES.get(name.lower())
-    if source is None:
-        raise CommandError(f"{name[:20]!r} is no source: name some of {', '.join(SOURCES)}")
+    """Returns a source. Raises CommandError if it is unknown or lacks its key."""
+    try:
+        source = find_source(name.lower(), settings.ALPACA_FEED)
+    except UnknownSource as error:
+        raise CommandError(str(error)) from error
     if source.needs_credentials and not (credentials(source).key and credentials(source).secret):
         prefix = source.name.upper()
         raise CommandError(f"{source.name} needs a key: set {prefix}_KEY_ID and {prefix}_SECRET_KEY")

@@ -127,9 +127,9 @@ def no_headers(_credentials: Credentials) -> Mapping[str, str]:
 class Source(msgspec.Struct, frozen=True):
     """The properties of a source.
 
-    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` gets the credentials and the path
-    of the stream. `to_native` and `to_symbol` translate between our symbols and native ones; `to_symbol` returns None
-    for a native symbol that has no valid symbol here.
+    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` gets the credentials. `to_native`
+    and `to_symbol` translate between our symbols and native ones; `to_symbol` returns None for a native symbol that has
+    no valid symbol here.
 
     `url` and `rest_url` are the addresses that the vendor documents; settings replace them. `silent_seconds` is the
     longest time without any message before the connection counts as dead. `send_interval` is the least number of

@@ -134,3 +134,45 @@ def test_symbols_that_redis_has_lost_are_taken_again(owner: MakeOwner, redis_cli
 
     assert ours.claim(["AAPL"]) == {"AAPL"}
     assert redis_client.exists("owner:ticks:AAPL")
+
+
+def test_a_renewal_keeps_symbols_that_have_expired_but_had_no_other_owner(owner: MakeOwner, redis_client: redis.Redis):
+    ours = owner()
+    ours.claim(["AAPL", "GOOG"])
+    redis_client.delete("owner:ticks:AAPL")
+
+    assert ours.renew(["AAPL", "GOOG"]) == {"AAPL", "GOOG"}
+    assert redis_client.get("owner:ticks:AAPL").startswith(b"host-a:100:")
+
+
+def test_a_renewal_does_not_keep_a_symbol_that_had_another_owner_meanwhile(owner: MakeOwner, redis_client: redis.Redis):
+    ours, other = owner(100), owner(200)
+    ours.claim(["AAPL", "GOOG"])
+    redis_client.delete("owner:ticks:AAPL")
+    other.claim(["AAPL"])
+    assert ours.renew(["AAPL", "GOOG"]) == {"GOOG"}
+
+    other.release(["AAPL"])
+    assert ours.renew(["AAPL", "GOOG"]) == {"GOOG"}
+    assert not redis_client.exists("owner:ticks:AAPL")
+    assert ours.claim(["AAPL"]) == {"AAPL"}
+    assert ours.renew(["AAPL"]) == {"AAPL"}
+
+
+def test_a_renewal_takes_no_symbols_of_other_owners_that_have_ended(owner: MakeOwner):
+    ours, other = owner(100, alive=False), owner(200)
+    ours.claim(["AAPL"])
+    other.claim(["GOOG"])
+
+    assert ours.renew(["AAPL", "GOOG"]) == {"AAPL"}
+
+
+def test_after_redis_has_lost_its_data_the_first_to_renew_or_claim_owns_a_symbol(
+    owner: MakeOwner, redis_client: redis.Redis
+):
+    ours, other = owner(100), owner(200)
+    ours.claim(["AAPL", "GOOG"])
+    redis_client.flushall()
+    other.claim(["GOOG"])
+
+    assert ours.renew(["AAPL", "GOOG"]) == {"AAPL"}
