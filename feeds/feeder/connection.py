@@ -32,7 +32,7 @@ CLOSE_SECONDS = 1.0
 class Endpoint(msgspec.Struct, frozen=True):
     """Where a source is, and how long to wait for it, in seconds.
 
-    `start` is the longest silence before the first acknowledgement.
+    `start_seconds` is the longest time from opening to the first acknowledgement.
     """
 
     url: str
@@ -213,9 +213,11 @@ class Connection:
         while True:
             await asyncio.sleep(pause)
             now = self._clock()
-            limit = start if self._first_acknowledged is None else silent
-            if now - self._last_message > limit and not self._is_expected_silent():
-                self._end(Ending(EndingKind.SILENT, f"no message for {limit:g} s"))
+            if self._first_acknowledged is None:
+                if now - self._opened_at > start:
+                    self._end(Ending(EndingKind.SILENT, f"no acknowledgement for {start:g} s"))
+            elif now - self._last_message > silent and not self._is_expected_silent():
+                self._end(Ending(EndingKind.SILENT, f"no message for {silent:g} s"))
             self._repeat_requests(now)
             if self._source.max_age is not None and now - self._opened_at >= self._source.max_age:
                 self.replace_due.set()

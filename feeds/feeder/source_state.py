@@ -15,6 +15,7 @@ class SourceStateTracker:
         self.reason = "starting"
         self.since = now
         self._announced: tuple[SourceState, str] | None = None
+        self._is_subscribed = False
 
     @property
     def is_connected(self) -> bool:
@@ -22,12 +23,13 @@ class SourceStateTracker:
 
     def note_subscribed(self, now: int) -> None:
         """Notes that the source acknowledged a subscription."""
+        self._is_subscribed = True
         if self.state not in {SourceState.SILENT, SourceState.CONNECTED, SourceState.MAINTENANCE}:
             self._set(*(self._announced or (SourceState.CONNECTED, "")), now)
 
     def note_data(self, now: int) -> None:
-        """Notes that the source sent something on an acknowledged subscription."""
-        if self.state in {SourceState.SILENT, SourceState.RECONNECTING}:
+        """Notes that the source sent something that is no acknowledgement. Before one, that shows nothing."""
+        if self._is_subscribed and self.state in {SourceState.SILENT, SourceState.RECONNECTING}:
             self._set(*(self._announced or (SourceState.CONNECTED, "")), now)
 
     def announce(self, state: SourceState, reason: str, now: int) -> None:
@@ -48,7 +50,7 @@ class SourceStateTracker:
         self._end(SourceState.REFUSED, reason, now)
 
     def _end(self, state: SourceState, reason: str, now: int) -> None:
-        self._announced = None
+        self._announced, self._is_subscribed = None, False
         self._set(state, reason, now)
 
     def _set(self, state: SourceState, reason: str, now: int) -> None:

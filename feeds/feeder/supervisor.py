@@ -82,9 +82,7 @@ class Supervisor:
         connection = self._open()
         while True:
             task = self._connections[connection]
-            due = asyncio.create_task(connection.replace_due.wait())
-            await asyncio.wait({task, due}, return_when=asyncio.FIRST_COMPLETED)
-            due.cancel()
+            await wait_for_first(connection.replace_due, {task})
             if task.done():
                 return self._finish(connection)
             connection.replace_due.clear()
@@ -93,21 +91,14 @@ class Supervisor:
     async def _replace(self, old: Connection) -> Connection:
         """Opens another connection, and closes the old one when the other has all symbols. Returns the one in use."""
         new = self._open()
-        ready = asyncio.create_task(new.ready.wait())
-        waiting = {ready, self._connections[new], self._connections[old]}
-        await asyncio.wait(waiting, timeout=REPLACEMENT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        is_ready = ready.done()
-        ready.cancel()
-        if self._connections[new].done():
-            self._finish(new)
-            await asyncio.wait({self._connections[old]}, timeout=REPLACEMENT_SECONDS)
-            old.replace_due.set()
-            return old
-        if is_ready or self._connections[old].done():
+        tasks = {self._connections[new], self._connections[old]}
+        await wait_for_first(new.ready, tasks, REPLACEMENT_SECONDS)
+        if not self._connections[new].done() and (new.ready.is_set() or self._connections[old].done()):
             log.info("connection replaced", source=self._outage.service)
             await self._close(old)
             return new
         await self._close(new)
+        await asyncio.wait({self._connections[old]}, timeout=REPLACEMENT_SECONDS)
         old.replace_due.set()
         return old
 
@@ -156,3 +147,14 @@ class Supervisor:
         with suppress(TimeoutError):
             async with asyncio.timeout(max(wait, REFUSED_SECONDS)):
                 await self._changed.wait()
+
+
+async def wait_for_first(
+    event: asyncio.Event, tasks: Collection[asyncio.Task[Ending]], seconds: float | None = None
+) -> None:
+    """Returns when the event is set, when one of the tasks is done, or after some seconds."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({waiting, *tasks}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
