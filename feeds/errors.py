@@ -11,7 +11,7 @@
         ├── BadTicker              a ticker in the settings is not valid
         ├── BadReplay              a file of past prices, its speed or its first time is not valid
         ├── UnknownSource          no source of prices has this name
-        ├── LeaseHeld              another generator holds the lease, the right to feed this topic
+        ├── LeaseHeld              another program holds the lease, for example the right to feed this topic
         ├── GroupRefused           Kafka refuses this process as a member of its consumer group
         ├── DeadLetterTopicRefused Kafka did not accept a dead letter
         └── TopicRefused           the topic does not exist and cannot be created
@@ -82,7 +82,7 @@ class UnknownSource(PermanentError):
 
 
 class LeaseHeld(PermanentError):
-    """Another generator holds the lease, which is the right to feed this topic."""
+    """Another program holds the lease, which is for example the right to feed this topic."""
 
 
 class GroupRefused(PermanentError):

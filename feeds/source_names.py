@@ -8,7 +8,10 @@ import re
 SIMULATED = "simulated"
 """The source whose prices the generator makes. The prices of all other sources are real or recorded."""
 
-SOURCE_NAMES = (SIMULATED, "kraken", "coinbase", "binance", "alpaca", "replay")
+REPLAY = "replay"
+"""The source whose prices come from a file."""
+
+SOURCE_NAMES = (SIMULATED, "kraken", "coinbase", "binance", "alpaca", REPLAY)
 
 MAX_NATIVE_LENGTH = 40
 
