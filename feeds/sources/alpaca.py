@@ -14,7 +14,6 @@ import msgspec
 
 from feeds.errors import UnknownSource
 from feeds.sources.adapter import Credentials, Market, Source
-from feeds.sources.alpaca_history import AlpacaHistory, TradeRow, make_headers, read_trade
 from feeds.sources.decoding import decode, decode_parts, printable, read_number, read_time
 from feeds.sources.events import (
     BestPrices,
@@ -27,6 +26,7 @@ from feeds.sources.events import (
     SymbolState,
     SymbolStatus,
 )
+from feeds.sources.history.alpaca import AlpacaHistory, TradeRow, make_headers, read_trade
 from feeds.sources.routes import chunks
 from feeds.symbols import is_symbol
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 
 from feeds.sources.adapter import Credentials, Source
-from feeds.sources.binance_history import BinanceHistory, read_timestamp
 from feeds.sources.decoding import SequenceNumber, decode, printable, read_number, read_price
 from feeds.sources.events import (
     BestPrices,
@@ -23,6 +22,7 @@ from feeds.sources.events import (
     SymbolRefused,
     Trade,
 )
+from feeds.sources.history.binance import BinanceHistory, read_timestamp
 from feeds.sources.routes import chunks
 from feeds.symbols import is_symbol
 

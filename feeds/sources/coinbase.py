@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from feeds.sources.adapter import Credentials, Source
-from feeds.sources.coinbase_history import CoinbaseHistory, is_traded
 from feeds.sources.decoding import (
     Number,
     SequenceNumber,
@@ -37,6 +36,7 @@ from feeds.sources.events import (
     SymbolState,
     Trade,
 )
+from feeds.sources.history.coinbase import CoinbaseHistory, is_traded
 from feeds.sources.routes import Routes, chunks
 from feeds.symbols import is_symbol
 

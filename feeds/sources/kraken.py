@@ -33,7 +33,7 @@ from feeds.sources.events import (
     SymbolState,
     Trade,
 )
-from feeds.sources.kraken_history import KrakenHistory
+from feeds.sources.history.kraken import KrakenHistory
 from feeds.sources.routes import Routes, chunks
 from feeds.symbols import is_symbol
 

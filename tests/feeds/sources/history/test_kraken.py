@@ -6,8 +6,8 @@ import pytest
 from feeds.sources.adapter import BadMessage, Request
 from feeds.sources.decoding import ReportedError
 from feeds.sources.events import Bar, Trade
+from feeds.sources.history.kraken import native_name, pair_name
 from feeds.sources.kraken import KRAKEN
-from feeds.sources.kraken_history import native_name, pair_name
 
 HISTORY = KRAKEN.history
 SECOND = 1_772_437_740

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from feeds.sources.adapter import BadMessage, Request
-from feeds.sources.binance_history import PAGE, BinanceHistory
 from feeds.sources.events import Bar, Trade
+from feeds.sources.history.binance import PAGE, BinanceHistory
 
 HISTORY = BinanceHistory()
 START = 1_767_571_200_000_000
