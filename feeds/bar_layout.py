@@ -121,7 +121,12 @@ class BarRing:
         return [(begin, end)] if begin < end else [(begin, self.size - 1), (0, end)]
 
     def pack(
-        self, start: int, ohlc_count: Sequence[float], within_us: tuple[int, int], seq_ids: tuple[int, int], volume: int
+        self,
+        start: int,
+        ohlc_count: Sequence[float],
+        within_us: tuple[int, int],
+        seq_ids: tuple[int, int],
+        volume: int = 0,
     ) -> bytes:
         """Returns the bytes of the slot for bar number `start`.
 

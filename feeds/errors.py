@@ -9,7 +9,9 @@
     └── PermanentError             no retry helps
         ├── BadRecord              a value from Kafka or Redis is not a valid update, dead letter or day
         ├── BadTicker              a ticker in the settings is not valid
-        ├── LeaseHeld              another generator holds the lease, the right to feed this topic
+        ├── BadReplay              a file of past prices, its speed or its first time is not valid
+        ├── UnknownSource          no source of prices has this name
+        ├── LeaseHeld              another program holds the lease, for example the right to feed this topic
         ├── GroupRefused           Kafka refuses this process as a member of its consumer group
         ├── DeadLetterTopicRefused Kafka did not accept a dead letter
         └── TopicRefused           the topic does not exist and cannot be created
@@ -65,8 +67,22 @@ class BadTicker(PermanentError):
     """
 
 
+class BadReplay(PermanentError):
+    """A file of past prices, its speed or its first time is not valid.
+
+    The message names the line of the file.
+    """
+
+
+class UnknownSource(PermanentError):
+    """No source of prices has this name.
+
+    The message lists the names.
+    """
+
+
 class LeaseHeld(PermanentError):
-    """Another generator holds the lease, which is the right to feed this topic."""
+    """Another program holds the lease, which is for example the right to feed this topic."""
 
 
 class GroupRefused(PermanentError):

@@ -1,4 +1,4 @@
-"""Defines the Prometheus metrics of generator, processor and recorder, and serves these metrics.
+"""Defines the Prometheus metrics of generator, feeder, processor and recorder, and serves them.
 
 Code through which all updates pass changes a metric once per batch, never once per update.
 """
@@ -12,6 +12,35 @@ MISSED_INTERVALS = Counter(
     "stockwatch_generator_missed_intervals", "Intervals without updates because the generator was late."
 )
 ACTIVE_TICKERS = Gauge("stockwatch_generator_active_tickers", "Tickers that get an update each interval.")
+
+FEED_MESSAGES = Counter("stockwatch_feed_messages", "Messages received from a source.", ["source"])
+FEED_TRADES = Counter("stockwatch_feed_trades", "Trades accepted for publication.", ["source"])
+FEED_REPEATS = Counter("stockwatch_feed_repeats", "Trades dropped because they were received before.", ["source"])
+FEED_IGNORED = Counter("stockwatch_feed_ignored", "Trades dropped because they do not set the price.", ["source"])
+FEED_GAPS = Counter("stockwatch_feed_gaps", "Times that trades were missing between two trades.", ["source"])
+FEED_JUMPS = Counter("stockwatch_feed_jumps", "Times that the numbers of the source went back.", ["source"])
+FEED_MISSED = Counter("stockwatch_feed_missed", "Trades that were missing according to their numbers.", ["source"])
+FEED_FETCHED = Counter("stockwatch_feed_fetched", "Missed trades that arrived later or were fetched.", ["source"])
+FEED_UNFILLED = Counter("stockwatch_feed_unfilled", "Missed trades that could not be fetched.", ["source"])
+FEED_MERGED = Counter("stockwatch_feed_merged", "Trades merged into newer ones while Kafka was slow.", ["source"])
+FEED_CONNECTS = Counter("stockwatch_feed_connects", "Attempts to connect to a source.", ["source"])
+FEED_DELIVERED = Counter("stockwatch_feed_delivered", "Updates of all sources that the brokers acknowledged.")
+FEED_FAILED = Counter("stockwatch_feed_failed", "Updates of all sources that were not delivered.", ["reason"])
+FEED_LAG = Histogram(
+    "stockwatch_feed_lag_seconds",
+    "From the time of a trade at the source to the receipt of its message; 0 if the source's clock is ahead.",
+    ["source"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+FEED_CLOCK_DIFFERENCE = Gauge(
+    "stockwatch_feed_clock_difference_seconds",
+    "Time of the newest trade minus the time of its receipt. Above 0 the source's clock is ahead of ours.",
+    ["source"],
+)
+FEED_LAST_MESSAGE = Gauge(
+    "stockwatch_feed_last_message_timestamp_seconds", "Receipt of the newest message of a source.", ["source"]
+)
+FEED_STATE = Gauge("stockwatch_feed_state", "1 for the current state of a source, 0 for others.", ["source", "state"])
 
 READ = Counter("stockwatch_processor_read", "Records read from Kafka.")
 WRITTEN = Counter("stockwatch_processor_written", "Updates stored and published.")

@@ -2,8 +2,13 @@
 
 from typing import Protocol
 
+import msgspec
+
 from feeds.errors import BadRecord
 from feeds.wire import Update, decode
+
+SOURCE_HEADER, ID_HEADER = "source", "id"
+"""The headers of a record with the price of a real trade: the source, and the vendor's id of the trade."""
 
 
 class Record(Protocol):
@@ -17,6 +22,27 @@ class Record(Protocol):
     def partition(self) -> int | None: ...
     def offset(self) -> int | None: ...
     def timestamp(self) -> tuple[int, int]: ...
+
+
+class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
+    """A trade that a record at the end of the topic holds. `id` is the vendor's id."""
+
+    source: str
+    id: str
+    price: float
+    timestamp: int
+
+
+class TopicEnd(msgspec.Struct, frozen=True):
+    """What the records at the end of the topic say about one symbol.
+
+    `seq_id` is the greatest one and `timestamp` the newest one. Both may come from different records, because a late
+    trade has a greater seq_id and an older time. `trades` are in the order of the topic.
+    """
+
+    seq_id: int
+    timestamp: int
+    trades: tuple[PublishedTrade, ...] = ()
 
 
 def read_update(key: bytes | None, value: bytes | None, latest: int) -> Update:

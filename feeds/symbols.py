@@ -25,8 +25,8 @@ def _matches(text: str) -> bool:
 def upper_case(text: str) -> str:
     """Removes outer spaces from user input, and turns ASCII text into upper case.
 
-    Other texts keep their case. For example, `"ß".upper()` is `"SS"`: a text that is not a symbol would become a
-    symbol.
+    A text with other characters keeps its case, because upper case may turn such a text into a symbol: `"ß".upper()` is
+    `"SS"`.
     """
     text = text.strip()
     return text.upper() if text.isascii() else text

@@ -80,6 +80,20 @@ class Environment:
             raise BadVariable(name, value, "one of " + ", ".join(allowed))
         return value
 
+    def choices(self, name: str, allowed: Sequence[str]) -> list[str]:
+        """Returns the words of a comma-separated list in lower case, each once. Only the allowed ones may occur."""
+        values = list(dict.fromkeys(value.lower() for value in self.texts(name)))
+        if not set(values) <= set(allowed):
+            raise BadVariable(name, ",".join(values), "empty, or some of " + ", ".join(allowed) + " between commas")
+        return values
+
+    def server_url(self, name: str, *schemes: str) -> str:
+        """Returns the URL of a server without a final slash, or an empty text."""
+        value = self.text(name).rstrip("/")
+        if value and not re.fullmatch(rf"({'|'.join(schemes)})://[^\s/?#]+(/[^\s?#]*)?(\?[^\s#]*)?", value):
+            raise BadVariable(name, value, f"empty, or a URL that begins with {schemes[0]}://")
+        return value
+
     def boolean(self, name: str, default: bool = False) -> bool:
         value = self.text(name, "true" if default else "false").lower()
         if value in {"1", "true", "yes", "on"}:
@@ -203,7 +217,7 @@ class Environment:
     def prices(self, prefix: str) -> dict[str, float]:
         """Returns the prices of all variables whose names start with `prefix`.
 
-        The result is a dict from the rest of the name, in upper case, to the price. A price must be above zero.
+        A price must be above zero. The keys of the result are the names without `prefix`, in upper case.
         """
         prices = {}
         for name, value in self.with_prefix(prefix).items():
@@ -215,7 +229,7 @@ class Environment:
     def with_prefix(self, prefix: str) -> dict[str, str]:
         """Returns the variables whose names start with `prefix`.
 
-        The result is a dict from the rest of the name to the value.
+        The keys of the result are the names without `prefix`.
         """
         self.defaults.setdefault(prefix + "*", "")
         return {

@@ -22,7 +22,10 @@ from structlog.types import EventDict, WrappedLogger
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "sessionid")
 CREDENTIALS = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
 # Libraries whose "info" records help only to debug the libraries themselves.
-QUIET_LOGGERS = ("daphne", "asyncio", "channels_redis", "django.channels.server", "push_response", "parso", "urllib3")
+QUIET_LOGGERS = (
+    *("daphne", "asyncio", "channels_redis", "django.channels.server", "push_response", "parso", "urllib3"),
+    *("httpx", "httpcore", "websockets"),
+)
 # Libraries whose messages contain paths, hosts and methods as the client sent them.
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from feeds.source_names import REPLAY, SIMULATED, SOURCE_NAMES
 from stockwatch.dotenv import MAX_BYTES, BadEnvironmentFile, parse_variables
 from stockwatch.environment import STRONG_KEY_DESCRIPTION, BadVariable, Environment, is_strong_key
 from stockwatch.logging import configure
@@ -91,6 +92,22 @@ GENERATOR_BASE_PRICES = {"AAPL": 150.0, "GOOG": 2800.0, "TSLA": 700.0, "AMZN": 3
 RUNSTACK_TICKERS = GENERATOR_TICKERS if env.is_set("GENERATOR_TICKERS") else []
 RUNSTACK_BASE_PRICES = _base_prices
 GENERATOR_METRICS_PORT = env.integer("GENERATOR_METRICS_PORT", 0, maximum=65535)
+
+# --- Feeder ---------------------------------------------------------------------------------------------------------
+FEEDS = env.choices("FEEDS", [name for name in SOURCE_NAMES if name not in {SIMULATED, REPLAY}])
+KRAKEN_URL = env.server_url("KRAKEN_URL", "wss", "ws")
+KRAKEN_REST_URL = env.server_url("KRAKEN_REST_URL", "https", "http")
+COINBASE_URL = env.server_url("COINBASE_URL", "wss", "ws")
+COINBASE_REST_URL = env.server_url("COINBASE_REST_URL", "https", "http")
+BINANCE_URL = env.server_url("BINANCE_URL", "wss", "ws")
+BINANCE_REST_URL = env.server_url("BINANCE_REST_URL", "https", "http")
+ALPACA_URL = env.server_url("ALPACA_URL", "wss", "ws")
+ALPACA_REST_URL = env.server_url("ALPACA_REST_URL", "https", "http")
+ALPACA_TRADING_URL = env.server_url("ALPACA_TRADING_URL", "https", "http")
+ALPACA_FEED = env.choice("ALPACA_FEED", "iex", ["iex", "sip", "delayed_sip", "crypto", "test"])
+ALPACA_KEY_ID = env.text("ALPACA_KEY_ID")
+ALPACA_SECRET_KEY = env.text("ALPACA_SECRET_KEY")
+FEED_METRICS_PORT = env.integer("FEED_METRICS_PORT", 0, maximum=65535)
 
 # --- Processor ------------------------------------------------------------------------------------------------------
 PROCESSOR_NUM_WORKERS = env.integer("PROCESSOR_NUM_WORKERS", 1, minimum=1, maximum=256)

@@ -1,24 +1,27 @@
 """Runs the generator: in each interval, sends an update of each active ticker to Kafka.
 
-A second thread reads the tickers, and a third thread renews the lease. The loop reads no settings. The arguments of
-GeneratorLoop provide the clocks, the tickers and the last updates on the topic.
+A second thread reads the tickers and claims their symbols, and a third renews the lease and the symbols. The loop reads
+no settings. Its arguments provide the clocks, the tickers and the last updates on the topic.
 """
 
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 import structlog
 
 from feeds import metrics
-from feeds.errors import BrokerUnavailable, LeaseHeld, StoreUnavailable, TransientError
+from feeds.errors import BrokerUnavailable, LeaseHeld, StoreUnavailable
+from feeds.generator.claimed_tickers import MAX_RETRY_SECONDS, ClaimedTickers
+from feeds.generator.claims import Claims
 from feeds.generator.steady_clock import SteadyClock
 from feeds.kafka.producer import UpdateProducer
 from feeds.retry import Backoff, Outage
 from feeds.sources.simulated import Instrument, PriceSimulator
+from feeds.store.ownership import Ownership
 from feeds.wire import Update, encode
 
 log = structlog.get_logger(__name__)
@@ -26,7 +29,12 @@ log = structlog.get_logger(__name__)
 READ_TICKERS_SECONDS = 0.5
 RENEW_LEASE_SECONDS = 1.0
 REPORT_SECONDS = 1.0
-MAX_RETRY_SECONDS = 1.0
+
+STALL_SECONDS = 1.0
+"""After a longer stall of the loop, the symbols are renewed before the next update.
+
+If the whole process was suspended, its symbols may have expired, and another process may publish them now.
+"""
 
 FLUSH_SECONDS = 7.0
 """The time limit for sending the queued updates before the generator ends."""
@@ -34,17 +42,18 @@ FLUSH_SECONDS = 7.0
 FLUSH_SECONDS_IN_OUTAGE = 3.0
 """The time limit that replaces FLUSH_SECONDS if Kafka is unavailable."""
 
+JOIN_SECONDS = 3.0
+"""The time limit at the end for a renewal that is in progress."""
+
 MAX_POLL_PAUSE_SECONDS = 0.5
 """The longest pause between two polls of the producer.
 
 A poll handles delivery reports. Frequent polls keep the metrics current.
 """
 
-T = TypeVar("T")
-
 
 class Lease(Protocol):
-    """The right to feed the topic. `feeds.generator.lease` implements this protocol."""
+    """The right to feed the topic; `feeds.store.lease` implements this protocol."""
 
     def acquire(self, wait: Callable[[float], object]) -> None: ...
     def renew(self) -> None: ...
@@ -61,9 +70,10 @@ class DeliveryTotals(msgspec.Struct, frozen=True):
 class GeneratorLoop:
     """Feeds one topic: sends the updates of the simulator to this topic.
 
-    `read_tickers` returns all instruments, active or not. `read_last_updates` takes symbols, creates the topic if
-    necessary, and returns a dict from symbol to last update. Both functions may raise TransientError. `interval` is in
-    seconds. `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds.
+    It feeds only symbols that `ownership` gives to it. `read_tickers` returns all simulated tickers, active or not.
+    `read_last_updates` takes symbols and returns a dict from symbol to last update. It creates the topic if that does
+    not exist. Both functions may raise TransientError.
+    `interval` is in seconds. `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds.
     """
 
     def __init__(
@@ -71,6 +81,7 @@ class GeneratorLoop:
         simulator: PriceSimulator,
         producer: UpdateProducer,
         lease: Lease,
+        ownership: Ownership,
         read_tickers: Callable[[], list[Instrument]],
         read_last_updates: Callable[[Collection[str]], Mapping[str, Update]],
         interval: float,
@@ -80,16 +91,15 @@ class GeneratorLoop:
         self._simulator = simulator
         self._producer = producer
         self._lease = lease
-        self._read_tickers = read_tickers
-        self._read_last_updates = read_last_updates
         self._interval = interval
         self._clock = clock
         self._now = SteadyClock(now, clock)
-        self._instruments: list[Instrument] = []
-        self._applied: list[Instrument] | None = None
         self._lease_error: LeaseHeld | None = None
         self._redis = Outage("Redis")
-        self._database = Outage("database")
+        self._claims = Claims(ownership, read_last_updates)
+        self._tickers = ClaimedTickers(read_tickers, self._claims, simulator, producer, self._redis)
+        self._lease_thread: threading.Thread | None = None
+        self._alive_at = 0.0
         self._missed_intervals = 0
         self._unsent = 0
         self._counted = 0
@@ -100,10 +110,13 @@ class GeneratorLoop:
         Raises LeaseHeld and TopicRefused.
         """
         try:
-            if self._acquire_lease(stop) and self._prepare(stop):
-                self._start_threads(stop)
-                self._make_steps(stop)
+            if self._acquire_lease(stop):
+                self._lease_thread = self._start_thread("lease", stop, RENEW_LEASE_SECONDS, self._renew)
+                if self._prepare(stop):
+                    self._start_thread("tickers", stop, READ_TICKERS_SECONDS, self._tickers.refresh)
+                    self._make_steps(stop)
         finally:
+            stop.set()  # ends the threads after an error too
             totals = self._finish()
         if self._lease_error is not None:
             raise self._lease_error
@@ -128,49 +141,20 @@ class GeneratorLoop:
         return False
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Reads the tickers and the last updates, with retries.
-
-        Returns False if `stop` is set meanwhile.
-        """
+        """Prepares the tickers. Returns False if `stop` was set first."""
         # Starts the producer, which needs half a second to get its producer id.
         self._producer.poll()
-        instruments = self._retry(stop, self._database, self._read_tickers)
-        if instruments is None:
+        if not self._tickers.prepare(stop):
             return False
-        symbols = [instrument.symbol for instrument in instruments]
-        last_updates = self._retry(stop, self._producer.outage, lambda: self._read_last_updates(symbols))
-        if last_updates is None:
-            return False
-        for update in last_updates.values():
-            self._simulator.resume(update)
-        self._instruments = instruments
-        continued = sum(symbol in last_updates for symbol in symbols)
-        log.info("generator ready", tickers=len(instruments), continued=continued, interval_s=self._interval)
+        log.info("generator ready", **self._tickers.counts, interval_s=self._interval)
         return True
 
-    def _retry(self, stop: threading.Event, outage: Outage, call: Callable[[], T]) -> T | None:
-        """Repeats a call until the call succeeds. Returns the result of the call.
-
-        Returns None if `stop` is set meanwhile.
-        """
-        backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
-        while not stop.is_set():
-            try:
-                result = call()
-            except TransientError as error:
-                outage.begin(error)
-                stop.wait(backoff())
-            else:
-                outage.end()
-                return result
-        return None
-
-    def _start_threads(self, stop: threading.Event) -> None:
-        for name, seconds, task in (
-            ("tickers", READ_TICKERS_SECONDS, self._refresh_tickers),
-            ("lease", RENEW_LEASE_SECONDS, self._renew_lease),
-        ):
-            threading.Thread(target=self._repeat, args=(stop, seconds, task), name=name, daemon=True).start()
+    def _start_thread(
+        self, name: str, stop: threading.Event, seconds: float, task: Callable[[], None]
+    ) -> threading.Thread:
+        thread = threading.Thread(target=self._repeat, args=(stop, seconds, task), name=name, daemon=True)
+        thread.start()
+        return thread
 
     def _repeat(self, stop: threading.Event, seconds: float, task: Callable[[], None]) -> None:
         while not stop.wait(seconds):
@@ -182,19 +166,11 @@ class GeneratorLoop:
             except Exception:
                 log.exception("generator thread failed, it continues", thread=threading.current_thread().name)
 
-    def _refresh_tickers(self) -> None:
-        try:
-            instruments = self._read_tickers()
-        except TransientError as error:
-            self._database.begin(f"{error}; feeding the last known tickers")
-            return
-        self._database.end()
-        if instruments != self._instruments:
-            self._instruments = instruments
-
-    def _renew_lease(self) -> None:
+    def _renew(self) -> None:
+        """Renews the lease and the symbols. Raises LeaseHeld."""
         try:
             self._lease.renew()
+            self._claims.renew()
         except StoreUnavailable as error:
             self._redis.begin(f"{error}; feeding without a lease")
         else:
@@ -205,24 +181,24 @@ class GeneratorLoop:
 
         The monotonic clock measures the intervals. Therefore a change of the system clock affects only the timestamps.
         """
-        due = reported = self._clock()
+        due = reported = self._alive_at = self._clock()
         while not stop.is_set():
-            self._apply_tickers()
-            self._send(self._simulator.step(self._now() // 1000), stop)
+            now = self._now() // 1000
+            self._renew_after_stall()  # just before the updates, so that a stall is hardly ever missed
+            self._tickers.apply()
+            self._send(self._simulator.step(now), stop)
             due = self._skip_missed_intervals(due + self._interval)
             self._wait(due, stop)
             if self._clock() - reported >= REPORT_SECONDS:
                 reported = self._clock()
                 self._report()
 
-    def _apply_tickers(self) -> None:
-        if self._instruments is self._applied:
-            return
-        self._applied = self._instruments
-        self._simulator.set_instruments(self._applied)
-        metrics.ACTIVE_TICKERS.set(self._simulator.active_count)
-        if not self._simulator.active_count:
-            log.warning("no active tickers: activate one in the admin")
+    def _renew_after_stall(self) -> None:
+        """Renews the symbols if the loop has stalled. Call it at least twice per STALL_SECONDS."""
+        previous, self._alive_at = self._alive_at, self._clock()
+        if self._alive_at - previous > STALL_SECONDS:
+            log.info("generator stalled, renewing its symbols", seconds=round(self._alive_at - previous, 1))
+            self._renew()
 
     def _skip_missed_intervals(self, due: float) -> float:
         """Skips and counts the intervals that were missed.
@@ -258,12 +234,14 @@ class GeneratorLoop:
                         self._unsent += unsent
                         metrics.FAILED.labels("unsent").inc(unsent)
                         return
+                    self._renew_after_stall()
         metrics.PRODUCED.inc(len(updates))
 
     def _wait(self, due: float, stop: threading.Event) -> None:
         while True:
             self._producer.poll()
             self._count_delivered()
+            self._renew_after_stall()
             remaining = due - self._clock()
             if remaining <= 0 or stop.wait(min(remaining, MAX_POLL_PAUSE_SECONDS)):
                 return
@@ -276,9 +254,12 @@ class GeneratorLoop:
         failed = self._producer.close(FLUSH_SECONDS_IN_OUTAGE if self._producer.outage.ongoing else FLUSH_SECONDS)
         totals = DeliveryTotals(delivered=self._producer.delivered, undelivered=failed + self._unsent)
         self._count_delivered()
+        if self._lease_thread is not None:
+            self._lease_thread.join(JOIN_SECONDS)  # a renewal after the release would take the lease again
         try:
+            self._claims.close()
             self._lease.release()
         except StoreUnavailable as error:
-            log.info("lease not released, it expires by itself", reason=str(error))
+            log.info("lease and symbols not released, they expire by themselves", reason=str(error))
         log.info("generator stopped", delivered=totals.delivered, undelivered=totals.undelivered)
         return totals

@@ -43,7 +43,7 @@ def client_options(brokers: str, outage: Outage, extra: Options | None = None) -
 
 
 class ErrorCallback:
-    """Begins an outage if one of OPERATOR_ERRORS occurs. Logs other errors at level debug.
+    """Reports Kafka as unavailable after one of OPERATOR_ERRORS. Logs other errors at level debug.
 
     An operator must see OPERATOR_ERRORS. Other errors are transient.
     """

@@ -1,16 +1,20 @@
-"""Reads the last update of each symbol from the end of a topic.
+"""Reads the last updates of each symbol from the end of a topic.
 
-A restarted generator continues the seq_ids of these updates. The reader commits no offsets and creates no topic.
+A restarted generator or feeder continues the seq_ids of these updates. The reader commits no offsets and creates no
+topic.
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container, Sequence
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from msgspec import structs
 
 from feeds.errors import BadRecord, BrokerUnavailable
 from feeds.kafka.client_options import Options, client_options, ignore_errors
+from feeds.kafka.symbol_ends import SymbolEnds
+from feeds.records import TopicEnd
 from feeds.retry import Outage
 from feeds.stale import is_newer
 from feeds.wire import DAY_US, Update, decode
@@ -22,6 +26,9 @@ WINDOWS = (1_000, 8_000, 50_000)
 
 The first search uses the smallest number. If a symbol is still missing, the next larger number is used.
 """
+
+END_WINDOWS = (8_000, 50_000)
+"""The same for `read_ends`, which reads more records of each symbol."""
 
 MAX_RECORDS = 5_000
 """How many records one `consume` call returns at most."""
@@ -59,29 +66,64 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns a dict from each symbol to the symbol's newest update.
+        """Returns a dict from each symbol to its newest update, with the greatest seq_id of the symbol.
 
-        Leaves out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
+        The greatest seq_id may be that of an older update, because real trades may arrive late. Leaves out symbols that
+        have no update within the largest of WINDOWS. Raises BrokerUnavailable.
+        """
+        found: dict[str, Update] = {}
+
+        def keep(record: Message) -> None:
+            update = self._decode(record)
+            if update is not None:
+                found[update.symbol] = newest_with_greatest_number(update, found.get(update.symbol))
+
+        self._search(WINDOWS, symbols, found, keep)
+        return found
+
+    def read_ends(self, symbols: Collection[str]) -> dict[str, TopicEnd]:
+        """Returns a dict from each symbol to what its last records say.
+
+        Leaves out symbols that have no update within the largest of END_WINDOWS. Raises BrokerUnavailable.
+        """
+        ends = SymbolEnds()
+
+        def keep(record: Message) -> None:
+            update = self._decode(record)
+            if update is not None:
+                ends.add(update, dict(record.headers() or ()))
+
+        self._search(END_WINDOWS, symbols, ends.symbols, keep)
+        return ends.finish()
+
+    def _search(
+        self,
+        windows: Sequence[int],
+        symbols: Collection[str],
+        found: Container[str],
+        keep: Callable[[Message], None],
+    ) -> None:
+        """Calls `keep` with each record of the symbols, in windows that grow until all symbols are in `found`.
+
+        Raises BrokerUnavailable.
         """
         deadline = self._clock() + self._timeout
-        found: dict[str, Update] = {}
         consumer = Consumer(self._options)
         try:
             watermarks = self._watermarks(consumer)
             ends = {partition: high for partition, (_low, high) in watermarks.items()}
-            for size in WINDOWS:
+            for size in windows:
                 starts = {partition: max(low, high - size) for partition, (low, high) in watermarks.items()}
                 bounds = {p: (starts[p], ends[p]) for p in watermarks if starts[p] < ends[p]}
                 missing = {symbol.encode() for symbol in symbols if symbol not in found}
                 if not (missing and bounds):
                     break
-                self._scan(consumer, bounds, missing, found, deadline)
+                self._scan(consumer, bounds, missing, keep, deadline)
                 ends |= {partition: start for partition, (start, _end) in bounds.items()}
         except KafkaException as error:
             raise BrokerUnavailable(f"the end of {self._topic} cannot be read: {error.args[0].str()}") from error
         finally:
             consumer.close()
-        return found
 
     def _watermarks(self, consumer: Consumer) -> dict[int, tuple[int, int]]:
         """Returns a dict from partition to a pair: first offset, and offset after the last record."""
@@ -96,10 +138,10 @@ class LastUpdates:
         consumer: Consumer,
         bounds: dict[int, tuple[int, int]],
         missing: Collection[bytes],
-        found: dict[str, Update],
+        keep: Callable[[Message], None],
         deadline: float,
     ) -> None:
-        """Adds the newest update of each missing symbol to `found`.
+        """Calls `keep` with each record of the missing symbols.
 
         `bounds` is a dict from partition to a pair: the first offset to read, and the offset before which to stop.
         `missing` holds symbols, encoded like record keys. Raises BrokerUnavailable after `deadline`.
@@ -120,20 +162,18 @@ class LastUpdates:
                 if self._is_partition_end(record) or offset >= end - 1:
                     del unfinished[partition]
                 if offset < end and record.error() is None and record.key() in missing:
-                    self._keep_newest(record, found)
+                    keep(record)
 
-    def _keep_newest(self, record: Message, found: dict[str, Update]) -> None:
-        """Puts a record's update into `found` if `found` has no newer update of the symbol.
+    def _decode(self, record: Message) -> Update | None:
+        """Returns the update in a record, or None if it is not valid.
 
-        Ignores an update whose timestamp is more than a day ahead of our clock. If the generator continued after such
-        an update, every processor would refuse the generator's updates.
+        Ignores an update whose timestamp is more than a day ahead of our clock. If a program continued after such an
+        update, every processor would refuse its updates.
         """
         try:
-            update = decode(record.value() or b"", self._now() // 1000 + DAY_US)
+            return decode(record.value() or b"", self._now() // 1000 + DAY_US)
         except BadRecord:
-            return
-        if is_newer(update, found.get(update.symbol)):
-            found[update.symbol] = update
+            return None
 
     def _is_partition_end(self, record: Message) -> bool:
         error = record.error()
@@ -142,3 +182,12 @@ class LastUpdates:
         if error.code() == KafkaError._PARTITION_EOF:
             return True
         raise KafkaException(error)
+
+
+def newest_with_greatest_number(update: Update, known: Update | None) -> Update:
+    """Returns the newer one of two updates, with the greater seq_id of both."""
+    if known is None:
+        return update
+    newest = update if is_newer(update, known) else known
+    seq_id = max(known.seq_id, update.seq_id)
+    return structs.replace(newest, seq_id=seq_id) if seq_id > newest.seq_id else newest

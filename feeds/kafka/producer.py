@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from prometheus_client import Counter as Metric
 
 from feeds import metrics
 from feeds.errors import BrokerUnavailable
@@ -23,15 +24,32 @@ ACK_TIMEOUT_SECONDS = 5.0
 If replicas or controllers are missing, librdkafka retries for two minutes and reports nothing during this time.
 """
 
+Headers = list[tuple[str, str | bytes | None]]
+
 QUEUE_FULL_ATTEMPTS = 10
 QUEUE_FULL_POLL_SECONDS = 0.05
+
+
+class Period:
+    """The updates that were sent between two barriers. `unfinished` counts those without a delivery report."""
+
+    __slots__ = ("_handle", "unfinished")
+
+    def __init__(self, handle: Callable[[KafkaError | None, Message], None]) -> None:
+        self._handle = handle
+        self.unfinished = 0
+
+    def on_delivery(self, error: KafkaError | None, record: Message) -> None:
+        self.unfinished -= 1
+        self._handle(error, record)
 
 
 class UpdateProducer:
     """Sends updates to one topic.
 
-    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. A
-    caller that waits for Kafka for another purpose must begin and end `outage` during this wait.
+    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. If a
+    caller waits for Kafka for another purpose, the caller begins and ends `outage` too. `failures` is a metric with the
+    label `reason` that counts failed updates.
     """
 
     def __init__(
@@ -40,8 +58,10 @@ class UpdateProducer:
         topic: str,
         options: Options | None = None,
         clock: Callable[[], float] = time.monotonic,
+        failures: Metric = metrics.FAILED,
     ) -> None:
         self._topic = topic
+        self._failures = failures
         self._clock = clock
         self.outage = Outage("Kafka")
         self._options = {
@@ -57,10 +77,17 @@ class UpdateProducer:
         self.failed: Counter[str] = Counter()
         self._logged: Counter[str] = Counter()
         self._unacknowledged = 0
+        self._period = Period(self._on_delivery)
+        self._earlier: list[Period] = []
         self._delivered_before, self._progress_at = 0, 0.0
 
-    def send(self, symbol: str, value: bytes) -> None:
-        """Queues one update. `value` is the encoded update.
+    @property
+    def unacknowledged(self) -> int:
+        """The number of updates that are queued or on their way."""
+        return self._unacknowledged
+
+    def send(self, symbol: str, value: bytes, headers: Headers | None = None) -> None:
+        """Queues one update. `value` is the encoded update, `headers` are those of the record.
 
         Raises BrokerUnavailable if the queue stays full for half a second. After this error the update is not queued,
         and the call may be repeated.
@@ -68,7 +95,13 @@ class UpdateProducer:
         producer = self._open()
         for attempt in range(QUEUE_FULL_ATTEMPTS):
             try:
-                producer.produce(self._topic, value, symbol, on_delivery=self._on_delivery)
+                on_delivery = self._period.on_delivery
+                # The argument `headers` costs time even if it is None.
+                if headers is None:
+                    producer.produce(self._topic, value, symbol, on_delivery=on_delivery)
+                else:
+                    producer.produce(self._topic, value, symbol, on_delivery=on_delivery, headers=headers)
+                self._period.unfinished += 1
                 if not self._unacknowledged:
                     self._progress_at = self._clock()
                 self._unacknowledged += 1
@@ -85,6 +118,16 @@ class UpdateProducer:
     def poll(self, timeout: float = 0.0) -> None:
         """Handles delivery reports. Waits up to `timeout` seconds for the first report."""
         self._open().poll(timeout)
+
+    def barrier(self) -> Callable[[], bool]:
+        """Returns a function that says whether the updates that were sent before this call are finished.
+
+        An update is finished when it is acknowledged or has failed. Any thread may call the returned function.
+        """
+        self._earlier = [period for period in (*self._earlier, self._period) if period.unfinished]
+        self._period = Period(self._on_delivery)
+        earlier = tuple(self._earlier)
+        return lambda: not any(period.unfinished for period in earlier)
 
     def log_failures(self) -> None:
         """Logs the failures since the last call, one line for each reason.
@@ -134,7 +177,7 @@ class UpdateProducer:
 
     def _count_failure(self, error: KafkaError) -> None:
         self.failed[error.name()] += 1
-        metrics.FAILED.labels(error.name()).inc()
+        self._failures.labels(error.name()).inc()
 
     def _handle_produce_error(self, error: KafkaError) -> None:
         """Counts an update that could not be queued.

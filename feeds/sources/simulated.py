@@ -79,13 +79,19 @@ class RandomWalk:
         self._set_parameters(instrument)
         self._log_price, self._timestamp, self._seq_id = self._base, 0, 0
         if last is not None:
-            self._log_price = min(log(last.price), MAX_LOG_PRICE)
-            self._timestamp, self._seq_id = last.timestamp, last.seq_id
-            self._advance()
+            self.resume(last)
 
     @property
     def instrument(self) -> Instrument:
         return self._instrument
+
+    def resume(self, last: Update) -> None:
+        """Continues after the update `last`, unless the walk has already made a newer one."""
+        if last.timestamp > self._timestamp:
+            self._timestamp = last.timestamp
+            self._log_price = min(log(last.price), MAX_LOG_PRICE)
+            self._advance()
+        self._seq_id = max(self._seq_id, last.seq_id)
 
     def change(self, instrument: Instrument) -> None:
         """Sets new parameters. If the base price changes, the price changes by the same factor."""
@@ -145,12 +151,14 @@ class PriceSimulator:
         self._active: list[RandomWalk] = []
 
     def resume(self, last: Update) -> None:
-        """Makes a symbol continue after its last update, `last`.
+        """Makes the symbol of `last` continue after this update, also if its walk has begun already.
 
         After several calls for one symbol, the newest update counts.
         """
         if is_newer(last, self._last_updates.get(last.symbol)):
             self._last_updates[last.symbol] = last
+            if (walk := self._walks.get(last.symbol)) is not None:
+                walk.resume(last)
 
     def set_instruments(self, instruments: Iterable[Instrument]) -> None:
         """Replaces the instruments.

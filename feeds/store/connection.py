@@ -37,6 +37,9 @@ class Profile:
 # The retry is for a pooled connection that broke while it was idle. Every call may be repeated.
 PIPELINE = Profile(socket_timeout=2.0, connect_timeout=1.0, retries=1)
 GATEWAY = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=1)
+OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
+"""For leases and owners, which expire after 3 s: a renewal ends before that."""
+
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
 """For health checks and other clients that are closed after one command."""

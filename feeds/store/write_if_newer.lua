@@ -7,6 +7,7 @@
 
 local MAX_VALUE_BYTES, MIN_TIMESTAMP, MAX_NUMBER, DAY_US = 65536, 1e15, 2 ^ 53, 86400 * 1e6
 
+local USUAL_TRADE = '^,"size":(%d+%.%d+),"bid":(%d+%.%d+),"ask":(%d+%.%d+)}$'
 local EXTRA_PATTERNS = { '^,"size":([%d.eE+-]+)', '^,"bid":([%d.eE+-]+)', '^,"ask":([%d.eE+-]+)' }
 
 -- The rule of feeds/stale.py.
@@ -100,9 +101,16 @@ local function foreign_order(value, symbol)
   return check(fields.price or '', timestamp, seq_id)
 end
 
+-- Returns whether a text of the pattern %d+%.%d+ is a number in JSON: 0.5 is one, 00.5 is not.
+local function is_plain(text)
+  return string.byte(text, 1) ~= 48 or string.byte(text, 2) == 46
+end
+
 -- Returns whether the rest of a value consists of the keys size, bid and ask, as our encoder writes them: each at most
 -- once, in this order, with plain numbers.
 local function is_trade(rest)
+  local size, bid, ask = string.match(rest, USUAL_TRADE)
+  if size and is_plain(size) and is_plain(bid) and is_plain(ask) then return true end
   local at = 1
   for _, pattern in ipairs(EXTRA_PATTERNS) do
     local _, last, number = string.find(rest, pattern, at)

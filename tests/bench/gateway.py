@@ -52,6 +52,8 @@ class Case:
     floor: bool = True
     against: str = ""
     seconds: int = 10
+    keys: str = "four"
+    """Which keys the updates have, see `tests.bench.publisher`."""
 
     @property
     def message(self) -> str:
@@ -76,6 +78,8 @@ CASES = [
     Case(
         "1,000 x 4 x 10, 100 stop reading", 1000, 4, 10, reading=0.9, floor=False, against="1,000 x 4 x 10", seconds=25
     ),
+    Case("1,000 x 4 x 10, padded", 1000, 4, 10, floor=False, keys="padded"),
+    Case("1,000 x 4 x 10, trades", 1000, 4, 10, floor=False, against="1,000 x 4 x 10, padded", keys="trades"),
     Case("1 x 1,000 x 10", 1, 1000, 10, floor=False),
     Case("5,000 idle", 5000, 1, 0, request='{"action":"ping"}', floor=False),
     Case("2,000 at once, 20 of 500", 2000, 500, 1, own=20, floor=False),
@@ -111,7 +115,7 @@ def measure_gateway(case: Case, wsload: Path, folder: Path) -> dict[str, Any]:
         if case.hertz:
             publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(case.symbols)]
             helpers.append(
-                start_on_client_core([*publisher, str(case.hertz), str(case.seconds + WARM_UP_SECONDS + 60)])
+                start_on_client_core([*publisher, str(case.hertz), str(case.seconds + WARM_UP_SECONDS + 60), case.keys])
             )
             with redis.Redis(port=server.port, protocol=2) as client:
                 wait_until(lambda: client.dbsize() >= case.symbols, 30, "the first prices")
@@ -149,7 +153,7 @@ def derive_figures(case: Case, figures: dict[str, Any], cpu: float, resident: fl
 
 
 def compare(case: Case, first: dict[str, Any], wsload: Path, folder: Path) -> dict[str, Any]:
-    """Compares the p99 delays of a case and of the case that its `against` names.
+    """Compares the p99 delays and the updates per CPU-second of a case and of the case that its `against` names.
 
     Also computes the memory per stalled client.
     """
@@ -161,6 +165,8 @@ def compare(case: Case, first: dict[str, Any], wsload: Path, folder: Path) -> di
     figures: dict[str, Any] = {"turns_p99_ms": [row["p99_ms"] for row in with_it]}
     figures["turns_without_p99_ms"] = [row["p99_ms"] for row in without]
     figures["p99_ratio"] = median(figures["turns_p99_ms"]) / median(figures["turns_without_p99_ms"])
+    per_cpu = [median(row["updates_per_cpu_s"] for row in rows) for rows in (with_it, without)]
+    figures["per_cpu_ratio"] = per_cpu[0] / max(1, per_cpu[1])
     if stalled := case.clients - int(case.clients * case.reading):
         more = median(row["peak_mb"] for row in with_it) - median(row["peak_mb"] for row in without)
         figures["kb_per_stalled"] = more * 1024 / stalled
@@ -239,7 +245,7 @@ def format_comparison(figures: dict[str, Any]) -> str:
     """Returns the result of a comparison as text. Without a comparison, the text is empty."""
     if "p99_ratio" not in figures:
         return ""
-    text = f"  p99 x{figures['p99_ratio']:.2f}"
+    text = f"  p99 x{figures['p99_ratio']:.2f}, per CPU-s x{figures['per_cpu_ratio']:.2f}"
     if "kb_per_stalled" in figures:
         text += f", {figures['kb_per_stalled']:.0f} KB per stalled client, {figures['slow']} closed with 4008"
     return text

@@ -1,9 +1,11 @@
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from time import monotonic
 
@@ -12,7 +14,11 @@ import redis
 
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.kafka.last_updates import LastUpdates
-from feeds.wire import decode
+from feeds.kafka.producer import UpdateProducer
+from feeds.store.connection import connect
+from feeds.store.holders import Holder
+from feeds.store.ownership import Ownership
+from feeds.wire import Update, decode, encode
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.servers.commands import ROOT, Command
 from tests.support.waiting import wait_until
@@ -102,6 +108,43 @@ def test_a_killed_generator_is_replaced_at_once_by_the_next(start: Start, broker
     second = start("runkafkagen", brokers)
     wait_until(lambda: second.logged("generator ready"), seconds=60)
     assert second.end() == 0
+
+
+def set_source(database: str, symbol: str, source: str) -> None:
+    """Changes the source of a ticker, as the admin does."""
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
+        connection.execute("UPDATE feeds_ticker SET source = ? WHERE symbol = ?", (source, symbol))
+        connection.commit()
+
+
+def test_a_ticker_whose_source_changes_goes_to_another_process_and_back(
+    start: Start, brokers: str, database: str, redis_server: RedisServer
+):
+    ours = Ownership(connect({"host": redis_server.host, "port": redis_server.port}), "market_ticks", Holder())
+    topic = LastUpdates(brokers, "market_ticks", monotonic)
+    generator = start("runkafkagen", brokers)
+    wait_until(lambda: topic.read(["AAPL"]))
+    assert ours.claim(["AAPL"]) == set()
+
+    set_source(database, "AAPL", "kraken")
+    wait_until(lambda: ours.claim(["AAPL"]))
+    last = topic.read(["AAPL", "GOOG"])
+    wait_until(lambda: topic.read(["GOOG"])["GOOG"].seq_id > last["GOOG"].seq_id + 20)
+    assert topic.read(["AAPL"])["AAPL"] == last["AAPL"]
+
+    real = Update("AAPL", 163.5, last["AAPL"].timestamp + 1, last["AAPL"].seq_id + 1)
+    producer = UpdateProducer(brokers, "market_ticks")
+    producer.send("AAPL", encode(real))
+    assert producer.close(10) == 0
+    ours.release(["AAPL"])
+    set_source(database, "AAPL", "simulated")
+    found = wait_until(lambda: (newest := topic.read(["AAPL"])["AAPL"]).seq_id > real.seq_id and newest)
+    assert found.price == pytest.approx(163.5, rel=0.01)
+
+    generator.end(signal.SIGKILL)
+    assert ours.claim(["AAPL"]) == {"AAPL"}
+    ours.release(["AAPL"])
+    ours.close()
 
 
 def test_each_missing_service_has_one_log_line_and_a_stop_works(start: Start, tmp_path: Path):

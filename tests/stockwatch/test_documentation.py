@@ -155,7 +155,8 @@ def test_every_path_in_a_page_exists(page: str):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_module_that_a_page_runs_exists(page: str):
     modules = re.findall(r"python -m ((?:tests|stockwatch)[\w.]+)", read(page))
-    assert [name for name in modules if not (ROOT / name.replace(".", "/")).with_suffix(".py").exists()] == []
+    files = {name: [f"{name.replace('.', '/')}{end}" for end in (".py", "/__main__.py")] for name in modules}
+    assert [name for name in modules if not any((ROOT / file).exists() for file in files[name])] == []
 
 
 def test_the_design_explains_every_direct_package_of_production():

@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from time import monotonic
 
 import pytest
@@ -8,69 +8,22 @@ import redis
 from structlog.testing import capture_logs
 
 from feeds import metrics
-from feeds.errors import LeaseHeld, StoreUnavailable, TickersUnavailable, TopicRefused
+from feeds.errors import LeaseHeld, TickersUnavailable, TopicRefused
 from feeds.generator import loop
-from feeds.generator.lease import Lease
-from feeds.generator.loop import DeliveryTotals, GeneratorLoop
+from feeds.generator.loop import DeliveryTotals
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.kafka.last_updates import LastUpdates
-from feeds.kafka.producer import UpdateProducer
-from feeds.sources.simulated import Instrument, PriceSimulator
+from feeds.sources.simulated import Instrument
 from feeds.store.connection import connect
+from feeds.store.holders import Holder
+from feeds.store.ownership import Ownership
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer, free_port
+from tests.support.kafka.running_generator import RunningGenerator
 from tests.support.waiting import wait_until
 
 AAPL = Instrument("AAPL", 150.0, volatility=0.0)
 GOOG = Instrument("GOOG", 2800.0, volatility=0.0)
-
-
-class RunningGenerator:
-    """A generator in a thread, with tickers and history that the test may change."""
-
-    def __init__(self, brokers: str, topic: str, lease: Lease, *instruments: Instrument) -> None:
-        self.tickers: list[Instrument] | Exception = list(instruments)
-        self.read_last_updates: Callable[..., dict[str, Update]] = LastUpdates(brokers, topic, monotonic).read
-        self.producer = UpdateProducer(brokers, topic)
-        self.now = time.time_ns
-        self.stop_event = threading.Event()
-        self.totals: DeliveryTotals | None = None
-        self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, args=(lease,), daemon=True)
-
-    def start(self) -> "RunningGenerator":
-        self._thread.start()
-        return self
-
-    def stop(self) -> DeliveryTotals:
-        self.stop_event.set()
-        self.wait()
-        assert self.totals is not None
-        return self.totals
-
-    def wait(self) -> None:
-        self._thread.join(15)
-        assert not self._thread.is_alive()
-
-    def _read_tickers(self) -> list[Instrument]:
-        if isinstance(self.tickers, Exception):
-            raise self.tickers
-        return list(self.tickers)
-
-    def _run(self, lease: Lease) -> None:
-        generator = GeneratorLoop(
-            PriceSimulator(0.01, "1"),
-            self.producer,
-            lease,
-            self._read_tickers,
-            lambda *args: self.read_last_updates(*args),
-            0.01,
-            now=lambda: self.now(),
-        )
-        try:
-            self.totals = generator.run(self.stop_event)
-        except Exception as error:
-            self.error = error
 
 
 @pytest.fixture(autouse=True)
@@ -80,21 +33,52 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def lease(redis_server: RedisServer, redis_client: redis.Redis, topic: str) -> Iterator[Lease]:
-    lease = Lease(connect({"host": redis_server.host, "port": redis_server.port}), topic)
-    yield lease
-    lease.close()
+def client(redis_server: RedisServer, redis_client: redis.Redis) -> Iterator[redis.Redis]:
+    client = connect({"host": redis_server.host, "port": redis_server.port})
+    yield client
+    client.close()
 
 
 @pytest.fixture
-def generator(kafka: str, topic: str, lease: Lease) -> Iterator[RunningGenerator]:
-    generator = RunningGenerator(kafka, topic, lease, AAPL, GOOG)
+def generator(kafka: str, topic: str, client: redis.Redis) -> Iterator[RunningGenerator]:
+    generator = RunningGenerator(kafka, topic, client, AAPL, GOOG)
     yield generator
     generator.stop_event.set()
 
 
 def last_update(kafka: str, topic: str, symbol: str = "AAPL") -> Update:
     return LastUpdates(kafka, topic, monotonic).read([symbol])[symbol]
+
+
+class SuspendableClock:
+    """A clock that can suspend its readers, as the kernel suspends a stopped process."""
+
+    def __init__(self) -> None:
+        self._offset = 0.0
+        self._running = threading.Event()
+        self._running.set()
+        self._suspended = threading.Event()
+
+    def __call__(self) -> float:
+        if not self._running.is_set():
+            self._suspended.set()
+            self._running.wait(60)
+        return monotonic() + self._offset
+
+    def suspend(self) -> None:
+        """Returns when a reader is suspended."""
+        self._running.clear()
+        assert self._suspended.wait(60)
+
+    def resume(self, seconds: float) -> None:
+        """Lets the readers continue with a time that is `seconds` later."""
+        self._offset += seconds
+        self._running.set()
+
+
+def await_steps(generator: RunningGenerator) -> None:
+    count = generator.producer.delivered
+    wait_until(lambda: generator.producer.delivered > count + 20)
 
 
 def test_it_counts_delivered_updates_and_releases_the_lease(
@@ -111,13 +95,13 @@ def test_it_counts_delivered_updates_and_releases_the_lease(
 
 
 def test_a_restart_continues_the_seq_ids_without_a_gap(
-    generator: RunningGenerator, kafka: str, topic: str, lease: Lease
+    generator: RunningGenerator, kafka: str, topic: str, client: redis.Redis
 ):
     generator.start()
     wait_until(lambda: generator.producer.delivered > 20)
     first = generator.stop()
     start = last_update(kafka, topic).seq_id - first.delivered // 2 + 1
-    again = RunningGenerator(kafka, topic, lease, AAPL, GOOG).start()
+    again = RunningGenerator(kafka, topic, client, AAPL, GOOG).start()
     wait_until(lambda: again.producer.delivered > 20)
     second = again.stop()
 
@@ -211,8 +195,8 @@ def test_it_ends_if_another_generator_takes_the_lease(
 
 def test_a_generator_that_never_held_the_lease_waits_for_redis_and_the_last_holder_continues(kafka: str, topic: str):
     server = RedisServer()
-    lease = Lease(connect({"host": server.host, "port": server.port}), topic)
-    generator = RunningGenerator(kafka, topic, lease, AAPL)
+    ours = connect({"host": server.host, "port": server.port})
+    generator = RunningGenerator(kafka, topic, ours, AAPL)
     with capture_logs() as lines:
         generator.start()
         wait_until(lambda: any("waiting for the lease" in line.get("reason", "") for line in lines))
@@ -231,17 +215,17 @@ def test_a_generator_that_never_held_the_lease_waits_for_redis_and_the_last_hold
     logged = [line["log_level"] for line in lines if line["event"].startswith("Redis ")]
     assert logged[:2] == ["warning", "info"]
     assert logged.count("warning") <= 2
-    lease.close()
+    ours.close()
 
 
 def test_a_generator_that_waits_for_the_lease_can_be_stopped(kafka: str, topic: str):
-    lease = Lease(connect({"host": "127.0.0.1", "port": free_port()}), topic)
-    generator = RunningGenerator(kafka, topic, lease, AAPL)
+    client = connect({"host": "127.0.0.1", "port": free_port()})
+    generator = RunningGenerator(kafka, topic, client, AAPL)
     with capture_logs() as lines:
         generator.start()
         wait_until(lambda: any("waiting for the lease" in line.get("reason", "") for line in lines))
         assert generator.stop() == DeliveryTotals(delivered=0, undelivered=0)
-    lease.close()
+    client.close()
 
 
 def test_prices_stay_new_if_the_system_clock_is_set_back_an_hour(generator: RunningGenerator, kafka: str, topic: str):
@@ -274,24 +258,13 @@ def failed_metric() -> float:
     return sum(sample.value for sample in samples if sample.name == "stockwatch_generator_failed_total")
 
 
-class UnavailableLease:
-    """A lease that was taken just before Redis became unavailable."""
-
-    def acquire(self, wait: object) -> None:
-        pass
-
-    def renew(self) -> None:
-        raise StoreUnavailable("unavailable")
-
-    def release(self) -> None:
-        raise StoreUnavailable("unavailable")
-
-
-def test_undelivered_updates_are_reported_and_counted_in_the_metric(topic: str, monkeypatch: pytest.MonkeyPatch):
+def test_undelivered_updates_are_reported_and_counted_in_the_metric(
+    topic: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(loop, "FLUSH_SECONDS_IN_OUTAGE", 0.2)
     failed_before = failed_metric()
     with EmbeddedCluster(brokers=1) as cluster:
-        generator = RunningGenerator(cluster.addresses, topic, UnavailableLease(), AAPL, GOOG)
+        generator = RunningGenerator(cluster.addresses, topic, client, AAPL, GOOG)
         generator.producer._options["queue.buffering.max.messages"] = 8
         generator.start()
         wait_until(lambda: generator.producer.delivered > 4)
@@ -303,3 +276,78 @@ def test_undelivered_updates_are_reported_and_counted_in_the_metric(topic: str, 
     assert totals.delivered > 4
     assert totals.undelivered >= 8
     assert failed_metric() == failed_before + totals.undelivered
+
+
+def test_a_symbol_that_another_process_owns_is_fed_when_it_is_released(
+    generator: RunningGenerator, client: redis.Redis, kafka: str, topic: str
+):
+    other = Ownership(client, topic, Holder())
+    other.claim(["AAPL"])
+    with capture_logs() as lines:
+        generator.start()
+        wait_until(lambda: generator.producer.delivered > 20)
+        assert list(LastUpdates(kafka, topic, monotonic).read(["AAPL", "GOOG"])) == ["GOOG"]
+        assert [line["symbols"] for line in lines if "waiting for symbols" in line["event"]] == [["AAPL"]]
+        other.release(["AAPL"])
+        wait_until(lambda: LastUpdates(kafka, topic, monotonic).read(["AAPL"]))
+
+
+def test_symbols_are_released_when_it_ends(generator: RunningGenerator, client: redis.Redis, topic: str):
+    generator.start()
+    wait_until(lambda: generator.producer.delivered)
+    other = Ownership(client, topic, Holder())
+    assert other.claim(["AAPL", "GOOG"]) == set()
+    generator.stop()
+
+    assert other.claim(["AAPL", "GOOG"]) == {"AAPL", "GOOG"}
+
+
+def test_a_lost_symbol_is_no_longer_fed(
+    generator: RunningGenerator, client: redis.Redis, redis_client: redis.Redis, kafka: str, topic: str
+):
+    generator.start()
+    wait_until(lambda: generator.producer.delivered)
+    other = Ownership(client, topic, Holder())
+    with capture_logs() as lines:
+        wait_until(lambda: redis_client.delete(f"owner:{topic}:AAPL") and other.claim(["AAPL"]))
+        wait_until(lambda: any("symbols lost" in line["event"] for line in lines))
+    await_steps(generator)
+    final = last_update(kafka, topic)
+    await_steps(generator)
+
+    assert last_update(kafka, topic) == final
+
+
+def test_after_a_stall_the_symbols_are_renewed_before_the_next_update(
+    generator: RunningGenerator, client: redis.Redis, redis_client: redis.Redis, kafka: str, topic: str, monkeypatch
+):
+    monkeypatch.setattr(loop, "RENEW_LEASE_SECONDS", 3600.0)  # only the end of the stall can show the loss
+    clock = SuspendableClock()
+    generator.clock = clock
+    generator.start()
+    wait_until(lambda: generator.producer.delivered)
+    clock.suspend()
+    assert generator.producer._producer.flush(10) == 0
+    final = last_update(kafka, topic)
+    redis_client.delete(f"owner:{topic}:AAPL")
+    assert Ownership(client, topic, Holder()).claim(["AAPL"])
+    clock.resume(10.0)
+    await_steps(generator)
+
+    assert last_update(kafka, topic) == final
+
+
+def test_while_redis_is_unavailable_new_tickers_wait_and_the_others_are_fed(kafka: str, topic: str):
+    server = RedisServer()
+    with server:
+        client = connect({"host": server.host, "port": server.port})
+        generator = RunningGenerator(kafka, topic, client, AAPL).start()
+        wait_until(lambda: generator.producer.delivered)
+        server.kill()
+        generator.tickers = [AAPL, GOOG]
+        await_steps(generator)
+        assert list(LastUpdates(kafka, topic, monotonic).read(["AAPL", "GOOG"])) == ["AAPL"]
+        server.start()
+        wait_until(lambda: LastUpdates(kafka, topic, monotonic).read(["GOOG"]))
+        assert generator.stop().undelivered == 0
+        client.close()

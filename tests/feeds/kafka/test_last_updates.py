@@ -32,6 +32,14 @@ def test_the_newest_update_is_that_with_the_greatest_order(kafka: str, topic: st
     assert LastUpdates(kafka, topic, monotonic).read(["AAPL"]) == {"AAPL": update("AAPL", 7)}
 
 
+def test_the_greatest_seq_id_may_be_that_of_a_late_update(kafka: str, topic: str, produce: Produce):
+    produce(Update("AAPL", 1.5, at(5), 5), Update("AAPL", 9.0, at(3), 6), Update("GOOG", 1.5, at(3), 6))
+    produce(Update("GOOG", 2.5, at(5), 5))
+
+    found = LastUpdates(kafka, topic, monotonic).read(["AAPL", "GOOG"])
+    assert found == {"AAPL": Update("AAPL", 1.5, at(5), 6), "GOOG": Update("GOOG", 2.5, at(5), 6)}
+
+
 def test_a_symbol_far_back_is_found_by_a_larger_window(
     kafka: str, topic: str, produce: Produce, monkeypatch: pytest.MonkeyPatch
 ):

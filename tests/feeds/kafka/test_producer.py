@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from feeds.errors import BrokerUnavailable
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.kafka.last_updates import LastUpdates
-from feeds.kafka.producer import ACK_TIMEOUT_SECONDS, UpdateProducer
+from feeds.kafka.producer import ACK_TIMEOUT_SECONDS, Period, UpdateProducer
 from feeds.wire import Update, encode
 from stockwatch.local.redis_server import free_port
 from tests.support.times import at
@@ -40,7 +40,9 @@ def test_delivered_updates_are_counted(kafka: str, topic: str):
 def test_a_symbol_has_the_partition_that_java_clients_choose(kafka: str, topic: str):
     producer = UpdateProducer(kafka, topic)
     partitions: dict[str, int] = {}
-    producer._on_delivery = lambda _error, record: partitions.setdefault(record.key().decode(), record.partition())
+    producer._period = Period(
+        lambda _error, record: partitions.setdefault(record.key().decode(), record.partition() or 0)
+    )
     symbols = ["AAPL", "GOOG", "BRK.B", "^GSPC", "BTC/USD"]
     for symbol in symbols:
         producer.send(symbol, encode(Update(symbol, 1.0, 1, 1)))
@@ -175,3 +177,31 @@ def test_updates_left_when_the_brokers_end_are_counted():
 
     assert producer.close(0.3) == 1
     assert producer.delivered == 1
+
+
+def test_a_barrier_is_finished_when_everything_before_it_is_acknowledged(topic: str):
+    with EmbeddedCluster(brokers=1) as cluster:
+        producer = UpdateProducer(cluster.addresses, topic)
+        assert producer.barrier()()
+        producer.send("AAPL", b"{}")
+        first = producer.barrier()
+        producer.send("AAPL", b"{}")
+        second, third = producer.barrier(), producer.barrier()
+        assert not first()
+        assert not second()
+        wait_until(lambda: (producer.poll(0.05), second())[1])
+
+        producer.send("GOOG", b"{}")
+        assert first()
+        assert third()
+        producer.close(10)
+
+
+def test_a_barrier_is_finished_when_everything_before_it_has_failed(topic: str):
+    producer = UpdateProducer(f"127.0.0.1:{free_port()}", topic)
+    producer.send("AAPL", b"{}")
+    is_finished = producer.barrier()
+    assert not is_finished()
+    assert producer.close(0.0) == 1
+
+    assert is_finished()

@@ -128,6 +128,26 @@ def test_of_several_last_updates_the_newest_counts():
     assert simulator.step(NOW)[0].seq_id == 10
 
 
+def test_a_symbol_that_another_source_has_fed_meanwhile_continues_after_its_last_update():
+    simulator = simulator_of(AAPL, GOOG)
+    first, other = simulator.step(NOW)
+    simulator.resume(Update("AAPL", 163.5, NOW + 50, first.seq_id + 30))
+    update, unchanged = simulator.step(NOW)
+
+    assert (update.seq_id, update.timestamp) == (first.seq_id + 31, NOW + 51)
+    assert update.price == pytest.approx(163.5, rel=1e-3)
+    assert unchanged.seq_id == other.seq_id + 1
+
+
+def test_a_last_update_that_is_older_than_the_walk_does_not_take_its_numbers_back():
+    simulator = simulator_of(Instrument("AAPL", 150.0, volatility=0.0))
+    first = simulator.step(NOW)[0]
+    simulator.resume(Update("AAPL", 1.0, NOW - 1, first.seq_id - 1))
+
+    [update] = simulator.step(NOW)
+    assert (update.price, update.order) == (150.0, (NOW + 1, first.seq_id + 1))
+
+
 def test_a_huge_last_price_does_not_stop_the_walk():
     simulator = PriceSimulator(0.1, "1")
     simulator.resume(Update("AAPL", 1.7e308, NOW, 1))

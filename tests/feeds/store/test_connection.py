@@ -11,6 +11,7 @@ from feeds.errors import StoreUnavailable
 from feeds.store.connection import (
     GATEWAY,
     KEEPALIVE_OPTIONS,
+    OWNER,
     PAGE,
     PIPELINE,
     PROBE,
@@ -34,7 +35,7 @@ def options_of(client: redis.Redis) -> dict:
 
 @pytest.mark.parametrize(
     ("profile", "timeout", "connect_timeout", "retries"),
-    [(PIPELINE, 2.0, 1.0, 1), (GATEWAY, 2.0, 2.0, 1), (PAGE, 1.0, 1.0, 1), (PROBE, 1.0, 1.0, 0)],
+    [(PIPELINE, 2.0, 1.0, 1), (GATEWAY, 2.0, 2.0, 1), (OWNER, 1.0, 1.0, 1), (PAGE, 1.0, 1.0, 1), (PROBE, 1.0, 1.0, 0)],
 )
 @pytest.mark.parametrize("connector", [connect, connect_async])
 def test_a_client_has_the_time_outs_and_retries_of_its_profile(

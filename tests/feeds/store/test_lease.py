@@ -1,13 +1,13 @@
 from collections.abc import Callable, Iterator
-from os import getpid
-from subprocess import Popen
+from uuid import uuid4
 
 import pytest
 import redis
 
 from feeds.errors import LeaseHeld, StoreUnavailable
-from feeds.generator.lease import Lease, is_alive
 from feeds.store.connection import connect
+from feeds.store.holders import Holder
+from feeds.store.lease import Lease
 from stockwatch.local.redis_server import RedisServer, free_port
 
 MakeLease = Callable[..., Lease]
@@ -19,7 +19,9 @@ def lease(redis_server: RedisServer, redis_client: redis.Redis) -> Iterator[Make
 
     def make(host: str = "host-a", pid: int = 100, is_alive: bool = True) -> Lease:
         client = connect({"host": redis_server.host, "port": redis_server.port})
-        leases.append(Lease(client, "ticks", is_alive=lambda _pid: is_alive, host=host, pid=pid))
+        # Each holder stands for a process, so it has a run of its own.
+        holder = Holder(is_alive=lambda _pid: is_alive, host=host, pid=pid, run=uuid4().hex)
+        leases.append(Lease(client, "ticks", "generator feeds ticks", holder))
         return leases[-1]
 
     yield make
@@ -48,7 +50,7 @@ def test_a_second_generator_is_refused_as_soon_as_the_holder_renews(lease: MakeL
         if len(waits) == 2:
             first.renew()
 
-    with pytest.raises(LeaseHeld, match="process 100 on host-a"):
+    with pytest.raises(LeaseHeld, match="another generator feeds ticks: process 100 on host-a"):
         lease(pid=200).acquire(wait)
     assert len(waits) <= 4
 
@@ -119,16 +121,7 @@ def test_release_deletes_only_our_own_lease(lease: MakeLease, redis_client: redi
 
 
 def test_without_redis_acquire_raises_a_transient_error():
-    lease = Lease(connect({"host": "127.0.0.1", "port": free_port()}), "ticks")
+    lease = Lease(connect({"host": "127.0.0.1", "port": free_port()}), "ticks", "generator feeds ticks", Holder())
 
     with pytest.raises(StoreUnavailable):
         lease.acquire(fail_to_wait)
-
-
-def test_a_process_is_alive_until_it_is_reaped():
-    process = Popen(["true"])
-    process.wait()
-
-    assert is_alive(getpid())
-    assert is_alive(1)
-    assert not is_alive(process.pid)

@@ -1,0 +1,235 @@
+"""Runs the feeder: sends the trades of real sources to Kafka.
+
+All sources share one event loop, one producer and the ownership of symbols. Calls that may wait, to the database, Redis
+and Kafka's end, run in threads.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from feeds import metrics
+from feeds.errors import LeaseHeld, StoreUnavailable, TransientError
+from feeds.feeder.owned_symbols import OwnedSymbols, Ownership
+from feeds.feeder.publisher import Publisher
+from feeds.feeder.running_source import RunningSource
+from feeds.kafka.producer import UpdateProducer
+from feeds.records import TopicEnd
+from feeds.retry import Outage
+from feeds.sources.events import Trade
+from feeds.store.feed_state import FeedState
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.1
+FOLLOW_SECONDS = 1.0
+CLOSE_SECONDS = 7.0
+CLOSE_SECONDS_IN_OUTAGE = 2.0
+
+
+class Lease(Protocol):
+    """The right to feed the symbols of a source; `feeds.store.lease` implements this protocol."""
+
+    def acquire(self, wait: Callable[[float], object]) -> None: ...
+    def renew(self) -> None: ...
+    def release(self) -> None: ...
+
+
+class States(Protocol):
+    """Where the states of sources are stored; `feeds.store.feed_state` implements this protocol."""
+
+    def write(self, states: Mapping[str, FeedState]) -> None: ...
+    def remove(self, sources: Collection[str]) -> None: ...
+
+
+class FeedTotals(msgspec.Struct, frozen=True):
+    """How many updates the brokers acknowledged, and how many they did not."""
+
+    delivered: int
+    undelivered: int
+
+
+class Feeder:
+    """Feeds the symbols of some sources.
+
+    `leases` has one lease for each source. `read_subscriptions` returns a dict from source to its symbols, each with
+    its native symbol. `read_ends` takes symbols and returns a dict from symbol to the end of the topic. Both may raise
+    TransientError.
+    """
+
+    def __init__(
+        self,
+        make_sources: Callable[[Publisher], Sequence[RunningSource]],
+        producer: UpdateProducer,
+        ownership: Ownership,
+        leases: Mapping[str, Lease],
+        read_subscriptions: Callable[[], Mapping[str, Mapping[str, str]]],
+        read_ends: Callable[[Collection[str]], Mapping[str, TopicEnd]],
+        states: States,
+    ) -> None:
+        self._producer = producer
+        self._publisher = Publisher(producer, self._note_merged)
+        self._sources = {source.name: source for source in make_sources(self._publisher)}
+        self._leases = dict(leases)
+        self._read_subscriptions = read_subscriptions
+        self._states = states
+        self._redis, self._database = Outage("Redis"), Outage("database")
+        self._owned = OwnedSymbols(ownership, self._publisher, self, read_ends, self._redis, producer.outage)
+        self._subscriptions: Mapping[str, Mapping[str, str]] = {}
+        self._delivered = 0
+        self._executor = ThreadPoolExecutor(1, "tickers")
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self, stop: threading.Event) -> FeedTotals:
+        """Feeds until `stop` is set. Raises LeaseHeld if other processes feed all sources."""
+        try:
+            if await self._acquire_leases(stop):
+                await self._feed(stop)
+        finally:
+            totals = await self._finish()
+        return totals
+
+    def open(self, symbol: str, source: str, native: str, end: TopicEnd | None) -> None:
+        """Begins to feed a symbol from a source."""
+        self._sources[source].feed.open(symbol, native, end)
+
+    def close(self, symbols: Collection[str]) -> None:
+        """Stops feeding symbols, whatever their sources are."""
+        for running in self._sources.values():
+            running.feed.close([symbol for symbol in symbols if symbol in running.feed.symbols])
+
+    async def _acquire_leases(self, stop: threading.Event) -> bool:
+        """Takes the lease of each source, and waits for Redis as long as needed. Returns False if `stop` was set first.
+
+        A source that another process feeds is left out. Raises LeaseHeld if none is left.
+        """
+        refusal: LeaseHeld | None = None
+        for name, lease in list(self._leases.items()):
+            while not stop.is_set():
+                try:
+                    await asyncio.to_thread(lease.acquire, stop.wait)
+                    break
+                except LeaseHeld as error:
+                    refusal = error
+                    self._drop_source(name, error)
+                    break
+                except StoreUnavailable as error:
+                    self._redis.begin(f"{error}; waiting for the lease")
+                    await asyncio.to_thread(stop.wait, FOLLOW_SECONDS)
+        self._redis.end()
+        if not self._leases and refusal is not None:
+            raise refusal
+        return not stop.is_set()
+
+    def _drop_source(self, name: str, error: LeaseHeld) -> None:
+        """Stops feeding a source that another process feeds."""
+        log.error(str(error))
+        del self._leases[name]
+        if (task := self._tasks.pop(name, None)) is not None:
+            task.cancel()
+
+    async def _feed(self, stop: threading.Event) -> None:
+        log.info("feeder ready", sources=list(self._leases))
+        self._tasks = {name: asyncio.create_task(self._sources[name].run()) for name in self._leases}
+        loops = [
+            asyncio.create_task(self._repeat(seconds, task))
+            for seconds, task in (
+                (TICK_SECONDS, self._tick),
+                (FOLLOW_SECONDS / 2, self._follow_tickers),
+                (FOLLOW_SECONDS / 2, self._follow_symbols),
+                (FOLLOW_SECONDS, self._renew_leases),
+                (FOLLOW_SECONDS, self._report),
+            )
+        ]
+        try:
+            while self._leases and not stop.is_set():
+                await asyncio.to_thread(stop.wait, FOLLOW_SECONDS)
+        finally:
+            await cancel([*self._tasks.values()])
+            await self._owned.release_all(self._close_seconds)
+            await cancel(loops)
+
+    async def _repeat(self, seconds: float, task: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await task()
+            except Exception:
+                log.exception("feeder task failed, it continues", task=getattr(task, "__name__", ""))
+            await asyncio.sleep(seconds)
+
+    async def _tick(self) -> None:
+        for running in self._sources.values():
+            running.update_natives()
+            running.check()
+        self._publisher.pump()
+
+    async def _follow_tickers(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+            self._subscriptions = await loop.run_in_executor(self._executor, self._read_subscriptions)
+        except TransientError as error:
+            self._database.begin(f"{error}; feeding the last known tickers")
+        else:
+            self._database.end()
+
+    async def _follow_symbols(self) -> None:
+        wanted = {}
+        for name in self._leases:
+            for symbol, text in self._subscriptions.get(name, {}).items():
+                if (native := self._sources[name].native_of(symbol, text)) is not None:
+                    wanted[symbol] = name, native
+        await self._owned.follow(wanted)
+
+    async def _renew_leases(self) -> None:
+        for name, lease in list(self._leases.items()):
+            try:
+                await asyncio.to_thread(lease.renew)
+            except LeaseHeld as error:
+                self._drop_source(name, error)
+            except StoreUnavailable as error:
+                self._redis.begin(f"{error}; feeding without a lease")
+
+    async def _report(self) -> None:
+        self._publisher.report()
+        metrics.FEED_DELIVERED.inc(self._publisher.delivered - self._delivered)
+        self._delivered = self._publisher.delivered
+        for name in self._leases:
+            self._sources[name].feed.report()
+        states = {name: self._sources[name].state() for name in self._leases}
+        try:
+            await asyncio.to_thread(self._states.write, states)
+        except StoreUnavailable as error:
+            self._redis.begin(f"{error}; states of sources not stored")
+
+    def _note_merged(self, symbol: str, trades: Sequence[Trade]) -> None:
+        for running in self._sources.values():
+            running.feed.note_merged(symbol, trades)
+
+    @property
+    def _close_seconds(self) -> float:
+        return CLOSE_SECONDS_IN_OUTAGE if self._producer.outage.ongoing else CLOSE_SECONDS
+
+    async def _finish(self) -> FeedTotals:
+        undelivered = await asyncio.to_thread(self._producer.close, self._close_seconds)
+        totals = FeedTotals(self._producer.delivered, undelivered)
+        try:
+            await asyncio.to_thread(self._states.remove, list(self._leases))
+            for lease in self._leases.values():
+                await asyncio.to_thread(lease.release)
+        except StoreUnavailable as error:
+            log.info("leases not released, they expire by themselves", reason=str(error))
+        self._executor.shutdown(wait=False)
+        log.info("feeder stopped", delivered=totals.delivered, undelivered=totals.undelivered)
+        return totals
+
+
+async def cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels tasks and waits for their ends."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,67 @@
+"""Keeps the sequence numbers of missed trades as ranges. Pure."""
+
+from collections.abc import Iterable
+
+
+class MissingRanges:
+    """A set of whole numbers that is small if the numbers are adjacent. The ranges are sorted and do not touch."""
+
+    __slots__ = ("_ranges",)
+
+    def __init__(self) -> None:
+        self._ranges: list[tuple[int, int]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._ranges)
+
+    @property
+    def size(self) -> int:
+        return sum(last - first + 1 for first, last in self._ranges)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The lowest and the highest number. There must be one."""
+        return self._ranges[0][0], self._ranges[-1][1]
+
+    def add(self, first: int, last: int) -> None:
+        """Adds the numbers from `first` to `last`."""
+        kept = []
+        for start, end in self._ranges:
+            if end < first - 1 or start > last + 1:
+                kept.append((start, end))
+            else:
+                first, last = min(first, start), max(last, end)
+        self._ranges = sorted([*kept, (first, last)])
+
+    def add_each(self, numbers: Iterable[int]) -> None:
+        """Adds single numbers. Adjacent numbers in ascending order become one range at once."""
+        first = last = None
+        for number in numbers:
+            if first is not None and last is not None and number == last + 1:
+                last = number
+                continue
+            if first is not None and last is not None:
+                self.add(first, last)
+            first = last = number
+        if first is not None and last is not None:
+            self.add(first, last)
+
+    def remove(self, number: int) -> bool:
+        """Removes a number. Returns whether it was there."""
+        for index, (first, last) in enumerate(self._ranges):
+            if first <= number <= last:
+                rest = [(first, number - 1), (number + 1, last)]
+                self._ranges[index : index + 1] = [(start, end) for start, end in rest if start <= end]
+                return True
+        return False
+
+    def remove_between(self, after: int, until: int) -> int:
+        """Removes the numbers strictly between two numbers. Returns how many there were."""
+        if until <= after:
+            return 0
+        before = self.size
+        kept = []
+        for first, last in self._ranges:
+            kept += [(first, min(last, after)), (max(first, until), last)]
+        self._ranges = [(first, last) for first, last in kept if first <= last]
+        return before - self.size

@@ -1,0 +1,57 @@
+"""Gives the trades of one symbol our own numbers and times, and encodes them as updates. Pure.
+
+`seq_id` is our own counter: it grows by one with each update. The time of an update is the time of the trade at the
+exchange. A late trade, one that comes after a newer trade of its symbol, never becomes the newest update.
+"""
+
+import msgspec
+
+from feeds.records import TopicEnd
+from feeds.sources.events import Trade
+
+
+class _TradeUpdate(msgspec.Struct, gc=False, omit_defaults=True):
+    """An update with the size of its trade and, if known, the best bid and ask."""
+
+    symbol: str
+    price: float
+    timestamp: int
+    seq_id: int
+    size: float | msgspec.UnsetType = msgspec.UNSET
+    bid: float | msgspec.UnsetType = msgspec.UNSET
+    ask: float | msgspec.UnsetType = msgspec.UNSET
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Numbering:
+    """The numbers and times of one symbol, continued from the end of the topic.
+
+    `end` is None for a symbol without a record. Its first seq_id is then `now_ms`, the unix time in milliseconds, which
+    is higher than any earlier seq_id.
+    """
+
+    __slots__ = ("newest", "seq_id", "symbol")
+
+    def __init__(self, symbol: str, end: TopicEnd | None, now_ms: int) -> None:
+        self.symbol = symbol
+        self.seq_id = now_ms - 1 if end is None else end.seq_id
+        self.newest = 0 if end is None else end.timestamp
+
+    def encode(self, trade: Trade, late: bool, prices: tuple[float, float] | None = None) -> bytes:
+        """Returns the next update as JSON: the four keys of every update, then `size`, `bid` and `ask`.
+
+        `prices` are the best bid and ask. A late trade keeps its own time if that is before the newest published time.
+        Otherwise it gets the time one microsecond before, so that the price never goes back.
+        """
+        timestamp = trade.timestamp
+        if timestamp >= self.newest:
+            if late:
+                timestamp = self.newest - 1
+            else:
+                self.newest = timestamp
+        self.seq_id += 1
+        if prices is None:
+            return _encode(_TradeUpdate(self.symbol, trade.price, timestamp, self.seq_id, trade.size))
+        return _encode(_TradeUpdate(self.symbol, trade.price, timestamp, self.seq_id, trade.size, *prices))

@@ -1,0 +1,162 @@
+"""Decides which symbols this process feeds: claims them, reads where their numbers continue, and releases them.
+
+A symbol passes these steps: it is wanted (its ticker names a source), owned (Redis says so), opened (the end of the
+topic is read), and later closed (nothing more is sent) and released (Kafka has acknowledged all).
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import Protocol
+
+import structlog
+
+from feeds.errors import StoreUnavailable, TransientError
+from feeds.feeder.publisher import Publisher
+from feeds.records import TopicEnd
+from feeds.retry import Outage
+
+log = structlog.get_logger(__name__)
+
+Subscriptions = Mapping[str, tuple[str, str]]
+"""A dict from symbol to the name of its source and its native symbol."""
+
+
+class Ownership(Protocol):
+    """The symbols that this process may publish; `feeds.store.ownership` implements this protocol."""
+
+    def claim(self, symbols: Collection[str]) -> set[str]: ...
+    def release(self, symbols: Collection[str]) -> None: ...
+
+
+class Feeds(Protocol):
+    """What opens and closes the symbols of sources."""
+
+    def open(self, symbol: str, source: str, native: str, end: TopicEnd | None) -> None: ...
+    def close(self, symbols: Collection[str]) -> None: ...
+
+
+class OwnedSymbols:
+    """The symbols of this process.
+
+    `read_ends` takes symbols and returns a dict from symbol to the end of the topic. It may raise TransientError.
+    """
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        publisher: Publisher,
+        feeds: Feeds,
+        read_ends: Callable[[Collection[str]], Mapping[str, TopicEnd]],
+        redis: Outage,
+        kafka: Outage,
+    ) -> None:
+        self._ownership = ownership
+        self._publisher = publisher
+        self._feeds = feeds
+        self._read_ends = read_ends
+        self._redis = redis
+        self._kafka = kafka
+        self._wanted: Subscriptions = {}
+        self._fed: dict[str, tuple[str, str]] = {}
+        self._opening: set[str] = set()
+        self._releasing: set[str] = set()
+        self._owned: set[str] = set()
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed = 0
+
+    @property
+    def fed(self) -> Collection[str]:
+        """The symbols that are fed now."""
+        return self._fed.keys()
+
+    async def follow(self, wanted: Subscriptions) -> None:
+        """Renews the claims, and opens and closes symbols so that the wanted ones are fed. Call it each second."""
+        self._wanted = wanted
+        await self._claim()
+        self._close_lost()
+        changed = [symbol for symbol, feed in self._fed.items() if wanted.get(symbol) != feed]
+        self._start_release(self._fed.keys() if self._has_lost_updates() else changed)
+        ready = self._owned.intersection(wanted) - self._fed.keys() - self._opening - self._releasing
+        if ready:
+            self._opening |= ready
+            self._start(self._open(ready))
+
+    async def release_all(self, seconds: float) -> None:
+        """Closes all symbols, and releases them if Kafka acknowledges their updates in time."""
+        self._wanted = {}
+        self._start_release(self._fed.keys())
+        if self._tasks:
+            _done, pending = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in pending:
+                task.cancel()
+
+    async def _claim(self) -> None:
+        """Updates the set of owned symbols. If Redis does not answer, it stays the same."""
+        try:
+            async with self._lock:
+                symbols = {*self._wanted, *self._fed, *self._releasing}
+                self._owned = await asyncio.to_thread(self._ownership.claim, symbols) if symbols else set()
+        except StoreUnavailable as error:
+            self._redis.begin(f"{error}; feeding the symbols that this process owns")
+        else:
+            self._redis.end()
+        self._publisher.resume()
+
+    def _close_lost(self) -> None:
+        """Stops feeding symbols that another process owns now. Only a process that was paused loses symbols."""
+        lost = self._fed.keys() - self._owned - self._releasing
+        if lost:
+            log.warning("symbols lost to another process", symbols=sorted(lost)[:20], count=len(lost))
+            self._close(lost)
+
+    def _has_lost_updates(self) -> bool:
+        """Returns whether Kafka refused updates since the last call. Then the topic tells which ones it has."""
+        before, self._failed = self._failed, self._publisher.failed
+        return self._failed > before
+
+    def _close(self, symbols: Collection[str]) -> None:
+        self._feeds.close(symbols)
+        for symbol in symbols:
+            del self._fed[symbol]
+
+    def _start_release(self, symbols: Collection[str]) -> None:
+        closing = set(symbols)
+        if closing:
+            self._close(closing)
+            self._releasing |= closing
+            self._start(self._release(closing))
+
+    async def _release(self, symbols: Collection[str]) -> None:
+        """Waits until Kafka has acknowledged all, and releases the symbols. Those that are wanted again stay owned."""
+        try:
+            await self._publisher.drain()
+            async with self._lock:  # a claim at the same time would take them again
+                self._releasing.difference_update(symbols)
+                if unwanted := [symbol for symbol in symbols if symbol not in self._wanted]:
+                    self._owned.difference_update(unwanted)
+                    await asyncio.to_thread(self._ownership.release, unwanted)
+        except StoreUnavailable as error:
+            log.info("symbols not released, they expire by themselves", reason=str(error))
+
+    async def _open(self, symbols: Collection[str]) -> None:
+        """Reads the end of the topic, and begins to feed the symbols that are still owned and wanted."""
+        try:
+            ends = await asyncio.to_thread(self._read_ends, symbols)
+        except TransientError as error:
+            self._kafka.begin(error)
+            return
+        finally:
+            self._opening.difference_update(symbols)
+        self._kafka.end()
+        for symbol in symbols:
+            if symbol in self._owned and symbol in self._wanted and symbol not in self._releasing:
+                source, native = self._wanted[symbol]
+                self._feeds.open(symbol, source, native, ends.get(symbol))
+                self._fed[symbol] = self._wanted[symbol]
+        log.info("symbols opened", count=len(symbols), continued=len(ends))
+
+    def _start(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,176 @@
+"""Numbers accepted trades and sends them to Kafka, within a limit of memory.
+
+It runs in the thread of the event loop. It never waits: it sends only while few updates are unacknowledged, and the
+others wait in the backlog.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+
+import msgspec
+import structlog
+
+from feeds.errors import BrokerUnavailable
+from feeds.feeder.backlog import Accepted, Backlog
+from feeds.feeder.numbering import Numbering
+from feeds.kafka.producer import Headers, UpdateProducer
+from feeds.records import ID_HEADER, SOURCE_HEADER, TopicEnd
+from feeds.sources.events import Trade
+from feeds.wire import latest_timestamp
+
+log = structlog.get_logger(__name__)
+
+MAX_UNACKNOWLEDGED = 5_000
+"""How many updates may be on their way. After a stall of Kafka, these come before the newest prices."""
+
+STALL_SECONDS = 2.0
+"""After a longer stall of Kafka, the newest trade of each symbol is sent first."""
+
+FREEZE_SECONDS = 1.5
+"""After a longer pause of the process, another process may own the symbols. Nothing is sent until they are claimed."""
+
+DRAIN_PAUSE_SECONDS = 0.005
+
+PRODUCER_OPTIONS = {
+    # An update that expired in the queue would be lost. The limits above bound the queue instead.
+    "message.timeout.ms": 0,
+}
+
+
+class PublishedSymbol(msgspec.Struct):
+    """The state of one symbol. `prices` are the best bid and ask. `can_fetch` says whether trades can be fetched."""
+
+    numbering: Numbering
+    source: bytes
+    can_fetch: bool
+    prices: tuple[float, float] | None = None
+
+
+class Publisher:
+    """Sends the trades of all sources to one topic.
+
+    `on_merged` takes a symbol and its trades that will not be sent, because the backlog was full.
+    """
+
+    def __init__(
+        self,
+        producer: UpdateProducer,
+        on_merged: Callable[[str, Sequence[Trade]], None],
+        backlog: Backlog | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._producer = producer
+        self._on_merged = on_merged
+        self._backlog = Backlog() if backlog is None else backlog
+        self._clock = clock
+        self._now = now
+        self._symbols: dict[str, PublishedSymbol] = {}
+        self._stalled_since: float | None = None
+        self._checked_at = clock()
+        self._is_frozen = False
+        self.ahead = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether fetched trades may be added."""
+        return self._backlog.is_low
+
+    @property
+    def failed(self) -> int:
+        """How many updates were lost on their way to Kafka."""
+        return self._producer.failed.total()
+
+    @property
+    def delivered(self) -> int:
+        return self._producer.delivered
+
+    def open(self, symbol: str, source: str, end: TopicEnd | None, can_fetch: bool) -> None:
+        """Begins to accept trades of a symbol. Its numbers continue from `end`."""
+        numbering = Numbering(symbol, end, self._now() // 1_000_000)
+        self._symbols[symbol] = PublishedSymbol(numbering, source.encode(), can_fetch)
+
+    def close(self, symbols: Collection[str]) -> None:
+        """Drops the waiting trades of symbols. Updates that were sent may still be on their way: see `drain`."""
+        for symbol in symbols:
+            self._symbols.pop(symbol, None)
+            self._backlog.drop(symbol)
+
+    def set_prices(self, symbol: str, prices: tuple[float, float] | None) -> None:
+        """Sets the best bid and ask that the next updates of a symbol contain. None: they are unknown."""
+        if (published := self._symbols.get(symbol)) is not None:
+            published.prices = prices
+
+    def add(self, symbol: str, trades: Sequence[Accepted]) -> None:
+        """Adds trades of a symbol. `pump` sends them."""
+        if symbol in self._symbols:
+            self._backlog.add(symbol, trades)
+
+    def pump(self) -> None:
+        """Sends as many waiting trades as possible. Call it after each message, and ten times a second."""
+        now = self._clock()
+        self._note_freeze(now)
+        self._producer.poll()
+        room = MAX_UNACKNOWLEDGED - self._producer.unacknowledged
+        if room <= 0 or self._is_frozen:
+            if self._backlog and self._stalled_since is None:
+                self._stalled_since = now
+            self._reduce()
+            return
+        self._end_stall(now)
+        if self._backlog:
+            self._send_all(room)
+            self._reduce()
+
+    def resume(self) -> None:
+        """Continues after a pause of the process. Call it when the owned symbols are known again."""
+        self._is_frozen = False
+
+    async def drain(self) -> None:
+        """Returns when Kafka has acknowledged what was sent before this call."""
+        is_finished = self._producer.barrier()
+        while not is_finished():
+            self._producer.poll()
+            await asyncio.sleep(DRAIN_PAUSE_SECONDS)
+
+    def report(self) -> None:
+        """Logs failures and outages. Call it about once a second."""
+        self._producer.log_failures()
+
+    def _note_freeze(self, now: float) -> None:
+        if now - self._checked_at > FREEZE_SECONDS:
+            self._is_frozen = True
+        self._checked_at = now
+
+    def _end_stall(self, now: float) -> None:
+        since, self._stalled_since = self._stalled_since, None
+        if since is not None and now - since >= STALL_SECONDS:
+            self._backlog.put_newest_first()
+
+    def _send_all(self, room: int) -> None:
+        latest = latest_timestamp(self._now() // 1000)
+        for symbol, trades in self._backlog.take(room):
+            published = self._symbols[symbol]
+            for trade, late in trades:
+                if trade.timestamp > latest:
+                    self.ahead += 1  # every processor would refuse it
+                else:
+                    self._send(symbol, published, trade, late)
+
+    def _send(self, symbol: str, published: PublishedSymbol, trade: Trade, late: bool) -> None:
+        headers: Headers = [(SOURCE_HEADER, published.source)]
+        if trade.id:
+            headers.append((ID_HEADER, trade.id))
+        try:
+            self._producer.send(symbol, published.numbering.encode(trade, late, published.prices), headers)
+        except BrokerUnavailable as error:
+            # The queue has room for far more than MAX_UNACKNOWLEDGED. The caller of `failed` reads the topic again.
+            self._producer.failed["queue full"] += 1
+            log.warning("update not queued", reason=str(error))
+
+    def _reduce(self) -> None:
+        if self._backlog.is_full:
+            summed = [symbol for symbol, published in self._symbols.items() if not published.can_fetch]
+            for symbol, trades in self._backlog.reduce(summed).items():
+                self._on_merged(symbol, trades)

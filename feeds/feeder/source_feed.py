@@ -1,0 +1,229 @@
+"""Handles the events of one source: passes trades to the publisher, and keeps the states of source and symbols."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+import msgspec
+import structlog
+
+from feeds.feeder.gaps import Counts, Gap
+from feeds.feeder.publisher import Publisher
+from feeds.feeder.source_metrics import SourceMetrics
+from feeds.feeder.source_state import SourceStateTracker
+from feeds.feeder.symbol_feed import SymbolFeed
+from feeds.records import TopicEnd
+from feeds.retry import Outage
+from feeds.sources.adapter import Source
+from feeds.sources.events import (
+    BestPrices,
+    Event,
+    LatestSequence,
+    SourceStatus,
+    Subscribed,
+    SymbolRefused,
+    SymbolState,
+    SymbolStatus,
+    Trade,
+)
+
+log = structlog.get_logger(__name__)
+
+MAX_CLOCK_DIFFERENCE_US = 1_000_000
+"""A trade whose time is further ahead of its receipt is reported."""
+
+
+class FedSymbol(msgspec.Struct):
+    """One symbol of a source."""
+
+    symbol: str
+    feed: SymbolFeed
+    state: SymbolState = SymbolState.TRADING
+
+
+class SourceFeed:
+    """The symbols of one source. `clock` returns monotonic seconds, `now` unix nanoseconds."""
+
+    def __init__(
+        self,
+        source: Source,
+        publisher: Publisher,
+        state: SourceStateTracker,
+        outage: Outage,
+        metrics: SourceMetrics,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.source = source
+        self.state = state
+        self._publisher = publisher
+        self._outage = outage
+        self._metrics = metrics
+        self._clock = clock
+        self._now = now
+        self._counts = Counts()
+        self._symbols: dict[str, FedSymbol] = {}
+        self._natives: dict[str, str] = {}
+        self._warned_of_clock = False
+        self.last_message = 0
+        self.subscribed = asyncio.Event()
+        """Set when the source has acknowledged a symbol."""
+
+    @property
+    def natives(self) -> Collection[str]:
+        """The native symbols to subscribe to."""
+        return self._symbols.keys()
+
+    @property
+    def symbols(self) -> Collection[str]:
+        return self._natives.keys()
+
+    def open(self, symbol: str, native: str, end: TopicEnd | None) -> None:
+        """Begins to feed a symbol after the records at the end of the topic."""
+        trades = end.trades if end is not None else ()
+        published = [trade for trade in trades if trade.source == self.source.name]
+        can_fetch = can_fetch_trades(self.source, native)
+        feed = SymbolFeed(native, self.source.is_sequential, can_fetch, self._counts, published)
+        self._symbols[native] = FedSymbol(symbol, feed)
+        self._natives[symbol] = native
+        self._publisher.open(symbol, self.source.name, end, can_fetch)
+
+    def close(self, symbols: Collection[str]) -> None:
+        """Stops feeding symbols."""
+        self._publisher.close(symbols)
+        for symbol in symbols:
+            self._symbols.pop(self._natives.pop(symbol, ""), None)
+
+    def handle(self, events: Sequence[Event], receipt: int) -> None:
+        """Handles the events of one message. `receipt` is its time in unix microseconds."""
+        self.last_message = receipt
+        self._metrics.note_message()
+        trades: dict[str, list[Trade]] = {}
+        for event in events:
+            if type(event) is Trade:
+                trades.setdefault(event.native, []).append(event)
+            else:
+                self._handle_other(event, receipt)
+        if trades:
+            now = self._clock()
+            for native, each in trades.items():
+                if (fed := self._symbols.get(native)) is not None:
+                    self._publisher.add(fed.symbol, fed.feed.receive(each, now))
+            self._observe(events, receipt)
+        if not self.state.is_connected and type(events[0]) not in NO_DATA:
+            self._note_data(receipt)
+        self._publisher.pump()
+
+    def note_lost(self) -> None:
+        """Call it when the connection is lost: best prices are unknown, and trades may be missed."""
+        for fed in self._symbols.values():
+            self._publisher.set_prices(fed.symbol, None)
+            fed.feed.note_reconnected()
+
+    def note_merged(self, symbol: str, trades: Sequence[Trade]) -> None:
+        """Takes back trades that the publisher could not keep."""
+        fed = self._symbols.get(self._natives.get(symbol, ""))
+        if fed is not None:
+            fed.feed.note_merged(trades)
+
+    def check(self) -> None:
+        """Publishes trades that have waited long enough for missed ones. Call it ten times a second."""
+        now = self._clock()
+        for fed in self._symbols.values():
+            if accepted := fed.feed.check(now):
+                self._publisher.add(fed.symbol, accepted)
+
+    def take_gaps(self) -> list[tuple[str, Gap]]:
+        """Returns the gaps that were found since the last call, each with its native symbol."""
+        return [(native, gap) for native, fed in self._symbols.items() for gap in fed.feed.take_gaps()]
+
+    def fill(self, native: str, gap: Gap, trades: Iterable[Trade]) -> None:
+        """Publishes missed trades. `trades` are all that the source has for the gap."""
+        if (fed := self._symbols.get(native)) is not None:
+            self._publisher.add(fed.symbol, fed.feed.fill(gap, trades))
+
+    def give_up(self, native: str, gap: Gap) -> None:
+        """Counts the trades of a gap as lost."""
+        if (fed := self._symbols.get(native)) is not None:
+            fed.feed.give_up(gap)
+
+    def set_instruments(self, instruments: Mapping[str, bool]) -> None:
+        """Takes the list of the source's native symbols, each with whether it is traded now."""
+        for native, fed in self._symbols.items():
+            if native not in instruments:
+                self._refuse(native, "not in the list of the source")
+            elif fed.state in {SymbolState.TRADING, SymbolState.HALTED}:
+                fed.state = SymbolState.TRADING if instruments[native] else SymbolState.HALTED
+
+    def symbols_by_state(self) -> dict[str, list[str]]:
+        """Returns the symbols that are not traded, by the name of their state."""
+        states: dict[str, list[str]] = {}
+        for fed in self._symbols.values():
+            if fed.state is not SymbolState.TRADING:
+                states.setdefault(fed.state.value, []).append(fed.symbol)
+        return states
+
+    def report(self) -> None:
+        """Adds what was counted since the last call to the metrics."""
+        self._metrics.add(self._counts)
+        self._metrics.report(self.state.state, self.last_message)
+
+    def _handle_other(self, event: Event, receipt: int) -> None:
+        match event:
+            case BestPrices(native, bid, ask):
+                if (fed := self._symbols.get(native)) is not None:
+                    self._publisher.set_prices(fed.symbol, (bid, ask))
+            case Subscribed(natives):
+                self._note_subscribed(natives, receipt)
+            case SymbolRefused(native, reason):
+                self._refuse(native, reason)
+            case LatestSequence(native, sequence):
+                if (fed := self._symbols.get(native)) is not None:
+                    fed.feed.announce(sequence, self._clock())
+            case SourceStatus(state, reason):
+                self.state.announce(state, reason, receipt)
+            case SymbolStatus(native, state):
+                if (fed := self._symbols.get(native)) is not None:
+                    fed.state = state
+
+    def _note_subscribed(self, natives: Iterable[str], receipt: int) -> None:
+        self.state.note_subscribed(receipt)
+        self.subscribed.set()
+        if self.state.is_connected:
+            self._outage.end()
+        for native in natives:
+            fed = self._symbols.get(native)
+            if fed is not None and fed.state is SymbolState.UNKNOWN:
+                fed.state = SymbolState.TRADING
+
+    def _note_data(self, receipt: int) -> None:
+        self.state.note_data(receipt)
+        if self.state.is_connected:
+            self._outage.end()
+
+    def _refuse(self, native: str, reason: str) -> None:
+        fed = self._symbols.get(native)
+        if fed is not None and fed.state is not SymbolState.UNKNOWN:
+            fed.state = SymbolState.UNKNOWN
+            log.warning("symbol refused by the source", source=self.source.name, symbol=fed.symbol, reason=reason)
+
+    def _observe(self, events: Sequence[Event], receipt: int) -> None:
+        """Notes how long the newest trade of a message took. Past trades say nothing about that."""
+        last = events[-1]
+        if type(last) is not Trade or last.past:
+            return
+        lag = receipt - last.timestamp
+        self._metrics.observe(lag)
+        if -lag > MAX_CLOCK_DIFFERENCE_US and not self._warned_of_clock:
+            self._warned_of_clock = True
+            log.warning("trades have times in the future", source=self.source.name, seconds=round(-lag / 1e6, 1))
+
+
+NO_DATA = (Subscribed, SymbolRefused, SourceStatus)
+"""Events that show only that the source answers, not that its data flow."""
+
+
+def can_fetch_trades(source: Source, native: str) -> bool:
+    """Returns whether the source's HTTP service offers missed trades."""
+    before, after = (Trade(native, 1.0, 1.0, number * 1_000_000, str(number), number) for number in (1, 3))
+    return source.history.trades(native, before, after) is not None

@@ -1,0 +1,138 @@
+"""Follows the ticker table: the generator feeds those simulated tickers whose symbols it may publish."""
+
+import threading
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import TypeVar
+
+import structlog
+
+from feeds import metrics
+from feeds.errors import BrokerUnavailable, StoreUnavailable, TransientError
+from feeds.generator.claims import Claims, Grant
+from feeds.kafka.producer import UpdateProducer
+from feeds.retry import Backoff, Outage
+from feeds.sources.simulated import Instrument, PriceSimulator
+
+log = structlog.get_logger(__name__)
+
+MAX_RETRY_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+class ClaimedTickers:
+    """The tickers that the generator feeds now.
+
+    One thread calls `prepare` and `refresh`; the thread of the loop calls `apply`. `read_tickers` returns all simulated
+    tickers, active or not. `redis` is the outage that the renewal of the lease ends.
+    """
+
+    def __init__(
+        self,
+        read_tickers: Callable[[], list[Instrument]],
+        claims: Claims,
+        simulator: PriceSimulator,
+        producer: UpdateProducer,
+        redis: Outage,
+    ) -> None:
+        self._read_tickers = read_tickers
+        self._claims = claims
+        self._simulator = simulator
+        self._producer = producer
+        self._redis = redis
+        self._database = Outage("database")
+        self._instruments: list[Instrument] = []
+        self._applied: tuple[Mapping[str, Grant], list[Instrument]] | None = None
+        self._resumed: dict[str, Grant] = {}
+
+    def prepare(self, stop: threading.Event) -> bool:
+        """Reads the tickers, claims them and reads their last updates, with retries.
+
+        Returns False if `stop` was set first.
+        """
+        instruments = retry(stop, self._database, self._read_tickers)
+        if instruments is None:
+            return False
+        self._instruments = instruments
+        if retry(stop, self._redis, self._take) is None:
+            return False
+        return retry(stop, self._producer.outage, self._claims.resume) is not None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tickers there are, and how many of their symbols continue after an update in the topic."""
+        grants = self._claims.grants.values()
+        return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}
+
+    def refresh(self) -> None:
+        """Reads the tickers again, claims new ones and releases those that are gone."""
+        try:
+            instruments = self._read_tickers()
+        except TransientError as error:
+            self._database.begin(f"{error}; feeding the last known tickers")
+            return
+        self._database.end()
+        if instruments != self._instruments:
+            self._instruments = instruments
+        try:
+            self._take()
+            if self._claims.resume():
+                self._producer.outage.end()
+        except StoreUnavailable as error:
+            self._redis.begin(f"{error}; feeding without a lease")
+        except BrokerUnavailable as error:
+            self._producer.outage.begin(error)
+
+    def _take(self) -> bool:
+        self._claims.take([instrument.symbol for instrument in self._instruments])
+        return True
+
+    def apply(self) -> None:
+        """Makes the simulator feed the tickers as they are now. Ends the grants of tickers that are gone."""
+        # A symbol is granted only after its ticker was read. So the grants are read first: then no ticker is missing.
+        grants = self._claims.grants
+        instruments = self._instruments
+        if self._applied is not None and grants is self._applied[0] and instruments is self._applied[1]:
+            return
+        self._applied = grants, instruments
+        fed = [each for each in instruments if (grant := grants.get(each.symbol)) is not None and not grant.ended]
+        self._feed(fed, grants)
+        self._end(grants.keys() - {instrument.symbol for instrument in fed}, grants)
+        if not any(instrument.active for instrument in instruments):
+            log.warning("no active tickers: activate one in the admin")
+
+    def _feed(self, instruments: list[Instrument], grants: Mapping[str, Grant]) -> None:
+        """Passes the instruments to the simulator. A symbol with a new grant continues after its last update."""
+        self._simulator.set_instruments(instruments)
+        metrics.ACTIVE_TICKERS.set(self._simulator.active_count)
+        granted = {instrument.symbol: grants[instrument.symbol] for instrument in instruments}
+        for symbol, grant in granted.items():
+            if grant is not self._resumed.get(symbol) and grant.last is not None:
+                self._simulator.resume(grant.last)
+        self._resumed = granted
+
+    def _end(self, symbols: set[str], grants: Mapping[str, Grant]) -> None:
+        running = [grants[symbol] for symbol in symbols if not grants[symbol].ended]
+        if running:
+            is_finished = self._producer.barrier()
+            for grant in running:
+                grant.end(is_finished)
+
+
+def retry(stop: threading.Event, outage: Outage, call: Callable[[], T]) -> T | None:
+    """Repeats a call until it succeeds, and returns its result.
+
+    Returns None if `stop` was set first.
+    """
+    backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
+    while not stop.is_set():
+        try:
+            result = call()
+        except TransientError as error:
+            outage.begin(error)
+            stop.wait(backoff())
+        else:
+            outage.end()
+            return result
+    return None

@@ -1,0 +1,132 @@
+"""Decides which symbols the generator may feed: those that it owns and whose last updates it knows.
+
+A symbol goes through these steps. `take` claims it. `resume` reads its last update and grants it. The loop feeds it
+until its ticker is gone, and then ends the grant. When the brokers have acknowledged all its updates, it is released.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+
+import structlog
+
+from feeds.store.ownership import Ownership
+from feeds.wire import Update
+
+log = structlog.get_logger(__name__)
+
+MAX_LOGGED_SYMBOLS = 20
+
+
+class Grant:
+    """The right to feed one symbol once. `last` is the update to continue after; None if the topic has none.
+
+    The loop that feeds the symbol ends the grant. `is_finished` says whether the updates that were sent are finished.
+    """
+
+    __slots__ = ("is_finished", "last")
+
+    def __init__(self, last: Update | None) -> None:
+        self.last = last
+        self.is_finished: Callable[[], bool] | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.is_finished is not None
+
+    def end(self, is_finished: Callable[[], bool]) -> None:
+        """Call it after the last update was sent. No update of the symbol may follow under this grant."""
+        self.is_finished = is_finished
+
+
+class Claims:
+    """The symbols that this process owns, and their grants.
+
+    One thread calls `take` and `resume`. Any thread may call `renew` and read `grants`, a dict from symbol to grant.
+    The dict is never changed, only replaced.
+    """
+
+    def __init__(
+        self, ownership: Ownership, read_last_updates: Callable[[Collection[str]], Mapping[str, Update]]
+    ) -> None:
+        self._ownership = ownership
+        self._read_last_updates = read_last_updates
+        self._lock = threading.Lock()
+        self._owned: set[str] = set()
+        self._closed = False
+        self._refused: set[str] = set()
+        self.grants: Mapping[str, Grant] = {}
+
+    def take(self, wanted: Collection[str]) -> None:
+        """Claims the wanted symbols that we do not own. Releases the others as soon as they are finished.
+
+        Raises StoreUnavailable.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._release(self._owned - self.grants.keys() - set(wanted))
+            self._release_ended()
+            missing = set(wanted) - self._owned
+            if missing:
+                taken = self._ownership.claim(missing)
+                self._owned |= taken
+                self._log_refused(missing - taken)
+
+    def resume(self) -> bool:
+        """Reads the last updates of symbols without a grant, and grants these symbols.
+
+        Returns whether there were such symbols. Raises BrokerUnavailable.
+        """
+        with self._lock:
+            new = self._owned - self.grants.keys()
+        if not new:
+            return False
+        last_updates = self._read_last_updates(new)
+        with self._lock:
+            # Some may be lost meanwhile.
+            granted = {symbol: Grant(last_updates.get(symbol)) for symbol in new & self._owned}
+            self.grants = {**self.grants, **granted}
+        return True
+
+    def renew(self) -> None:
+        """Renews all symbols, and withdraws the grants of lost ones. Raises StoreUnavailable.
+
+        Call it about once a second. After a pause of the whole process, call it before the next update.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._release_ended()
+            lost = self._owned - self._ownership.renew(self._owned)
+            if lost:
+                log.warning("symbols lost to another process", **_describe(lost))
+                self._forget(lost)
+
+    def close(self) -> None:
+        """Releases all symbols. Call it when all updates are finished. Raises StoreUnavailable."""
+        with self._lock:
+            self._closed = True
+            self._release(set(self._owned))
+
+    def _release_ended(self) -> None:
+        grants = self.grants.items()
+        self._release({symbol for symbol, grant in grants if grant.is_finished is not None and grant.is_finished()})
+
+    def _release(self, symbols: set[str]) -> None:
+        if symbols:
+            self._ownership.release(symbols)
+            self._forget(symbols)
+
+    def _forget(self, symbols: set[str]) -> None:
+        self._owned -= symbols
+        self.grants = {symbol: grant for symbol, grant in self.grants.items() if symbol not in symbols}
+
+    def _log_refused(self, refused: set[str]) -> None:
+        """Logs symbols that another process owns, once until this changes."""
+        if new := refused - self._refused:
+            log.info("waiting for symbols that another process publishes", **_describe(new))
+        self._refused = refused
+
+
+def _describe(symbols: set[str]) -> dict[str, object]:
+    return {"count": len(symbols), "symbols": sorted(symbols)[:MAX_LOGGED_SYMBOLS]}

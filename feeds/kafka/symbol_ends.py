@@ -1,0 +1,45 @@
+"""Collects what the records at the end of a topic say about each symbol. Pure."""
+
+from collections import deque
+from collections.abc import Mapping
+
+from feeds.records import ID_HEADER, SOURCE_HEADER, PublishedTrade, TopicEnd
+from feeds.wire import Update
+
+MAX_TRADES = 4096
+"""How many trades of a symbol are kept, the last ones."""
+
+MAX_ID_BYTES = 200
+
+Headers = Mapping[str, str | bytes | None]
+
+
+class SymbolEnds:
+    """The ends of all symbols. `symbols` has an entry for each symbol that was added."""
+
+    def __init__(self) -> None:
+        self.symbols: dict[str, tuple[int, int]] = {}
+        self._trades: dict[str, deque[PublishedTrade]] = {}
+
+    def add(self, update: Update, headers: Headers) -> None:
+        """Adds an update and the headers of its record. Call it in the order of the records."""
+        seq_id, timestamp = self.symbols.get(update.symbol, (0, 0))
+        self.symbols[update.symbol] = max(seq_id, update.seq_id), max(timestamp, update.timestamp)
+        source, trade_id = read_header(headers.get(SOURCE_HEADER)), read_header(headers.get(ID_HEADER))
+        if source and trade_id:
+            trades = self._trades.setdefault(update.symbol, deque(maxlen=MAX_TRADES))
+            trades.append(PublishedTrade(source, trade_id, update.price, update.timestamp))
+
+    def finish(self) -> dict[str, TopicEnd]:
+        """Returns a dict from symbol to its end."""
+        return {
+            symbol: TopicEnd(seq_id, timestamp, tuple(self._trades.get(symbol, ())))
+            for symbol, (seq_id, timestamp) in self.symbols.items()
+        }
+
+
+def read_header(value: str | bytes | None) -> str:
+    """Returns the value of a header as text, or an empty text if it is missing, too long or not UTF-8."""
+    if value is None or len(value) > MAX_ID_BYTES:
+        return ""
+    return value if isinstance(value, str) else value.decode(errors="ignore")

@@ -1,0 +1,82 @@
+"""Takes, renews and releases a lease: the right to do what only one program may do, such as feeding a topic."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import redis
+
+from feeds.errors import LeaseHeld
+from feeds.store.connection import Script
+from feeds.store.holders import Holder, parse_holder
+
+TAKE_LEASE = Path(__file__).with_name("take_lease.lua").read_text()
+RELEASE_LEASE = Path(__file__).with_name("release_lease.lua").read_text()
+
+TTL = timedelta(seconds=3)
+POLL_SECONDS = 0.1
+
+
+class Lease:
+    """A right that one program has at a time. The holder renews the lease about once a second.
+
+    The lease is the Redis key `lease:NAME` with a TTL. The value of the key is the holder's name. `right` describes the
+    holder in error messages, for example `generator feeds market_ticks`.
+    """
+
+    def __init__(self, client: redis.Redis, name: str, right: str, holder: Holder) -> None:
+        self._holder = holder
+        self._right = right
+        self._key = f"lease:{name}"
+        self._client = client
+        self._take = Script(client, TAKE_LEASE)
+        self._release = Script(client, RELEASE_LEASE)
+
+    def acquire(self, wait: Callable[[float], object]) -> None:
+        """Takes the lease. Raises LeaseHeld as soon as another program renews the lease.
+
+        If the holder is a process of this host and has ended, takes the lease immediately. Otherwise waits until the
+        lease expires. `wait` sleeps for the given seconds. Raises StoreUnavailable if Redis does not answer.
+        """
+        dead, previous_ttl = "", -1
+        for _ in range(int(TTL.total_seconds() / POLL_SECONDS) + 5):
+            held = self._try_take(dead)
+            if held is None:
+                return
+            holder, ttl = held
+            if self._holder.is_dead(holder):
+                dead = holder
+                continue
+            if 0 <= previous_ttl < ttl:
+                break
+            previous_ttl = ttl
+            wait(POLL_SECONDS)
+        raise self._held_by(holder)
+
+    def renew(self) -> None:
+        """Renews the lease, or takes it again if Redis has lost it.
+
+        Raises LeaseHeld if another program has the lease, and StoreUnavailable if Redis does not answer.
+        """
+        if (held := self._try_take("")) is not None:
+            raise self._held_by(held[0])
+
+    def release(self) -> None:
+        """Deletes the lease if we still hold it. Raises StoreUnavailable."""
+        self._release([self._key], [self._holder.name])
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _try_take(self, dead: str) -> tuple[str, int] | None:
+        """Tries to take the lease. Returns None on success.
+
+        Otherwise returns the current holder and the remaining TTL in ms. `dead` is the name of a holder that has ended;
+        the lease is taken from that holder too.
+        """
+        held = self._take([self._key], [self._holder.name, TTL // timedelta(milliseconds=1), dead])
+        return (held[0].decode(errors="replace"), held[1]) if held else None
+
+    def _held_by(self, holder: str) -> LeaseHeld:
+        host, pid, _run = parse_holder(holder)
+        return LeaseHeld(f"another {self._right}: process {pid} on {host}; stop it first")

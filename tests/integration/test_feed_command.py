@@ -1,0 +1,159 @@
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from feeds.kafka.embedded import EmbeddedCluster
+from feeds.wire import decode
+from stockwatch.local.redis_server import RedisServer
+from tests.exchanges.kraken import KrakenExchange
+from tests.exchanges.market import RandomMarket
+from tests.support.feeds import TopicReader, add_tickers, counts_up, in_ledger, migrate, published
+from tests.support.servers.commands import Command
+from tests.support.waiting import wait_until
+
+SYMBOLS = ("BTC/USD", "ETH/USD")
+Start = Callable[..., Command]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database with tickers of Kraken."""
+    file = tmp_path_factory.mktemp("database") / "db.sqlite3"
+    migrate(os.environ | {"DATABASE_URL": f"sqlite:///{file}"})
+    add_tickers(file, "kraken", *SYMBOLS)
+    return file
+
+
+@pytest.fixture
+def brokers() -> Iterator[str]:
+    """A new cluster, because these tests use the topic of the settings."""
+    with EmbeddedCluster() as cluster:
+        yield cluster.addresses
+
+
+@pytest.fixture
+def exchange() -> Iterator[KrakenExchange]:
+    with KrakenExchange(SYMBOLS) as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def start(
+    database: Path,
+    brokers: str,
+    exchange: KrakenExchange,
+    redis_server: RedisServer,
+    redis_client: redis.Redis,
+    tmp_path: Path,
+) -> Iterator[Start]:
+    started: list[Command] = []
+
+    def start(name: str, *options: str) -> Command:
+        environment = os.environ | {
+            "DATABASE_URL": f"sqlite:///{database}",
+            "REDIS_ADDR": redis_server.address,
+            "KAFKA_BROKERS": brokers,
+            "KAFKA_SESSION_TIMEOUT": "3s",
+            "LOGGER_FORMAT": "json",
+            **exchange.settings(),
+        }
+        started.append(Command(name, environment, tmp_path / f"{len(started)}.log", *options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+
+
+def test_trades_of_an_exchange_arrive_in_redis_and_the_topic_equals_its_ledger(
+    start: Start, exchange: KrakenExchange, brokers: str, redis_client: redis.Redis
+):
+    exchange.trade("BTC/USD", "97000.5", "0.25")
+    processor = start("runprocessor")
+    feed = start("runfeed", "kraken")
+    wait_until(lambda: redis_client.get("stock:BTC/USD"))
+    exchange.quote("ETH/USD", "3400.1", "3400.2")
+    for number in range(100):
+        exchange.trade("ETH/USD", f"34{number:02}.25", "0.5")
+    newest = exchange.trade("BTC/USD", "97001.5", "0.125")
+    wait_until(lambda: decode(redis_client.get("stock:BTC/USD")).timestamp == newest.timestamp)
+    wait_until(lambda: (quote := redis_client.get("stock:ETH/USD")) and decode(quote).price == 3499.25)
+
+    assert feed.end() == 0
+    assert processor.end() == 0
+    updates = TopicReader(brokers).read()
+    for symbol in SYMBOLS:
+        assert published(updates[symbol]) == in_ledger(exchange.ledger, symbol)
+        assert counts_up(updates[symbol])
+    assert (updates["ETH/USD"][-1]["bid"], updates["ETH/USD"][-1]["ask"]) == (3400.1, 3400.2)
+    assert not feed.logged("Traceback")
+
+
+def wait_for_ledger(brokers: str, exchange: KrakenExchange) -> dict[str, list[dict]]:
+    """Waits until the topic holds each trade of the ledger. Returns all updates."""
+    reader = TopicReader(brokers)
+
+    def read() -> dict[str, list[dict]] | None:
+        updates = reader.read()
+        counts = {symbol: len(updates.get(symbol, ())) for symbol in SYMBOLS}
+        return updates if all(counts[each] >= len(exchange.ledger.trades(each)) for each in SYMBOLS) else None
+
+    return wait_until(read, 60, "the topic did not hold all trades")
+
+
+def assert_equal_to_ledger(updates: dict[str, list[dict]], exchange: KrakenExchange) -> None:
+    for symbol in SYMBOLS:
+        assert published(updates[symbol]) == in_ledger(exchange.ledger, symbol)
+        assert counts_up(updates[symbol])
+
+
+def test_cuts_outages_repeats_and_late_trades_lose_and_repeat_nothing(
+    start: Start, exchange: KrakenExchange, brokers: str, redis_client: redis.Redis
+):
+    start("runprocessor")
+    feed = start("runfeed", "kraken")
+    exchange.trades([("BTC/USD", "97000.5", "0.25"), ("ETH/USD", "3400", "1")])
+    wait_until(lambda: redis_client.get("stock:ETH/USD"))
+    exchange.set_fault("repeats")
+    exchange.set_fault("late_trades")
+    for round_number in range(4):
+        market = RandomMarket(exchange, round_number)
+        market.trade(200)
+        connects = exchange.connects
+        exchange.set_fault("outage")
+        market.trade(300)
+        exchange.clear_fault("outage")
+        wait_until(lambda connects=connects: exchange.connects > connects and exchange.clients)
+        market.trade(50)
+        exchange.cut()
+        wait_until(lambda: exchange.clients)
+    updates = wait_for_ledger(brokers, exchange)
+    assert_equal_to_ledger(updates, exchange)
+    for symbol in SYMBOLS:
+        newest = max(update["timestamp"] for update in updates[symbol])
+        wait_until(lambda newest=newest, symbol=symbol: decode(redis_client.get(f"stock:{symbol}")).timestamp == newest)
+    assert not feed.logged("Traceback")
+
+
+def test_a_killed_feeder_loses_and_repeats_nothing(start: Start, exchange: KrakenExchange, brokers: str):
+    exchange.trades([("BTC/USD", "97000.5", "0.25"), ("ETH/USD", "3400", "1")])
+    market = RandomMarket(exchange, 1)
+    first = start("runfeed", "kraken")
+    wait_until(lambda: first.logged("symbols opened") and len(TopicReader(brokers).read()) == len(SYMBOLS))
+    first.end(signal.SIGKILL)
+    for _ in range(4):
+        connects = exchange.connects
+        feed = start("runfeed", "kraken")
+        wait_until(lambda connects=connects: exchange.connects > connects and exchange.clients)
+        for _ in range(40):
+            market.trade(20)
+        feed.end(signal.SIGKILL)
+        market.trade(700)
+    start("runfeed", "kraken")
+    assert_equal_to_ledger(wait_for_ledger(brokers, exchange), exchange)
