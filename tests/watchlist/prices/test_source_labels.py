@@ -1,6 +1,8 @@
 import pytest
 
 from feeds.source_names import ALWAYS_OPEN, NOT_FOR_THE_PUBLIC, SOURCE_NAMES, SOURCE_TITLES
+from feeds.sources.adapter import Market
+from feeds.sources.registry import SOURCES
 from watchlist.prices.source_labels import describe_sources, kind_of_sources, market_of, title_of
 
 
@@ -69,6 +71,13 @@ def test_sources_of_one_kind_have_this_kind_and_others_are_mixed(names, kind):
 )
 def test_a_market_is_closed_if_the_source_says_so(source, is_closed, market):
     assert market_of(source, is_closed) == market
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.name)
+def test_titles_markets_and_terms_are_those_of_the_sources(source):
+    assert source.title.startswith(title_of(source.name))
+    assert (source.name in ALWAYS_OPEN) == (source.market is Market.ALWAYS)
+    assert (source.name in NOT_FOR_THE_PUBLIC) == (not source.may_redistribute)
 
 
 def test_every_source_has_a_title_and_the_sets_name_only_sources():
