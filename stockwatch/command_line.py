@@ -7,7 +7,7 @@ import django
 from django.core.management import execute_from_command_line
 from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connection
 
-RETRYING_COMMANDS = ("rungateway", "runkafkagen", "runrecorder")
+RETRYING_COMMANDS = ("rungateway", "runfeed", "runkafkagen", "runrecorder")
 """Commands that wait for a database that does not answer.
 
 They would also wait forever for a database that refuses them.

@@ -39,13 +39,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("sources", nargs="*", help="names of sources; the default are those of FEEDS")
+        parser.add_argument("--idle", action="store_true", help="wait if there is no source, as containers need")
 
-    def handle(self, *_args: Any, sources: Sequence[str], **_options: Any) -> None:
-        chosen = [find(name) for name in sources or settings.FEEDS]
-        if not chosen:
+    def handle(self, *_args: Any, sources: Sequence[str], idle: bool, **_options: Any) -> None:
+        chosen = [find(name) for name in dict.fromkeys(sources or settings.FEEDS)]
+        if not (chosen or idle):
             raise CommandError("no source: name one, such as `manage.py runfeed kraken`, or set FEEDS")
         stop = stop_event()
         serve_metrics(settings.FEED_METRICS_PORT, "FEED_METRICS_PORT")
+        if not chosen:
+            structlog.get_logger(__name__).info("no source to feed: set FEEDS and restart")
+            stop.wait()
+            return
         address = (settings.KAFKA_BROKERS, settings.KAFKA_TOPIC)
 
         def read_ends(symbols: Collection[str]) -> Mapping[str, TopicEnd]:
