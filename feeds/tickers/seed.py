@@ -98,8 +98,8 @@ def _check(ticker: Ticker) -> None:
 def seed_source(source: str, starters: Sequence[Starter], replace: bool) -> int:
     """Creates the tickers of a source if it has none. Returns how many it created or changed.
 
-    A symbol that has a ticker of another source keeps it. If `replace` is true, a simulated ticker of the symbol becomes
-    one of the source: the table was just filled, so no person has edited it.
+    A symbol that has a ticker of another source keeps it. If `replace` is true, the table was just filled, and no
+    person has edited it. Then a simulated ticker of the symbol becomes one of the source.
     """
     with transaction.atomic():
         if Ticker.objects.filter(source=source).exists():

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from feeds.feeder import running_source
+from tests.exchanges.alpaca import AlpacaExchange
 from tests.exchanges.market import RandomMarket
 from tests.exchanges.server import Exchange
 from tests.support.feeder import VENDORS, FedSource, TopicList
@@ -73,6 +74,8 @@ async def test_3_a_symbol_that_is_never_acknowledged_is_reported(exchange: Excha
     if exchange.name == "binance":
         pytest.skip("Binance acknowledges unknown symbols; its list of instruments tells them")
     known = exchange.symbols.pop()
+    if isinstance(exchange, AlpacaExchange):
+        exchange.refused.add(known)
     async with FedSource(exchange) as fed:
         fed.feed.open(known, fed.source.to_native(known), None)
         await until(lambda: fed.feed.symbols_by_state() == {"unknown": [known]})
