@@ -8,14 +8,14 @@ from typing import Protocol
 
 import structlog
 
-from feeds.feeder.connection import Connection, Endpoint
-from feeds.feeder.http_client import HttpClient, RequestFailed
 from feeds.feeder.missed_trades import MissedTrades
+from feeds.feeder.network.connection import Connection, Endpoint
+from feeds.feeder.network.http_client import HttpClient, RequestFailed
+from feeds.feeder.network.source_state import SourceStateTracker
+from feeds.feeder.network.supervisor import Supervisor
 from feeds.feeder.publisher import Publisher
 from feeds.feeder.source_feed import SourceFeed
 from feeds.feeder.source_metrics import SourceMetrics
-from feeds.feeder.source_state import SourceStateTracker
-from feeds.feeder.supervisor import Supervisor
 from feeds.retry import Backoff, Jitter, Outage
 from feeds.sources.adapter import BadMessage, Source
 from feeds.store.feed_state import FeedState

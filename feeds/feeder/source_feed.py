@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import msgspec
 import structlog
 
-from feeds.feeder.gaps import Counts, Gap
+from feeds.feeder.network.source_state import SourceStateTracker
 from feeds.feeder.publisher import Publisher
 from feeds.feeder.source_metrics import SourceMetrics
-from feeds.feeder.source_state import SourceStateTracker
-from feeds.feeder.symbol_feed import SymbolFeed
+from feeds.feeder.trades.gaps import Counts, Gap
+from feeds.feeder.trades.symbol_feed import SymbolFeed
 from feeds.records import TopicEnd
 from feeds.retry import Outage
 from feeds.sources.adapter import Source

@@ -13,9 +13,9 @@ from functools import partial
 import msgspec
 
 from feeds.errors import UnknownSource
-from feeds.sources.adapter import BadMessage, Credentials, Market, Source
+from feeds.sources.adapter import Credentials, Market, Source
 from feeds.sources.alpaca_history import AlpacaHistory, TradeRow, make_headers, read_trade
-from feeds.sources.decoding import decode, printable, read_number, read_time
+from feeds.sources.decoding import decode, decode_parts, printable, read_number, read_time
 from feeds.sources.events import (
     BestPrices,
     Event,
@@ -36,8 +36,11 @@ CHUNK = 100
 STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolState.TRADING)
 """The states that the codes of `statuses` mean: digits on tapes A and B, letters on tape C. Others change no state."""
 
-REFUSED_REQUEST = frozenset({400, 405, 410})
-"""Codes of errors that concern one request: invalid syntax, too many symbols, a channel that the feed does not have."""
+REFUSED_REQUEST = frozenset({400, 405, 409, 410})
+"""Codes of errors that concern the oldest request without an answer, if there is one.
+
+They stand for invalid syntax, too many symbols, and a channel that the plan or the feed does not have.
+"""
 
 ALREADY_AUTHENTICATED = 403
 """This error needs no action: the connection works."""
@@ -128,7 +131,7 @@ class _Control(msgspec.Struct):
     trades: list[str] | None = None
 
 
-_PARTS = msgspec.json.Decoder(list[msgspec.Raw])
+_RAW = msgspec.json.Decoder(msgspec.Raw)
 _KIND = msgspec.json.Decoder(_Kind)
 _TRADE = msgspec.json.Decoder(_Trade)
 _QUOTE = msgspec.json.Decoder(_Quote)
@@ -174,16 +177,7 @@ class AlpacaAdapter:
 
     def receive(self, message: str | bytes) -> Sequence[Event]:
         """Returns the events of all parts of a message. Raises BadMessage with the events of the good parts."""
-        events: list[Event] = []
-        errors: list[BadMessage] = []
-        for part in decode(_PARTS, message):
-            try:
-                events += self._read_part(part)
-            except BadMessage as error:
-                errors.append(error)
-        if errors:
-            raise BadMessage(f"{len(errors)} parts are malformed, the first: {errors[0]}", events) from errors[0]
-        return events or [Heartbeat()]
+        return decode_parts(_RAW, decode(_RAW, message), self._read_part) or [Heartbeat()]
 
     def replies(self) -> Sequence[str]:
         replies, self._replies = self._replies, []

@@ -17,6 +17,9 @@ from feeds.sources.events import Bar, Trade
 PAGE = 10_000
 """The greatest number of trades or bars in one response."""
 
+MAX_LATE_US = 5_000_000
+"""How much older than the last known trade a missed one may be. Late reports are common."""
+
 TIMEFRAMES = {60: "1Min", 86_400: "1Day"}
 TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
 
@@ -25,8 +28,8 @@ Row = TypeVar("Row")
 SETS_PRICE = frozenset("@ EFKOX56")
 """The conditions of trades that may become the last price, on all tapes.
 
-They stand for regular and automatic sales, intermarket sweeps, crosses, and opening, reopening and closing prints. All
-other trades only count as volume: odd lots (I), extended hours (T, U), out of sequence (Z), average prices and more.
+They stand for regular and automatic sales, intermarket sweeps, crosses, and opening, reopening and closing prints. Not
+among them are odd lots (I), extended hours (T, U), trades out of sequence (Z), average prices and more.
 """
 
 TAPE_C_SETS_PRICE = SETS_PRICE | frozenset("ABDSY1")
@@ -108,16 +111,19 @@ class AlpacaHistory:
         if after is None or not self._has_trades:
             return None
         # A microsecond more, because `until` is cut off to whole microseconds.
-        return self._request("trades", native, after.timestamp, until.timestamp + 1, {})
+        return self._request("trades", native, after.timestamp - MAX_LATE_US, until.timestamp + 1, {})
 
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades between the two times, without the two trades and without withdrawn ones."""
+        """Returns the trades up to the time of `until`, without the two trades and without withdrawn ones.
+
+        They begin some seconds before `after`, for late trades. Known trades among them have their known ids.
+        """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]
         trades = [read_trade(native, row, past=True) for row in rows]
-        start, known = (after.timestamp, {after.id, until.id}) if after else (0, {until.id})
+        start, known = (after.timestamp - MAX_LATE_US, {after.id, until.id}) if after else (0, {until.id})
         found = [t for t in trades if start <= t.timestamp <= until.timestamp and t.id not in known]
         return found, _next_page(request, response.next_page_token)
 

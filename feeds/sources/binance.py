@@ -29,8 +29,8 @@ from feeds.symbols import is_symbol
 MAX_SYMBOLS = (1024 - 1) // 2
 """A connection has at most 1,024 streams. A symbol needs two of them, and liveness one."""
 
-CHUNK = 100
-"""The greatest number of symbols in one request."""
+CHUNK = 50
+"""The greatest number of symbols in one request. Longer requests reach 4 KiB, the limit of some servers."""
 
 LIVENESS_STREAM = "btcusdt@miniTicker"
 """A stream that sends a message every second. Binance has no heartbeat of its own in JSON."""
@@ -103,7 +103,7 @@ class BinanceAdapter:
         return [self._request("SUBSCRIBE", [LIVENESS_STREAM], Ready())]
 
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:
-        """Returns requests of at most 100 symbols. Symbols that cannot be asked for are refused with the next event."""
+        """Returns requests of at most 50 symbols. Symbols that cannot be asked for are refused with the next event."""
         accepted = [native for native in natives if self._accepts(native)]
         return [self._request("SUBSCRIBE", _streams(chunk), Subscribed(chunk)) for chunk in chunks(accepted, CHUNK)]
 

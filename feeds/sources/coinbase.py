@@ -16,7 +16,16 @@ import msgspec
 
 from feeds.sources.adapter import Credentials, Source
 from feeds.sources.coinbase_history import CoinbaseHistory, is_traded
-from feeds.sources.decoding import Number, SequenceNumber, decode, printable, read_number, read_price, read_time
+from feeds.sources.decoding import (
+    Number,
+    SequenceNumber,
+    decode,
+    decode_parts,
+    printable,
+    read_number,
+    read_price,
+    read_time,
+)
 from feeds.sources.events import (
     BestPrices,
     Event,
@@ -84,7 +93,7 @@ class _Product(msgspec.Struct, gc=False):
 
 
 class _Status(msgspec.Struct, gc=False):
-    products: list[_Product] = []
+    products: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class _Error(msgspec.Struct, gc=False):
@@ -92,6 +101,7 @@ class _Error(msgspec.Struct, gc=False):
     reason: str | None = None
 
 
+_products = msgspec.json.Decoder(_Product)
 _kinds = msgspec.json.Decoder(_Kind)
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     "match": msgspec.json.Decoder(_Match),
@@ -183,10 +193,8 @@ class CoinbaseAdapter:
 
     def _read_subscriptions(self, subscriptions: _Subscriptions) -> list[Event]:
         """Reads an acknowledgement, which lists all that is subscribed now."""
-        events: list[Event] = []
-        if not self._is_ready:
-            self._is_ready = True
-            events.append(Ready())
+        events: list[Event] = [] if self._is_ready else [Ready()]
+        self._is_ready = True
         natives = {
             native for each in subscriptions.channels if each.name == "matches" for native in each.product_ids or ()
         }
@@ -198,11 +206,11 @@ class CoinbaseAdapter:
         return self._routes.is_acknowledged(native)
 
     def _read_status(self, status: _Status) -> list[Event]:
-        events: list[Event] = []
-        for product in status.products:
-            is_open = is_traded(product.status, product.cancel_only, product.post_only)
-            events += self._routes.set_state(product.id, SymbolState.TRADING if is_open else SymbolState.HALTED)
-        return events
+        return decode_parts(_products, status.products, self._read_product)
+
+    def _read_product(self, product: _Product) -> list[Event]:
+        is_open = is_traded(product.status, product.cancel_only, product.post_only)
+        return self._routes.set_state(product.id, SymbolState.TRADING if is_open else SymbolState.HALTED)
 
     def _read_error(self, error: _Error) -> list[Event]:
         message, reason = printable(error.message or ""), printable(error.reason or "")

@@ -5,6 +5,7 @@ reason of a source.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -14,7 +15,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from feeds.sources.adapter import BadMessage
-from feeds.sources.events import Bar, Trade
+from feeds.sources.events import Bar, Event, Trade
 from feeds.wire import DECODE_ERRORS, MAX_NUMBER, MIN_TIMESTAMP, describe_decode_error
 
 Shape = TypeVar("Shape")
@@ -42,6 +43,7 @@ _TIME = re.compile(
 )
 _NATIVE = re.compile(r"[!-~]+")
 _MINUTE_US = 60_000_000
+_arrays = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class ReportedError(BadMessage):
@@ -59,6 +61,22 @@ def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: in
         return decoder.decode(message)
     except (*DECODE_ERRORS, UnicodeEncodeError) as error:
         raise BadMessage(f"the message has another shape: {describe_decode_error(error)}") from error
+
+
+def decode_parts(
+    decoder: msgspec.json.Decoder[Shape], parts: bytes, read: Callable[[Shape], Sequence[Event]]
+) -> list[Event]:
+    """Returns the events of all parts of a JSON array. Raises BadMessage with the events of the good parts."""
+    events: list[Event] = []
+    errors: list[BadMessage] = []
+    for part in decode(_arrays, parts):
+        try:
+            events += read(decode(decoder, part))
+        except BadMessage as error:
+            errors.append(error)
+    if errors:
+        raise BadMessage(f"malformed parts: {len(errors)}, the first: {errors[0]}", events) from errors[0]
+    return events
 
 
 def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:

@@ -11,7 +11,16 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 
 from feeds.sources.adapter import Credentials, Source
-from feeds.sources.decoding import Number, SequenceNumber, decode, printable, read_number, read_price, read_time
+from feeds.sources.decoding import (
+    Number,
+    SequenceNumber,
+    decode,
+    decode_parts,
+    printable,
+    read_number,
+    read_price,
+    read_time,
+)
 from feeds.sources.events import (
     BestPrices,
     Event,
@@ -100,15 +109,16 @@ class _Pair(msgspec.Struct, gc=False):
 
 
 class _Instruments(msgspec.Struct, gc=False):
-    pairs: list[_Pair] = []
+    pairs: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 _messages = msgspec.json.Decoder(_Message)
 _results = msgspec.json.Decoder(_Result)
-_trades = msgspec.json.Decoder(list[_Trade])
-_tickers = msgspec.json.Decoder(list[_Ticker])
+_trades = msgspec.json.Decoder(_Trade)
+_tickers = msgspec.json.Decoder(_Ticker)
 _systems = msgspec.json.Decoder(list[_System])
 _instruments = msgspec.json.Decoder(_Instruments)
+_pairs = msgspec.json.Decoder(_Pair)
 
 
 class KrakenAdapter:
@@ -154,7 +164,7 @@ class KrakenAdapter:
         if received.method != "subscribe":
             return []
         if received.success:
-            result = decode(_results, bytes(received.result))
+            result = decode(_results, received.result)
             return self._routes.acknowledge([result.symbol]) if result.channel == "trade" else []
         return self._read_refusal(received) if received.req_id == TRADE_REQUEST else []
 
@@ -170,31 +180,37 @@ class KrakenAdapter:
 
     def _read_trades(self, received: _Message) -> list[Event]:
         past = received.type == "snapshot"
-        trades = decode(_trades, bytes(received.data))
-        return [_make_trade(trade, past) for trade in trades if self._routes.is_acknowledged(trade.symbol)]
+        return decode_parts(_trades, received.data, lambda trade: self._read_trade(trade, past))
+
+    def _read_trade(self, trade: _Trade, past: bool) -> list[Event]:
+        return [_make_trade(trade, past)] if self._routes.is_acknowledged(trade.symbol) else []
 
     def _read_tickers(self, received: _Message) -> list[Event]:
-        tickers = decode(_tickers, bytes(received.data))
-        routed = (ticker for ticker in tickers if self._routes.is_acknowledged(ticker.symbol))
-        return [prices for ticker in routed if (prices := _make_best_prices(ticker)) is not None]
+        return decode_parts(_tickers, received.data, self._read_ticker)
+
+    def _read_ticker(self, ticker: _Ticker) -> list[Event]:
+        """Reads the best prices. There are none if nobody offers to buy or to sell."""
+        bid, ask = read_number(ticker.bid or 0), read_number(ticker.ask or 0)
+        timestamp = read_time(ticker.timestamp) if ticker.timestamp else 0
+        is_routed = self._routes.is_acknowledged(ticker.symbol)
+        return [BestPrices(ticker.symbol, bid, ask, timestamp)] if is_routed and bid and ask else []
 
     def _read_status(self, received: _Message) -> list[Event]:
-        events: list[Event] = []
-        if not self._is_ready:
-            self._is_ready = True
-            events.append(Ready())
-        for status in decode(_systems, bytes(received.data)):
+        statuses = decode(_systems, received.data)
+        events: list[Event] = [] if self._is_ready else [Ready()]
+        self._is_ready = True
+        for status in statuses:
             if state := SYSTEM_STATES.get(status.system):
                 reason = "" if state is SourceState.CONNECTED else status.system
                 events.append(SourceStatus(state, reason))
         return events
 
     def _read_instruments(self, received: _Message) -> list[Event]:
-        events: list[Event] = []
-        for pair in decode(_instruments, bytes(received.data)).pairs:
-            if state := PAIR_STATES.get(pair.status):
-                events += self._routes.set_state(pair.symbol, state)
-        return events
+        return decode_parts(_pairs, decode(_instruments, received.data).pairs, self._read_pair)
+
+    def _read_pair(self, pair: _Pair) -> list[Event]:
+        state = PAIR_STATES.get(pair.status)
+        return self._routes.set_state(pair.symbol, state) if state else []
 
 
 def _requests(
@@ -221,13 +237,6 @@ def _make_trade(trade: _Trade, past: bool) -> Trade:
         sequence=trade.trade_id,
         past=past,
     )
-
-
-def _make_best_prices(ticker: _Ticker) -> BestPrices | None:
-    """Returns the best prices, or None if nobody offers to buy or to sell."""
-    bid, ask = read_number(ticker.bid or 0), read_number(ticker.ask or 0)
-    timestamp = read_time(ticker.timestamp) if ticker.timestamp else 0
-    return BestPrices(ticker.symbol, bid, ask, timestamp) if bid and ask else None
 
 
 def _make_adapter(_credentials: Credentials) -> KrakenAdapter:

@@ -85,12 +85,12 @@ class KrakenHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades in the order of their sequences."""
+        """Returns the trades in the order of their sequences. A trade can be on two pages."""
         result = _read_result(body)
         missed = missed_sequences(after, until)
         rows = decode_body(_trade_rows, _rows(result))
         trades = [_make_trade(native, row) for row in rows if row.trade_id in missed]
-        since = _read_last(result)
+        since = _read_last(result) - 1  # other trades can have the time of the last row
         is_complete = len(trades) == len(missed) or len(rows) < MAX_ROWS or since <= int(request.parameters["since"])
         if is_complete or read_seconds(rows[-1].time) > until.timestamp + MARGIN_US:
             return _in_order(trades), None
@@ -117,7 +117,7 @@ class KrakenHistory:
         return Request("/0/public/AssetPairs")
 
     def read_instruments(self, body: bytes) -> Mapping[str, bool]:
-        pairs = [decode_body(_pairs, bytes(raw)) for raw in _read_result(body).values()]
+        pairs = [decode_body(_pairs, raw) for raw in _read_result(body).values()]
         return {native_name(pair.wsname): pair.status in TRADED for pair in pairs if is_native(pair.wsname)}
 
 
@@ -146,7 +146,7 @@ def _read_result(body: bytes) -> dict[str, msgspec.Raw]:
 
 def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
     """Returns the rows: the value of the only key beside `last`. Its name is one of several names of the pair."""
-    rows = [bytes(raw) for name, raw in result.items() if name != "last"]
+    rows = [raw for name, raw in result.items() if name != "last"]
     if len(rows) != 1:
         raise BadMessage("the response has not the rows of one pair")
     return rows[0]
@@ -154,7 +154,7 @@ def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
 
 def _read_last(result: Mapping[str, msgspec.Raw]) -> int:
     """Returns the time of the last row in unix nanoseconds, or 0 if the response has none."""
-    last = str(decode_body(_last, bytes(result.get("last", msgspec.Raw(b"0")))))
+    last = str(decode_body(_last, result.get("last", b"0")))
     if not (last.isascii() and last.isdecimal() and len(last) < 20):
         raise BadMessage("the time of the last row is not in unix nanoseconds")
     return int(last)

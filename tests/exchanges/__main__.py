@@ -1,11 +1,13 @@
 """Runs a fake exchange by hand: `python -m tests.exchanges kraken --fault mute --port 9001`.
 
-Prints the addresses to set, and makes random trades until Ctrl-C. `--ledger FILE` then writes all trades as CSV.
+Prints the addresses to set, and makes random trades until Ctrl-C. With `--ledger FILE` it writes all trades as CSV at
+the end, for a script that checks what was made of them.
 """
 
 import argparse
 import importlib
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.exchanges.faults import FAULTS
@@ -83,15 +85,13 @@ def main() -> None:
     module, name = EXCHANGES[arguments.exchange].split(":")
     make_exchange: type[Exchange] = getattr(importlib.import_module(module), name)
     options = {"symbols": arguments.symbols} if arguments.symbols else {}
-    with make_exchange(port=arguments.port, **options) as exchange:
+    with make_exchange(port=arguments.port, **options) as exchange, suppress(KeyboardInterrupt):
         for variable, address in exchange.settings().items():
             print(f"export {variable}={address}", flush=True)
-        try:
-            run(exchange, arguments)
-        except KeyboardInterrupt:
-            print(f"{exchange.ledger.count} trades, {exchange.connects} connects", flush=True)
-        if arguments.ledger is not None:
-            exchange.ledger.write_csv(arguments.ledger)
+        run(exchange, arguments)
+    print(f"{exchange.ledger.count} trades, {exchange.connects} connects", flush=True)
+    if arguments.ledger is not None:
+        exchange.ledger.write_csv(arguments.ledger)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tests.exchanges.ledger import LedgerTrade
+from tests.exchanges.ledger import LedgerTrade, time_text
 from tests.exchanges.server import Exchange
 from tests.exchanges.sockets import Answer, Client, RestRequest
 
@@ -17,11 +17,6 @@ CHANNELS = ("matches", "ticker", "heartbeat", "status")
 
 def to_product(symbol: str) -> str:
     return symbol.replace("/", "-")
-
-
-def time_text(timestamp: int) -> str:
-    moment = datetime.fromtimestamp(timestamp // 1_000_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{timestamp % 1_000_000:06}Z"
 
 
 class CoinbaseExchange(Exchange):
@@ -46,7 +41,7 @@ class CoinbaseExchange(Exchange):
             self._halted.add(symbol)
         else:
             self._halted.discard(symbol)
-        self.on_loop(lambda: [self.send_status(client) for client in self.clients])
+        self.for_clients(self.send_status)
 
     # The WebSocket protocol.
 
@@ -106,7 +101,8 @@ class CoinbaseExchange(Exchange):
         symbols = [symbol for product in wanted.get("matches", []) if (symbol := self._symbol(product))]
         lost = {symbol for symbol in symbols if self.loses_subscription(client, symbol)}
         for channel, products in wanted.items():
-            client.subscribed(channel).update(set(map(self._symbol, products)) - lost)
+            found = [symbol for product in products if (symbol := self._symbol(product))]
+            client.subscribed(channel).update(symbol for symbol in found if symbol not in lost)
         if not lost or len(lost) < len(symbols):
             self._send_subscriptions(client)
         if "status" in wanted:
@@ -122,10 +118,8 @@ class CoinbaseExchange(Exchange):
         self.send_repeats(client, symbol)
 
     def _send_subscriptions(self, client: Client) -> None:
-        channels = [{"name": "status", "product_ids": None}] if client.subscribed("status") else []
-        for name in ("matches", "ticker", "heartbeat"):
-            if symbols := client.subscribed(name):
-                channels.append({"name": name, "product_ids": sorted(map(to_product, symbols))})
+        products = {name: sorted(map(to_product, client.subscribed(name) - {"*"})) for name in CHANNELS}
+        channels = [{"name": name, "product_ids": products[name]} for name in CHANNELS if client.subscribed(name)]
         self.send(client, {"type": "subscriptions", "channels": channels})
 
     def _refuse(self, client: Client, text: str, reason: str) -> None:

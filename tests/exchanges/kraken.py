@@ -1,13 +1,12 @@
 """A fake Kraken: version 2 of its WebSocket protocol, and the requests OHLC, Trades and AssetPairs."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from tests.exchanges.ledger import LedgerBar, LedgerTrade
+from tests.exchanges.ledger import LedgerBar, LedgerTrade, time_text
 from tests.exchanges.server import Exchange
 from tests.exchanges.sockets import Answer, Client, RestRequest
 
@@ -26,11 +25,6 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 def message(content: object) -> str:
     """Returns the JSON of a message. Decimals become JSON numbers with all their digits."""
     return encode(content).decode()
-
-
-def time_text(timestamp: int) -> str:
-    moment = datetime.fromtimestamp(timestamp // 1_000_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{timestamp % 1_000_000:06}Z"
 
 
 def rest_assets(symbol: str) -> list[str]:
@@ -59,7 +53,7 @@ class KrakenExchange(Exchange):
     def set_system(self, system: str) -> None:
         """Changes the state of the trading engine: online, cancel_only, maintenance or post_only."""
         self.system = system
-        self.on_loop(lambda: [self.send(client, self._status_message()) for client in self.clients])
+        self.for_clients(lambda client: self.send(client, self._status_message()))
 
     def set_pair_status(self, symbol: str, status: str) -> None:
         """Changes the state of a pair, such as cancel_only."""
@@ -107,7 +101,7 @@ class KrakenExchange(Exchange):
             if request["method"] == "unsubscribe":
                 client.subscribed(channel).discard(symbol)
             else:
-                self._subscribe(client, channel, symbol, params.get("snapshot", True))
+                self._subscribe(client, channel, symbol, params.get("snapshot", False))
 
     def _error(self, client: Client, method: str, channel: str, symbol: str) -> str | None:
         if channel not in ("trade", "ticker", "instrument"):

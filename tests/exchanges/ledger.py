@@ -3,7 +3,9 @@
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 
 COLUMNS = ("symbol", "sequence", "timestamp", "price", "size")
@@ -91,6 +93,16 @@ class Ledger:
 
     def _all_trades(self) -> Iterable[LedgerTrade]:
         return (trade for trades in self._trades.values() for trade in trades)
+
+
+def time_text(timestamp: int) -> str:
+    """Returns a time in unix microseconds in RFC 3339, such as `2026-03-02T07:49:37.708706Z`."""
+    return f"{_second_text(timestamp // 1_000_000)}.{timestamp % 1_000_000:06}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second_text(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _cells(trade: LedgerTrade) -> tuple[object, ...]:

@@ -27,7 +27,6 @@ from tests.exchanges.ledger import Ledger, LedgerTrade
 from tests.exchanges.sockets import Answer, Client, RestRequest, SocketServer
 
 REPEATED_TRADES = 50
-MAX_PONG_SECONDS = 10.0
 REFUSALS = {
     "country_refused": HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
     "refuse_connects": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -50,8 +49,8 @@ NewTrade = tuple[str, str, str] | tuple[str, str, str, int]
 class Exchange(SocketServer):
     """A fake exchange.
 
-    `heartbeat_seconds` is the time between heartbeats; 0 leaves them to `beat`. `ping_seconds` is the time between
-    pings under the fault `busy`. `clock` gives unix seconds.
+    `heartbeat_seconds` is the time between heartbeats; 0 leaves them to `beat`. Under the fault `busy`, `ping_seconds`
+    is the time between pings and `pong_seconds` the time to answer one. `clock` gives unix seconds.
     """
 
     stream_path: ClassVar[str] = "/"
@@ -69,6 +68,7 @@ class Exchange(SocketServer):
         port: int = 0,
         heartbeat_seconds: float = 1.0,
         ping_seconds: float = 1.0,
+        pong_seconds: float = 10.0,
         max_client_bytes: int = 64 * 1024,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -77,10 +77,12 @@ class Exchange(SocketServer):
         self.ledger = Ledger()
         self.faults: dict[str, str] = {}
         """The active faults, each with the symbol that it concerns."""
+        self.pongs = 0
         self.late_pongs = 0
-        """The number of clients that were cut because they did not answer a ping in time."""
+        """The numbers of pings that clients answered, and of clients that were cut because they did not."""
         self.max_client_bytes = max_client_bytes
-        self._heartbeat_seconds, self._ping_seconds = heartbeat_seconds, ping_seconds
+        self._heartbeat_seconds = heartbeat_seconds
+        self._ping_seconds, self._pong_seconds = ping_seconds, pong_seconds
         self._clock = clock
 
     @property
@@ -149,15 +151,15 @@ class Exchange(SocketServer):
 
     def beat(self) -> None:
         """Sends one heartbeat to every client."""
-        self.on_loop(lambda: [self.send_heartbeat(client) for client in self.clients])
+        self.for_clients(self.send_heartbeat)
 
     def cut(self) -> None:
         """Cuts all connections without a close frame."""
-        self.on_loop(lambda: [client.abort() for client in self.clients])
+        self.for_clients(Client.abort)
 
     def close(self, code: int = 1001) -> None:
         """Closes all connections with a code."""
-        self.on_loop(lambda: [self.start_closing(client, code) for client in self.clients])
+        self.for_clients(lambda client: self.start_closing(client, code))
 
     def set_fault(self, name: str, symbol: str = "") -> None:
         """Activates a fault. A fault that is an action happens now. `symbol` replaces the first symbol."""
@@ -239,8 +241,7 @@ class Exchange(SocketServer):
     async def run_in_background(self) -> None:
         """Sends heartbeats."""
         while self._heartbeat_seconds:
-            for client in self.clients:
-                self.send_heartbeat(client)
+            self.beat()
             await asyncio.sleep(self._heartbeat_seconds)
 
     async def _ping(self, client: Client) -> None:
@@ -250,7 +251,8 @@ class Exchange(SocketServer):
             if "busy" not in self.faults:
                 continue
             try:
-                await asyncio.wait_for(await client.connection.ping(), MAX_PONG_SECONDS)
+                await asyncio.wait_for(await client.connection.ping(), self._pong_seconds)
+                self.pongs += 1
             except TimeoutError:
                 self.late_pongs += 1
                 client.abort()
@@ -260,8 +262,7 @@ class Exchange(SocketServer):
         if name == "outage":
             self.cut()
         elif name == "planned_cut":
-            for client in self.clients:
-                self.announce_cut(client)
+            self.for_clients(self.announce_cut)
             self.close(1001)
         elif name == "close_1000":
             self.close(1000)

@@ -82,6 +82,7 @@ class Session:
         try:
             self.events += self.adapter.receive(message)
         except BadMessage as error:
+            self.events += error.events
             self.malformed.append(str(error))
 
 

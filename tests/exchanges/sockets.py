@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from websockets.http11 import Request, Response
 Result = TypeVar("Result")
 HOST = "127.0.0.1"
 LONGEST_CALL_SECONDS = 60.0
+logger = logging.getLogger("tests.exchanges")
+logger.setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,15 @@ class SocketServer(ABC):
         self._loop.call_soon_threadsafe(_complete, done, action)
         return done.result(LONGEST_CALL_SECONDS)
 
+    def for_clients(self, action: Callable[[Client], None]) -> None:
+        """Runs an action for each connection, in the server's event loop."""
+
+        def run() -> None:
+            for client in list(self.clients):
+                action(client)
+
+        self.on_loop(run)
+
     def start_closing(self, client: Client, code: int) -> None:
         """Closes a connection with a code. Call it in the server's event loop."""
         task = asyncio.ensure_future(client.connection.close(code))
@@ -128,7 +140,7 @@ class SocketServer(ABC):
 
     async def _run(self, started: "Future[None]") -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        options: dict[str, Any] = {"ping_interval": None, "close_timeout": 1, "max_size": None}
+        options: dict[str, Any] = {"ping_interval": None, "close_timeout": 1, "max_size": None, "logger": logger}
         try:
             server = await serve(self._serve, HOST, self.port, process_request=self._admit, **options)
         except OSError as error:
@@ -140,8 +152,7 @@ class SocketServer(ABC):
             started.set_result(None)
             await self._end.wait()
             background.cancel()
-            for client in list(self.clients):
-                client.abort()
+            self.for_clients(Client.abort)
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.headers.get("Upgrade", "").lower() != "websocket":

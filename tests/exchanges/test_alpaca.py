@@ -1,10 +1,11 @@
-import httpx
-import pytest
-from websockets.exceptions import ConnectionClosed
+from collections.abc import Iterator, Sequence
 
-from feeds.sources.adapter import Credentials
+import pytest
+
+from feeds.sources.adapter import Credentials, Request, Source
 from feeds.sources.alpaca import alpaca_source
 from feeds.sources.events import (
+    Bar,
     BestPrices,
     Failure,
     Heartbeat,
@@ -16,210 +17,208 @@ from feeds.sources.events import (
     Trade,
 )
 from tests.exchanges.alpaca import AlpacaExchange
-from tests.exchanges.ledger import LedgerTrade
-from tests.exchanges.source_client import SourceClient
+from tests.exchanges.session import Session, get
 
-T = 1_767_571_200_000_000
-"""2026-01-05T00:00:00Z in unix microseconds."""
+NOW = 1_767_571_200
+"""2026-01-05T00:00:00Z in unix seconds."""
+AT = NOW * 1_000_000
 MINUTE = 60_000_000
-IEX = alpaca_source("iex")
+IEX, CRYPTO = alpaca_source("iex"), alpaca_source("crypto")
 CREDENTIALS = Credentials("test-key", "test-secret")
 
 
-def event_of(trade: LedgerTrade, past: bool = False, sets_price: bool = True) -> Trade:
-    trade_id = f"V:{trade.sequence}:{trade.timestamp}"
-    price, size = float(trade.price), float(trade.size)
-    return Trade(trade.symbol, price, size, trade.timestamp, trade_id, past=past, sets_price=sets_price)
-
-
 @pytest.fixture
-def exchange():
-    with AlpacaExchange(heartbeat_seconds=0) as exchange:
+def exchange() -> Iterator[AlpacaExchange]:
+    with AlpacaExchange(heartbeat_seconds=0, clock=lambda: NOW) as exchange:
         yield exchange
 
 
-@pytest.fixture
-def client(exchange):
-    with SourceClient(IEX, exchange, CREDENTIALS) as client:
-        client.subscribe("AAPL")
-        client.read()  # the answer to the request for statuses
-        yield client
+def session_with(exchange: AlpacaExchange, credentials: Credentials = CREDENTIALS, source: Source = IEX) -> Session:
+    return Session(source, exchange, credentials)
 
 
-def test_trades_and_best_prices_arrive(exchange, client):
-    trades = exchange.trades([("AAPL", "126.55", "100", T), ("AAPL", "126.56", "1", T + 1)])
-    exchange.quote("AAPL", "126.54", "126.57")
-
-    assert client.read() == [event_of(trade) for trade in trades]
-    (best,) = client.read()
-    assert isinstance(best, BestPrices)
-    assert (best.native, best.bid, best.ask) == ("AAPL", 126.54, 126.57)
+async def subscribe(session: Session, *symbols: str) -> None:
+    await session.wait(lambda: session.of(Ready))
+    await session.subscribe(*symbols)
+    await session.wait_for(Subscribed(symbols))
 
 
-def test_coins_are_on_a_stream_of_their_own():
-    source = alpaca_source("crypto")
-    with (
-        AlpacaExchange(["BTC/USD"], feed="crypto", heartbeat_seconds=0) as exchange,
-        SourceClient(source, exchange, CREDENTIALS) as client,
-    ):
-        client.subscribe("BTC/USD")
-        before = exchange.trade("BTC/USD", "97120.1", "0.005", time=T)
-        (event,) = client.read_until(Trade)
-        exchange.trade("BTC/USD", "97120.2", "0.005", time=T + 1, sent=False)
-        exchange.trade("BTC/USD", "97120.3", "0.005", time=T + 2)
-        (newest,) = client.read_until(Trade)
-
-        assert event.id == f":{before.sequence}:{T}"
-        assert [trade.price for trade in client.fetch_trades(event, newest)] == [97120.2]
+def keyed(request: Request, credentials: Credentials = CREDENTIALS) -> Request:
+    """Returns a request with the credentials."""
+    return Request(request.path, request.parameters, IEX.make_headers(credentials))
 
 
-def test_odd_lots_do_not_set_the_price(exchange, client):
+def fetch_bars(exchange: AlpacaExchange, symbol: str, start: int, end: int) -> list[Bar]:
+    bars: list[Bar] = []
+    request: Request | None = IEX.history.bars(symbol, 60, start, end)
+    while request is not None:
+        page, request = IEX.history.read_bars(symbol, request, get(exchange, keyed(request))[1], start, end)
+        bars += page
+    return bars
+
+
+async def test_a_message_has_all_trades_of_a_moment(exchange: AlpacaExchange):
+    async with session_with(exchange) as session:
+        await subscribe(session, "AAPL")
+        before = session.messages
+        exchange.trades([("AAPL", "126.55", "100", AT), ("AAPL", "126.56", "1", AT + 1)])
+        await session.wait(lambda: len(session.trades) == 2)
+        assert [trade.price for trade in session.trades] == [126.55, 126.56]
+        assert session.messages <= before + 2, "one for the trades, at most one for the statuses"
+
+
+async def test_best_prices_have_a_time(exchange: AlpacaExchange):
+    async with session_with(exchange) as session:
+        await subscribe(session, "AAPL")
+        exchange.quote("AAPL", "126.54", "126.57")
+        await session.wait_for(BestPrices("AAPL", 126.54, 126.57, AT))
+
+
+async def test_coins_are_on_a_stream_of_their_own():
+    with AlpacaExchange(["BTC/USD"], feed="crypto", heartbeat_seconds=0, clock=lambda: NOW) as exchange:
+        async with session_with(exchange, source=CRYPTO) as session:
+            await subscribe(session, "BTC/USD")
+            first = exchange.trade("BTC/USD", "97120.1", "0.005")
+            await session.wait_for(Trade("BTC/USD", 97120.1, 0.005, AT, f":{first.sequence}:{AT}"))
+        until = Trade("BTC/USD", 1.0, 1.0, AT + 1, "another")
+        request = CRYPTO.history.trades("BTC/USD", until, until)
+        assert request is not None
+        assert get(exchange, keyed(request))[0] == 200
+
+
+async def test_odd_lots_do_not_set_the_price(exchange: AlpacaExchange):
     exchange.conditions = ("@", "I")
-    trade = exchange.trade("AAPL", "126.55", "1", time=T)
-
-    assert client.read() == [event_of(trade, sets_price=False)]
-
-
-def test_the_minute_bars_stand_for_heartbeats(exchange, client):
-    exchange.beat()
-
-    assert client.read() == [Heartbeat()]
+    async with session_with(exchange) as session:
+        await subscribe(session, "AAPL")
+        exchange.trade("AAPL", "126.55", "1")
+        await session.wait(lambda: session.trades)
+        assert not session.trades[0].sets_price
 
 
-def test_halts_arrive(exchange, client):
-    exchange.set_halted("AAPL")
-    exchange.set_halted("AAPL", is_halted=False)
-
-    assert client.read() == [SymbolStatus("AAPL", SymbolState.HALTED)]
-    assert client.read() == [SymbolStatus("AAPL", SymbolState.TRADING)]
-
-
-def test_corrections_and_cancellations_change_nothing(exchange, client):
-    trade = exchange.trade("AAPL", "126.55", time=T)
-    client.read()
-    exchange.correct(trade, "1.00")
-    exchange.cancel(trade)
-
-    assert [client.read() for _ in range(2)] == [[Heartbeat()], [Heartbeat()]]
+async def test_minute_bars_stand_for_heartbeats(exchange: AlpacaExchange):
+    async with session_with(exchange) as session:
+        await session.wait(lambda: any("SPY" in client.subscribed("bars") for client in exchange.clients))
+        heartbeats = len(session.of(Heartbeat))
+        exchange.beat()
+        await session.wait(lambda: len(session.of(Heartbeat)) > heartbeats)
 
 
-def test_missed_trades_are_fetched_page_by_page(exchange, client):
-    exchange.max_rows = 100
-    before = event_of(exchange.trade("AAPL", "1", "2", time=T))
-    missed = exchange.trades([("AAPL", "3.5", "10", T + 1 + number) for number in range(250)], sent=False)
-    after = event_of(exchange.trade("AAPL", "1", "2", time=T + 300))
+async def test_halts_arrive(exchange: AlpacaExchange):
+    async with session_with(exchange) as session:
+        await subscribe(session, "AAPL")
+        await session.wait(lambda: any("AAPL" in client.subscribed("statuses") for client in exchange.clients))
+        exchange.set_halted("AAPL")
+        exchange.set_halted("AAPL", is_halted=False)
+        states = (SymbolState.HALTED, SymbolState.TRADING)
+        await session.wait_for(*(SymbolStatus("AAPL", state) for state in states))
 
-    assert client.fetch_trades(before, after) == [event_of(trade, past=True) for trade in missed]
-    assert len(exchange.requests) == 3
+
+async def test_corrections_and_cancellations_change_nothing(exchange: AlpacaExchange):
+    async with session_with(exchange) as session:
+        await subscribe(session, "AAPL")
+        trade = exchange.trade("AAPL", "126.55")
+        exchange.correct(trade, "1.00")
+        exchange.cancel(trade)
+        exchange.trade("AAPL", "126.56")
+        await session.wait(lambda: len(session.trades) == 2)
+        assert [event.price for event in session.trades] == [126.55, 126.56]
+        assert session.malformed == []
 
 
-def test_bars_are_those_of_the_ledger(exchange, client):
+def test_bars_are_those_of_the_ledger_page_by_page(exchange: AlpacaExchange):
     exchange.max_rows = 2
-    exchange.trades([("AAPL", f"{1 + number % 7}", "5", T + number * 1_000_000) for number in range(200)])
-    bars = client.fetch_bars("AAPL", 60, T, T + 3 * MINUTE)
-
-    assert [(bar.start, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.count) for bar in bars] == [
-        (bar.start, *map(float, (bar.open, bar.high, bar.low, bar.close, bar.volume)), bar.count)
-        for bar in exchange.ledger.bars("AAPL", 60)[:3]
-    ]
-
-
-def test_requests_with_another_key_are_refused(exchange):
-    stranger = SourceClient(IEX, exchange, Credentials("test-key", "wrong"))
-
-    with pytest.raises(httpx.HTTPStatusError, match="403"):
-        stranger.fetch_bars("AAPL", 60, T, T + MINUTE)
+    exchange.trades([("AAPL", f"{1 + number % 7}", "5", AT + number * 1_000_000) for number in range(200)])
+    assert (
+        fetch_bars(exchange, "AAPL", AT, AT + 3 * MINUTE)
+        == [
+            Bar(bar.start, *map(float, (bar.open, bar.high, bar.low, bar.close, bar.volume)), bar.count)  # type: ignore[arg-type]
+            for bar in exchange.ledger.bars("AAPL", 60)[:3]
+        ]
+    )
+    assert len(exchange.requests) == 2
 
 
-def failure_of(exchange: AlpacaExchange, credentials: Credentials = CREDENTIALS) -> Failure:
-    """Returns how a new connection fails, and checks that the exchange closes it."""
-    with SourceClient(IEX, exchange, credentials) as client:
-        (failure,) = client.read_until(Failure)
-        with pytest.raises(ConnectionClosed):
-            client.read()
-    return failure
+@pytest.mark.parametrize(
+    ("path", "credentials", "status"),
+    [
+        ("/v2/stocks/bars", Credentials("test-key", "wrong"), 403),
+        ("/v2/stocks/bars", Credentials(), 403),
+        ("/v2/stocks/quotes", CREDENTIALS, 404),
+        ("/v1beta3/crypto/us/bars", CREDENTIALS, 404),
+    ],
+)
+def test_requests_with_another_key_or_path_are_refused(
+    exchange: AlpacaExchange, path: str, credentials: Credentials, status: int
+):
+    request = IEX.history.bars("AAPL", 60, AT, AT + MINUTE)
+    assert get(exchange, keyed(Request(path, request.parameters), credentials))[0] == status
 
 
-def test_a_wrong_key_fails_for_good(exchange):
-    assert failure_of(exchange, Credentials("test-key", "wrong")).permanent
+async def failure_of(exchange: AlpacaExchange, credentials: Credentials = CREDENTIALS) -> Failure:
+    """Returns how a new connection fails, after the exchange closed it."""
+    async with session_with(exchange, credentials) as session:
+        await session.wait_until_closed()
+        (failure,) = session.of(Failure)
+        return failure
 
 
-def test_a_connection_too_many_says_how_long_to_wait(exchange):
-    exchange.set_fault("connection_limit")
-
-    assert failure_of(exchange).wait == 90.0
+async def test_a_wrong_key_fails_for_good(exchange: AlpacaExchange):
+    assert (await failure_of(exchange, Credentials("test-key", "wrong"))).permanent
 
 
-def test_a_second_connection_with_the_key_is_one_too_many(exchange, client):
+async def test_a_second_connection_with_the_key_is_one_too_many(exchange: AlpacaExchange):
     exchange.is_single = True
+    async with session_with(exchange) as session:
+        await session.wait(lambda: session.of(Ready))
+        assert "another program uses this key" in (await failure_of(exchange)).reason
 
-    assert "another program uses this key" in failure_of(exchange).reason
 
-
-def outcome(client: SourceClient, natives: list[str]) -> tuple[set[str], set[str]]:
+async def outcome(exchange: AlpacaExchange, symbols: Sequence[str]) -> tuple[set[str], set[str]]:
     """Subscribes, and returns the accepted and the refused symbols."""
-    client.read_until(Ready)
-    client.send(client.adapter.subscribe(natives))
-    accepted: set[str] = set()
-    refused: set[str] = set()
-    while len(accepted) + len(refused) < len(natives):
-        for event in client.read():
-            accepted.update(event.natives if isinstance(event, Subscribed) else ())
-            refused.update([event.native] if isinstance(event, SymbolRefused) else ())
-    return accepted, refused
+    async with session_with(exchange) as session:
+
+        def accepted() -> set[str]:
+            return {native for event in session.of(Subscribed) for native in event.natives}
+
+        def refused() -> set[str]:
+            return {event.native for event in session.of(SymbolRefused)}
+
+        await session.wait(lambda: session.of(Ready))
+        await session.subscribe(*symbols)
+        await session.wait(lambda: len(accepted()) + len(refused()) == len(symbols))
+        return accepted(), refused()
 
 
-def test_a_bad_symbol_costs_no_other_symbol(exchange):
+async def test_a_bad_symbol_costs_no_other_symbol(exchange: AlpacaExchange):
     exchange.refused = {"BAD"}
-    with SourceClient(IEX, exchange, CREDENTIALS) as client:
-        assert outcome(client, ["AAPL", "BAD", "MSFT", "SPY"]) == ({"AAPL", "MSFT", "SPY"}, {"BAD"})
+    assert await outcome(exchange, ["AAPL", "BAD", "MSFT", "SPY"]) == ({"AAPL", "MSFT", "SPY"}, {"BAD"})
 
 
-def test_a_symbol_limit_is_used_up(exchange):
+async def test_a_symbol_limit_is_used_up(exchange: AlpacaExchange):
     exchange.symbol_limit = 3
-    with SourceClient(IEX, exchange, CREDENTIALS) as client:
-        accepted, refused = outcome(client, [f"A{number}" for number in range(8)])
-
-        assert (len(accepted), len(refused)) == (3, 5)
+    accepted, refused = await outcome(exchange, [f"A{number}" for number in range(8)])
+    assert (len(accepted), len(refused)) == (3, 5)
 
 
-def test_a_lost_acknowledgement_comes_after_the_second_request(exchange):
-    exchange.set_fault("lost_acknowledgement")
-    with SourceClient(IEX, exchange, CREDENTIALS) as client:
-        client.read_until(Ready)
-        client.send(client.adapter.subscribe(["AAPL"]))
-        client.send(client.adapter.subscribe(["AAPL"]))
-        assert client.read_until(Subscribed) == [Subscribed(("AAPL",))]
-        trade = exchange.trade("AAPL", "1", time=T)
-
-        assert client.read_until(Trade) == [event_of(trade)]
-
-
-@pytest.mark.parametrize("fault", ["repeats", "snapshot_of_past_trades"])
-def test_old_trades_come_with_the_ids_that_they_had(exchange, fault):
-    trades = exchange.trades([("AAPL", "1", "1", T + number) for number in range(3)])
-    exchange.set_fault(fault)
-    with SourceClient(IEX, exchange, CREDENTIALS) as client:
-        client.subscribe("AAPL")
-
-        assert client.read_until(Trade, 3) == [event_of(trade) for trade in trades]
+async def test_requests_that_are_no_requests_get_errors(exchange: AlpacaExchange):
+    async with session_with(exchange) as session:
+        await subscribe(session, "AAPL")
+        await session.wait(lambda: any("AAPL" in client.subscribed("statuses") for client in exchange.clients))
+        await session.connection.send("no JSON")
+        await session.wait_for(Failure("Alpaca says: invalid syntax (code 400)"))
+        await session.connection.send('{"action":"auth"}')
+        exchange.trade("AAPL", "1")
+        await session.wait(lambda: session.trades)
+        assert len(session.of(Failure)) == 1
 
 
-def test_requests_that_are_no_requests_get_errors(client):
-    client.send(["no JSON", '{"action":"auth"}'])
-
-    assert client.read() == [Failure("Alpaca says: invalid syntax (code 400)")]
-    assert client.read() == [Heartbeat()]
-
-
-def test_a_request_before_the_authentication_is_refused(exchange):
-    with SourceClient(IEX, exchange, CREDENTIALS) as client:
-        client.send(['{"action":"subscribe","trades":["AAPL"]}'])
-
-        assert "not authenticated" in client.read_until(Failure)[0].reason
+async def test_a_request_before_the_authentication_is_refused(exchange: AlpacaExchange):
+    async with session_with(exchange, Credentials()) as session:
+        await session.connection.send('{"action":"subscribe","trades":["AAPL"]}')
+        await session.wait(lambda: any("not authenticated" in event.reason for event in session.of(Failure)))
 
 
-def test_the_settings_let_a_feeder_connect(exchange):
+def test_the_settings_let_a_feeder_connect(exchange: AlpacaExchange):
     assert exchange.settings() == {
         "ALPACA_URL": f"ws://127.0.0.1:{exchange.port}/v2/iex",
         "ALPACA_REST_URL": f"http://127.0.0.1:{exchange.port}",

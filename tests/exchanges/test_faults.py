@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.exchanges.ledger import LedgerTrade
 from tests.exchanges.market import RandomMarket
 from tests.exchanges.server import Exchange
 from tests.exchanges.session import Session, fetch_trades, get
+from tests.support.waiting import wait_until
 
 VENDORS: dict[str, tuple[Callable[..., Exchange], Source]] = {
     "kraken": (KrakenExchange, KRAKEN),
@@ -22,6 +24,15 @@ VENDORS: dict[str, tuple[Callable[..., Exchange], Source]] = {
 }
 BITCOIN, ETHER = "BTC/USD", "ETH/USD"
 NOW = 1_800_000_000
+UPGRADE = "\r\n".join(
+    (
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: " + "A" * 22 + "==",
+        "Sec-WebSocket-Version: 13",
+    )
+)
 
 
 @pytest.fixture(params=VENDORS)
@@ -146,6 +157,24 @@ async def test_6_a_busy_exchange_wants_its_pings_answered(exchange: Exchange, so
         exchange.trade(BITCOIN, "1")
         await session.wait(lambda: exchange.pongs > 2)
         assert exchange.late_pongs == 0
+
+
+def test_6_a_busy_exchange_cuts_a_client_that_does_not_answer_pings(vendor: tuple[Callable[..., Exchange], Source]):
+    with vendor[0](ping_seconds=0.01, pong_seconds=0.01) as exchange:
+        exchange.set_fault("busy")
+        with socket.create_connection(("127.0.0.1", exchange.port)) as client:
+            client.sendall(f"GET {exchange.stream_path} HTTP/1.1\r\n{UPGRADE}\r\n\r\n".encode())
+            while _receive(client):
+                pass
+        wait_until(lambda: exchange.late_pongs == 1)
+
+
+def _receive(client: socket.socket) -> bytes:
+    """Returns the next bytes, or nothing at the end of the connection."""
+    try:
+        return client.recv(4096)
+    except ConnectionResetError:
+        return b""
 
 
 async def test_7_the_trades_of_an_outage_are_in_the_history(exchange: Exchange, source: Source):

@@ -11,7 +11,7 @@ from feeds.wire import decode
 from stockwatch.local.redis_server import RedisServer
 from tests.exchanges.kraken import KrakenExchange
 from tests.exchanges.market import RandomMarket
-from tests.support.feeds import TopicReader, add_tickers, counts_up, in_ledger, migrate, published
+from tests.support.feeder.process import TopicReader, add_tickers, counts_up, in_ledger, migrate, published
 from tests.support.servers.commands import Command
 from tests.support.waiting import wait_until
 

@@ -9,7 +9,7 @@ from feeds.feeder import running_source
 from tests.exchanges.alpaca import AlpacaExchange
 from tests.exchanges.market import RandomMarket
 from tests.exchanges.server import Exchange
-from tests.support.feeder import VENDORS, FedSource, TopicList
+from tests.support.feeder.source import VENDORS, FedSource, TopicList
 from tests.support.waiting import until
 
 

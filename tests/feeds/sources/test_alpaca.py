@@ -343,7 +343,7 @@ def test_without_credentials_error_texts_are_unchanged():
     assert adapter.receive(error(499)) == [Failure("Alpaca says: a message (code 499)")]
 
 
-@pytest.mark.parametrize("code", [400, 405, 410])
+@pytest.mark.parametrize("code", [400, 405, 409, 410])
 def test_an_error_of_one_symbol_refuses_the_symbol(code):
     adapter = ready_adapter("crypto")
     adapter.subscribe(["BAD"])
@@ -351,12 +351,13 @@ def test_an_error_of_one_symbol_refuses_the_symbol(code):
     assert adapter.receive(error(code)) == [SymbolRefused("BAD", f"Alpaca says: a message (code {code})")]
 
 
-def test_refused_statuses_cost_no_prices():
+@pytest.mark.parametrize("code", [405, 409, 410])
+def test_refused_statuses_cost_no_prices(code):
     adapter = ready_adapter()
     adapter.subscribe(["AAPL"])
 
     assert adapter.receive(subscription("AAPL")) == [Subscribed(("AAPL",))]
-    assert adapter.receive(error(410)) == [Heartbeat()]
+    assert adapter.receive(error(code)) == [Heartbeat()]
     assert adapter.receive(text(TRADE)) == [TRADE_EVENT]
 
 

@@ -39,7 +39,7 @@ def test_missed_trades_are_asked_for_by_time():
         "/v2/stocks/trades",
         {
             "symbols": "AAPL",
-            "start": "2026-01-05T00:00:00.000100Z",
+            "start": "2026-01-04T23:59:55.000100Z",
             "end": "2026-01-05T00:00:00.000901Z",
             "limit": "10000",
             "feed": "iex",
@@ -69,9 +69,10 @@ def test_the_test_stream_has_no_missed_trades():
     assert FEEDS["test"].history.trades("FAKEPACA", trade(1, 100), trade(9, 900)) is None
 
 
-def test_missed_trades_are_those_in_the_time_between_that_are_neither_known_nor_withdrawn():
+def test_missed_trades_are_those_in_the_time_between_or_a_little_earlier_that_are_not_withdrawn():
     rows = [
-        row(0, 99),
+        row(11, 0, t="2026-01-04T23:59:55.000099999Z"),
+        row(0, 0, t="2026-01-04T23:59:55.000100000Z"),
         row(1, 100),
         row(2, 100),
         row(3, 500, c=["@", "I"]),
@@ -87,8 +88,8 @@ def test_missed_trades_are_those_in_the_time_between_that_are_neither_known_nor_
     assert request is not None
     trades, following = HISTORY.read_trades("AAPL", request, body("trades", {"AAPL": rows}), after, until)
 
-    assert [missed.id.split(":")[1] for missed in trades] == ["2", "3", "6", "8"]
-    assert [missed.sets_price for missed in trades] == [True, False, True, True]
+    assert [missed.id.split(":")[1] for missed in trades] == ["0", "2", "3", "6", "8"]
+    assert [missed.sets_price for missed in trades] == [True, True, False, True, True]
     assert all(missed.past for missed in trades)
     assert following is None
 

@@ -184,6 +184,13 @@ def test_the_first_status_says_that_subscriptions_are_accepted(system: str):
     assert receive(adapter, {**STATUS, "data": [{"system": "another"}]}) == [Heartbeat()]
 
 
+def test_a_malformed_status_does_not_hide_the_next_one():
+    adapter = KrakenAdapter()
+    with pytest.raises(BadMessage):
+        receive(adapter, {**STATUS, "data": 5})
+    assert receive(adapter, STATUS) == [Ready(), SourceStatus(SourceState.CONNECTED)]
+
+
 def test_a_source_under_maintenance_accepts_subscriptions():
     stopped = {**STATUS, "data": [{"system": "maintenance"}]}
     assert receive(KrakenAdapter(), stopped) == [Ready(), SourceStatus(SourceState.MAINTENANCE, "maintenance")]
@@ -261,6 +268,18 @@ def test_a_malformed_message_is_refused(adapter: KrakenAdapter, message: str | b
     with pytest.raises(BadMessage):
         adapter.receive(message)
     assert receive(adapter, trades({})) == [Trade(BITCOIN, 97120.1, 0.005, MOMENT, "4665906", 4665906)]
+
+
+def test_a_malformed_part_does_not_cost_the_others(adapter: KrakenAdapter):
+    message = trades({"trade_id": 1}, {"price": 0}, {"trade_id": 3}, {"timestamp": ""})
+    with pytest.raises(BadMessage, match="malformed parts: 2, the first: a price is zero") as error:
+        receive(adapter, message)
+    assert [trade.sequence for trade in error.value.events] == [1, 3]
+    listed = instruments(ETH="online", BTC="cancel_only")
+    listed["data"]["pairs"].insert(0, {"symbol": None})
+    with pytest.raises(BadMessage) as error:
+        receive(adapter, listed)
+    assert error.value.events == (SymbolStatus(BITCOIN, SymbolState.HALTED),)
 
 
 @pytest.mark.parametrize(

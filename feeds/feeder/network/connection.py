@@ -14,8 +14,8 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from feeds.feeder.acknowledgements import ACKNOWLEDGEMENT_SECONDS, Acknowledgements
-from feeds.feeder.endings import Ending, EndingKind, from_status
+from feeds.feeder.network.acknowledgements import ACKNOWLEDGEMENT_SECONDS, Acknowledgements
+from feeds.feeder.network.endings import Ending, EndingKind, from_status
 from feeds.sources.adapter import BadMessage, Credentials, Source
 from feeds.sources.decoding import printable
 from feeds.sources.events import Event, Failure, GoingAway, Ready, Subscribed, SymbolRefused, Trade

@@ -9,7 +9,7 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from feeds.feeder.connection import Endpoint
+from feeds.feeder.network.connection import Endpoint
 from feeds.feeder.publisher import Publisher
 from feeds.feeder.running_source import ConnectedSource
 from feeds.kafka.symbol_ends import SymbolEnds
