@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from random import Random
 from typing import Protocol
 
@@ -83,7 +83,6 @@ class ConnectedSource(RunningSource):
         rest_url: str,
         publisher: Publisher,
         rng: Random,
-        is_closed: Callable[[], bool] = lambda: False,
     ) -> None:
         outage = Outage(source.title)
         metrics = SourceMetrics(source.name)
@@ -92,7 +91,7 @@ class ConnectedSource(RunningSource):
 
         def connect(natives: Collection[str]) -> Connection:
             metrics.note_connect()
-            return Connection(source, endpoint, natives, feed.handle, is_closed)
+            return Connection(source, endpoint, natives, feed.handle, lambda: not feed.is_market_open)
 
         backoff = Backoff(rng, FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, Jitter.EQUAL)
         super().__init__(source, feed, Supervisor(state, outage, backoff, connect, feed.note_lost))

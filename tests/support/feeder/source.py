@@ -14,7 +14,7 @@ from feeds.feeder.publisher import Publisher
 from feeds.feeder.running_source import ConnectedSource
 from feeds.kafka.symbol_ends import SymbolEnds
 from feeds.retry import Outage
-from feeds.sources.adapter import Credentials, Source
+from feeds.sources.adapter import Credentials, Market, Source
 from feeds.sources.alpaca import alpaca_source
 from feeds.sources.binance import BINANCE
 from feeds.sources.coinbase import COINBASE
@@ -92,7 +92,7 @@ class FedSource:
 
     def __init__(self, exchange: Exchange, topic: TopicList | None = None, **changes) -> None:
         _, source, _ = VENDORS[exchange.name]
-        pace = {"send_interval": 0.0, "rest_interval": 0.0, "silent_seconds": 60.0}
+        pace = {"send_interval": 0.0, "rest_interval": 0.0, "silent_seconds": 60.0, "market": Market.ALWAYS}
         self.source = replace(source, **pace | changes)
         self.exchange = exchange
         self.topic = TopicList() if topic is None else topic
