@@ -14,8 +14,8 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from feeds.feeder.acknowledgements import ACKNOWLEDGEMENT_SECONDS, Acknowledgements
-from feeds.feeder.endings import Ending, EndingKind, from_status
+from feeds.feeder.network.acknowledgements import ACKNOWLEDGEMENT_SECONDS, Acknowledgements
+from feeds.feeder.network.endings import Ending, EndingKind, from_status
 from feeds.sources.adapter import BadMessage, Credentials, Source
 from feeds.sources.decoding import printable
 from feeds.sources.events import Event, Failure, GoingAway, Ready, Subscribed, SymbolRefused, Trade
@@ -213,10 +213,12 @@ class Connection:
         while True:
             await asyncio.sleep(pause)
             now = self._clock()
-            if self._first_acknowledged is None:
+            if self._is_expected_silent():
+                self._last_message = now
+            elif self._first_acknowledged is None:
                 if now - self._opened_at > start:
                     self._end(Ending(EndingKind.SILENT, f"no acknowledgement for {start:g} s"))
-            elif now - self._last_message > silent and not self._is_expected_silent():
+            elif now - self._last_message > silent:
                 self._end(Ending(EndingKind.SILENT, f"no message for {silent:g} s"))
             self._repeat_requests(now)
             if self._source.max_age is not None and now - self._opened_at >= self._source.max_age:

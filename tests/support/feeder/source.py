@@ -9,12 +9,12 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from feeds.feeder.connection import Endpoint
+from feeds.feeder.network.connection import Endpoint
 from feeds.feeder.publisher import Publisher
 from feeds.feeder.running_source import ConnectedSource
 from feeds.kafka.symbol_ends import SymbolEnds
 from feeds.retry import Outage
-from feeds.sources.adapter import Credentials, Source
+from feeds.sources.adapter import Credentials, Market, Source
 from feeds.sources.alpaca import alpaca_source
 from feeds.sources.binance import BINANCE
 from feeds.sources.coinbase import COINBASE
@@ -43,6 +43,7 @@ class TopicList:
         self.outage = Outage("Kafka")
         self.failed: Counter[str] = Counter()
         self.records: list[tuple[str, bytes, list[tuple[str, str | bytes | None]]]] = []
+        self.counts: Counter[str] = Counter()
         self.is_stalled = False
         self._acknowledged = 0
 
@@ -57,6 +58,7 @@ class TopicList:
 
     def send(self, symbol: str, value: bytes, headers: list[tuple[str, str | bytes | None]]) -> None:
         self.records.append((symbol, value, headers))
+        self.counts[symbol] += 1
 
     def poll(self, _timeout: float = 0.0) -> None:
         if not self.is_stalled:
@@ -90,10 +92,10 @@ class FedSource:
 
     def __init__(self, exchange: Exchange, topic: TopicList | None = None, **changes) -> None:
         _, source, _ = VENDORS[exchange.name]
-        pace = {"send_interval": 0.0, "rest_interval": 0.0, "silent_seconds": 60.0}
+        pace = {"send_interval": 0.0, "rest_interval": 0.0, "silent_seconds": 60.0, "market": Market.ALWAYS}
         self.source = replace(source, **pace | changes)
         self.exchange = exchange
-        self.topic = topic or TopicList()
+        self.topic = TopicList() if topic is None else topic
         self.publisher = Publisher(self.topic, lambda symbol, trades: self.feed.note_merged(symbol, trades))
         limits = {"acknowledgement_seconds": 0.5, "start_seconds": 1.0}
         endpoint = Endpoint(exchange.url, KEY, **limits)
@@ -125,8 +127,8 @@ class FedSource:
 
     def has_all(self) -> bool:
         """Returns whether the topic has as many updates of each symbol as the ledger has trades."""
-        trades = {symbol: len(self.exchange.ledger.trades(symbol)) for symbol in self.exchange.symbols}
-        return all(len(self.topic.updates(symbol)) >= count for symbol, count in trades.items())
+        ledger, counts = self.exchange.ledger, self.topic.counts
+        return all(counts[symbol] >= len(ledger.trades(symbol)) for symbol in self.exchange.symbols)
 
     async def wait_subscribed(self) -> None:
         """Waits until each symbol is subscribed to on one connection."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 
-from feeds.feeder.endings import PERMANENT_STATUSES, from_status
+from feeds.feeder.network.endings import PERMANENT_STATUSES, from_status
 from feeds.sources.adapter import Credentials, Request, Source
 from feeds.sources.decoding import MAX_BODY_BYTES, printable
 

@@ -6,10 +6,10 @@ It drops repeats, finds missed trades by the vendor's numbers, and lets live tra
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from feeds.feeder.backlog import Accepted
-from feeds.feeder.gaps import Counts, Gap, is_after, neighbour, sequence_of, with_sequence
-from feeds.feeder.known_trades import MAX_KNOWN, KnownTrades
-from feeds.feeder.missing_ranges import MissingRanges
+from feeds.feeder.trades.backlog import Accepted
+from feeds.feeder.trades.gaps import Counts, Gap, is_after, neighbour, sequence_of, with_sequence
+from feeds.feeder.trades.known_trades import MAX_KNOWN, KnownTrades
+from feeds.feeder.trades.missing_ranges import MissingRanges
 from feeds.records import PublishedTrade
 from feeds.sources.events import Trade
 
@@ -210,7 +210,8 @@ class SymbolFeed:
         if not self._known.add(trade):
             self._counts.repeats += 1
             return
-        if self._may_have_missed and newest is not None and trade.timestamp > newest.timestamp:
+        may_have_missed = self._may_have_missed and self._can_fetch
+        if may_have_missed and newest is not None and trade.timestamp > newest.timestamp:
             self._open_gap(newest, trade, 0, now)
         self._advance(trade, accepted)
 

@@ -11,9 +11,9 @@ from contextlib import suppress
 
 import structlog
 
-from feeds.feeder.connection import Connection
-from feeds.feeder.endings import Ending, EndingKind
-from feeds.feeder.source_state import SourceStateTracker
+from feeds.feeder.network.connection import Connection
+from feeds.feeder.network.endings import Ending, EndingKind
+from feeds.feeder.network.source_state import SourceStateTracker
 from feeds.retry import Backoff, Outage
 
 log = structlog.get_logger(__name__)
