@@ -30,6 +30,7 @@ urlpatterns = [
     path("transfer/preview/", transfer.preview_import, name="import-preview"),
     path("transfer/import/", transfer.import_lists, name="import"),
     path("api/quotes", api.show_quotes, name="api-quotes"),
+    path("api/days", api.show_days, name="api-days"),
     path("api/bars/<path:symbol>", api.show_bars, name="api-bars"),
     path("api/search", api.show_matches, name="api-search"),
     path("sign-up/", accounts.sign_up, name="sign-up"),

@@ -33,6 +33,7 @@ const status = new Status(document.getElementById("status"), document.getElement
 const pauseButton = document.getElementById("pause");
 let pausedAt; // the time of the newest price when the page was paused, in milliseconds of the server's clock
 let resyncTimer = 0;
+let columns; // of columns.js
 
 const isListed = (symbol) => rowsOf(document).some((row) => row.dataset.symbol === symbol);
 const combobox = new Combobox(document.getElementById("add"), isListed);
@@ -105,8 +106,19 @@ function sync() {
   table.sync(elements);
   for (const row of rowsOf(document)) row.classList.toggle("chosen", row.dataset.symbol === drawer.symbol);
   feed.setSymbols(symbols);
+  columns?.sync();
+  loadColumns();
   showTitle();
   paint();
+}
+
+// Most pages do not show them.
+async function loadColumns() {
+  const cells = [...document.querySelectorAll("#quotes thead :is(.bid, .ask, .volume, .day-range, .year-range)")];
+  if (columns || !(drawer.section || cells.some((cell) => cell.offsetWidth))) return;
+  const { MarketColumns } = await import("./columns.js");
+  columns ??= new MarketColumns(quotes, "/api/days", () => clock.now(performance.now()));
+  columns.sync();
 }
 
 function showTitle() {
@@ -221,4 +233,5 @@ root.classList.toggle("with-drawer", Boolean(drawer.symbol));
 sorter.sync();
 sync();
 showCurrentTab();
+addEventListener("resize", loadColumns);
 setInterval(paint, STATUS_INTERVAL_MS);

@@ -63,12 +63,14 @@ export class Quotes {
 
   // Returns whether it was valid, of a watched symbol, and newer than the known one.
   applyUpdate(update) {
-    const { symbol, price, timestamp, seq_id } = update ?? {};
+    const { symbol, price, timestamp, seq_id, bid, ask } = update ?? {};
     const quote = this.#bySymbol.get(symbol);
     if (!quote || ![price, timestamp, seq_id].every(Number.isFinite)) return false;
     if (Math.abs(timestamp) > MAX_TIMESTAMP) return false;
     if (!isNewer({ timestamp, seq_id }, quote)) return false;
     Object.assign(quote, { price, timestamp, seq_id });
+    // An update may lack both. A pair has the time of its update.
+    if (bid > 0 || ask > 0) Object.assign(quote, { bid, ask, pairAt: timestamp });
     if (price > quote.high) quote.high = price;
     if (price < quote.low) quote.low = price;
     return true;

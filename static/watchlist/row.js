@@ -5,6 +5,7 @@ import { changeOf, referencePrice } from "./quotes.js";
 import { Sparkline } from "./sparkline.js";
 
 const CELLS = ["name", "last", "change", "arrow", "value", "percent", "open", "high", "low"];
+const VOLUME_UNIT = 1e-8;
 const SPARKLINE_INTERVAL_MS = 2000;
 const FLASH_MS = 500;
 // After a flash, a row pauses at random: ten updates a second would colour the whole table all the time.
@@ -18,11 +19,20 @@ export function rowsOf(root) {
 
 // What the server wrote into a row, as Quotes.watch takes it.
 export function readRow(row) {
-  const { base, decimals, close, open, high, low, price, timestamp, seq } = row.dataset;
+  const { base, decimals, close, open, high, low, price, timestamp, seq, bid, ask, volume } = row.dataset;
   const toNumber = (text) => (text === undefined ? undefined : Number(text));
-  const update = price && { price: Number(price), timestamp: Number(timestamp), seq_id: Number(seq) };
+  const pair = { bid: toNumber(bid), ask: toNumber(ask) };
+  const update = price && { price: Number(price), timestamp: Number(timestamp), seq_id: Number(seq), ...pair };
   const day = { previousClose: toNumber(close), open: toNumber(open), high: toNumber(high), low: toNumber(low) };
+  if (volume) day.volume = volume * VOLUME_UNIT;
   return { base: Number(base), decimals: Number(decimals), active: !row.classList.contains("off"), ...day, update };
+}
+
+let paintMore;
+
+// `paint(element, quote)` paints the cells of columns.js with each row.
+export function setPainter(paint) {
+  paintMore = paint;
 }
 
 export class Row {
@@ -56,6 +66,7 @@ export class Row {
     if (this.basePrice) this.#paintReference(quote);
     const moved = changeOf(quote);
     if (!moved) return;
+    paintMore?.(this.#element, quote);
     const { price, decimals, timestamp } = quote;
     this.#element.classList.remove("no-price");
     setText(this.last, formatNumber(price, decimals));
@@ -65,7 +76,7 @@ export class Row {
       setText(this.high, formatNumber(quote.high, decimals));
       setText(this.low, formatNumber(quote.low, decimals));
     }
-    this.time.dateTime = new Date(timestamp / 1000).toISOString();
+    if (this.time) this.time.dateTime = new Date(timestamp / 1000).toISOString();
     if (flashes && this.isVisible && now >= this.#noFlashBefore) this.#flash(price - this.#price, now);
     this.#price = price;
     if (this.#sparkline && now - this.#sparklinePaintedAt > SPARKLINE_INTERVAL_MS) {
@@ -120,12 +131,14 @@ export class Row {
 }
 
 // Writes into the text node that is there: replacing it costs twice as much.
-function setText(node, text) {
+// A hidden column has no node.
+export function setText(node, text) {
+  if (!node) return;
   const { firstChild } = node;
   if (!firstChild) node.textContent = text;
   else if (firstChild.data !== text) firstChild.data = text;
 }
 
 function setClass(node, text) {
-  if (node.className !== text) node.className = text;
+  if (node && node.className !== text) node.className = text;
 }

@@ -2,7 +2,7 @@
 
 The template, the sorting and the data attributes of a row use these definitions. A column whose cells change with live
 prices also needs an entry in `static/watchlist/sort.js` and in `static/watchlist/row.js`. The file `page.css` sets the
-width of each column.
+width of each column. A person chooses the columns of each list; `lists.rules` holds the keys of the chosen columns.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from django.utils.safestring import SafeString, mark_safe
 
 from feeds.wire import Update
+from watchlist.page.range_bar import draw_range
 from watchlist.page.rows import Row
 from watchlist.page.sparkline import draw_line
 from watchlist.prices.change import change, change_percent
+from watchlist.prices.day import PriceRange
 
 SortValue = str | float
 
@@ -28,7 +30,8 @@ class Column:
 
     `descending_first` says that the first click on the heading sorts in descending order. `follows_side` adds the
     direction of the row's change to the CSS classes of a cell: up, down or flat. `names_reference` adds the name of the
-    reference price to the heading. `static_heading` replaces the heading if no script runs.
+    reference price to the heading. `static_heading` replaces the heading if no script runs. `grows_old` adds the CSS
+    class `old` to the cell if bid and ask are old. `hint` explains the column in a tooltip.
     """
 
     key: str
@@ -39,6 +42,8 @@ class Column:
     follows_side: bool = False
     names_reference: bool = False
     static_heading: str = ""
+    grows_old: bool = False
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +79,24 @@ def _age(row: Row) -> SafeString:
     return mark_safe(f'<time datetime="{row.iso}">{mark}{row.as_of}</time>')  # noqa: S308 - see above
 
 
-def _price_column(key: str, heading: str, price: Callable[[Row], float | None]) -> Column:
+def _price_column(key: str, heading: str, price: Callable[[Row], float | None], grows_old: bool = False) -> Column:
     """Returns a sortable column of prices. A price has the ticker's number of decimals."""
-    return Column(key, heading, lambda row: row.write_price(price(row)), sort_value=price)
+    return Column(key, heading, lambda row: row.write_price(price(row)), sort_value=price, grows_old=grows_old)
+
+
+def _range_column(key: str, heading: str, read: Callable[[Row], PriceRange | None], hint: str) -> Column:
+    """Returns a column of price ranges. Rows are sorted by the place of the last price in the range."""
+
+    def content(row: Row) -> SafeString:
+        found = read(row)
+        low, high = (None, None) if found is None else (found.low, found.high)
+        return draw_range(found, row.price, row.write_price(low), row.write_price(high))
+
+    def sort_value(row: Row) -> float | None:
+        found = read(row)
+        return None if found is None or row.price is None else found.share(row.price)
+
+    return Column(key, heading, content, sort_value, hint=hint)
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -98,6 +118,17 @@ COLUMNS: tuple[Column, ...] = (
         _from_change(change_percent),
         follows_side=True,
     ),
+    _price_column("bid", "Bid", lambda row: row.bid, grows_old=True),
+    _price_column("ask", "Ask", lambda row: row.ask, grows_old=True),
+    Column(
+        "volume",
+        "Volume",
+        lambda row: row.volume,
+        lambda row: row.day.volume or None,
+        hint="The sum of the trades since the market day began",
+    ),
+    _range_column("day-range", "Day range", lambda row: row.day.range, "From the day's low to its high"),
+    _range_column("year-range", "52-week range", lambda row: row.year, "From the lowest to the highest recorded price"),
     _price_column("open", "Open", lambda row: row.day.open),
     _price_column("high", "High", lambda row: row.day.high),
     _price_column("low", "Low", lambda row: row.day.low),
@@ -111,7 +142,12 @@ COLUMNS: tuple[Column, ...] = (
     ),
 )
 
+DEFAULT_KEYS = ("symbol", "spark", "last", "change", "percent", "volume", "open", "high", "low", "age")
+"""The columns of a list whose columns were not chosen. Narrow tables hide some of them."""
+
 SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUMNS if column.sort_value is not None}
+
+COLUMNS_BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS}
 
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
 """Pairs of a minimum number of characters and a CSS class.
@@ -126,6 +162,11 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
     "open": lambda row: row.day.open,
     "high": lambda row: row.day.high,
     "low": lambda row: row.day.low,
+    "bid": lambda row: row.bid,
+    "ask": lambda row: row.ask,
+    "volume": lambda row: row.day.volume or None,
+    "year-low": lambda row: row.year.low if row.year else None,
+    "year-high": lambda row: row.year.high if row.year else None,
     "price": _from_update(lambda update: update.price),
     "timestamp": _from_update(lambda update: update.timestamp),
     "seq": _from_update(lambda update: update.seq_id),
@@ -146,20 +187,21 @@ def choose_number_width(rows: Sequence[Row]) -> str:
 
 
 def _prices(row: Row) -> list[float | None]:
-    price = None if row.update is None else row.update.price
-    return [price, row.ticker.base_price, row.day.high]
+    return [row.price, row.ticker.base_price, row.day.high]
 
 
-def make_cells(row: Row) -> list[Cell]:
+def make_cells(row: Row, columns: Sequence[Column] = COLUMNS) -> list[Cell]:
     """Returns the cells of a row in the order of the columns.
 
     Cells that the template writes are left out.
     """
-    return [
-        Cell(f"{column.key} {row.side}" if column.follows_side else column.key, column.content(row))
-        for column in COLUMNS
-        if column.content is not None
-    ]
+    return [Cell(_css_classes(column, row), column.content(row)) for column in columns if column.content is not None]
+
+
+def _css_classes(column: Column, row: Row) -> str:
+    if column.follows_side:
+        return f"{column.key} {row.side}"
+    return f"{column.key} old" if column.grows_old and row.pair_is_old else column.key
 
 
 def row_data(row: Row) -> dict[str, str]:

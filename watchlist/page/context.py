@@ -19,13 +19,14 @@ from watchlist.formatting.moments import write_moment
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
 from watchlist.lists.search import is_served, served_tickers
 from watchlist.lists.storage import ListStore, pick_tab, store_for
-from watchlist.page.columns import choose_number_width
+from watchlist.page.columns import COLUMNS_BY_KEY, DEFAULT_KEYS, Column, choose_number_width
 from watchlist.page.position import PagePosition
 from watchlist.page.rows import Row, make_row, name_reference
 from watchlist.page.sorting import headings
-from watchlist.prices.day import NO_DAY
+from watchlist.prices.day import NO_DAY, Day, PriceRange
 from watchlist.prices.quotes import Quotes, read_quotes
 from watchlist.prices.recent_days import read_days
+from watchlist.prices.year_ranges import read_year_ranges
 
 MAX_SUGGESTIONS = 200
 """The maximum number of suggestions for new symbols if no script runs.
@@ -58,13 +59,15 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
     tickers = store.tickers(tab.key)
     now = timezone.now()
     quotes = read_quotes([ticker.symbol for ticker in tickers])
-    rows = make_rows(request, tickers, quotes, now)
+    columns = [COLUMNS_BY_KEY[key] for key in DEFAULT_KEYS]
+    rows = make_rows(request, tickers, quotes, now, _shows_years(columns))
     return {
         "tabs": tabs,
         "tab": tab,
         "position": PagePosition(tab.key, position.sort),
         "rows": position.sort.arrange(rows),
-        "headings": headings(position.sort),
+        "columns": columns,
+        "headings": headings(position.sort, columns),
         "own_order": not position.sort.column,
         "reference": name_reference(rows),
         "number_width": choose_number_width(rows),
@@ -94,13 +97,18 @@ def clock_values(now: datetime) -> dict[str, Any]:
     }
 
 
-def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime) -> list[Row]:
+def make_rows(
+    request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime, with_years: bool = False
+) -> list[Row]:
     """Returns a table row for each of these tickers, in the same order.
 
     If Redis is unavailable, the prices of the market day are not read, because waiting for Redis would delay the page.
+    The 52-week ranges are read only if `with_years` is true, because they need all bars of a year.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
-    days = read_days([ticker.symbol for ticker in tickers], now) if quotes.available else {}
+    symbols = [ticker.symbol for ticker in tickers]
+    days = read_days(symbols, now) if quotes.available else {}
+    years = read_year_ranges(symbols, now) if with_years else {}
     return [
         make_row(
             ticker,
@@ -111,9 +119,19 @@ def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, n
             zone,
             is_served(ticker),
             numerals,
+            _join_year(years.get(ticker.symbol), days.get(ticker.symbol, NO_DAY)) if with_years else None,
         )
         for ticker in tickers
     ]
+
+
+def _join_year(year: PriceRange | None, day: Day) -> PriceRange | None:
+    """Returns the 52-week range including the newest day, which the database may lack for a minute."""
+    return day.range if year is None else year.join(day.range)
+
+
+def _shows_years(columns: Sequence[Column]) -> bool:
+    return any(column.key == "year-range" for column in columns)
 
 
 def suggest_tickers(listed: Sequence[Ticker]) -> list[Ticker]:

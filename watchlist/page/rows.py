@@ -11,10 +11,21 @@ from typing import Protocol
 
 from feeds.wire import Update
 from watchlist.formatting.moments import write_moment
-from watchlist.formatting.numbers import ARROWS, NO_VALUE, side_of, write_number, write_percent, write_signed
+from watchlist.formatting.numbers import (
+    ARROWS,
+    NO_VALUE,
+    side_of,
+    write_number,
+    write_percent,
+    write_signed,
+    write_volume,
+)
 from watchlist.formatting.numerals import ENGLISH, Numerals
 from watchlist.prices.change import change, change_percent, reference_price
-from watchlist.prices.day import NO_DAY, Day
+from watchlist.prices.day import NO_DAY, Day, PriceRange
+
+PAIR_OLD_AFTER = timedelta(seconds=10)
+"""The age at which bid and ask become grey. `static/watchlist/columns.js` has the same limit."""
 
 
 class TickerFacts(Protocol):
@@ -38,8 +49,9 @@ class Row:
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
 
     `update` is the newest update. `moment` is the time of this update. `update` and `moment` are None for a row without
-    a price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `served` says
-    that this site offers the ticker.
+    a price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `pair_is_old`
+    says that bid and ask are old. `served` says that this site offers the ticker. `year` is the 52-week range; None if
+    it is unknown or was not read.
     """
 
     ticker: TickerFacts
@@ -54,6 +66,8 @@ class Row:
     stale: bool = False
     served: bool = True
     numerals: Numerals = ENGLISH
+    year: PriceRange | None = None
+    pair_is_old: bool = False
 
     @property
     def arrow(self) -> str:
@@ -76,6 +90,22 @@ class Row:
     @property
     def reference(self) -> float:
         return reference_price(self.ticker.base_price, self.day.previous_close)
+
+    @property
+    def price(self) -> float | None:
+        return None if self.update is None else self.update.price
+
+    @property
+    def bid(self) -> float | None:
+        return None if self.update is None else self.update.bid or None
+
+    @property
+    def ask(self) -> float | None:
+        return None if self.update is None else self.update.ask or None
+
+    @property
+    def volume(self) -> str:
+        return write_volume(self.day.volume, self.numerals)
 
     def write_price(self, value: float | None) -> str:
         """Returns a price as text with the ticker's number of decimals.
@@ -105,21 +135,23 @@ def make_row(
     zone: tzinfo = UTC,
     served: bool = True,
     numerals: Numerals = ENGLISH,
+    year: PriceRange | None = None,
 ) -> Row:
     """Returns the row of a ticker.
 
     `update` is the ticker's newest update; None if the ticker has no price. A price is stale if it is older than
-    `stale_after`. `now` must have a time zone. Times are shown in `zone`.
+    `stale_after`. `now` must have a time zone. Times are shown in `zone`. `year` is the 52-week range.
     """
     if update is None:
-        return Row(ticker, None, day, served=served, numerals=numerals)
+        return Row(ticker, None, day, served=served, numerals=numerals, year=year)
     reference = reference_price(ticker.base_price, day.previous_close)
     change_text = write_signed(change(update.price, reference), ticker.decimals, numerals)
     moment = datetime.fromtimestamp(update.timestamp / 1_000_000, UTC)
+    day = _include_price(day, update.price)
     return Row(
         ticker,
         update,
-        _include_price(day, update.price),
+        day,
         write_number(update.price, ticker.decimals, numerals),
         change_text,
         write_percent(change_percent(update.price, reference), numerals),
@@ -129,6 +161,8 @@ def make_row(
         stale=now - moment > stale_after,
         served=served,
         numerals=numerals,
+        year=year and year.include(update.price),
+        pair_is_old=now - moment > PAIR_OLD_AFTER,
     )
 
 

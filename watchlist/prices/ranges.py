@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from feeds.bar_layout import VOLUME_UNIT
 from feeds.models import Ticker
 from watchlist.formatting.numbers import write_number
 from watchlist.formatting.numerals import ENGLISH, Numerals
@@ -28,6 +29,9 @@ RANGES = {
     "1h": ChartRange("1 h", timedelta(hours=1)),
     "1d": ChartRange("1 d", timedelta(days=1)),
     "1w": ChartRange("1 w", timedelta(days=7)),
+    "1mo": ChartRange("1 m", timedelta(days=30)),
+    "6mo": ChartRange("6 m", timedelta(days=182)),
+    "1y": ChartRange("1 y", timedelta(days=365)),
     "all": ChartRange("All", None),
 }
 DEFAULT_RANGE = "1h"
@@ -47,11 +51,14 @@ def read_range_candles(ticker: Ticker, name: str) -> CandleSeries:
 
 
 def encode_candles(series: CandleSeries) -> dict[str, Any]:
-    """Returns `{"step":60,"bars":[[start, open, high, low, close], …]}`, oldest bar first.
+    """Returns `{"step":60,"bars":[[start, open, high, low, close, volume], …]}`, oldest bar first.
 
-    `start` is in unix seconds, `step` is the length of each bar in seconds.
+    `start` is in unix seconds, `step` is the length of each bar in seconds. `volume` is in shares or coins.
     """
-    bars = [[candle.start, candle.open, candle.high, candle.low, candle.close] for candle in series.candles]
+    bars = [
+        [candle.start, candle.open, candle.high, candle.low, candle.close, candle.volume * VOLUME_UNIT]
+        for candle in series.candles
+    ]
     return {"step": series.step, "bars": bars}
 
 

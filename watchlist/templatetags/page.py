@@ -6,7 +6,7 @@ from urllib.parse import quote
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
-from watchlist.page.columns import Cell, make_cells, row_data
+from watchlist.page.columns import Cell, Column, make_cells, row_data
 from watchlist.page.rows import Row
 
 register = template.Library()
@@ -22,9 +22,9 @@ def symbol_path(symbol: str, query: str = "") -> str:
 
 
 @register.filter
-def cells(row: Row) -> Sequence[Cell]:
+def cells(row: Row, columns: Sequence[Column]) -> Sequence[Cell]:
     """Returns the cells of a row in the order of the columns."""
-    return make_cells(row)
+    return make_cells(row, columns)
 
 
 @register.filter

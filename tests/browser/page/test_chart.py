@@ -37,7 +37,7 @@ def put_minutes(site: Site, symbol: str, *bars: tuple[float, float]) -> None:
     data = bytearray(ring.size)
     for index, (open_, close) in enumerate(bars):
         start = newest - len(bars) + 1 + index
-        slot = ring.pack(start, (open_, max(open_, close), min(open_, close), close, 9), (0, 1), (1, 2))
+        slot = ring.pack(start, (open_, max(open_, close), min(open_, close), close, 9), (0, 1), (1, 2), 10**8)
         data[ring.offset(start) : ring.offset(start) + len(slot)] = slot
     site.redis.set(ring.key(symbol), bytes(data))
 

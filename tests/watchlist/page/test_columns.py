@@ -1,9 +1,10 @@
 import pytest
 
+from feeds.wire import Update
 from tests.support.watchlist.rows import NOW, STALE_AFTER, TickerStub, row_of
 from watchlist.page.columns import COLUMNS, SORTABLE_COLUMNS, choose_number_width, make_cells, row_data
-from watchlist.page.rows import make_row
-from watchlist.prices.day import Day
+from watchlist.page.rows import Row, make_row
+from watchlist.prices.day import Day, PriceRange
 
 
 def test_a_row_has_a_cell_for_every_column_except_the_symbol():
@@ -18,6 +19,11 @@ def test_cells_hold_text_or_html():
         "last": "102.50",
         "change up": '<span class="arrow" aria-hidden="true">▲</span><span class="value">+2.50</span>',
         "percent up": "+2.50%",
+        "bid": "–",
+        "ask": "–",
+        "volume": "–",
+        "day-range": "–",
+        "year-range": "–",
         "open": "–",
         "high": "–",
         "low": "–",
@@ -29,8 +35,46 @@ def test_sort_values_are_numbers_or_none():
     values = {key: column.sort_value(row_of(110.0)) for key, column in SORTABLE_COLUMNS.items()}
     assert round(values.pop("percent"), 9) == 10.0
     timestamp = int(NOW.timestamp() * 1_000_000)
-    unknown = {"open": None, "high": None, "low": None}
+    unknown = dict.fromkeys(("bid", "ask", "volume", "day-range", "year-range", "open", "high", "low"))
     assert values == {"symbol": "AAPL", "last": 110.0, "change": 10.0, "age": -timestamp} | unknown
+
+
+def make_full_row(age: float = 0.0) -> Row:
+    """Returns a row with all that a row can show."""
+    timestamp = int((NOW.timestamp() - age) * 1_000_000)
+    update = Update("AAPL", 102.0, timestamp, 7, 1.0, 101.9, 102.1)
+    day = Day(100.0, 104.0, 100.0, 99.0, volume=1_234_500_000_000)
+    return make_row(TickerStub(), update, NOW, STALE_AFTER, day, year=PriceRange(50.0, 110.0))
+
+
+def test_bid_ask_volume_and_ranges_have_cells():
+    contents = {cell.css_classes: str(cell.content) for cell in make_cells(make_full_row())}
+    assert [contents[key] for key in ("bid", "ask", "volume")] == ["101.90", "102.10", "12,345"]
+    assert contents["day-range"].endswith("<span>100.00</span> <span>104.00</span></span>")
+    assert 'class="mark" d="M50 0V8"' in contents["day-range"]
+    assert contents["year-range"].endswith("<span>50.00</span> <span>110.00</span></span>")
+    assert 'class="mark" d="M87 0V8"' in contents["year-range"]
+
+
+def test_bid_and_ask_are_marked_as_old_after_ten_seconds():
+    def classes(age: float) -> list[str]:
+        return [cell.css_classes for cell in make_cells(make_full_row(age)) if cell.css_classes[:3] in {"bid", "ask"}]
+
+    assert classes(10) == ["bid", "ask"]
+    assert classes(11) == ["bid old", "ask old"]
+
+
+def test_ranges_sort_by_the_place_of_the_price():
+    row = make_full_row()
+    assert SORTABLE_COLUMNS["day-range"].sort_value(row) == 0.5
+    assert round(SORTABLE_COLUMNS["year-range"].sort_value(row), 3) == 0.867
+    assert SORTABLE_COLUMNS["volume"].sort_value(row) == 1_234_500_000_000
+
+
+def test_data_for_scripts_includes_bid_ask_volume_and_the_52_week_range():
+    data = row_data(make_full_row())
+    shown = {name: data[name] for name in ("bid", "ask", "volume", "year-low", "year-high")}
+    assert list(shown.values()) == ["101.9", "102.1", "1234500000000", "50.0", "110.0"]
 
 
 def test_data_for_scripts_is_exact():
