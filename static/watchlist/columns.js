@@ -34,6 +34,7 @@ export class MarketColumns {
     setPainter((element, quote) => this.#paint(element, quote));
     setInterval(() => this.#greyOldPairs(), CHECK_INTERVAL_MS);
     setInterval(() => this.refresh(), REFRESH_INTERVAL_MS);
+    document.addEventListener("visibilitychange", () => this.refresh());
   }
 
   // Takes the 52-week ranges that the server wrote. Called after the rows changed.

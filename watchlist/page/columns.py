@@ -145,6 +145,9 @@ COLUMNS: tuple[Column, ...] = (
 DEFAULT_KEYS = ("symbol", "spark", "last", "change", "percent", "volume", "open", "high", "low", "age")
 """The columns of a list whose columns were not chosen. Narrow tables hide some of them."""
 
+ALWAYS_SHOWN = ("symbol", "age")
+"""The columns that cannot be hidden. Without the age, only a colour would tell which prices are old."""
+
 SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUMNS if column.sort_value is not None}
 
 COLUMNS_BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS}
@@ -175,6 +178,63 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
 
 Scripts read the attributes. The function returns the value of the attribute.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    """A column as the menu of columns offers it.
+
+    `can_change` says whether the column can be shown and hidden.
+    """
+
+    column: Column
+    is_shown: bool
+    can_change: bool
+
+
+def pick_columns(keys: Sequence[str]) -> list[Column]:
+    """Returns the columns with these keys, in this order, and the columns that are always shown.
+
+    The symbol comes first. Keys without a column are skipped. Without any key, returns the default columns.
+    """
+    known = [key for key in dict.fromkeys(keys) if key in COLUMNS_BY_KEY and key != "symbol"]
+    if not known:
+        return [COLUMNS_BY_KEY[key] for key in DEFAULT_KEYS]
+    missing = [] if "age" in known else ["age"]
+    return [COLUMNS_BY_KEY[key] for key in ("symbol", *known, *missing)]
+
+
+def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
+    """Returns the keys of a list's columns after a person's change.
+
+    `action` is `show`, `hide`, `up`, `down` or `default`; `key` is the column to change. A change that is not possible
+    has no effect. The result is empty if it is equal to the default columns.
+    """
+    if action == "default":
+        return ()
+    shown = [column.key for column in pick_columns(keys)[1:]]
+    if action == "show" and key in COLUMNS_BY_KEY and key not in (*shown, "symbol"):
+        shown.insert(len(shown) - (shown[-1] == "age"), key)
+    elif action == "hide" and key in shown and key not in ALWAYS_SHOWN:
+        shown.remove(key)
+    elif action in {"up", "down"} and key in shown:
+        position = shown.index(key) + (1 if action == "down" else -1)
+        shown.remove(key)
+        shown.insert(max(0, position), key)
+    return () if tuple(shown) == DEFAULT_KEYS[1:] else tuple(shown)
+
+
+def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
+    """Returns the entries of the menu: the shown columns in their order, then all others.
+
+    The column of symbols is left out, because it cannot be moved.
+    """
+    hidden = [column for column in COLUMNS if column not in columns]
+    return [
+        ColumnChoice(column, column in columns, column.key not in ALWAYS_SHOWN)
+        for column in (*columns, *hidden)
+        if column.key != "symbol"
+    ]
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:

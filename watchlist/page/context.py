@@ -19,7 +19,7 @@ from watchlist.formatting.moments import write_moment
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
 from watchlist.lists.search import is_served, served_tickers
 from watchlist.lists.storage import ListStore, pick_tab, store_for
-from watchlist.page.columns import COLUMNS_BY_KEY, DEFAULT_KEYS, Column, choose_number_width
+from watchlist.page.columns import Column, choose_number_width, list_choices, pick_columns
 from watchlist.page.position import PagePosition
 from watchlist.page.rows import Row, make_row, name_reference
 from watchlist.page.sorting import headings
@@ -59,7 +59,9 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
     tickers = store.tickers(tab.key)
     now = timezone.now()
     quotes = read_quotes([ticker.symbol for ticker in tickers])
-    columns = [COLUMNS_BY_KEY[key] for key in DEFAULT_KEYS]
+    columns = pick_columns(tab.columns)
+    if position.sort.column not in {column.key for column in columns}:
+        position = PagePosition(position.key)  # scripts read the sort from the headings
     rows = make_rows(request, tickers, quotes, now, _shows_years(columns))
     return {
         "tabs": tabs,
@@ -67,6 +69,8 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         "position": PagePosition(tab.key, position.sort),
         "rows": position.sort.arrange(rows),
         "columns": columns,
+        "column_choices": list_choices(columns),
+        "columns_open": request.GET.get("columns") == "open",
         "headings": headings(position.sort, columns),
         "own_order": not position.sort.column,
         "reference": name_reference(rows),

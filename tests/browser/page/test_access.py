@@ -56,6 +56,17 @@ def test_stale_rows_have_no_violations(site: Site, open_page: Callable[..., Page
     assert violations_on(page) == []
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
+def test_all_columns_and_their_menu_have_no_violations(live_page: Callable[..., Page], theme: str, options: dict):
+    page = live_page(color_scheme=theme, **options)
+    page.get_by_title("Choose columns").click()
+    for key in ("bid", "ask", "day-range", "year-range"):
+        page.locator(f"#column-{key}").click()
+        expect(page.locator(f"#column-{key}")).to_have_attribute("aria-checked", "true")
+    assert violations_on(page) == []
+
+
 def test_an_empty_list_has_no_violations(page: Page):
     page.get_by_role("button", name="Start with an empty list").click()
     expect(page.get_by_role("heading", name="This list is empty")).to_be_visible()

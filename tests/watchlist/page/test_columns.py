@@ -2,7 +2,17 @@ import pytest
 
 from feeds.wire import Update
 from tests.support.watchlist.rows import NOW, STALE_AFTER, TickerStub, row_of
-from watchlist.page.columns import COLUMNS, SORTABLE_COLUMNS, choose_number_width, make_cells, row_data
+from watchlist.page.columns import (
+    COLUMNS,
+    DEFAULT_KEYS,
+    SORTABLE_COLUMNS,
+    change_keys,
+    choose_number_width,
+    list_choices,
+    make_cells,
+    pick_columns,
+    row_data,
+)
 from watchlist.page.rows import Row, make_row
 from watchlist.prices.day import Day, PriceRange
 
@@ -75,6 +85,72 @@ def test_data_for_scripts_includes_bid_ask_volume_and_the_52_week_range():
     data = row_data(make_full_row())
     shown = {name: data[name] for name in ("bid", "ask", "volume", "year-low", "year-high")}
     assert list(shown.values()) == ["101.9", "102.1", "1234500000000", "50.0", "110.0"]
+
+
+def keys_of(chosen: tuple[str, ...]) -> list[str]:
+    return [column.key for column in pick_columns(chosen)]
+
+
+def test_a_list_without_chosen_columns_has_the_default_columns():
+    assert keys_of(()) == list(DEFAULT_KEYS)
+    assert keys_of(("nonsense", "symbol")) == list(DEFAULT_KEYS)
+
+
+def test_chosen_columns_follow_the_symbol_in_their_order():
+    assert keys_of(("age", "bid", "last")) == ["symbol", "age", "bid", "last"]
+
+
+def test_the_age_is_always_shown_and_unknown_or_repeated_keys_are_skipped():
+    assert keys_of(("last", "nonsense", "last", "symbol")) == ["symbol", "last", "age"]
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "keys"),
+    [
+        ("show", "bid", ("last", "percent", "bid", "age")),
+        ("show", "last", ("last", "percent", "age")),
+        ("show", "symbol", ("last", "percent", "age")),
+        ("show", "nonsense", ("last", "percent", "age")),
+        ("hide", "last", ("percent", "age")),
+        ("hide", "age", ("last", "percent", "age")),
+        ("hide", "bid", ("last", "percent", "age")),
+        ("up", "percent", ("percent", "last", "age")),
+        ("up", "last", ("last", "percent", "age")),
+        ("down", "last", ("percent", "last", "age")),
+        ("down", "age", ("last", "percent", "age")),
+        ("down", "bid", ("last", "percent", "age")),
+        ("nonsense", "last", ("last", "percent", "age")),
+        ("default", "1", ()),
+    ],
+)
+def test_a_change_of_columns_has_the_named_effect_or_none(action: str, key: str, keys: tuple[str, ...]):
+    assert change_keys(("last", "percent", "age"), action, key) == keys
+
+
+def test_a_shown_column_comes_last_if_the_age_was_moved():
+    assert change_keys(("age", "last"), "show", "bid") == ("age", "last", "bid")
+
+
+def test_the_last_column_can_be_hidden_and_leaves_the_age():
+    assert change_keys(("last", "age"), "hide", "last") == ("age",)
+    assert keys_of(("age",)) == ["symbol", "age"]
+
+
+def test_columns_that_equal_the_default_columns_count_as_not_chosen():
+    without_volume = change_keys((), "hide", "volume")
+    assert "volume" not in without_volume
+    assert change_keys(change_keys((), "down", "last"), "up", "last") == ()
+
+
+def test_the_menu_offers_the_shown_columns_first_and_never_the_symbol():
+    choices = list_choices(pick_columns(("last", "age")))
+    assert [choice.column.key for choice in choices[:3]] == ["last", "age", "spark"]
+    assert len(choices) == len(COLUMNS) - 1
+    assert [(choice.is_shown, choice.can_change) for choice in choices[:3]] == [
+        (True, True),
+        (True, False),
+        (False, True),
+    ]
 
 
 def test_data_for_scripts_is_exact():
