@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from feeds.bar_layout import VOLUME_UNIT
 from feeds.models import Ticker
-from watchlist.formatting.numbers import write_number
+from watchlist.formatting.numbers import write_number, write_volume
 from watchlist.formatting.numerals import ENGLISH, Numerals
 from watchlist.prices.candles import Candle, CandleSeries
 from watchlist.prices.history import read_candles
@@ -68,7 +68,7 @@ def write_table(
     """Returns a table of the newest candles, newest first, at most MAX_TABLE_ROWS.
 
     Each row is a dict. `moment` is the start of the candle as a datetime. `time` is the start as text in `zone`, or the
-    UTC date if a candle lasts a day or longer. `figures` are the texts of open, high, low and close.
+    UTC date if a candle lasts a day or longer. `figures` are the texts of open, high, low, close and volume.
     """
     candles = series.candles[-MAX_TABLE_ROWS:]
     time_format = _choose_time_format(candles, series.step)
@@ -80,8 +80,11 @@ def write_table(
             "moment": datetime.fromtimestamp(candle.start, UTC),
             "time": datetime.fromtimestamp(candle.start, shown_zone).strftime(time_format),
             "figures": [
-                write_number(price, decimals, numerals)
-                for price in (candle.open, candle.high, candle.low, candle.close)
+                *(
+                    write_number(price, decimals, numerals)
+                    for price in (candle.open, candle.high, candle.low, candle.close)
+                ),
+                write_volume(candle.volume, numerals),
             ],
         }
         for candle in reversed(candles)

@@ -86,6 +86,9 @@ def test_the_drawer_has_no_violations(live_page: Callable[..., Page], theme: str
     page = live_page("/s/AAPL", color_scheme=theme)
     expect(page.locator("#drawer canvas").first).to_be_visible()
     page.locator("details.bars summary").click()
+    page.get_by_label("Compare with a symbol").fill("MSFT")
+    page.get_by_role("button", name="Compare in %").click()
+    expect(page.locator("ul.compared li")).to_have_count(2)
     assert violations_on(page) == []
 
 
