@@ -4,11 +4,31 @@ A ticker names its source. The module is below the models, so it knows no adapte
 """
 
 import re
+from collections.abc import Mapping
 
 SIMULATED = "simulated"
 """The source whose prices the generator makes. The prices of all other sources are real or recorded."""
 
-SOURCE_NAMES = (SIMULATED, "kraken", "coinbase", "binance", "alpaca", "replay")
+REPLAY = "replay"
+"""The source whose prices were recorded earlier and come from a file."""
+
+SOURCE_TITLES: Mapping[str, str] = {
+    SIMULATED: "Simulated",
+    "kraken": "Kraken",
+    "coinbase": "Coinbase Exchange",
+    "binance": "Binance",
+    "alpaca": "Alpaca",
+    REPLAY: "Replay",
+}
+"""The names of sources as people read them."""
+
+SOURCE_NAMES = tuple(SOURCE_TITLES)
+
+ALWAYS_OPEN = frozenset({SIMULATED, "kraken", "coinbase", "binance"})
+"""The sources whose instruments are traded around the clock."""
+
+NOT_FOR_THE_PUBLIC = frozenset({"alpaca"})
+"""The sources whose terms do not allow that a public page shows their prices."""
 
 MAX_NATIVE_LENGTH = 40
 

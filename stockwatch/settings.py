@@ -134,7 +134,8 @@ if GATEWAY_TIMEOUTS_PING_PERIOD >= GATEWAY_TIMEOUTS_PONG_WAIT:
 
 # --- Page -------------------------------------------------------------------------------------------------------
 STALE_AFTER = env.duration("STALE_AFTER", "5s")
-REGISTRATION_OPEN = env.boolean("REGISTRATION_OPEN", True)
+PRIVATE = env.boolean("PRIVATE")
+REGISTRATION_OPEN = env.boolean("REGISTRATION_OPEN", True) and not PRIVATE
 REGISTRATION_PER_HOUR = env.integer("REGISTRATION_PER_HOUR", 20, minimum=1)
 SIGN_IN_FAILURES = env.integer("SIGN_IN_FAILURES", 10, minimum=1)
 SIGN_IN_WINDOW = env.duration("SIGN_IN_WINDOW", "10m", minimum="1s")
@@ -183,6 +184,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "watchlist.middleware.DatabaseOutageMiddleware",
+    "watchlist.middleware.PrivateSiteMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "stockwatch.urls"

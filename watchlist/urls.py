@@ -1,5 +1,6 @@
 """Maps addresses to the views of the watchlist page, accounts and the HTTP API."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import (
     LogoutView,
     PasswordResetCompleteView,
@@ -64,5 +65,5 @@ urlpatterns = [
         name="password-reset-done",
     ),
     # Browsers request this address for pages without an icon link, such as the admin's.
-    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("watchlist/icon.svg"))),
+    path("favicon.ico", login_not_required(RedirectView.as_view(url=lazy(static, str)("watchlist/icon.svg")))),
 ]

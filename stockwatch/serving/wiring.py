@@ -54,6 +54,7 @@ gateway = Gateway(
     load=load_tickers,
     layer=lambda: channel_layers["prices"],
     redis=open_redis,
+    private=settings.PRIVATE,
 )
 collector = GatewayCollector(
     gateway.connections, gateway.hub, gateway.intake, gateway.counts, gateway.database, gateway.count_tasks

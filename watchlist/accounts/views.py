@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, PasswordChangeView, PasswordResetConfirmView, PasswordResetView
 from django.contrib.sessions.models import Session
@@ -109,6 +109,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
     return _render_settings(request, email_form)
 
 
+@login_not_required
 @never_cache
 @require_POST
 def change_appearance(request: HttpRequest) -> HttpResponse:

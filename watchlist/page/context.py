@@ -26,6 +26,8 @@ from watchlist.page.sorting import headings
 from watchlist.prices.day import NO_DAY, Day, PriceRange
 from watchlist.prices.quotes import Quotes, read_quotes
 from watchlist.prices.recent_days import read_days
+from watchlist.prices.source_labels import describe_sources
+from watchlist.prices.source_states import read_known_states, stale_after
 from watchlist.prices.year_ranges import read_year_ranges
 
 MAX_SUGGESTIONS = 200
@@ -82,6 +84,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         "room_for_lists": len(tabs) < MAX_LISTS,
         "new": not request.user.is_authenticated and not store.stored,
         "as_of": write_moment(now, now, appearance_of(request).tz),
+        **({"sources": describe_sources([ticker.source for ticker in tickers])} if tickers else {}),
         "modules": MODULES,
         "owner": page_owner(request),
         "numerals": numerals_for(request),
@@ -107,18 +110,20 @@ def make_rows(
     """Returns a table row for each of these tickers, in the same order.
 
     If Redis is unavailable, the prices of the market day are not read, because waiting for Redis would delay the page.
-    The 52-week ranges are read only if `with_years` is true, because they need all bars of a year.
+    Nor are the states of sources, and then every old price is stale. The 52-week ranges are read only if `with_years` is
+    true, because they need all bars of a year.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     symbols = [ticker.symbol for ticker in tickers]
     days = read_days(symbols, now) if quotes.available else {}
+    states = read_known_states(ticker.source for ticker in tickers) if quotes.available else {}
     years = read_year_ranges(symbols, now) if with_years else {}
     return [
         make_row(
             ticker,
             quotes.updates.get(ticker.symbol),
             now,
-            settings.STALE_AFTER,
+            stale_after(states.get(ticker.source), settings.STALE_AFTER),
             days.get(ticker.symbol, NO_DAY),
             zone,
             is_served(ticker),

@@ -43,6 +43,9 @@ class TickerFacts(Protocol):
     @property
     def decimals(self) -> int: ...
 
+    @property
+    def source(self) -> str: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

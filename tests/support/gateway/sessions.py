@@ -27,7 +27,7 @@ def make_connections(**limits: Any) -> Connections:
     catalog.replace([Listing(symbol, symbol.title(), 10.0) for symbol in ("AAPL", "GOOG", "TSLA")])
     clock = FakeClock()
     hub = Hub(lambda _delay, _flush: None, lambda _symbol: None, lambda _symbol: None, clock.unix_micros)
-    return Connections(SessionContext(Limits(**limits), catalog, hub, GatewayCounts(), clock, "simulated"))
+    return Connections(SessionContext(Limits(**limits), catalog, hub, GatewayCounts(), clock))
 
 
 def open_session(

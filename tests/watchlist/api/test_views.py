@@ -20,6 +20,15 @@ def test_quotes_have_the_form_of_the_socket(client, tickers, put_price):
     }
 
 
+def test_quotes_name_their_source_and_mixed_for_several(client, make_ticker, put_price):
+    make_ticker("AAPL"), make_ticker("BTC/USD", source="kraken")
+    put_price("AAPL", 6.5)
+    put_price("BTC/USD", 5.5)
+    answers = [client.get(QUOTES, {"symbols": symbols}).json() for symbols in ("AAPL", "BTC/USD", "AAPL,BTC/USD", "X")]
+    assert [answer["source"] for answer in answers] == ["simulated", "kraken", "mixed", "none"]
+    assert client.get(reverse("api-bars", args=["BTC/USD"])).json()["source"] == "kraken"
+
+
 def test_unchanged_quotes_get_304_without_a_body(client, tickers, put_price):
     put_price("AAPL", 6.5)
     first = client.get(QUOTES, {"symbols": "AAPL"})

@@ -6,7 +6,7 @@ GATEWAY_MAX_CONNECTIONS limits the total over all processes of a gateway.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from watchlist.gateway import protocol
@@ -33,6 +33,7 @@ class Connections:
         self._pending = 0
         self._per_address: Counter[str] = Counter()
         self._database_available = True
+        self._source_messages: Mapping[str, StateMessage] = {}
         self._note_connections: Callable[[int], int] = lambda _own: 0
 
     @property
@@ -84,8 +85,8 @@ class Connections:
         """
         session = Session(self.context, outbox, self.context.clock.now(), options)
         session.account_session, session.unverified_key = account_session, unverified_key
-        if options.meta and not self._database_available:
-            outbox.send([make_service_message(available=False)])
+        if options.meta:
+            outbox.send(self._current_states())
         self.sessions[session] = None
         session.address = address
         self._per_address[address] += 1
@@ -119,6 +120,17 @@ class Connections:
             if session.options.meta:
                 session.outbox.send([message])
 
+    def announce_sources(self, messages: Mapping[str, StateMessage]) -> None:
+        """Tells the open sockets with `?meta=1` about the sources whose messages have changed.
+
+        `messages` maps each source that served tickers name to its `feed` message. `open` tells each new socket.
+        """
+        changed = [message for source, message in messages.items() if self._source_messages.get(source) != message]
+        self._source_messages = messages
+        for session in list(self.sessions) if changed else ():
+            if session.options.meta:
+                session.outbox.send(changed)
+
     def drain(self, seconds: float = 0.0) -> None:
         """Refuses new connections. Closes each open socket with code 4001 at a random time within `seconds` seconds."""
         self.closing = True
@@ -129,6 +141,11 @@ class Connections:
                 asyncio.get_running_loop().call_later(delay, self._close, session)
             else:
                 self._close(session)
+
+    def _current_states(self) -> list[StateMessage]:
+        """Returns the messages about the database and the sources that a new socket with `?meta=1` is sent."""
+        service = [] if self._database_available else [make_service_message(available=False)]
+        return [*service, *self._source_messages.values()]
 
     def _close(self, session: Session) -> None:
         session.close(CloseCode.SHUTDOWN, self.context.clock.now())

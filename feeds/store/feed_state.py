@@ -1,0 +1,77 @@
+"""Stores the state of each source in Redis, where gateways read it.
+
+The Redis string `feed:SOURCE` holds JSON. It expires soon after its feeder has ended.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+import redis
+
+from feeds.store.connection import answering
+
+FEED_PREFIX = "feed:"
+TTL_MS = 10_000
+MAX_STATE_BYTES = 1024 * 1024
+
+
+class FeedState(msgspec.Struct, frozen=True):
+    """The state of a source, as `feeds.sources.events.SourceState` names it.
+
+    `since` and `last_message` are unix microseconds; `last_message` is 0 before the first message. `symbols` is a dict
+    from the name of a state, such as `unknown`, to the symbols in that state. Symbols that are traded are left out.
+    """
+
+    state: str
+    reason: str
+    since: int
+    last_message: int
+    symbols: Mapping[str, list[str]] = {}
+
+
+_decode = msgspec.json.Decoder(FeedState).decode
+
+
+class FeedStateStore:
+    """The states of all sources."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def write(self, states: Mapping[str, FeedState]) -> None:
+        """Stores the states of sources for the next ten seconds. Raises StoreUnavailable."""
+        with answering():
+            pipeline = self._client.pipeline(transaction=False)
+            for source, state in states.items():
+                pipeline.set(FEED_PREFIX + source, msgspec.json.encode(state), px=TTL_MS)
+            pipeline.execute()
+
+    def read(self, sources: Collection[str]) -> dict[str, FeedState]:
+        """Returns the states of those sources that a feeder feeds. Raises StoreUnavailable.
+
+        Leaves out values that have another shape.
+        """
+        names = list(sources)
+        if not names:
+            return {}
+        with answering():
+            values: list[Any] = self._client.mget([FEED_PREFIX + name for name in names])
+        states = {name: decode_state(value) for name, value in zip(names, values, strict=True)}
+        return {name: state for name, state in states.items() if state is not None}
+
+    def remove(self, sources: Collection[str]) -> None:
+        """Deletes the states of sources, when their feeder ends. Raises StoreUnavailable."""
+        if sources:
+            with answering():
+                self._client.delete(*(FEED_PREFIX + source for source in sources))
+
+
+def decode_state(value: bytes | None) -> FeedState | None:
+    """Returns the state in a value of Redis, or None if there is none."""
+    if value is None or len(value) > MAX_STATE_BYTES:
+        return None
+    try:
+        return _decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
