@@ -7,6 +7,7 @@ width of each column. A person chooses the columns of each list; `lists.rules` h
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from django.utils.safestring import SafeString, mark_safe
 
@@ -69,6 +70,12 @@ def _sparkline(row: Row) -> SafeString:
     return draw_line(row.day.minute_closes, row.reference, row.side)
 
 
+def _last(row: Row) -> str:
+    if not row.currency:
+        return row.last
+    return mark_safe(f'{row.last}<small class="currency"> {escape(row.currency)}</small>')  # noqa: S308 - see above
+
+
 def _change(row: Row) -> SafeString:
     arrow = f'<span class="arrow" aria-hidden="true">{row.arrow}</span>'
     return mark_safe(f'{arrow}<span class="value">{row.change}</span>')  # noqa: S308 - see above
@@ -102,7 +109,7 @@ def _range_column(key: str, heading: str, read: Callable[[Row], PriceRange | Non
 COLUMNS: tuple[Column, ...] = (
     Column("symbol", "Symbol", None, lambda row: row.ticker.symbol, descending_first=False),
     Column("spark", "Last hour", _sparkline),
-    Column("last", "Last", lambda row: row.last, _from_update(lambda update: update.price)),
+    Column("last", "Last", _last, _from_update(lambda update: update.price)),
     Column(
         "change",
         "Change",

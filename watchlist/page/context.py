@@ -77,6 +77,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         "own_order": not position.sort.column,
         "reference": name_reference(rows),
         "number_width": choose_number_width(rows),
+        "has_currencies": any(row.currency for row in rows),
         "suggestions": suggest_tickers(tickers),
         "available": quotes.available,
         "full": len(tickers) >= MAX_SYMBOLS,
@@ -110,14 +111,15 @@ def make_rows(
     """Returns a table row for each of these tickers, in the same order.
 
     If Redis is unavailable, the prices of the market day are not read, because waiting for Redis would delay the page.
-    Nor are the states of sources, and then every old price is stale. The 52-week ranges are read only if `with_years` is
-    true, because they need all bars of a year.
+    Nor are the states of sources, and then every old price is stale. The 52-week ranges are read only if `with_years`
+    is true, because they need all bars of a year. Prices have their currency if the tickers have several currencies.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     symbols = [ticker.symbol for ticker in tickers]
     days = read_days(symbols, now) if quotes.available else {}
     states = read_known_states(ticker.source for ticker in tickers) if quotes.available else {}
     years = read_year_ranges(symbols, now) if with_years else {}
+    are_mixed = len({ticker.currency for ticker in tickers if ticker.currency}) > 1
     return [
         make_row(
             ticker,
@@ -129,6 +131,7 @@ def make_rows(
             is_served(ticker),
             numerals,
             _join_year(years.get(ticker.symbol), days.get(ticker.symbol, NO_DAY)) if with_years else None,
+            ticker.currency if are_mixed else "",
         )
         for ticker in tickers
     ]

@@ -54,7 +54,7 @@ class Row:
     `update` is the newest update. `moment` is the time of this update. `update` and `moment` are None for a row without
     a price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `pair_is_old`
     says that bid and ask are old. `served` says that this site offers the ticker. `year` is the 52-week range; None if
-    it is unknown or was not read.
+    it is unknown or was not read. `currency` is shown beside the last price; it is empty if no currency is shown.
     """
 
     ticker: TickerFacts
@@ -71,6 +71,7 @@ class Row:
     numerals: Numerals = ENGLISH
     year: PriceRange | None = None
     pair_is_old: bool = False
+    currency: str = ""
 
     @property
     def arrow(self) -> str:
@@ -139,6 +140,7 @@ def make_row(
     served: bool = True,
     numerals: Numerals = ENGLISH,
     year: PriceRange | None = None,
+    currency: str = "",
 ) -> Row:
     """Returns the row of a ticker.
 
@@ -146,7 +148,7 @@ def make_row(
     `stale_after`. `now` must have a time zone. Times are shown in `zone`. `year` is the 52-week range.
     """
     if update is None:
-        return Row(ticker, None, day, served=served, numerals=numerals, year=year)
+        return Row(ticker, None, day, served=served, numerals=numerals, year=year, currency=currency)
     reference = reference_price(ticker.base_price, day.previous_close)
     change_text = write_signed(change(update.price, reference), ticker.decimals, numerals)
     moment = datetime.fromtimestamp(update.timestamp / 1_000_000, UTC)
@@ -166,6 +168,7 @@ def make_row(
         numerals=numerals,
         year=year and year.include(update.price),
         pair_is_old=now - moment > PAIR_OLD_AFTER,
+        currency=currency,
     )
 
 

@@ -66,6 +66,11 @@ def test_bid_ask_volume_and_ranges_have_cells():
     assert 'class="mark" d="M87 0V8"' in contents["year-range"]
 
 
+def test_a_price_has_its_currency_if_the_row_names_it():
+    row = make_row(TickerStub(), Update("AAPL", 1.0, 10**15, 1), NOW, STALE_AFTER, currency="<i>")
+    assert make_cells(row)[1].content == '1.00<small class="currency"> &lt;i&gt;</small>'
+
+
 def test_bid_and_ask_are_marked_as_old_after_ten_seconds():
     def classes(age: float) -> list[str]:
         return [cell.css_classes for cell in make_cells(make_full_row(age)) if cell.css_classes[:3] in {"bid", "ask"}]

@@ -139,6 +139,19 @@ def test_without_redis_the_page_shows_a_banner_and_dashes(client, tickers, setti
     assert row_text(response, "AAPL").startswith("AAPL AAPL Inc. – – –")
 
 
+def test_prices_have_a_currency_only_in_a_list_of_several_currencies(client, make_ticker, put_price):
+    for symbol, currency in (("AAPL", "USD"), ("SAP", "EUR"), ("^GSPC", "")):
+        make_ticker(symbol, currency=currency)
+        put_price(symbol, 102.5)
+    response = client.get("/")
+    assert row_text(response, "AAPL").startswith("AAPL AAPL Inc. 102.50 USD ▲")
+    assert row_text(response, "SAP").startswith("SAP SAP Inc. 102.50 EUR ▲")
+    assert row_text(response, "^GSPC").startswith("^GSPC ^GSPC Inc. 102.50 ▲")
+    change_list(client, "remove", "SAP")
+    assert row_text(client.get("/"), "AAPL").startswith("AAPL AAPL Inc. 102.50 ▲")
+    assert '102.50<small class="currency"> USD</small>' in text_of(client.get("/s/AAPL"))
+
+
 def test_an_empty_list_suggests_symbols_and_the_example(client, make_ticker, store):
     make_ticker("AAPL")
     change_list(client, "remove", "AAPL")
