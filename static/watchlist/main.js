@@ -34,6 +34,7 @@ const pauseButton = document.getElementById("pause");
 let pausedAt; // the time of the newest price when the page was paused, in milliseconds of the server's clock
 let resyncTimer = 0;
 let columns; // of columns.js
+let sources; // of sources.js
 
 const isListed = (symbol) => rowsOf(document).some((row) => row.dataset.symbol === symbol);
 const combobox = new Combobox(document.getElementById("add"), isListed);
@@ -41,6 +42,7 @@ const combobox = new Combobox(document.getElementById("add"), isListed);
 const feed = new PriceFeed(status, {
   onUpdate: applyUpdate,
   onTicker: applyTicker,
+  onFeed: applyFeed,
   onList: (frame) => lists.follow(frame),
   onService: (frame) => lists.setAvailable(frame.lists !== false),
   onTime: (serverTime, localTime) => clock.set(serverTime, localTime),
@@ -79,7 +81,8 @@ function paint() {
   const now = performance.now();
   const serverTime = clock.now(now);
   const age = quotes.isFrozen ? serverTime - pausedAt : quotes.age(serverTime);
-  status.paint(age, staleAfter * SILENT_SHARE, now);
+  status.problem = sources?.problem(serverTime);
+  status.paint(age, quotes.hasSimulated ? staleAfter * SILENT_SHARE : Infinity, now);
   table.refresh();
 }
 
@@ -93,8 +96,16 @@ function applyUpdate(update) {
 
 function applyTicker(ticker) {
   if (!quotes.applyTicker(ticker)) return;
+  sources?.mark();
   table.markChanged(ticker.symbol);
   if (drawer.symbol === ticker.symbol) drawer.setDecimals(ticker.decimals);
+}
+
+async function applyFeed(frame) {
+  const { Sources } = await import("./sources.js");
+  sources ??= new Sources(quotes);
+  sources.apply(frame);
+  paint();
 }
 
 // Watches and subscribes to the symbols that the page shows.
@@ -103,6 +114,7 @@ function sync() {
   const symbols = new Set(elements.map((element) => element.dataset.symbol));
   for (const element of elements) quotes.watch(element.dataset.symbol, readRow(element));
   for (const symbol of quotes.symbols()) if (!symbols.has(symbol)) quotes.unwatch(symbol);
+  sources?.mark();
   table.sync(elements);
   for (const row of rowsOf(document)) row.classList.toggle("chosen", row.dataset.symbol === drawer.symbol);
   feed.setSymbols(symbols);

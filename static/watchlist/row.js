@@ -4,6 +4,8 @@ import { arrowOf, directionOf, formatAge, formatNumber, formatPercent, formatSig
 import { changeOf, referencePrice } from "./quotes.js";
 import { Sparkline } from "./sparkline.js";
 
+// Of a symbol that its source does not trade now; the server has the same words.
+const STATE_WORDS = { unknown: "Unknown", halted: "Halted", closed: "Closed" };
 const CELLS = ["name", "last", "change", "arrow", "value", "percent", "open", "high", "low"];
 const VOLUME_UNIT = 1e-8;
 const SPARKLINE_INTERVAL_MS = 2000;
@@ -25,7 +27,10 @@ export function readRow(row) {
   const update = price && { price: Number(price), timestamp: Number(timestamp), seq_id: Number(seq), ...pair };
   const day = { previousClose: toNumber(close), open: toNumber(open), high: toNumber(high), low: toNumber(low) };
   if (volume) day.volume = volume * VOLUME_UNIT;
-  return { base: Number(base), decimals: Number(decimals), active: !row.classList.contains("off"), ...day, update };
+  // Until the first `feed` frame, a price of a real source is as old as the server says.
+  const state = { source: row.dataset.source, symbolState: row.dataset.state, isStale: row.classList.contains("stale") };
+  const active = !row.classList.contains("off");
+  return { base: Number(base), decimals: Number(decimals), active, ...state, ...day, update };
 }
 
 let paintMore;
@@ -121,11 +126,14 @@ export class Row {
   }
 
   // `age` in milliseconds, undefined or NaN if it is unknown.
-  paintAge(isActive, age, staleAfter) {
-    const isStale = age > staleAfter;
-    this.#element.classList.toggle("off", !isActive);
+  // A symbol of a real source is often traded rarely: its price is stale only if the source is not connected.
+  paintAge(quote, age, staleAfter) {
+    const isStale = quote.source ? quote.isStale : age > staleAfter;
+    this.#element.classList.toggle("off", !quote.active);
     this.#element.classList.toggle("stale", isStale);
-    if (!isActive) setText(this.time, "off");
+    const word = STATE_WORDS[quote.symbolState];
+    if (!quote.active) setText(this.time, "off");
+    else if (word && (quote.symbolState === "unknown" || !isStale)) setText(this.time, word);
     else setText(this.time, (isStale ? "stale " : "") + formatAge(age));
   }
 }

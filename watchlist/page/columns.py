@@ -18,6 +18,9 @@ from watchlist.page.sparkline import draw_line
 from watchlist.prices.change import change, change_percent
 from watchlist.prices.day import PriceRange
 
+SYMBOL_STATE_WORDS = {"unknown": "Unknown", "halted": "Halted", "closed": "Closed"}
+"""The word for each state of a symbol. `static/watchlist/row.js` has the same words."""
+
 SortValue = str | float
 
 
@@ -82,8 +85,18 @@ def _change(row: Row) -> SafeString:
 
 
 def _age(row: Row) -> SafeString:
-    mark = "stale " if row.stale else ""
-    return mark_safe(f'<time datetime="{row.iso}">{mark}{row.as_of}</time>')  # noqa: S308 - see above
+    return mark_safe(f'<time datetime="{row.iso}">{write_age(row)}</time>')  # noqa: S308 - see above
+
+
+def write_age(row: Row) -> str:
+    """Returns the time of the price, marked if it is stale; or a word for a symbol that is not traded.
+
+    A price of a source that is not connected is stale, even if the market was closed before.
+    """
+    word = SYMBOL_STATE_WORDS.get(row.symbol_state)
+    if word is not None and (row.symbol_state == "unknown" or not row.stale):
+        return word
+    return f"stale {row.as_of}" if row.stale else row.as_of
 
 
 def _price_column(key: str, heading: str, price: Callable[[Row], float | None], grows_old: bool = False) -> Column:

@@ -27,7 +27,7 @@ from watchlist.prices.day import NO_DAY, Day, PriceRange
 from watchlist.prices.quotes import Quotes, read_quotes
 from watchlist.prices.recent_days import read_days
 from watchlist.prices.source_labels import describe_sources
-from watchlist.prices.source_states import read_known_states, stale_after
+from watchlist.prices.source_states import find_symbol_state, read_known_states, stale_after
 from watchlist.prices.year_ranges import read_year_ranges
 
 MAX_SUGGESTIONS = 200
@@ -132,6 +132,7 @@ def make_rows(
             numerals,
             _join_year(years.get(ticker.symbol), days.get(ticker.symbol, NO_DAY)) if with_years else None,
             ticker.currency if are_mixed else "",
+            find_symbol_state(states.get(ticker.source), ticker.symbol),
         )
         for ticker in tickers
     ]

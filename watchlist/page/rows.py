@@ -7,7 +7,7 @@ only if the value of the cell changed. A test compares this module with the scri
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Protocol
+from typing import Any, Protocol
 
 from feeds.wire import Update
 from watchlist.formatting.moments import write_moment
@@ -55,6 +55,7 @@ class Row:
     a price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `pair_is_old`
     says that bid and ask are old. `served` says that this site offers the ticker. `year` is the 52-week range; None if
     it is unknown or was not read. `currency` is shown beside the last price; it is empty if no currency is shown.
+    `symbol_state` is `unknown`, `halted` or `closed` if the source says so of the symbol, otherwise empty.
     """
 
     ticker: TickerFacts
@@ -72,6 +73,7 @@ class Row:
     year: PriceRange | None = None
     pair_is_old: bool = False
     currency: str = ""
+    symbol_state: str = ""
 
     @property
     def arrow(self) -> str:
@@ -141,14 +143,16 @@ def make_row(
     numerals: Numerals = ENGLISH,
     year: PriceRange | None = None,
     currency: str = "",
+    symbol_state: str = "",
 ) -> Row:
     """Returns the row of a ticker.
 
     `update` is the ticker's newest update; None if the ticker has no price. A price is stale if it is older than
     `stale_after`. `now` must have a time zone. Times are shown in `zone`. `year` is the 52-week range.
     """
+    facts: dict[str, Any] = {"served": served, "numerals": numerals, "currency": currency, "symbol_state": symbol_state}
     if update is None:
-        return Row(ticker, None, day, served=served, numerals=numerals, year=year, currency=currency)
+        return Row(ticker, None, day, year=year, stale=symbol_state == "unknown", **facts)
     reference = reference_price(ticker.base_price, day.previous_close)
     change_text = write_signed(change(update.price, reference), ticker.decimals, numerals)
     moment = datetime.fromtimestamp(update.timestamp / 1_000_000, UTC)
@@ -163,12 +167,10 @@ def make_row(
         side_of(change_text),
         moment,
         write_moment(moment, now, zone),
-        stale=now - moment > stale_after,
-        served=served,
-        numerals=numerals,
+        stale=symbol_state == "unknown" or now - moment > stale_after,
         year=year and year.include(update.price),
         pair_is_old=now - moment > PAIR_OLD_AFTER,
-        currency=currency,
+        **facts,
     )
 
 

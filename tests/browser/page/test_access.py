@@ -1,24 +1,16 @@
 """Accessibility: axe-core finds no violations on the page in any state."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.browser.axe import violations_on
 from tests.support.browser.market import BASES, put_bars
 from tests.support.browser.page import DESKTOP, PHONE, expect_status, sign_in
 from tests.support.browser.site import Site
 
 pytestmark = pytest.mark.browser
-
-AXE = Path(__file__).parents[1].joinpath("vendored/axe.min.js").read_text()
-
-
-def violations_on(page: Page) -> list[str]:
-    page.evaluate(AXE)
-    violations = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    return [f"{each['id']}: {node['html'][:160]}" for each in violations for node in each["nodes"]]
 
 
 @pytest.fixture

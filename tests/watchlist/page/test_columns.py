@@ -12,6 +12,7 @@ from watchlist.page.columns import (
     make_cells,
     pick_columns,
     row_data,
+    write_age,
 )
 from watchlist.page.rows import Row, make_row
 from watchlist.prices.day import Day, PriceRange
@@ -69,6 +70,29 @@ def test_bid_ask_volume_and_ranges_have_cells():
 def test_a_price_has_its_currency_if_the_row_names_it():
     row = make_row(TickerStub(), Update("AAPL", 1.0, 10**15, 1), NOW, STALE_AFTER, currency="<i>")
     assert make_cells(row)[1].content == '1.00<small class="currency"> &lt;i&gt;</small>'
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "text"),
+    [
+        ("", 0, "16:02:12 UTC"),
+        ("", 6, "stale 16:02:06 UTC"),
+        ("closed", 0, "Closed"),
+        ("halted", 0, "Halted"),
+        ("closed", 6, "stale 16:02:06 UTC"),
+        ("unknown", 0, "Unknown"),
+        ("unknown", 6, "Unknown"),
+        ("nonsense", 0, "16:02:12 UTC"),
+    ],
+)
+def test_the_age_of_a_symbol_that_is_not_traded_is_a_word_unless_the_price_is_stale(state: str, age: int, text: str):
+    update = Update("AAPL", 1.0, int((NOW.timestamp() - age) * 1_000_000), 1)
+    assert write_age(make_row(TickerStub(), update, NOW, STALE_AFTER, symbol_state=state)) == text
+
+
+def test_a_symbol_that_its_source_does_not_know_is_grey_even_without_a_price():
+    row = make_row(TickerStub(), None, NOW, STALE_AFTER, symbol_state="unknown")
+    assert (row.css_classes, write_age(row)) == ("stale no-price", "Unknown")
 
 
 def test_bid_and_ask_are_marked_as_old_after_ten_seconds():
