@@ -10,6 +10,7 @@ const CELLS = ["name", "last", "change", "arrow", "value", "percent", "open", "h
 const VOLUME_UNIT = 1e-8;
 const SPARKLINE_INTERVAL_MS = 2000;
 const FLASH_MS = 500;
+const IDLE_AFTER_MS = 60_000;
 // After a flash, a row pauses at random: ten updates a second would colour the whole table all the time.
 const MIN_FLASH_PAUSE_MS = 1500;
 const FLASH_PAUSE_SPREAD_MS = 2000;
@@ -132,6 +133,8 @@ export class Row {
     this.#element.classList.toggle("off", !quote.active);
     this.#element.classList.toggle("stale", isStale);
     const word = STATE_WORDS[quote.symbolState];
+    // On a phone, such a row shows its age instead of its name.
+    this.#element.classList.toggle("idle", Boolean(word || (quote.source && age > IDLE_AFTER_MS)));
     if (!quote.active) setText(this.time, "off");
     else if (word && (quote.symbolState === "unknown" || !isStale)) setText(this.time, word);
     else setText(this.time, (isStale ? "stale " : "") + formatAge(age));

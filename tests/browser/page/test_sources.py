@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from feeds.store.feed_state import FEED_PREFIX, FeedState
 from tests.support.browser.axe import violations_on
-from tests.support.browser.page import DESKTOP, cell, create_list, expect_status, row_of
+from tests.support.browser.page import DESKTOP, PHONE, cell, create_list, expect_status, row_of
 from tests.support.browser.site import Site
 
 pytestmark = pytest.mark.browser
@@ -101,6 +101,23 @@ def test_a_symbol_that_is_not_traded_shows_a_word_and_its_last_price(
     expect(cell(coins_page, "BTC/USD", "age")).to_have_text(word)
     put_state(kraken_site, "connected")
     expect(cell(coins_page, "BTC/USD", "age")).to_have_text(re.compile(r"^\d min$"))
+
+
+def test_a_phone_shows_the_age_of_a_quiet_symbol_and_the_word_of_a_closed_one(
+    kraken_site: Site, open_page: Callable[..., Page]
+):
+    for symbol in ("BTC/USD", "ETH/USD"):
+        kraken_site.publish(symbol, 4000.0, age=200)
+    put_state(kraken_site, "connected", closed=["BTC/USD"])
+    page = open_page(**PHONE)
+    add_coins(page)
+    expect(cell(page, "BTC/USD", "age")).to_have_text("Closed")
+    expect(cell(page, "ETH/USD", "age")).to_have_text(re.compile(r"^\d min$"))
+    for symbol in ("BTC/USD", "ETH/USD"):
+        expect(cell(page, symbol, "age")).to_be_visible()
+    put_state(kraken_site, "refused", "a long reason " * 9)
+    expect_status(page, "stale", "Kraken: refused")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 def test_the_states_are_shown_without_javascript(kraken_site: Site, open_page: Callable[..., Page]):
