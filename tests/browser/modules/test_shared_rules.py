@@ -43,6 +43,13 @@ def test_numbers_have_fixed_decimals_and_group_marks(page: Page):
     assert [case | text for case, text in zip(cases, texts, strict=True)] == cases
 
 
+def test_volumes_are_short(page: Page):
+    cases = read_cases("volumes")
+    body = "return given.map(({ units }) => ({ text: module.formatVolume(units * 1e-8) }));"
+    texts = run_module(page, "columns", body, cases)
+    assert [case | text for case, text in zip(cases, texts, strict=True)] == cases
+
+
 def test_a_sparkline_is_a_path_through_all_values(page: Page):
     cases = read_cases("sparkline")
     paths = run_module(page, "sparkline", "return given.map(({ values }) => module.sparklinePath(values));", cases)
