@@ -7,7 +7,7 @@ import { PriceFeed } from "./feed.js";
 import { setNumerals } from "./format.js";
 import { enableKeyboard } from "./keyboard.js";
 import { Lists, pushAddress } from "./lists.js";
-import { Quotes } from "./quotes.js";
+import { Quotes, referenceName } from "./quotes.js";
 import { readRow, rowsOf } from "./row.js";
 import { Sorter } from "./sort.js";
 import { Status } from "./status.js";
@@ -94,6 +94,15 @@ function applyTicker(ticker) {
   if (!quotes.applyTicker(ticker)) return;
   table.markChanged(ticker.symbol);
   if (drawer.symbol === ticker.symbol) drawer.setDecimals(ticker.decimals);
+  nameReference();
+}
+
+// A first close is a new reference price.
+function nameReference() {
+  const closes = rowsOf(document).map((row) => quotes.get(row.dataset.symbol).previousClose);
+  for (const element of document.querySelectorAll("[data-references]")) {
+    element.textContent = referenceName(closes, element.dataset.references.split("|"));
+  }
 }
 
 // Watches and subscribes to the symbols that the page shows.
