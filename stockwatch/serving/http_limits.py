@@ -19,6 +19,7 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 
 from stockwatch.serving.connection_limit import NO_LIMIT, ConnectionLimit
+from stockwatch.serving.multipart_parts import PartCounter
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest body of a request."""
@@ -38,6 +39,8 @@ LINGER_SECONDS = 5.0
 
 After a reset instead, the client could not read the response.
 """
+MAX_DROPPED_BYTES = 8 * MAX_BODY_BYTES
+"""How much input is dropped after a refusal. After more, the connection is reset."""
 
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 LOGGED_WORDS = frozenset((*HTTP_METHODS, "WSCONNECTING", "WSCONNECT", "WSREJECT", "WSDISCONNECT"))
@@ -60,6 +63,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options, parsePOSTFormSubmission=False)
         self.body_bytes = 0
+        self._parts: PartCounter | None = None
 
     def process(self) -> Any:
         processed = super().process()
@@ -69,7 +73,11 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         self.body_bytes += len(data)
-        if self.body_bytes > self.channel.max_body_bytes():
+        if self._parts is None:
+            types = self.requestHeaders.getRawHeaders(b"Content-Type", [])
+            self._parts = PartCounter([value.decode("latin-1") for value in types])
+        self._parts.add(data)
+        if self.body_bytes > self.channel.max_body_bytes() or self._parts.is_exceeded:
             self.channel.refuse(413)
         else:
             super().handleContentChunk(data)
@@ -82,6 +90,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         super().__init__()
         self._reading = False
         self._refused = False
+        self._dropped_bytes = 0
         self._limit = limit
         self._address: str | None = None
 
@@ -117,6 +126,9 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         if self._refused:
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > MAX_DROPPED_BYTES:
+                self.transport.abortConnection()
             return
         if data and not self._reading and not self._handlingRequest:
             self._reading = True

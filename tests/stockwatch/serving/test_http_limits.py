@@ -11,6 +11,7 @@ from twisted.web.http import Request
 from stockwatch.serving import http_limits
 from stockwatch.serving.connection_limit import ConnectionLimit
 from stockwatch.serving.http_limits import LimitedChannel
+from stockwatch.serving.multipart_parts import MAX_PARTS
 from tests.support.gateway.process import count_listeners
 from tests.support.gateway.raw_socket import dial, upgrade
 from tests.support.waiting import wait_until
@@ -48,6 +49,25 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(gateway, path):
 
 def test_a_refused_client_that_sends_its_whole_body_can_read_the_response(gateway):
     assert request(gateway, make_post("/", b"x" * 4 * http_limits.MAX_BODY_BYTES)) == 413
+
+
+def test_a_client_that_sends_on_after_a_refusal_is_cut_off(gateway):
+    with dial(gateway) as client, pytest.raises((ConnectionResetError, BrokenPipeError)):
+        client.send(make_post("/", b"x" * 60 * 2**20))
+
+
+@pytest.mark.parametrize("path", ["/sign-in/", "/transfer/preview/"])
+@pytest.mark.parametrize(
+    ("parts", "kind"),
+    [
+        (MAX_PARTS, "multipart/form-data; boundary=b"),
+        (MAX_PARTS + 1, "multipart/form-data; boundary=b"),
+        (MAX_PARTS + 1, 'Multipart/Form-Data; charset=x; boundary="b"'),
+    ],
+)
+def test_a_multipart_body_of_too_many_parts_is_refused(gateway, path, parts, kind):
+    body = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * (parts - 1) + b"--b--\r\n"
+    assert (request(gateway, make_post(path, body, kind=kind)) == 413) == (parts > MAX_PARTS)
 
 
 @pytest.mark.parametrize("path", ["/transfer/preview/", "/transfer/import/?a=b", "/admin/feeds/ticker/import/"])
