@@ -39,7 +39,7 @@ LINGER_SECONDS = 5.0
 
 After a reset instead, the client could not read the response.
 """
-MAX_DROPPED_BYTES = 8 * MAX_BODY_BYTES
+MAX_DROPPED_BYTES = 4 * MAX_BODY_BYTES
 """How much input is dropped after a refusal. After more, the connection is reset."""
 
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
