@@ -7,7 +7,7 @@ import { PriceFeed } from "./feed.js";
 import { setNumerals } from "./format.js";
 import { enableKeyboard } from "./keyboard.js";
 import { Lists, pushAddress } from "./lists.js";
-import { Quotes } from "./quotes.js";
+import { Quotes, referenceName } from "./quotes.js";
 import { readRow, rowsOf } from "./row.js";
 import { Sorter } from "./sort.js";
 import { Status } from "./status.js";
@@ -99,6 +99,15 @@ function applyTicker(ticker) {
   sources?.mark();
   table.markChanged(ticker.symbol);
   if (drawer.symbol === ticker.symbol) drawer.setDecimals(ticker.decimals);
+  nameReference();
+}
+
+// A first close is a new reference price.
+function nameReference() {
+  const closes = rowsOf(document).map((row) => quotes.get(row.dataset.symbol).previousClose);
+  for (const element of document.querySelectorAll("[data-references]")) {
+    element.textContent = referenceName(closes, element.dataset.references.split("|"));
+  }
 }
 
 async function applyFeed(frame) {

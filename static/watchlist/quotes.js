@@ -102,6 +102,13 @@ export function referencePrice({ previousClose, base }) {
   return previousClose ?? base;
 }
 
+// The name of the reference price of rows with these previous closes. `names`: if none, some or all exist.
+// tests/cases/reference_name.json tests this here and on the server.
+export function referenceName(closes, names) {
+  if (!closes.some(Boolean)) return names[0];
+  return names[closes.every(Boolean) ? 2 : 1];
+}
+
 // Change and change in percent from the reference price; undefined before the first update.
 // tests/cases/change.json tests this here and on the server.
 export function changeOf(quote) {

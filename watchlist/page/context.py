@@ -21,7 +21,7 @@ from watchlist.lists.search import is_served, served_tickers
 from watchlist.lists.storage import ListStore, pick_tab, store_for
 from watchlist.page.columns import Column, choose_number_width, list_choices, pick_columns
 from watchlist.page.position import PagePosition
-from watchlist.page.rows import Row, make_row, name_reference
+from watchlist.page.rows import REFERENCE_NAMES, Row, make_row, name_reference
 from watchlist.page.sorting import headings
 from watchlist.prices.day import NO_DAY, Day, PriceRange
 from watchlist.prices.quotes import Quotes, read_quotes
@@ -76,6 +76,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         "headings": headings(position.sort, columns),
         "own_order": not position.sort.column,
         "reference": name_reference(rows),
+        "reference_names": "|".join(REFERENCE_NAMES),
         "number_width": choose_number_width(rows),
         "has_currencies": any(row.currency for row in rows),
         "suggestions": suggest_tickers(tickers),

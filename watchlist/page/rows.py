@@ -47,6 +47,10 @@ class TickerFacts(Protocol):
     def source(self) -> str: ...
 
 
+REFERENCE_NAMES = ("base price", "previous close or base", "previous close")
+"""Names of the reference price of several rows: if none, some, or all of them have a previous close."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
@@ -125,11 +129,12 @@ def name_reference(rows: Sequence[Row]) -> str:
     """Returns the name of the reference price of these rows, for a heading.
 
     If only some rows have a previous close, the name contains both kinds of reference price.
+    `static/watchlist/quotes.js` repeats this rule; `tests/cases/reference_name.json` tests both.
     """
     has_close = {row.day.previous_close is not None for row in rows}
-    if has_close == {True}:
-        return "previous close"
-    return "base price" if has_close <= {False} else "previous close or base"
+    if len(has_close) == 2:
+        return REFERENCE_NAMES[1]
+    return REFERENCE_NAMES[2 if True in has_close else 0]
 
 
 def make_row(

@@ -23,21 +23,19 @@ def draw_line(values: Sequence[float], reference: float, side: str) -> SafeStrin
     """Returns an SVG line through the last SPARKLINE_POINTS of `values`.
 
     `values` are prices, oldest first. If there are fewer than MIN_POINTS values, the result is empty. A dotted line
-    marks `reference` if `reference` is between the lowest and the highest value. `side` is the CSS class. The attribute
-    `data-values` holds the values with VALUE_DIGITS digits. A script reads `data-values` and adds live prices to the
-    line.
+    marks `reference` if `reference` is between the lowest and the highest value. Otherwise the path of the dotted line is
+    empty, and a script can draw the line later. `side` is the CSS class. The attribute `data-values` holds the values
+    with VALUE_DIGITS digits. A script reads `data-values` and adds live prices to the line.
     """
     values = values[-SPARKLINE_POINTS:]
     if len(values) < MIN_POINTS:
         return SafeString("")
     low, high = min(values), max(values)
-    level = ""
-    if low < reference < high:
-        level = f'<path class="level" d="M0 {_write_y(reference, low, high)}H{WIDTH}"/>'
+    level = f"M0 {_write_y(reference, low, high)}H{WIDTH}" if low < reference < high else ""
     data = " ".join(f"{value:.{VALUE_DIGITS}g}" for value in values)
     size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
-    line = f'<path d="{write_path(values)}"/>'
-    return mark_safe(f'<svg class="{side}" data-values="{data}" {size} aria-hidden="true">{level}{line}</svg>')  # noqa: S308 - numbers only
+    lines = f'<path class="level" d="{level}"/><path d="{write_path(values)}"/>'
+    return mark_safe(f'<svg class="{side}" data-values="{data}" {size} aria-hidden="true">{lines}</svg>')  # noqa: S308 - numbers only
 
 
 def write_path(values: Sequence[float]) -> str:

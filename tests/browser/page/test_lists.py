@@ -103,3 +103,21 @@ def test_an_import_shows_a_preview_first(page: Page):
     expect(rows_of(page)).to_have_count(1)
     remove_symbol(page, "BTC/USD")
     expect(page.get_by_role("heading", name="This list is empty")).to_be_visible()
+
+
+def test_a_change_of_the_theme_keeps_the_preview_of_an_import(page: Page):
+    page.goto("/transfer/")
+    page.get_by_label("Or paste its lines").fill("Coins,BTC/USD\nCoins,NOPE")
+    page.get_by_title("Appearance").click()
+    page.get_by_role("button", name="Light").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    expect(page.get_by_label("Or paste its lines")).to_have_value("Coins,BTC/USD\nCoins,NOPE")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_title("Appearance").click()
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("cell", name="No ticker is called NOPE.")).to_be_visible()
+    page.get_by_role("button", name="Import").click()
+    expect(row_of(page, "BTC/USD")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")

@@ -210,7 +210,7 @@ def test_documented_limits_are_those_in_force():
         "a client that reads nothing": [limits.write_wait],
         "pong": [limits.pong_wait, limits.ping_period],
         "connections of an address or account": [limits.rate_per_second, limits.rate_burst],
-        "open connections of an address, in each process of a gateway": [limits.max_per_address],
+        "open sockets of an address, over all processes of a gateway": [limits.max_per_address],
         "connections of a gateway": [limits.max_connections],
     }
     found = {

@@ -102,7 +102,8 @@ def test_the_table_has_a_caption_and_scoped_headers(page):
     assert "<caption>" in html
     assert html.count('<th scope="col"') == len([*DEFAULT_KEYS, "actions"])
     assert html.count('<th scope="row">') == 12
-    assert 'Change<span class="versus"> from base price</span>' in html
+    names = "base price|previous close or base|previous close"
+    assert f'Change<span class="versus"> from <span data-references="{names}">base price</span></span>' in html
 
 
 def test_the_page_explains_that_live_updates_need_javascript(page):
