@@ -131,14 +131,30 @@ Minutes are counted from 1970. The upper bits hold the id of the tape.
 class Tape(models.Model):
     """A recorded symbol, with or without a ticker.
 
-    `previous_close` is the last price before the newest market day; null if there is no such price.
+    `previous_close` is the last price before the newest market day; null if there is no such price. `has_past` says
+    whether the bars before the first recorded update are complete. A tape whose ticker is simulated gets them from the
+    recorder. `past_version` grows by one with each change of bars that were not recorded.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True)
     previous_close = models.FloatField(null=True)
+    has_past = models.BooleanField(default=False)
+    past_version = models.IntegerField(default=0)
 
     def __str__(self) -> str:
         return self.symbol
+
+
+class Origin(models.IntegerChoices):
+    """Where a bar comes from.
+
+    RECORDED bars are computed from updates, FETCHED bars come from the source, and SIMULATED_PAST bars are invented for
+    the time before the first update of a simulated ticker.
+    """
+
+    RECORDED = 0
+    FETCHED = 1
+    SIMULATED_PAST = 2
 
 
 class BarColumns(models.Model):
@@ -146,7 +162,8 @@ class BarColumns(models.Model):
 
     `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `first_seq` and `last_seq` are the seq_ids of the first and the
     last update. `runs` says which updates were counted, encoded as msgpack. `runs` is null if every seq_id from the
-    first to the last was counted. `feeds.recorder.bars` explains runs.
+    first to the last was counted. `feeds.recorder.bars` explains runs. `origin` is one of Origin. A bar that was not
+    recorded has no seq_ids, and its `count` is 0 if the source does not say how many trades there were.
     """
 
     open = models.FloatField()
@@ -158,6 +175,7 @@ class BarColumns(models.Model):
     last_seq = models.BigIntegerField()
     runs = models.BinaryField(null=True)
     volume = models.BigIntegerField(default=0, db_default=0)
+    origin = models.SmallIntegerField(default=Origin.RECORDED, db_default=Origin.RECORDED)
 
     class Meta:
         abstract = True

@@ -13,6 +13,8 @@ from feeds.bar_layout import MINUTES
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
 from feeds.recorder.open_bars import OpenBars, SymbolBars
+from feeds.recorder.past import Past
+from feeds.recorder.past_writer import PastWriter
 from feeds.recorder.recent_bars import RecentBars
 from feeds.retry import CircuitBreaker
 from feeds.wire import Update
@@ -31,15 +33,22 @@ class BarStores:
     """The two stores of bars: recent bars in Redis, and the archive in the database."""
 
     def __init__(
-        self, open_bars: OpenBars, recent_bars: RecentBars, archive: BarArchive, rng: Random, clock: Callable[[], float]
+        self,
+        open_bars: OpenBars,
+        recent_bars: RecentBars,
+        archive: BarArchive,
+        past_writer: PastWriter,
+        rng: Random,
+        clock: Callable[[], float],
     ) -> None:
         self._open_bars = open_bars
         self._recent_bars = recent_bars
         self._archive = archive
+        self._past_writer = past_writer
         self._redis = CircuitBreaker("Redis", rng, clock, metrics.RECORDER_RETRIES.labels("redis").inc)
         self._database = CircuitBreaker("database", rng, clock, metrics.RECORDER_RETRIES.labels("database").inc)
         self._to_restore: list[SymbolBars] = []
-        """The symbols whose minutes Redis has lost."""
+        """The symbols whose minutes Redis has lost or does not have yet."""
 
     def load(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
         """Loads into memory every stored bar to which one of these updates belongs.
@@ -59,8 +68,10 @@ class BarStores:
             newest_seconds.update(self._recent_bars.newest_seconds(unknown))
 
         def load_symbols() -> None:
-            for symbol_bars in self._archive.load_symbols(newest_seconds):
+            symbols = self._archive.load_symbols(newest_seconds)
+            for symbol_bars in symbols:
                 self._open_bars.add_symbol(symbol_bars)
+            self._past_writer.add(symbols)
 
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
@@ -127,6 +138,33 @@ class BarStores:
         if not (self._database(read_saved) and self._redis(write_back)):
             return False
         del self._to_restore[:MAX_RESTORED_SYMBOLS]
+        return True
+
+    @property
+    def has_missing_past(self) -> bool:
+        """Whether `write_past` has symbols whose simulated past is missing."""
+        return self._past_writer.has_work
+
+    def write_past(self) -> bool:
+        """Writes a part of the missing pasts to the database. `restore_minutes` then copies minutes to Redis."""
+
+        def write() -> None:
+            self._to_restore += self._past_writer.step()
+
+        return self._database(write)
+
+    def follow_pasts(self) -> bool:
+        """Finds changes of bars that were not recorded, and gives Redis what the changes concern."""
+        changed: list[tuple[SymbolBars, Past]] = []
+
+        def find() -> None:
+            changed.extend(self._archive.find_changed_pasts(self._open_bars.by_symbol.values()))
+
+        if not self._database(find):
+            return False
+        for symbol_bars, past in changed:
+            symbol_bars.change_past(past)
+            self._to_restore.append(symbol_bars)
         return True
 
     def purge(self, before: int) -> bool:

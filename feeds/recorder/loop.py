@@ -17,11 +17,12 @@ import structlog
 from feeds import metrics
 from feeds.bar_layout import SECONDS
 from feeds.errors import BadRecord, BrokerUnavailable
+from feeds.history.market_days import MarketDays
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bar_stores import BarStores
-from feeds.recorder.market_days import MarketDays
 from feeds.recorder.open_bars import OpenBars
+from feeds.recorder.past_writer import PastWriter, Simulation
 from feeds.recorder.recent_bars import RecentBars
 from feeds.recorder.schedule import Schedule
 from feeds.records import read_update
@@ -45,8 +46,8 @@ FINAL_SAVE_SECONDS = 1.0
 class Recorder:
     """Reads updates from Kafka and stores their bars.
 
-    `retention` is how long the database keeps minutes. `now` returns unix seconds; `clock` returns seconds since any
-    fixed moment.
+    `retention` is how long the database keeps minutes. `simulation` is for the past of simulated tickers. `now` returns
+    unix seconds; `clock` returns seconds since any fixed moment.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Recorder:
         archive: BarArchive,
         market_days: MarketDays,
         retention: timedelta,
+        simulation: Simulation,
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
@@ -67,7 +69,8 @@ class Recorder:
         self._now = now
         self._schedule = Schedule(clock, now)
         self._open_bars = OpenBars(market_days)
-        self._stores = BarStores(self._open_bars, recent_bars, archive, self._rng, clock)
+        past_writer = PastWriter(simulation, market_days)
+        self._stores = BarStores(self._open_bars, recent_bars, archive, past_writer, self._rng, clock)
         self._pending: list[tuple[Update, int]] = []
         """Pairs of update and partition; the bars of these updates are not loaded yet."""
         self._pending_offsets: dict[int, int] = {}
@@ -120,6 +123,7 @@ class Recorder:
         self._read()
         self._add_pending()
         self._write_and_save()
+        self._complete_pasts()
         if self._stores.has_lost_minutes:
             self._stores.restore_minutes()
         elif self._schedule.purge_is_due and self._stores.purge(self._oldest_minute()):
@@ -156,6 +160,18 @@ class Recorder:
         self._pending.clear()
         self._unsaved_offsets |= self._pending_offsets
         self._pending_offsets.clear()
+
+    def _complete_pasts(self) -> None:
+        """Writes a part of a missing past, and follows bars that were fetched.
+
+        During a backlog this waits, because prices come first.
+        """
+        if self._pending or self._open_bars.new_bars > MAX_NEW_BARS:
+            return
+        if self._stores.has_missing_past:
+            self._stores.write_past()
+        if self._schedule.follow_is_due and self._stores.follow_pasts():
+            self._schedule.followed()
 
     def _oldest_minute(self) -> int:
         """Returns the number of the oldest minute to keep. Minutes are counted from 1970."""

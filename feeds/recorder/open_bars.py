@@ -11,8 +11,9 @@ up to `newest_stored` must be fetched before an update is added to this bar. Any
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from feeds.history.market_days import MarketDays
 from feeds.recorder.bars import Bar
-from feeds.recorder.market_days import MarketDays
+from feeds.recorder.past import NO_PAST, Past, PreviousDay, find_previous_day
 from feeds.wire import Update
 
 SECOND_US = 1_000_000
@@ -31,13 +32,6 @@ class BarsToFetch(NamedTuple):
     seconds: BarStarts
     minutes: BarStarts
     days: BarStarts
-
-
-class PreviousDay(NamedTuple):
-    """The second newest of the days that have a price. `day` is an ordinal."""
-
-    day: int
-    close: float
 
 
 class BarSeries:
@@ -92,7 +86,7 @@ class SymbolBars:
     before the first update. `saved_close` is the previous close that the database has.
     """
 
-    __slots__ = ("days", "minutes", "partition", "previous_day", "saved_close", "seconds", "symbol", "tape_id")
+    __slots__ = ("days", "minutes", "partition", "past", "previous_day", "saved_close", "seconds", "symbol", "tape_id")
 
     def __init__(
         self,
@@ -102,6 +96,7 @@ class SymbolBars:
         newest_minute: int = -1,
         newest_days: Collection[Bar] = (),
         saved_close: float | None = None,
+        past: Past = NO_PAST,
     ) -> None:
         """Initializes the bars from what Redis and the database contain.
 
@@ -119,10 +114,18 @@ class SymbolBars:
             self.days.put(bar)
         self.previous_day = PreviousDay(days[0].start, days[0].close) if len(days) > 1 else None
         self.saved_close = saved_close
+        self.past = past
 
     @property
     def previous_close(self) -> float | None:
-        return self.previous_day.close if self.previous_day else None
+        day = find_previous_day(self.previous_day, self.past, self.days.newest)
+        return day.close if day else None
+
+    def change_past(self, past: Past) -> None:
+        """Replaces the past. The next write gives Redis the newest day with its previous close again."""
+        self.past = past
+        if self.newest_day is not None:
+            self.days.unwritten.add(self.days.newest)
 
     @property
     def newest_day(self) -> Bar | None:

@@ -170,9 +170,9 @@ def record(symbols: int, offset_file: Path) -> None:
     django.setup()
     from django.conf import settings
 
+    from feeds.history.market_days import MarketDays
     from feeds.recorder.bar_archive import BarArchive
     from feeds.recorder.loop import Recorder
-    from feeds.recorder.market_days import MarketDays
     from feeds.recorder.recent_bars import RecentBars
     from feeds.store.connection import connect
 

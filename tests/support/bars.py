@@ -2,7 +2,7 @@
 
 from datetime import UTC, time
 
-from feeds.recorder.market_days import MarketDays
+from feeds.history.market_days import MarketDays
 from feeds.recorder.open_bars import MINUTE_US
 
 DAY_US = 24 * 60 * MINUTE_US

@@ -7,11 +7,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from feeds.errors import PermanentError
+from feeds.history.market_days import MarketDays
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.metrics import serve_metrics
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.loop import Recorder
-from feeds.recorder.market_days import MarketDays
+from feeds.recorder.past_writer import Simulation
 from feeds.recorder.recent_bars import RecentBars
 from feeds.stop_signals import stop_event
 from feeds.store.connection import connect
@@ -28,9 +29,9 @@ class Command(BaseCommand):
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.RECORDER_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )
         market_days = MarketDays(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
-        recorder = Recorder(
-            source, RecentBars(connect(settings.REDIS)), BarArchive(), market_days, settings.RECORDER_RETENTION
-        )
+        simulation = Simulation(settings.GENERATOR_INTERVAL.total_seconds(), settings.GENERATOR_SEED)
+        recent_bars = RecentBars(connect(settings.REDIS))
+        recorder = Recorder(source, recent_bars, BarArchive(), market_days, settings.RECORDER_RETENTION, simulation)
         try:
             complete = recorder.run(stop)
         except PermanentError as error:

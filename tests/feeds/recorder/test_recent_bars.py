@@ -5,8 +5,8 @@ import redis
 
 from feeds.bar_layout import MINUTES, SECONDS, decode_day
 from feeds.errors import StoreUnavailable
+from feeds.history.market_days import MarketDays
 from feeds.recorder.bars import Bar
-from feeds.recorder.market_days import MarketDays
 from feeds.recorder.open_bars import MINUTE_US, SECOND_US, OpenBars, SymbolBars
 from feeds.recorder.recent_bars import RecentBars
 from feeds.store.connection import connect

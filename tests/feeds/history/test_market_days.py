@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.recorder.market_days import MarketDays
+from feeds.history.market_days import MarketDays
 
 NEW_YORK = ZoneInfo("America/New_York")
 
