@@ -4,11 +4,23 @@ A ticker names its source. The module is below the models, so it knows no adapte
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 SIMULATED = "simulated"
 """The source whose prices the generator makes. The prices of all other sources are real or recorded."""
 
 SOURCE_NAMES = (SIMULATED, "kraken", "coinbase", "binance", "alpaca", "replay")
+
+MARKET_ZONES: Mapping[str, str] = MappingProxyType(
+    {"kraken": "UTC", "coinbase": "UTC", "binance": "UTC", "alpaca": "America/New_York"}
+)
+"""The time zones in which the market days of sources begin at midnight.
+
+The days of other sources begin as MARKET_DAY_START and MARKET_TIME_ZONE say.
+"""
+
+MAX_SOURCE_LENGTH = 20
 
 MAX_NATIVE_LENGTH = 40
 

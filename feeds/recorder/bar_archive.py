@@ -16,10 +16,12 @@ from django.db import connection, transaction
 
 from feeds.history.past_bars import is_complete
 from feeds.history.transactions import KEYS_PER_QUERY, ROWS_PER_TRANSACTION, chunks, translate_errors
-from feeds.models import DayBar, MinuteBar, Origin, Tape
+from feeds.models import DayBar, MinuteBar, Origin, Tape, Ticker
 from feeds.recorder.bars import Bar
-from feeds.recorder.open_bars import MINUTE_US, BarStarts, SymbolBars
+from feeds.recorder.open_bars import NO_SOURCES, BarStarts
 from feeds.recorder.past import Past, PreviousDay
+from feeds.recorder.symbol_bars import MINUTE_US, SymbolBars
+from feeds.source_names import SIMULATED
 
 VALUE_COLUMNS = ("open", "high", "low", "close", "count", "first_seq", "last_seq", "runs", "volume")
 MINUTE_COLUMNS = ("id", "first_us", "last_us", *VALUE_COLUMNS)
@@ -49,23 +51,30 @@ class BarArchive:
     def __init__(self) -> None:
         self._tapes_to_purge: list[int] = []
 
-    def load_symbols(self, newest_seconds: Mapping[str, int]) -> list[SymbolBars]:
+    def load_symbols(
+        self, newest_seconds: Mapping[str, int], sources: Mapping[str, str] = NO_SOURCES
+    ) -> list[SymbolBars]:
         """Returns one SymbolBars for each symbol. Creates tapes for new symbols.
 
         A SymbolBars holds the bars of one symbol in memory. At first it contains the newest two days; other bars are
         fetched later. `newest_seconds` is a dict from symbol to the number of the symbol's newest second in Redis; -1
-        stands for none. Raises BarArchiveUnavailable.
+        stands for none. `sources` is a dict from symbol to source; a symbol that is missing there is simulated. Raises
+        BarArchiveUnavailable.
         """
+        wanted = {(symbol, sources.get(symbol, SIMULATED)): second for symbol, second in newest_seconds.items()}
         with translate_errors():
-            tapes = self._get_or_create_tapes(list(newest_seconds))
-            return [self._load_symbol(tapes[symbol], second) for symbol, second in newest_seconds.items()]
+            tapes = self._get_or_create_tapes(list(wanted))
+            return [self._load_symbol(tapes[key], second) for key, second in wanted.items()]
 
-    def _get_or_create_tapes(self, symbols: list[str]) -> dict[str, Tape]:
-        tapes: dict[str, Tape] = {}
-        for batch in chunks(symbols, KEYS_PER_QUERY):
-            tapes |= {tape.symbol: tape for tape in Tape.objects.filter(symbol__in=batch)}
-        if missing := [symbol for symbol in symbols if symbol not in tapes]:
-            Tape.objects.bulk_create([Tape(symbol=symbol) for symbol in missing], ignore_conflicts=True)
+    def _get_or_create_tapes(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Tape]:
+        """Returns a dict from symbol and source to tape."""
+        tapes: dict[tuple[str, str], Tape] = {}
+        for batch in chunks(keys, KEYS_PER_QUERY):
+            rows = Tape.objects.filter(symbol__in=[symbol for symbol, _ in batch])
+            tapes |= {(tape.symbol, tape.source): tape for tape in rows}
+        if missing := [key for key in keys if key not in tapes]:
+            new = [Tape(symbol=symbol, source=source) for symbol, source in missing]
+            Tape.objects.bulk_create(new, ignore_conflicts=True)
             tapes |= self._get_or_create_tapes(missing)
         return tapes
 
@@ -85,6 +94,7 @@ class BarArchive:
             newest_days,
             tape.previous_close,
             self._read_past(tape),
+            tape.source,
         )
 
     def _read_past(self, tape: Tape) -> Past:
@@ -105,6 +115,12 @@ class BarArchive:
                 for tape in tapes
                 if tape.past_version != by_tape[tape.pk].past.version
             ]
+
+    def find_outdated(self, symbols: Iterable[SymbolBars]) -> list[SymbolBars]:
+        """Returns the symbols whose ticker has another source. Raises BarArchiveUnavailable."""
+        with translate_errors():
+            sources = dict(Ticker.objects.values_list("symbol", "source"))
+        return [found for found in symbols if sources.get(found.symbol, found.source) != found.source]
 
     def fetch_minutes(self, wanted: BarStarts) -> None:
         """Reads the wanted minute bars from the database into memory.

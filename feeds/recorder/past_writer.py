@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from feeds.bar_layout import MINUTES
-from feeds.history.market_days import MarketDays
 from feeds.history.past_bars import complete_past, save_days, save_minutes
 from feeds.history.transactions import translate_errors
 from feeds.models import MinuteBar, Origin, Ticker
-from feeds.recorder.open_bars import MINUTE_US, SymbolBars
 from feeds.recorder.past import Past, PreviousDay
+from feeds.recorder.symbol_bars import MINUTE_US, SymbolBars
 from feeds.source_names import SIMULATED
 from feeds.sources.simulated import Instrument
 from feeds.sources.simulated_past import SimulatedPast
@@ -37,15 +36,18 @@ class PastWriter:
     beginning; it has the same bars then.
     """
 
-    def __init__(self, simulation: Simulation, market_days: MarketDays) -> None:
+    def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
-        self._market_days = market_days
         self._without_minutes: list[SymbolBars] = []
         self._without_rest: list[SymbolBars] = []
 
     def add(self, symbols: Iterable[SymbolBars]) -> None:
         """Remembers the symbols whose past is missing."""
-        self._without_minutes += [symbol_bars for symbol_bars in symbols if not symbol_bars.past.is_complete]
+        self._without_minutes += [
+            symbol_bars
+            for symbol_bars in symbols
+            if symbol_bars.source == SIMULATED and not symbol_bars.past.is_complete
+        ]
 
     @property
     def has_work(self) -> bool:
@@ -77,7 +79,7 @@ class PastWriter:
     def _write_rest(self, symbol_bars: SymbolBars) -> None:
         if (past := self._make_past(symbol_bars)) is None:
             return
-        bars = past.bars(self._market_days.day_at)
+        bars = past.bars(symbol_bars.market_days.day_at)
         save_minutes(symbol_bars.tape_id, bars.minutes[: -MINUTES.slots], Origin.SIMULATED_PAST)
         save_days(symbol_bars.tape_id, bars.days, Origin.SIMULATED_PAST)
         complete_past(symbol_bars.tape_id)

@@ -15,13 +15,13 @@ from feeds.models import DayBar, MinuteBar, Origin, Tape
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
 from feeds.recorder.loop import Recorder
-from feeds.recorder.open_bars import MINUTE_US, SECOND_US
 from feeds.recorder.past_writer import Simulation
 from feeds.recorder.recent_bars import RecentBars
+from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US
 from feeds.store.connection import connect
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer
-from tests.support.bars import UTC_DAYS
+from tests.support.bars import UTC_DAYS, UTC_EVERYWHERE
 
 SYMBOLS = ("AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 NOON = int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * SECOND_US
@@ -79,12 +79,12 @@ class RecorderFactory:
     def make_recorder(self) -> Recorder:
         self.source = CountingConsumer(self.kafka, self.topic, self.group, timedelta(seconds=3))
         recent_bars = RecentBars(connect({"host": self.server.host, "port": self.server.port}))
-        retention = timedelta(days=30)
+        where = BarArchive(), UTC_EVERYWHERE, timedelta(days=30), SIMULATION
 
         def now() -> float:
             return self.now_us / SECOND_US
 
-        return Recorder(self.source, recent_bars, BarArchive(), UTC_DAYS, retention, SIMULATION, Random(1), now=now)
+        return Recorder(self.source, recent_bars, *where, Random(1), now=now)
 
     def run_until(self, condition: Callable[[], object]) -> bool:
         """Runs a recorder until the condition holds, then shuts the recorder down."""

@@ -113,5 +113,7 @@ def load_tickers() -> list[Listing]:
     """Returns the listings of all tickers, active and inactive. Raises django.db.DatabaseError."""
     close_old_connections()  # Django closes broken connections only at the end of a request. No request runs here.
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active")
-    closes = dict(Tape.objects.exclude(previous_close=None).values_list("symbol", "previous_close"))
+    sources = dict(Ticker.objects.values_list("symbol", "source"))
+    tapes = Tape.objects.exclude(previous_close=None).values_list("symbol", "source", "previous_close")
+    closes = {symbol: close for symbol, source, close in tapes if sources.get(symbol) == source}
     return [Listing(*row, previous_close=closes.get(row[0])) for row in rows]

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from feeds.errors import PermanentError
-from feeds.history.market_days import MarketDays
+from feeds.history.market_days import make_source_days
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.metrics import serve_metrics
 from feeds.recorder.bar_archive import BarArchive
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         source = UpdateConsumer(
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.RECORDER_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )
-        market_days = MarketDays(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
+        market_days = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
         simulation = Simulation(settings.GENERATOR_INTERVAL.total_seconds(), settings.GENERATOR_SEED)
         recent_bars = RecentBars(connect(settings.REDIS))
         recorder = Recorder(source, recent_bars, BarArchive(), market_days, settings.RECORDER_RETENTION, simulation)

@@ -5,7 +5,7 @@ from feeds.history.past_bars import complete_past, save_days, save_minutes
 from feeds.models import DayBar, MinuteBar, Origin, Tape
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar as RecordedBar
-from feeds.recorder.open_bars import MINUTE_US, SymbolBars
+from feeds.recorder.symbol_bars import MINUTE_US, SymbolBars
 from feeds.sources.events import Bar
 from feeds.wire import Update
 

@@ -4,7 +4,7 @@ import redis
 from feeds.bar_layout import MINUTES, decode_day
 from feeds.history.past_bars import complete_past, save_days
 from feeds.models import DayBar, MinuteBar, Origin, Tape, Ticker
-from feeds.recorder.open_bars import MINUTE_US
+from feeds.recorder.symbol_bars import MINUTE_US
 from feeds.sources.events import Bar
 from feeds.sources.simulated_past import DAY_COUNT, MINUTE_COUNT
 from tests.support.bars import UTC_DAYS
