@@ -16,8 +16,13 @@ from feeds.sources.events import Bar, Event, Trade
 class BadMessage(Exception):
     """A message of a source has another shape than its documentation says.
 
-    The text says what is wrong and contains no part of the message.
+    The text says what is wrong and contains no part of the message. `events` are the events of the message's other
+    parts: a feeder handles them, so that one malformed trade does not cost the trades beside it.
     """
+
+    def __init__(self, reason: str, events: Sequence[Event] = ()) -> None:
+        super().__init__(reason)
+        self.events = tuple(events)
 
 
 class Market(Enum):
@@ -39,7 +44,10 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A GET request to the source's HTTP service: path, query parameters and headers."""
+    """A GET request to the source's HTTP service: path, query parameters and headers.
+
+    It contains no credentials: `Source.make_headers` returns the headers that hold them.
+    """
 
     path: str
     parameters: Mapping[str, str] = {}
@@ -111,17 +119,23 @@ class History(Protocol):
         ...
 
 
+def no_headers(_credentials: Credentials) -> Mapping[str, str]:
+    """Returns the headers of a source whose HTTP service wants no credentials."""
+    return {}
+
+
 class Source(msgspec.Struct, frozen=True):
     """The properties of a source.
 
-    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` gets the credentials and the path
-    of the stream. `to_native` and `to_symbol` translate between our symbols and native ones; `to_symbol` returns None
-    for a native symbol that has no valid symbol here.
+    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` gets the credentials. `to_native`
+    and `to_symbol` translate between our symbols and native ones; `to_symbol` returns None for a native symbol that has
+    no valid symbol here.
 
     `url` and `rest_url` are the addresses that the vendor documents; settings replace them. `silent_seconds` is the
     longest time without any message before the connection counts as dead. `send_interval` is the least number of
     seconds between two messages to the source. `max_age` is the number of seconds after which a connection is replaced
     before the source cuts it, or None. `rest_interval` is the least number of seconds between two HTTP requests.
+    `make_headers` returns the headers of each HTTP request that hold the credentials.
 
     `is_sequential` says whether `Trade.sequence` shows missed trades. `may_redistribute` says whether the vendor's
     terms allow a public page; `terms` names the reason in a few words.
@@ -144,3 +158,4 @@ class Source(msgspec.Struct, frozen=True):
     needs_credentials: bool = False
     may_redistribute: bool = True
     terms: str = ""
+    make_headers: Callable[[Credentials], Mapping[str, str]] = no_headers

@@ -1,0 +1,45 @@
+"""Describes why a connection ended, and what to do then. Pure."""
+
+from enum import Enum
+
+import msgspec
+
+PERMANENT_STATUSES = {
+    401: "the credentials are refused",
+    402: "the plan does not include this",
+    451: "the country of this machine is refused; another source may be possible",
+}
+"""HTTP statuses that no retry corrects, with the reason for people."""
+
+RATE_STATUSES = frozenset({418, 429})
+RATE_WAIT_SECONDS = 60.0
+"""How long to wait after one of RATE_STATUSES, if the response does not say it."""
+
+MAX_WAIT_SECONDS = 3600.0
+
+
+class EndingKind(Enum):
+    """What ended a connection."""
+
+    LOST = "lost"
+    SILENT = "silent"
+    REFUSED = "refused"
+    REPLACED = "replaced"
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """Why a connection ended. `wait` is the least number of seconds before the next one."""
+
+    kind: EndingKind
+    reason: str = ""
+    wait: float = 0.0
+
+
+def from_status(status: int, retry_after: str = "") -> Ending:
+    """Returns the ending after an HTTP response that is no WebSocket. `retry_after` is the header of that name."""
+    if status in PERMANENT_STATUSES:
+        return Ending(EndingKind.REFUSED, f"HTTP {status}: {PERMANENT_STATUSES[status]}")
+    wait = RATE_WAIT_SECONDS if status in RATE_STATUSES else 0.0
+    if len(retry_after) <= 6 and retry_after.isascii() and retry_after.isdecimal():
+        wait = min(float(retry_after), MAX_WAIT_SECONDS)
+    return Ending(EndingKind.LOST, f"HTTP {status}", wait)

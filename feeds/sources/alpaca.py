@@ -1,0 +1,299 @@
+"""Speaks the WebSocket protocol of Alpaca's market data.
+
+Pure: no I/O. https://docs.alpaca.markets/docs/streaming-market-data describes the protocol.
+
+Corrections and cancellations of trades make no events: the prices, counts and volumes that they concern stay as they
+were published. Only fetched trades leave withdrawn ones out.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+
+import msgspec
+
+from feeds.errors import UnknownSource
+from feeds.sources.adapter import BadMessage, Credentials, Market, Source
+from feeds.sources.alpaca_history import AlpacaHistory, TradeRow, make_headers, read_trade
+from feeds.sources.decoding import decode, printable, read_number, read_time
+from feeds.sources.events import (
+    BestPrices,
+    Event,
+    Failure,
+    Heartbeat,
+    Ready,
+    Subscribed,
+    SymbolRefused,
+    SymbolState,
+    SymbolStatus,
+)
+from feeds.sources.routes import chunks
+from feeds.symbols import is_symbol
+
+CHUNK = 100
+"""The greatest number of symbols in one request."""
+
+STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolState.TRADING)
+"""The states that the codes of `statuses` mean: digits on tapes A and B, letters on tape C. Others change no state."""
+
+REFUSED_REQUEST = frozenset({400, 405, 410})
+"""Codes of errors that concern one request: invalid syntax, too many symbols, a channel that the feed does not have."""
+
+ALREADY_AUTHENTICATED = 403
+"""This error needs no action: the connection works."""
+
+WAIT_AFTER_LIMIT = 90.0
+"""Alpaca keeps a lost connection for so many seconds, and counts it."""
+
+FAILURES = {
+    401: Failure("Alpaca says that the connection is not authenticated"),
+    402: Failure("Alpaca refuses the key: check ALPACA_KEY_ID and ALPACA_SECRET_KEY", permanent=True),
+    404: Failure("Alpaca got the key too late"),
+    406: Failure("another program uses this key: Alpaca allows one connection", wait=WAIT_AFTER_LIMIT),
+    407: Failure("Alpaca closed the connection because it was read too slowly"),
+    409: Failure("the plan of this key does not include this feed of Alpaca: change ALPACA_FEED", permanent=True),
+    500: Failure("Alpaca has an internal error"),
+}
+
+TERMS = "Alpaca's terms forbid showing its prices to the public"
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """One of Alpaca's streams.
+
+    `liveness` is the symbol whose minute bars show that the stream is alive. The feed has no heartbeat of its own.
+    """
+
+    title: str
+    path: str
+    liveness: str
+    market: Market
+    history: AlpacaHistory
+    has_statuses: bool = True
+
+
+def _share_feed(title: str, path: str, feed: str) -> Feed:
+    history = AlpacaHistory("/v2/stocks", {"feed": feed}, {"adjustment": "split"})
+    return Feed(title, path, "SPY", Market.US_SHARES, history)
+
+
+FEEDS = {
+    "iex": _share_feed("Alpaca (IEX)", "/v2/iex", "iex"),
+    "sip": _share_feed("Alpaca (SIP)", "/v2/sip", "sip"),
+    "delayed_sip": _share_feed("Alpaca (SIP, 15 minutes late)", "/v2/delayed_sip", "sip"),
+    "crypto": Feed(
+        "Alpaca (crypto)",
+        "/v1beta3/crypto/us",
+        "BTC/USD",
+        Market.ALWAYS,
+        AlpacaHistory("/v1beta3/crypto/us", {}, {}),
+        has_statuses=False,
+    ),
+    "test": Feed(
+        "Alpaca (test stream)",
+        "/v2/test",
+        "FAKEPACA",
+        Market.ALWAYS,
+        AlpacaHistory("/v2/stocks", {"feed": "iex"}, {"adjustment": "split"}, has_trades=False),
+        has_statuses=False,
+    ),
+}
+
+
+class _Kind(msgspec.Struct):
+    kind: str = msgspec.field(name="T")
+
+
+class _Trade(TradeRow, kw_only=True):
+    symbol: str = msgspec.field(name="S")
+
+
+class _Quote(msgspec.Struct):
+    symbol: str = msgspec.field(name="S")
+    bid: float = msgspec.field(name="bp")
+    ask: float = msgspec.field(name="ap")
+    time: str = msgspec.field(name="t")
+
+
+class _Status(msgspec.Struct):
+    symbol: str = msgspec.field(name="S")
+    code: str = msgspec.field(name="sc")
+
+
+class _Control(msgspec.Struct):
+    """A part about the connection. `trades` lists all symbols whose trades are subscribed."""
+
+    msg: str = ""
+    code: int = 0
+    trades: list[str] | None = None
+
+
+_PARTS = msgspec.json.Decoder(list[msgspec.Raw])
+_KIND = msgspec.json.Decoder(_Kind)
+_TRADE = msgspec.json.Decoder(_Trade)
+_QUOTE = msgspec.json.Decoder(_Quote)
+_STATUS = msgspec.json.Decoder(_Status)
+_CONTROL = msgspec.json.Decoder(_Control)
+
+
+class AlpacaAdapter:
+    """The state of one connection.
+
+    `_requests` holds the symbols of each request without an answer, the oldest request first: Alpaca answers in order
+    and names no request. The tuple is empty for a request whose answer makes no event.
+    """
+
+    def __init__(self, credentials: Credentials, feed: Feed) -> None:
+        self._credentials = credentials
+        self._feed = feed
+        self._requests: deque[tuple[str, ...]] = deque()
+        self._wanted: set[str] = set()
+        self._acknowledged: set[str] = set()
+        self._replies: list[str] = []
+        self._readers: Mapping[str, Callable[[msgspec.Raw], Sequence[Event]]] = {
+            "t": self._read_trade,
+            "q": self._read_quote,
+            "s": self._read_status,
+            "success": self._read_success,
+            "subscription": self._read_subscription,
+            "error": self._read_error,
+        }
+
+    def open(self) -> Sequence[str]:
+        return ()  # Alpaca speaks first
+
+    def subscribe(self, natives: Collection[str]) -> Sequence[str]:
+        self._wanted.update(natives)
+        return [request for chunk in chunks(natives, CHUNK) for request in self._subscribe_chunk(chunk)]
+
+    def unsubscribe(self, natives: Collection[str]) -> Sequence[str]:
+        self._wanted.difference_update(natives)
+        self._acknowledged.difference_update(natives)
+        channels = ("trades", "quotes", "statuses") if self._feed.has_statuses else ("trades", "quotes")
+        return [self._request("unsubscribe", {channel: tuple(natives) for channel in channels})] if natives else []
+
+    def receive(self, message: str | bytes) -> Sequence[Event]:
+        """Returns the events of all parts of a message. Raises BadMessage with the events of the good parts."""
+        events: list[Event] = []
+        errors: list[BadMessage] = []
+        for part in decode(_PARTS, message):
+            try:
+                events += self._read_part(part)
+            except BadMessage as error:
+                errors.append(error)
+        if errors:
+            raise BadMessage(f"{len(errors)} parts are malformed, the first: {errors[0]}", events) from errors[0]
+        return events or [Heartbeat()]
+
+    def replies(self) -> Sequence[str]:
+        replies, self._replies = self._replies, []
+        return replies
+
+    def _subscribe_chunk(self, natives: tuple[str, ...]) -> list[str]:
+        """Returns the request for trades and quotes, and one for statuses. If the second fails, prices still come."""
+        requests = [self._request("subscribe", {"trades": natives, "quotes": natives}, natives)]
+        if self._feed.has_statuses:
+            requests.append(self._request("subscribe", {"statuses": natives}))
+        return requests
+
+    def _request(self, action: str, channels: Mapping[str, tuple[str, ...]], natives: tuple[str, ...] = ()) -> str:
+        self._requests.append(natives)
+        return msgspec.json.encode({"action": action, **channels}).decode()
+
+    def _read_part(self, part: msgspec.Raw) -> Sequence[Event]:
+        reader = self._readers.get(decode(_KIND, part).kind)
+        return reader(part) if reader else ()
+
+    def _read_trade(self, part: msgspec.Raw) -> Sequence[Event]:
+        row = decode(_TRADE, part)
+        trade = read_trade(row.symbol, row)
+        return [trade] if row.symbol in self._acknowledged else ()
+
+    def _read_quote(self, part: msgspec.Raw) -> Sequence[Event]:
+        row = decode(_QUOTE, part)
+        bid, ask = read_number(row.bid), read_number(row.ask)
+        best = BestPrices(row.symbol, bid, ask, read_time(row.time))
+        # A price of 0 means that this side has no orders.
+        return [best] if bid and ask and row.symbol in self._acknowledged else ()
+
+    def _read_status(self, part: msgspec.Raw) -> Sequence[Event]:
+        row = decode(_STATUS, part)
+        state = STATES.get(row.code)
+        return [SymbolStatus(row.symbol, state)] if state and row.symbol in self._acknowledged else ()
+
+    def _read_success(self, part: msgspec.Raw) -> Sequence[Event]:
+        said = decode(_CONTROL, part).msg
+        if said == "connected":
+            key, secret = self._credentials.key, self._credentials.secret
+            self._replies.append(msgspec.json.encode({"action": "auth", "key": key, "secret": secret}).decode())
+        if said != "authenticated":
+            return ()
+        self._replies.append(self._request("subscribe", {"bars": (self._feed.liveness,)}))
+        return [Ready()]
+
+    def _read_subscription(self, part: msgspec.Raw) -> Sequence[Event]:
+        """Returns what is new in the list of all subscriptions. A feeder waits a while for what is missing there."""
+        if self._requests:
+            self._requests.popleft()
+        listed = dict.fromkeys(decode(_CONTROL, part).trades or ())
+        added = tuple(native for native in listed if native in self._wanted and native not in self._acknowledged)
+        self._acknowledged = self._wanted.intersection(listed)
+        return [Subscribed(added)] if added else ()
+
+    def _read_error(self, part: msgspec.Raw) -> Sequence[Event]:
+        error = decode(_CONTROL, part)
+        if error.code == ALREADY_AUTHENTICATED:
+            return ()
+        reason = f"Alpaca says: {self._hide_secret(error.msg)} (code {error.code})"
+        if error.code in REFUSED_REQUEST and self._requests:
+            return self._refuse(self._requests.popleft(), reason)
+        return [FAILURES.get(error.code, Failure(reason))]
+
+    def _refuse(self, natives: tuple[str, ...], reason: str) -> Sequence[Event]:
+        """Refuses one symbol, or asks again for the two halves of many.
+
+        So one bad symbol costs no others, and a symbol limit is used up to its last place.
+        """
+        wanted = tuple(native for native in natives if native in self._wanted)
+        if len(wanted) > 1:
+            half = len(wanted) // 2
+            for part in (wanted[:half], wanted[half:]):
+                self._replies.append(self._request("subscribe", {"trades": part, "quotes": part}, part))
+            return ()
+        self._wanted.difference_update(wanted)
+        return [SymbolRefused(native, reason) for native in wanted]
+
+    def _hide_secret(self, text: str) -> str:
+        for word in (self._credentials.secret, self._credentials.key):
+            text = text.replace(word, "***") if word else text
+        return printable(text)
+
+
+def to_symbol(native: str) -> str | None:
+    """Returns the same text, or None if it is no symbol here."""
+    return native if is_symbol(native) else None
+
+
+def alpaca_source(feed: str = "iex") -> Source:
+    """Returns Alpaca with one of its feeds: iex, sip, delayed_sip, crypto, test. Raises UnknownSource."""
+    if feed not in FEEDS:
+        raise UnknownSource(f"Alpaca has no feed “{feed[:20]}”. Set ALPACA_FEED to one of: {', '.join(FEEDS)}.")
+    properties = FEEDS[feed]
+    return Source(
+        name="alpaca",
+        title=properties.title,
+        url=f"wss://stream.data.alpaca.markets{properties.path}",
+        rest_url="https://data.alpaca.markets",
+        make_adapter=partial(AlpacaAdapter, feed=properties),
+        history=properties.history,
+        to_native=str,
+        to_symbol=to_symbol,
+        silent_seconds=150,
+        rest_interval=0.35,
+        market=properties.market,
+        is_sequential=False,
+        needs_credentials=True,
+        may_redistribute=False,
+        terms=TERMS,
+        make_headers=make_headers,
+    )

@@ -1,0 +1,167 @@
+"""Requests missed trades and bars from Alpaca, and reads the responses.
+
+Pure: no I/O. https://docs.alpaca.markets/reference/stockbars and /stocktrades describe the requests. The list of all
+instruments is on another server than the prices, so `instruments` offers none.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from feeds.sources.adapter import BadMessage, Credentials, Request
+from feeds.sources.decoding import decode_body, read_number, read_price, read_time
+from feeds.sources.events import Bar, Trade
+
+PAGE = 10_000
+"""The greatest number of trades or bars in one response."""
+
+TIMEFRAMES = {60: "1Min", 86_400: "1Day"}
+TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
+
+Row = TypeVar("Row")
+
+SETS_PRICE = frozenset("@ EFKOX56")
+"""The conditions of trades that may become the last price, on all tapes.
+
+They stand for regular and automatic sales, intermarket sweeps, crosses, and opening, reopening and closing prints. All
+other trades only count as volume: odd lots (I), extended hours (T, U), out of sequence (Z), average prices and more.
+"""
+
+TAPE_C_SETS_PRICE = SETS_PRICE | frozenset("ABDSY1")
+"""The same for tape C (Nasdaq), where for example B is a bunched trade. On tapes A and B it is an average price."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WITHDRAWN = frozenset({"canceled", "incorrect"})
+
+
+class TradeRow(msgspec.Struct):
+    """A trade, as stream and history send it. `update` says in the history that the trade was withdrawn later."""
+
+    id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="i")
+    price: float = msgspec.field(name="p")
+    size: float = msgspec.field(name="s")
+    time: str = msgspec.field(name="t")
+    exchange: Annotated[str, msgspec.Meta(max_length=8)] = msgspec.field(default="", name="x")
+    conditions: list[str] | None = msgspec.field(default=None, name="c")
+    tape: str = msgspec.field(default="", name="z")
+    update: str = msgspec.field(default="", name="u")
+
+
+class _Bar(msgspec.Struct):
+    time: str = msgspec.field(name="t")
+    open: float = msgspec.field(name="o")
+    high: float = msgspec.field(name="h")
+    low: float = msgspec.field(name="l")
+    close: float = msgspec.field(name="c")
+    volume: float = msgspec.field(name="v")
+    count: Annotated[int, msgspec.Meta(ge=0)] | None = msgspec.field(default=None, name="n")
+
+
+class _Trades(msgspec.Struct):
+    trades: dict[str, list[TradeRow]] | None
+    next_page_token: str | None = None
+
+
+class _Bars(msgspec.Struct):
+    bars: dict[str, list[_Bar]] | None
+    next_page_token: str | None = None
+
+
+_TRADES = msgspec.json.Decoder(_Trades)
+_BARS = msgspec.json.Decoder(_Bars)
+
+
+def read_trade(native: str, row: TradeRow, past: bool = False) -> Trade:
+    """Returns a trade. Alpaca's numbers repeat, so the id consists of exchange, number and time."""
+    timestamp = read_time(row.time)
+    trade_id = f"{row.exchange}:{row.id}:{timestamp}"
+    allowed = TAPE_C_SETS_PRICE if row.tape == "C" else SETS_PRICE
+    sets_price = allowed.issuperset(row.conditions or ())
+    price, size = read_price(row.price), read_number(row.size)
+    return Trade(native, price, size, timestamp, trade_id, past=past, sets_price=sets_price)
+
+
+def make_headers(credentials: Credentials) -> Mapping[str, str]:
+    """Returns the headers that hold the credentials."""
+    return {"APCA-API-KEY-ID": credentials.key, "APCA-API-SECRET-KEY": credentials.secret}
+
+
+class AlpacaHistory:
+    """The requests of Alpaca's HTTP service.
+
+    `folder` is the path of an asset class. `parameters` are those of all its requests, and `more` are further ones of
+    requests for bars. Without `has_trades` no missed trades are asked for.
+    """
+
+    def __init__(
+        self, folder: str, parameters: Mapping[str, str], more: Mapping[str, str], has_trades: bool = True
+    ) -> None:
+        self._folder = folder
+        self._parameters = parameters
+        self._more = more
+        self._has_trades = has_trades
+
+    def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
+        """Returns the first request for the trades in the time between two. None without an earlier one."""
+        if after is None or not self._has_trades:
+            return None
+        # A microsecond more, because `until` is cut off to whole microseconds.
+        return self._request("trades", native, after.timestamp, until.timestamp + 1, {})
+
+    def read_trades(
+        self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
+    ) -> tuple[Sequence[Trade], Request | None]:
+        """Returns the trades between the two times, without the two trades and without withdrawn ones."""
+        response = decode_body(_TRADES, body)
+        rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]
+        trades = [read_trade(native, row, past=True) for row in rows]
+        start, known = (after.timestamp, {after.id, until.id}) if after else (0, {until.id})
+        found = [t for t in trades if start <= t.timestamp <= until.timestamp and t.id not in known]
+        return found, _next_page(request, response.next_page_token)
+
+    def bars(self, native: str, interval: int, start: int, end: int) -> Request:
+        return self._request("bars", native, start, end - 1, {"timeframe": TIMEFRAMES[interval], **self._more})
+
+    def read_bars(
+        self, native: str, request: Request, body: bytes, start: int, end: int
+    ) -> tuple[Sequence[Bar], Request | None]:
+        """Returns the bars that start at `start` or later and end by `end`, and the next request or None."""
+        response = decode_body(_BARS, body)
+        length = TIMEFRAMES_US[request.parameters["timeframe"]]
+        bars = [_read_bar(row) for row in _rows(response.bars, native)]
+        found = [bar for bar in bars if start <= bar.start and bar.start + length <= end]
+        return found, _next_page(request, response.next_page_token)
+
+    def instruments(self) -> Request | None:
+        return None
+
+    def read_instruments(self, body: bytes) -> Mapping[str, bool]:  # noqa: ARG002
+        raise BadMessage("no list of instruments was asked for")
+
+    def _request(self, kind: str, native: str, start: int, end: int, more: Mapping[str, str]) -> Request:
+        span = {"symbols": native, "start": _write_time(start), "end": _write_time(end), "limit": str(PAGE)}
+        return Request(f"{self._folder}/{kind}", {**span, **self._parameters, **more})
+
+
+def _rows(rows: Mapping[str, list[Row]] | None, native: str) -> list[Row]:
+    return (rows or {}).get(native, [])
+
+
+def _read_bar(row: _Bar) -> Bar:
+    first, high, low, last = map(read_price, (row.open, row.high, row.low, row.close))
+    return Bar(read_time(row.time), first, high, low, last, read_number(row.volume), row.count)
+
+
+def _next_page(request: Request, token: str | None) -> Request | None:
+    if not token:
+        return None
+    if token == request.parameters.get("page_token"):
+        raise BadMessage("a page names itself as the next page")
+    return Request(request.path, {**request.parameters, "page_token": token})
+
+
+def _write_time(timestamp: int) -> str:
+    """Returns a time in RFC 3339 with microseconds."""
+    return (_EPOCH + timedelta(microseconds=timestamp)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

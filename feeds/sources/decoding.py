@@ -1,0 +1,164 @@
+"""Reads messages, times, prices and reasons as sources send them, and refuses what is malformed.
+
+Pure: no I/O. The functions raise BadMessage. Its text contains no part of the message; only ReportedError quotes the
+reason of a source.
+"""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from math import inf
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from feeds.sources.adapter import BadMessage
+from feeds.sources.events import Bar, Trade
+from feeds.wire import DECODE_ERRORS, MAX_NUMBER, MIN_TIMESTAMP, describe_decode_error
+
+Shape = TypeVar("Shape")
+
+Number = float | str
+"""A number as sources send it: a JSON number or a decimal text."""
+
+SequenceNumber = Annotated[int, msgspec.Meta(ge=0, lt=MAX_NUMBER)]
+UnixSeconds = Annotated[int, msgspec.Meta(ge=MIN_TIMESTAMP // 1_000_000, lt=MAX_NUMBER // 1_000_000)]
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""The length limit of a WebSocket message. The longest ones list all instruments of a source, about 1 MiB."""
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""The length limit of a response over HTTP. Lists of all instruments have several MiB."""
+
+MAX_NUMBER_LENGTH = 40
+MAX_REASON_LENGTH = 200
+MAX_NATIVE_LENGTH = 40
+
+# `float` accepts more than this pattern: spaces, underscores, "nan" and "inf".
+_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_NATIVE = re.compile(r"[!-~]+")
+_MINUTE_US = 60_000_000
+
+
+class ReportedError(BadMessage):
+    """A source answered a request with an error. The text is the reason of the source, made printable and short."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the source reports: {printable(reason)}")
+
+
+def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
+    """Returns a message in the decoder's shape. `limit` is the greatest length in bytes, or in characters of a str."""
+    if len(message) > limit:
+        raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")
+    try:
+        return decoder.decode(message)
+    except (*DECODE_ERRORS, UnicodeEncodeError) as error:
+        raise BadMessage(f"the message has another shape: {describe_decode_error(error)}") from error
+
+
+def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
+    """Returns the body of an HTTP response in the decoder's shape."""
+    return decode(decoder, body, MAX_BODY_BYTES)
+
+
+def read_time(text: str) -> int:
+    """Returns a time in RFC 3339, with up to nanoseconds, in unix microseconds. Nanoseconds are cut off."""
+    match = _TIME.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
+    if match is None:
+        raise BadMessage("a time is not in RFC 3339")
+    minute, second, fraction, sign, hours, minutes = match.groups()
+    if int(second) > 60:  # 60 is a leap second
+        raise BadMessage("a time has no such second")
+    offset = (int(hours) * 60 + int(minutes)) * _MINUTE_US if sign else 0
+    micros = int(f"{fraction:0<6}"[:6]) if fraction else 0
+    start = _minute_start(minute.upper())
+    return check_timestamp(start + int(second) * 1_000_000 + micros + (offset if sign == "-" else -offset))
+
+
+@lru_cache(maxsize=256)
+def _minute_start(text: str) -> int:
+    """Returns the start of a minute in unix microseconds. Most trades of a source share a few minutes."""
+    try:
+        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise BadMessage("a time names no date or no minute") from error
+    return int(moment.timestamp()) * 1_000_000
+
+
+def check_timestamp(timestamp: int) -> int:
+    """Returns a timestamp in unix microseconds if Redis and clients can compare it exactly."""
+    if not MIN_TIMESTAMP <= timestamp < MAX_NUMBER:
+        raise BadMessage("a time is before 2001 or too far ahead")
+    return timestamp
+
+
+def read_seconds(value: Decimal) -> int:
+    """Returns a time in unix seconds in unix microseconds. The rest of the digits is cut off."""
+    if not value.is_finite() or not 0 <= value < MAX_NUMBER:
+        raise BadMessage("a time is not in unix seconds")
+    return check_timestamp(int(value * 1_000_000))
+
+
+def read_number(value: Number) -> float:
+    """Returns a finite number of at least zero from a JSON number or a decimal text."""
+    if isinstance(value, str):
+        if len(value) > MAX_NUMBER_LENGTH or not _DECIMAL.fullmatch(value):
+            raise BadMessage("a number is not a decimal text")
+        value = float(value)
+    if not 0 <= value < inf:
+        raise BadMessage("a number is negative or not finite")
+    return value
+
+
+def read_price(value: Number) -> float:
+    """Returns a price: a finite number above zero."""
+    price = read_number(value)
+    if price == 0:
+        raise BadMessage("a price is zero")
+    return price
+
+
+def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: Number, count: int | None) -> Bar:
+    """Returns a bar. `start` is in unix seconds; the prices are open, high, low and close."""
+    first, high, low, close = map(read_price, prices)
+    return Bar(start * 1_000_000, first, high, low, close, read_number(volume), count)
+
+
+def sequence_of(trade: Trade) -> int | None:
+    """Returns the sequence of a trade at a source whose ids are sequences, or None if it has none.
+
+    A trade that was read back from Kafka has only its id.
+    """
+    if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
+        return int(trade.id)
+    return trade.sequence
+
+
+def missed_sequences(after: Trade | None, until: Trade) -> range:
+    """Returns the sequences between two trades. The range is empty if one of them is unknown."""
+    first = sequence_of(after) if after is not None else None
+    last = sequence_of(until)
+    return range(0) if first is None or last is None else range(first + 1, last)
+
+
+def is_native(text: str) -> bool:
+    """Returns whether a text can be a native symbol: short printable ASCII without spaces."""
+    return len(text) <= MAX_NATIVE_LENGTH and _NATIVE.fullmatch(text) is not None
+
+
+def check_native(native: str) -> str:
+    """Returns a native symbol."""
+    if not is_native(native):
+        raise BadMessage("a symbol is not short printable ASCII")
+    return native
+
+
+def printable(text: str) -> str:
+    """Returns a text of a source for logs and pages: one line, at most 200 characters, all of them printable."""
+    characters = (character if character.isprintable() else " " for character in text[: 2 * MAX_REASON_LENGTH])
+    return " ".join("".join(characters).split())[:MAX_REASON_LENGTH]

@@ -1,0 +1,27 @@
+"""Lists the sources that a feeder connects to, by name.
+
+Pure: no I/O. A new source is one line here.
+"""
+
+from collections.abc import Mapping
+
+from feeds.errors import UnknownSource
+from feeds.sources.adapter import Source
+from feeds.sources.alpaca import alpaca_source
+from feeds.sources.binance import BINANCE
+from feeds.sources.coinbase import COINBASE
+from feeds.sources.kraken import KRAKEN
+
+SOURCES: Mapping[str, Source] = {source.name: source for source in (KRAKEN, COINBASE, BINANCE, alpaca_source())}
+"""All sources. Alpaca has its default feed here."""
+
+SOURCE_NAMES = tuple(SOURCES)
+
+
+def find_source(name: str, alpaca_feed: str = "iex") -> Source:
+    """Returns a source. Raises UnknownSource for an unknown name or an unknown feed of Alpaca."""
+    if name == "alpaca":
+        return alpaca_source(alpaca_feed)
+    if name not in SOURCES:
+        raise UnknownSource(f"no source has the name “{name[:20]}”. There are {', '.join(SOURCE_NAMES)}.")
+    return SOURCES[name]
