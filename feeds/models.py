@@ -155,7 +155,9 @@ class Tape(models.Model):
     A ticker whose source changes gets another tape, so that bars of the earlier source no longer count.
     `previous_close` is the last price before the newest market day; null if there is no such price. `has_past` says
     whether the bars before the first recorded update are complete. A tape whose ticker is simulated gets them from the
-    recorder. `past_version` grows by one with each change of bars that were not recorded.
+    recorder. `past_version` grows by one with each change of bars that were not recorded. `days_fetched_to` and
+    `minutes_fetched_to` say up to which time bars were fetched from the source, in unix microseconds; null stands for
+    never.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH)
@@ -163,6 +165,8 @@ class Tape(models.Model):
     previous_close = models.FloatField(null=True)
     has_past = models.BooleanField(default=False)
     past_version = models.IntegerField(default=0)
+    days_fetched_to = models.BigIntegerField(null=True)
+    minutes_fetched_to = models.BigIntegerField(null=True)
 
     objects = TapeQuerySet.as_manager()
 

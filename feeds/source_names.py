@@ -12,6 +12,9 @@ SIMULATED = "simulated"
 
 SOURCE_NAMES = (SIMULATED, "kraken", "coinbase", "binance", "alpaca", "replay")
 
+WITHOUT_HISTORY = frozenset({SIMULATED, "replay"})
+"""The sources from which no bars can be fetched."""
+
 MARKET_ZONES: Mapping[str, str] = MappingProxyType(
     {"kraken": "UTC", "coinbase": "UTC", "binance": "UTC", "alpaca": "America/New_York"}
 )

@@ -21,7 +21,9 @@ from feeds.history.transactions import ROWS_PER_TRANSACTION, chunks, translate_e
 from feeds.models import MinuteBar, Origin, Tape
 from feeds.sources.events import Bar
 
-MINUTE_US = 60_000_000
+MINUTE_SECONDS = 60
+
+MINUTE_US = MINUTE_SECONDS * 1_000_000
 DAY_US = 24 * 60 * MINUTE_US
 
 VALUE_COLUMNS = ("open", "high", "low", "close", "count", "first_seq", "last_seq", "volume", "origin")
@@ -84,6 +86,19 @@ def _values(bar: Bar, origin: Origin) -> tuple[Any, ...]:
     """Returns the values of the VALUE_COLUMNS. A bar that was not recorded has no seq_ids."""
     volume = min(round(bar.volume / VOLUME_UNIT), MAX_VOLUME)
     return bar.open, bar.high, bar.low, bar.close, bar.count or 0, 0, 0, volume, int(origin)
+
+
+def find_tape(symbol: str, source: str) -> Tape:
+    """Returns the tape of a symbol and a source. Creates a new one if necessary. Raises BarArchiveUnavailable."""
+    with translate_errors():
+        return Tape.objects.get_or_create(symbol=symbol, source=source)[0]
+
+
+def note_fetched(tape_id: int, interval: int, end: int) -> None:
+    """Notes that the bars of this length, in seconds, were fetched up to `end`. Raises BarArchiveUnavailable."""
+    column = "minutes_fetched_to" if interval == MINUTE_SECONDS else "days_fetched_to"
+    with translate_errors():
+        Tape.objects.filter(pk=tape_id).update(**{column: end})
 
 
 def complete_past(tape_id: int) -> None:

@@ -13,4 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             "tape", models.UniqueConstraint(fields=("symbol", "source"), name="one_tape_a_source")
         ),
+        migrations.AddField("tape", "days_fetched_to", models.BigIntegerField(null=True)),
+        migrations.AddField("tape", "minutes_fetched_to", models.BigIntegerField(null=True)),
     ]
