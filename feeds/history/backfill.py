@@ -5,12 +5,13 @@ first range that is not complete. A later backfill of the same ticker fetches on
 in which nothing was recorded. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from asgiref.sync import sync_to_async
 
 from feeds.history.market_days import MarketDays
+from feeds.history.pages import Fetch, fetch_pages
 from feeds.history.past_bars import (
     MINUTE_SECONDS,
     complete_past,
@@ -20,7 +21,7 @@ from feeds.history.past_bars import (
     save_minutes,
 )
 from feeds.models import Origin, Tape
-from feeds.sources.adapter import Request, Source
+from feeds.sources.adapter import Source
 from feeds.sources.events import Bar
 
 SECOND_US = 1_000_000
@@ -30,9 +31,6 @@ DAY_US = DAY_SECONDS * SECOND_US
 DAY_COUNT = 365
 MINUTES_OF_DAYS = 7
 """For how many days minutes are fetched. The days before have bars of days only."""
-
-MAX_PAGES = 100
-"""How many responses one range may take. A source that never ends a range cannot stop the other tickers."""
 
 RANGE_US = {MINUTE_SECONDS: DAY_US, DAY_SECONDS: 300 * DAY_US}
 """The length of a range for each length of a bar, in seconds. No source needs many responses for a range."""
@@ -55,7 +53,7 @@ class Backfill:
     def __init__(
         self,
         source: Source,
-        fetch: Callable[[Request], Awaitable[bytes]],
+        fetch: Fetch,
         market_days: MarketDays,
         now: Callable[[], int],
     ) -> None:
@@ -97,13 +95,8 @@ class Backfill:
         return count
 
     async def _fetch_range(self, tape: Tape, native: str, interval: int, start: int, end: int) -> int:
-        history, count = self._source.history, 0
-        request: Request | None = history.bars(native, interval, start, end)
-        for _ in range(MAX_PAGES):
-            if request is None:
-                break
-            body = await self._fetch(request)
-            bars, request = history.read_bars(native, request, body, start, end)
+        count = 0
+        async for bars in fetch_pages(self._source.history, self._fetch, native, interval, start, end):
             await sync_to_async(self._save)(tape, interval, bars)
             count += len(bars)
         return count

@@ -11,17 +11,24 @@ from django.core.management.base import CommandError
 from feeds.errors import UnknownSource
 from feeds.feeder.http_client import HttpClient
 from feeds.history.backfill import Backfill
-from feeds.history.market_days import make_source_days
+from feeds.history.market_days import MarketDays, make_source_days
+from feeds.models import Ticker
+from feeds.source_names import WITHOUT_HISTORY
 from feeds.sources.adapter import Credentials, Source
 from feeds.sources.registry import find_source
 
 
 class SourceHistory(NamedTuple):
-    """A source with an open HTTP client, and a backfill that uses it."""
+    """A source with its calendar and an open HTTP client."""
 
     source: Source
     client: HttpClient
-    backfill: Backfill
+    market_days: MarketDays
+
+    @property
+    def backfill(self) -> Backfill:
+        """Returns a backfill from this source."""
+        return Backfill(self.source, self.client.get, self.market_days, lambda: time.time_ns() // 1000)
 
 
 @asynccontextmanager
@@ -33,7 +40,7 @@ async def open_history(name: str) -> AsyncIterator[SourceHistory]:
     client = HttpClient(source, url, _credentials(prefix))
     days = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START).of(source.name)
     try:
-        yield SourceHistory(source, client, Backfill(source, client.get, days, lambda: time.time_ns() // 1000))
+        yield SourceHistory(source, client, days)
     finally:
         await client.close()
 
@@ -52,3 +59,21 @@ def _find(name: str) -> Source:
 
 def _credentials(prefix: str) -> Credentials:
     return Credentials(getattr(settings, f"{prefix}_KEY_ID", ""), getattr(settings, f"{prefix}_SECRET_KEY", ""))
+
+
+def find_tickers(symbols: list[str], source: str = "") -> dict[str, list[tuple[str, str]]]:
+    """Returns a dict from source to pairs of symbol and native symbol, which may be empty.
+
+    No `symbols` stand for all active tickers. If `source` is given, only its tickers are found. Raises CommandError if
+    a symbol has no ticker with a history.
+    """
+    rows = Ticker.objects.exclude(source__in=WITHOUT_HISTORY).order_by("symbol")
+    rows = rows.filter(symbol__in=symbols) if symbols else rows.filter(active=True)
+    by_source: dict[str, list[tuple[str, str]]] = {}
+    for symbol, name, native in rows.values_list("symbol", "source", "native"):
+        if source in ("", name):
+            by_source.setdefault(name, []).append((symbol, native))
+    found = {symbol for tickers in by_source.values() for symbol, _ in tickers}
+    if missing := [symbol for symbol in symbols if symbol not in found]:
+        raise CommandError(f"no ticker of a real source: {', '.join(missing)}")
+    return by_source

@@ -8,9 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from feeds.errors import TransientError
 from feeds.feeder.http_client import RequestFailed
 from feeds.history.backfill import DAY_COUNT
-from feeds.management.source_history import open_history
-from feeds.models import Ticker
-from feeds.source_names import WITHOUT_HISTORY
+from feeds.management.source_history import find_tickers, open_history
 from feeds.sources.adapter import BadMessage
 from feeds.symbols import upper_case
 
@@ -29,7 +27,7 @@ class Command(BaseCommand):
         if not 0 < days <= MAX_DAYS:
             raise CommandError(f"--days is from 1 to {MAX_DAYS}")
         failed = 0
-        for source, tickers in _find_tickers([upper_case(symbol) for symbol in symbols]).items():
+        for source, tickers in find_tickers([upper_case(symbol) for symbol in symbols]).items():
             failed += asyncio.run(self._fetch_all(source, tickers, days, again))
         if failed:
             raise SystemExit(1)
@@ -48,19 +46,3 @@ class Command(BaseCommand):
                 else:
                     self.stdout.write(f"{symbol}: {source}: {fetched.days} days, {fetched.minutes} minutes")
         return failed
-
-
-def _find_tickers(symbols: list[str]) -> dict[str, list[tuple[str, str]]]:
-    """Returns a dict from source to pairs of symbol and native symbol. No `symbols` stand for all active tickers.
-
-    Raises CommandError if a symbol has no ticker with a history.
-    """
-    rows = Ticker.objects.exclude(source__in=WITHOUT_HISTORY).order_by("symbol")
-    rows = rows.filter(symbol__in=symbols) if symbols else rows.filter(active=True)
-    by_source: dict[str, list[tuple[str, str]]] = {}
-    for symbol, source, native in rows.values_list("symbol", "source", "native"):
-        by_source.setdefault(source, []).append((symbol, native))
-    found = {symbol for tickers in by_source.values() for symbol, _ in tickers}
-    if missing := [symbol for symbol in symbols if symbol not in found]:
-        raise CommandError(f"no ticker of a real source: {', '.join(missing)}")
-    return by_source
