@@ -1,4 +1,4 @@
-"""Fetches bars of a range of time, response after response."""
+"""Fetches bars of a range of time, response after response. Pure: the caller sends the requests."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 

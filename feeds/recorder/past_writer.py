@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from feeds import metrics
 from feeds.bar_layout import MINUTES
 from feeds.history.past_bars import complete_past, save_days, save_minutes
 from feeds.history.transactions import translate_errors
@@ -83,6 +84,7 @@ class PastWriter:
         save_minutes(symbol_bars.tape_id, bars.minutes[: -MINUTES.slots], Origin.SIMULATED_PAST)
         save_days(symbol_bars.tape_id, bars.days, Origin.SIMULATED_PAST)
         complete_past(symbol_bars.tape_id)
+        metrics.PAST_BARS.inc()
         newest_days = [PreviousDay(day, bar.close) for day, bar in list(bars.days.items())[-2:]]
         symbol_bars.change_past(Past(True, symbol_bars.past.version + 1, newest_days))
 

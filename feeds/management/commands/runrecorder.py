@@ -14,7 +14,9 @@ from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.loop import Recorder
 from feeds.recorder.past_writer import Simulation
 from feeds.recorder.recent_bars import RecentBars
+from feeds.source_names import SOURCE_NAMES, WITHOUT_HISTORY
 from feeds.stop_signals import stop_event
+from feeds.store.audit_metrics import serve_audits
 from feeds.store.connection import connect
 
 
@@ -25,6 +27,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         stop = stop_event()
         serve_metrics(settings.RECORDER_METRICS_PORT, "RECORDER_METRICS_PORT")
+        serve_audits(connect(settings.REDIS), [name for name in SOURCE_NAMES if name not in WITHOUT_HISTORY])
         source = UpdateConsumer(
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.RECORDER_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )

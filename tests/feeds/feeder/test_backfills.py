@@ -8,7 +8,7 @@ from feeds.feeder.backfills import Backfills
 from feeds.models import Tape
 from feeds.sources.coinbase import COINBASE
 from tests.exchanges.coinbase import CoinbaseExchange
-from tests.support.history import MINUTE_US, NOW, add_trades, open_backfill
+from tests.support.history.exchange_bars import MINUTE_US, NOW, add_trades, open_backfill
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)

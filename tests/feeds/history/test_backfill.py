@@ -16,7 +16,7 @@ from tests.exchanges.binance import BinanceExchange
 from tests.exchanges.coinbase import CoinbaseExchange
 from tests.exchanges.kraken import KrakenExchange
 from tests.exchanges.server import Exchange
-from tests.support.history import DAY_US, MINUTE_US, NOW, Row, add_trades, ledger_bars, open_backfill
+from tests.support.history.exchange_bars import DAY_US, MINUTE_US, NOW, Row, add_trades, ledger_bars, open_backfill
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

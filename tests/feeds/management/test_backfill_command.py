@@ -6,7 +6,7 @@ from django.core.management import CommandError, call_command
 
 from feeds.models import DayBar, Ticker
 from tests.exchanges.binance import BinanceExchange
-from tests.support.history import DAY_US
+from tests.support.history.exchange_bars import DAY_US
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,7 +13,7 @@ from feeds.store.audit_reports import SymbolAudit, read_reports
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer
 from tests.exchanges.binance import BinanceExchange
-from tests.support.history import DAY_US, MINUTE_US
+from tests.support.history.exchange_bars import DAY_US, MINUTE_US
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,9 +16,9 @@ SOL = SymbolAudit("SOL/USD", 3, 3)
 
 
 @pytest.fixture
-def report(use_redis: None, redis_client: redis.Redis) -> None:
-    write_report(redis_client, AuditReport("kraken", "2026-11-22", 1_766_480_000, [BTC, ETH, SOL]))
-    redis_client.set("audit:coinbase", b"nonsense")
+def report(store: redis.Redis) -> None:
+    write_report(store, AuditReport("kraken", "2026-11-22", 1_766_480_000, [BTC, ETH, SOL]))
+    store.set("audit:coinbase", b"nonsense")
 
 
 def test_the_page_shows_the_newest_report_of_each_source(client: Client, report: None):
@@ -35,11 +35,12 @@ def test_the_reports_are_available_as_json(client: Client, report: None):
     assert (found["source"], found["symbols"][0]["lost"], found["symbols"][2]["lost"]) == ("kraken", 2, None)
 
 
-def test_without_a_report_the_page_says_so(client: Client, use_redis: None, redis_client: redis.Redis):
+def test_without_a_report_the_page_says_so(client: Client, store: redis.Redis):
     assert "There is no report yet." in text_of(client.get(reverse("audit")))
 
 
-def test_without_redis_the_page_says_so(client: Client, unreachable_redis: None):
+def test_without_redis_the_page_says_so(client: Client, settings):
+    settings.REDIS = {"host": "127.0.0.1", "port": 1}
     response = client.get(reverse("audit"))
     assert response.status_code == 503
     assert "Redis is unreachable" in response.content.decode()
