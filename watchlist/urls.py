@@ -15,6 +15,7 @@ from django.views.generic import RedirectView
 from watchlist.accounts import views as accounts
 from watchlist.accounts.sign_in_limit import limit_attempts, limit_password_checks
 from watchlist.api import views as api
+from watchlist.page import audit_views as audit
 from watchlist.page import change_views as changes
 from watchlist.page import transfer_views as transfer
 from watchlist.page import views
@@ -32,6 +33,7 @@ urlpatterns = [
     path("transfer/lists.csv", transfer.export_lists, name="export"),
     path("transfer/preview/", transfer.preview_import, name="import-preview"),
     path("transfer/import/", transfer.import_lists, name="import"),
+    path("feeds/audit", audit.show_audit, name="audit"),
     path("api/quotes", api.show_quotes, name="api-quotes"),
     path("api/days", api.show_days, name="api-days"),
     path("api/bars/<path:symbol>", api.show_bars, name="api-bars"),

@@ -23,9 +23,9 @@ def draw_line(values: Sequence[float], reference: float, side: str) -> SafeStrin
     """Returns an SVG line through the last SPARKLINE_POINTS of `values`.
 
     `values` are prices, oldest first. If there are fewer than MIN_POINTS values, the result is empty. A dotted line
-    marks `reference` if `reference` is between the lowest and the highest value. Otherwise the path of the dotted line is
-    empty, and a script can draw the line later. `side` is the CSS class. The attribute `data-values` holds the values
-    with VALUE_DIGITS digits. A script reads `data-values` and adds live prices to the line.
+    marks `reference` if `reference` is between the lowest and the highest value. Otherwise the path of the dotted line
+    is empty, and a script can draw the line later. `side` is the CSS class. The attribute `data-values` holds the
+    values with VALUE_DIGITS digits. A script reads `data-values` and adds live prices to the line.
     """
     values = values[-SPARKLINE_POINTS:]
     if len(values) < MIN_POINTS:

@@ -1,40 +1,29 @@
-"""`manage.py feed check SOURCE`: connects to a source once and reports what it says."""
+"""`manage.py feed check SOURCE` and `manage.py feed audit SOURCE`: examine a source of real prices."""
 
-import asyncio
-from argparse import ArgumentParser
+from collections.abc import Callable
+from datetime import date
 from typing import Any
 
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandParser
 
-from feeds.errors import FeedError
-from feeds.feeder.source_check import check_source, describe
-from feeds.management.source_settings import endpoint, find, rest_url
-from feeds.tickers.starters import starters
-from feeds.tickers.subscriptions import SubscriptionReader
+from feeds.management.feed_audit import audit_source
+from feeds.management.feed_check import check
 
 
 class Command(BaseCommand):
-    help = "Connects to a source once, and reports status, latency, clock difference and unknown tickers."
+    help = "Examines a source of real prices."
     requires_system_checks = ()
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("action", choices=("check",))
-        parser.add_argument("source")
+    def add_arguments(self, parser: CommandParser) -> None:
+        commands = parser.add_subparsers(dest="command", required=True)
+        checking = commands.add_parser("check", help="connect once: status, latency, clock difference, unknown tickers")
+        checking.add_argument("source", help="the source, such as kraken")
+        audit = commands.add_parser("audit", help="compare yesterday's recorded bars with the source's own")
+        audit.add_argument("source", help="the source, such as kraken")
+        audit.add_argument("--day", type=date.fromisoformat, help="the market day, such as 2026-11-22; else yesterday")
 
-    def handle(self, *_args: Any, source: str, **_options: Any) -> None:
-        chosen = find(source)
-        try:
-            subscriptions = SubscriptionReader().read().get(chosen.name, {})
-        except FeedError as error:
-            raise CommandError(str(error)) from error
-        if not subscriptions:
-            self.stdout.write(
-                f"no active ticker has the source {chosen.name}: trying the first one of its starter list"
-            )
-            subscriptions = {starter.symbol: "" for starter in starters(chosen.name, settings.ALPACA_FEED)[:1]}
-        symbols = {native or chosen.to_native(symbol): symbol for symbol, native in subscriptions.items()}
-        report = asyncio.run(check_source(chosen, endpoint(chosen), rest_url(chosen), list(symbols)))
-        self.stdout.write("\n".join(describe(report, chosen.title, symbols)))
-        if report.failure:
+    def handle(self, *_args: Any, command: str, source: str, day: date | None = None, **_options: Any) -> None:
+        write: Callable[[str], object] = self.stdout.write
+        succeeded = check(source, write) if command == "check" else audit_source(source.lower(), day, write)
+        if not succeeded:
             raise SystemExit(1)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.recorder.market_days import MarketDays
+from feeds.history.market_days import MarketDays, make_source_days
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -64,3 +64,21 @@ def test_every_moment_belongs_to_the_day_that_has_begun_and_not_ended(at: int, z
     day = days.day_at(at)
     assert days.begin(day) <= at < days.begin(day + 1)
     assert days.day_at(at) == day
+
+
+def test_a_source_without_a_time_zone_of_its_own_has_the_default_days():
+    days = make_source_days(ZoneInfo("Asia/Tokyo"), time(6))
+    assert days.of("simulated") is days.of("replay")
+    assert days.of("simulated").begin(date(2026, 11, 22).toordinal()) == micros(2026, 11, 21, 21)
+
+
+def test_shares_have_days_of_new_york_and_coins_days_of_utc():
+    days = make_source_days(ZoneInfo("Asia/Tokyo"), time(6))
+    assert days.of("alpaca").begin(date(2026, 11, 22).toordinal()) == micros(2026, 11, 22, 5)
+    assert days.of("kraken").begin(date(2026, 11, 22).toordinal()) == micros(2026, 11, 22)
+
+
+def test_a_source_whose_time_zone_is_unknown_has_the_default_days(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("feeds.history.market_days.MARKET_ZONES", {"alpaca": "Nowhere/City"})
+    days = make_source_days(UTC, time(6))
+    assert days.of("alpaca") is days.of("simulated")
