@@ -1,4 +1,4 @@
-// Adds live prices to the sparklines of watchlist/page/sparkline.py; tests/cases/sparkline.json tests both.
+// Adds live prices to the sparklines of watchlist/page/svg/sparkline.py; tests/cases/sparkline.json tests both.
 
 const WIDTH = 104;
 const HEIGHT = 26;

@@ -12,9 +12,9 @@ from html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from feeds.wire import Update
-from watchlist.page.range_bar import draw_range
 from watchlist.page.rows import Row
-from watchlist.page.sparkline import draw_line
+from watchlist.page.svg.range_bar import draw_range
+from watchlist.page.svg.sparkline import draw_line
 from watchlist.prices.change import change, change_percent
 from watchlist.prices.day import PriceRange
 

@@ -3,7 +3,7 @@
 import pytest
 
 from watchlist.formatting.numbers import NO_VALUE
-from watchlist.page.range_bar import draw_range, place_mark
+from watchlist.page.svg.range_bar import draw_range, place_mark
 from watchlist.prices.day import PriceRange
 
 

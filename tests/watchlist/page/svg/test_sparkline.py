@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.cases import read_cases
-from watchlist.page.sparkline import HEIGHT, MARGIN, WIDTH, draw_line, write_path
+from watchlist.page.svg.sparkline import HEIGHT, MARGIN, WIDTH, draw_line, write_path
 from watchlist.prices.day import SPARKLINE_POINTS
 
 prices = st.lists(st.floats(min_value=1e-6, max_value=1e9), min_size=2, max_size=SPARKLINE_POINTS)
