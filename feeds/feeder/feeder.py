@@ -185,11 +185,10 @@ class Feeder:
             self._database.end()
 
     async def _follow_symbols(self) -> None:
-        wanted = {}
+        wanted: dict[str, tuple[str, str]] = {}
         for name in self._leases:
-            for symbol, text in self._subscriptions.get(name, {}).items():
-                if (native := self._sources[name].native_of(symbol, text)) is not None:
-                    wanted[symbol] = name, native
+            natives = self._sources[name].map_symbols(self._subscriptions.get(name, {}))
+            wanted |= {symbol: (name, native) for symbol, native in natives.items()}
         await self._owned.follow(wanted)
 
     async def _renew_leases(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from random import Random
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from feeds.feeder.source_feed import SourceFeed
 from feeds.feeder.source_metrics import SourceMetrics
 from feeds.retry import Backoff, Jitter, Outage
 from feeds.sources.adapter import BadMessage, Source
+from feeds.sources.events import SymbolState
 from feeds.store.feed_state import FeedState
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ class RunningSource:
         self.source = source
         self.feed = feed
         self._runner = runner
+        self._unmapped: list[str] = []
 
     @property
     def name(self) -> str:
@@ -51,12 +53,27 @@ class RunningSource:
         """Runs until it is cancelled."""
         await self._runner.run()
 
-    def native_of(self, symbol: str, native: str) -> str | None:
-        """Returns the native symbol of a ticker, or None if the source cannot have it."""
+    def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
+        """Returns a dict from symbol to native symbol. An empty native symbol means that the source derives it.
+
+        Leaves out and reports symbols that the source cannot have, and all but one symbol of the same native symbol.
+        """
+        symbols: dict[str, str] = {}
+        for symbol, native in subscriptions.items():
+            if found := native or self._derive_native(symbol):
+                symbols.setdefault(found, symbol)
+        mapped = {symbol: native for native, symbol in symbols.items()}
+        unmapped = sorted(subscriptions.keys() - mapped.keys())
+        if new := [symbol for symbol in unmapped if symbol not in self._unmapped]:
+            log.warning("symbols have no native symbol of their own", source=self.name, symbols=new[:20])
+        self._unmapped = unmapped
+        return mapped
+
+    def _derive_native(self, symbol: str) -> str:
         try:
-            return native or self.source.to_native(symbol)
+            return self.source.to_native(symbol)
         except ValueError:
-            return None
+            return ""
 
     def update_natives(self) -> None:
         """Tells the runner which symbols the feed has now."""
@@ -67,10 +84,10 @@ class RunningSource:
         self.feed.check()
 
     def state(self) -> FeedState:
-        tracker = self.feed.state
-        return FeedState(
-            tracker.state.value, tracker.reason, tracker.since, self.feed.last_message, self.feed.symbols_by_state()
-        )
+        tracker, symbols = self.feed.state, self.feed.symbols_by_state()
+        if self._unmapped:
+            symbols[SymbolState.UNKNOWN.value] = [*symbols.get(SymbolState.UNKNOWN.value, ()), *self._unmapped]
+        return FeedState(tracker.state.value, tracker.reason, tracker.since, self.feed.last_message, symbols)
 
 
 class ConnectedSource(RunningSource):

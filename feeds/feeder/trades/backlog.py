@@ -26,6 +26,9 @@ class Backlog:
     def __init__(self, max_trades: int = MAX_BYTES // TRADE_BYTES) -> None:
         self._max_trades = max_trades
         self._waiting: dict[str, deque[Accepted]] = {}
+        self._first: dict[str, Accepted] = {}
+        """Trades that leave before all others."""
+
         self._size = 0
 
     def __len__(self) -> int:
@@ -54,7 +57,8 @@ class Backlog:
 
         A symbol whose trades do not all fit is the last one next time.
         """
-        taken: list[tuple[str, Sequence[Accepted]]] = []
+        taken: list[tuple[str, Sequence[Accepted]]] = self._take_first(limit) if self._first else []
+        limit -= len(taken)
         while limit > 0 and self._waiting:
             symbol = next(iter(self._waiting))
             waiting = self._waiting.pop(symbol)
@@ -69,20 +73,21 @@ class Backlog:
         return taken
 
     def put_newest_first(self) -> None:
-        """Moves the newest trade of each symbol to the front. The trades behind it are late from now on.
+        """Lets the newest trade of each symbol leave before all others. The others of the symbol are late from now on.
 
         Call it after a stall, so that current prices are published first.
         """
-        for symbol, waiting in self._waiting.items():
+        self._put_back()
+        for symbol, waiting in list(self._waiting.items()):
             newest = newest_index(waiting)
             if newest:
-                first = waiting[newest]
+                self._first[symbol] = waiting[newest]
                 del waiting[newest]
-                self._waiting[symbol] = deque([first, *((trade, True) for trade, _ in waiting)])
+                self._waiting[symbol] = deque((trade, True) for trade, _ in waiting)
 
     def drop(self, symbol: str) -> int:
         """Removes the trades of a symbol. Returns how many there were."""
-        dropped = len(self._waiting.pop(symbol, ()))
+        dropped = len(self._waiting.pop(symbol, ())) + (self._first.pop(symbol, None) is not None)
         self._size -= dropped
         return dropped
 
@@ -91,6 +96,7 @@ class Backlog:
 
         For the symbols in `summed`, whose trades cannot be fetched later, the kept trade gets the sum of all sizes.
         """
+        self._put_back()
         symbols = set(summed)
         removed: dict[str, list[Trade]] = {}
         for symbol, waiting in self._waiting.items():
@@ -105,6 +111,20 @@ class Backlog:
             self._waiting[symbol] = deque([(kept, late)])
         self._size = len(self._waiting)
         return removed
+
+    def _take_first(self, limit: int) -> list[tuple[str, Sequence[Accepted]]]:
+        taken: list[tuple[str, Sequence[Accepted]]] = []
+        while self._first and len(taken) < limit:
+            symbol = next(iter(self._first))
+            taken.append((symbol, (self._first.pop(symbol),)))
+        self._size -= len(taken)
+        return taken
+
+    def _put_back(self) -> None:
+        """Puts the trades that would leave first before the others of their symbols."""
+        for symbol, trade in self._first.items():
+            self._waiting.setdefault(symbol, deque()).appendleft(trade)
+        self._first.clear()
 
 
 def newest_index(waiting: Sequence[Accepted]) -> int:

@@ -70,9 +70,9 @@ async def test_3_a_lost_acknowledgement_is_asked_for_again(exchange: Exchange):
         assert fed.feed.symbols_by_state() == {}
 
 
+# Binance acknowledges unknown symbols; its list of instruments tells them.
+@pytest.mark.parametrize("exchange", ["kraken", "coinbase", "alpaca"], indirect=True)
 async def test_3_a_symbol_that_is_never_acknowledged_is_reported(exchange: Exchange):
-    if exchange.name == "binance":
-        pytest.skip("Binance acknowledges unknown symbols; its list of instruments tells them")
     known = exchange.symbols.pop()
     if isinstance(exchange, AlpacaExchange):
         exchange.refused.add(known)
@@ -95,9 +95,9 @@ async def test_4_refused_connections_are_retried_for_ever_and_logged_once(exchan
     assert [line for line in lines if line["event"].endswith("available again")]
 
 
+# Alpaca's trades have no numbers, so a missed trade of a living connection cannot be noticed.
+@pytest.mark.parametrize("exchange", ["kraken", "coinbase", "binance"], indirect=True)
 async def test_5_a_symbol_whose_trades_are_not_sent_is_completed_by_later_ones(exchange: Exchange):
-    if exchange.name == "alpaca":
-        pytest.skip("without numbers, a missed trade of a living connection cannot be noticed")
     async with FedSource(exchange) as fed:
         await begin(fed)
         exchange.set_fault("silent_symbol")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from feeds.feeder.network.connection import Endpoint
 from feeds.feeder.publisher import Publisher
 from feeds.feeder.running_source import ConnectedSource
+from feeds.feeder.trades.backlog import Backlog
 from feeds.kafka.symbol_ends import SymbolEnds
 from feeds.retry import Outage
 from feeds.sources.adapter import Credentials, Market, Source
@@ -90,13 +91,15 @@ class FedSource:
     `changes` are properties of the source that differ from those of the vendor. Requests and messages have no pace.
     """
 
-    def __init__(self, exchange: Exchange, topic: TopicList | None = None, **changes) -> None:
+    def __init__(
+        self, exchange: Exchange, topic: TopicList | None = None, backlog: Backlog | None = None, **changes
+    ) -> None:
         _, source, _ = VENDORS[exchange.name]
         pace = {"send_interval": 0.0, "rest_interval": 0.0, "silent_seconds": 60.0, "market": Market.ALWAYS}
         self.source = replace(source, **pace | changes)
         self.exchange = exchange
         self.topic = TopicList() if topic is None else topic
-        self.publisher = Publisher(self.topic, lambda symbol, trades: self.feed.note_merged(symbol, trades))
+        self.publisher = Publisher(self.topic, lambda symbol, trades: self.feed.note_merged(symbol, trades), backlog)
         limits = {"acknowledgement_seconds": 0.5, "start_seconds": 1.0}
         endpoint = Endpoint(exchange.url, KEY, **limits)
         self.running = ConnectedSource(self.source, endpoint, exchange.rest_url, self.publisher, Random(1))
