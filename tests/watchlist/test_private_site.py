@@ -86,6 +86,7 @@ def test_a_signed_in_account_gets_page_api_and_prices(gateway, account):
     assert (status, json.loads(body)["quotes"]) == (200, [])
     assert "private" in headers["Cache-Control"]
     assert "public" not in headers["Cache-Control"]
+    assert "Cookie" in headers["Vary"]
     for additional_headers in (account, cookie):
         with gateway.connect(additional_headers=additional_headers) as client:
             client.send('{"action":"ping"}')

@@ -115,8 +115,9 @@ class Catalog:
         changed = [listing for listing in new.values() if self._listings.get(listing.symbol) != listing]
         changed += [replace(old, active=False) for symbol, old in self._listings.items() if symbol not in new]
         self._listings, self.loaded = new, True
-        self.sources = frozenset(each.source for each in new.values() if each.active and self.allows(each.symbol))
-        self.source = kind_of_sources(self.sources)
+        if changed:
+            self.sources = frozenset(each.source for each in new.values() if each.active and self.allows(each.symbol))
+            self.source = kind_of_sources(self.sources)
         for listing in changed:
             self._messages.pop(listing.symbol, None)
         return changed

@@ -4,11 +4,12 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest
 
 from watchlist.accounts.preferences import CHOICES, appearance_of
 from watchlist.lists.search import served_sources
-from watchlist.prices.source_labels import describe_sources
+from watchlist.prices.source_labels import SourceLabel, describe_sources
 
 
 def describe_site(request: HttpRequest) -> dict[str, Any]:
@@ -24,8 +25,19 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
         "palettes": CHOICES["palette"],
         "registration_open": settings.REGISTRATION_OPEN,
         "private": settings.PRIVATE,
-        "sources": cache(lambda: describe_sources(served_sources())),
+        "sources": cache(describe_all_sources),
     }
+
+
+def describe_all_sources() -> SourceLabel | None:
+    """Returns the label of the prices of all served tickers. Returns None if the database does not answer.
+
+    Some pages need no database, such as the page for an unknown address. They then show no label.
+    """
+    try:
+        return describe_sources(served_sources())
+    except DatabaseError:
+        return None
 
 
 def write_admin_header() -> str:

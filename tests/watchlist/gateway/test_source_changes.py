@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from feeds.sources.events import SourceState, SymbolState
 from feeds.store.feed_state import FeedState, FeedStateStore
 from tests.support.gateway.database import execute
 from tests.support.gateway.fakes import FakeClock
@@ -15,7 +16,8 @@ from tests.support.waiting import until
 from watchlist.gateway import source_changes
 from watchlist.gateway.catalog import Listing
 from watchlist.gateway.protocol import ConnectionOptions
-from watchlist.gateway.source_changes import SourceChanges
+from watchlist.gateway.source_changes import SYMBOL_STATES, SourceChanges
+from watchlist.prices.source_states import STATES
 
 META = ConnectionOptions(meta=True)
 BITCOIN = Listing("BTC/USD", "Bitcoin", 1.0, source="kraken")
@@ -52,6 +54,11 @@ def make_changes(*listings):
 def frame(source, title, state, reason, since, **symbols):
     named = {"type": "feed", "source": source, "title": title, "state": state, "reason": reason, "since": since}
     return named | {"symbols": NO_SYMBOLS | symbols}
+
+
+def test_the_states_that_clients_know_are_those_of_feeders():
+    assert {state.value for state in SourceState} == STATES
+    assert {*SYMBOL_STATES, SymbolState.TRADING.value} == {state.value for state in SymbolState}
 
 
 async def test_open_sockets_with_meta_are_told_each_change_once():

@@ -1,19 +1,12 @@
 import pytest
 
 from feeds.errors import StoreUnavailable
-from feeds.sources.events import SourceState, SymbolState
 from feeds.store.connection import PROBE, connect
 from feeds.store.feed_state import FeedState, FeedStateStore
 from stockwatch.local.redis_server import free_port
-from watchlist.gateway.source_changes import SYMBOL_STATES
-from watchlist.prices.source_states import STATES, find_symbol_state, read_source_states
+from watchlist.prices.source_states import find_symbol_state, read_source_states
 
 SILENT = FeedState("silent", "no message for 5 s", 7, 2)
-
-
-def test_states_are_those_that_feeders_store():
-    assert {state.value for state in SourceState} == STATES
-    assert {*SYMBOL_STATES, SymbolState.TRADING.value} == {state.value for state in SymbolState}
 
 
 def test_states_are_those_that_the_feeder_stored(redis_client):
