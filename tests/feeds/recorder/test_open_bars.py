@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from feeds.recorder.bars import Bar
 from feeds.recorder.open_bars import BarStarts, OpenBars
+from feeds.recorder.past import Past, PreviousDay
 from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US, BarSeries, SymbolBars
 from feeds.source_names import SIMULATED
 from feeds.wire import Update
@@ -178,3 +179,41 @@ def test_symbols_of_lost_partitions_are_dropped():
     open_bars.drop_partitions([1, 2])
     assert list(open_bars.by_symbol) == ["AAPL"]
     assert open_bars.find_unknown([Update(symbol, 1.5, 1, 1) for symbol in SYMBOLS]) == {"BRK.B": SIMULATED}
+
+
+def test_unsaved_bars_of_an_earlier_source_stay_until_they_are_saved():
+    open_bars = OpenBars(UTC_EVERYWHERE)
+    for source in ("simulated", "kraken", "coinbase"):
+        open_bars.add_symbol(SymbolBars("AAPL", 1, source=source))
+        open_bars.add(Update("AAPL", 1.5, MINUTE_US, 1), 7, *NO_OLDEST)
+    assert [bars.source for bars, _ in open_bars.unsaved_minutes()] == ["simulated", "kraken", "coinbase"]
+
+    kraken = open_bars.take_earlier("AAPL", "kraken")
+    assert kraken is not None
+    assert kraken.source == "kraken"
+    assert open_bars.take_earlier("AAPL", "kraken") is None
+    assert [bars.source for bars, _ in open_bars.unsaved_days()] == ["simulated", "coinbase"]
+
+    open_bars.mark_saved()
+    assert open_bars.take_earlier("AAPL", "simulated") is None
+
+
+def test_bars_of_an_earlier_source_are_dropped_with_their_partition():
+    open_bars = OpenBars(UTC_EVERYWHERE)
+    for source in ("simulated", "kraken"):
+        open_bars.add_symbol(SymbolBars("AAPL", 1, source=source))
+        open_bars.add(Update("AAPL", 1.5, MINUTE_US, 1), 7, *NO_OLDEST)
+    open_bars.drop_partitions([7])
+    assert list(open_bars.unsaved_minutes()) == []
+
+
+def test_a_changed_past_gives_the_newest_day_another_previous_close():
+    symbol_bars = SymbolBars("AAPL", 1)
+    symbol_bars.market_days = UTC_DAYS
+    past = Past(days=[PreviousDay(FIRST_DAY, 7.0)])
+    symbol_bars.change_past(past)
+    assert (symbol_bars.previous_close, symbol_bars.days.unwritten) == (None, set())
+
+    symbol_bars.add_to_day(FIRST_DAY + 1, Update("AAPL", 1.5, DAY_US, 1))
+    symbol_bars.change_past(past)
+    assert (symbol_bars.previous_close, symbol_bars.days.unwritten) == (7.0, {FIRST_DAY + 1})

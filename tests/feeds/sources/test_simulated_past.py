@@ -90,3 +90,8 @@ def test_a_price_that_left_its_base_returns_to_it_in_the_past():
 def test_an_instrument_without_volatility_has_a_constant_past():
     bars = SimulatedPast(Instrument("AAPL", 150.0, volatility=0.0), 120.0, "1", END, 150.0).bars(day_at)
     assert {price for bar in all_bars(bars) for price in (bar.open, bar.high, bar.low, bar.close)} == {150.0}
+
+
+def test_an_extreme_volatility_never_overflows():
+    minutes = past(Instrument("MEME", 1.0, volatility=1000.0), price=1e299).minutes(500)
+    assert all(0 < bar.low <= bar.high < float("inf") for bar in minutes)
