@@ -1,6 +1,6 @@
 """Compares an exchange's ledger with the topic, the quotes in Redis and the bars in the database.
 
-    python tests/bench/feed/compare.py LEDGER.csv TOPIC.csv REDIS_PORT DATABASE.sqlite3
+    python tests/bench/feed/compare.py LEDGER.csv TOPIC.csv REDIS_PORT [DATABASE.sqlite3]
 
 An independent script: it uses nothing of the project, and computes all bars itself, with exact decimals. Prints a JSON
 object with the number of differences of each kind, and examples of them on standard error.
@@ -127,21 +127,27 @@ def compare_bars(
                 found.add(f"{kind}_{name}", key, one, other)
 
 
-def main(ledger_file: Path, topic_file: Path, port: int, database_file: Path) -> int:
-    found = Differences()
-    ledger = read_ledger(ledger_file)
-    compare_topic(topic_file, ledger, found)
-    compare_quotes(port, ledger, found)
-    database = sqlite3.connect(database_file)
+def compare_database(file: Path, ledger: dict[str, list[Trade]], found: Differences) -> int:
+    """Compares all bars. Returns how many minute bars there must be."""
+    database = sqlite3.connect(file)
     stored_minutes, stored_days = read_bars(database)
     database.close()
     minutes = make_bars(ledger, MINUTE_US)
     compare_bars("minutes", minutes, stored_minutes, found)
     compare_bars("days", make_bars(ledger, DAY_US), stored_days, found)
-    sizes = {"trades": sum(map(len, ledger.values())), "minutes": len(minutes)}
+    return len(minutes)
+
+
+def main(ledger_file: Path, topic_file: Path, port: int, *databases: Path) -> int:
+    found = Differences()
+    ledger = read_ledger(ledger_file)
+    compare_topic(topic_file, ledger, found)
+    compare_quotes(port, ledger, found)
+    minutes = sum(compare_database(file, ledger, found) for file in databases)
+    sizes = {"trades": sum(map(len, ledger.values())), "minutes": minutes}
     print(json.dumps({**sizes, "differences": dict(found.counts)}))
     return 1 if found.counts else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), *map(Path, sys.argv[4:])))

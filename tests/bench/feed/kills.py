@@ -10,6 +10,7 @@ from tests.bench.feed.day import wait_subscribed
 from tests.bench.feed.stand import MeasuredProcess, Stand
 from tests.exchanges.kraken import KrakenExchange
 from tests.exchanges.market import RandomMarket
+from tests.support.waiting import wait_until
 
 STEP_SECONDS = 0.02
 COUNTERS = ("trades", "repeats", "gaps", "missed", "fetched", "unfilled", "jumps")
@@ -32,15 +33,21 @@ class Load(threading.Thread):
             self.made += due
 
 
-def kill_repeatedly(stand: Stand, variables: dict[str, str], kills: int, seconds: float) -> tuple[MeasuredProcess, int]:
-    """Kills feeders at random moments, one after the other. Returns the last one, and how many had published."""
-    rng, pause, delivered = Random(9), seconds / kills, 0
+def kill_repeatedly(stand: Stand, exchange: KrakenExchange, kills: int, seconds: float) -> tuple[MeasuredProcess, int]:
+    """Kills feeders at random moments after they have connected, one after the other.
+
+    Each feeder gets `seconds` on average, start included, or longer if it starts slowly. Returns the last feeder, and
+    how many of the killed ones had received messages.
+    """
+    rng, receiving = Random(9), 0
     for _ in range(kills):
-        feeder = stand.start("runfeed", "kraken", **variables)
-        time.sleep(pause * rng.uniform(0.7, 1.3))
-        delivered += feeder.metric("stockwatch_feed_trades_total") > 0
+        connects, begin = exchange.connects, time.monotonic()
+        feeder = stand.start("runfeed", "kraken", **exchange.settings())
+        wait_until(lambda connects=connects: exchange.connects > connects, 60, "a connection of the feeder")
+        time.sleep(max(seconds - (time.monotonic() - begin), 0.5) * rng.uniform(0, 2))
+        receiving += feeder.metric("stockwatch_feed_messages_total") > 0
         feeder.end(signal.SIGKILL)
-    return stand.start("runfeed", "kraken", **variables), delivered
+    return stand.start("runfeed", "kraken", **exchange.settings()), receiving
 
 
 def run(stand: Stand, rate: float, symbols: int, kills: int, seconds: float) -> dict[str, Any]:
@@ -48,17 +55,16 @@ def run(stand: Stand, rate: float, symbols: int, kills: int, seconds: float) -> 
     names = [f"T{number:02}/USD" for number in range(symbols)]
     stand.add_tickers("kraken", *names)
     with KrakenExchange(names) as exchange:
-        variables = exchange.settings()
         processor, recorder = stand.start("runprocessor"), stand.start("runrecorder")
         observer = stand.observe("prices.*")
-        first = stand.start("runfeed", "kraken", **variables)
+        first = stand.start("runfeed", "kraken", **exchange.settings())
         wait_subscribed(exchange)
         load = Load(exchange, rate)
         load.start()
         observer.wait_for_trades(symbols)
         first.end(signal.SIGKILL)
         begin = time.monotonic()
-        feeder, delivered = kill_repeatedly(stand, variables, kills, seconds)
+        feeder, receiving = kill_repeatedly(stand, exchange, kills, seconds / kills)
         took = time.monotonic() - begin
         time.sleep(10)
         load.stop.set()
@@ -70,7 +76,7 @@ def run(stand: Stand, rate: float, symbols: int, kills: int, seconds: float) -> 
     return {
         "seconds": took,
         "kills": kills + 1,
-        "killed_while_publishing": delivered + 1,
+        "killed_after_messages": receiving + 1,
         "connects": exchange.connects,
         "last_feeder": figures,
         "observed": observed,
