@@ -193,6 +193,13 @@ class Bench:
 @contextmanager
 def choose_brokers(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Yields the addresses of the brokers, and the kind of the brokers."""
+    with choose_cluster(arguments) as (cluster, kind):
+        yield cluster if isinstance(cluster, str) else cluster.addresses, kind
+
+
+@contextmanager
+def choose_cluster(arguments: argparse.Namespace) -> Iterator[tuple[str | EmbeddedCluster | Brokers, str]]:
+    """Yields the running brokers, or the addresses of the given ones, and the kind of the brokers."""
     if arguments.brokers:
         yield arguments.brokers, "given brokers"
         return
@@ -204,7 +211,7 @@ def choose_brokers(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
         except KafkaNotInstalled as error:
             print(f"On embedded brokers, because real ones cannot run here: {error}")
     with cluster as started:
-        yield started.addresses, kind
+        yield started, kind
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:

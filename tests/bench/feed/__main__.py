@@ -1,0 +1,99 @@
+"""Proves that real prices are exact and fast enough: `make bench-feed`, or `python -m tests.bench.feed [CASE …]`.
+
+A fake exchange, the real feeder, processor and recorder, Kafka (three real brokers if Java is installed) and Redis run
+as processes on this machine. Afterwards an independent script compares the exchange's own ledger with the topic, Redis
+and the database. Prints figures and writes `build/bench-feed.json`. Exits with 1 if a requirement is not met.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+from stockwatch.local.redis_server import RedisServer
+from tests.bench.feed import day, kills, rate, refused
+from tests.bench.feed.stand import Stand
+from tests.bench.gateway import BUILD, commit
+from tests.bench.pipeline import choose_cluster
+from tests.bench.serving import ROOT
+
+CASES = ("day", "rate", "kills", "refused")
+COMPARE = ROOT / "tests" / "bench" / "feed" / "compare.py"
+
+
+def compare(stand: Stand, *databases: Path) -> dict[str, Any]:
+    """Runs the independent script. Its examples of differences go to standard error."""
+    files = [stand.folder / "ledger.csv", stand.folder / "topic.csv"]
+    command = [sys.executable, COMPARE, *files, str(stand.server.port), *databases]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
+    found: dict[str, Any] = json.loads(output)
+    return found
+
+
+def run_case(name: str, stand: Stand, brokers: Any, options: argparse.Namespace) -> dict[str, Any]:
+    if name == "day":
+        figures = day.run(stand, options.trades, options.symbols, options.seconds, options.cuts)
+        return figures | {"compared": compare(stand, stand.database)}
+    if name == "kills":
+        figures = kills.run(stand, options.kill_rate, options.symbols, options.kills, 3.0 * options.kills)
+        return figures | {"compared": compare(stand, stand.database)}
+    if name == "rate":
+        figures = rate.run(stand, brokers, options.rate, options.symbols, options.rate_seconds, options.stop_seconds)
+        return figures | {"compared": compare(stand)}
+    if name == "refused":
+        return refused.run(stand, options.symbols, options.refused_seconds)
+    raise SystemExit(f"no case {name}")
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.feed")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of {', '.join(CASES)}; the default is all")
+    parser.add_argument("--brokers", default="", help="addresses of running brokers, host:port, separated by commas")
+    parser.add_argument("--embedded", action="store_true", help="embedded brokers even if there is Java")
+    parser.add_argument("--trades", type=int, default=1_000_000, help="trades of the case day")
+    parser.add_argument("--symbols", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=1200.0, help="how long the day takes")
+    parser.add_argument("--cuts", type=int, default=144, help="how often the exchange cuts connections in that day")
+    parser.add_argument("--kills", type=int, default=20, help="how often the feeder is killed, each 3 s")
+    parser.add_argument("--kill-rate", type=float, default=1_000.0, help="trades per second meanwhile")
+    parser.add_argument("--refused-seconds", type=float, default=600.0, help="how long connections are refused")
+    parser.add_argument("--rate", type=float, default=20_000.0, help="trades per second of the case rate")
+    parser.add_argument("--rate-seconds", type=float, default=60.0, help="how long it is measured")
+    parser.add_argument("--stop-seconds", type=float, default=30.0, help="how long Kafka stands still then")
+    parser.add_argument("--folder", type=Path, help="keep all files there")
+    return parser.parse_args(arguments)
+
+
+def is_met(figures: dict[str, Any]) -> bool:
+    """Returns whether a case met its requirements."""
+    differences = figures.get("compared", {}).get("differences", {})
+    return not differences and not figures.get("observed", {}).get("older") and figures.get("met", True)
+
+
+def main(arguments: list[str]) -> int:
+    options = parse_arguments(arguments)
+    results = {}
+    with ExitStack() as stack:
+        folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(RedisServer())
+        brokers, kind = stack.enter_context(choose_cluster(options))
+        addresses = brokers if isinstance(brokers, str) else brokers.addresses
+        for name in options.cases or CASES:
+            with closing(Stand(name, addresses, kind.startswith("embedded"), server, folder)) as stand:
+                loads = os.getloadavg()[0]
+                results[name] = run_case(name, stand, brokers, options) | {"load": (loads, os.getloadavg()[0])}
+            print(name, json.dumps(results[name], indent=1), flush=True)
+    machine = {"commit": commit(), "machine": f"{platform.platform()}, {os.cpu_count()} cores", "brokers": kind}
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "bench-feed.json").write_text(json.dumps(machine | {"results": results}, indent=1))
+    return 0 if all(map(is_met, results.values())) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

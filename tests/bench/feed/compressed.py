@@ -1,0 +1,21 @@
+"""Runs `runfeed` with Kraken's requests over HTTP N times as frequent: `… compressed.py N runfeed kraken`.
+
+A bench that plays a day in a few minutes needs this, because cuts are N times as frequent too. Nothing else differs.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
+
+from django.core.management import execute_from_command_line
+from msgspec.structs import replace
+
+from feeds.sources import registry
+from feeds.sources.kraken import KRAKEN
+
+interval = KRAKEN.rest_interval / float(sys.argv[1])
+registry.SOURCES = {**registry.SOURCES, "kraken": replace(KRAKEN, rest_interval=interval)}
+execute_from_command_line(["manage.py", *sys.argv[2:]])
