@@ -2,20 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from random import Random
 from typing import Protocol
 
 import structlog
 
-from feeds.feeder.connection import Connection, Endpoint
-from feeds.feeder.http_client import HttpClient, RequestFailed
 from feeds.feeder.missed_trades import MissedTrades
+from feeds.feeder.network.connection import Connection, Endpoint
+from feeds.feeder.network.http_client import HttpClient, RequestFailed
+from feeds.feeder.network.source_state import SourceStateTracker
+from feeds.feeder.network.supervisor import Supervisor
 from feeds.feeder.publisher import Publisher
 from feeds.feeder.source_feed import SourceFeed
 from feeds.feeder.source_metrics import SourceMetrics
-from feeds.feeder.source_state import SourceStateTracker
-from feeds.feeder.supervisor import Supervisor
 from feeds.retry import Backoff, Jitter, Outage
 from feeds.sources.adapter import BadMessage, Source
 from feeds.store.feed_state import FeedState
@@ -83,7 +83,6 @@ class ConnectedSource(RunningSource):
         rest_url: str,
         publisher: Publisher,
         rng: Random,
-        is_closed: Callable[[], bool] = lambda: False,
     ) -> None:
         outage = Outage(source.title)
         metrics = SourceMetrics(source.name)
@@ -92,7 +91,7 @@ class ConnectedSource(RunningSource):
 
         def connect(natives: Collection[str]) -> Connection:
             metrics.note_connect()
-            return Connection(source, endpoint, natives, feed.handle, is_closed)
+            return Connection(source, endpoint, natives, feed.handle, lambda: not feed.is_market_open)
 
         backoff = Backoff(rng, FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, Jitter.EQUAL)
         super().__init__(source, feed, Supervisor(state, outage, backoff, connect, feed.note_lost))

@@ -9,7 +9,7 @@ import redis
 from feeds.kafka.embedded import EmbeddedCluster
 from stockwatch.local.redis_server import RedisServer
 from tests.exchanges.kraken import KrakenExchange
-from tests.support.feeds import add_tickers, set_source
+from tests.support.feeder.process import add_tickers, set_source
 from tests.support.gateway.process import receive_frame_of_type
 from tests.support.servers.commands import Command
 

@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from watchlist.accounts.forms import DeleteAccountForm, EmailForm, ResetForm, SignUpForm
+from watchlist.accounts.forms import DeleteAccountForm, EmailForm, ResetForm, SignInForm, SignUpForm
 from watchlist.accounts.preferences import CHOICES, appearance_of, find_zone, make_appearance, save_appearance, zones
 from watchlist.accounts.sign_in_limit import (
     clear_failures,
@@ -57,6 +57,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 
 class SignIn(LoginView):
     template_name = "watchlist/sign_in.html"
+    authentication_form = SignInForm
     redirect_authenticated_user = True
 
 

@@ -10,17 +10,21 @@ from functools import wraps
 import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotModified
+from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.utils.http import parse_etags, quote_etag
 
+from feeds.bar_layout import VOLUME_UNIT
 from feeds.symbols import is_symbol, upper_case
 from watchlist.lists.rules import MAX_SYMBOLS
 from watchlist.lists.search import find_ticker, search, served_tickers
 from watchlist.prices.quotes import read_quotes
 from watchlist.prices.ranges import encode_candles, parse_range, read_range_candles
+from watchlist.prices.recent_days import read_days
 from watchlist.prices.source_labels import describe_sources
 
 JSON = "application/json"
+SYMBOLS_RULE = f"symbols must be 1 to {MAX_SYMBOLS} symbols separated by commas"
 View = Callable[..., HttpResponse]
 
 
@@ -58,24 +62,47 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
     its ticker is inactive, or hidden by GATEWAY_VALID_TICKERS. Answers 400 if symbols are missing, invalid or too many.
     Answers 503 if Redis is unavailable.
     """
-    words = request.GET.get("symbols", "").split(",")
-    symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))
-    if not symbols or len(symbols) > MAX_SYMBOLS or not all(map(is_symbol, symbols)):
-        return _refuse(f"symbols must be 1 to {MAX_SYMBOLS} symbols separated by commas", 400)
-    served = dict(served_tickers().filter(symbol__in=symbols).values_list("symbol", "source"))
-    quotes = read_quotes([symbol for symbol in symbols if symbol in served])
+    sources = _read_sources(request)
+    if sources is None:
+        return _refuse(SYMBOLS_RULE, 400)
+    quotes = read_quotes(list(sources))
     if not quotes.available:
         return _refuse("prices are unavailable", 503)
-    source = describe_sources([served[symbol] for symbol in quotes.updates]).name
+    source = describe_sources([sources[symbol] for symbol in quotes.updates]).name
     return _respond(request, msgspec.json.encode({"source": source, "quotes": list(quotes.updates.values())}))
+
+
+@public
+def show_days(request: HttpRequest) -> HttpResponse:
+    """Answers `?symbols=AAPL,BTC/USD` with the newest market day of these symbols, at most 200.
+
+    The answer is `{"days":[{"symbol":…,"open":…,"high":…,"low":…,"previous_close":…,"volume":…}]}`. `volume` is the sum
+    of the sizes since the day began, in shares or coins. A symbol without a day or without a served ticker is left out.
+    Answers 400 if symbols are missing, invalid or too many.
+    """
+    sources = _read_sources(request)
+    if sources is None:
+        return _refuse(SYMBOLS_RULE, 400)
+    days = [
+        {
+            "symbol": symbol,
+            "open": day.open,
+            "high": day.high,
+            "low": day.low,
+            "previous_close": day.previous_close,
+            "volume": day.volume * VOLUME_UNIT,
+        }
+        for symbol, day in read_days(list(sources), timezone.now()).items()
+    ]
+    return _respond(request, msgspec.json.encode({"days": days}))
 
 
 @public
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     """Answers `?range=1h` with the bars of a chart. Answers 404 if no ticker has the symbol.
 
-    The answer is `{"source":"kraken","step":60,"bars":[[start,open,high,low,close],…]}`. `start` is in unix seconds,
-    `step` is the length of each bar in seconds.
+    The answer is `{"source":"kraken","step":60,"bars":[[start,open,high,low,close,volume],…]}`. `start` is in unix
+    seconds, `step` is the length of each bar in seconds, `volume` is in shares or coins.
     """
     ticker = find_ticker(symbol)
     if ticker is None:
@@ -95,6 +122,19 @@ def show_matches(request: HttpRequest) -> HttpResponse:
     response = HttpResponse(msgspec.json.encode(matches), content_type=JSON)
     patch_cache_control(response, private=True, max_age=10)
     return response
+
+
+def _read_sources(request: HttpRequest) -> dict[str, str] | None:
+    """Returns a dict from the symbols of `?symbols=` that this site serves to the names of their sources.
+
+    Returns None if symbols are missing, invalid or too many.
+    """
+    words = request.GET.get("symbols", "").split(",")
+    symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))
+    if not symbols or len(symbols) > MAX_SYMBOLS or not all(map(is_symbol, symbols)):
+        return None
+    served = dict(served_tickers().filter(symbol__in=symbols).values_list("symbol", "source"))
+    return {symbol: served[symbol] for symbol in symbols if symbol in served}
 
 
 def _respond(request: HttpRequest, body: bytes) -> HttpResponse:

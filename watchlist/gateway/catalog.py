@@ -131,5 +131,9 @@ def load_tickers() -> list[Listing]:
     """
     close_old_connections()  # Django closes broken connections only at the end of a request. No request runs here.
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active", "source", "currency")
-    closes = dict(Tape.objects.exclude(previous_close=None).values_list("symbol", "previous_close"))
-    return [Listing(*row[:5], closes.get(row[0]), row[5], row[6], market_of(row[5], is_closed=False)) for row in rows]
+    tapes = Tape.objects.exclude(previous_close=None).values_list("symbol", "source", "previous_close")
+    closes = {(symbol, source): close for symbol, source, close in tapes}
+    return [
+        Listing(*row[:5], closes.get((row[0], row[5])), row[5], row[6], market_of(row[5], is_closed=False))
+        for row in rows
+    ]

@@ -104,15 +104,18 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.intake.stop()
 
-    def share(self, note_connections: Callable[[int], int], save_metrics: Callable[[], None]) -> None:
+    def share(
+        self,
+        note_connections: Callable[[int], int],
+        note_address: Callable[[str, int], int],
+        save_metrics: Callable[[], None],
+    ) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        `note_connections` is called with the number of connections of this process. The function stores this number for
-        the other processes, and returns the number of connections of all other processes. `save_metrics` stores the
-        metrics of this process for the other processes. `save_metrics` is called about once per second,
-        `note_connections` more often.
+        Connections.share describes the first two functions. `save_metrics` is called about once per second. It stores
+        the metrics of this process for the other processes.
         """
-        self.connections.share(note_connections)
+        self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics
 
     def drain(self, seconds: float = 0.0) -> None:

@@ -159,7 +159,7 @@ def parse_action(text: str) -> Request:
 
 def _symbols(payload: Any, request_id: str | None) -> tuple[str, ...]:
     symbols = payload.get("symbols") if isinstance(payload, dict) else None
-    if not isinstance(symbols, list) or not all(isinstance(item, str) for item in symbols):
+    if not isinstance(symbols, list) or not set(map(type, symbols)) <= {str}:
         raise BadRequest("payload.symbols must be an array of strings", request_id)
     return _clean(symbols)
 

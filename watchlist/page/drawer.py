@@ -42,6 +42,8 @@ def read_drawer(request: HttpRequest, ticker: Ticker, position: PagePosition) ->
 
 def _day_prices(row: Row) -> dict[str, str]:
     prices = {
+        "bid": row.bid,
+        "ask": row.ask,
         "open": row.day.open,
         "high": row.day.high,
         "low": row.day.low,

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 CONNECTED, RECONNECTING = "connected", "reconnecting"
 STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"})
+SYMBOL_STATES = ("unknown", "halted", "closed")
+"""The states of symbols that `feed` frames name, and that a page shows instead of an age."""
 NO_FEEDER = "runfeed is not running"
 """The reason of a source that no feeder feeds."""
 
@@ -54,6 +56,13 @@ def read_known_states(sources: Iterable[str]) -> Mapping[str, FeedState]:
     except StoreUnavailable as error:
         log.warning("states of sources unavailable in Redis", error=str(error))
         return {}
+
+
+def find_symbol_state(state: FeedState | None, symbol: str) -> str:
+    """Returns `unknown`, `halted` or `closed` if the source says so of a symbol, otherwise an empty text."""
+    if state is None:
+        return ""
+    return next((name for name in SYMBOL_STATES if symbol in state.symbols.get(name, ())), "")
 
 
 def stale_after(state: FeedState | None, limit: timedelta) -> timedelta:

@@ -1,11 +1,12 @@
 """Live prices in the rows of the page."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.browser.market import put_bars
 from tests.support.browser.page import cell, expect_status, row_of
 from tests.support.browser.site import Site
 from tests.support.waiting import wait_until
@@ -165,3 +166,45 @@ def test_an_update_with_a_key_named_type_changes_nothing(site: Site, open_page: 
     site.publish("AAPL", base * 1.5)
     expect(cell(page, "AAPL", "percent")).to_have_text("+50.00%")
     expect(cell(page, "AAPL", "change")).to_have_class("change up")
+
+
+CLOSE = (
+    "from feeds.models import Tape; Tape.objects.update_or_create(symbol='AAPL', defaults={'previous_close': 200.0})"
+)
+NO_CLOSES = "from feeds.models import Tape; Tape.objects.all().delete()"
+
+
+@pytest.fixture
+def close_of_aapl(site: Site) -> Iterator[Callable[[], None]]:
+    """Returns a function that gives AAPL its first previous close, as the recorder does when a market day ends."""
+    yield lambda: site.manage("shell", "--verbosity", "0", "-c", CLOSE)
+    site.manage("shell", "--verbosity", "0", "-c", NO_CLOSES)
+
+
+def test_the_heading_names_the_new_reference_price_after_the_first_close(
+    site: Site, open_page: Callable[..., Page], close_of_aapl: Callable[[], None]
+):
+    site.publish("AAPL", 220.0)
+    page = open_page()
+    expect_status(page, "live", "Live")
+    expect(page.locator("th.change")).to_contain_text("Change from base price")
+    close_of_aapl()
+    expect(cell(page, "AAPL", "percent")).to_have_text("+10.00%")
+    expect(page.locator("th.change")).to_contain_text("Change from previous close or base")
+    expect(page.locator("#quotes caption")).to_contain_text("change from previous close or base")
+
+
+def test_a_sparkline_marks_a_reference_price_that_its_range_reaches_later(site: Site, open_page: Callable[..., Page]):
+    base = 226.84
+    put_bars(site.redis, {"AAPL": base * 2})
+    site.publish("AAPL", base * 2)
+    page = open_page()
+    expect_status(page, "live", "Live")
+    level = row_of(page, "AAPL").locator("path.level")
+    expect(level).to_have_attribute("d", "")
+
+    def is_marked() -> bool:
+        site.publish("AAPL", base / 2)  # again, because a sparkline is painted every two seconds only
+        return level.get_attribute("d").startswith("M0 ")
+
+    wait_until(is_marked)

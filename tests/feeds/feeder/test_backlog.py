@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.feeder.backlog import Backlog
-from tests.support.trades import trade
+from feeds.feeder.trades.backlog import Backlog
+from tests.support.feeder.trades import trade
 
 
 def accepted(*numbers: int, late: bool = False):

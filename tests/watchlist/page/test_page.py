@@ -15,7 +15,7 @@ from feeds.store.feed_state import FeedState, FeedStateStore
 from stockwatch.settings import BASE_DIR
 from tests.support.watchlist.pages import change_list, row_text, rows_of, text_of
 from watchlist.models import Entry, Watchlist
-from watchlist.page.columns import COLUMNS
+from watchlist.page.columns import DEFAULT_KEYS
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ def test_the_html_contains_prices_without_any_script(client, tickers, put_price,
     settings.STALE_AFTER = timedelta(hours=1)  # the machine may be slow
     put_price("AAPL", 102.5, timestamp=int(time.time() * 1_000_000))
     response = client.get("/")
-    assert re.match(r"AAPL AAPL Inc\. 102\.50 ▲ \+2\.50 \+2\.50% – – – \d\d:\d\d:\d\d UTC", row_text(response, "AAPL"))
+    assert re.match(
+        r"AAPL AAPL Inc\. 102\.50 ▲ \+2\.50 \+2\.50% – – – – \d\d:\d\d:\d\d UTC", row_text(response, "AAPL")
+    )
 
 
 def test_numbers_follow_the_language_of_the_browser(client, tickers, put_price):
@@ -46,7 +48,7 @@ def test_an_old_price_is_marked_as_stale(client, tickers, put_price):
 
 
 def test_a_symbol_without_a_price_shows_dashes(page):
-    dashes = " ".join("–" for column in COLUMNS if column.key not in {"symbol", "spark"})
+    dashes = " ".join("–" for key in DEFAULT_KEYS if key not in {"symbol", "spark"})
     assert row_text(page, "AAPL").startswith(f"AAPL AAPL Inc. {dashes} ⋯ ")
 
 
@@ -98,9 +100,10 @@ def test_an_old_price_of_a_real_source_is_stale_only_if_the_source_is_not_connec
 def test_the_table_has_a_caption_and_scoped_headers(page):
     html = text_of(page)
     assert "<caption>" in html
-    assert html.count('<th scope="col"') == len([*COLUMNS, "actions"])
+    assert html.count('<th scope="col"') == len([*DEFAULT_KEYS, "actions"])
     assert html.count('<th scope="row">') == 12
-    assert 'Change<span class="versus"> from base price</span>' in html
+    names = "base price|previous close or base|previous close"
+    assert f'Change<span class="versus"> from <span data-references="{names}">base price</span></span>' in html
 
 
 def test_the_page_explains_that_live_updates_need_javascript(page):
@@ -135,6 +138,19 @@ def test_without_redis_the_page_shows_a_banner_and_dashes(client, tickers, setti
     assert "Prices are not available right now" in text_of(response)
     assert len(rows_of(response)) == 12
     assert row_text(response, "AAPL").startswith("AAPL AAPL Inc. – – –")
+
+
+def test_prices_have_a_currency_only_in_a_list_of_several_currencies(client, make_ticker, put_price):
+    for symbol, currency in (("AAPL", "USD"), ("SAP", "EUR"), ("^GSPC", "")):
+        make_ticker(symbol, currency=currency)
+        put_price(symbol, 102.5)
+    response = client.get("/")
+    assert row_text(response, "AAPL").startswith("AAPL AAPL Inc. 102.50 USD ▲")
+    assert row_text(response, "SAP").startswith("SAP SAP Inc. 102.50 EUR ▲")
+    assert row_text(response, "^GSPC").startswith("^GSPC ^GSPC Inc. 102.50 ▲")
+    change_list(client, "remove", "SAP")
+    assert row_text(client.get("/"), "AAPL").startswith("AAPL AAPL Inc. 102.50 ▲")
+    assert '102.50<small class="currency"> USD</small>' in text_of(client.get("/s/AAPL"))
 
 
 def test_an_empty_list_suggests_symbols_and_the_example(client, make_ticker, store):
@@ -185,7 +201,7 @@ def test_a_page_of_fifty_rows_takes_at_most_eight_queries(
         assert len(rows_of(client.get("/"))) == 50
 
 
-def test_the_page_loads_less_than_42_kb_of_scripts_before_a_chart_is_opened(client, tickers, store):
+def test_the_page_loads_less_than_44_kb_of_scripts_before_a_chart_is_opened(client, tickers, store):
     html = text_of(client.get("/"))
     names = set(re.findall(r'(?:src|href)="/static/([^"]+\.js)"', html))
     sources = {name: (BASE_DIR / "static" / name).read_bytes() for name in names}
@@ -193,7 +209,7 @@ def test_the_page_loads_less_than_42_kb_of_scripts_before_a_chart_is_opened(clie
         f"watchlist/{name}" for name in re.findall(r'from "\./(\w+\.js)"', sources["watchlist/main.js"].decode())
     }
     assert imported <= names
-    assert sum(len(gzip.compress(source)) for source in sources.values()) < 42 * 1024
+    assert sum(len(gzip.compress(source)) for source in sources.values()) < 44 * 1024
 
 
 def test_fifty_rows_with_sparklines_are_less_than_60_kb(client, person, make_ticker, put_price, put_hour):

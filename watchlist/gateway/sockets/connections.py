@@ -1,11 +1,10 @@
 """Holds, limits and closes the open connections of a gateway process.
 
-GATEWAY_MAX_CONNECTIONS limits the total over all processes of a gateway.
+The limits GATEWAY_MAX_CONNECTIONS and GATEWAY_MAX_PER_ADDRESS apply to the sum over all processes of a gateway.
 """
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ from watchlist.gateway import protocol
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.messages import StateMessage, make_state
 from watchlist.gateway.protocol import CloseCode, ConnectionOptions
+from watchlist.gateway.sockets.address_counts import AddressCounts
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.web_sessions import AccountSession
@@ -31,7 +31,7 @@ class Connections:
         self.closing = False
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._pending = 0
-        self._per_address: Counter[str] = Counter()
+        self._per_address = AddressCounts()
         self._database_available = True
         self._source_messages: Mapping[str, StateMessage] = {}
         self._note_connections: Callable[[int], int] = lambda _own: 0
@@ -50,17 +50,19 @@ class Connections:
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
 
     def is_address_full(self, address: str) -> bool:
-        """Returns whether the address already has `max_per_address` open sockets in this process."""
+        """Returns whether the address has as many open sockets as one address may have."""
         limit = self.context.limits.max_per_address
-        return 0 < limit <= self._per_address[address]
+        return 0 < limit <= self._per_address.count(address)
 
-    def share(self, note_connections: Callable[[int], int]) -> None:
+    def share(self, note_connections: Callable[[int], int], note_address: Callable[[str, int], int]) -> None:
         """Makes this process one of several that serve a gateway together.
 
         `note_connections` is called with the number of connections of this process. The function stores this number for
-        the other processes, and returns the number of connections of all other processes.
+        the other processes, and returns the number of connections of all other processes. `note_address` does the same
+        for one address, see `AddressCounts.share`.
         """
         self._note_connections = note_connections
+        self._per_address.share(note_address)
 
     @contextmanager
     def pending(self) -> Iterator[None]:
@@ -89,7 +91,7 @@ class Connections:
             outbox.send(self._current_states())
         self.sessions[session] = None
         session.address = address
-        self._per_address[address] += 1
+        self._per_address.add(address)
         self.context.counts.accepted += 1
         return session
 
@@ -97,9 +99,7 @@ class Connections:
         """Removes a socket whose connection has ended."""
         self.context.hub.remove(session.outbox)
         self.sessions.pop(session, None)
-        self._per_address[session.address] -= 1
-        if self._per_address[session.address] <= 0:
-            del self._per_address[session.address]
+        self._per_address.remove(session.address)
         self._share_count()
 
     def sweep(self) -> None:
