@@ -18,14 +18,12 @@ from watchlist.gateway.catalog import Catalog, Listing
 from watchlist.gateway.messages import StateMessage, make_state
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.prices.source_labels import CLOSED, title_of
-from watchlist.prices.source_states import NO_FEEDER, check_state, with_state
+from watchlist.prices.source_states import NO_FEEDER, SYMBOL_STATES, check_state, with_state
 
 log = structlog.get_logger(__name__)
 
 READ_SECONDS = 1.0
 MAX_REASON_CHARACTERS = 200
-SYMBOL_STATES = ("unknown", "halted", CLOSED)
-"""The states of symbols that `feed` frames name."""
 
 
 class SourceChanges:

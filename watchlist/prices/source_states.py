@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 CONNECTED, RECONNECTING = "connected", "reconnecting"
 STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"})
 SYMBOL_STATES = ("unknown", "halted", "closed")
-"""The states of symbols that a page shows instead of an age."""
+"""The states of symbols that `feed` frames name, and that a page shows instead of an age."""
 NO_FEEDER = "runfeed is not running"
 """The reason of a source that no feeder feeds."""
 

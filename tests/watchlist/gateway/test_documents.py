@@ -18,9 +18,8 @@ from watchlist.gateway.fanout.delivery import MAX_BATCH_BYTES, MAX_HERTZ, MIN_HE
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import changed_lists
 from watchlist.gateway.protocol import ACTIONS, CloseCode, ConnectionOptions, ErrorCode
-from watchlist.gateway.source_changes import SYMBOL_STATES
 from watchlist.prices.source_labels import ALWAYS, CLOSED, OPEN
-from watchlist.prices.source_states import STATES
+from watchlist.prices.source_states import STATES, SYMBOL_STATES
 
 ROOT = Path(__file__).parents[3]
 CODE = {path.stem: path.read_text() for path in (ROOT / "watchlist" / "gateway").rglob("*.py")}

@@ -16,8 +16,8 @@ from tests.support.waiting import until
 from watchlist.gateway import source_changes
 from watchlist.gateway.catalog import Listing
 from watchlist.gateway.protocol import ConnectionOptions
-from watchlist.gateway.source_changes import SYMBOL_STATES, SourceChanges
-from watchlist.prices.source_states import STATES
+from watchlist.gateway.source_changes import SourceChanges
+from watchlist.prices.source_states import STATES, SYMBOL_STATES
 
 META = ConnectionOptions(meta=True)
 BITCOIN = Listing("BTC/USD", "Bitcoin", 1.0, source="kraken")
