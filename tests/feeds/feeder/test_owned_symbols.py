@@ -143,6 +143,17 @@ async def test_a_symbol_that_another_process_took_is_closed(make_owner: Make, re
     assert [line["event"] for line in lines] == ["symbols lost to another process"]
 
 
+async def test_a_symbol_that_another_process_had_meanwhile_is_read_again(make_owner: Make, redis_client: redis.Redis):
+    owner, other = make_owner(), make_owner()
+    await owner.follow_until(lambda: owner.open_symbols, A)
+    redis_client.delete("owner:ticks:A")
+    await other.follow_until(lambda: other.open_symbols, A)
+    await other.symbols.release_all(10.0)
+    owner.read_ends = lambda symbols: dict.fromkeys(symbols, TopicEnd(9, 9))
+
+    await owner.follow_until(lambda: owner.open_symbols == {"A": ("kraken", "A", TopicEnd(9, 9))}, A)
+
+
 async def test_after_lost_updates_the_topic_is_read_again(make_owner: Make):
     owner = make_owner()
     await owner.follow_until(lambda: owner.open_symbols, A)
