@@ -26,6 +26,11 @@ MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """A longer message ends the connection. The adapters refuse shorter ones already."""
 
 MAX_QUEUED_FRAMES = 256
+PONG_SECONDS = 120.0
+"""How long an answer to our ping may take. It waits behind all messages that are on their way, so in a burst it is late
+although the source is alive. The limit of silence finds dead connections sooner.
+"""
+
 CLOSE_SECONDS = 1.0
 
 
@@ -100,6 +105,7 @@ class Connection:
                 close_timeout=CLOSE_SECONDS,
                 max_size=MAX_MESSAGE_BYTES,
                 max_queue=MAX_QUEUED_FRAMES,
+                ping_timeout=PONG_SECONDS,
             )
         except InvalidStatus as error:
             return from_status(error.response.status_code, error.response.headers.get("Retry-After", ""))

@@ -22,6 +22,7 @@ from tests.bench.feed.stand import Stand
 from tests.bench.gateway import BUILD, commit
 from tests.bench.pipeline import choose_cluster
 from tests.bench.serving import ROOT
+from tests.support.kafka.brokers import Brokers
 
 CASES = ("day", "rate", "kills", "refused")
 COMPARE = ROOT / "tests" / "bench" / "feed" / "compare.py"
@@ -36,7 +37,7 @@ def compare(stand: Stand, *databases: Path) -> dict[str, Any]:
     return found
 
 
-def run_case(name: str, stand: Stand, brokers: Any, options: argparse.Namespace) -> dict[str, Any]:
+def run_case(name: str, stand: Stand, pids: list[int], options: argparse.Namespace) -> dict[str, Any]:
     if name == "day":
         figures = day.run(stand, options.trades, options.symbols, options.seconds, options.cuts)
         return figures | {"compared": compare(stand, stand.database)}
@@ -44,7 +45,7 @@ def run_case(name: str, stand: Stand, brokers: Any, options: argparse.Namespace)
         figures = kills.run(stand, options.kill_rate, options.symbols, options.kills, 3.0 * options.kills)
         return figures | {"compared": compare(stand, stand.database)}
     if name == "rate":
-        figures = rate.run(stand, brokers, options.rate, options.symbols, options.rate_seconds, options.stop_seconds)
+        figures = rate.run(stand, pids, options.rate, options.symbols, options.rate_seconds, options.stop_seconds)
         return figures | {"compared": compare(stand)}
     if name == "refused":
         return refused.run(stand, options.symbols, options.refused_seconds)
@@ -55,6 +56,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.feed")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of {', '.join(CASES)}; the default is all")
     parser.add_argument("--brokers", default="", help="addresses of running brokers, host:port, separated by commas")
+    parser.add_argument("--broker-pids", default="", help="their processes, which the case rate stops for a while")
     parser.add_argument("--embedded", action="store_true", help="embedded brokers even if there is Java")
     parser.add_argument("--trades", type=int, default=1_000_000, help="trades of the case day")
     parser.add_argument("--symbols", type=int, default=50)
@@ -83,11 +85,14 @@ def main(arguments: list[str]) -> int:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(RedisServer())
         brokers, kind = stack.enter_context(choose_cluster(options))
+        pids = [int(pid) for pid in options.broker_pids.split(",") if pid]
+        if isinstance(brokers, Brokers):
+            pids = [node.process.pid for node in brokers.nodes]
         addresses = brokers if isinstance(brokers, str) else brokers.addresses
         for name in options.cases or CASES:
             with closing(Stand(name, addresses, kind.startswith("embedded"), server, folder)) as stand:
                 loads = os.getloadavg()[0]
-                results[name] = run_case(name, stand, brokers, options) | {"load": (loads, os.getloadavg()[0])}
+                results[name] = run_case(name, stand, pids, options) | {"load": (loads, os.getloadavg()[0])}
             print(name, json.dumps(results[name], indent=1), flush=True)
     machine = {"commit": commit(), "machine": f"{platform.platform()}, {os.cpu_count()} cores", "brokers": kind}
     BUILD.mkdir(exist_ok=True)

@@ -23,14 +23,15 @@ MUTE_HOUR = 13
 REPEATING_HOUR = 17
 """In this hour each message comes three times."""
 
-MAX_LATE_US = 60_000_000
+MAX_LATE_US = 9_000_000
+"""The feeder looks 10 s back for trades whose times are out of order."""
 COMPRESSED = str(Path(__file__).with_name("compressed.py"))
 
 
 class DayMarket:
     """Random trades of a day.
 
-    Each 20th trade is late by up to a minute. Each tenth has the symbol and the time of the one before, as the parts of
+    Each 20th trade is late by up to 9 s. Each tenth has the symbol and the time of the one before, as the parts of
     one order have.
     """
 

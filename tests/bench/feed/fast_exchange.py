@@ -29,6 +29,9 @@ CYCLE = 1024
 """Prices and sizes repeat after so many trades of a symbol."""
 
 STEP_SECONDS = 0.005
+MAX_TRADES = 50
+"""The number of trades in one message. After a pause, many are due."""
+
 BEGIN, END = b'{"channel":"trade","type":"update","data":[', b"]}"
 
 
@@ -130,7 +133,8 @@ class FastKraken(KrakenExchange):
         for position, index in enumerate(chosen):
             index %= symbols
             trades = self._make(index, each + (position < rest), now, tail)
-            frames.append(frame(BEGIN + b",".join(trades) + END))
+            parts = [trades[first : first + MAX_TRADES] for first in range(0, len(trades), MAX_TRADES)]
+            frames += [frame(BEGIN + b",".join(part) + END) for part in parts]
         self._next = (self._next + rest) % symbols
         self._write(b"".join(frames))
 

@@ -5,9 +5,11 @@ arrival at a subscriber of Redis. So they contain the way to the feeder, and are
 """
 
 import json
+import os
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import quantiles
@@ -16,7 +18,6 @@ from typing import Any
 import redis
 
 from tests.bench.feed.stand import MeasuredProcess, Stand
-from tests.support.kafka.brokers import Brokers
 from tests.support.waiting import wait_until
 
 EXCHANGE = "tests.bench.feed.fast_exchange"
@@ -126,15 +127,15 @@ def quotes_newer_than(client: redis.Redis, symbols: list[str], timestamp: float)
     return all(quote and json.loads(quote)["timestamp"] > timestamp for quote in quotes)
 
 
-def stop_kafka(stand: Stand, brokers: Brokers, feeder: MeasuredProcess, symbols: list[str], seconds: float) -> Any:
-    """Stops all brokers. Returns figures, among them how long it then takes until all quotes are current."""
+def stop_kafka(stand: Stand, pids: Sequence[int], feeder: MeasuredProcess, symbols: list[str], seconds: float) -> Any:
+    """Stops the brokers. Returns figures, among them how long it then takes until all quotes are current."""
     before = feeder.megabytes
     with memory_of(feeder) as samples:
-        for node in brokers.nodes:
-            node.pause()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         time.sleep(seconds)
-        for node in brokers.nodes:
-            node.resume()
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
         resumed = time.time()
         newer = (resumed - 1) * 1e6
         wait_until(lambda: quotes_newer_than(stand.redis, symbols, newer), 120, "current quotes of all symbols")
@@ -143,8 +144,8 @@ def stop_kafka(stand: Stand, brokers: Brokers, feeder: MeasuredProcess, symbols:
     return {"rss_mb_before": before, "rss_mb_max": max(samples), "seconds_until_current": current}
 
 
-def run(stand: Stand, brokers: Any, rate: float, symbols: int, seconds: float, stop: float) -> dict[str, Any]:
-    """Runs the case. Returns its figures."""
+def run(stand: Stand, pids: Sequence[int], rate: float, symbols: int, seconds: float, stop: float) -> dict[str, Any]:
+    """Runs the case. `pids` are the processes of the brokers; without any, Kafka is not stopped. Returns figures."""
     names = [f"T{number:02}/USD" for number in range(symbols)]
     stand.add_tickers("kraken", *names)
     exchange = FastExchange(stand, symbols)
@@ -159,8 +160,8 @@ def run(stand: Stand, brokers: Any, rate: float, symbols: int, seconds: float, s
     subscriber = Subscriber(stand.server.port, names[0])
     time.sleep(WARM_UP_SECONDS)
     figures: dict[str, Any] = {"steady": measure(exchange, feeder, subscriber, seconds)}
-    if isinstance(brokers, Brokers):
-        figures["stopped"] = stop_kafka(stand, brokers, feeder, names, stop)
+    if pids:
+        figures["stopped"] = stop_kafka(stand, pids, feeder, names, stop)
     exchange.order("rate 0")
     time.sleep(2)
     trades = exchange.sent["trades"]
