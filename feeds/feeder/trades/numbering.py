@@ -47,7 +47,7 @@ class Numbering:
         """
         timestamp = trade.timestamp
         if timestamp >= self.newest:
-            if late:
+            if late and self.newest:
                 timestamp = self.newest - 1
             else:
                 self.newest = timestamp

@@ -46,6 +46,12 @@ def test_a_late_trade_never_becomes_the_newest():
     assert times == [BEGIN + 49, BEGIN + 49]
 
 
+def test_the_first_trade_of_a_symbol_is_its_newest_even_if_it_is_late():
+    numbering = Numbering("X", None, 1)
+    assert decode(numbering.encode(trade(9, time=40), late=True)).timestamp == BEGIN + 40
+    assert decode(numbering.encode(trade(8, time=40), late=True)).timestamp == BEGIN + 39
+
+
 def test_trades_of_one_moment_keep_their_time_and_order():
     numbering = Numbering("X", None, 1)
     updates = [decode(numbering.encode(trade(number, time=7), late=False)) for number in (1, 2)]
