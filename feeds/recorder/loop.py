@@ -195,12 +195,13 @@ class Recorder:
 
         If Redis or the database is unavailable, returns False and stores no offsets.
         """
-        if not self._unsaved_offsets:
+        if not self._unsaved_offsets and not self._open_bars.symbols_with_unsaved_close():
             return True
         if not (self._stores.write() and self._stores.save()):
             return False
-        self._source.store(self._unsaved_offsets)
-        self._unsaved_offsets = {}
+        if self._unsaved_offsets:
+            self._source.store(self._unsaved_offsets)
+            self._unsaved_offsets = {}
         return True
 
     def _pause_or_resume(self) -> None:

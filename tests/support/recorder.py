@@ -35,19 +35,19 @@ Rows = dict[tuple[str, object], tuple[object, ...]]
 class StopWhen(threading.Event):
     """A stop event that is set when a condition holds.
 
-    Raises AssertionError if the condition does not hold within 30 s.
+    Raises AssertionError if the condition does not hold within 120 s.
     """
 
     def __init__(self, condition: Callable[[], object]) -> None:
         super().__init__()
         self._condition = condition
         self._timed_out = threading.Event()
-        self._timer = threading.Timer(30, self._timed_out.set)
+        self._timer = threading.Timer(120, self._timed_out.set)
         self._timer.daemon = True
         self._timer.start()
 
     def is_set(self) -> bool:
-        assert not self._timed_out.is_set(), "the condition did not hold within 30 s"
+        assert not self._timed_out.is_set(), "the condition did not hold within 120 s"
         return bool(self._condition())
 
     def wait(self, timeout: float | None = None) -> bool:

@@ -11,7 +11,7 @@ from tests.exchanges.coinbase import CoinbaseExchange
 from tests.support.history.exchange_bars import MINUTE_US, NOW, add_trades, open_backfill
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("closed_connections")]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from feeds.models import DayBar, Ticker
 from tests.exchanges.binance import BinanceExchange
 from tests.support.history.exchange_bars import DAY_US
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("closed_connections")]
 
 
 @pytest.fixture

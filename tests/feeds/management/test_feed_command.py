@@ -15,7 +15,7 @@ from stockwatch.local.redis_server import RedisServer
 from tests.exchanges.binance import BinanceExchange
 from tests.support.history.exchange_bars import DAY_US, MINUTE_US
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("closed_connections")]
 
 SYMBOL = "BTC/USDT"
 
