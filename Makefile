@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-churn bench-soak bench-charts bench-replay bench-feed shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -79,6 +79,9 @@ bench-churn: dev ## measure the gateway with 100,000 clients that connect and di
 
 bench-soak: dev ## run 20 minutes of mixed load with faults on the gateway
 	@exec $(PY) -m tests.bench.soak
+
+bench-hostile: dev ## measure page, socket and feed while one address sends hostile requests
+	@exec $(PY) -m tests.bench.hostile
 
 bench-pipeline: dev ## measure generator, processor and recorder, on three real brokers if Java is installed
 	@exec $(PY) -m tests.bench.pipeline

@@ -24,6 +24,7 @@ from import_export.admin import ImportExportModelAdmin
 from import_export.formats.base_formats import CSV
 
 from feeds.models import Ticker
+from feeds.source_names import SIMULATED
 from feeds.store.quote_reader import read_quotes
 from feeds.tickers.concurrent_form import ConcurrentTickerForm
 from feeds.tickers.csv_file import TickerResource
@@ -37,10 +38,7 @@ USE_COUNT_PREFIX = "uses_"
 
 
 class FreshnessFilter(admin.SimpleListFilter):
-    """Filters tickers by the state of their quote: fresh, stale or missing.
-
-    A stale quote is older than STALE_AFTER.
-    """
+    """Filters tickers by the state of their quote: fresh, stale or missing."""
 
     title = "price"
     parameter_name = "price"
@@ -51,13 +49,14 @@ class FreshnessFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Ticker]) -> QuerySet[Ticker]:
         if self.value() not in {"fresh", "stale", "none"}:
             return queryset
-        quotes = read_quotes(list(queryset.values_list("symbol", flat=True)))
+        sources = dict(queryset.values_list("symbol", "source"))
+        quotes = read_quotes(list(sources))
         if quotes is None:
             messages.warning(request, "Redis does not answer: prices are unknown now.")
             return queryset
         if self.value() == "none":
             return queryset.exclude(symbol__in=quotes)
-        stale = [symbol for symbol, quote in quotes.items() if is_stale(quote)]
+        stale = [symbol for symbol, quote in quotes.items() if is_stale(quote, sources[symbol])]
         return queryset.filter(symbol__in=stale if self.value() == "stale" else set(quotes) - set(stale))
 
 
@@ -135,7 +134,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         if (seconds := age_of(ticker.quote)) is None:
             return "unknown"
         age = format_age(seconds)
-        return format_html('<span class="stale">stale {}</span>', age) if is_stale(ticker.quote) else age
+        return format_html('<span class="stale">stale {}</span>', age) if is_stale(ticker.quote, ticker.source) else age
 
     @admin.display(description="watched", ordering="uses_0")
     def use_count(self, ticker: Any) -> str:
@@ -285,9 +284,12 @@ def age_of(update: Update) -> float | None:
     return None if age is None else age / 1_000_000
 
 
-def is_stale(update: Update) -> bool:
-    """Returns whether a quote is older than STALE_AFTER."""
-    return (age_of(update) or 0.0) > float(settings.STALE_AFTER.total_seconds())
+def is_stale(update: Update, source: str) -> bool:
+    """Returns whether a quote of a simulated ticker is older than STALE_AFTER.
+
+    A quote of a real source is never stale here, because a symbol may be traded rarely.
+    """
+    return source == SIMULATED and (age_of(update) or 0.0) > float(settings.STALE_AFTER.total_seconds())
 
 
 def format_age(seconds: float) -> str:

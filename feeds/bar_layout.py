@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from feeds.errors import BadRecord
+from feeds.source_names import SIMULATED
 from feeds.wire import describe_decode_error
 
 DAY_PREFIX = "day:"
@@ -28,7 +29,7 @@ class NewestDay(msgspec.Struct, frozen=True, gc=False):
 
     `day` is the date on which the day begins, such as 2026-11-22. `previous_close` is the last price before this day;
     None if there is no such price. `timestamp` and `seq_id` are those of the update that set `close`. `timestamp` is in
-    unix microseconds. `volume` is in VOLUME_UNITs.
+    unix microseconds. `volume` is in VOLUME_UNITs. `source` is that of the day and of both rings.
     """
 
     symbol: str
@@ -42,6 +43,7 @@ class NewestDay(msgspec.Struct, frozen=True, gc=False):
     timestamp: int
     seq_id: int
     volume: int = 0
+    source: str = SIMULATED
 
 
 def day_key(symbol: str) -> str:

@@ -7,7 +7,7 @@
     │   ├── TickersUnavailable     the database does not answer, or the tickers table does not exist yet
     │   └── BarArchiveUnavailable  the database does not answer or is locked, or the bar tables do not exist yet
     └── PermanentError             no retry helps
-        ├── BadRecord              a value from Kafka or Redis is not a valid update, dead letter or day
+        ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day
         ├── BadTicker              a ticker in the settings is not valid
         ├── BadReplay              a file of past prices, its speed or its first time is not valid
         ├── UnknownSource          no source of prices has this name
@@ -49,10 +49,9 @@ class PermanentError(FeedError):
 
 
 class BadRecord(PermanentError):
-    """A value from Kafka or Redis is not a valid update, dead letter or day.
+    """A value from Kafka or Redis is no valid update, dead letter or day.
 
-    The message gives the reason, and contains no bytes of the value. `kind` is the reason as one word, for metric
-    labels.
+    The message is the reason; it contains no bytes of the value. `kind` is the reason as one word, for metric labels.
     """
 
     def __init__(self, reason: str, kind: str = "malformed") -> None:
@@ -63,7 +62,7 @@ class BadRecord(PermanentError):
 class BadTicker(PermanentError):
     """A ticker in the settings is not valid.
 
-    The message names the variable that must be changed.
+    The message names the variable to change.
     """
 
 

@@ -78,6 +78,16 @@ RING_WRITES = Counter("stockwatch_recorder_ring_writes", "Symbols whose recent b
 SAVED = Counter("stockwatch_recorder_saved", "Bars written to the database.")
 PURGED = Counter("stockwatch_recorder_purged", "Minute bars deleted because they were older than RECORDER_RETENTION.")
 RECORDER_RETRIES = Counter("stockwatch_recorder_retries", "Writes and reads that were repeated.", ["what"])
+PAST_BARS = Counter("stockwatch_recorder_past", "Tapes whose simulated past was written.")
+AUDIT_LOST = Gauge("stockwatch_audit_lost", "Trades of a day that were not recorded, by the newest audit.", ["source"])
+AUDIT_REPEATED = Gauge(
+    "stockwatch_audit_repeated", "Trades of a day that were recorded more than once, by the newest audit.", ["source"]
+)
+AUDIT_INEXACT = Gauge(
+    "stockwatch_audit_inexact_minutes",
+    "Minutes of a day that differ from the source's, by the newest audit.",
+    ["source"],
+)
 OPEN_SYMBOLS = Gauge("stockwatch_recorder_symbols", "Symbols with open bars.")
 
 

@@ -9,8 +9,17 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.db.models import OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce
 
-from feeds.source_names import MAX_NATIVE_LENGTH, NATIVE_RULE, SIMULATED, SOURCE_NAMES, is_native_symbol
+from feeds.source_names import (
+    MAX_NATIVE_LENGTH,
+    MAX_SOURCE_LENGTH,
+    NATIVE_RULE,
+    SIMULATED,
+    SOURCE_NAMES,
+    is_native_symbol,
+)
 from feeds.symbols import MAX_SYMBOL_LENGTH, SYMBOL_RULE, is_symbol, upper_case
 
 MAX_PRICE = 1e12
@@ -71,7 +80,7 @@ class Ticker(models.Model):
     )
     active = models.BooleanField(default=True, help_text="A ticker in use is switched off, not deleted.")
     source = models.CharField(
-        max_length=20,
+        max_length=MAX_SOURCE_LENGTH,
         default=SIMULATED,
         choices=source_choices,
         help_text="Where the price comes from.",
@@ -128,17 +137,58 @@ Minutes are counted from 1970. The upper bits hold the id of the tape.
 """
 
 
-class Tape(models.Model):
-    """A recorded symbol, with or without a ticker.
+class TapeQuerySet(models.QuerySet["Tape"]):
+    """Queries of tapes."""
 
-    `previous_close` is the last price before the newest market day; null if there is no such price.
+    def of_current_sources(self) -> "TapeQuerySet":
+        """Returns the tapes whose source is the ticker's source.
+
+        Bars of an earlier source of a ticker do not count. A symbol without a ticker counts as simulated.
+        """
+        source = Ticker.objects.filter(symbol=OuterRef("symbol")).values("source")[:1]
+        return self.filter(source=Coalesce(Subquery(source), Value(SIMULATED)))
+
+
+class Tape(models.Model):
+    """A recorded symbol of one source, with or without a ticker.
+
+    A ticker whose source changes gets another tape, so that bars of the earlier source no longer count.
+    `previous_close` is the last price before the newest market day; null if there is no such price. `has_past` says
+    whether the bars before the first recorded update are complete. A tape whose ticker is simulated gets them from the
+    recorder. `past_version` grows by one with each change of bars that were not recorded. `days_fetched_to` and
+    `minutes_fetched_to` say up to which time bars were fetched from the source, in unix microseconds; null stands for
+    never.
     """
 
-    symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True)
+    symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH)
+    source = models.CharField(max_length=MAX_SOURCE_LENGTH, default=SIMULATED)
     previous_close = models.FloatField(null=True)
+    has_past = models.BooleanField(default=False)
+    past_version = models.IntegerField(default=0)
+    days_fetched_to = models.BigIntegerField(null=True)
+    minutes_fetched_to = models.BigIntegerField(null=True)
+
+    objects = TapeQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["symbol", "source"], name="one_tape_a_source"),
+        ]
 
     def __str__(self) -> str:
         return self.symbol
+
+
+class Origin(models.IntegerChoices):
+    """Where a bar comes from.
+
+    RECORDED bars are computed from updates, FETCHED bars come from the source, and SIMULATED_PAST bars are invented for
+    the time before the first update of a simulated ticker.
+    """
+
+    RECORDED = 0
+    FETCHED = 1
+    SIMULATED_PAST = 2
 
 
 class BarColumns(models.Model):
@@ -146,7 +196,8 @@ class BarColumns(models.Model):
 
     `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `first_seq` and `last_seq` are the seq_ids of the first and the
     last update. `runs` says which updates were counted, encoded as msgpack. `runs` is null if every seq_id from the
-    first to the last was counted. `feeds.recorder.bars` explains runs.
+    first to the last was counted. `feeds.recorder.bars` explains runs. `origin` is one of Origin. A bar that was not
+    recorded has no seq_ids, and its `count` is 0 if the source does not say how many trades there were.
     """
 
     open = models.FloatField()
@@ -158,6 +209,7 @@ class BarColumns(models.Model):
     last_seq = models.BigIntegerField()
     runs = models.BinaryField(null=True)
     volume = models.BigIntegerField(default=0, db_default=0)
+    origin = models.SmallIntegerField(default=Origin.RECORDED, db_default=Origin.RECORDED)
 
     class Meta:
         abstract = True

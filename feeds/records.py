@@ -1,14 +1,18 @@
 """Reads the update in a Kafka record. Pure."""
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from feeds.errors import BadRecord
+from feeds.source_names import MAX_SOURCE_LENGTH, SIMULATED
 from feeds.wire import Update, decode
 
 SOURCE_HEADER, ID_HEADER = "source", "id"
 """The headers of a record with the price of a real trade: the source, and the vendor's id of the trade."""
+
+Headers = Mapping[str, bytes | str | None] | Sequence[tuple[str, bytes | str | None]] | None
 
 
 class Record(Protocol):
@@ -59,3 +63,11 @@ def read_update(key: bytes | None, value: bytes | None, latest: int) -> Update:
     if update.symbol.encode() != key:
         raise BadRecord("the key is not the symbol of the value", "key")
     return update
+
+
+def read_source(headers: Headers) -> str:
+    """Returns the source of the update in a record. An update without a valid source header is simulated."""
+    value = dict(headers or ()).get(SOURCE_HEADER)
+    if not isinstance(value, bytes) or not 0 < len(value) <= MAX_SOURCE_LENGTH:
+        return SIMULATED
+    return value.decode() if value.isascii() and value.isalnum() and value == value.lower() else SIMULATED

@@ -4,14 +4,45 @@ A ticker names its source. The module is below the models, so it knows no adapte
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 SIMULATED = "simulated"
 """The source whose prices the generator makes. The prices of all other sources are real or recorded."""
 
 REPLAY = "replay"
-"""The source whose prices come from a file."""
+"""The source whose prices were recorded earlier and come from a file."""
 
-SOURCE_NAMES = (SIMULATED, "kraken", "coinbase", "binance", "alpaca", REPLAY)
+SOURCE_TITLES: Mapping[str, str] = {
+    SIMULATED: "Simulated",
+    "kraken": "Kraken",
+    "coinbase": "Coinbase Exchange",
+    "binance": "Binance",
+    "alpaca": "Alpaca",
+    REPLAY: "Replay",
+}
+"""The names of sources as people read them."""
+
+SOURCE_NAMES = tuple(SOURCE_TITLES)
+
+ALWAYS_OPEN = frozenset({SIMULATED, "kraken", "coinbase", "binance"})
+"""The sources whose instruments are traded around the clock."""
+
+NOT_FOR_THE_PUBLIC = frozenset({"alpaca"})
+"""The sources whose terms do not allow that a public page shows their prices."""
+
+WITHOUT_HISTORY = frozenset({SIMULATED, "replay"})
+"""The sources from which no bars can be fetched."""
+
+MARKET_ZONES: Mapping[str, str] = MappingProxyType(
+    {"kraken": "UTC", "coinbase": "UTC", "binance": "UTC", "alpaca": "America/New_York"}
+)
+"""The time zones in which the market days of sources begin at midnight.
+
+The days of other sources begin as MARKET_DAY_START and MARKET_TIME_ZONE say.
+"""
+
+MAX_SOURCE_LENGTH = 20
 
 MAX_NATIVE_LENGTH = 40
 

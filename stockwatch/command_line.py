@@ -7,7 +7,7 @@ import django
 from django.core.management import execute_from_command_line
 from django.db import Error, InterfaceError, OperationalError, ProgrammingError, connection
 
-RETRYING_COMMANDS = ("rungateway", "runkafkagen", "runrecorder")
+RETRYING_COMMANDS = ("rungateway", "runfeed", "runkafkagen", "runrecorder")
 """The commands that wait until the database answers.
 
 If the database refused access, these commands would wait forever. Therefore `run` checks the access first.

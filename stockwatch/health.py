@@ -1,15 +1,20 @@
 """Answers health checks and shows metrics of a gateway process: `/livez`, `/readyz`, `/metrics`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import redis
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
+from feeds.errors import StoreUnavailable
 from feeds.store.connection import PROBE, connect
+from watchlist.lists.search import served_sources
+from watchlist.prices.source_states import read_source_states
 
 more_checks: dict[str, Callable[[], bool]] = {}
 """Additional checks for `/readyz`, by name.
@@ -19,31 +24,53 @@ immediately.
 """
 
 
+@login_not_required
 @never_cache
 def show_alive(_request: HttpRequest) -> HttpResponse:
     """Always answers 200. Does not check dependencies."""
     return JsonResponse({"status": "alive"})
 
 
+@login_not_required
 @never_cache
 def show_ready(_request: HttpRequest) -> HttpResponse:
     """Answers 200 if Redis and the database answer and prices arrive.
 
-    Otherwise answers 503 with the names of the failed checks.
+    Otherwise answers 503 with the names of the failed checks. Either answer has the states of the sources of real
+    prices. The state of a source fails no check, because no restart of a gateway repairs a source.
     """
     checks = {"redis": redis_answers, "database": database_answers}
     down = [name for name, answers in checks.items() if not answers()]
     if "redis" not in down:  # Without Redis no price arrives either.
         down += [name for name, passes in more_checks.items() if not passes()]
+    sources = {} if {"redis", "database"}.intersection(down) else describe_source_states()
     if down:
-        return JsonResponse({"status": "not ready", "down": down}, status=503)
-    return JsonResponse({"status": "ready"})
+        return JsonResponse({"status": "not ready", "down": down, "sources": sources}, status=503)
+    return JsonResponse({"status": "ready", "sources": sources})
 
 
+@login_not_required
 @never_cache
 def show_metrics(_request: HttpRequest) -> HttpResponse:
     """Returns all metrics of this process in the Prometheus text format."""
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
+
+
+def describe_source_states() -> dict[str, dict[str, Any]]:
+    """Returns state, reason and `since` (unix microseconds) of the sources of served tickers, except `simulated`.
+
+    Returns an empty dict if Redis or the database does not answer.
+    """
+    client = connect(settings.REDIS, PROBE)
+    try:
+        states = read_source_states(client, served_sources())
+    except (StoreUnavailable, DatabaseError):
+        return {}
+    finally:
+        client.close()
+    return {
+        source: {"state": state.state, "reason": state.reason, "since": state.since} for source, state in states.items()
+    }
 
 
 def redis_answers() -> bool:

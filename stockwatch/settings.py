@@ -135,6 +135,7 @@ GATEWAY_PROCESSES = env.integer("GATEWAY_PROCESSES", 0, maximum=1024)
 GATEWAY_DRAIN = env.duration("GATEWAY_DRAIN", "5s", minimum="0s")
 GATEWAY_MAX_CONNECTIONS = env.integer("GATEWAY_MAX_CONNECTIONS", 1000)
 GATEWAY_MAX_PER_ADDRESS = env.integer("GATEWAY_MAX_PER_ADDRESS", 250)
+GATEWAY_MAX_HTTP_PER_ADDRESS = env.integer("GATEWAY_MAX_HTTP_PER_ADDRESS", 250)
 GATEWAY_MAX_SYMBOLS = env.integer("GATEWAY_MAX_SYMBOLS", 1024, minimum=1)
 GATEWAY_RATE_PER_SECOND = env.number("GATEWAY_RATE_PER_SECOND", 1.0, minimum=0.001, maximum=1e6)
 GATEWAY_RATE_BURST = env.integer("GATEWAY_RATE_BURST", 5, minimum=1)
@@ -151,7 +152,8 @@ if GATEWAY_TIMEOUTS_PING_PERIOD >= GATEWAY_TIMEOUTS_PONG_WAIT:
 
 # --- Page -------------------------------------------------------------------------------------------------------
 STALE_AFTER = env.duration("STALE_AFTER", "5s")
-REGISTRATION_OPEN = env.boolean("REGISTRATION_OPEN", True)
+PRIVATE = env.boolean("PRIVATE")
+REGISTRATION_OPEN = env.boolean("REGISTRATION_OPEN", True) and not PRIVATE
 REGISTRATION_PER_HOUR = env.integer("REGISTRATION_PER_HOUR", 20, minimum=1)
 SIGN_IN_FAILURES = env.integer("SIGN_IN_FAILURES", 10, minimum=1)
 SIGN_IN_WINDOW = env.duration("SIGN_IN_WINDOW", "10m", minimum="1s")
@@ -200,6 +202,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "watchlist.middleware.DatabaseOutageMiddleware",
+    "watchlist.middleware.PrivateSiteMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "stockwatch.urls"

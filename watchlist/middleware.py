@@ -1,4 +1,4 @@
-"""Trusts proxies for the scheme, prolongs web sessions, and answers 503 without a database.
+"""Trusts proxies for the scheme, prolongs web sessions, closes private sites, and answers 503 without a database.
 
 Open pages show prices without the database. Only lists, accounts and the loading of a page need the database.
 """
@@ -8,17 +8,24 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 from django.views.defaults import server_error
+from django_htmx.http import HttpResponseClientRedirect
 
 from watchlist.accounts.client_address import is_trusted
 from watchlist.accounts.preferences import appearance_from_cookie
 
 RETRY_AFTER_SECONDS = 3
 """After this time the 503 page reloads itself. The header `Retry-After` holds the same time."""
+
+API_PATH = "/api/"
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +62,43 @@ class ProlongSessionMiddleware(MiddlewareMixin):
         if session is not None and session.accessed and session.can_be_prolonged:
             session.modified = True
         return response
+
+
+class PrivateSiteMiddleware(LoginRequiredMiddleware):
+    """Requires a signed-in account for each request, if the setting PRIVATE is true.
+
+    Views with the decorator `login_not_required` stay open, as sign-in does.
+    """
+
+    def process_view(
+        self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        if not settings.PRIVATE:
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
+
+    def handle_no_permission(  # type: ignore[override]  # the base class only redirects
+        self, request: HttpRequest, view_func: Any
+    ) -> HttpResponseBase:
+        """Answers 401 below `/api/`. Redirects other requests to the page for signing in."""
+        if request.path.startswith(API_PATH):
+            return refuse_api_request("this site is private: sign in first", 401)
+        is_htmx = bool(getattr(request, "htmx", False))
+        # The address of a change or of a part of a page is not a page that a person can return to.
+        is_page = request.method == "GET" and not is_htmx
+        next_page = request.get_full_path() if is_page else reverse("watchlist")
+        redirect = redirect_to_login(next_page, self.get_login_url(view_func))
+        response = HttpResponseClientRedirect(redirect.url) if is_htmx else redirect
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def refuse_api_request(message: str, status: int) -> JsonResponse:
+    """Returns an error of the API. Pages of any site may read the error, as all responses of the API."""
+    response = JsonResponse({"error": message}, status=status)
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def show_error(request: HttpRequest) -> HttpResponse:
@@ -94,10 +138,8 @@ def _render_outage(request: HttpRequest) -> HttpResponse:
 
     Makes no database query. Therefore the page does not read the account.
     """
-    if request.path.startswith("/api/"):
-        response = JsonResponse({"error": "the database is unavailable"}, status=503)
-        response.headers["Access-Control-Allow-Origin"] = "*"  # as all responses of the API
-        return response
+    if request.path.startswith(API_PATH):
+        return refuse_api_request("the database is unavailable", 503)
     is_change = request.method not in {"GET", "HEAD"}
     context = {"appearance": appearance_from_cookie(request), "is_change": is_change, "seconds": RETRY_AFTER_SECONDS}
     return HttpResponse(render_to_string("503.html", context), status=503)

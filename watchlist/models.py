@@ -12,12 +12,14 @@ class Watchlist(models.Model):
     """A named list of one account. `position` orders the lists of an account, from 0.
 
     `version` increases with every change of the list or its entries. Open pages compare the version to notice changes.
+    `columns` holds the keys of the chosen columns, separated by spaces; it is empty if none were chosen.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")
     name = models.CharField(max_length=40)
     position = models.PositiveSmallIntegerField(default=0)
     version = models.PositiveIntegerField(default=1, editable=False)
+    columns = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
 
     class Meta:
         ordering: ClassVar[list[str]] = ["position", "id"]

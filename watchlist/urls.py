@@ -1,5 +1,6 @@
 """Maps addresses to the views of the watchlist page, accounts and the HTTP API."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import (
     LogoutView,
     PasswordResetCompleteView,
@@ -14,9 +15,11 @@ from django.views.generic import RedirectView
 from watchlist.accounts import views as accounts
 from watchlist.accounts.sign_in_limit import limit_attempts, limit_password_checks
 from watchlist.api import views as api
+from watchlist.page import audit_views as audit
 from watchlist.page import change_views as changes
 from watchlist.page import transfer_views as transfer
 from watchlist.page import views
+from watchlist.page.column_views import change_columns
 
 urlpatterns = [
     path("", views.show_watchlist, name="watchlist"),
@@ -24,12 +27,15 @@ urlpatterns = [
     path("list/add/", changes.add_symbols, name="add-symbols"),
     path("list/change/", changes.change_list, name="change-list"),
     path("lists/change/", changes.change_tabs, name="change-tabs"),
+    path("list/columns/", change_columns, name="change-columns"),
     path("undo/", changes.undo_change, name="undo"),
     path("transfer/", transfer.show_transfer, name="transfer"),
     path("transfer/lists.csv", transfer.export_lists, name="export"),
     path("transfer/preview/", transfer.preview_import, name="import-preview"),
     path("transfer/import/", transfer.import_lists, name="import"),
+    path("feeds/audit", audit.show_audit, name="audit"),
     path("api/quotes", api.show_quotes, name="api-quotes"),
+    path("api/days", api.show_days, name="api-days"),
     path("api/bars/<path:symbol>", api.show_bars, name="api-bars"),
     path("api/search", api.show_matches, name="api-search"),
     path("sign-up/", accounts.sign_up, name="sign-up"),
@@ -61,5 +67,5 @@ urlpatterns = [
         name="password-reset-done",
     ),
     # Browsers request this address for pages without an icon link, such as the admin's.
-    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("watchlist/icon.svg"))),
+    path("favicon.ico", login_not_required(RedirectView.as_view(url=lazy(static, str)("watchlist/icon.svg")))),
 ]

@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -28,8 +29,11 @@ log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.1
 FOLLOW_SECONDS = 1.0
-CLOSE_SECONDS = 7.0
-CLOSE_SECONDS_IN_OUTAGE = 2.0
+CLOSE_SECONDS = 3.0
+"""The time limit of each step at the end: sending what waits, waiting for acknowledgements, and closing."""
+
+CLOSE_SECONDS_IN_OUTAGE = 0.5
+"""The time limit that replaces CLOSE_SECONDS if Kafka is unavailable."""
 
 
 class Lease(Protocol):
@@ -147,10 +151,13 @@ class Feeder:
             )
         ]
         try:
-            while self._leases and not stop.is_set():
+            while not (stop.is_set() or all(task.done() for task in self._tasks.values())):
                 await asyncio.to_thread(stop.wait, FOLLOW_SECONDS)
         finally:
             await cancel([*self._tasks.values()])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._close_seconds):
+                    await self._publisher.send_waiting()
             await self._owned.release_all(self._close_seconds)
             await cancel(loops)
 
@@ -178,11 +185,10 @@ class Feeder:
             self._database.end()
 
     async def _follow_symbols(self) -> None:
-        wanted = {}
+        wanted: dict[str, tuple[str, str]] = {}
         for name in self._leases:
-            for symbol, text in self._subscriptions.get(name, {}).items():
-                if (native := self._sources[name].native_of(symbol, text)) is not None:
-                    wanted[symbol] = name, native
+            natives = self._sources[name].map_symbols(self._subscriptions.get(name, {}))
+            wanted |= {symbol: (name, native) for symbol, native in natives.items()}
         await self._owned.follow(wanted)
 
     async def _renew_leases(self) -> None:

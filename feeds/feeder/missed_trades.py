@@ -8,9 +8,9 @@ from random import Random
 import msgspec
 import structlog
 
-from feeds.feeder.gaps import Gap
-from feeds.feeder.http_client import HttpClient, RequestFailed
+from feeds.feeder.network.http_client import HttpClient, RequestFailed
 from feeds.feeder.source_feed import SourceFeed
+from feeds.feeder.trades.gaps import Gap
 from feeds.retry import Backoff
 from feeds.sources.adapter import BadMessage, Source
 from feeds.sources.events import Trade

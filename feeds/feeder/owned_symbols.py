@@ -25,6 +25,7 @@ class Ownership(Protocol):
     """The symbols that this process may publish; `feeds.store.ownership` implements this protocol."""
 
     def claim(self, symbols: Collection[str]) -> set[str]: ...
+    def renew(self, symbols: Collection[str]) -> set[str]: ...
     def release(self, symbols: Collection[str]) -> None: ...
 
 
@@ -95,8 +96,10 @@ class OwnedSymbols:
         """Updates the set of owned symbols. If Redis does not answer, it stays the same."""
         try:
             async with self._lock:
-                symbols = {*self._wanted, *self._fed, *self._releasing}
-                self._owned = await asyncio.to_thread(self._ownership.claim, symbols) if symbols else set()
+                held = {*self._fed, *self._opening, *self._releasing}
+                kept = await asyncio.to_thread(self._ownership.renew, held)
+                taken = await asyncio.to_thread(self._ownership.claim, self._wanted.keys() - held)
+                self._owned = kept | taken
         except StoreUnavailable as error:
             self._redis.begin(f"{error}; feeding the symbols that this process owns")
         else:

@@ -12,8 +12,8 @@ import msgspec
 import structlog
 
 from feeds.errors import BrokerUnavailable
-from feeds.feeder.backlog import Accepted, Backlog
-from feeds.feeder.numbering import Numbering
+from feeds.feeder.trades.backlog import Accepted, Backlog
+from feeds.feeder.trades.numbering import Numbering
 from feeds.kafka.producer import Headers, UpdateProducer
 from feeds.records import ID_HEADER, SOURCE_HEADER, TopicEnd
 from feeds.sources.events import Trade
@@ -30,7 +30,7 @@ STALL_SECONDS = 2.0
 FREEZE_SECONDS = 1.5
 """After a longer pause of the process, another process may own the symbols. Nothing is sent until they are claimed."""
 
-DRAIN_PAUSE_SECONDS = 0.005
+PAUSE_SECONDS = 0.005
 
 PRODUCER_OPTIONS = {
     # An update that expired in the queue would be lost. The limits above bound the queue instead.
@@ -127,12 +127,18 @@ class Publisher:
         """Continues after a pause of the process. Call it when the owned symbols are known again."""
         self._is_frozen = False
 
+    async def send_waiting(self) -> None:
+        """Returns when all waiting trades are sent."""
+        while self._backlog:
+            self.pump()
+            await asyncio.sleep(PAUSE_SECONDS)
+
     async def drain(self) -> None:
         """Returns when Kafka has acknowledged what was sent before this call."""
         is_finished = self._producer.barrier()
         while not is_finished():
             self._producer.poll()
-            await asyncio.sleep(DRAIN_PAUSE_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     def report(self) -> None:
         """Logs failures and outages. Call it about once a second."""

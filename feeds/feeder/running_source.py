@@ -2,22 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from random import Random
 from typing import Protocol
 
 import structlog
 
-from feeds.feeder.connection import Connection, Endpoint
-from feeds.feeder.http_client import HttpClient, RequestFailed
 from feeds.feeder.missed_trades import MissedTrades
+from feeds.feeder.network.connection import Connection, Endpoint
+from feeds.feeder.network.http_client import HttpClient, RequestFailed
+from feeds.feeder.network.source_state import SourceStateTracker
+from feeds.feeder.network.supervisor import Supervisor
 from feeds.feeder.publisher import Publisher
 from feeds.feeder.source_feed import SourceFeed
 from feeds.feeder.source_metrics import SourceMetrics
-from feeds.feeder.source_state import SourceStateTracker
-from feeds.feeder.supervisor import Supervisor
 from feeds.retry import Backoff, Jitter, Outage
 from feeds.sources.adapter import BadMessage, Source
+from feeds.sources.events import SymbolState
 from feeds.store.feed_state import FeedState
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ class RunningSource:
         self.source = source
         self.feed = feed
         self._runner = runner
+        self._unmapped: list[str] = []
 
     @property
     def name(self) -> str:
@@ -51,12 +53,27 @@ class RunningSource:
         """Runs until it is cancelled."""
         await self._runner.run()
 
-    def native_of(self, symbol: str, native: str) -> str | None:
-        """Returns the native symbol of a ticker, or None if the source cannot have it."""
+    def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
+        """Returns a dict from symbol to native symbol. An empty native symbol means that the source derives it.
+
+        Leaves out and reports symbols that the source cannot have, and all but one symbol of the same native symbol.
+        """
+        symbols: dict[str, str] = {}
+        for symbol, native in subscriptions.items():
+            if found := native or self._derive_native(symbol):
+                symbols.setdefault(found, symbol)
+        mapped = {symbol: native for native, symbol in symbols.items()}
+        unmapped = sorted(subscriptions.keys() - mapped.keys())
+        if new := [symbol for symbol in unmapped if symbol not in self._unmapped]:
+            log.warning("symbols have no native symbol of their own", source=self.name, symbols=new[:20])
+        self._unmapped = unmapped
+        return mapped
+
+    def _derive_native(self, symbol: str) -> str:
         try:
-            return native or self.source.to_native(symbol)
+            return self.source.to_native(symbol)
         except ValueError:
-            return None
+            return ""
 
     def update_natives(self) -> None:
         """Tells the runner which symbols the feed has now."""
@@ -67,10 +84,10 @@ class RunningSource:
         self.feed.check()
 
     def state(self) -> FeedState:
-        tracker = self.feed.state
-        return FeedState(
-            tracker.state.value, tracker.reason, tracker.since, self.feed.last_message, self.feed.symbols_by_state()
-        )
+        tracker, symbols = self.feed.state, self.feed.symbols_by_state()
+        if self._unmapped:
+            symbols[SymbolState.UNKNOWN.value] = [*symbols.get(SymbolState.UNKNOWN.value, ()), *self._unmapped]
+        return FeedState(tracker.state.value, tracker.reason, tracker.since, self.feed.last_message, symbols)
 
 
 class ConnectedSource(RunningSource):
@@ -83,7 +100,6 @@ class ConnectedSource(RunningSource):
         rest_url: str,
         publisher: Publisher,
         rng: Random,
-        is_closed: Callable[[], bool] = lambda: False,
     ) -> None:
         outage = Outage(source.title)
         metrics = SourceMetrics(source.name)
@@ -92,7 +108,7 @@ class ConnectedSource(RunningSource):
 
         def connect(natives: Collection[str]) -> Connection:
             metrics.note_connect()
-            return Connection(source, endpoint, natives, feed.handle, is_closed)
+            return Connection(source, endpoint, natives, feed.handle, lambda: not feed.is_market_open)
 
         backoff = Backoff(rng, FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, Jitter.EQUAL)
         super().__init__(source, feed, Supervisor(state, outage, backoff, connect, feed.note_lost))

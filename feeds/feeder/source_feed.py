@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import msgspec
 import structlog
 
-from feeds.feeder.gaps import Counts, Gap
+from feeds.feeder.network.market_hours import is_open
+from feeds.feeder.network.source_state import SourceStateTracker
 from feeds.feeder.publisher import Publisher
 from feeds.feeder.source_metrics import SourceMetrics
-from feeds.feeder.source_state import SourceStateTracker
-from feeds.feeder.symbol_feed import SymbolFeed
+from feeds.feeder.trades.gaps import Counts, Gap
+from feeds.feeder.trades.symbol_feed import SymbolFeed
 from feeds.records import TopicEnd
 from feeds.retry import Outage
 from feeds.sources.adapter import Source
@@ -65,6 +66,7 @@ class SourceFeed:
         self._symbols: dict[str, FedSymbol] = {}
         self._natives: dict[str, str] = {}
         self._warned_of_clock = False
+        self.is_market_open = True
         self.last_message = 0
         self.subscribed = asyncio.Event()
         """Set when the source has acknowledged a symbol."""
@@ -128,6 +130,7 @@ class SourceFeed:
 
     def check(self) -> None:
         """Publishes trades that have waited long enough for missed ones. Call it ten times a second."""
+        self.is_market_open = is_open(self.source.market, self._now() // 1000)
         now = self._clock()
         for fed in self._symbols.values():
             if accepted := fed.feed.check(now):
@@ -159,8 +162,10 @@ class SourceFeed:
         """Returns the symbols that are not traded, by the name of their state."""
         states: dict[str, list[str]] = {}
         for fed in self._symbols.values():
-            if fed.state is not SymbolState.TRADING:
-                states.setdefault(fed.state.value, []).append(fed.symbol)
+            is_closed = fed.state is SymbolState.TRADING and not self.is_market_open
+            state = SymbolState.CLOSED if is_closed else fed.state
+            if state is not SymbolState.TRADING:
+                states.setdefault(state.value, []).append(fed.symbol)
         return states
 
     def report(self) -> None:

@@ -1,7 +1,7 @@
 """Reports the metrics of one source."""
 
 from feeds import metrics
-from feeds.feeder.gaps import Counts
+from feeds.feeder.trades.gaps import Counts
 from feeds.sources.events import SourceState
 
 

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from feeds.errors import UnknownSource
-from feeds.feeder.connection import Endpoint
+from feeds.feeder.network.connection import Endpoint
 from feeds.sources.adapter import Credentials, Source
 from feeds.sources.registry import find_source
 

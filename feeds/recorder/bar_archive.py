@@ -1,31 +1,27 @@
 """Saves bars to the database and reads them back.
 
-Only this module writes bars and tapes. A tape is a recorded symbol. This module knows neither Kafka nor Redis.
-Transactions are short, because SQLite allows one writer at a time. A save may be repeated. A bar replaces the stored
-bar only if the new bar has at least as many updates. This rule protects the stored bars from a recorder that does not
-know yet that it has lost its partitions.
+A tape is a recorded symbol. Only this module creates tapes and writes recorded bars. This module knows neither Kafka
+nor Redis. Transactions are short, because SQLite allows one writer at a time. A save may be repeated. A bar replaces a
+recorded bar only if the new bar has at least as many updates. This rule protects the stored bars from a recorder that
+does not know yet that it has lost its partitions. `feeds.history.past_bars` says when a bar replaces one that was not
+recorded.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-from django.db import Error, connection, transaction
+from django.db import connection, transaction
 
-from feeds.errors import BarArchiveUnavailable
-from feeds.models import DayBar, MinuteBar, Tape
+from feeds.history.past_bars import is_complete
+from feeds.history.transactions import KEYS_PER_QUERY, ROWS_PER_TRANSACTION, chunks, translate_errors
+from feeds.models import DayBar, MinuteBar, Origin, Tape, Ticker
 from feeds.recorder.bars import Bar
-from feeds.recorder.open_bars import MINUTE_US, BarStarts, SymbolBars
-
-ROWS_PER_TRANSACTION = 1_000
-"""How many rows one transaction writes at most.
-
-A transaction with this many rows takes about 10 ms. During this time no other process can write to SQLite.
-"""
-
-KEYS_PER_QUERY = 500
+from feeds.recorder.open_bars import NO_SOURCES, BarStarts
+from feeds.recorder.past import Past, PreviousDay
+from feeds.recorder.symbol_bars import MINUTE_US, SymbolBars
+from feeds.source_names import SIMULATED
 
 VALUE_COLUMNS = ("open", "high", "low", "close", "count", "first_seq", "last_seq", "runs", "volume")
 MINUTE_COLUMNS = ("id", "first_us", "last_us", *VALUE_COLUMNS)
@@ -38,15 +34,15 @@ def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
     assignments = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in key)
     return (
         f"INSERT INTO {table} ({names}) VALUES ({placeholders}) "  # noqa: S608 - all names are constants
-        f"ON CONFLICT ({', '.join(key)}) "
-        f'DO UPDATE SET {assignments} WHERE excluded."count" >= {table}."count"'
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {assignments}, origin = {Origin.RECORDED} "
+        f"WHERE {table}.origin = {Origin.SIMULATED_PAST} "
+        f'OR (excluded."count" >= {table}."count" '
+        f"AND ({table}.origin = {Origin.RECORDED} OR {is_complete('excluded', table)}))"
     )
 
 
 UPSERT_MINUTE = _upsert("feeds_minutebar", ("id",), MINUTE_COLUMNS)
 UPSERT_DAY = _upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
-
-Item = TypeVar("Item")
 
 
 class BarArchive:
@@ -55,23 +51,30 @@ class BarArchive:
     def __init__(self) -> None:
         self._tapes_to_purge: list[int] = []
 
-    def load_symbols(self, newest_seconds: Mapping[str, int]) -> list[SymbolBars]:
+    def load_symbols(
+        self, newest_seconds: Mapping[str, int], sources: Mapping[str, str] = NO_SOURCES
+    ) -> list[SymbolBars]:
         """Returns one SymbolBars for each symbol. Creates tapes for new symbols.
 
         A SymbolBars holds the bars of one symbol in memory. At first it contains the newest two days; other bars are
         fetched later. `newest_seconds` is a dict from symbol to the number of the symbol's newest second in Redis; -1
-        stands for none. Raises BarArchiveUnavailable.
+        stands for none. `sources` is a dict from symbol to source; a symbol that is missing there is simulated. Raises
+        BarArchiveUnavailable.
         """
-        with _translate_errors():
-            tapes = self._get_or_create_tapes(list(newest_seconds))
-            return [self._load_symbol(tapes[symbol], second) for symbol, second in newest_seconds.items()]
+        wanted = {(symbol, sources.get(symbol, SIMULATED)): second for symbol, second in newest_seconds.items()}
+        with translate_errors():
+            tapes = self._get_or_create_tapes(list(wanted))
+            return [self._load_symbol(tapes[key], second) for key, second in wanted.items()]
 
-    def _get_or_create_tapes(self, symbols: list[str]) -> dict[str, Tape]:
-        tapes: dict[str, Tape] = {}
-        for batch in chunks(symbols, KEYS_PER_QUERY):
-            tapes |= {tape.symbol: tape for tape in Tape.objects.filter(symbol__in=batch)}
-        if missing := [symbol for symbol in symbols if symbol not in tapes]:
-            Tape.objects.bulk_create([Tape(symbol=symbol) for symbol in missing], ignore_conflicts=True)
+    def _get_or_create_tapes(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Tape]:
+        """Returns a dict from symbol and source to tape."""
+        tapes: dict[tuple[str, str], Tape] = {}
+        for batch in chunks(keys, KEYS_PER_QUERY):
+            rows = Tape.objects.filter(symbol__in=[symbol for symbol, _ in batch])
+            tapes |= {(tape.symbol, tape.source): tape for tape in rows}
+        if missing := [key for key in keys if key not in tapes]:
+            new = [Tape(symbol=symbol, source=source) for symbol, source in missing]
+            Tape.objects.bulk_create(new, ignore_conflicts=True)
             tapes |= self._get_or_create_tapes(missing)
         return tapes
 
@@ -79,9 +82,45 @@ class BarArchive:
         rows = MinuteBar.objects.filter(id__gte=MinuteBar.key(tape.pk, 0), id__lt=MinuteBar.key(tape.pk + 1, 0))
         newest_key = rows.order_by("-id").values_list("id", flat=True).first()
         newest_minute = -1 if newest_key is None else newest_key - MinuteBar.key(tape.pk, 0)
-        day_rows = DayBar.objects.filter(tape=tape).order_by("-day").values_list(*DAY_COLUMNS)[:2]
+        day_rows = (
+            DayBar.objects.filter(tape=tape, origin=Origin.RECORDED).order_by("-day").values_list(*DAY_COLUMNS)[:2]
+        )
         newest_days = [_decode_day_row(row) for row in day_rows]
-        return SymbolBars(tape.symbol, tape.pk, newest_second, newest_minute, newest_days, tape.previous_close)
+        return SymbolBars(
+            tape.symbol,
+            tape.pk,
+            newest_second,
+            newest_minute,
+            newest_days,
+            tape.previous_close,
+            self._read_past(tape),
+            tape.source,
+        )
+
+    def _read_past(self, tape: Tape) -> Past:
+        rows = DayBar.objects.filter(tape=tape).exclude(origin=Origin.RECORDED).order_by("-day")
+        days = [PreviousDay(day.toordinal(), close) for day, close in rows.values_list("day", "close")[:2]]
+        return Past(tape.has_past, tape.past_version, days)
+
+    def find_changed_pasts(self, symbols: Iterable[SymbolBars]) -> list[tuple[SymbolBars, Past]]:
+        """Returns the symbols whose past has changed in the database since it was read, with the new past.
+
+        Raises BarArchiveUnavailable.
+        """
+        by_tape = {symbol_bars.tape_id: symbol_bars for symbol_bars in symbols}
+        with translate_errors():
+            tapes = [tape for tape in Tape.objects.exclude(past_version=0) if tape.pk in by_tape]
+            return [
+                (by_tape[tape.pk], self._read_past(tape))
+                for tape in tapes
+                if tape.past_version != by_tape[tape.pk].past.version
+            ]
+
+    def find_outdated(self, symbols: Iterable[SymbolBars]) -> list[SymbolBars]:
+        """Returns the symbols whose ticker has another source. Raises BarArchiveUnavailable."""
+        with translate_errors():
+            sources = dict(Ticker.objects.values_list("symbol", "source"))
+        return [found for found in symbols if sources.get(found.symbol, found.source) != found.source]
 
     def fetch_minutes(self, wanted: BarStarts) -> None:
         """Reads the wanted minute bars from the database into memory.
@@ -93,9 +132,9 @@ class BarArchive:
             for symbol_bars, starts in wanted
             for start in starts
         }
-        with _translate_errors():
+        with translate_errors():
             for batch in chunks(list(keys), KEYS_PER_QUERY):
-                rows = MinuteBar.objects.filter(id__in=batch).values_list(*MINUTE_COLUMNS)
+                rows = MinuteBar.objects.filter(id__in=batch, origin=Origin.RECORDED).values_list(*MINUTE_COLUMNS)
                 stored = {row[0]: _decode_minute_row(row) for row in rows}
                 for key in batch:
                     symbol_bars, start = keys[key]
@@ -106,11 +145,11 @@ class BarArchive:
 
         A day that is not stored becomes an empty bar. Raises BarArchiveUnavailable.
         """
-        with _translate_errors():
+        with translate_errors():
             for symbol_bars, starts in wanted:
                 dates = [date.fromordinal(start) for start in starts]
-                rows = DayBar.objects.filter(tape_id=symbol_bars.tape_id, day__in=dates).values_list(*DAY_COLUMNS)
-                stored = {bar.start: bar for bar in map(_decode_day_row, rows)}
+                rows = DayBar.objects.filter(tape_id=symbol_bars.tape_id, day__in=dates, origin=Origin.RECORDED)
+                stored = {bar.start: bar for bar in map(_decode_day_row, rows.values_list(*DAY_COLUMNS))}
                 for start in starts:
                     symbol_bars.days.put(stored.get(start) or Bar(start))
 
@@ -123,7 +162,7 @@ class BarArchive:
         """
         minute_bars = [(symbol_bars, bar) for symbol_bars, bars in minutes for bar in bars]
         day_bars = [(symbol_bars, bar) for symbol_bars, bars in days for bar in bars]
-        with _translate_errors():
+        with translate_errors():
             for batch in chunks(minute_bars, ROWS_PER_TRANSACTION):
                 with transaction.atomic(), connection.cursor() as cursor:
                     self._absorb_stored_minutes(batch)
@@ -143,8 +182,8 @@ class BarArchive:
         """
         keys = {MinuteBar.key(symbol_bars.tape_id, bar.start): (symbol_bars, bar) for symbol_bars, bar in unsaved}
         for batch in chunks(list(keys), KEYS_PER_QUERY):
-            rows = MinuteBar.objects.select_for_update().filter(id__in=batch).values_list(*MINUTE_COLUMNS)
-            for row in rows:
+            rows = MinuteBar.objects.select_for_update().filter(id__in=batch, origin=Origin.RECORDED)
+            for row in rows.values_list(*MINUTE_COLUMNS):
                 symbol_bars, bar = keys[row[0]]
                 if bar.absorb(_decode_minute_row(row)):
                     symbol_bars.minutes.unwritten.add(bar.start)
@@ -153,7 +192,7 @@ class BarArchive:
         keys = {(symbol_bars.tape_id, bar.start): (symbol_bars, bar) for symbol_bars, bar in unsaved}
         tapes, dates = {tape for tape, _ in keys}, {date.fromordinal(day) for _, day in keys}
         for batch in chunks(sorted(tapes), KEYS_PER_QUERY):
-            rows = DayBar.objects.select_for_update().filter(tape_id__in=batch, day__in=dates)
+            rows = DayBar.objects.select_for_update().filter(tape_id__in=batch, day__in=dates, origin=Origin.RECORDED)
             for row in rows.values_list(*DAY_COLUMNS):
                 symbol_bars, bar = keys.get((row[0], row[1].toordinal()), (None, None))
                 if symbol_bars is not None and bar is not None and bar.absorb(_decode_day_row(row)):
@@ -163,20 +202,24 @@ class BarArchive:
         """Saves the previous close of each of these symbols. Raises BarArchiveUnavailable."""
         for batch in chunks(symbols, KEYS_PER_QUERY):
             tapes = [Tape(pk=symbol_bars.tape_id, previous_close=symbol_bars.previous_close) for symbol_bars in batch]
-            with _translate_errors():
+            with translate_errors():
                 Tape.objects.bulk_update(tapes, ["previous_close"])
             for symbol_bars in batch:
                 symbol_bars.saved_close = symbol_bars.previous_close
 
     def read_minutes(self, symbol_bars: SymbolBars, since: int) -> list[Bar]:
-        """Returns the saved minutes of a symbol from minute `since` on, oldest first.
+        """Returns the saved minutes of a symbol from minute `since` on, oldest first, for a ring.
 
-        Minutes are counted from 1970. Raises BarArchiveUnavailable.
+        Minutes are counted from 1970. Minutes that were not recorded are included; their count is at least 1, because a
+        slot with the count 0 is empty. Raises BarArchiveUnavailable.
         """
         first, end = MinuteBar.key(symbol_bars.tape_id, since), MinuteBar.key(symbol_bars.tape_id + 1, 0)
-        with _translate_errors():
+        with translate_errors():
             rows = MinuteBar.objects.filter(id__gte=first, id__lt=end).order_by("id").values_list(*MINUTE_COLUMNS)
-            return [_decode_minute_row(row) for row in rows]
+            bars = [_decode_minute_row(row) for row in rows]
+        for bar in bars:
+            bar.count = max(bar.count, 1)
+        return bars
 
     def purge(self, before: int, max_rows: int = 10_000) -> int:
         """Deletes up to `max_rows` minutes that are older than minute `before`, in one transaction.
@@ -185,7 +228,7 @@ class BarArchive:
         minute older than `before` is left. Raises BarArchiveUnavailable.
         """
         deleted = 0
-        with _translate_errors(), transaction.atomic():
+        with translate_errors(), transaction.atomic():
             self._tapes_to_purge = self._tapes_to_purge or list(Tape.objects.values_list("id", flat=True))
             while self._tapes_to_purge and deleted < max_rows:
                 deleted += self._purge_tape(self._tapes_to_purge[-1], before, max_rows - deleted)
@@ -202,25 +245,6 @@ class BarArchive:
 
     def close(self) -> None:
         connection.close()
-
-
-@contextmanager
-def _translate_errors() -> Iterator[None]:
-    """Turns database errors into BarArchiveUnavailable."""
-    try:
-        yield
-    except Error as error:
-        # Django replaces a broken connection only at the end of a request. Without this call no later query would
-        # succeed.
-        connection.close()
-        raise BarArchiveUnavailable(
-            f"bars cannot be read or written ({str(error).splitlines()[0]}); has `manage.py migrate` been run?"
-        ) from error
-
-
-def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Splits items into sequences of at most `size` items."""
-    return (items[at : at + size] for at in range(0, len(items), size))
 
 
 def _minute_row(symbol_bars: SymbolBars, bar: Bar) -> tuple[Any, ...]:

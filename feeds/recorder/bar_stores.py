@@ -5,15 +5,18 @@ repeats a failed call later. After a failure, further calls return False immedia
 each failure.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 
 from feeds import metrics
 from feeds.bar_layout import MINUTES
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
-from feeds.recorder.open_bars import OpenBars, SymbolBars
+from feeds.recorder.open_bars import OpenBars
+from feeds.recorder.past import Past
+from feeds.recorder.past_writer import PastWriter
 from feeds.recorder.recent_bars import RecentBars
+from feeds.recorder.symbol_bars import SymbolBars
 from feeds.retry import CircuitBreaker
 from feeds.wire import Update
 
@@ -31,26 +34,35 @@ class BarStores:
     """The two stores of bars: recent bars in Redis, and the archive in the database."""
 
     def __init__(
-        self, open_bars: OpenBars, recent_bars: RecentBars, archive: BarArchive, rng: Random, clock: Callable[[], float]
+        self,
+        open_bars: OpenBars,
+        recent_bars: RecentBars,
+        archive: BarArchive,
+        past_writer: PastWriter,
+        rng: Random,
+        clock: Callable[[], float],
     ) -> None:
         self._open_bars = open_bars
         self._recent_bars = recent_bars
         self._archive = archive
+        self._past_writer = past_writer
         self._redis = CircuitBreaker("Redis", rng, clock, metrics.RECORDER_RETRIES.labels("redis").inc)
         self._database = CircuitBreaker("database", rng, clock, metrics.RECORDER_RETRIES.labels("database").inc)
         self._to_restore: list[SymbolBars] = []
-        """The symbols whose minutes Redis has lost."""
+        """The symbols whose minutes Redis has lost or does not have yet."""
 
-    def load(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
+    def load(
+        self, updates: Collection[Update], sources: Mapping[str, str], oldest_second: int, oldest_minute: int
+    ) -> bool:
         """Loads into memory every stored bar to which one of these updates belongs.
 
-        Skips bars of seconds below `oldest_second` and bars of minutes below `oldest_minute`. Seconds and minutes are
-        counted from 1970.
+        `sources` is a dict from symbol to source. Skips bars of seconds below `oldest_second` and bars of minutes below
+        `oldest_minute`. Seconds and minutes are counted from 1970.
         """
-        return self._load_symbols(updates) and self._fetch_bars(updates, oldest_second, oldest_minute)
+        return self._load_symbols(updates, sources) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
-    def _load_symbols(self, updates: Collection[Update]) -> bool:
-        unknown = self._open_bars.find_unknown(updates)
+    def _load_symbols(self, updates: Collection[Update], sources: Mapping[str, str]) -> bool:
+        unknown = self._open_bars.find_unknown(updates, sources)
         if not unknown:
             return True
         newest_seconds: dict[str, int] = {}
@@ -59,8 +71,11 @@ class BarStores:
             newest_seconds.update(self._recent_bars.newest_seconds(unknown))
 
         def load_symbols() -> None:
-            for symbol_bars in self._archive.load_symbols(newest_seconds):
-                self._open_bars.add_symbol(symbol_bars)
+            symbols = self._archive.load_symbols(newest_seconds, unknown)
+            for symbol_bars in symbols:
+                earlier = self._open_bars.take_earlier(symbol_bars.symbol, symbol_bars.source)
+                self._open_bars.add_symbol(earlier or symbol_bars)
+            self._past_writer.add(symbols)
 
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
@@ -82,9 +97,11 @@ class BarStores:
         return not symbols or self._redis(lambda: self._write(symbols))
 
     def _write(self, symbols: list[SymbolBars]) -> None:
-        self._to_restore += self._recent_bars.write(symbols)
+        """Writes bars of these symbols, except those whose ticker has another source by now."""
+        current = [symbol_bars for symbol_bars in symbols if not symbol_bars.is_outdated]
+        self._to_restore += self._recent_bars.write(current)
         self._open_bars.mark_written(symbols)
-        metrics.RING_WRITES.inc(len(symbols))
+        metrics.RING_WRITES.inc(len(current))
 
     def save(self) -> bool:
         """Saves all bars and previous closes that the database does not have yet."""
@@ -110,7 +127,7 @@ class BarStores:
         batch = [
             symbol_bars
             for symbol_bars in self._to_restore[:MAX_RESTORED_SYMBOLS]
-            if self._open_bars.by_symbol.get(symbol_bars.symbol) is symbol_bars
+            if self._open_bars.by_symbol.get(symbol_bars.symbol) is symbol_bars and not symbol_bars.is_outdated
         ]
         saved: list[tuple[SymbolBars, list[Bar]]] = []
 
@@ -127,6 +144,42 @@ class BarStores:
         if not (self._database(read_saved) and self._redis(write_back)):
             return False
         del self._to_restore[:MAX_RESTORED_SYMBOLS]
+        return True
+
+    @property
+    def has_missing_past(self) -> bool:
+        """Whether `write_past` has symbols whose simulated past is missing."""
+        return self._past_writer.has_work
+
+    def write_past(self) -> bool:
+        """Writes a part of the missing pasts to the database. `restore_minutes` then copies minutes to Redis."""
+
+        def write() -> None:
+            self._to_restore += self._past_writer.step()
+
+        return self._database(write)
+
+    def follow_changes(self) -> bool:
+        """Finds bars that another program saved, and tickers with another source. Brings Redis to the same state."""
+        symbols = self._open_bars.by_symbol.values()
+        pasts: list[tuple[SymbolBars, Past]] = []
+        outdated: list[SymbolBars] = []
+
+        def find() -> None:
+            pasts.extend(self._archive.find_changed_pasts(symbols))
+            outdated.extend(self._archive.find_outdated(symbols))
+
+        def forget() -> None:
+            self._recent_bars.forget([found.symbol for found in outdated if not found.is_outdated])
+
+        if not (self._database(find) and self._redis(forget)):
+            return False
+        again = [known for known in symbols if known.is_outdated and known not in outdated]
+        for symbol_bars in symbols:
+            symbol_bars.is_outdated = symbol_bars in outdated
+        for symbol_bars, past in [*pasts, *((known, known.past) for known in again)]:
+            symbol_bars.change_past(past)
+            self._to_restore.append(symbol_bars)
         return True
 
     def purge(self, before: int) -> bool:

@@ -17,16 +17,18 @@ import structlog
 from feeds import metrics
 from feeds.bar_layout import SECONDS
 from feeds.errors import BadRecord, BrokerUnavailable
+from feeds.history.market_days import SourceDays
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bar_stores import BarStores
-from feeds.recorder.market_days import MarketDays
 from feeds.recorder.open_bars import OpenBars
+from feeds.recorder.past_writer import PastWriter, Simulation
+from feeds.recorder.pending import PendingUpdate, first_group
 from feeds.recorder.recent_bars import RecentBars
 from feeds.recorder.schedule import Schedule
-from feeds.records import read_update
+from feeds.records import read_source, read_update
 from feeds.retry import Backoff, Outage
-from feeds.wire import Update, latest_timestamp
+from feeds.wire import latest_timestamp
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +47,8 @@ FINAL_SAVE_SECONDS = 1.0
 class Recorder:
     """Reads updates from Kafka and stores their bars.
 
-    `retention` is how long the database keeps minutes. `now` returns unix seconds; `clock` returns seconds since any
-    fixed moment.
+    `retention` is how long the database keeps minutes. `simulation` is for the past of simulated tickers. `now` returns
+    unix seconds; `clock` returns seconds since any fixed moment.
     """
 
     def __init__(
@@ -54,8 +56,9 @@ class Recorder:
         source: UpdateConsumer,
         recent_bars: RecentBars,
         archive: BarArchive,
-        market_days: MarketDays,
+        market_days: SourceDays,
         retention: timedelta,
+        simulation: Simulation,
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
@@ -67,9 +70,9 @@ class Recorder:
         self._now = now
         self._schedule = Schedule(clock, now)
         self._open_bars = OpenBars(market_days)
-        self._stores = BarStores(self._open_bars, recent_bars, archive, self._rng, clock)
-        self._pending: list[tuple[Update, int]] = []
-        """Pairs of update and partition; the bars of these updates are not loaded yet."""
+        past_writer = PastWriter(simulation)
+        self._stores = BarStores(self._open_bars, recent_bars, archive, past_writer, self._rng, clock)
+        self._pending: list[PendingUpdate] = []
         self._pending_offsets: dict[int, int] = {}
         """For each partition: the offset after the last record that was read.
 
@@ -120,6 +123,7 @@ class Recorder:
         self._read()
         self._add_pending()
         self._write_and_save()
+        self._complete_pasts()
         if self._stores.has_lost_minutes:
             self._stores.restore_minutes()
         elif self._schedule.purge_is_due and self._stores.purge(self._oldest_minute()):
@@ -137,25 +141,41 @@ class Recorder:
             partition = record.partition() or 0
             self._pending_offsets[partition] = (record.offset() or 0) + 1
             try:
-                self._pending.append((read_update(record.key(), record.value(), latest), partition))
+                update = read_update(record.key(), record.value(), latest)
+                self._pending.append(PendingUpdate(update, read_source(record.headers()), partition))
             except BadRecord as error:
                 metrics.SKIPPED.labels(error.kind).inc()
         if records and self._paused:
             self._source.pause()  # a rebalance has assigned partitions that are not paused
 
     def _add_pending(self) -> None:
-        """Adds all pending updates to their bars. If a bar cannot be loaded, adds nothing."""
+        """Adds all pending updates to their bars. Stops at updates whose bars cannot be loaded."""
         oldest_second, oldest_minute = int(self._now()) - SECONDS.slots, self._oldest_minute()
-        if not self._stores.load([update for update, _ in self._pending], oldest_second, oldest_minute):
-            return
-        added = 0
-        for update, partition in self._pending:
-            added += self._open_bars.add(update, partition, oldest_second, oldest_minute)
-        metrics.RECORDED.inc(added)
-        metrics.KNOWN.inc(len(self._pending) - added)
-        self._pending.clear()
+        while self._pending:
+            group = first_group(self._pending)
+            updates = [update for update, _, _ in group.updates]
+            if not self._stores.load(updates, group.sources, oldest_second, oldest_minute):
+                return
+            added = 0
+            for update, _, partition in group.updates:
+                added += self._open_bars.add(update, partition, oldest_second, oldest_minute)
+            metrics.RECORDED.inc(added)
+            metrics.KNOWN.inc(len(updates) - added)
+            del self._pending[: len(updates)]
         self._unsaved_offsets |= self._pending_offsets
         self._pending_offsets.clear()
+
+    def _complete_pasts(self) -> None:
+        """Writes a part of a missing past, and follows what other programs changed in the database.
+
+        During a backlog this waits, because prices come first.
+        """
+        if self._pending or self._open_bars.new_bars > MAX_NEW_BARS:
+            return
+        if self._stores.has_missing_past:
+            self._stores.write_past()
+        if self._schedule.follow_is_due and self._stores.follow_changes():
+            self._schedule.followed()
 
     def _oldest_minute(self) -> int:
         """Returns the number of the oldest minute to keep. Minutes are counted from 1970."""
@@ -215,7 +235,7 @@ class Recorder:
     def _on_lost(self, partitions: Collection[int]) -> None:
         """Drops the bars and updates of partitions that another member records now."""
         self._open_bars.drop_partitions(partitions)
-        self._pending = [(update, partition) for update, partition in self._pending if partition not in partitions]
+        self._pending = [pending for pending in self._pending if pending.partition not in partitions]
         for partition in partitions:
             self._pending_offsets.pop(partition, None)
             self._unsaved_offsets.pop(partition, None)

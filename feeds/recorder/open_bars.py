@@ -8,17 +8,17 @@ When a recorder meets a symbol for the first time, Redis and the database contai
 up to `newest_stored` must be fetched before an update is added to this bar. Any later bar is new.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+from feeds.history.market_days import SourceDays
 from feeds.recorder.bars import Bar
-from feeds.recorder.market_days import MarketDays
+from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US, SymbolBars
+from feeds.source_names import SIMULATED
 from feeds.wire import Update
 
-SECOND_US = 1_000_000
-MINUTE_US = 60 * SECOND_US
-
-BarStarts = list[tuple["SymbolBars", list[int]]]
+BarStarts = list[tuple[SymbolBars, list[int]]]
 """Pairs: the bars of a symbol, and the starts of some of these bars.
 
 The starts (`Bar.start`) are in ascending order.
@@ -33,130 +33,20 @@ class BarsToFetch(NamedTuple):
     days: BarStarts
 
 
-class PreviousDay(NamedTuple):
-    """The second newest of the days that have a price. `day` is an ordinal."""
-
-    day: int
-    close: float
-
-
-class BarSeries:
-    """The open bars of one symbol and one length: seconds, minutes or days.
-
-    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the latest start. A bar that starts after
-    `newest_stored` and is not in memory exists neither in Redis nor in the database. `unwritten` holds the starts of
-    the bars that Redis does not have yet. `unsaved` holds the starts of the bars that the database does not have yet.
-    """
-
-    __slots__ = ("bars", "newest", "newest_stored", "unsaved", "unwritten")
-
-    def __init__(self, newest_stored: int) -> None:
-        self.newest_stored = self.newest = newest_stored
-        self.bars: dict[int, Bar] = {}
-        self.unwritten: set[int] = set()
-        self.unsaved: set[int] = set()
-
-    def put(self, bar: Bar) -> None:
-        """Puts a fetched bar into memory. The bar is empty if no bar was stored."""
-        self.bars[bar.start] = bar
-
-    def add(self, start: int, update: Update) -> Bar | None:
-        """Adds an update to the bar at `start`. Returns the bar.
-
-        Returns None if the update is a repeat.
-        """
-        bar = self.bars.get(start)
-        if bar is None:
-            bar = self.bars[start] = Bar(start)
-            self.newest = max(self.newest, start)
-        return bar if bar.add(update) else None
-
-    def unsaved_bars(self) -> list[Bar]:
-        """Returns the bars that the database does not have yet, oldest first."""
-        return [self.bars[start] for start in sorted(self.unsaved)]
-
-    def trim(self) -> None:
-        """Drops the bars that are both written and saved. Always keeps the newest bar."""
-        if len(self.bars) < 2:
-            return
-        changed = self.unwritten | self.unsaved
-        for start in [start for start in self.bars if start != self.newest and start not in changed]:
-            del self.bars[start]
-            self.newest_stored = max(self.newest_stored, start)
-
-
-class SymbolBars:
-    """The open bars of one symbol.
-
-    `tape_id` is the id of the symbol in the database. `partition` is the Kafka partition of the last update, or -1
-    before the first update. `saved_close` is the previous close that the database has.
-    """
-
-    __slots__ = ("days", "minutes", "partition", "previous_day", "saved_close", "seconds", "symbol", "tape_id")
-
-    def __init__(
-        self,
-        symbol: str,
-        tape_id: int,
-        newest_second: int = -1,
-        newest_minute: int = -1,
-        newest_days: Collection[Bar] = (),
-        saved_close: float | None = None,
-    ) -> None:
-        """Initializes the bars from what Redis and the database contain.
-
-        `newest_second` and `newest_minute` are the starts of the newest stored bars; -1 stands for none. `newest_days`
-        holds at most two bars.
-        """
-        self.symbol = symbol
-        self.tape_id = tape_id
-        self.partition = -1
-        self.seconds = BarSeries(newest_second)
-        self.minutes = BarSeries(newest_minute)
-        days = sorted(newest_days, key=lambda bar: bar.start)
-        self.days = BarSeries(days[-1].start if days else -1)
-        for bar in days:
-            self.days.put(bar)
-        self.previous_day = PreviousDay(days[0].start, days[0].close) if len(days) > 1 else None
-        self.saved_close = saved_close
-
-    @property
-    def previous_close(self) -> float | None:
-        return self.previous_day.close if self.previous_day else None
-
-    @property
-    def newest_day(self) -> Bar | None:
-        return self.days.bars.get(self.days.newest)
-
-    @property
-    def has_unwritten(self) -> bool:
-        return bool(self.seconds.unwritten or self.minutes.unwritten or self.days.unwritten)
-
-    @property
-    def has_unsaved_close(self) -> bool:
-        return self.previous_close != self.saved_close
-
-    def add_to_day(self, start: int, update: Update) -> bool:
-        """Adds an update to the day bar at `start`, and changes `previous_day` if necessary.
-
-        Returns False if the update is a repeat.
-        """
-        before = self.newest_day
-        if (bar := self.days.add(start, update)) is None:
-            return False
-        if before is not None and start > before.start:
-            self.previous_day = PreviousDay(before.start, before.close)
-        elif start < self.days.newest and (self.previous_day is None or start >= self.previous_day.day):
-            self.previous_day = PreviousDay(start, bar.close)
-        return True
+NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 
 
 class OpenBars:
-    """The open bars of all symbols of this process."""
+    """The open bars of all symbols of this process.
 
-    def __init__(self, market_days: MarketDays) -> None:
+    A symbol has bars of one source at a time, because each source has a tape of its own. `by_symbol` holds the bars of
+    the source that sent the last update. `_earlier` holds bars of earlier sources until they are saved.
+    """
+
+    def __init__(self, market_days: SourceDays) -> None:
         self._market_days = market_days
         self.by_symbol: dict[str, SymbolBars] = {}
+        self._earlier: list[SymbolBars] = []
         self._new_seconds = 0
         self._new_minutes = 0
 
@@ -168,15 +58,37 @@ class OpenBars:
         """
         return self._new_seconds + self._new_minutes
 
-    def find_unknown(self, updates: Iterable[Update]) -> list[str]:
-        """Returns each symbol that occurs in `updates` and has no bars in memory.
+    def find_unknown(self, updates: Iterable[Update], sources: Mapping[str, str] = NO_SOURCES) -> dict[str, str]:
+        """Returns each symbol that occurs in `updates` and whose source has no bars in memory, with the source.
 
-        Each symbol appears once.
+        `sources` is a dict from symbol to source. A symbol that is missing there is simulated.
         """
-        return list(dict.fromkeys(update.symbol for update in updates if update.symbol not in self.by_symbol))
+        unknown = {}
+        for symbol in dict.fromkeys(update.symbol for update in updates):
+            source, known = sources.get(symbol, SIMULATED), self.by_symbol.get(symbol)
+            if known is None or known.source != source:
+                unknown[symbol] = source
+        return unknown
 
     def add_symbol(self, symbol_bars: SymbolBars) -> None:
+        """Adds the bars of a symbol. Bars of an earlier source of the symbol stay until they are saved."""
+        if (earlier := self.by_symbol.get(symbol_bars.symbol)) is not None:
+            self._earlier.append(earlier)
+        symbol_bars.market_days = self._market_days.of(symbol_bars.source)
         self.by_symbol[symbol_bars.symbol] = symbol_bars
+
+    def take_earlier(self, symbol: str, source: str) -> SymbolBars | None:
+        """Removes and returns the bars of an earlier source of a symbol, if they are not saved yet."""
+        for symbol_bars in self._earlier:
+            if (symbol_bars.symbol, symbol_bars.source) == (symbol, source):
+                self._earlier.remove(symbol_bars)
+                return symbol_bars
+        return None
+
+    @property
+    def _all(self) -> Iterator[SymbolBars]:
+        yield from self._earlier
+        yield from self.by_symbol.values()
 
     def find_bars_to_fetch(self, updates: Iterable[Update], oldest_second: int, oldest_minute: int) -> BarsToFetch:
         """Returns the stored bars that must be fetched before these updates are added.
@@ -189,7 +101,7 @@ class OpenBars:
         days: dict[SymbolBars, set[int]] = {}
         for update in updates:
             symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
-            second, minute, day = at // SECOND_US, at // MINUTE_US, self._market_days.day_at(at)
+            second, minute, day = at // SECOND_US, at // MINUTE_US, symbol_bars.market_days.day_at(at)
             if oldest_second <= second <= symbol_bars.seconds.newest_stored and second not in symbol_bars.seconds.bars:
                 seconds.setdefault(symbol_bars, set()).add(second)
             if oldest_minute <= minute <= symbol_bars.minutes.newest_stored and minute not in symbol_bars.minutes.bars:
@@ -216,7 +128,7 @@ class OpenBars:
             symbol_bars.minutes.unsaved.add(start)
             self._new_minutes += bar.count == 1
             changed = True
-        start = self._market_days.day_at(at)
+        start = symbol_bars.market_days.day_at(at)
         if symbol_bars.add_to_day(start, update):
             symbol_bars.days.unwritten.add(start)
             symbol_bars.days.unsaved.add(start)
@@ -229,19 +141,19 @@ class OpenBars:
 
     def unsaved_minutes(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
         """Yields pairs: a symbol that has unsaved minutes, and these minutes, oldest first."""
-        for symbol_bars in self.by_symbol.values():
+        for symbol_bars in self._all:
             if symbol_bars.minutes.unsaved:
                 yield symbol_bars, symbol_bars.minutes.unsaved_bars()
 
     def unsaved_days(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
         """Yields pairs: a symbol that has unsaved days, and these days, oldest first."""
-        for symbol_bars in self.by_symbol.values():
+        for symbol_bars in self._all:
             if symbol_bars.days.unsaved:
                 yield symbol_bars, symbol_bars.days.unsaved_bars()
 
     def symbols_with_unsaved_close(self) -> list[SymbolBars]:
         """Returns the symbols whose previous close is not in the database yet."""
-        return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unsaved_close]
+        return [symbol_bars for symbol_bars in self._all if symbol_bars.has_unsaved_close]
 
     def mark_written(self, symbols: Iterable[SymbolBars]) -> None:
         """Treats the bars of these symbols as written to Redis from now on.
@@ -257,6 +169,7 @@ class OpenBars:
 
     def mark_saved(self) -> None:
         """Treats all minutes and days as saved in the database from now on."""
+        self._earlier.clear()
         for symbol_bars in self.by_symbol.values():
             for series in (symbol_bars.minutes, symbol_bars.days):
                 series.unsaved.clear()
@@ -270,6 +183,7 @@ class OpenBars:
         """
         for symbol in [symbol for symbol, symbol_bars in self.by_symbol.items() if symbol_bars.partition in partitions]:
             del self.by_symbol[symbol]
+        self._earlier = [symbol_bars for symbol_bars in self._earlier if symbol_bars.partition not in partitions]
 
 
 def _sort_starts(starts: dict[SymbolBars, set[int]]) -> BarStarts:

@@ -17,7 +17,8 @@ import redis
 from feeds.bar_layout import MINUTES, SECONDS, BarRing, NewestDay, day_key, decode_day
 from feeds.errors import BadRecord
 from feeds.recorder.bars import Bar
-from feeds.recorder.open_bars import SECOND_US, BarSeries, BarStarts, SymbolBars
+from feeds.recorder.open_bars import BarStarts
+from feeds.recorder.symbol_bars import SECOND_US, BarSeries, SymbolBars
 from feeds.store.connection import Script, answering
 
 SYMBOLS_PER_CALL = 100
@@ -82,14 +83,26 @@ class RecentBars:
         arguments = [*self._sizes_and_ttls, no_seconds, *_slots(MINUTES, series), no_day]
         self._write_bars([*_keys(symbol_bars.symbol)], arguments)
 
-    def newest_seconds(self, symbols: Collection[str]) -> Mapping[str, int]:
+    def newest_seconds(self, sources: Mapping[str, str]) -> Mapping[str, int]:
         """Returns a dict from each symbol to the symbol's newest second in Redis.
 
+        `sources` is a dict from symbol to source. Recent bars that another source of the symbol left are deleted.
         Seconds are numbered from 1970; -1 stands for none. Raises StoreUnavailable.
         """
         with answering():
-            values: Any = self._client.mget([day_key(symbol) for symbol in symbols])
-        return {symbol: _newest_second(value) for symbol, value in zip(symbols, values, strict=True)}
+            values: Any = self._client.mget([day_key(symbol) for symbol in sources])
+        days = {symbol: _decode_day(value) for symbol, value in zip(sources, values, strict=True)}
+        self.forget([symbol for symbol, day in days.items() if day is not None and day.source != sources[symbol]])
+        return {
+            symbol: -1 if day is None or day.source != sources[symbol] else day.timestamp // SECOND_US
+            for symbol, day in days.items()
+        }
+
+    def forget(self, symbols: Collection[str]) -> None:
+        """Deletes the recent bars of these symbols. Raises StoreUnavailable."""
+        if symbols:
+            with answering():
+                self._client.delete(*(key for symbol in symbols for key in _keys(symbol)))
 
     def fetch_seconds(self, wanted: BarStarts) -> None:
         """Reads the wanted bars of seconds from Redis into memory.
@@ -137,17 +150,18 @@ def _encode_day(symbol_bars: SymbolBars) -> bytes:
     bar = symbol_bars.days.bars[symbol_bars.days.newest]
     day = date.fromordinal(bar.start).isoformat()
     order = bar.last_at, bar.last_seq
-    value = NewestDay(symbol_bars.symbol, day, *bar.ohlc_count, symbol_bars.previous_close, *order, bar.volume)
+    prices = *bar.ohlc_count, symbol_bars.previous_close
+    value = NewestDay(symbol_bars.symbol, day, *prices, *order, bar.volume, symbol_bars.source)
     return msgspec.json.encode(value)
 
 
-def _newest_second(day: bytes | None) -> int:
+def _decode_day(day: bytes | None) -> NewestDay | None:
     if day is None:
-        return -1
+        return None
     try:
-        return decode_day(day).timestamp // SECOND_US
+        return decode_day(day)
     except BadRecord:
-        return -1  # another program wrote this value; the next write replaces the value
+        return None  # another program wrote this value; the next write replaces the value
 
 
 def _decode_second(start: int, data: bytes) -> Bar:

@@ -17,6 +17,9 @@ At that time, most bars of the minute are complete and need only one save.
 
 PURGE_EVERY_SECONDS = 3600.0
 
+FOLLOW_EVERY_SECONDS = 2.0
+"""The time between two searches for what other programs changed in the database."""
+
 
 class Schedule:
     """The times at which the next write, save and purge are due.
@@ -27,7 +30,7 @@ class Schedule:
     def __init__(self, clock: Callable[[], float], now: Callable[[], float]) -> None:
         self._clock = clock
         self._now = now
-        self._write_due = self._save_due = self._purge_due = 0.0
+        self._write_due = self._save_due = self._purge_due = self._follow_due = 0.0
 
     def start(self) -> None:
         """Plans the first write, save and purge."""
@@ -35,6 +38,7 @@ class Schedule:
         self._write_due = begin + WRITE_EVERY_SECONDS
         self._save_due = self._next_save()
         self._purge_due = begin + SAVE_EVERY_SECONDS
+        self._follow_due = begin + FOLLOW_EVERY_SECONDS
 
     @property
     def write_is_due(self) -> bool:
@@ -47,6 +51,13 @@ class Schedule:
     @property
     def purge_is_due(self) -> bool:
         return self._clock() >= self._purge_due
+
+    @property
+    def follow_is_due(self) -> bool:
+        return self._clock() >= self._follow_due
+
+    def followed(self) -> None:
+        self._follow_due = self._clock() + FOLLOW_EVERY_SECONDS
 
     def written(self) -> None:
         self._write_due = self._clock() + WRITE_EVERY_SECONDS

@@ -48,6 +48,27 @@ class Instrument(msgspec.Struct, frozen=True):
     active: bool = True
 
 
+def min_price(decimals: int) -> float:
+    """Returns the lowest price with this number of digits after the point."""
+    return round(10.0**-decimals, decimals)
+
+
+def size_decimals(base_price: float) -> int:
+    """Returns how many digits after the point the sizes of trades have."""
+    return FRACTION_DECIMALS if base_price >= MIN_FRACTIONAL_PRICE else 0
+
+
+def fast_walk(volatility: float, seconds: float) -> tuple[float, float]:
+    """Returns how a log price moves in this time: the factor of its distance from the base, and a deviation.
+
+    These are the exact values for any time. For a short time the deviation is volatility times the root of the time.
+    """
+    rate = log(2) / HALF_LIFE_SECONDS
+    decay = exp(-rate * seconds)
+    per_root_second = volatility * BASIS_POINT / sqrt(VOLATILITY_INTERVAL_SECONDS)
+    return decay, per_root_second * sqrt((1 - decay**2) / (2 * rate))
+
+
 class RandomWalk:
     """The simulated price of one instrument, with timestamp and seq_id.
 
@@ -123,14 +144,10 @@ class RandomWalk:
     def _set_parameters(self, instrument: Instrument) -> None:
         self._instrument = instrument
         self._base = log(instrument.base_price)
-        self._min_price = round(10.0**-instrument.decimals, instrument.decimals)
+        self._min_price = min_price(instrument.decimals)
         self._spread = max(round(instrument.base_price * SPREAD, instrument.decimals), self._min_price)
-        self._size_decimals = FRACTION_DECIMALS if instrument.base_price >= MIN_FRACTIONAL_PRICE else 0
-        # The exact transition over one interval. For short intervals the deviation is volatility times sqrt(interval).
-        rate = log(2) / HALF_LIFE_SECONDS
-        self._decay = exp(-rate * self._interval)
-        per_root_second = instrument.volatility * BASIS_POINT / sqrt(VOLATILITY_INTERVAL_SECONDS)
-        self._deviation = per_root_second * sqrt((1 - self._decay**2) / (2 * rate))
+        self._size_decimals = size_decimals(instrument.base_price)
+        self._decay, self._deviation = fast_walk(instrument.volatility, self._interval)
 
     def _advance(self) -> None:
         offset = (self._log_price - self._base) * self._decay

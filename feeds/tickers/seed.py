@@ -1,4 +1,4 @@
-"""Fills an empty table of tickers, from the settings or with demonstration tickers."""
+"""Fills an empty table of tickers, from the settings or with demonstration tickers, and adds those of sources."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,9 @@ from django.db import transaction
 
 from feeds.errors import BadTicker
 from feeds.models import Ticker
+from feeds.source_names import SIMULATED
 from feeds.symbols import SYMBOL_RULE, is_symbol
+from feeds.tickers.starters import Starter
 
 log = structlog.get_logger(__name__)
 
@@ -94,3 +96,22 @@ def _check(ticker: Ticker) -> None:
     except ValidationError as error:
         variable = f"GENERATOR_BASE_PRICES_{_shell_name(ticker.symbol)}"
         raise BadTicker(f"{variable}={ticker.base_price}: {' '.join(error.messages)}") from error
+
+
+def seed_source(source: str, starters: Sequence[Starter], replace: bool) -> int:
+    """Creates the tickers of a source if it has none. Returns how many it created or changed.
+
+    A symbol that has a ticker of another source keeps it. If `replace` is true, the table was just filled, and no
+    person has edited it. Then a simulated ticker of the symbol becomes one of the source.
+    """
+    with transaction.atomic():
+        if Ticker.objects.filter(source=source).exists():
+            return 0
+        wanted = {starter.symbol: starter for starter in starters}
+        existing = Ticker.objects.filter(symbol__in=wanted)
+        known = set(existing.values_list("symbol", flat=True))
+        changed = existing.filter(source=SIMULATED).update(source=source) if replace else 0
+        new = [Ticker(source=source, **starter._asdict()) for symbol, starter in wanted.items() if symbol not in known]
+        Ticker.objects.bulk_create(new, ignore_conflicts=True)
+    log.info("tickers of the source seeded", source=source, count=len(new) + changed)
+    return len(new) + changed

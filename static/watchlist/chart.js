@@ -1,13 +1,18 @@
-// Draws the chart of the drawer with Lightweight Charts and extends it with live prices.
+// Draws the chart of the drawer with Lightweight Charts: prices, volumes, and lines of other symbols. Live prices extend it.
 
 import {
   AreaSeries,
   CandlestickSeries,
   ColorType,
   createChart,
+  HistogramSeries,
+  LineSeries,
 } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { formatVolume } from "./columns.js";
 import { formatNumber } from "./format.js";
+import { rowsOf } from "./row.js";
 
+const REFRESH_INTERVAL_MS = 30_000; // only the server knows volumes: the socket skips updates
 const DAY_SECONDS = 86400;
 const MEMORY = "chart"; // the range and the kind that were chosen last
 
@@ -59,7 +64,10 @@ export class Chart {
   #step = 60; // seconds of a bar
   #chart;
   #series;
+  #volumes;
+  #comparison; // of compare.js
   #legend;
+  #refreshTimer;
   #loads = 0; // counts requests: only the newest one is drawn
   #darkScheme = matchMedia("(prefers-color-scheme: dark)");
   #abort = new AbortController();
@@ -82,6 +90,7 @@ export class Chart {
     this.#build();
     this.#listen();
     this.load();
+    this.#refreshTimer = setInterval(() => this.#refresh(), REFRESH_INTERVAL_MS);
   }
 
   // `timestamp` is in unix microseconds.
@@ -100,6 +109,7 @@ export class Chart {
 
   remove() {
     this.#abort.abort();
+    clearInterval(this.#refreshTimer);
     this.#chart.remove();
   }
 
@@ -107,6 +117,9 @@ export class Chart {
     const { signal } = this.#abort;
     const drawer = this.#place.closest("section");
     drawer.addEventListener("click", (event) => this.#click(event), { signal });
+    const form = drawer.querySelector("form.compare");
+    form.addEventListener("focusin", () => this.#offerSymbols(form), { signal });
+    form.addEventListener("submit", (event) => this.#compare(event), { signal });
     this.#darkScheme.addEventListener("change", () => this.#applyColours(), { signal });
   }
 
@@ -158,6 +171,10 @@ export class Chart {
       },
       grid: { vertLines: { visible: false } },
     });
+    const format = { priceFormat: { type: "custom", formatter: formatVolume, minMove: 1e-8 } };
+    const hidden = { priceScaleId: "volume", lastValueVisible: false, priceLineVisible: false };
+    this.#volumes = this.#chart.addSeries(HistogramSeries, { ...format, ...hidden });
+    this.#chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
     this.#chart.subscribeCrosshairMove((event) => this.#showBar(event));
     this.#draw();
   }
@@ -167,19 +184,38 @@ export class Chart {
     const load = this.#loads;
     this.#legend.textContent = "Loading…";
     try {
-      const answer = await fetch(`${this.#place.dataset.bars}?range=${this.#range}`, { signal: this.#abort.signal });
-      const { step, bars } = await answer.json();
-      if (load !== this.#loads) return;
-      this.#step = step;
-      this.#bars = bars.map(([time, open, high, low, close]) => ({ time, open, high, low, close }));
-      this.#addShownPrice();
-      this.#legend.textContent = bars.length ? "" : "No bars are recorded for this range yet.";
+      if (!(await this.#fetchBars(load))) return;
+      this.#legend.textContent = this.#bars.length ? "" : "No bars are recorded for this range yet.";
     } catch (error) {
       if (error.name === "AbortError" || load !== this.#loads) return;
       this.#bars = [];
       this.#legend.textContent = "The chart could not be loaded. Choose a range to try again.";
     }
     this.#draw();
+    if (this.#comparison?.isActive) this.#comparison.load();
+  }
+
+  // Returns false if another load began meanwhile.
+  async #fetchBars(load) {
+    const answer = await fetch(`${this.#place.dataset.bars}?range=${this.#range}`, { signal: this.#abort.signal });
+    const { step, bars } = await answer.json();
+    if (load !== this.#loads) return false;
+    this.#step = step;
+    this.#bars = bars.map(([time, open, high, low, close, volume]) => ({ time, open, high, low, close, volume }));
+    this.#addShownPrice();
+    return true;
+  }
+
+  // Keeps the part of the time that is shown.
+  async #refresh() {
+    if (document.hidden || this.#isPaused() || !this.#bars.length) return;
+    try {
+      if (!(await this.#fetchBars(this.#loads))) return;
+    } catch {
+      return; // the next refresh tries again
+    }
+    this.#setData();
+    if (this.#comparison?.isActive) this.#comparison.load();
   }
 
   // Row, drawer and chart show the same price. A paused page shows no bars that began later.
@@ -198,15 +234,64 @@ export class Chart {
   #draw() {
     if (this.#series) this.#chart.removeSeries(this.#series);
     const shared = { priceFormat: { type: "price", precision: this.#decimals, minMove: 10 ** -this.#decimals } };
-    this.#series = this.#chart.addSeries(this.#kind === "line" ? AreaSeries : CandlestickSeries, shared);
+    this.#series = this.#chart.addSeries(this.#seriesType, shared);
     this.#chart.applyOptions({ timeScale: { secondsVisible: this.#step < 60, timeVisible: this.#step < DAY_SECONDS } });
-    this.#series.setData(this.#bars.map((bar) => this.#toPoint(bar)));
+    this.#setData();
     this.#chart.timeScale().fitContent();
     this.#applyColours();
   }
 
+  #setData() {
+    const hasVolumes = !this.#isComparing && this.#bars.some(({ volume }) => volume > 0);
+    this.#series.setData(this.#bars.map((bar) => this.#toPoint(bar)));
+    this.#volumes.setData(hasVolumes ? this.#bars.map(({ time, volume }) => ({ time, value: volume ?? 0 })) : []);
+    this.#chart.priceScale("right").applyOptions({ scaleMargins: { top: 0.1, bottom: hasVolumes ? 0.2 : 0.08 } });
+  }
+
+  get #isComparing() {
+    return Boolean(this.#comparison?.isActive);
+  }
+
+  // Candles and areas of several symbols would hide each other.
+  get #isLine() {
+    return this.#kind === "line" || this.#isComparing;
+  }
+
+  get #seriesType() {
+    if (this.#isComparing) return LineSeries;
+    return this.#kind === "line" ? AreaSeries : CandlestickSeries;
+  }
+
   #toPoint(bar) {
-    return this.#kind === "line" ? { time: bar.time, value: bar.close } : bar;
+    return this.#isLine ? { time: bar.time, value: bar.close } : bar;
+  }
+
+  // The symbols of the table are offered; any other can be typed.
+  #offerSymbols(form) {
+    const own = this.#place.closest("section").dataset.symbol;
+    const symbols = rowsOf(document).map((row) => row.dataset.symbol).filter((symbol) => symbol !== own);
+    const options = symbols.map((value) => Object.assign(document.createElement("option"), { value }));
+    form.querySelector("datalist").replaceChildren(...options);
+  }
+
+  async #compare(event) {
+    event.preventDefault();
+    const form = event.target;
+    const input = form.querySelector("input");
+    const text = input.value;
+    input.value = "";
+    const { Comparison } = await import("./compare.js");
+    if (this.#abort.signal.aborted) return;
+    const section = form.closest("section");
+    this.#comparison ??= new Comparison(this.#chart, section.dataset.symbol, {
+      list: section.querySelector("ul.compared"),
+      note: form.querySelector("output"),
+      range: () => this.#range,
+      bars: () => this.#bars,
+      colourOf: (name) => this.#colour(name),
+      onChange: () => this.#draw(),
+    });
+    await this.#comparison.add(text);
   }
 
   // Takes the colours of the page's theme and palette.
@@ -222,6 +307,12 @@ export class Chart {
         horzLine: { color: colour("--strong-line"), labelBackgroundColor: colour("--muted") },
       },
     });
+    this.#volumes.applyOptions({ color: fade(colour("--muted"), 0.4) });
+    this.#comparison?.draw();
+    if (this.#isComparing) {
+      this.#series.applyOptions(this.#comparison.ownLine);
+      return;
+    }
     const [up, down] = [colour("--up"), colour("--down")];
     const rising = { upColor: up, borderUpColor: up, wickUpColor: up };
     const falling = { downColor: down, borderDownColor: down, wickDownColor: down };
@@ -248,11 +339,12 @@ export class Chart {
       return;
     }
     const format = (price) => formatNumber(price, this.#decimals);
+    const volume = this.#bars.find((each) => each.time === time)?.volume;
     const prices =
-      this.#kind === "line"
+      bar.value !== undefined
         ? format(bar.value)
         : `O ${format(bar.open)}  H ${format(bar.high)}  L ${format(bar.low)}  C ${format(bar.close)}`;
-    this.#legend.textContent = `${this.#formatTime(time)}  ${prices}`;
+    this.#legend.textContent = `${this.#formatTime(time)}  ${prices}${volume > 0 ? `  V ${formatVolume(volume)}` : ""}`;
   }
 
   #formatDate(time, options) {

@@ -10,6 +10,7 @@ const REASONS = {
   origin: "not allowed from this site",
   "address rate": "too many connections from your address",
   full: "the server is full",
+  "sign in": "signed out: reload the page",
   "no tickers": "the database does not answer",
 };
 

@@ -7,7 +7,7 @@ import { PriceFeed } from "./feed.js";
 import { setNumerals } from "./format.js";
 import { enableKeyboard } from "./keyboard.js";
 import { Lists, pushAddress } from "./lists.js";
-import { Quotes } from "./quotes.js";
+import { Quotes, referenceName } from "./quotes.js";
 import { readRow, rowsOf } from "./row.js";
 import { Sorter } from "./sort.js";
 import { Status } from "./status.js";
@@ -33,6 +33,8 @@ const status = new Status(document.getElementById("status"), document.getElement
 const pauseButton = document.getElementById("pause");
 let pausedAt; // the time of the newest price when the page was paused, in milliseconds of the server's clock
 let resyncTimer = 0;
+let columns; // of columns.js
+let sources; // of sources.js
 
 const isListed = (symbol) => rowsOf(document).some((row) => row.dataset.symbol === symbol);
 const combobox = new Combobox(document.getElementById("add"), isListed);
@@ -40,6 +42,7 @@ const combobox = new Combobox(document.getElementById("add"), isListed);
 const feed = new PriceFeed(status, {
   onUpdate: applyUpdate,
   onTicker: applyTicker,
+  onFeed: applyFeed,
   onList: (frame) => lists.follow(frame),
   onService: (frame) => lists.setAvailable(frame.lists !== false),
   onTime: (serverTime, localTime) => clock.set(serverTime, localTime),
@@ -78,7 +81,8 @@ function paint() {
   const now = performance.now();
   const serverTime = clock.now(now);
   const age = quotes.isFrozen ? serverTime - pausedAt : quotes.age(serverTime);
-  status.paint(age, staleAfter * SILENT_SHARE, now);
+  status.problem = sources?.problem(serverTime);
+  status.paint(age, quotes.hasSimulated ? staleAfter * SILENT_SHARE : Infinity, now);
   table.refresh();
 }
 
@@ -92,8 +96,25 @@ function applyUpdate(update) {
 
 function applyTicker(ticker) {
   if (!quotes.applyTicker(ticker)) return;
+  sources?.mark();
   table.markChanged(ticker.symbol);
   if (drawer.symbol === ticker.symbol) drawer.setDecimals(ticker.decimals);
+  nameReference();
+}
+
+// A first close is a new reference price.
+function nameReference() {
+  const closes = rowsOf(document).map((row) => quotes.get(row.dataset.symbol).previousClose);
+  for (const element of document.querySelectorAll("[data-references]")) {
+    element.textContent = referenceName(closes, element.dataset.references.split("|"));
+  }
+}
+
+async function applyFeed(frame) {
+  const { Sources } = await import("./sources.js");
+  sources ??= new Sources(quotes);
+  sources.apply(frame);
+  paint();
 }
 
 // Watches and subscribes to the symbols that the page shows.
@@ -102,11 +123,23 @@ function sync() {
   const symbols = new Set(elements.map((element) => element.dataset.symbol));
   for (const element of elements) quotes.watch(element.dataset.symbol, readRow(element));
   for (const symbol of quotes.symbols()) if (!symbols.has(symbol)) quotes.unwatch(symbol);
+  sources?.mark();
   table.sync(elements);
   for (const row of rowsOf(document)) row.classList.toggle("chosen", row.dataset.symbol === drawer.symbol);
   feed.setSymbols(symbols);
+  columns?.sync();
+  loadColumns();
   showTitle();
   paint();
+}
+
+// Most pages do not show them.
+async function loadColumns() {
+  const cells = [...document.querySelectorAll("#quotes thead :is(.bid, .ask, .volume, .day-range, .year-range)")];
+  if (columns || !(drawer.section || cells.some((cell) => cell.offsetWidth))) return;
+  const { MarketColumns } = await import("./columns.js");
+  columns ??= new MarketColumns(quotes, "/api/days", () => clock.now(performance.now()));
+  columns.sync();
 }
 
 function showTitle() {
@@ -221,4 +254,5 @@ root.classList.toggle("with-drawer", Boolean(drawer.symbol));
 sorter.sync();
 sync();
 showCurrentTab();
+addEventListener("resize", loadColumns);
 setInterval(paint, STATUS_INTERVAL_MS);

@@ -28,7 +28,15 @@ export function defineMerge(htmx, isBurst, onMerge) {
 function replaceRegion(id, fragment) {
   const old = document.getElementById(id);
   const fresh = fragment.querySelector(`#${id}`);
-  if (old && fresh && old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
+  if (!old || !fresh || old.innerHTML === fresh.innerHTML) return;
+  // Several columns are chosen one after another.
+  const isOpen = old.querySelector("#columns-menu")?.open;
+  old.replaceChildren(...fresh.childNodes);
+  if (isOpen) old.querySelector("#columns-menu").open = true;
+}
+
+function columnsOf(root) {
+  return [...root.querySelectorAll("#quotes thead th")].map((header) => header.className).join();
 }
 
 // Each answer of a burst has only its own messages, so the errors before it stay. The server sends each Undo that is left.
@@ -43,6 +51,7 @@ function keepErrors(said, isBurst) {
 }
 
 function keepRows(fragment) {
+  if (columnsOf(fragment) !== columnsOf(document)) return;
   const rows = new Map([...document.querySelectorAll("#quotes tbody tr")].map((row) => [row.dataset.symbol, row]));
   for (const fresh of rowsOf(fragment)) {
     const row = rows.get(fresh.dataset.symbol);

@@ -50,6 +50,11 @@ export class Quotes {
     return this.#frozen && quote ? (this.#frozen[symbol] ??= { ...quote }) : quote;
   }
 
+  // Whether old prices are a fault, as they are of the generator.
+  get hasSimulated() {
+    return [...this.#bySymbol.values()].some(({ source }) => !source);
+  }
+
   // Of the newest update, as ageOf returns it. One with an unknown age counts only if there is no other.
   age(serverTime) {
     let least;
@@ -63,23 +68,26 @@ export class Quotes {
 
   // Returns whether it was valid, of a watched symbol, and newer than the known one.
   applyUpdate(update) {
-    const { symbol, price, timestamp, seq_id } = update ?? {};
+    const { symbol, price, timestamp, seq_id, bid, ask } = update ?? {};
     const quote = this.#bySymbol.get(symbol);
     if (!quote || ![price, timestamp, seq_id].every(Number.isFinite)) return false;
     if (Math.abs(timestamp) > MAX_TIMESTAMP) return false;
     if (!isNewer({ timestamp, seq_id }, quote)) return false;
     Object.assign(quote, { price, timestamp, seq_id });
+    // An update may lack both. A pair has the time of its update.
+    if (bid > 0 || ask > 0) Object.assign(quote, { bid, ask, pairAt: timestamp });
     if (price > quote.high) quote.high = price;
     if (price < quote.low) quote.low = price;
     return true;
   }
 
   // Applies a `ticker` frame: the ticker was edited, or a market day ended. Returns whether it was applied.
-  applyTicker({ symbol, name, base, decimals, active, previous_close }) {
+  applyTicker({ symbol, name, base, decimals, active, previous_close, source }) {
     const quote = this.#bySymbol.get(symbol);
     if (!quote || !(base > 0) || !Number.isFinite(base)) return false;
     if (!Number.isInteger(decimals) || decimals < 0 || decimals > MAX_DECIMALS) return false;
     Object.assign(quote, { name, base, decimals, active: active !== false });
+    if (source) quote.source = source === "simulated" ? undefined : String(source);
     if (previous_close > 0 && Number.isFinite(previous_close) && previous_close !== quote.previousClose) {
       const dayEnded = quote.previousClose !== undefined;
       quote.previousClose = previous_close;
@@ -92,6 +100,13 @@ export class Quotes {
 // The price that changes are relative to: the previous close, or the base price before the first close.
 export function referencePrice({ previousClose, base }) {
   return previousClose ?? base;
+}
+
+// The name of the reference price of rows with these previous closes. `names`: if none, some or all exist.
+// tests/cases/reference_name.json tests this here and on the server.
+export function referenceName(closes, names) {
+  if (!closes.some(Boolean)) return names[0];
+  return names[closes.every(Boolean) ? 2 : 1];
 }
 
 // Change and change in percent from the reference price; undefined before the first update.

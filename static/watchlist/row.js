@@ -4,9 +4,13 @@ import { arrowOf, directionOf, formatAge, formatNumber, formatPercent, formatSig
 import { changeOf, referencePrice } from "./quotes.js";
 import { Sparkline } from "./sparkline.js";
 
+// Of a symbol that its source does not trade now; the server has the same words.
+const STATE_WORDS = { unknown: "Unknown", halted: "Halted", closed: "Closed" };
 const CELLS = ["name", "last", "change", "arrow", "value", "percent", "open", "high", "low"];
+const VOLUME_UNIT = 1e-8;
 const SPARKLINE_INTERVAL_MS = 2000;
 const FLASH_MS = 500;
+const IDLE_AFTER_MS = 60_000;
 // After a flash, a row pauses at random: ten updates a second would colour the whole table all the time.
 const MIN_FLASH_PAUSE_MS = 1500;
 const FLASH_PAUSE_SPREAD_MS = 2000;
@@ -18,11 +22,23 @@ export function rowsOf(root) {
 
 // What the server wrote into a row, as Quotes.watch takes it.
 export function readRow(row) {
-  const { base, decimals, close, open, high, low, price, timestamp, seq } = row.dataset;
+  const { base, decimals, close, open, high, low, price, timestamp, seq, bid, ask, volume } = row.dataset;
   const toNumber = (text) => (text === undefined ? undefined : Number(text));
-  const update = price && { price: Number(price), timestamp: Number(timestamp), seq_id: Number(seq) };
+  const pair = { bid: toNumber(bid), ask: toNumber(ask) };
+  const update = price && { price: Number(price), timestamp: Number(timestamp), seq_id: Number(seq), ...pair };
   const day = { previousClose: toNumber(close), open: toNumber(open), high: toNumber(high), low: toNumber(low) };
-  return { base: Number(base), decimals: Number(decimals), active: !row.classList.contains("off"), ...day, update };
+  if (volume) day.volume = volume * VOLUME_UNIT;
+  // Until the first `feed` frame, a price of a real source is as old as the server says.
+  const state = { source: row.dataset.source, symbolState: row.dataset.state, isStale: row.classList.contains("stale") };
+  const active = !row.classList.contains("off");
+  return { base: Number(base), decimals: Number(decimals), active, ...state, ...day, update };
+}
+
+let paintMore;
+
+// `paint(element, quote)` paints the cells of columns.js with each row.
+export function setPainter(paint) {
+  paintMore = paint;
 }
 
 export class Row {
@@ -56,6 +72,7 @@ export class Row {
     if (this.basePrice) this.#paintReference(quote);
     const moved = changeOf(quote);
     if (!moved) return;
+    paintMore?.(this.#element, quote);
     const { price, decimals, timestamp } = quote;
     this.#element.classList.remove("no-price");
     setText(this.last, formatNumber(price, decimals));
@@ -65,7 +82,7 @@ export class Row {
       setText(this.high, formatNumber(quote.high, decimals));
       setText(this.low, formatNumber(quote.low, decimals));
     }
-    this.time.dateTime = new Date(timestamp / 1000).toISOString();
+    if (this.time) this.time.dateTime = new Date(timestamp / 1000).toISOString();
     if (flashes && this.isVisible && now >= this.#noFlashBefore) this.#flash(price - this.#price, now);
     this.#price = price;
     if (this.#sparkline && now - this.#sparklinePaintedAt > SPARKLINE_INTERVAL_MS) {
@@ -110,22 +127,29 @@ export class Row {
   }
 
   // `age` in milliseconds, undefined or NaN if it is unknown.
-  paintAge(isActive, age, staleAfter) {
-    const isStale = age > staleAfter;
-    this.#element.classList.toggle("off", !isActive);
+  // A symbol of a real source is often traded rarely: its price is stale only if the source is not connected.
+  paintAge(quote, age, staleAfter) {
+    const isStale = quote.source ? quote.isStale : age > staleAfter;
+    this.#element.classList.toggle("off", !quote.active);
     this.#element.classList.toggle("stale", isStale);
-    if (!isActive) setText(this.time, "off");
+    const word = STATE_WORDS[quote.symbolState];
+    // On a phone, such a row shows its age instead of its name.
+    this.#element.classList.toggle("idle", Boolean(word || (quote.source && age > IDLE_AFTER_MS)));
+    if (!quote.active) setText(this.time, "off");
+    else if (word && (quote.symbolState === "unknown" || !isStale)) setText(this.time, word);
     else setText(this.time, (isStale ? "stale " : "") + formatAge(age));
   }
 }
 
 // Writes into the text node that is there: replacing it costs twice as much.
-function setText(node, text) {
+// A hidden column has no node.
+export function setText(node, text) {
+  if (!node) return;
   const { firstChild } = node;
   if (!firstChild) node.textContent = text;
   else if (firstChild.data !== text) firstChild.data = text;
 }
 
 function setClass(node, text) {
-  if (node.className !== text) node.className = text;
+  if (node && node.className !== text) node.className = text;
 }

@@ -4,7 +4,7 @@ import { rowsOf } from "./row.js";
 import { changeOf } from "./quotes.js";
 
 const SORT_INTERVAL_MS = 2000;
-const LIVE_COLUMNS = new Set(["last", "change", "percent", "high", "low"]);
+const LIVE_COLUMNS = new Set(["last", "change", "percent", "high", "low", "bid", "ask", "volume", "day-range", "year-range"]);
 const ASCENDING_FIRST = new Set(["symbol", "age"]);
 
 const VALUES = {
@@ -15,8 +15,20 @@ const VALUES = {
   open: (quote) => quote.open,
   high: (quote) => quote.high,
   low: (quote) => quote.low,
+  bid: (quote) => quote.bid,
+  ask: (quote) => quote.ask,
+  volume: (quote) => quote.volume || undefined,
+  "day-range": ({ price, low, high }) => shareOf(price, low, high),
+  "year-range": ({ price, yearLow, yearHigh }) => shareOf(price, yearLow, yearHigh),
   age: (quote) => (quote.timestamp === undefined ? undefined : -quote.timestamp),
 };
+
+// Where a price is in a range, from 0 to 1; undefined if one of them is unknown.
+export function shareOf(price, low, high) {
+  if (price === undefined || low === undefined) return undefined;
+  const span = Math.max(high, price) - Math.min(low, price);
+  return span > 0 ? (price - Math.min(low, price)) / span : 0.5;
+}
 
 // The sort after a click on a header, such as `-percent`. The third click restores the list's own order, "".
 export function nextSort(column, sort) {

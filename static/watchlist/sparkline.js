@@ -1,4 +1,4 @@
-// Adds live prices to the sparklines of watchlist/page/sparkline.py; tests/cases/sparkline.json tests both.
+// Adds live prices to the sparklines of watchlist/page/svg/sparkline.py; tests/cases/sparkline.json tests both.
 
 const WIDTH = 104;
 const HEIGHT = 26;
@@ -34,7 +34,7 @@ export class Sparkline {
   constructor(svg) {
     this.#svg = svg;
     this.#line = svg.lastElementChild;
-    this.#referenceLine = svg.querySelector(".level");
+    this.#referenceLine = svg.firstElementChild;
     this.#values = svg.dataset.values.split(" ").map(Number);
   }
 
@@ -50,7 +50,6 @@ export class Sparkline {
     } else values[values.length - 1] = price;
     this.#line.setAttribute("d", sparklinePath(values));
     this.#svg.setAttribute("class", direction);
-    if (!this.#referenceLine) return;
     const low = Math.min(...values);
     const high = Math.max(...values);
     const isInside = low < reference && reference < high;

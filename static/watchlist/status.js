@@ -6,6 +6,7 @@ export class Status {
   isOffline = false; // as the browser reports it, which may be wrong: it matters only without a connection
   isPaused = false;
   isPolling = false;
+  problem; // of a source of prices: { label, detail, hint }
   #element;
   #label;
   #detail; // counts seconds, so it is not announced
@@ -41,6 +42,8 @@ export class Status {
   paint(age, silentAfter, now) {
     const [state, label, detail] = this.#describe(age, silentAfter, now);
     if (this.#element.dataset.state !== state) this.#element.dataset.state = state;
+    const hint = this.problem?.hint ?? "";
+    if (this.#element.title !== hint) this.#element.title = hint;
     if (this.#detail.textContent !== detail) this.#detail.textContent = detail;
     if (this.#label.textContent === label) return;
     this.#label.textContent = label;
@@ -53,11 +56,12 @@ export class Status {
     if (name === "idle") return ["still", "", ""];
     if (this.isPaused) return ["paused", "Paused", ageText];
     if (this.isPolling) return ["delayed", "Delayed: polling", ageText];
-    if (name === "refused") return ["offline", "Offline", `connection refused (${code})`];
+    if (name === "refused") return ["offline", "Offline", code === 4506 ? "sign in again" : `connection refused (${code})`];
     if (this.isOffline && name !== "live") return ["offline", "Offline", ageText];
     if (this.#refusalReason) return ["offline", "Offline", this.#refusalReason];
     if (name === "waiting") return ["waiting", "Reconnecting", `in ${Math.max(1, Math.ceil((until - now) / 1000))} s`];
     if (name === "connecting") return ["waiting", isRetry ? "Reconnecting" : "Connecting", isRetry ? "now" : ""];
+    if (this.problem) return ["stale", this.problem.label, this.problem.detail];
     if (age === undefined) return ["stale", "No prices yet", ""];
     if (Number.isNaN(age)) return ["stale", "Age of prices unknown", ""];
     if (age > silentAfter) return ["stale", "No new prices", ageText];

@@ -128,7 +128,7 @@ export class Table {
   }
 
   #paintAge(row, now) {
-    const { active, timestamp } = this.#quotes.get(row.symbol);
-    row.paintAge(active, ageOf(timestamp, this.#clock.now(now)), this.#staleAfter);
+    const quote = this.#quotes.get(row.symbol);
+    row.paintAge(quote, ageOf(quote.timestamp, this.#clock.now(now)), this.#staleAfter);
   }
 }

@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from feeds.tickers.seed import seed_demo, seed_tickers
+from feeds.tickers.seed import seed_demo, seed_source, seed_tickers
+from feeds.tickers.starters import starters
 from stockwatch.command_line import describe
 from stockwatch.local.database_claim import claim_database
 from stockwatch.local.stack import StackFailure
@@ -19,17 +20,20 @@ DEMO_USERNAME = "demo"
 def prepare_database() -> None:
     """Applies missing migrations. Adds tickers if the table has none.
 
-    The tickers come from the settings. If the settings name no tickers, the demonstration tickers are added. Raises
-    BadTicker if a ticker or a price in the settings is not valid.
+    The tickers come from the settings. If the settings name no tickers, the demonstration tickers are added. Also adds
+    tickers of each source in FEEDS that has no ticker. Raises BadTicker if a ticker or a price in the settings is not
+    valid.
     """
     executor = MigrationExecutor(connection)
     # The `migrate` command takes a second even if there is nothing to do.
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", interactive=False, verbosity=0)
     if settings.RUNSTACK_TICKERS:
-        seed_tickers(settings.RUNSTACK_TICKERS, settings.GENERATOR_BASE_PRICES)
+        seeded = seed_tickers(settings.RUNSTACK_TICKERS, settings.GENERATOR_BASE_PRICES)
     else:
-        seed_demo(settings.RUNSTACK_BASE_PRICES)
+        seeded = seed_demo(settings.RUNSTACK_BASE_PRICES)
+    for source in settings.FEEDS:
+        seed_source(source, starters(source, settings.ALPACA_FEED), replace=seeded > 0)
 
 
 def reset_demo_user(production: bool) -> str:

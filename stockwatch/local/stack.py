@@ -38,11 +38,12 @@ SERVERS = ("redis", "kafka")
 SERVICES = {
     # If Redis or Kafka does not answer, some services need more than four seconds to end.
     "generator": Service("runkafkagen", 5.0),
+    "feeder": Service("runfeed", 5.0),
     "processor": Service("runprocessor", 5.0),
     "recorder": Service("runrecorder", 5.0),
     "gateway": Service("rungateway", 4.0),
 }
-STOP_ORDER = (("generator",), ("processor", "recorder"), ("gateway",))
+STOP_ORDER = (("generator", "feeder"), ("processor", "recorder"), ("gateway",))
 """The services in the order in which a price passes them.
 
 Services stop in this order, so that updates under way still arrive.
@@ -98,13 +99,15 @@ class Plan:
     """A host name that ALLOWED_HOSTS contains, for health checks."""
 
 
-def choose_parts(only: str, external: bool) -> frozenset[str]:
+def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run.
 
-    `only` is a comma-separated list; an empty text means all parts. If `external` is true, Redis and Kafka are left
-    out, because the settings name external servers. Raises StackFailure if a name is unknown or no part is left.
+    `only` is a comma-separated list; an empty text means all parts. The feeder is one of them if `has_feeds` is true:
+    if FEEDS names a source. If `external` is true, Redis and Kafka are left out, because the settings name external
+    servers. Raises StackFailure if a name is unknown or no part is left.
     """
-    names = [name.strip().lower() for name in only.split(",") if name.strip()] or list(PARTS)
+    all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
+    names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts
     for name in names:
         if name not in PARTS:
             raise StackFailure(f"{name!r} is not a part of the stack: name some of {', '.join(PARTS)}")
@@ -201,10 +204,11 @@ class Stack:
         """
         self._start("processor")
         started_at = clock()
-        hint = prepare() if self._plan.parts & {"generator", "recorder", "gateway"} else ""
+        hint = prepare() if self._plan.parts & {"generator", "feeder", "recorder", "gateway"} else ""
         if {"kafka", "processor"} <= self._plan.parts:
             self._wait_for_event(max(0.0, started_at + PROCESSOR_HEAD_START_SECONDS - clock()))
         self._start("generator")
+        self._start("feeder")
         self._start("gateway", "--host", self._plan.host, "--port", str(self._plan.port), "--processes", "1")
         if "gateway" not in self._plan.parts:
             self._start("recorder")

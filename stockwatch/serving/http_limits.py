@@ -1,4 +1,4 @@
-"""Limits how much one HTTP connection may send to Daphne, and in which time.
+"""Limits how much one HTTP connection may send to Daphne, in which time, and how many connections one address has.
 
 Without these limits, Twisted parses forms in the event loop before the application sees the request. Twisted also waits
 forever for a slow client, and keeps bodies of any size.
@@ -10,12 +10,16 @@ Only this module uses private names of Twisted's HTTP server. Tests cover each o
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from daphne import cli, http_protocol
 from daphne.access import AccessLogGenerator
 from twisted.internet.interfaces import ITCPTransport
 from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
+
+from stockwatch.serving.connection_limit import NO_LIMIT, ConnectionLimit
+from stockwatch.serving.multipart_parts import PartCounter
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest body of a request."""
@@ -35,12 +39,19 @@ LINGER_SECONDS = 5.0
 
 If the connection were reset immediately, the client could not read the response.
 """
+MAX_DROPPED_BYTES = 4 * MAX_BODY_BYTES
+"""How much input is dropped after a refusal. After more, the connection is reset."""
 
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 LOGGED_WORDS = frozenset((*HTTP_METHODS, "WSCONNECTING", "WSCONNECT", "WSREJECT", "WSDISCONNECT"))
 """The methods and events that the access log of the `daphne` command may contain."""
 
-PHRASES = {400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large"}
+PHRASES = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    503: b"Service Unavailable",
+}
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
@@ -52,10 +63,21 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options, parsePOSTFormSubmission=False)
         self.body_bytes = 0
+        self._parts: PartCounter | None = None
+
+    def process(self) -> Any:
+        processed = super().process()
+        if self.transport is None:  # Daphne gave it to the protocol of the WebSocket.
+            self.channel.leave_count()
+        return processed
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         self.body_bytes += len(data)
-        if self.body_bytes > self.channel.max_body_bytes():
+        if self._parts is None:
+            types = self.requestHeaders.getRawHeaders(b"Content-Type", [])
+            self._parts = PartCounter([value.decode("latin-1") for value in types])
+        self._parts.add(data)
+        if self.body_bytes > self.channel.max_body_bytes() or self._parts.is_exceeded:
             self.channel.refuse(413)
         else:
             super().handleContentChunk(data)
@@ -67,14 +89,36 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
     Received bytes do not extend a deadline.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: ConnectionLimit = NO_LIMIT) -> None:
         super().__init__()
         self._reading = False
         self._refused = False
+        self._dropped_bytes = 0
+        self._limit = limit
+        self._address: str | None = None
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         super().connectionMade()
         self.setTimeout(FIRST_BYTE_SECONDS)
+        self._address = self._limit.find_address(self.transport.getPeer())
+        if self._address is None:
+            return
+        self._limit.counts.add(self._address)
+        # A refused connection counts until it ends. A client that opens more of them gets no response.
+        if self._limit.is_exceeded(self._address, times=2):
+            self.transport.abortConnection()
+        elif self._limit.is_exceeded(self._address):
+            self.refuse(503)
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
+        self.leave_count()
+        super().connectionLost(reason)
+
+    def leave_count(self) -> None:
+        """Stops counting the connection for its address."""
+        if self._address is not None:
+            self._limit.counts.remove(self._address)
+            self._address = None
 
     def resetTimeout(self) -> None:  # noqa: N802 - Twisted's name
         """Leaves the timeout unchanged.
@@ -85,6 +129,9 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         if self._refused:
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > MAX_DROPPED_BYTES:
+                self.transport.abortConnection()
             return
         if data and not self._reading and not self._handlingRequest:
             self._reading = True
@@ -159,12 +206,17 @@ class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
         super().write_entry(host, date, word if word in LOGGED_WORDS else "-", *arguments, **options)
 
 
-def make_channel(_factory: Any) -> Any:
-    return _GenericHTTPChannelProtocol(LimitedChannel())
+def make_protocol(limit: ConnectionLimit) -> Callable[[Any], Any]:
+    """Returns a function that makes the protocol of a new connection for Daphne's factory."""
+
+    def make_channel(_factory: Any) -> Any:
+        return _GenericHTTPChannelProtocol(LimitedChannel(limit))
+
+    return make_channel
 
 
-def install() -> None:
+def install(limit: ConnectionLimit) -> None:
     """Applies the limits to all later connections of this process, and removes paths from Daphne's access log."""
     cli.AccessLogGenerator = PathlessAccessLog
-    http_protocol.HTTPFactory.protocol = make_channel
+    http_protocol.HTTPFactory.protocol = make_protocol(limit)
     http_protocol.WebRequest = LimitedRequest

@@ -1,9 +1,11 @@
 """Shares connection counts and metrics between the processes of one gateway.
 
-Connection counts are in shared memory: one number per process. Metrics are in a folder with one file per process. Each
-process writes its file every second. The counters of a dead process are kept, so that no sum decreases.
+Connection counts are in shared memory: per process one number, and a table of numbers by address. Metrics are in a
+folder: one file per process, which is written every second. The counters of a dead process are kept, so that no sum
+decreases.
 """
 
+import hashlib
 import mmap
 import os
 import struct
@@ -17,6 +19,13 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 COUNT = struct.Struct("<q")
+ADDRESS_COUNT = struct.Struct("<i")
+ADDRESS_PLACES = 65_536
+"""Numbers in the table of one process. Addresses that share a place are counted together.
+
+The place depends on a secret, so that no client can choose an address that shares the place of another one.
+"""
+SECRET_BYTES = 16
 MINIMUM_GAUGES = ("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers")
 """The total of these gauges is the minimum over all processes.
 
@@ -46,7 +55,10 @@ class SharedCounts:
     def __init__(self, memory: int, folder: str, slots: int, slot: int) -> None:
         self._slots = slots
         self._slot = slot
-        self._counts = mmap.mmap(memory, slots * COUNT.size)
+        self._counts = mmap.mmap(memory, memory_size(slots))
+        self._secret = self._counts[slots * COUNT.size : slots * COUNT.size + SECRET_BYTES]
+        own_table = self._offset(slot, 0)
+        self._counts[own_table : self._offset(slot + 1, 0)] = bytes(ADDRESS_PLACES * ADDRESS_COUNT.size)
         self._folder = Path(folder)
         if (predecessor := self._file(slot)).exists():
             predecessor.rename(predecessor.with_suffix(f".{os.getpid()}.gone"))
@@ -59,7 +71,8 @@ class SharedCounts:
         else:
             memory, name = tempfile.mkstemp(prefix="stockwatch-counts-")
             os.unlink(name)
-        os.truncate(memory, slots * COUNT.size)
+        os.truncate(memory, memory_size(slots))
+        os.pwrite(memory, os.urandom(SECRET_BYTES), slots * COUNT.size)
         return memory
 
     def set_connections(self, count: int) -> int:
@@ -70,6 +83,27 @@ class SharedCounts:
         COUNT.pack_into(self._counts, self._slot * COUNT.size, count)
         counts: list[int] = [COUNT.unpack_from(self._counts, slot * COUNT.size)[0] for slot in range(self._slots)]
         return sum(counts) - count
+
+    def note_address(self, kind: str, address: str, change: int) -> int:
+        """Changes the count of an address in this process. `kind` names what is counted.
+
+        Returns the sum of the other processes' counts.
+        """
+        digest = hashlib.blake2b(f"{kind} {address}".encode(), key=self._secret, digest_size=2).digest()
+        place = int.from_bytes(digest, "big")
+        total = 0
+        for slot in range(self._slots):
+            (count,) = ADDRESS_COUNT.unpack_from(self._counts, self._offset(slot, place))
+            if slot != self._slot:
+                total += count
+            elif change:
+                ADDRESS_COUNT.pack_into(self._counts, self._offset(slot, place), count + change)
+        return total
+
+    def _offset(self, slot: int, place: int) -> int:
+        """Returns where the shared memory holds the count of a place in the table of a process."""
+        tables = self._slots * COUNT.size + SECRET_BYTES
+        return tables + (slot * ADDRESS_PLACES + place) * ADDRESS_COUNT.size
 
     def store_metrics(self, families: Iterable[Metric]) -> None:
         """Writes the samples of this process to its file. The other processes read this file."""
@@ -99,6 +133,11 @@ class SharedCounts:
 
     def _file(self, slot: int) -> Path:
         return self._folder / f"{slot}.json"
+
+
+def memory_size(slots: int) -> int:
+    """Returns how many bytes of shared memory `slots` processes need."""
+    return slots * (COUNT.size + ADDRESS_PLACES * ADDRESS_COUNT.size) + SECRET_BYTES
 
 
 SampleKey = tuple[str, frozenset[tuple[str, str]]]

@@ -3,6 +3,7 @@
 The ASGI application and `rungateway` import this module after Django is set up.
 """
 
+from functools import partial
 from typing import Any
 
 from channels.layers import channel_layers
@@ -14,6 +15,7 @@ from redis.asyncio import Redis
 from feeds.store.connection import GATEWAY, connect_async
 from stockwatch import health
 from stockwatch.serving import database_timeout
+from stockwatch.serving.connection_limit import ConnectionLimit
 from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
 from watchlist.gateway.catalog import Catalog, load_tickers
 from watchlist.gateway.gateway import Gateway
@@ -54,7 +56,9 @@ gateway = Gateway(
     load=load_tickers,
     layer=lambda: channel_layers["prices"],
     redis=open_redis,
+    private=settings.PRIVATE,
 )
+http_connections = ConnectionLimit(settings.GATEWAY_MAX_HTTP_PER_ADDRESS, settings.GATEWAY_TRUSTED_PROXIES)
 collector = GatewayCollector(
     gateway.connections, gateway.hub, gateway.intake, gateway.counts, gateway.database, gateway.count_tasks
 )
@@ -71,8 +75,10 @@ def share_counts(shared_counts: SharedCounts) -> None:
     REGISTRY.register(all_processes)
     gateway.share(
         shared_counts.set_connections,
+        partial(shared_counts.note_address, "sockets"),
         lambda: shared_counts.store_metrics(all_processes.collect_own()),
     )
+    http_connections.counts.share(partial(shared_counts.note_address, "http"))
 
 
 def accept_any_host(application: Application, allowed_hosts: list[str]) -> Application:

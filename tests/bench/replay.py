@@ -71,6 +71,9 @@ class Record:
     def offset(self) -> int:
         return self._offset
 
+    def headers(self) -> None:
+        return None
+
 
 def make_updates(symbols: int) -> Iterator[Update]:
     """Makes the updates of the day.
@@ -170,20 +173,22 @@ def record(symbols: int, offset_file: Path) -> None:
     django.setup()
     from django.conf import settings
 
+    from feeds.history.market_days import make_source_days
     from feeds.recorder.bar_archive import BarArchive
     from feeds.recorder.loop import Recorder
-    from feeds.recorder.market_days import MarketDays
+    from feeds.recorder.past_writer import Simulation
     from feeds.recorder.recent_bars import RecentBars
     from feeds.store.connection import connect
 
     source = MemorySource(symbols, offset_file)
-    market_days = MarketDays(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
+    market_days = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
     recorder = Recorder(
         source,  # type: ignore[arg-type]  # has the methods that the recorder calls
         RecentBars(connect(settings.REDIS)),
         BarArchive(),
         market_days,
         timedelta(days=30),
+        Simulation(interval=10.0, seed=""),
         now=lambda: DAY_BEGIN + 90_000.0,
     )
     begin, cpu_begin = time.monotonic(), time.process_time()

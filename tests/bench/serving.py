@@ -81,6 +81,7 @@ def serve(
         "GATEWAY_VALID_TICKERS": ",".join(f"S{number}" for number in range(symbols)),
         "GATEWAY_MAX_CONNECTIONS": "0",
         "GATEWAY_MAX_PER_ADDRESS": "0",
+        "GATEWAY_MAX_HTTP_PER_ADDRESS": "0",
         **variables,
     }
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)

@@ -186,9 +186,11 @@ def test_lists_are_found_by_their_symbols(staff, make_ticker, person):
     assert "AAPL" in text_of(staff.get(f"/admin/watchlist/watchlist/{watchlist.pk}/change/"))
 
 
-def test_the_header_names_the_project_and_the_source_of_prices(staff):
-    html = text_of(staff.get(reverse("admin:index")))
-    assert "stockwatch: simulated prices" in html
+def test_the_header_names_the_project_and_the_sources_of_prices(staff, make_ticker):
+    make_ticker("AAPL")
+    assert "stockwatch: simulated prices" in text_of(staff.get(reverse("admin:index")))
+    make_ticker("BTC/USD", source="kraken")
+    assert "stockwatch: prices from Kraken, some simulated" in text_of(staff.get(reverse("admin:index")))
 
 
 # --- Quotes, change log, import and export ---------------------------------------------------------------------------
@@ -216,6 +218,12 @@ def test_the_list_shows_price_age_and_number_of_lists(staff, priced):
     assert cells_of(response, "last") == ["1,234.50", "2.00", "–"]
     assert cells_of(response, "age") == ["0 s", "stale 3 d", "–"]
     assert cells_of(response, "use_count") == ["1", "1", "–"]
+
+
+def test_an_old_price_of_a_real_source_is_not_stale(staff, priced):
+    Ticker.objects.filter(symbol="BTC/USD").update(source="kraken")
+    assert cells_of(staff.get(LIST), "age") == ["0 s", "3 d", "–"]
+    assert ">BTC/USD</a>" in text_of(staff.get(LIST, {"price": "fresh"}))
 
 
 def test_the_age_of_a_price_that_is_ahead_of_our_clock_is_unknown(staff, make_ticker, put_price):

@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,15 @@ from feeds.wire import decode
 from stockwatch.local.redis_server import RedisServer
 from tests.exchanges.kraken import KrakenExchange
 from tests.exchanges.market import RandomMarket
-from tests.support.feeds import TopicReader, add_tickers, counts_up, in_ledger, migrate, published
+from tests.support.feeder.process import (
+    TopicReader,
+    add_tickers,
+    counts_up,
+    in_ledger,
+    migrate,
+    published,
+    set_source,
+)
 from tests.support.servers.commands import Command
 from tests.support.waiting import wait_until
 
@@ -20,12 +30,18 @@ Start = Callable[..., Command]
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database with tickers of Kraken."""
     file = tmp_path_factory.mktemp("database") / "db.sqlite3"
     migrate(os.environ | {"DATABASE_URL": f"sqlite:///{file}"})
     add_tickers(file, "kraken", *SYMBOLS)
     return file
+
+
+@pytest.fixture
+def database(migrated: Path, tmp_path: Path) -> Path:
+    """A copy of that database."""
+    return Path(shutil.copy(migrated, tmp_path / "db.sqlite3"))
 
 
 @pytest.fixture
@@ -125,11 +141,10 @@ def test_cuts_outages_repeats_and_late_trades_lose_and_repeat_nothing(
     for round_number in range(4):
         market = RandomMarket(exchange, round_number)
         market.trade(200)
-        connects = exchange.connects
         exchange.set_fault("outage")
         market.trade(300)
         exchange.clear_fault("outage")
-        wait_until(lambda connects=connects: exchange.connects > connects and exchange.clients)
+        wait_until(lambda: exchange.clients)
         market.trade(50)
         exchange.cut()
         wait_until(lambda: exchange.clients)
@@ -157,3 +172,92 @@ def test_a_killed_feeder_loses_and_repeats_nothing(start: Start, exchange: Krake
         market.trade(700)
     start("runfeed", "kraken")
     assert_equal_to_ledger(wait_for_ledger(brokers, exchange), exchange)
+
+
+def test_a_ticker_that_changes_its_source_goes_on_without_a_break(
+    start: Start, exchange: KrakenExchange, brokers: str, database: Path, redis_client: redis.Redis
+):
+    start("runprocessor")
+    exchange.trade("BTC/USD", "97000.5", "0.25")
+    generator, feed = start("runkafkagen"), start("runfeed", "kraken")
+    wait_until(lambda: generator.logged("no active tickers") and redis_client.get("stock:BTC/USD"))
+
+    def quote() -> dict:
+        return json.loads(redis_client.get("stock:BTC/USD"))
+
+    for _ in range(2):
+        set_source(database, "BTC/USD", "simulated")
+        wait_until(lambda: "size" not in quote(), 60, "a simulated price")
+        set_source(database, "BTC/USD", "kraken")
+        wait_until(lambda: redis_client.get("owner:market_ticks:BTC/USD") and exchange.trade("BTC/USD", "97001", "0.5"))
+        wait_until(
+            lambda: exchange.trade("BTC/USD", "97002", "0.5") and "size" in quote(), 60, "a price of the exchange"
+        )
+    assert feed.end() == 0
+    assert generator.end() == 0
+    assert counts_up(TopicReader(brokers).read()["BTC/USD"])
+
+
+def test_a_second_feeder_of_a_source_ends_with_one_line(start: Start, exchange: KrakenExchange):
+    first = start("runfeed", "kraken")
+    wait_until(lambda: first.logged("feeder ready"))
+    second = start("runfeed", "kraken")
+
+    assert second.process.wait(60) == 1
+    holder = f"process {first.process.pid}"
+    assert second.logged(f"another feeder feeds market_ticks from kraken: {holder}")
+    assert first.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "no source: name one"),
+        (["other"], "There are kraken, coinbase, binance, alpaca"),
+        (["alpaca"], "set ALPACA_KEY_ID and ALPACA_SECRET_KEY"),
+        (["replay"], "a replay needs one file"),
+        (["replay", "missing.csv"], "missing.csv cannot be read: No such file or directory"),
+    ],
+)
+def test_a_wrong_argument_ends_with_one_line(start: Start, options: list[str], message: str):
+    feed = start("runfeed", *options)
+
+    assert feed.process.wait(60) == 1
+    assert message in feed.text
+    assert not feed.logged("Traceback")
+
+
+def test_a_replay_sends_its_file_and_ends(start: Start, brokers: str, database: Path, tmp_path: Path):
+    for symbol in SYMBOLS:
+        set_source(database, symbol, "replay")
+    file = tmp_path / "trades.csv"
+    rows = [f"{symbol},{1_700_000_000 + second},{100 + second},0.5" for second in range(50) for symbol in SYMBOLS]
+    file.write_text("\n".join(["symbol,time,price,size", *rows]))
+    feed = start("runfeed", "replay", str(file), "--speed", "100", "--from", "1700000010")
+
+    assert feed.process.wait(60) == 0
+    updates = TopicReader(brokers).read()
+    for symbol in SYMBOLS:
+        assert [update["price"] for update in updates[symbol]] == [100.0 + second for second in range(10, 50)]
+        assert counts_up(updates[symbol])
+    assert feed.logged("replay ended")
+
+
+def test_a_source_that_cannot_be_reached_is_said_once(
+    start: Start, exchange: KrakenExchange, redis_client: redis.Redis
+):
+    exchange.set_fault("refuse_connects")
+    feed = start("runfeed", "kraken")
+    wait_until(lambda: exchange.connects >= 2)
+    wait_until(lambda: b"reconnecting" in (redis_client.get("feed:kraken") or b""))
+
+    assert feed.end() == 0
+    assert feed.text.count("Kraken unavailable") == 1
+    assert redis_client.get("feed:kraken") is None
+
+
+def test_the_check_of_a_source_reports_its_state(start: Start, exchange: KrakenExchange):
+    check = start("feed", "check", "kraken")
+
+    assert check.process.wait(60) == 0
+    assert "Kraken: connected, 2 of 2 tickers subscribed" in check.text

@@ -33,6 +33,8 @@ BROKEN_IMPORTS = [
     ("Layers of feeds", "feeds.kafka.probe", "feeds.generator.loop"),
     ("Layers of feeds", "feeds.store.probe", "feeds.kafka.consumer"),
     ("Layers of feeds", "feeds.wire.probe", "feeds.records"),
+    ("Layers of the feeder", "feeds.feeder.trades.probe", "feeds.feeder.network.connection"),
+    ("Layers of the feeder", "feeds.feeder.network.probe", "feeds.feeder.source_feed"),
     ("watchlist imports neither programs nor Kafka nor sources of feeds", "watchlist.page.probe", "feeds.kafka.topic"),
     ("watchlist imports neither programs nor Kafka nor sources of feeds", "watchlist.probe", "feeds.recorder.bars"),
     ("Only feeds.kafka imports the Kafka client", "feeds.processor.probe", "confluent_kafka"),

@@ -374,3 +374,27 @@ def test_an_invalid_database_url_is_not_repeated(text: str):
     assert ended.stderr.startswith("stockwatch: DATABASE_URL='…' cannot be used: it must be such as sqlite:///")
     assert ended.stderr.count("\n") == 1
     assert "hunter2" not in ended.stderr
+
+
+def test_several_words_are_chosen_each_once_and_in_any_case():
+    assert Environment({"A": "Kraken, coinbase,kraken"}).choices("A", ["kraken", "coinbase"]) == ["kraken", "coinbase"]
+    assert Environment({}).choices("A", ["kraken"]) == []
+
+
+def test_a_word_that_is_not_allowed_is_refused():
+    with pytest.raises(BadVariable, match="some of kraken, coinbase between commas"):
+        Environment({"A": "kraken,other"}).choices("A", ["kraken", "coinbase"])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("", ""), ("wss://x.org/v2/", "wss://x.org/v2"), ("ws://h:1/stream?unit=us", "ws://h:1/stream?unit=us")],
+)
+def test_the_address_of_a_server_is_a_url_or_empty(value: str, expected: str):
+    assert Environment({"A": value}).server_url("A", "wss", "ws") == expected
+
+
+@pytest.mark.parametrize("value", ["http://x.org", "wss:/x.org", "wss://", "wss://x.org/a b", "wss://x.org#a", "x.org"])
+def test_another_address_is_refused(value: str):
+    with pytest.raises(BadVariable, match="a URL that begins with wss://"):
+        Environment({"A": value}).server_url("A", "wss", "ws")

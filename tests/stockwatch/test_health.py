@@ -1,5 +1,6 @@
 import pytest
 
+from feeds.store.feed_state import FeedState, FeedStateStore
 from stockwatch import health
 from stockwatch.local.redis_server import free_port
 
@@ -18,7 +19,7 @@ def test_livez_answers_200_without_redis(client, settings):
 @pytest.mark.django_db
 def test_readyz_answers_200_if_redis_and_the_database_answer(client, redis_settings):
     answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "sources": {}})
     assert "no-store" in answer["Cache-Control"]
 
 
@@ -34,6 +35,21 @@ def test_readyz_names_prices_if_redis_answers_and_the_subscription_is_lost(clien
     monkeypatch.setitem(health.more_checks, "prices", lambda: False)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["down"]) == (503, ["prices"])
+
+
+@pytest.mark.django_db
+def test_readyz_lists_the_states_of_real_sources_and_does_not_fail_because_of_them(
+    client, redis_settings, redis_client, make_ticker
+):
+    make_ticker("AAPL")
+    make_ticker("BTC/USD", source="kraken")
+    make_ticker("BTC/EUR", source="binance", active=False)
+    missing = {"state": "reconnecting", "reason": "runfeed is not running", "since": 0}
+    assert client.get("/readyz").json() == {"status": "ready", "sources": {"kraken": missing}}
+    FeedStateStore(redis_client).write({"kraken": FeedState("refused", "not in this country", 7, 0)})
+    answer = client.get("/readyz")
+    refused = {"state": "refused", "reason": "not in this country", "since": 7}
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "sources": {"kraken": refused}})
 
 
 def test_metrics_are_served_in_the_prometheus_text_format(client):

@@ -2,12 +2,15 @@
 
 from datetime import UTC, time
 
-from feeds.recorder.market_days import MarketDays
-from feeds.recorder.open_bars import MINUTE_US
+from feeds.history.market_days import MarketDays, SourceDays
+from feeds.recorder.symbol_bars import MINUTE_US
 
 DAY_US = 24 * 60 * MINUTE_US
 
 UTC_DAYS = MarketDays(UTC, time(0))
+
+UTC_EVERYWHERE = SourceDays(UTC_DAYS)
+"""Each source has the market days of UTC."""
 
 FIRST_DAY = UTC_DAYS.day_at(0)
 

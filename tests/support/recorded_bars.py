@@ -6,7 +6,7 @@ from feeds.recorder.recent_bars import RecentBars
 from feeds.store.connection import connect
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer
-from tests.support.bars import NO_OLDEST, UTC_DAYS
+from tests.support.bars import NO_OLDEST, UTC_EVERYWHERE
 
 
 class RecordedBars:
@@ -21,7 +21,7 @@ class RecordedBars:
 
         One call must contain all updates of a minute or day.
         """
-        open_bars = OpenBars(UTC_DAYS)
+        open_bars = OpenBars(UTC_EVERYWHERE)
         for symbol_bars in self._archive.load_symbols({update.symbol: -1 for update in updates}):
             open_bars.add_symbol(symbol_bars)
         for update in updates:

@@ -11,19 +11,21 @@ from confluent_kafka import Message
 
 from feeds.bar_layout import BarRing
 from feeds.kafka.consumer import UpdateConsumer
-from feeds.models import DayBar, MinuteBar, Tape
+from feeds.models import DayBar, MinuteBar, Origin, Tape
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
 from feeds.recorder.loop import Recorder
-from feeds.recorder.open_bars import MINUTE_US, SECOND_US
+from feeds.recorder.past_writer import Simulation
 from feeds.recorder.recent_bars import RecentBars
+from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US
 from feeds.store.connection import connect
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer
-from tests.support.bars import UTC_DAYS
+from tests.support.bars import UTC_DAYS, UTC_EVERYWHERE
 
 SYMBOLS = ("AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 NOON = int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()) * SECOND_US
+SIMULATION = Simulation(interval=10.0, seed="7")
 OHLC_COUNT = ("open", "high", "low", "close", "count")
 
 Rows = dict[tuple[str, object], tuple[object, ...]]
@@ -77,12 +79,12 @@ class RecorderFactory:
     def make_recorder(self) -> Recorder:
         self.source = CountingConsumer(self.kafka, self.topic, self.group, timedelta(seconds=3))
         recent_bars = RecentBars(connect({"host": self.server.host, "port": self.server.port}))
-        retention = timedelta(days=30)
+        where = BarArchive(), UTC_EVERYWHERE, timedelta(days=30), SIMULATION
 
         def now() -> float:
             return self.now_us / SECOND_US
 
-        return Recorder(self.source, recent_bars, BarArchive(), UTC_DAYS, retention, Random(1), now=now)
+        return Recorder(self.source, recent_bars, *where, Random(1), now=now)
 
     def run_until(self, condition: Callable[[], object]) -> bool:
         """Runs a recorder until the condition holds, then shuts the recorder down."""
@@ -126,12 +128,13 @@ def stored_minutes() -> Rows:
     symbols = dict(Tape.objects.values_list("id", "symbol"))
     return {
         (symbols[bar.tape], bar.minute): (*(getattr(bar, name) for name in OHLC_COUNT), bar.first_seq, bar.last_seq)
-        for bar in MinuteBar.objects.all()
+        for bar in MinuteBar.objects.filter(origin=Origin.RECORDED)
     }
 
 
 def stored_days() -> Rows:
-    return {(row[0], row[1]): row[2:] for row in DayBar.objects.values_list("tape__symbol", "day", *OHLC_COUNT)}
+    rows = DayBar.objects.filter(origin=Origin.RECORDED).values_list("tape__symbol", "day", *OHLC_COUNT)
+    return {(row[0], row[1]): row[2:] for row in rows}
 
 
 def stored_closes() -> dict[str, float | None]:

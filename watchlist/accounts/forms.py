@@ -5,8 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import PasswordResetForm, UserCreationForm
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, UserCreationForm
 from django.contrib.auth.models import User
+
+from watchlist.accounts.sign_in_limit import MAX_NAME_LENGTH
 
 MAIL_THREADS = ThreadPoolExecutor(4, thread_name_prefix="mail")
 """The threads that send e-mails. A process sends all waiting e-mails before the process ends.
@@ -14,6 +17,23 @@ MAIL_THREADS = ThreadPoolExecutor(4, thread_name_prefix="mail")
 If an e-mail cannot be sent, Django logs the failure.
 """
 EMAIL_HELP = "Optional. Used only to reset your password."
+
+
+class SignInForm(AuthenticationForm):
+    """Asks for name and password.
+
+    A name that no account can have is refused without a check of the password. Django would compute a hash for it, so
+    that the time of the answer does not tell whether an account exists.
+    """
+
+    def clean(self) -> dict[str, Any]:
+        if len(self.cleaned_data.get("username", "")) > MAX_NAME_LENGTH:
+            raise self.get_invalid_login_error()
+        return super().clean()
+
+
+class AdminSignInForm(SignInForm, AdminAuthenticationForm):
+    """The same for the admin."""
 
 
 class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the stubs only

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView, PasswordChangeView, PasswordResetConfirmView, PasswordResetView
 from django.contrib.sessions.models import Session
@@ -20,7 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from watchlist.accounts.forms import DeleteAccountForm, EmailForm, ResetForm, SignUpForm
+from watchlist.accounts.forms import DeleteAccountForm, EmailForm, ResetForm, SignInForm, SignUpForm
 from watchlist.accounts.preferences import CHOICES, appearance_of, find_zone, make_appearance, save_appearance, zones
 from watchlist.accounts.sign_in_limit import (
     clear_failures,
@@ -57,6 +57,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 
 class SignIn(LoginView):
     template_name = "watchlist/sign_in.html"
+    authentication_form = SignInForm
     redirect_authenticated_user = True
 
 
@@ -109,6 +110,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
     return _render_settings(request, email_form)
 
 
+@login_not_required
 @never_cache
 @require_POST
 def change_appearance(request: HttpRequest) -> HttpResponse:

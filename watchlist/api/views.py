@@ -1,6 +1,6 @@
 """Answers HTTP requests with JSON: quotes, bars of a chart, and ticker search.
 
-The endpoints need no account and change nothing.
+The endpoints change nothing. They need an account only if the site is private.
 """
 
 import hashlib
@@ -8,17 +8,23 @@ from collections.abc import Callable
 from functools import wraps
 
 import msgspec
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotModified
+from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.utils.http import parse_etags, quote_etag
 
+from feeds.bar_layout import VOLUME_UNIT
 from feeds.symbols import is_symbol, upper_case
 from watchlist.lists.rules import MAX_SYMBOLS
 from watchlist.lists.search import find_ticker, search, served_tickers
 from watchlist.prices.quotes import read_quotes
 from watchlist.prices.ranges import encode_candles, parse_range, read_range_candles
+from watchlist.prices.recent_days import read_days
+from watchlist.prices.source_labels import describe_sources
 
 JSON = "application/json"
+SYMBOLS_RULE = f"symbols must be 1 to {MAX_SYMBOLS} symbols separated by commas"
 View = Callable[..., HttpResponse]
 
 
@@ -50,34 +56,59 @@ def public(view: View) -> View:
 def show_quotes(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols, at most 200.
 
-    The answer is `{"source":"simulated","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
-    form of an update in `/ws`. A symbol without a price or without a ticker is left out. A symbol is also left out if
+    The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
+    form of an update in `/ws`. `source` is the source of all these quotes, `mixed` if there are several, `none` without
+    a quote. A symbol without a price or without a ticker is left out. A symbol is also left out if
     its ticker is inactive, or hidden by GATEWAY_VALID_TICKERS. Answers 400 if symbols are missing, invalid or too many.
     Answers 503 if Redis is unavailable.
     """
-    words = request.GET.get("symbols", "").split(",")
-    symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))
-    if not symbols or len(symbols) > MAX_SYMBOLS or not all(map(is_symbol, symbols)):
-        return _refuse(f"symbols must be 1 to {MAX_SYMBOLS} symbols separated by commas", 400)
-    served = set(served_tickers().filter(symbol__in=symbols).values_list("symbol", flat=True))
-    quotes = read_quotes([symbol for symbol in symbols if symbol in served])
+    sources = _read_sources(request)
+    if sources is None:
+        return _refuse(SYMBOLS_RULE, 400)
+    quotes = read_quotes(list(sources))
     if not quotes.available:
         return _refuse("prices are unavailable", 503)
-    return _respond(request, msgspec.json.encode({"source": "simulated", "quotes": list(quotes.updates.values())}))
+    source = describe_sources([sources[symbol] for symbol in quotes.updates]).name
+    return _respond(request, msgspec.json.encode({"source": source, "quotes": list(quotes.updates.values())}))
+
+
+@public
+def show_days(request: HttpRequest) -> HttpResponse:
+    """Answers `?symbols=AAPL,BTC/USD` with the newest market day of these symbols, at most 200.
+
+    The answer is `{"days":[{"symbol":…,"open":…,"high":…,"low":…,"previous_close":…,"volume":…}]}`. `volume` is the sum
+    of the sizes since the day began, in shares or coins. A symbol without a day or without a served ticker is left out.
+    Answers 400 if symbols are missing, invalid or too many.
+    """
+    sources = _read_sources(request)
+    if sources is None:
+        return _refuse(SYMBOLS_RULE, 400)
+    days = [
+        {
+            "symbol": symbol,
+            "open": day.open,
+            "high": day.high,
+            "low": day.low,
+            "previous_close": day.previous_close,
+            "volume": day.volume * VOLUME_UNIT,
+        }
+        for symbol, day in read_days(list(sources), timezone.now()).items()
+    ]
+    return _respond(request, msgspec.json.encode({"days": days}))
 
 
 @public
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     """Answers `?range=1h` with the bars of a chart. Answers 404 if no ticker has the symbol.
 
-    The answer is `{"source":"simulated","step":60,"bars":[[start,open,high,low,close],…]}`. `start` is in unix seconds,
-    `step` is the length of each bar in seconds.
+    The answer is `{"source":"kraken","step":60,"bars":[[start,open,high,low,close,volume],…]}`. `start` is in unix
+    seconds, `step` is the length of each bar in seconds, `volume` is in shares or coins.
     """
     ticker = find_ticker(symbol)
     if ticker is None:
         return _refuse("no ticker has this symbol", 404)
     series = read_range_candles(ticker, parse_range(request.GET.get("range", "")))
-    return _respond(request, msgspec.json.encode({"source": "simulated", **encode_candles(series)}))
+    return _respond(request, msgspec.json.encode({"source": ticker.source, **encode_candles(series)}))
 
 
 @public
@@ -93,6 +124,19 @@ def show_matches(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def _read_sources(request: HttpRequest) -> dict[str, str] | None:
+    """Returns a dict from the symbols of `?symbols=` that this site serves to the names of their sources.
+
+    Returns None if symbols are missing, invalid or too many.
+    """
+    words = request.GET.get("symbols", "").split(",")
+    symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))
+    if not symbols or len(symbols) > MAX_SYMBOLS or not all(map(is_symbol, symbols)):
+        return None
+    served = dict(served_tickers().filter(symbol__in=symbols).values_list("symbol", "source"))
+    return {symbol: served[symbol] for symbol in symbols if symbol in served}
+
+
 def _respond(request: HttpRequest, body: bytes) -> HttpResponse:
     """Returns a response with the body and an ETag.
 
@@ -104,7 +148,7 @@ def _respond(request: HttpRequest, body: bytes) -> HttpResponse:
     is_same = "*" in known or etag in {each.removeprefix("W/") for each in known}  # a proxy that compresses adds W/
     response = HttpResponseNotModified() if is_same else HttpResponse(body, content_type=JSON)
     response.headers["ETag"] = etag
-    patch_cache_control(response, public=True, no_cache=True)
+    patch_cache_control(response, **{"private" if settings.PRIVATE else "public": True}, no_cache=True)
     return response
 
 

@@ -6,12 +6,18 @@
 from decimal import ROUND_HALF_UP, Context, Decimal
 from math import isfinite
 
-from watchlist.formatting.numerals import ENGLISH, Numerals
+from watchlist.formatting.numerals import ENGLISH, NO_BREAK_SPACE, Numerals
 
 NO_VALUE = "–"
 """The text for a value that is unknown or not a number."""
 
 ARROWS = {"up": "▲", "down": "▼", "flat": ""}
+
+VOLUME_UNITS = 100_000_000
+"""The number of units in a volume of 1, see VOLUME_UNIT in `feeds.bar_layout`."""
+
+VOLUME_SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
+"""Pairs of a size and its letter, the largest first."""
 
 _ROUNDING = Context(prec=400, rounding=ROUND_HALF_UP)
 """Has enough digits for every float. A huge price from another program therefore raises no error."""
@@ -48,6 +54,21 @@ def write_percent(value: float, numerals: Numerals = ENGLISH) -> str:
     """
     written = write_signed(value, 2, numerals)
     return written if written == NO_VALUE else written + "%"
+
+
+def write_volume(units: int, numerals: Numerals = ENGLISH) -> str:
+    """Returns a volume as a short text, such as `0.0512`, `12,345` or `1.23 M`.
+
+    `units` is the volume in units of 1e-8. M, B and T are millions, billions and trillions. If the volume is 0, the
+    result is NO_VALUE: no update had a size.
+    """
+    volume = units / VOLUME_UNITS
+    if volume <= 0:
+        return NO_VALUE
+    for size, letter in VOLUME_SIZES:
+        if volume >= size:
+            return f"{write_number(volume / size, 2, numerals)}{NO_BREAK_SPACE}{letter}"
+    return write_number(volume, 4 if volume < 1 else 2 if volume < 1000 else 0, numerals)
 
 
 def side_of(signed: str, numerals: Numerals = ENGLISH) -> str:

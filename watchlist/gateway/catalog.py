@@ -12,14 +12,17 @@ from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 
 from feeds.models import Tape, Ticker
+from feeds.source_names import SIMULATED
 from watchlist.gateway.messages import StateMessage, make_state
+from watchlist.prices.source_labels import ALWAYS, kind_of_sources, market_of
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """One ticker as clients see it.
 
-    `base` is the base price, or None if unknown. `previous_close` is None before the first close.
+    `base` is the base price, or None if unknown. `previous_close` is None before the first close. `market` is a result
+    of `market_of`.
     """
 
     symbol: str
@@ -28,6 +31,9 @@ class Listing:
     decimals: int = 2
     active: bool = True
     previous_close: float | None = None
+    source: str = SIMULATED
+    currency: str = ""
+    market: str = ALWAYS
 
 
 def ticker_payload(listing: Listing) -> bytes:
@@ -40,6 +46,9 @@ def ticker_payload(listing: Listing) -> bytes:
         "decimals": listing.decimals,
         "active": listing.active,
         "previous_close": listing.previous_close,
+        "source": listing.source,
+        "currency": listing.currency,
+        "market": listing.market,
     }
     return msgspec.json.encode(frame)
 
@@ -54,7 +63,8 @@ class Catalog:
 
     `only` is the setting GATEWAY_VALID_TICKERS. If `only` contains symbols, clients may subscribe to these symbols and
     to no others. If `only` is empty, clients may subscribe to the symbols of all active tickers. `loaded` says whether
-    the table has been read.
+    the table has been read. `sources` are the sources of all active tickers that clients may subscribe to.
+    `source` is the kind of these sources, as heartbeats name it.
     """
 
     def __init__(self, only: Sequence[str] = ()) -> None:
@@ -62,6 +72,8 @@ class Catalog:
         self._listings: dict[str, Listing] = {}
         self._messages: dict[str, StateMessage] = {}
         self.loaded = False
+        self.sources: frozenset[str] = frozenset()
+        self.source = kind_of_sources(self.sources)
 
     def allows(self, symbol: str) -> bool:
         """Returns whether a client may subscribe to the symbol now."""
@@ -103,6 +115,9 @@ class Catalog:
         changed = [listing for listing in new.values() if self._listings.get(listing.symbol) != listing]
         changed += [replace(old, active=False) for symbol, old in self._listings.items() if symbol not in new]
         self._listings, self.loaded = new, True
+        if changed:
+            self.sources = frozenset(each.source for each in new.values() if each.active and self.allows(each.symbol))
+            self.source = kind_of_sources(self.sources)
         for listing in changed:
             self._messages.pop(listing.symbol, None)
         return changed
@@ -110,8 +125,15 @@ class Catalog:
 
 @sync_to_async
 def load_tickers() -> list[Listing]:
-    """Returns the listings of all tickers, active and inactive. Raises django.db.DatabaseError."""
+    """Returns the listings of all tickers, active and inactive. Raises django.db.DatabaseError.
+
+    No market is CLOSED in these listings, because the table does not say it.
+    """
     close_old_connections()  # Django closes broken connections only at the end of a request. No request runs here.
-    rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active")
-    closes = dict(Tape.objects.exclude(previous_close=None).values_list("symbol", "previous_close"))
-    return [Listing(*row, previous_close=closes.get(row[0])) for row in rows]
+    rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active", "source", "currency")
+    tapes = Tape.objects.exclude(previous_close=None).values_list("symbol", "source", "previous_close")
+    closes = {(symbol, source): close for symbol, source, close in tapes}
+    return [
+        Listing(*row[:5], closes.get((row[0], row[5])), row[5], row[6], market_of(row[5], is_closed=False))
+        for row in rows
+    ]

@@ -26,6 +26,7 @@ from watchlist.gateway.sockets.connection_rate import ConnectionRate
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
+from watchlist.gateway.source_changes import SourceChanges
 from watchlist.gateway.ticker_changes import TickerChanges
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,7 @@ class Gateway:
     """The gateway of one process.
 
     `load` reads the tickers. `layer` returns the channel layer. `redis` returns an asyncio client of Redis. The gateway
-    calls `layer` and `redis` once, in the running event loop.
+    calls `layer` and `redis` once, in the running event loop. A `private` gateway serves only signed-in accounts.
     """
 
     def __init__(
@@ -47,10 +48,9 @@ class Gateway:
         load: Callable[[], Awaitable[list[Listing]]],
         layer: Callable[[], PriceLayer],
         redis: Callable[[], Any],
-        source: str = "simulated",
         clock: Clock | None = None,
+        private: bool = False,
     ) -> None:
-        """`source` names where prices come from. Heartbeats contain this name."""
         self._limits = limits
         self._layer = layer
         self._redis = redis
@@ -63,11 +63,14 @@ class Gateway:
         self.counts = GatewayCounts()
         self.intake = Intake()
         self.hub = Hub(self._schedule, self.intake.add_symbol, self.intake.remove_symbol, self.clock.unix_micros)
-        self.connections = Connections(SessionContext(limits, catalog, self.hub, self.counts, self.clock, source))
+        self.connections = Connections(SessionContext(limits, catalog, self.hub, self.counts, self.clock))
         self.database = DatabaseMonitor(self.connections.announce_database)
-        self.ticker_changes = TickerChanges(catalog, load, self.database, self.connections)
-        self.list_changes = ListChanges(self.database, self.connections)
-        self.admission = Admission(limits, self.connections, self.database, self.start)
+        self.source_changes = SourceChanges(catalog, self.connections, self.clock.unix_micros)
+        self.ticker_changes = TickerChanges(
+            catalog, load, self.database, self.connections, self.source_changes.mark_markets
+        )
+        self.list_changes = ListChanges(self.database, self.connections, private)
+        self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
     async def start(self) -> ConnectionRate:
         """Starts the gateway at the first call. Waits for the tickers, then returns the rate limit of connections.
@@ -86,7 +89,12 @@ class Gateway:
         redis = self._redis()
         self._connection_rate = ConnectionRate(redis, self._limits, self._count_unanswered)
         self.intake.start(self.hub, self._layer(), redis)
-        loops = (self._sweep_periodically(), self.ticker_changes.follow(), self.list_changes.follow())
+        loops = (
+            self._sweep_periodically(),
+            self.ticker_changes.follow(),
+            self.source_changes.follow(redis),
+            self.list_changes.follow(),
+        )
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
     async def stop(self) -> None:
@@ -96,15 +104,18 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.intake.stop()
 
-    def share(self, note_connections: Callable[[int], int], save_metrics: Callable[[], None]) -> None:
+    def share(
+        self,
+        note_connections: Callable[[int], int],
+        note_address: Callable[[str, int], int],
+        save_metrics: Callable[[], None],
+    ) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        `note_connections` is called with the number of connections of this process. The function stores this number for
-        the other processes, and returns the number of connections of all other processes. `save_metrics` stores the
-        metrics of this process for the other processes. `save_metrics` is called about once per second,
-        `note_connections` more often.
+        Connections.share describes the first two functions. `save_metrics` is called about once per second. It stores
+        the metrics of this process for the other processes.
         """
-        self.connections.share(note_connections)
+        self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics
 
     def drain(self, seconds: float = 0.0) -> None:

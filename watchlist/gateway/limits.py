@@ -24,8 +24,8 @@ class Limits:
     first_request: float = 10.0
     messages_per_second: float = 5.0
     messages_burst: int = 20
-    bytes_per_second: float = 320 * 1024.0
-    bytes_burst: int = 1280 * 1024
+    bytes_per_second: float = 80 * 1024.0
+    bytes_burst: int = 320 * 1024
     frames_per_second: float = 100.0
     frames_burst: int = 1000
     bad_requests: int = 10

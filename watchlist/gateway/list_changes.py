@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.messages import StateMessage, make_state
+from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.web_sessions import AccountSession, find_account_session
 from watchlist.models import Watchlist
@@ -32,11 +33,15 @@ Versions = Mapping[int, int]
 
 
 class ListChanges:
-    """Watches the lists of all accounts that have open sockets, and sends `list` frames."""
+    """Watches the lists of all accounts that have open sockets, and sends `list` frames.
 
-    def __init__(self, database: DatabaseMonitor, connections: Connections) -> None:
+    If the gateway is `private`, a socket is closed when its web session ends.
+    """
+
+    def __init__(self, database: DatabaseMonitor, connections: Connections, private: bool = False) -> None:
         self._database = database
         self._connections = connections
+        self._private = private
 
     async def follow(self) -> None:
         """Reads the lists and sends changes, until this task is cancelled. Pauses while the database is unavailable."""
@@ -75,11 +80,13 @@ class ListChanges:
             if account_session is None:
                 continue
             if account_session in versions:
-                if not session.outbox.has_waiting_state:
+                if session.options.meta and not session.outbox.has_waiting_state:
                     session.outbox.send(changed_lists(session.list_versions, versions[account_session]))
                     session.list_versions = versions[account_session]
             elif account_session in read:
                 session.account_session, session.list_versions = None, {}
+                if self._private:
+                    session.close(CloseCode.SIGN_IN, self._connections.context.clock.now())
 
 
 @sync_to_async

@@ -40,6 +40,7 @@ class CloseCode(IntEnum):
     BAD_REQUESTS = 4501
     TOO_LARGE = 4502
     BINARY = 4503
+    SIGN_IN = 4506
 
 
 class ErrorCode(IntEnum):
@@ -86,7 +87,7 @@ class ConnectionOptions:
     """The options in the query string of a connection.
 
     `batch` requests arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none. `meta`
-    requests `ticker`, `list` and `service` frames. `notice` requests a `reconnect` frame before a shutdown.
+    requests `ticker`, `feed`, `list` and `service` frames. `notice` requests a `reconnect` frame before a shutdown.
     """
 
     batch: bool = False
@@ -158,7 +159,7 @@ def parse_action(text: str) -> Request:
 
 def _symbols(payload: Any, request_id: str | None) -> tuple[str, ...]:
     symbols = payload.get("symbols") if isinstance(payload, dict) else None
-    if not isinstance(symbols, list) or not all(isinstance(item, str) for item in symbols):
+    if not isinstance(symbols, list) or not set(map(type, symbols)) <= {str}:
         raise BadRequest("payload.symbols must be an array of strings", request_id)
     return _clean(symbols)
 
@@ -231,11 +232,22 @@ def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str)
     """Returns the `heartbeat` frame, which clients request with `?heartbeat=`.
 
     `timestamp` is the gateway's time in unix microseconds. `number` is 1 in the first heartbeat of a socket, 2 in the
-    second. `feed_age_ms` is the age of the newest update in milliseconds, or None if unknown.
+    second. `feed_age_ms` is the age of the newest update in milliseconds, or None if unknown. `source` is a result of
+    `kind_of_sources`.
     """
     return msgspec.json.encode(
         {"type": "heartbeat", "timestamp": timestamp, "n": number, "feed_age_ms": feed_age_ms, "source": source}
     )
+
+
+def feed(source: str, title: str, state: str, reason: str, since: int, symbols: Mapping[str, Iterable[str]]) -> bytes:
+    """Returns the `feed` frame about a source of real prices, for clients with `?meta=1`.
+
+    `title` is the name of the source for people. `since` is in unix microseconds. `symbols` maps the name of a state of
+    symbols, such as `halted`, to the symbols in this state.
+    """
+    frame = {"type": "feed", "source": source, "title": title, "state": state, "reason": reason, "since": since}
+    return msgspec.json.encode(frame | {"symbols": symbols})
 
 
 def reconnect(retry_after_ms: int) -> bytes:

@@ -19,7 +19,10 @@ READ_SECONDS = 0.5
 
 
 class TickerChanges:
-    """Keeps the catalog up to date. `load` reads the ticker table."""
+    """Keeps the catalog up to date. `load` reads the ticker table.
+
+    `mark_markets` returns listings with their current markets.
+    """
 
     def __init__(
         self,
@@ -27,11 +30,13 @@ class TickerChanges:
         load: Callable[[], Awaitable[list[Listing]]],
         database: DatabaseMonitor,
         connections: Connections,
+        mark_markets: Callable[[list[Listing]], list[Listing]],
     ) -> None:
         self._catalog = catalog
         self._load = load
         self._database = database
         self._connections = connections
+        self._mark_markets = mark_markets
         self._first_reading: asyncio.Task[None] | None = None
 
     async def wait_loaded(self) -> None:
@@ -54,7 +59,7 @@ class TickerChanges:
 
     async def _read(self) -> None:
         first = not self._catalog.loaded
-        changed = self._catalog.replace(await self._load())
+        changed = self._catalog.replace(self._mark_markets(await self._load()))
         if first and (hidden := self._catalog.hidden):
             log.warning("active tickers are hidden by GATEWAY_VALID_TICKERS", symbols=hidden)
         if changed and not first:

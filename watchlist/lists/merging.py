@@ -1,6 +1,7 @@
 """Adds lists from a file or from a visitor to a person's lists. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace as replace_fields
 from itertools import count
 
 from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, UserLists
@@ -45,7 +46,7 @@ def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple
             left_out.append(new)
             continue
         names.append(free_name(new.name, user_lists))
-        user_lists = user_lists.create(names[-1], new.symbols)
+        user_lists = user_lists.create(names[-1], new.symbols, columns=new.columns)
     return user_lists, names, left_out
 
 
@@ -66,5 +67,5 @@ def _replace_symbols(user_lists: UserLists, old: NamedList, symbols: tuple[str, 
 
     The list is found by its name, because all new lists share the key UNSAVED.
     """
-    changed = NamedList(old.key, old.name, symbols)
+    changed = replace_fields(old, symbols=symbols)
     return UserLists(tuple(changed if each.name == old.name else each for each in user_lists.lists))

@@ -26,12 +26,14 @@ JOINED_CATEGORIES = ("So", "Sk", "Mn", "Mc", "Lo")
 class NamedList:
     """One list. `key` identifies it among the person's lists.
 
-    `symbols` are in the person's order. No symbol occurs twice.
+    `symbols` are in the person's order. No symbol occurs twice. `columns` holds the keys of the columns that the person
+    chose for this list, in their order; it is empty if the person chose none. `page.columns` defines the keys.
     """
 
     key: int
     name: str
     symbols: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     def add(self, symbol: str, position: int | None = None) -> "NamedList":
         """Returns a copy with a symbol inserted at a position, by default at the end.
@@ -98,7 +100,9 @@ class UserLists:
         self.find(changed.key)
         return UserLists(tuple(changed if each.key == changed.key else each for each in self.lists))
 
-    def create(self, name: str, symbols: Iterable[str] = (), position: int | None = None) -> "UserLists":
+    def create(
+        self, name: str, symbols: Iterable[str] = (), position: int | None = None, columns: tuple[str, ...] = ()
+    ) -> "UserLists":
         """Returns a copy with a new list at a position, by default at the end.
 
         Positions count from 0. Symbols beyond MAX_SYMBOLS are left out. Raises TooManyLists or BadName.
@@ -106,7 +110,7 @@ class UserLists:
         if len(self.lists) >= MAX_LISTS:
             raise TooManyLists(f"You have {MAX_LISTS} lists, which is the maximum. Delete one first.")
         position = len(self.lists) if position is None else position
-        new = NamedList(UNSAVED, check_name(name, self.lists), tuple(symbols)[:MAX_SYMBOLS])
+        new = NamedList(UNSAVED, check_name(name, self.lists), tuple(symbols)[:MAX_SYMBOLS], columns)
         return UserLists((*self.lists[:position], new, *self.lists[position:]))
 
     def rename(self, key: int, name: str) -> "UserLists":

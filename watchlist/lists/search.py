@@ -29,6 +29,11 @@ def served_tickers() -> QuerySet[Ticker]:
     return active.filter(symbol__in=settings.GATEWAY_VALID_TICKERS) if settings.GATEWAY_VALID_TICKERS else active
 
 
+def served_sources() -> set[str]:
+    """Returns the names of the sources of all served tickers."""
+    return set(served_tickers().order_by().values_list("source", flat=True).distinct())
+
+
 def is_served(ticker: Ticker) -> bool:
     return ticker.active and (not settings.GATEWAY_VALID_TICKERS or ticker.symbol in settings.GATEWAY_VALID_TICKERS)
 

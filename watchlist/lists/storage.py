@@ -32,13 +32,15 @@ ListChange = Callable[[UserLists], UserLists]
 class Tab:
     """A list as the page's tabs show it. `count` is its number of symbols.
 
-    `version` is the version of the list in the database; 0 if the database does not hold the list.
+    `version` is the version of the list in the database; 0 if the database does not hold the list. `columns` are those
+    of the list.
     """
 
     key: int
     name: str
     count: int
     version: int = 0
+    columns: tuple[str, ...] = ()
 
 
 class ListStore(Protocol):
@@ -99,7 +101,10 @@ class AccountLists:
     def tabs(self) -> list[Tab]:
         # Django ignores Meta.ordering in a query with GROUP BY.
         lists = Watchlist.objects.filter(owner=self._user).annotate(entry_count=Count("entries"))
-        tabs = [Tab(row.pk, row.name, row.entry_count, row.version) for row in lists.order_by("position", "id")]
+        tabs = [
+            Tab(row.pk, row.name, row.entry_count, row.version, tuple(row.columns.split()))
+            for row in lists.order_by("position", "id")
+        ]
         return tabs or [Tab(UNSAVED, EXAMPLE_NAME, len(example_tickers()))]
 
     def tickers(self, key: int) -> list[Ticker]:
@@ -116,7 +121,9 @@ class AccountLists:
         entries = Entry.objects.filter(watchlist__in=symbols).values_list("watchlist_id", "ticker__symbol")
         for key, symbol in entries.order_by("position", "id"):
             symbols[key].append(symbol)
-        return UserLists(tuple(NamedList(row.pk, row.name, tuple(symbols[row.pk])) for row in rows))
+        return UserLists(
+            tuple(NamedList(row.pk, row.name, tuple(symbols[row.pk]), tuple(row.columns.split())) for row in rows)
+        )
 
     @transaction.atomic
     def change(self, change: ListChange) -> UserLists:
@@ -141,13 +148,15 @@ class AccountLists:
         return UserLists(tuple(written))
 
     def _create(self, position: int, named_list: NamedList) -> NamedList:
-        row = Watchlist.objects.create(owner=self._user, name=named_list.name, position=position)
+        columns = " ".join(named_list.columns)
+        row = Watchlist.objects.create(owner=self._user, name=named_list.name, position=position, columns=columns)
         _create_entries(row.pk, named_list.symbols)
         return replace(named_list, key=row.pk)
 
     def _update(self, position: int, named_list: NamedList, old: NamedList) -> None:
         row = Watchlist.objects.filter(pk=named_list.key)
-        row.update(name=named_list.name, position=position, version=F("version") + 1)
+        columns = " ".join(named_list.columns)
+        row.update(name=named_list.name, position=position, columns=columns, version=F("version") + 1)
         if named_list.symbols != old.symbols:
             Entry.objects.filter(watchlist=named_list.key).delete()
             _create_entries(named_list.key, named_list.symbols)
@@ -169,7 +178,7 @@ class VisitorLists:
         return SESSION_KEY in self._session
 
     def tabs(self) -> list[Tab]:
-        return [Tab(each.key, each.name, len(each.symbols)) for each in self.read().lists]
+        return [Tab(each.key, each.name, len(each.symbols), columns=each.columns) for each in self.read().lists]
 
     def tickers(self, key: int) -> list[Ticker]:
         symbols = self.read().find(key).symbols
@@ -180,7 +189,12 @@ class VisitorLists:
         stored: list[dict[str, Any]] | None = self._session.get(SESSION_KEY)
         if not stored:
             return example_lists()
-        return UserLists(tuple(NamedList(each["key"], each["name"], tuple(each["symbols"])) for each in stored))
+        return UserLists(
+            tuple(
+                NamedList(each["key"], each["name"], tuple(each["symbols"]), tuple(each.get("columns", ())))
+                for each in stored
+            )
+        )
 
     @transaction.atomic
     def change(self, change: ListChange) -> UserLists:
@@ -196,7 +210,8 @@ class VisitorLists:
                 next_key += 1
             keyed.append(named_list)
         self._session[SESSION_KEY] = [
-            {"key": each.key, "name": each.name, "symbols": list(each.symbols)} for each in keyed
+            {"key": each.key, "name": each.name, "symbols": list(each.symbols), "columns": list(each.columns)}
+            for each in keyed
         ]
         self._session.save()
         return UserLists(tuple(keyed))

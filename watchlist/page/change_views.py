@@ -4,6 +4,7 @@ The web session keeps the changes that the person can undo.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from django.contrib import messages
 from django.db import transaction
@@ -55,12 +56,12 @@ def add_symbols(request: HttpRequest) -> HttpResponse:
     typed = read_typed(request.POST.get("symbol", ""))
     symbols = [ticker.symbol for ticker in typed.tickers]
     try:
-        added, refusals = try_symbols(_find_list(own_lists(request).read(), position), symbols) if symbols else ([], [])
+        added, refusals = try_symbols(find_list(own_lists(request).read(), position), symbols) if symbols else ([], [])
     except NoSuchList as error:
         messages.error(request, str(error))
         return redirect(PagePosition(None, position.sort).address)
     # If all symbols are refused, nothing is stored: a refused request must not create a web session.
-    if not added or _change(request, lambda lists: lists.replace(_add_all(_find_list(lists, position), added))):
+    if not added or apply_change(request, lambda lists: lists.replace(_add_all(find_list(lists, position), added))):
         _report_added(request, added, [*typed.refusals, *refusals], typed)
     return redirect(position.address)
 
@@ -84,7 +85,7 @@ def change_list(request: HttpRequest) -> HttpResponse:
     else:
         before = upper_case(request.POST.get("before", ""))[:MAX_QUOTED_LENGTH]
         move = MOVES[action]
-        _change(request, lambda lists: lists.replace(move(_find_list(lists, position), symbol, before)))
+        apply_change(request, lambda lists: lists.replace(move(find_list(lists, position), symbol, before)))
     return redirect(position.address)
 
 
@@ -100,7 +101,7 @@ def change_tabs(request: HttpRequest) -> HttpResponse:
     action = request.POST.get("do", "")
     name = request.POST.get("name", "")
     if action == "open":
-        if _change(request, lambda lists: lists.create(name)):
+        if apply_change(request, lambda lists: lists.create(name)):
             position = PagePosition(own_lists(request).tabs()[-1].key)
     elif action == "delete":
         if _delete_list(request, position):
@@ -108,7 +109,7 @@ def change_tabs(request: HttpRequest) -> HttpResponse:
     elif action == "clear":
         _clear_list(request, position)
     elif change := TAB_CHANGES.get(action):
-        _change(request, lambda lists: change(lists, _find_list(lists, position), name))
+        apply_change(request, lambda lists: change(lists, find_list(lists, position), name))
     return redirect(position.address)
 
 
@@ -160,10 +161,10 @@ def _remove_symbol(request: HttpRequest, position: PagePosition, symbol: str) ->
 
     def remove(lists: UserLists) -> UserLists:
         before[:] = [lists]
-        return lists.replace(_find_list(lists, position).remove(symbol))
+        return lists.replace(find_list(lists, position).remove(symbol))
 
-    if after := _change(request, remove):
-        named_list = _find_list(before[0], position)
+    if after := apply_change(request, remove):
+        named_list = find_list(before[0], position)
         key = find_stored(named_list, before[0], after)
         removal = RemovedSymbol(key, symbol, named_list.index(symbol))
         offer_undo(request, f"{symbol} is no longer in “{named_list.name}”.", removal)
@@ -173,11 +174,12 @@ def _delete_list(request: HttpRequest, position: PagePosition) -> bool:
     removals: list[DeletedList] = []
 
     def delete(lists: UserLists) -> UserLists:
-        named_list = _find_list(lists, position)
-        removals[:] = [DeletedList(named_list.name, named_list.symbols, lists.lists.index(named_list))]
+        named_list = find_list(lists, position)
+        at = lists.lists.index(named_list)
+        removals[:] = [DeletedList(named_list.name, named_list.symbols, at, named_list.columns)]
         return lists.delete(named_list.key)
 
-    if not _change(request, delete):
+    if not apply_change(request, delete):
         return False
     [removal] = removals
     offer_undo(request, f"“{removal.name}” was deleted.", removal)
@@ -189,11 +191,11 @@ def _clear_list(request: HttpRequest, position: PagePosition) -> None:
 
     def clear(lists: UserLists) -> UserLists:
         before[:] = [lists]
-        named_list = _find_list(lists, position)
-        return lists.replace(NamedList(named_list.key, named_list.name))
+        named_list = find_list(lists, position)
+        return lists.replace(replace(named_list, symbols=()))
 
-    if after := _change(request, clear):
-        name = _find_list(before[0], position).name
+    if after := apply_change(request, clear):
+        name = find_list(before[0], position).name
         change = compare_lists(f"“{name}” has its symbols back.", before[0], after)
         if change.before:
             offer_undo(request, f"“{name}” was emptied.", change)
@@ -218,12 +220,9 @@ MOVES: dict[str, Callable[[NamedList, str, str], NamedList]] = {
 
 
 def _fill_with_example(lists: UserLists, named_list: NamedList, _name: str) -> UserLists:
-    """Puts the symbols of the example list into an empty list.
-
-    A list with symbols stays as it is.
-    """
+    """Puts the symbols of the example list into a list without symbols."""
     symbols = named_list.symbols or example_lists().lists[0].symbols
-    return lists.replace(NamedList(named_list.key, named_list.name, symbols))
+    return lists.replace(replace(named_list, symbols=symbols))
 
 
 TAB_CHANGES: dict[str, Callable[[UserLists, NamedList, str], UserLists]] = {
@@ -234,12 +233,12 @@ TAB_CHANGES: dict[str, Callable[[UserLists, NamedList, str], UserLists]] = {
 }
 
 
-def _find_list(lists: UserLists, position: PagePosition) -> NamedList:
+def find_list(lists: UserLists, position: PagePosition) -> NamedList:
     """Returns the list that the page shows. Raises NoSuchList."""
     return lists.lists[0] if position.key is None else lists.find(position.key)
 
 
-def _change(request: HttpRequest, change: ListChange) -> UserLists | None:
+def apply_change(request: HttpRequest, change: ListChange) -> UserLists | None:
     """Applies a change and returns the stored lists.
 
     If the change is refused, adds the reason to the messages and returns None.

@@ -2,18 +2,24 @@
 
 The template, the sorting and the data attributes of a row use these definitions. A column whose cells change with live
 prices also needs an entry in `static/watchlist/sort.js` and in `static/watchlist/row.js`. The file `page.css` sets the
-width of each column.
+width of each column. A person chooses the columns of each list; `lists.rules` holds the keys of the chosen columns.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from django.utils.safestring import SafeString, mark_safe
 
 from feeds.wire import Update
 from watchlist.page.rows import Row
-from watchlist.page.sparkline import draw_line
+from watchlist.page.svg.range_bar import draw_range
+from watchlist.page.svg.sparkline import draw_line
 from watchlist.prices.change import change, change_percent
+from watchlist.prices.day import PriceRange
+
+SYMBOL_STATE_WORDS = {"unknown": "Unknown", "halted": "Halted", "closed": "Closed"}
+"""The word for each state of a symbol. `static/watchlist/row.js` has the same words."""
 
 SortValue = str | float
 
@@ -28,7 +34,8 @@ class Column:
 
     `descending_first` says that the first click on the heading sorts in descending order. `follows_side` adds the
     direction of the row's change to the CSS classes of a cell: up, down or flat. `names_reference` adds the name of the
-    reference price to the heading. `static_heading` replaces the heading if no script runs.
+    reference price to the heading. `static_heading` replaces the heading if no script runs. `grows_old` adds the CSS
+    class `old` to the cell if bid and ask are old. `hint` explains the column in a tooltip.
     """
 
     key: str
@@ -39,6 +46,8 @@ class Column:
     follows_side: bool = False
     names_reference: bool = False
     static_heading: str = ""
+    grows_old: bool = False
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +73,56 @@ def _sparkline(row: Row) -> SafeString:
     return draw_line(row.day.minute_closes, row.reference, row.side)
 
 
+def _last(row: Row) -> str:
+    if not row.currency:
+        return row.last
+    return mark_safe(f'{row.last}<small class="currency"> {escape(row.currency)}</small>')  # noqa: S308 - see above
+
+
 def _change(row: Row) -> SafeString:
     arrow = f'<span class="arrow" aria-hidden="true">{row.arrow}</span>'
     return mark_safe(f'{arrow}<span class="value">{row.change}</span>')  # noqa: S308 - see above
 
 
 def _age(row: Row) -> SafeString:
-    mark = "stale " if row.stale else ""
-    return mark_safe(f'<time datetime="{row.iso}">{mark}{row.as_of}</time>')  # noqa: S308 - see above
+    return mark_safe(f'<time datetime="{row.iso}">{write_age(row)}</time>')  # noqa: S308 - see above
 
 
-def _price_column(key: str, heading: str, price: Callable[[Row], float | None]) -> Column:
+def write_age(row: Row) -> str:
+    """Returns the time of the price, marked if it is stale; or a word for a symbol that is not traded.
+
+    A price of a source that is not connected is stale, even if the market was closed before.
+    """
+    word = SYMBOL_STATE_WORDS.get(row.symbol_state)
+    if word is not None and (row.symbol_state == "unknown" or not row.stale):
+        return word
+    return f"stale {row.as_of}" if row.stale else row.as_of
+
+
+def _price_column(key: str, heading: str, price: Callable[[Row], float | None], grows_old: bool = False) -> Column:
     """Returns a sortable column of prices. A price has the ticker's number of decimals."""
-    return Column(key, heading, lambda row: row.write_price(price(row)), sort_value=price)
+    return Column(key, heading, lambda row: row.write_price(price(row)), sort_value=price, grows_old=grows_old)
+
+
+def _range_column(key: str, heading: str, read: Callable[[Row], PriceRange | None], hint: str) -> Column:
+    """Returns a column of price ranges. Rows are sorted by the place of the last price in the range."""
+
+    def content(row: Row) -> SafeString:
+        found = read(row)
+        low, high = (None, None) if found is None else (found.low, found.high)
+        return draw_range(found, row.price, row.write_price(low), row.write_price(high))
+
+    def sort_value(row: Row) -> float | None:
+        found = read(row)
+        return None if found is None or row.price is None else found.share(row.price)
+
+    return Column(key, heading, content, sort_value, hint=hint)
 
 
 COLUMNS: tuple[Column, ...] = (
     Column("symbol", "Symbol", None, lambda row: row.ticker.symbol, descending_first=False),
     Column("spark", "Last hour", _sparkline),
-    Column("last", "Last", lambda row: row.last, _from_update(lambda update: update.price)),
+    Column("last", "Last", _last, _from_update(lambda update: update.price)),
     Column(
         "change",
         "Change",
@@ -98,6 +138,17 @@ COLUMNS: tuple[Column, ...] = (
         _from_change(change_percent),
         follows_side=True,
     ),
+    _price_column("bid", "Bid", lambda row: row.bid, grows_old=True),
+    _price_column("ask", "Ask", lambda row: row.ask, grows_old=True),
+    Column(
+        "volume",
+        "Volume",
+        lambda row: row.volume,
+        lambda row: row.day.volume or None,
+        hint="The sum of the trades since the market day began",
+    ),
+    _range_column("day-range", "Day range", lambda row: row.day.range, "From the day's low to its high"),
+    _range_column("year-range", "52-week range", lambda row: row.year, "From the lowest to the highest recorded price"),
     _price_column("open", "Open", lambda row: row.day.open),
     _price_column("high", "High", lambda row: row.day.high),
     _price_column("low", "Low", lambda row: row.day.low),
@@ -111,7 +162,15 @@ COLUMNS: tuple[Column, ...] = (
     ),
 )
 
+DEFAULT_KEYS = ("symbol", "spark", "last", "change", "percent", "volume", "open", "high", "low", "age")
+"""The columns of a list whose columns were not chosen. Narrow tables hide some of them."""
+
+ALWAYS_SHOWN = ("symbol", "age")
+"""The columns that cannot be hidden. Without the age, only a colour would tell which prices are old."""
+
 SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUMNS if column.sort_value is not None}
+
+COLUMNS_BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS}
 
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
 """Pairs of a minimum number of characters and a CSS class.
@@ -126,6 +185,11 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
     "open": lambda row: row.day.open,
     "high": lambda row: row.day.high,
     "low": lambda row: row.day.low,
+    "bid": lambda row: row.bid,
+    "ask": lambda row: row.ask,
+    "volume": lambda row: row.day.volume or None,
+    "year-low": lambda row: row.year.low if row.year else None,
+    "year-high": lambda row: row.year.high if row.year else None,
     "price": _from_update(lambda update: update.price),
     "timestamp": _from_update(lambda update: update.timestamp),
     "seq": _from_update(lambda update: update.seq_id),
@@ -134,6 +198,63 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
 
 Scripts read the attributes. The function returns the value of the attribute.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    """A column as the menu of columns offers it.
+
+    `can_change` says whether the column can be shown and hidden.
+    """
+
+    column: Column
+    is_shown: bool
+    can_change: bool
+
+
+def pick_columns(keys: Sequence[str]) -> list[Column]:
+    """Returns the columns with these keys, in this order, and the columns that are always shown.
+
+    The symbol comes first. Keys without a column are skipped. Without any key, returns the default columns.
+    """
+    known = [key for key in dict.fromkeys(keys) if key in COLUMNS_BY_KEY and key != "symbol"]
+    if not known:
+        return [COLUMNS_BY_KEY[key] for key in DEFAULT_KEYS]
+    missing = [] if "age" in known else ["age"]
+    return [COLUMNS_BY_KEY[key] for key in ("symbol", *known, *missing)]
+
+
+def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
+    """Returns the keys of a list's columns after a person's change.
+
+    `action` is `show`, `hide`, `up`, `down` or `default`; `key` is the column to change. A change that is not possible
+    has no effect. The result is empty if it is equal to the default columns.
+    """
+    if action == "default":
+        return ()
+    shown = [column.key for column in pick_columns(keys)[1:]]
+    if action == "show" and key in COLUMNS_BY_KEY and key not in (*shown, "symbol"):
+        shown.insert(len(shown) - (shown[-1] == "age"), key)
+    elif action == "hide" and key in shown and key not in ALWAYS_SHOWN:
+        shown.remove(key)
+    elif action in {"up", "down"} and key in shown:
+        position = shown.index(key) + (1 if action == "down" else -1)
+        shown.remove(key)
+        shown.insert(max(0, position), key)
+    return () if tuple(shown) == DEFAULT_KEYS[1:] else tuple(shown)
+
+
+def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
+    """Returns the entries of the menu: the shown columns in their order, then all others.
+
+    The column of symbols is left out, because it cannot be moved.
+    """
+    hidden = [column for column in COLUMNS if column not in columns]
+    return [
+        ColumnChoice(column, column in columns, column.key not in ALWAYS_SHOWN)
+        for column in (*columns, *hidden)
+        if column.key != "symbol"
+    ]
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:
@@ -146,20 +267,21 @@ def choose_number_width(rows: Sequence[Row]) -> str:
 
 
 def _prices(row: Row) -> list[float | None]:
-    price = None if row.update is None else row.update.price
-    return [price, row.ticker.base_price, row.day.high]
+    return [row.price, row.ticker.base_price, row.day.high]
 
 
-def make_cells(row: Row) -> list[Cell]:
+def make_cells(row: Row, columns: Sequence[Column] = COLUMNS) -> list[Cell]:
     """Returns the cells of a row in the order of the columns.
 
     Cells that the template writes are left out.
     """
-    return [
-        Cell(f"{column.key} {row.side}" if column.follows_side else column.key, column.content(row))
-        for column in COLUMNS
-        if column.content is not None
-    ]
+    return [Cell(_css_classes(column, row), column.content(row)) for column in columns if column.content is not None]
+
+
+def _css_classes(column: Column, row: Row) -> str:
+    if column.follows_side:
+        return f"{column.key} {row.side}"
+    return f"{column.key} old" if column.grows_old and row.pair_is_old else column.key
 
 
 def row_data(row: Row) -> dict[str, str]:

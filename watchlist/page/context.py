@@ -19,13 +19,16 @@ from watchlist.formatting.moments import write_moment
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
 from watchlist.lists.search import is_served, served_tickers
 from watchlist.lists.storage import ListStore, pick_tab, store_for
-from watchlist.page.columns import choose_number_width
+from watchlist.page.columns import Column, choose_number_width, list_choices, pick_columns
 from watchlist.page.position import PagePosition
-from watchlist.page.rows import Row, make_row, name_reference
+from watchlist.page.rows import REFERENCE_NAMES, Row, make_row, name_reference
 from watchlist.page.sorting import headings
-from watchlist.prices.day import NO_DAY
+from watchlist.prices.day import NO_DAY, Day, PriceRange
 from watchlist.prices.quotes import Quotes, read_quotes
 from watchlist.prices.recent_days import read_days
+from watchlist.prices.source_labels import describe_sources
+from watchlist.prices.source_states import find_symbol_state, read_known_states, stale_after
+from watchlist.prices.year_ranges import read_year_ranges
 
 MAX_SUGGESTIONS = 200
 """The maximum number of suggestions for new symbols if no script runs.
@@ -58,16 +61,24 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
     tickers = store.tickers(tab.key)
     now = timezone.now()
     quotes = read_quotes([ticker.symbol for ticker in tickers])
-    rows = make_rows(request, tickers, quotes, now)
+    columns = pick_columns(tab.columns)
+    if position.sort.column not in {column.key for column in columns}:
+        position = PagePosition(position.key)  # scripts read the sort from the headings
+    rows = make_rows(request, tickers, quotes, now, _shows_years(columns))
     return {
         "tabs": tabs,
         "tab": tab,
         "position": PagePosition(tab.key, position.sort),
         "rows": position.sort.arrange(rows),
-        "headings": headings(position.sort),
+        "columns": columns,
+        "column_choices": list_choices(columns),
+        "columns_open": request.GET.get("columns") == "open",
+        "headings": headings(position.sort, columns),
         "own_order": not position.sort.column,
         "reference": name_reference(rows),
+        "reference_names": "|".join(REFERENCE_NAMES),
         "number_width": choose_number_width(rows),
+        "has_currencies": any(row.currency for row in rows),
         "suggestions": suggest_tickers(tickers),
         "available": quotes.available,
         "full": len(tickers) >= MAX_SYMBOLS,
@@ -75,6 +86,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         "room_for_lists": len(tabs) < MAX_LISTS,
         "new": not request.user.is_authenticated and not store.stored,
         "as_of": write_moment(now, now, appearance_of(request).tz),
+        **({"sources": describe_sources([ticker.source for ticker in tickers])} if tickers else {}),
         "modules": MODULES,
         "owner": page_owner(request),
         "numerals": numerals_for(request),
@@ -94,26 +106,46 @@ def clock_values(now: datetime) -> dict[str, Any]:
     }
 
 
-def make_rows(request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime) -> list[Row]:
+def make_rows(
+    request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime, with_years: bool = False
+) -> list[Row]:
     """Returns a table row for each of these tickers, in the same order.
 
     If Redis is unavailable, the prices of the market day are not read, because waiting for Redis would delay the page.
+    Nor are the states of sources, and then every old price is stale. The 52-week ranges are read only if `with_years`
+    is true, because they need all bars of a year. Prices have their currency if the tickers have several currencies.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
-    days = read_days([ticker.symbol for ticker in tickers], now) if quotes.available else {}
+    symbols = [ticker.symbol for ticker in tickers]
+    days = read_days(symbols, now) if quotes.available else {}
+    states = read_known_states(ticker.source for ticker in tickers) if quotes.available else {}
+    years = read_year_ranges(symbols, now) if with_years else {}
+    are_mixed = len({ticker.currency for ticker in tickers if ticker.currency}) > 1
     return [
         make_row(
             ticker,
             quotes.updates.get(ticker.symbol),
             now,
-            settings.STALE_AFTER,
+            stale_after(states.get(ticker.source), settings.STALE_AFTER),
             days.get(ticker.symbol, NO_DAY),
             zone,
             is_served(ticker),
             numerals,
+            _join_year(years.get(ticker.symbol), days.get(ticker.symbol, NO_DAY)) if with_years else None,
+            ticker.currency if are_mixed else "",
+            find_symbol_state(states.get(ticker.source), ticker.symbol),
         )
         for ticker in tickers
     ]
+
+
+def _join_year(year: PriceRange | None, day: Day) -> PriceRange | None:
+    """Returns the 52-week range including the newest day, which the database may lack for a minute."""
+    return day.range if year is None else year.join(day.range)
+
+
+def _shows_years(columns: Sequence[Column]) -> bool:
+    return any(column.key == "year-range" for column in columns)
 
 
 def suggest_tickers(listed: Sequence[Ticker]) -> list[Ticker]:

@@ -11,7 +11,6 @@ from watchlist.page.rows import Row
 from watchlist.prices.change import change, change_percent
 
 HEADER = ("list", "symbol", "name", "last", "change", "change_percent", "against", "as_of", "source")
-SOURCE = "simulated"
 
 
 def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
@@ -46,7 +45,7 @@ def _cells(row: Row) -> list[str]:
     """
     cells = [escape(row.ticker.symbol), escape(row.ticker.name)]
     if row.update is None:
-        return [*cells, "", "", "", "", "", SOURCE]
+        return [*cells, "", "", "", "", "", row.ticker.source]
     price, decimals = row.update.price, row.ticker.decimals
     return [
         *cells,
@@ -55,5 +54,5 @@ def _cells(row: Row) -> list[str]:
         write_number(change_percent(price, row.reference), 2, PLAIN),
         "base price" if row.day.previous_close is None else "previous close",
         row.iso,
-        SOURCE,
+        row.ticker.source,
     ]

@@ -15,6 +15,7 @@ from watchlist.page.position import PagePosition
 from watchlist.page.rows import Row, name_reference
 from watchlist.prices.quotes import read_quotes
 from watchlist.prices.ranges import RANGES, parse_range, read_range_candles, write_table
+from watchlist.prices.source_labels import describe_sources
 
 
 def read_drawer(request: HttpRequest, ticker: Ticker, position: PagePosition) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def read_drawer(request: HttpRequest, ticker: Ticker, position: PagePosition) ->
         "range": range_name,
         "bars": write_table(read_range_candles(ticker, range_name), ticker.decimals, zone, numerals),
         "shown": row,
+        "shown_source": describe_sources([ticker.source]),
         "shown_reference": name_reference([row]),
         "day_prices": _day_prices(row),
         "position": position,
@@ -40,6 +42,8 @@ def read_drawer(request: HttpRequest, ticker: Ticker, position: PagePosition) ->
 
 def _day_prices(row: Row) -> dict[str, str]:
     prices = {
+        "bid": row.bid,
+        "ask": row.ask,
         "open": row.day.open,
         "high": row.day.high,
         "low": row.day.low,

@@ -7,14 +7,25 @@ only if the value of the cell changed. A test compares this module with the scri
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Protocol
+from typing import Any, Protocol
 
 from feeds.wire import Update
 from watchlist.formatting.moments import write_moment
-from watchlist.formatting.numbers import ARROWS, NO_VALUE, side_of, write_number, write_percent, write_signed
+from watchlist.formatting.numbers import (
+    ARROWS,
+    NO_VALUE,
+    side_of,
+    write_number,
+    write_percent,
+    write_signed,
+    write_volume,
+)
 from watchlist.formatting.numerals import ENGLISH, Numerals
 from watchlist.prices.change import change, change_percent, reference_price
-from watchlist.prices.day import NO_DAY, Day
+from watchlist.prices.day import NO_DAY, Day, PriceRange
+
+PAIR_OLD_AFTER = timedelta(seconds=10)
+"""The age at which bid and ask become grey. `static/watchlist/columns.js` has the same limit."""
 
 
 class TickerFacts(Protocol):
@@ -32,14 +43,23 @@ class TickerFacts(Protocol):
     @property
     def decimals(self) -> int: ...
 
+    @property
+    def source(self) -> str: ...
+
+
+REFERENCE_NAMES = ("base price", "previous close or base", "previous close")
+"""Names of the reference price of several rows: if none, some, or all of them have a previous close."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
 
     `update` is the newest update. `moment` is the time of this update. `update` and `moment` are None for a row without
-    a price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `served` says
-    that this site offers the ticker.
+    a price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `pair_is_old`
+    says that bid and ask are old. `served` says that this site offers the ticker. `year` is the 52-week range; None if
+    it is unknown or was not read. `currency` is shown beside the last price; it is empty if no currency is shown.
+    `symbol_state` is `unknown`, `halted` or `closed` if the source says so of the symbol, otherwise empty.
     """
 
     ticker: TickerFacts
@@ -54,6 +74,10 @@ class Row:
     stale: bool = False
     served: bool = True
     numerals: Numerals = ENGLISH
+    year: PriceRange | None = None
+    pair_is_old: bool = False
+    currency: str = ""
+    symbol_state: str = ""
 
     @property
     def arrow(self) -> str:
@@ -77,6 +101,22 @@ class Row:
     def reference(self) -> float:
         return reference_price(self.ticker.base_price, self.day.previous_close)
 
+    @property
+    def price(self) -> float | None:
+        return None if self.update is None else self.update.price
+
+    @property
+    def bid(self) -> float | None:
+        return None if self.update is None else self.update.bid or None
+
+    @property
+    def ask(self) -> float | None:
+        return None if self.update is None else self.update.ask or None
+
+    @property
+    def volume(self) -> str:
+        return write_volume(self.day.volume, self.numerals)
+
     def write_price(self, value: float | None) -> str:
         """Returns a price as text with the ticker's number of decimals.
 
@@ -89,11 +129,12 @@ def name_reference(rows: Sequence[Row]) -> str:
     """Returns the name of the reference price of these rows, for a heading.
 
     If only some rows have a previous close, the name contains both kinds of reference price.
+    `static/watchlist/quotes.js` repeats this rule; `tests/cases/reference_name.json` tests both.
     """
     has_close = {row.day.previous_close is not None for row in rows}
-    if has_close == {True}:
-        return "previous close"
-    return "base price" if has_close <= {False} else "previous close or base"
+    if len(has_close) == 2:
+        return REFERENCE_NAMES[1]
+    return REFERENCE_NAMES[2 if True in has_close else 0]
 
 
 def make_row(
@@ -105,30 +146,36 @@ def make_row(
     zone: tzinfo = UTC,
     served: bool = True,
     numerals: Numerals = ENGLISH,
+    year: PriceRange | None = None,
+    currency: str = "",
+    symbol_state: str = "",
 ) -> Row:
     """Returns the row of a ticker.
 
     `update` is the ticker's newest update; None if the ticker has no price. A price is stale if it is older than
-    `stale_after`. `now` must have a time zone. Times are shown in `zone`.
+    `stale_after`. `now` must have a time zone. Times are shown in `zone`. `year` is the 52-week range.
     """
+    facts: dict[str, Any] = {"served": served, "numerals": numerals, "currency": currency, "symbol_state": symbol_state}
     if update is None:
-        return Row(ticker, None, day, served=served, numerals=numerals)
+        return Row(ticker, None, day, year=year, stale=symbol_state == "unknown", **facts)
     reference = reference_price(ticker.base_price, day.previous_close)
     change_text = write_signed(change(update.price, reference), ticker.decimals, numerals)
     moment = datetime.fromtimestamp(update.timestamp / 1_000_000, UTC)
+    day = _include_price(day, update.price)
     return Row(
         ticker,
         update,
-        _include_price(day, update.price),
+        day,
         write_number(update.price, ticker.decimals, numerals),
         change_text,
         write_percent(change_percent(update.price, reference), numerals),
         side_of(change_text),
         moment,
         write_moment(moment, now, zone),
-        stale=now - moment > stale_after,
-        served=served,
-        numerals=numerals,
+        stale=symbol_state == "unknown" or now - moment > stale_after,
+        year=year and year.include(update.price),
+        pair_is_old=now - moment > PAIR_OLD_AFTER,
+        **facts,
     )
 
 

@@ -61,13 +61,13 @@ def read_sort(text: str) -> Sort:
     return Sort(column, text.startswith("-")) if column in SORTABLE_COLUMNS else OWN_ORDER
 
 
-def headings(sort: Sort) -> dict[str, Heading]:
-    """Returns a dict from column key to heading.
+def headings(sort: Sort, columns: Sequence[Column] = COLUMNS) -> dict[str, Heading]:
+    """Returns a dict from column key to heading, in the order of the columns.
 
     The first click on a heading sorts the rows. The second click reverses the order. The third click returns to the
     person's own order.
     """
-    return {column.key: _heading(column, sort) for column in COLUMNS}
+    return {column.key: _heading(column, sort) for column in columns}
 
 
 def _heading(column: Column, sort: Sort) -> Heading:

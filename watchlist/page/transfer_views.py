@@ -27,8 +27,7 @@ from watchlist.page.notices import offer_undo
 from watchlist.page.rows import Row
 from watchlist.page.undo import ChangedLists, compare_lists
 from watchlist.prices.quotes import read_quotes
-
-FILE_NAME = "stockwatch-simulated.csv"
+from watchlist.prices.source_labels import describe_sources
 
 
 @never_cache
@@ -44,9 +43,10 @@ def export_lists(request: HttpRequest) -> HttpResponse:
     lists = own_lists(request).read().lists
     rows = _read_rows(request, {symbol for named_list in lists for symbol in named_list.symbols})
     text = write_lists((each.name, [rows[symbol] for symbol in each.symbols if symbol in rows]) for each in lists)
+    source = describe_sources([row.ticker.source for row in rows.values()]).name
     # Spreadsheets recognize UTF-8 only by the byte order mark.
     response = HttpResponse("\N{BYTE ORDER MARK}" + text, content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{FILE_NAME}"'
+    response.headers["Content-Disposition"] = f'attachment; filename="stockwatch-{source}.csv"'
     return response
 
 

@@ -50,6 +50,7 @@ class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
     name: str
     symbols: tuple[str, ...]
     position: int = msgspec.field(name="at")
+    columns: tuple[str, ...] = ()
     list_key = UNSAVED
 
     @property
@@ -65,7 +66,7 @@ class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
 
         If another list now has the name of the deleted list, a number is added to the name of the deleted list.
         """
-        return lists.create(free_name(self.name, lists), self.symbols, self.position)
+        return lists.create(free_name(self.name, lists), self.symbols, self.position, self.columns)
 
 
 class SavedList(msgspec.Struct, frozen=True):
@@ -75,6 +76,7 @@ class SavedList(msgspec.Struct, frozen=True):
     name: str
     symbols: tuple[str, ...]
     position: int = msgspec.field(name="at")
+    columns: tuple[str, ...] = ()
 
 
 class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
@@ -126,7 +128,7 @@ class Undo(msgspec.Struct, frozen=True):
 def _restore_list(lists: UserLists, saved: SavedList, changed: Sequence[str]) -> UserLists:
     found = next((each for each in lists.lists if each.key == saved.key != UNSAVED), None)
     if found is None:
-        return lists.create(free_name(saved.name, lists), saved.symbols, saved.position)
+        return lists.create(free_name(saved.name, lists), saved.symbols, saved.position, saved.columns)
     added = [symbol for symbol in found.symbols if symbol not in changed]
     symbols = tuple(dict.fromkeys([*saved.symbols, *added]))[:MAX_SYMBOLS]
     return lists.replace(replace(found, symbols=symbols))
@@ -146,7 +148,7 @@ def compare_lists(done: str, before: UserLists, after: UserLists) -> ChangedList
 
 
 def _save_lists(lists: UserLists) -> list[SavedList]:
-    return [SavedList(each.key, each.name, each.symbols, at) for at, each in enumerate(lists.lists)]
+    return [SavedList(each.key, each.name, each.symbols, at, each.columns) for at, each in enumerate(lists.lists)]
 
 
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:

@@ -52,7 +52,7 @@ def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
     if ticker is None:
         raise Http404(f"no ticker has the symbol {symbol}")
     position = read_position(request.GET)
-    if _is_htmx(request):
+    if is_htmx(request):
         return render(request, "watchlist/drawer.html", {**read_drawer(request, ticker, position), "partial": True})
     try:
         context = read_page(request, position)
@@ -62,11 +62,12 @@ def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
 
 
 def _render_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    is_htmx = _is_htmx(request)
-    template = "watchlist/workspace.html" if is_htmx else "watchlist/watchlist.html"
-    return render(request, template, {**context, "notices": take_notices(request), "partial": is_htmx})
+    is_partial = is_htmx(request)
+    template = "watchlist/workspace.html" if is_partial else "watchlist/watchlist.html"
+    return render(request, template, {**context, "notices": take_notices(request), "partial": is_partial})
 
 
-def _is_htmx(request: HttpRequest) -> bool:
+def is_htmx(request: HttpRequest) -> bool:
+    """Returns whether htmx, a script of the open page, makes the request."""
     details: Any = getattr(request, "htmx", None)
     return bool(details)

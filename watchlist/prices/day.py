@@ -8,11 +8,35 @@ SPARKLINE_POINTS = 60
 
 
 @dataclass(frozen=True, slots=True)
+class PriceRange:
+    """The lowest and the highest price of a period."""
+
+    low: float
+    high: float
+
+    def include(self, price: float) -> "PriceRange":
+        """Returns the range that also contains `price`."""
+        return PriceRange(min(self.low, price), max(self.high, price))
+
+    def join(self, other: "PriceRange | None") -> "PriceRange":
+        """Returns the range that contains both ranges."""
+        return self if other is None else self.include(other.low).include(other.high)
+
+    def share(self, price: float) -> float:
+        """Returns where `price` is in the range: 0 at the low, 1 at the high.
+
+        Returns 0.5 if the low and the high are equal.
+        """
+        return (price - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """The prices of a symbol's newest market day, except the last price.
 
     An unknown price is None. `minute_closes` holds the close of each minute in the last hour, oldest first.
-    `minute_closes` has at most SPARKLINE_POINTS prices.
+    `minute_closes` has at most SPARKLINE_POINTS prices. `volume` is in VOLUME_UNITs of `feeds.bar_layout`; 0 if no
+    update had a size.
     """
 
     open: float | None = None
@@ -20,6 +44,12 @@ class Day:
     low: float | None = None
     previous_close: float | None = None
     minute_closes: Sequence[float] = ()
+    volume: int = 0
+
+    @property
+    def range(self) -> PriceRange | None:
+        """The low and the high of the day; None if they are unknown."""
+        return None if self.low is None or self.high is None else PriceRange(self.low, self.high)
 
 
 NO_DAY = Day()

@@ -49,7 +49,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
         seconds = int(span.total_seconds())
         return CandleSeries(1, _read_ring(SECONDS, symbol, timestamp - seconds + 1, timestamp))
-    tape = Tape.objects.filter(symbol=symbol).first()
+    tape = Tape.objects.of_current_sources().filter(symbol=symbol).first()
     if span is None or span > DAY:
         recorded = _recorded_span(tape, timestamp)
         # A shorter span gives shorter candles. Redis has a day even if the database lags: use at least a day.

@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from feeds.bar_layout import VOLUME_UNIT
 from feeds.models import Ticker
-from watchlist.formatting.numbers import write_number
+from watchlist.formatting.numbers import write_number, write_volume
 from watchlist.formatting.numerals import ENGLISH, Numerals
 from watchlist.prices.candles import Candle, CandleSeries
 from watchlist.prices.history import read_candles
@@ -28,6 +29,9 @@ RANGES = {
     "1h": ChartRange("1 h", timedelta(hours=1)),
     "1d": ChartRange("1 d", timedelta(days=1)),
     "1w": ChartRange("1 w", timedelta(days=7)),
+    "1mo": ChartRange("1 m", timedelta(days=30)),
+    "6mo": ChartRange("6 m", timedelta(days=182)),
+    "1y": ChartRange("1 y", timedelta(days=365)),
     "all": ChartRange("All", None),
 }
 DEFAULT_RANGE = "1h"
@@ -47,11 +51,14 @@ def read_range_candles(ticker: Ticker, name: str) -> CandleSeries:
 
 
 def encode_candles(series: CandleSeries) -> dict[str, Any]:
-    """Returns `{"step":60,"bars":[[start, open, high, low, close], …]}`, oldest bar first.
+    """Returns `{"step":60,"bars":[[start, open, high, low, close, volume], …]}`, oldest bar first.
 
-    `start` is in unix seconds, `step` is the length of each bar in seconds.
+    `start` is in unix seconds, `step` is the length of each bar in seconds. `volume` is in shares or coins.
     """
-    bars = [[candle.start, candle.open, candle.high, candle.low, candle.close] for candle in series.candles]
+    bars = [
+        [candle.start, candle.open, candle.high, candle.low, candle.close, candle.volume * VOLUME_UNIT]
+        for candle in series.candles
+    ]
     return {"step": series.step, "bars": bars}
 
 
@@ -61,7 +68,7 @@ def write_table(
     """Returns a table of the newest candles, newest first, at most MAX_TABLE_ROWS.
 
     Each row is a dict. `moment` is the start of the candle as a datetime. `time` is the start as text in `zone`, or the
-    UTC date if a candle lasts a day or longer. `figures` are the texts of open, high, low and close.
+    UTC date if a candle lasts a day or longer. `figures` are the texts of open, high, low, close and volume.
     """
     candles = series.candles[-MAX_TABLE_ROWS:]
     time_format = _choose_time_format(candles, series.step)
@@ -73,8 +80,11 @@ def write_table(
             "moment": datetime.fromtimestamp(candle.start, UTC),
             "time": datetime.fromtimestamp(candle.start, shown_zone).strftime(time_format),
             "figures": [
-                write_number(price, decimals, numerals)
-                for price in (candle.open, candle.high, candle.low, candle.close)
+                *(
+                    write_number(price, decimals, numerals)
+                    for price in (candle.open, candle.high, candle.low, candle.close)
+                ),
+                write_volume(candle.volume, numerals),
             ],
         }
         for candle in reversed(candles)

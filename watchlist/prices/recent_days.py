@@ -50,7 +50,7 @@ def _read_redis(symbols: Sequence[str], now: datetime) -> dict[str, Day]:
         if (day := _decode_day(symbol, values[place])) is not None:
             data = b"".join(parts[place * len(ranges) : (place + 1) * len(ranges)])
             closes = MINUTES.unpack_closes(data, first, last)
-            days[symbol] = Day(day.open, day.high, day.low, day.previous_close, closes)
+            days[symbol] = Day(day.open, day.high, day.low, day.previous_close, closes, day.volume)
     return days
 
 
@@ -66,7 +66,8 @@ def _decode_day(symbol: str, value: bytes | None) -> NewestDay | None:
 
 def _read_database(symbols: Sequence[str]) -> dict[str, Day]:
     newest = DayBar.objects.filter(tape=OuterRef("pk")).order_by("-day").values("pk")[:1]
-    keys = Tape.objects.filter(symbol__in=symbols).annotate(newest=Subquery(newest)).values_list("newest", flat=True)
+    tapes = Tape.objects.of_current_sources().filter(symbol__in=symbols)
+    keys = tapes.annotate(newest=Subquery(newest)).values_list("newest", flat=True)
     bars = DayBar.objects.filter(pk__in=list(keys))
-    rows = bars.values_list("tape__symbol", "open", "high", "low", "tape__previous_close")
-    return {row[0]: Day(*row[1:]) for row in rows}
+    rows = bars.values_list("tape__symbol", "open", "high", "low", "tape__previous_close", "volume")
+    return {row[0]: Day(*row[1:5], volume=row[5]) for row in rows}

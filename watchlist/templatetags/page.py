@@ -6,7 +6,7 @@ from urllib.parse import quote
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
-from watchlist.page.columns import Cell, make_cells, row_data
+from watchlist.page.columns import Cell, Column, make_cells, row_data, write_age
 from watchlist.page.rows import Row
 
 register = template.Library()
@@ -22,9 +22,15 @@ def symbol_path(symbol: str, query: str = "") -> str:
 
 
 @register.filter
-def cells(row: Row) -> Sequence[Cell]:
+def cells(row: Row, columns: Sequence[Column]) -> Sequence[Cell]:
     """Returns the cells of a row in the order of the columns."""
-    return make_cells(row)
+    return make_cells(row, columns)
+
+
+@register.filter
+def age(row: Row) -> str:
+    """Returns the time of the row's price, or a word for a symbol that is not traded."""
+    return write_age(row)
 
 
 @register.filter

@@ -26,6 +26,7 @@ HEARTBEAT_SECONDS = 2
 SILENCE_SECONDS = 5.0 * HEARTBEAT_SECONDS
 """The connection counts as lost after this time without a frame."""
 STATUS_REASONS = {
+    401: "it is private, and this client is not signed in",
     403: "it does not accept this client",
     404: "it has no prices at this address",
 }
@@ -33,6 +34,7 @@ CLOSE_REASONS = {
     4501: "it does not accept this client's messages",
     4502: "the message was too large; watch fewer symbols",
     4503: "it does not accept this client's messages",
+    4506: "it is private, and this client is not signed in",
 }
 
 
@@ -135,9 +137,10 @@ class WatchClient:
         match frame.get("type"):
             case "ticker":
                 self._state.apply_ticker(frame)
-            case "heartbeat":
-                if self._state.apply_heartbeat(frame, time.time_ns() // 1000):
-                    self._display.show_state()
+            case "heartbeat" if self._state.apply_heartbeat(frame, time.time_ns() // 1000):
+                self._display.show_state()
+            case "feed" if self._state.apply_feed(frame):
+                self._display.show_state()
             case "reconnect":
                 self._notice_delay = _read_delay(frame.get("retry_after_ms"))
             case "ack":

@@ -46,9 +46,13 @@ class LineDisplay:
         print(*fields, file=self._out, flush=True)
 
     def show_state(self) -> None:
-        """Prints the connection's state and the rejected symbols. Does not print the same line twice in a row."""
+        """Prints the connection's state, the rejected symbols, and the sources that are not connected.
+
+        Does not print the same line twice in a row.
+        """
         parts = [f"{self._state.state}, {self._state.source}" if self._state.source else self._state.state]
         parts += [f"{row.symbol}: {row.rejection}" for row in self._state.rows.values() if row.rejection]
+        parts += self._state.troubles()
         if (line := "; ".join(parts)) != self._printed_state:
             self._printed_state = line
             print(f"stockwatch: {line}", file=self._errors, flush=True)
@@ -101,14 +105,19 @@ class TableDisplay:
             return Text(row.rejection, "yellow")
         if row.price is None:
             return Text("no price yet", "dim")
-        mark = " stale" if self._state.is_stale(row, now) else "" if row.active else " inactive"
-        return Text(_write_age(self._state.age(row, now)) + mark)
+        marks = [
+            "stale" if self._state.is_stale(row, now) else "" if row.active else "inactive",
+            self._state.symbol_state(row),
+        ]
+        return Text(" ".join(filter(None, [_write_age(self._state.age(row, now)), *marks])))
 
     def _status(self) -> Text:
         status = Text("● " if self._state.live else "○ ", "green" if self._state.live else "yellow")
         status.append(f"{self._state.state}  {self._url}", "dim")
         if self._state.source:
             status.append(f"  {self._state.source.capitalize()}", "bold")
+        for trouble in self._state.troubles():
+            status.append(f"  {trouble}", "yellow")
         return status
 
 

@@ -8,14 +8,26 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from feeds.source_names import SIMULATED
 from feeds.stale import Order, is_newer
 from feeds.symbols import upper_case
 from watchlist.prices.change import change, change_percent, reference_price
 
 MAX_NAME_LENGTH = 40
+CONNECTED = "connected"
 CLOCK_TOLERANCE_SECONDS = 1.0
 MAX_NUMBER = 2**53
 """All valid timestamps and sequence numbers are below this number; `feeds.wire` has the same limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The state of a source of real prices. `symbols` maps symbols to their state, such as `halted`."""
+
+    title: str
+    state: str
+    reason: str
+    symbols: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -32,6 +44,7 @@ class Row:
     previous_close: float | None = None
     decimals: int = 2
     active: bool = True
+    source: str = SIMULATED
     price: float | None = None
     timestamp: int = 0
     seq_id: int = 0
@@ -58,8 +71,9 @@ class WatchState:
     """Holds a row per symbol, and the connection's state.
 
     `rows` maps each symbol to its row, in the order of `symbols`. `state` is the connection's state in words. `live`
-    says whether the gateway has confirmed the subscription. `source` names where prices come from. A price older than
-    `stale_after` seconds is stale.
+    says whether the gateway has confirmed the subscription. `source` is the kind of all sources of the gateway. `feeds`
+    maps each source of real prices to its newest `feed` frame. A simulated price older than `stale_after` seconds is
+    stale.
     """
 
     def __init__(self, symbols: Iterable[str], stale_after: float) -> None:
@@ -67,6 +81,7 @@ class WatchState:
         self.state = "connecting"
         self.live = False
         self.source = ""
+        self.feeds: dict[str, Feed] = {}
         self._stale_after = stale_after
         self._clock_offset = 0  # microseconds; added to the local time gives the gateway's time
 
@@ -95,6 +110,38 @@ class WatchState:
         decimals = frame.get("decimals")
         row.decimals = min(8, max(0, decimals)) if isinstance(decimals, int) else 2
         row.active = frame.get("active") is not False
+        row.source = printable(frame.get("source", SIMULATED))
+
+    def apply_feed(self, frame: Mapping[str, Any]) -> bool:
+        """Stores the contents of a `feed` frame. Returns whether the state or its reason changed."""
+        title, state, reason, source = (printable(frame.get(key, "")) for key in ("title", "state", "reason", "source"))
+        feed = Feed(title, state, reason, self._read_symbol_states(frame.get("symbols")))
+        before = self.feeds.get(source)
+        self.feeds[source] = feed
+        return before is None or (before.state, before.reason) != (feed.state, feed.reason)
+
+    def _read_symbol_states(self, symbols: Any) -> dict[str, str]:
+        """Returns a dict from each watched symbol that `symbols` names to the state under which it is named."""
+        states: dict[str, str] = {}
+        for state, named in symbols.items() if isinstance(symbols, dict) else ():
+            for symbol in named if isinstance(named, list) else ():
+                if isinstance(symbol, str) and symbol in self.rows:
+                    states[symbol] = printable(state)
+        return states
+
+    def troubles(self) -> list[str]:
+        """Returns the state of each source of these symbols that is not connected, such as `Kraken: silent`."""
+        sources = {row.source for row in self.rows.values()}
+        return [
+            f"{feed.title}: {feed.state}" + (f" ({feed.reason})" if feed.reason else "")
+            for source, feed in sorted(self.feeds.items())
+            if source in sources and feed.state != CONNECTED
+        ]
+
+    def symbol_state(self, row: Row) -> str:
+        """Returns `closed`, `halted` or `unknown` if the source says so; otherwise an empty text."""
+        feed = self.feeds.get(row.source)
+        return feed.symbols.get(row.symbol, "") if feed else ""
 
     def apply_ack(self, frame: Mapping[str, Any]) -> None:
         """Applies the answer to the subscription. Sets the state to live, and `rejection` in the row of each symbol."""
@@ -112,8 +159,12 @@ class WatchState:
         return before != self.source
 
     def disconnect(self, state: str) -> None:
-        """Sets `live` to False and stores `state`, the connection's state in words. Keeps the prices."""
+        """Sets `live` to False and stores `state`, the connection's state in words. Keeps the prices.
+
+        Forgets the states of sources, because the gateway sends these states again.
+        """
         self.live, self.state = False, state
+        self.feeds.clear()
 
     def age(self, row: Row, now: int) -> float | None:
         """Returns the seconds since the newest update of the row, by the gateway's clock.
@@ -125,7 +176,15 @@ class WatchState:
         return None if age < -CLOCK_TOLERANCE_SECONDS else max(0.0, age)
 
     def is_stale(self, row: Row, now: int) -> bool:
-        return row.price is not None and (self.age(row, now) or 0.0) > self._stale_after
+        """Returns whether the price of a row is stale.
+
+        A price of a real source is stale if the source is not connected, whatever its age.
+        """
+        if row.price is None:
+            return False
+        if (feed := self.feeds.get(row.source)) is not None:
+            return feed.state != CONNECTED
+        return row.source == SIMULATED and (self.age(row, now) or 0.0) > self._stale_after
 
 
 def is_update(frame: Mapping[str, Any]) -> bool:

@@ -7,13 +7,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from feeds.errors import PermanentError
+from feeds.history.market_days import make_source_days
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.metrics import serve_metrics
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.loop import Recorder
-from feeds.recorder.market_days import MarketDays
+from feeds.recorder.past_writer import Simulation
 from feeds.recorder.recent_bars import RecentBars
+from feeds.source_names import SOURCE_NAMES, WITHOUT_HISTORY
 from feeds.stop_signals import stop_event
+from feeds.store.audit_metrics import serve_audits
 from feeds.store.connection import connect
 
 
@@ -24,13 +27,14 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         stop = stop_event()
         serve_metrics(settings.RECORDER_METRICS_PORT, "RECORDER_METRICS_PORT")
+        serve_audits(connect(settings.REDIS), [name for name in SOURCE_NAMES if name not in WITHOUT_HISTORY])
         source = UpdateConsumer(
             settings.KAFKA_BROKERS, settings.KAFKA_TOPIC, settings.RECORDER_GROUP_ID, settings.KAFKA_SESSION_TIMEOUT
         )
-        market_days = MarketDays(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
-        recorder = Recorder(
-            source, RecentBars(connect(settings.REDIS)), BarArchive(), market_days, settings.RECORDER_RETENTION
-        )
+        market_days = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START)
+        simulation = Simulation(settings.GENERATOR_INTERVAL.total_seconds(), settings.GENERATOR_SEED)
+        recent_bars = RecentBars(connect(settings.REDIS))
+        recorder = Recorder(source, recent_bars, BarArchive(), market_days, settings.RECORDER_RETENTION, simulation)
         try:
             complete = recorder.run(stop)
         except PermanentError as error:

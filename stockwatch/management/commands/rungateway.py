@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from feeds.store.connection import warn_of_shared_channels
 from stockwatch.serving.ports import PortUnavailable, open_listener, resolve_host
 from stockwatch.serving.processes import GatewayProcesses
+from stockwatch.serving.public_prices import warn_of_public_prices
 from stockwatch.serving.shared_counts import SharedCounts
 
 
@@ -37,6 +38,7 @@ class Command(BaseCommand):
         host, processes = resolve_host(host), processes or os.cpu_count() or 1
         if not worker:
             warn_of_shared_channels(settings.REDIS)
+            warn_of_public_prices()
         try:
             if worker:
                 shared_counts = parse_shared_counts(worker, options["shared"])

@@ -21,7 +21,7 @@ from stockwatch.logging import configure
 
 
 class Command(BaseCommand):
-    help = "Starts Redis, Kafka, generator, processor, recorder and gateway on this machine; Ctrl-C stops them all."
+    help = "Starts Redis, Kafka and all services on this machine, the feeder if FEEDS is set; Ctrl-C stops them all."
     requires_system_checks = ()  # the services check the same code
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         environment = {"LOGGER_FORMAT": "console", **os.environ}  # passed on whole; the services read it
         configure(level=settings.LOGGER_LEVEL, form=environment["LOGGER_FORMAT"].lower())
         try:
-            plan = make_plan(choose_parts(only, external), host, environment)
+            plan = make_plan(choose_parts(only, external, bool(settings.FEEDS)), host, environment)
             with Stack(plan, supervisor := Supervisor(sys.stdout)) as stack:
                 supervisor.handle_signals()
                 self._run(stack, supervisor.write_line)

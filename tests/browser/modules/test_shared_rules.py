@@ -5,6 +5,7 @@ from playwright.sync_api import Page
 
 from tests.support.browser.modules import run_module
 from tests.support.cases import read_cases
+from watchlist.page.rows import REFERENCE_NAMES
 
 pytestmark = pytest.mark.browser
 
@@ -43,7 +44,24 @@ def test_numbers_have_fixed_decimals_and_group_marks(page: Page):
     assert [case | text for case, text in zip(cases, texts, strict=True)] == cases
 
 
+def test_volumes_are_short(page: Page):
+    cases = read_cases("volumes")
+    body = "return given.map(({ units }) => ({ text: module.formatVolume(units * 1e-8) }));"
+    texts = run_module(page, "columns", body, cases)
+    assert [case | text for case, text in zip(cases, texts, strict=True)] == cases
+
+
 def test_a_sparkline_is_a_path_through_all_values(page: Page):
     cases = read_cases("sparkline")
     paths = run_module(page, "sparkline", "return given.map(({ values }) => module.sparklinePath(values));", cases)
     assert [case | {"path": path} for case, path in zip(cases, paths, strict=True)] == cases
+
+
+def test_the_name_of_the_reference_price_says_which_closes_are_known(page: Page):
+    cases = read_cases("reference_name")
+    body = """
+    const toCloses = (values) => values.map((value) => value ?? undefined);
+    return given.cases.map(({ closes }) => module.referenceName(toCloses(closes), given.names));
+    """
+    names = run_module(page, "quotes", body, {"cases": cases, "names": REFERENCE_NAMES})
+    assert [case | {"name": name} for case, name in zip(cases, names, strict=True)] == cases

@@ -12,7 +12,7 @@ from tests.support.browser.modules import run_module
 from watchlist.page.columns import SORTABLE_COLUMNS
 from watchlist.page.rows import Row, make_row
 from watchlist.page.sorting import headings, read_sort
-from watchlist.prices.day import Day
+from watchlist.prices.day import Day, PriceRange
 
 pytestmark = pytest.mark.browser
 
@@ -21,15 +21,18 @@ SORTS = [*SORTABLE_COLUMNS, *(f"-{column}" for column in SORTABLE_COLUMNS)]
 
 def random_row(rng: random.Random, number: int) -> Row:
     ticker = Ticker(symbol=f"S{rng.randint(0, 99)}", base_price=rng.choice([50.0, 100.0]))
-    update = Update(ticker.symbol, rng.randint(1, 9) * 20.0, 10**15 + rng.randint(0, 5), number)
-    day = Day(rng.choice([None, 1.0, 2.0]), 500.0, 1.0, rng.choice([None, 80.0]))
-    return make_row(ticker, rng.choice([None, update, update]), datetime.now(UTC), timedelta(1), day)
+    bid, ask = rng.choice([(0.0, 0.0), (20.0, 21.0), (30.0, 31.0)])
+    update = Update(ticker.symbol, rng.randint(1, 9) * 20.0, 10**15 + rng.randint(0, 5), number, 0.0, bid, ask)
+    day = Day(rng.choice([None, 1.0, 2.0]), 500.0, 1.0, rng.choice([None, 80.0]), volume=rng.randint(0, 3) * 10**8)
+    year = rng.choice([None, PriceRange(10.0, 400.0), PriceRange(90.0, 91.0)])
+    return make_row(ticker, rng.choice([None, update, update]), datetime.now(UTC), timedelta(1), day, year=year)
 
 
 def to_quote(row: Row) -> dict:
     """The quote of a row as the page holds it: without the fields that are unknown."""
     day = {"previousClose": row.day.previous_close, "open": row.day.open, "high": row.day.high, "low": row.day.low}
-    quote = {"symbol": row.ticker.symbol, "base": row.ticker.base_price} | day
+    quote = {"symbol": row.ticker.symbol, "base": row.ticker.base_price, "bid": row.bid, "ask": row.ask} | day
+    quote |= {"volume": row.day.volume} | ({"yearLow": row.year.low, "yearHigh": row.year.high} if row.year else {})
     if row.update:
         quote |= {"price": row.update.price, "timestamp": row.update.timestamp}
     return {name: value for name, value in quote.items() if value is not None}

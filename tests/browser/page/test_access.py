@@ -1,24 +1,16 @@
 """Accessibility: axe-core finds no violations on the page in any state."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.browser.axe import violations_on
 from tests.support.browser.market import BASES, put_bars
 from tests.support.browser.page import DESKTOP, PHONE, expect_status, sign_in
 from tests.support.browser.site import Site
 
 pytestmark = pytest.mark.browser
-
-AXE = Path(__file__).parents[1].joinpath("vendored/axe.min.js").read_text()
-
-
-def violations_on(page: Page) -> list[str]:
-    page.evaluate(AXE)
-    violations = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    return [f"{each['id']}: {node['html'][:160]}" for each in violations for node in each["nodes"]]
 
 
 @pytest.fixture
@@ -56,6 +48,17 @@ def test_stale_rows_have_no_violations(site: Site, open_page: Callable[..., Page
     assert violations_on(page) == []
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
+def test_all_columns_and_their_menu_have_no_violations(live_page: Callable[..., Page], theme: str, options: dict):
+    page = live_page(color_scheme=theme, **options)
+    page.get_by_title("Choose columns").click()
+    for key in ("bid", "ask", "day-range", "year-range"):
+        page.locator(f"#column-{key}").click()
+        expect(page.locator(f"#column-{key}")).to_have_attribute("aria-checked", "true")
+    assert violations_on(page) == []
+
+
 def test_an_empty_list_has_no_violations(page: Page):
     page.get_by_role("button", name="Start with an empty list").click()
     expect(page.get_by_role("heading", name="This list is empty")).to_be_visible()
@@ -75,6 +78,9 @@ def test_the_drawer_has_no_violations(live_page: Callable[..., Page], theme: str
     page = live_page("/s/AAPL", color_scheme=theme)
     expect(page.locator("#drawer canvas").first).to_be_visible()
     page.locator("details.bars summary").click()
+    page.get_by_label("Compare with a symbol").fill("MSFT")
+    page.get_by_role("button", name="Compare in %").click()
+    expect(page.locator("ul.compared li")).to_have_count(2)
     assert violations_on(page) == []
 
 

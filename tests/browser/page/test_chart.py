@@ -37,7 +37,7 @@ def put_minutes(site: Site, symbol: str, *bars: tuple[float, float]) -> None:
     data = bytearray(ring.size)
     for index, (open_, close) in enumerate(bars):
         start = newest - len(bars) + 1 + index
-        slot = ring.pack(start, (open_, max(open_, close), min(open_, close), close, 9), (0, 1), (1, 2))
+        slot = ring.pack(start, (open_, max(open_, close), min(open_, close), close, 9), (0, 1), (1, 2), 10**8)
         data[ring.offset(start) : ring.offset(start) + len(slot)] = slot
     site.redis.set(ring.key(symbol), bytes(data))
 
@@ -84,13 +84,13 @@ def test_a_paused_page_shows_one_price_in_row_drawer_and_chart(site: Site, open_
     expect(drawer.locator("dd.high")).not_to_have_text("300.00")
     expect(cell(page, "AAPL", "last")).to_have_text("200.00")
     expect(page.locator(".cross")).to_be_empty()
-    assert legend_at_the_newest_bar(page).endswith("200.00")
+    assert "200.00" in legend_at_the_newest_bar(page)
     page.keyboard.press("p")
     expect(drawer.locator(".last")).to_have_text("300.00")
     expect(cell(page, "AAPL", "last")).to_have_text("300.00")
     page.mouse.move(0, 0)
     expect(page.locator(".cross")).to_be_empty()
-    assert legend_at_the_newest_bar(page).endswith("300.00")
+    assert "300.00" in legend_at_the_newest_bar(page)
 
 
 def test_range_and_kind_are_those_that_were_chosen_last(site: Site, open_page: Callable[..., Page]):
@@ -107,3 +107,56 @@ def test_range_and_kind_are_those_that_were_chosen_last(site: Site, open_page: C
     expect(drawer.get_by_role("button", name="Candles")).to_have_attribute("aria-pressed", "true")
     with page.expect_response("**/api/bars/AAPL?range=5m"):
         page.goto("/s/AAPL?range=5m")
+
+
+def add_to_chart(page: Page, symbol: str) -> None:
+    page.get_by_label("Compare with a symbol").fill(symbol)
+    page.get_by_role("button", name="Compare in %").click()
+
+
+def test_the_legend_shows_the_volume_of_the_bar(site: Site, open_page: Callable[..., Page]):
+    put_minutes(site, "AAPL", (225.0, 225.0), (225.0, 225.0))
+    page = open_page("/s/AAPL", **DESKTOP)
+    expect(page.locator(".cross")).to_be_empty()
+    expect(page.locator(".chart canvas").first).to_be_visible()
+    assert legend_at_the_newest_bar(page).endswith("V 1.00")
+
+
+def test_the_ranges_reach_from_five_minutes_to_a_year(site: Site, open_page: Callable[..., Page]):
+    put_bars(site.redis, {"AAPL": 200.0})
+    page = open_page("/s/AAPL", **DESKTOP)
+    drawer = page.get_by_role("complementary", name="Details")
+    labels = drawer.locator("a[data-range]").all_inner_texts()
+    assert labels == ["5 min", "1 h", "1 d", "1 w", "1 m", "6 m", "1 y", "All"]
+    for label, name in (("1 m", "1mo"), ("6 m", "6mo"), ("1 y", "1y")):
+        with page.expect_response(f"**/api/bars/AAPL?range={name}"):
+            drawer.get_by_role("link", name=label, exact=True).click()
+
+
+def test_up_to_four_symbols_are_compared_in_percent(site: Site, open_page: Callable[..., Page]):
+    for symbol, close in (("AAPL", 110.0), ("MSFT", 90.0), ("BTC/USD", 100.0), ("GOOG", 105.0)):
+        put_minutes(site, symbol, (100.0, 100.0), (100.0, close))
+    page = open_page("/s/AAPL", **DESKTOP)
+    compared = page.get_by_role("list", name="Change of the compared symbols")
+    add_to_chart(page, "msft")
+    expect(compared.get_by_role("listitem")).to_have_text(["AAPL +10.00%", "MSFT \u221210.00%×"])
+    add_to_chart(page, "BTC/USD")
+    add_to_chart(page, "GOOG")
+    expect(compared.get_by_role("listitem")).to_have_count(4)
+    add_to_chart(page, "XOM")
+    expect(page.locator(".compare output")).to_have_text("A chart compares up to 4 symbols.")
+    with page.expect_response("**/api/bars/BTC%2FUSD?range=1d"):
+        page.get_by_role("link", name="1 d", exact=True).click()
+    page.get_by_role("button", name="Remove MSFT from the chart").click()
+    expect(compared.get_by_role("listitem")).to_have_count(3)
+    add_to_chart(page, "AAPL")
+    expect(page.locator(".compare output")).to_have_text("AAPL is in the chart already.")
+
+
+def test_an_unknown_symbol_cannot_be_compared(site: Site, open_page: Callable[..., Page], browser_errors: list[str]):
+    put_minutes(site, "AAPL", (100.0, 100.0), (100.0, 110.0))
+    page = open_page("/s/AAPL", **DESKTOP)
+    add_to_chart(page, "NOPE")
+    expect(page.locator(".compare output")).to_have_text("NOPE has no chart.")
+    expect(page.locator("ul.compared li")).to_have_count(0)
+    browser_errors[:] = [text for text in browser_errors if "404" not in text]

@@ -1,4 +1,4 @@
-from feeds.feeder.acknowledgements import Acknowledgements
+from feeds.feeder.network.acknowledgements import Acknowledgements
 
 
 def test_requests_are_complete_when_each_is_acknowledged_or_refused():

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.feeder.backlog import Backlog
-from tests.support.trades import trade
+from feeds.feeder.trades.backlog import Backlog
+from tests.support.feeder.trades import trade
 
 
 def accepted(*numbers: int, late: bool = False):
@@ -45,11 +45,37 @@ def test_the_newest_of_each_symbol_can_go_first_and_the_others_are_late():
     backlog.add("C", [*accepted(7, 8), *accepted(6, late=True)])
     backlog.put_newest_first()
 
+    assert len(backlog) == 7
+    assert taken(backlog, 1) == [("A", [3], [False])]
     assert taken(backlog) == [
-        ("A", [3, 1, 2], [False, True, True]),
+        ("C", [8], [False]),
+        ("A", [1, 2], [True, True]),
         ("B", [5], [False]),
-        ("C", [8, 7, 6], [False, True, True]),
+        ("C", [7, 6], [True, True]),
     ]
+
+
+def test_a_second_stall_puts_the_newest_of_all_first():
+    backlog = Backlog()
+    backlog.add("A", accepted(1, 2))
+    backlog.put_newest_first()
+    backlog.add("A", accepted(3))
+    backlog.put_newest_first()
+
+    assert taken(backlog) == [("A", [3], [False]), ("A", [2, 1], [True, True])]
+
+
+def test_a_trade_that_would_leave_first_can_be_merged_or_dropped():
+    backlog = Backlog()
+    backlog.add("A", accepted(1, 2))
+    backlog.put_newest_first()
+    assert [each.sequence for each in backlog.reduce([])["A"]] == [1]
+    assert taken(backlog) == [("A", [2], [False])]
+
+    backlog.add("A", accepted(3, 4))
+    backlog.put_newest_first()
+    assert backlog.drop("A") == 2
+    assert len(backlog) == 0
 
 
 def test_if_all_trades_are_late_the_last_one_stays_late():
@@ -57,7 +83,7 @@ def test_if_all_trades_are_late_the_last_one_stays_late():
     backlog.add("A", accepted(1, 2, late=True))
     backlog.put_newest_first()
 
-    assert taken(backlog) == [("A", [2, 1], [True, True])]
+    assert taken(backlog) == [("A", [2], [True]), ("A", [1], [True])]
 
 
 def test_beyond_the_limit_only_the_newest_of_each_symbol_stays():

@@ -1,6 +1,6 @@
 import pytest
 
-from feeds.feeder.endings import MAX_WAIT_SECONDS, RATE_WAIT_SECONDS, EndingKind, from_status
+from feeds.feeder.network.endings import MAX_WAIT_SECONDS, RATE_WAIT_SECONDS, EndingKind, from_status
 
 
 @pytest.mark.parametrize("status", [401, 402, 451])

@@ -1,6 +1,6 @@
-from feeds.feeder.known_trades import MAX_TIME_DIFFERENCE_US, KnownTrades
+from feeds.feeder.trades.known_trades import MAX_TIME_DIFFERENCE_US, KnownTrades
 from feeds.sources.events import Trade
-from tests.support.trades import trade
+from tests.support.feeder.trades import trade
 
 
 def test_a_trade_that_comes_again_is_a_repeat():

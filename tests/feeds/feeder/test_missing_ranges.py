@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.feeder.missing_ranges import MissingRanges
+from feeds.feeder.trades.missing_ranges import MissingRanges
 
 NUMBERS = st.integers(0, 30)
 

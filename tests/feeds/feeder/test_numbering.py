@@ -3,10 +3,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.feeder.numbering import Numbering
+from feeds.feeder.trades.numbering import Numbering
 from feeds.records import TopicEnd
 from feeds.wire import decode
-from tests.support.trades import BEGIN, trade
+from tests.support.feeder.trades import BEGIN, trade
 
 
 def test_an_update_has_the_four_keys_first_and_then_the_size():

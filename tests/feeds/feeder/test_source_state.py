@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from feeds.feeder.source_state import SourceStateTracker
+from feeds.feeder.network.source_state import SourceStateTracker
 from feeds.sources.events import SourceState
 
 Step = Callable[[SourceStateTracker], None]

@@ -1,10 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.feeder.gaps import Counts, Gap
-from feeds.feeder.symbol_feed import HOLD_SECONDS, SymbolFeed
+from feeds.feeder.trades.gaps import Counts, Gap
+from feeds.feeder.trades.symbol_feed import HOLD_SECONDS, SymbolFeed
 from feeds.records import PublishedTrade
-from tests.support.trades import BEGIN, trade, unnumbered
+from tests.support.feeder.trades import BEGIN, trade, unnumbered
 
 
 def make_feed(counts: Counts | None = None, *, sequential=True, can_fetch=True, published=(), limit=100) -> SymbolFeed:

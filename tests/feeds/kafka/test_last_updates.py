@@ -5,6 +5,8 @@ import pytest
 from feeds.errors import BrokerUnavailable
 from feeds.kafka import last_updates
 from feeds.kafka.last_updates import LastUpdates
+from feeds.kafka.producer import UpdateProducer
+from feeds.records import PublishedTrade, TopicEnd
 from feeds.wire import DAY_US, Update, encode
 from stockwatch.local.redis_server import free_port
 from tests.support.kafka.fixtures import Produce
@@ -84,3 +86,27 @@ def test_an_update_more_than_a_day_ahead_is_not_continued(kafka: str, topic: str
     found = LastUpdates(kafka, topic, monotonic, now=lambda: now * 1000).read(["AAPL", "GOOG"])
 
     assert {symbol: each.seq_id for symbol, each in found.items()} == {"AAPL": 1, "GOOG": 2}
+
+
+def send_trades(kafka: str, topic: str, *trades: tuple[Update, str]) -> None:
+    """Sends updates with the headers of a trade."""
+    producer = UpdateProducer(kafka, topic)
+    for each, trade_id in trades:
+        producer.send(each.symbol, encode(each), [("source", b"kraken"), ("id", trade_id)])
+    assert producer.close(10) == 0
+
+
+def test_the_end_of_a_symbol_names_number_time_and_trades(kafka: str, topic: str, produce: Produce):
+    produce(update("AAPL", 1), update("GOOG", 5), (b"AAPL", b"poison"))
+    send_trades(kafka, topic, (Update("AAPL", 2.5, at(900), 2), "71"), (Update("AAPL", 3.5, at(1200), 3), "72"))
+
+    ends = LastUpdates(kafka, topic, monotonic).read_ends(["AAPL", "GOOG", "NEW"])
+    trades = (PublishedTrade("kraken", "71", 2.5, at(900)), PublishedTrade("kraken", "72", 3.5, at(1200)))
+    assert ends == {"AAPL": TopicEnd(3, at(1200), trades), "GOOG": TopicEnd(5, at(1005))}
+
+
+def test_the_greatest_number_of_an_older_update_counts(kafka: str, topic: str, produce: Produce):
+    produce(Update("AAPL", 1.5, at(20), 1), Update("AAPL", 2.5, at(10), 2))
+
+    end = LastUpdates(kafka, topic, monotonic).read_ends(["AAPL"])["AAPL"]
+    assert (end.seq_id, end.timestamp) == (2, at(20))

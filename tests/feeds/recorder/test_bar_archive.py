@@ -7,7 +7,8 @@ from feeds.errors import BarArchiveUnavailable
 from feeds.models import DayBar, MinuteBar, Tape
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
-from feeds.recorder.open_bars import MINUTE_US, PreviousDay, SymbolBars
+from feeds.recorder.past import PreviousDay
+from feeds.recorder.symbol_bars import MINUTE_US, SymbolBars
 from feeds.wire import Update
 
 pytestmark = pytest.mark.django_db

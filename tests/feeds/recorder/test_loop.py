@@ -8,7 +8,7 @@ from feeds import metrics
 from feeds.bar_layout import MINUTES, SECONDS, decode_day
 from feeds.models import DayBar, MinuteBar
 from feeds.recorder import bar_stores, schedule
-from feeds.recorder.open_bars import MINUTE_US, SECOND_US
+from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US
 from feeds.wire import Update
 from tests.support.kafka.fixtures import Produce, committed
 from tests.support.recorder import (

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 from feeds.bar_layout import MINUTES
 from feeds.models import MinuteBar
 from feeds.recorder import loop, schedule
-from feeds.recorder.open_bars import MINUTE_US
+from feeds.recorder.symbol_bars import MINUTE_US
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.kafka.fixtures import Produce, committed
 from tests.support.recorder import (

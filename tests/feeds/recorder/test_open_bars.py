@@ -5,9 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.recorder.bars import Bar
-from feeds.recorder.open_bars import MINUTE_US, SECOND_US, BarSeries, BarStarts, OpenBars, SymbolBars
+from feeds.recorder.open_bars import BarStarts, OpenBars
+from feeds.recorder.past import Past, PreviousDay
+from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US, BarSeries, SymbolBars
+from feeds.source_names import SIMULATED
 from feeds.wire import Update
-from tests.support.bars import DAY_US, FIRST_DAY, NO_OLDEST, UTC_DAYS
+from tests.support.bars import DAY_US, FIRST_DAY, NO_OLDEST, UTC_DAYS, UTC_EVERYWHERE
 
 SYMBOLS = ("AAPL", "BRK.B")
 
@@ -119,10 +122,10 @@ def feeds(draw: st.DrawFn) -> list[Update]:
 
 @given(feeds(), st.lists(st.sampled_from(["read", "read", "read", "write", "save", "crash", "replay"]), max_size=40))
 def test_batches_crashes_and_replays_change_no_bar(feed: list[Update], steps: list[str]):
-    stores, open_bars, offset = MemoryStores(), OpenBars(UTC_DAYS), 0
+    stores, open_bars, offset = MemoryStores(), OpenBars(UTC_EVERYWHERE), 0
     for step in [*steps, "read all"]:
         if step in {"crash", "replay"}:
-            open_bars, offset = OpenBars(UTC_DAYS), stores.offset if step == "crash" else 0
+            open_bars, offset = OpenBars(UTC_EVERYWHERE), stores.offset if step == "crash" else 0
         elif step == "write":
             stores.write(open_bars)
         elif step == "save":
@@ -138,7 +141,7 @@ def test_batches_crashes_and_replays_change_no_bar(feed: list[Update], steps: li
 
 
 def test_only_the_newest_bars_stay_in_memory_after_a_save():
-    stores, open_bars = MemoryStores(), OpenBars(UTC_DAYS)
+    stores, open_bars = MemoryStores(), OpenBars(UTC_EVERYWHERE)
     stores.add(open_bars, [Update("AAPL", 1.5, at * MINUTE_US, at) for at in range(3000)])
     assert open_bars.new_bars == 6000
     stores.save(open_bars, 3000)
@@ -147,7 +150,7 @@ def test_only_the_newest_bars_stay_in_memory_after_a_save():
 
 
 def test_an_update_before_the_oldest_second_and_minute_is_added_to_its_day_only():
-    open_bars = OpenBars(UTC_DAYS)
+    open_bars = OpenBars(UTC_EVERYWHERE)
     open_bars.add_symbol(SymbolBars("AAPL", 1))
     update = Update("AAPL", 1.5, 5 * MINUTE_US, 1)
     assert open_bars.add(update, 0, oldest_second=301, oldest_minute=6)
@@ -157,7 +160,7 @@ def test_an_update_before_the_oldest_second_and_minute_is_added_to_its_day_only(
 
 
 def test_a_late_update_changes_the_previous_close_and_not_the_newest_day():
-    open_bars = OpenBars(UTC_DAYS)
+    open_bars = OpenBars(UTC_EVERYWHERE)
     open_bars.add_symbol(SymbolBars("AAPL", 1))
     symbol_bars = open_bars.by_symbol["AAPL"]
     assert symbol_bars.newest_day is None
@@ -169,10 +172,48 @@ def test_a_late_update_changes_the_previous_close_and_not_the_newest_day():
 
 
 def test_symbols_of_lost_partitions_are_dropped():
-    open_bars = OpenBars(UTC_DAYS)
+    open_bars = OpenBars(UTC_EVERYWHERE)
     for partition, symbol in enumerate(SYMBOLS):
         open_bars.add_symbol(SymbolBars(symbol, 1))
         open_bars.add(Update(symbol, 1.5, 1, 1), partition, *NO_OLDEST)
     open_bars.drop_partitions([1, 2])
     assert list(open_bars.by_symbol) == ["AAPL"]
-    assert open_bars.find_unknown([Update(symbol, 1.5, 1, 1) for symbol in SYMBOLS]) == ["BRK.B"]
+    assert open_bars.find_unknown([Update(symbol, 1.5, 1, 1) for symbol in SYMBOLS]) == {"BRK.B": SIMULATED}
+
+
+def test_unsaved_bars_of_an_earlier_source_stay_until_they_are_saved():
+    open_bars = OpenBars(UTC_EVERYWHERE)
+    for source in ("simulated", "kraken", "coinbase"):
+        open_bars.add_symbol(SymbolBars("AAPL", 1, source=source))
+        open_bars.add(Update("AAPL", 1.5, MINUTE_US, 1), 7, *NO_OLDEST)
+    assert [bars.source for bars, _ in open_bars.unsaved_minutes()] == ["simulated", "kraken", "coinbase"]
+
+    kraken = open_bars.take_earlier("AAPL", "kraken")
+    assert kraken is not None
+    assert kraken.source == "kraken"
+    assert open_bars.take_earlier("AAPL", "kraken") is None
+    assert [bars.source for bars, _ in open_bars.unsaved_days()] == ["simulated", "coinbase"]
+
+    open_bars.mark_saved()
+    assert open_bars.take_earlier("AAPL", "simulated") is None
+
+
+def test_bars_of_an_earlier_source_are_dropped_with_their_partition():
+    open_bars = OpenBars(UTC_EVERYWHERE)
+    for source in ("simulated", "kraken"):
+        open_bars.add_symbol(SymbolBars("AAPL", 1, source=source))
+        open_bars.add(Update("AAPL", 1.5, MINUTE_US, 1), 7, *NO_OLDEST)
+    open_bars.drop_partitions([7])
+    assert list(open_bars.unsaved_minutes()) == []
+
+
+def test_a_changed_past_gives_the_newest_day_another_previous_close():
+    symbol_bars = SymbolBars("AAPL", 1)
+    symbol_bars.market_days = UTC_DAYS
+    past = Past(days=[PreviousDay(FIRST_DAY, 7.0)])
+    symbol_bars.change_past(past)
+    assert (symbol_bars.previous_close, symbol_bars.days.unwritten) == (None, set())
+
+    symbol_bars.add_to_day(FIRST_DAY + 1, Update("AAPL", 1.5, DAY_US, 1))
+    symbol_bars.change_past(past)
+    assert (symbol_bars.previous_close, symbol_bars.days.unwritten) == (7.0, {FIRST_DAY + 1})

@@ -5,10 +5,12 @@ import redis
 
 from feeds.bar_layout import MINUTES, SECONDS, decode_day
 from feeds.errors import StoreUnavailable
+from feeds.history.market_days import MarketDays, SourceDays
 from feeds.recorder.bars import Bar
-from feeds.recorder.market_days import MarketDays
-from feeds.recorder.open_bars import MINUTE_US, SECOND_US, OpenBars, SymbolBars
+from feeds.recorder.open_bars import OpenBars
 from feeds.recorder.recent_bars import RecentBars
+from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US, SymbolBars
+from feeds.source_names import SIMULATED
 from feeds.store.connection import connect
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer, free_port
@@ -25,7 +27,7 @@ def recent_bars(redis_server: RedisServer, redis_client: redis.Redis) -> Iterato
 
 
 def open_bars_of(*updates: Update, market_days: MarketDays = UTC_DAYS) -> OpenBars:
-    open_bars = OpenBars(market_days)
+    open_bars = OpenBars(SourceDays(market_days))
     for update in updates:
         if update.symbol not in open_bars.by_symbol:
             open_bars.add_symbol(SymbolBars(update.symbol, 1))
@@ -51,7 +53,7 @@ def test_a_second_is_read_back_as_it_was_written(recent_bars: RecentBars):
         open_bars.by_symbol["AAPL"].seconds.bars[second].state,
         Bar(second + 1).state,
     ]
-    assert recent_bars.newest_seconds(["AAPL", "BRK.B"]) == {"AAPL": second, "BRK.B": -1}
+    assert recent_bars.newest_seconds({"AAPL": SIMULATED, "BRK.B": SIMULATED}) == {"AAPL": second, "BRK.B": -1}
 
 
 def test_no_update_within_a_stored_second_with_gaps_is_counted_again(recent_bars: RecentBars):
@@ -105,14 +107,14 @@ def test_many_symbols_are_written_in_several_calls(recent_bars: RecentBars, redi
 @pytest.mark.parametrize("value", [b"", b"{}", b"nonsense"])
 def test_a_day_that_is_not_valid_counts_as_missing(recent_bars: RecentBars, redis_client: redis.Redis, value: bytes):
     redis_client.set("day:AAPL", value)
-    assert recent_bars.newest_seconds(["AAPL"]) == {"AAPL": -1}
+    assert recent_bars.newest_seconds({"AAPL": SIMULATED}) == {"AAPL": -1}
 
 
 def test_every_call_raises_an_error_if_redis_is_unreachable():
     recent_bars = RecentBars(connect({"host": "127.0.0.1", "port": free_port()}))
     symbol_bars = SymbolBars("AAPL", 1, newest_second=5)
     for call in (
-        lambda: recent_bars.newest_seconds(["AAPL"]),
+        lambda: recent_bars.newest_seconds({"AAPL": SIMULATED}),
         lambda: recent_bars.fetch_seconds([(symbol_bars, [5])]),
         lambda: recent_bars.write(open_bars_of(update(NOW, 1)).unwritten_symbols()),
     ):

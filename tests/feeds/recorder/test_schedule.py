@@ -31,7 +31,10 @@ def schedule(times: Times) -> Schedule:
 
 
 def test_nothing_is_due_at_the_start(schedule: Schedule):
-    assert [schedule.write_is_due, schedule.save_is_due, schedule.purge_is_due] == [False, False, False]
+    assert not schedule.write_is_due
+    assert not schedule.save_is_due
+    assert not schedule.purge_is_due
+    assert not schedule.follow_is_due
 
 
 def test_a_write_is_due_one_second_after_the_last(times: Times, schedule: Schedule):
@@ -69,3 +72,10 @@ def test_a_purge_is_due_one_minute_after_the_start_and_then_every_hour(times: Ti
     assert not schedule.purge_is_due
     times.seconds = 3660.0
     assert schedule.purge_is_due
+
+
+def test_a_search_for_fetched_bars_is_due_every_two_seconds(times: Times, schedule: Schedule):
+    times.seconds = 2.0
+    assert schedule.follow_is_due
+    schedule.followed()
+    assert not schedule.follow_is_due

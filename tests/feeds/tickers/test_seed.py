@@ -3,8 +3,10 @@ from structlog.testing import capture_logs
 
 from feeds.errors import BadTicker
 from feeds.models import Ticker
-from feeds.source_names import SIMULATED
-from feeds.tickers.seed import seed_demo, seed_tickers
+from feeds.source_names import REPLAY, SIMULATED, SOURCE_NAMES
+from feeds.sources.registry import find_source
+from feeds.tickers.seed import seed_demo, seed_source, seed_tickers
+from feeds.tickers.starters import Starter, starters
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +76,44 @@ def test_the_demonstration_has_some_forty_valid_tickers_of_all_kinds():
     assert Ticker.objects.get(symbol="EURUSD=X").decimals == 5
     assert set(Ticker.objects.values_list("source", flat=True)) == {SIMULATED}
     assert Ticker.objects.get(symbol="USDJPY=X").currency == "JPY"
+
+
+BITCOIN = Starter("BTC/USD", "Bitcoin", 90_000.0, 1, "USD")
+ETHER = Starter("ETH/USD", "Ether", 3_000.0, 2, "USD")
+
+
+def test_the_tickers_of_a_source_are_created_if_it_has_none():
+    assert seed_source("kraken", [BITCOIN, ETHER], replace=False) == 2
+    assert seed_source("kraken", [Starter("SOL/USD", "Solana", 1.0, 2, "USD")], replace=False) == 0
+
+    rows = Ticker.objects.values_list("symbol", "source", "decimals", "currency")
+    assert list(rows) == [("BTC/USD", "kraken", 1, "USD"), ("ETH/USD", "kraken", 2, "USD")]
+
+
+def test_a_symbol_that_has_a_ticker_keeps_its_source():
+    Ticker.objects.create(symbol="BTC/USD", base_price=1.0)
+
+    assert seed_source("kraken", [BITCOIN, ETHER], replace=False) == 1
+    assert Ticker.objects.get(symbol="BTC/USD").source == SIMULATED
+
+
+def test_a_simulated_ticker_of_a_table_that_was_just_filled_changes_its_source():
+    Ticker.objects.create(symbol="BTC/USD", base_price=1.0)
+    seed_source("coinbase", [BITCOIN], replace=True)
+
+    assert seed_source("kraken", [BITCOIN, ETHER], replace=True) == 1
+    assert dict(Ticker.objects.values_list("symbol", "source")) == {"BTC/USD": "coinbase", "ETH/USD": "kraken"}
+
+
+@pytest.mark.parametrize("source", [name for name in SOURCE_NAMES if name not in {SIMULATED, REPLAY}])
+@pytest.mark.parametrize("feed", ["iex", "crypto", "test"])
+def test_each_starter_is_a_valid_ticker_that_its_source_can_have(source: str, feed: str):
+    found = starters(source, feed)
+    assert len(found) >= (1 if (source, feed) == ("alpaca", "test") else 12)
+    for starter in found:
+        Ticker(source=source, **starter._asdict()).full_clean()
+        assert find_source(source, feed).to_native(starter.symbol)
+
+
+def test_other_sources_have_no_starters():
+    assert starters(SIMULATED, "iex") == []

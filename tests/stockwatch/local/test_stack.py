@@ -24,8 +24,9 @@ def make_stack(parts: str, host: str = "127.0.0.1") -> tuple[Stack, Supervisor]:
     return Stack(Plan(choose_parts(parts, False), host, 8081, Path("manage.py"), {}, redis), supervisor), supervisor
 
 
-def test_all_parts_run_by_default():
-    assert choose_parts("", external=False) == frozenset(PARTS)
+def test_all_parts_run_by_default_and_the_feeder_if_feeds_is_set():
+    assert choose_parts("", external=False, has_feeds=True) == frozenset(PARTS)
+    assert choose_parts("", external=False) == frozenset(PARTS) - {"feeder"}
 
 
 def test_parts_are_separated_by_commas_and_in_any_case():

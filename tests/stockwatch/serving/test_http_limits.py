@@ -1,13 +1,22 @@
 """What one HTTP connection may send, under `rungateway` and under plain `daphne`."""
 
+from contextlib import ExitStack
+
 import pytest
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.http import Request
 
 from stockwatch.serving import http_limits
+from stockwatch.serving.connection_limit import ConnectionLimit
 from stockwatch.serving.http_limits import LimitedChannel
+from stockwatch.serving.multipart_parts import MAX_PARTS
+from tests.support.gateway.process import count_listeners
 from tests.support.gateway.raw_socket import dial, upgrade
+from tests.support.waiting import wait_until
+
+LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(scope="module", params=["rungateway", "daphne"])
@@ -40,6 +49,25 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(gateway, path):
 
 def test_a_refused_client_that_sends_its_whole_body_can_read_the_response(gateway):
     assert request(gateway, make_post("/", b"x" * 4 * http_limits.MAX_BODY_BYTES)) == 413
+
+
+def test_a_client_that_sends_on_after_a_refusal_is_cut_off(gateway):
+    with dial(gateway) as client, pytest.raises((ConnectionResetError, BrokenPipeError)):
+        client.send(make_post("/", b"x" * 60 * 2**20))
+
+
+@pytest.mark.parametrize("path", ["/sign-in/", "/transfer/preview/"])
+@pytest.mark.parametrize(
+    ("parts", "kind"),
+    [
+        (MAX_PARTS, "multipart/form-data; boundary=b"),
+        (MAX_PARTS + 1, "multipart/form-data; boundary=b"),
+        (MAX_PARTS + 1, 'Multipart/Form-Data; charset=x; boundary="b"'),
+    ],
+)
+def test_a_multipart_body_of_too_many_parts_is_refused(gateway, path, parts, kind):
+    body = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * (parts - 1) + b"--b--\r\n"
+    assert (request(gateway, make_post(path, body, kind=kind)) == 413) == (parts > MAX_PARTS)
 
 
 @pytest.mark.parametrize("path", ["/transfer/preview/", "/transfer/import/?a=b", "/admin/feeds/ticker/import/"])
@@ -99,11 +127,47 @@ def test_the_log_contains_no_text_of_a_request(gateway, path):
     assert "Traceback" not in gateway.log.read_text()
 
 
+@pytest.mark.parametrize("command", ["rungateway", "daphne"])
+def test_an_address_with_too_many_http_connections_is_refused_until_one_ends(run_gateway, command):
+    gateway = run_gateway(command, GATEWAY_MAX_HTTP_PER_ADDRESS="3")
+    with ExitStack() as stack:
+        idle = [stack.enter_context(dial(gateway)) for _ in range(3)]
+        with dial(gateway) as refused:
+            status, head = refused.read_head()
+        assert (status, "Connection: close" in head) == (503, True)
+        idle[0].sock.close()
+        wait_until(lambda: request(gateway, LIVEZ) == 200)
+
+
+def test_the_limit_on_http_connections_of_an_address_holds_over_all_processes(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2", GATEWAY_MAX_HTTP_PER_ADDRESS="6")
+    wait_until(lambda: count_listeners(gateway) == 2)
+    with ExitStack() as stack:
+        answered = []
+        for _ in range(12):
+            client = stack.enter_context(dial(gateway))
+            client.send(LIVEZ)
+            answered.append(client.read_head()[0])
+    assert answered == [200] * 6 + [503] * 6
+
+
+def test_open_sockets_are_no_http_connections(run_gateway):
+    gateway = run_gateway("daphne", GATEWAY_MAX_HTTP_PER_ADDRESS="1")
+    with upgrade(gateway), upgrade(gateway):
+        assert request(gateway, LIVEZ) == 200
+
+
+def test_connections_of_trusted_proxies_are_not_limited(run_gateway):
+    gateway = run_gateway("daphne", GATEWAY_MAX_HTTP_PER_ADDRESS="1", GATEWAY_TRUSTED_PROXIES="127.0.0.1")
+    with dial(gateway), dial(gateway):
+        assert request(gateway, LIVEZ) == 200
+
+
 class Connection:
     """A channel on a transport in memory. Its clock stands still until a test advances it."""
 
-    def __init__(self) -> None:
-        self.clock, self.transport, self.channel = Clock(), StringTransport(), LimitedChannel()
+    def __init__(self, limit: ConnectionLimit = http_limits.NO_LIMIT, peer: object = None) -> None:
+        self.clock, self.transport, self.channel = Clock(), StringTransport(peerAddress=peer), LimitedChannel(limit)
         self.channel.callLater = self.clock.callLater
         self.channel.requestFactory = StubRequest
         self.channel.makeConnection(self.transport)
@@ -156,3 +220,17 @@ def test_a_kept_connection_may_be_silent_longer_than_a_new_one():
     assert not connection.ended
     connection.clock.advance(0.2)
     assert connection.ended
+
+
+def test_far_too_many_connections_are_ended_without_a_response():
+    limit, peer = ConnectionLimit(1, ()), IPv4Address("TCP", "192.0.2.1", 1)
+    first, second, third = (Connection(limit, peer) for _ in range(3))
+    assert not first.ended
+    assert second.transport.value().startswith(b"HTTP/1.1 503 ")
+    assert third.transport.value() == b""
+    assert third.ended
+
+
+def test_connections_without_an_address_are_not_limited():
+    limit = ConnectionLimit(1, ())
+    assert not any(Connection(limit, UNIXAddress(b"/run/proxy.sock")).ended for _ in range(3))

@@ -83,6 +83,16 @@ def test_the_limit_on_connections_holds_over_all_processes(gateway):
         assert opened == 40
 
 
+def test_the_limit_on_sockets_of_an_address_holds_over_all_processes(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2", GATEWAY_MAX_PER_ADDRESS="20")
+    with ExitStack() as stack:
+        clients = connect_to_several_processes(gateway, stack)
+        with suppress(InvalidStatus):
+            for _ in range(60):
+                clients.append(stack.enter_context(gateway.connect()))
+        assert len(clients) == 20
+
+
 def test_a_process_that_dies_is_replaced_while_the_others_serve(gateway):
     with ExitStack() as stack:
         clients = connect_to_several_processes(gateway, stack)

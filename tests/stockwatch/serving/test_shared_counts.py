@@ -46,6 +46,27 @@ def test_setting_connections_returns_the_sum_of_the_other_processes(make_counts)
     assert first.set_connections(1) == 7
 
 
+def test_counting_an_address_returns_its_count_in_the_other_processes(make_counts):
+    first, second, third = (make_counts(slot) for slot in range(3))
+    assert first.note_address("sockets", "192.0.2.1", 1) == 0
+    assert first.note_address("sockets", "192.0.2.1", 1) == 0
+    assert second.note_address("sockets", "192.0.2.1", 1) == 2
+    assert third.note_address("sockets", "192.0.2.1", 0) == 3
+    assert third.note_address("http", "192.0.2.1", 0) == 0
+    assert third.note_address("sockets", "192.0.2.2", 0) == 0
+    first.note_address("sockets", "192.0.2.1", -1)
+    assert third.note_address("sockets", "192.0.2.1", 0) == 2
+
+
+def test_the_counts_of_a_dead_process_end_when_it_is_replaced(make_counts):
+    first, dead = make_counts(0), make_counts(1)
+    dead.note_address("sockets", "192.0.2.1", 1)
+    first.note_address("sockets", "192.0.2.1", 1)
+    successor = make_counts(1)
+    assert first.note_address("sockets", "192.0.2.1", 0) == 0
+    assert successor.note_address("sockets", "192.0.2.1", 0) == 1
+
+
 def test_any_process_shows_the_metrics_of_all(make_counts):
     first, second = Process(make_counts(0)), Process(make_counts(1))
     first.sent.labels("a").inc(2)

@@ -14,6 +14,9 @@ from feeds import bar_layout
 BASES = {"AAPL": 224.10, "MSFT": 419.66, "NVDA": 138.07, "GOOG": 177.35, "AMZN": 198.38, "TSLA": 346.0}
 BASES |= {"BRK.B": 467.1, "BTC/USD": 97101.0, "EURUSD=X": 1.0473, "^GSPC": 5917.11, "GLD": 244.9, "XOM": 120.31}
 
+VOLUME = 123_456_789_000_000
+"""The volume of each symbol's day: 1,234,567.89."""
+
 PRICES = {
     "AAPL": 226.84,
     "MSFT": 417.32,
@@ -44,7 +47,8 @@ def put_bars(client: redis.Redis, prices: dict[str, float]) -> None:
         for ring, walk in ((bar_layout.MINUTES, minutes), (bar_layout.SECONDS, seconds)):
             client.set(ring.key(symbol), _ring_bytes(ring, walk, now // ring.bar_seconds))
         close = BASES.get(symbol, price)
-        day = bar_layout.NewestDay(symbol, "2026-11-22", minutes[0], max(minutes), min(minutes), price, 9, close, 1, 1)
+        prices_of_day = (minutes[0], max(minutes), min(minutes), price)
+        day = bar_layout.NewestDay(symbol, "2026-11-22", *prices_of_day, 9, close, 1, 1, volume=VOLUME)
         client.set(bar_layout.day_key(symbol), msgspec.json.encode(day))
 
 
@@ -64,7 +68,7 @@ def _ring_bytes(ring: bar_layout.BarRing, walk: list[float], newest: int) -> byt
         open_ = walk[max(0, index - 1)]
         start = newest - len(walk) + 1 + index
         prices = (open_, max(open_, close) * 1.0001, min(open_, close) * 0.9999, close, 600)
-        slot = ring.pack(start, prices, (0, 1), (1, 2))
+        slot = ring.pack(start, prices, (0, 1), (1, 2), (index % 7 + 1) * 10**9)
         offset = ring.offset(start)
         data[offset : offset + len(slot)] = slot
     return bytes(data)

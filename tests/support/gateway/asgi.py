@@ -32,13 +32,19 @@ class LocalGateway:
         server: RedisServer,
         load: Callable[[], Awaitable[list[Listing]]] = load_listings,
         layer: Any = None,
+        private: bool = False,
         **limits: Any,
     ) -> None:
         hosts = [{"host": server.host, "port": server.port, "protocol": 2}]
         self._redis = Redis(host=server.host, port=server.port, protocol=2)
         self._layer = layer or PricesChannelLayer(hosts=hosts)
         self.gateway = Gateway(
-            Limits(rate_burst=1000, **limits), Catalog(), load, layer=lambda: self._layer, redis=lambda: self._redis
+            Limits(rate_burst=1000, **limits),
+            Catalog(),
+            load,
+            layer=lambda: self._layer,
+            redis=lambda: self._redis,
+            private=private,
         )
         self.application = route_sockets(self.gateway.admission, self.gateway.connections)
 

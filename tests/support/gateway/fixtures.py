@@ -19,22 +19,31 @@ def ticker_database(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run_gateway(tmp_path_factory, ticker_database, redis_server) -> Iterator[Callable[..., GatewayProcess]]:
-    """Returns a function that starts a gateway.
+def make_gateway(tmp_path_factory, ticker_database, redis_server) -> Iterator[Callable[..., GatewayProcess]]:
+    """Returns a function that makes a gateway, which a test starts with `start`.
 
     All gateways are stopped after the tests of the module.
     """
-    started = []
+    made = []
 
-    def run(command: str = "rungateway", server: RedisServer = redis_server, **variables: str) -> GatewayProcess:
+    def make(command: str = "rungateway", server: RedisServer = redis_server, **variables: str) -> GatewayProcess:
         folder = tmp_path_factory.mktemp("gateway")
-        gateway = GatewayProcess(folder, ticker_database, server, command, **variables)
-        started.append(gateway)
-        return gateway.start()
+        made.append(GatewayProcess(folder, ticker_database, server, command, **variables))
+        return made[-1]
 
-    yield run
-    for gateway in started:
+    yield make
+    for gateway in made:
         gateway.stop()
+
+
+@pytest.fixture(scope="module")
+def run_gateway(make_gateway) -> Callable[..., GatewayProcess]:
+    """Returns a function that makes and starts a gateway."""
+
+    def run(*arguments: Any, **options: Any) -> GatewayProcess:
+        return make_gateway(*arguments, **options).start()
+
+    return run
 
 
 @pytest.fixture

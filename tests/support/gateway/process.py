@@ -77,6 +77,7 @@ class GatewayProcess:
             "GATEWAY_RATE_BURST": "1000",
             "GATEWAY_DRAIN": "200ms",
             "GATEWAY_MAX_PER_ADDRESS": "0",
+            "GATEWAY_MAX_HTTP_PER_ADDRESS": "0",
             "GATEWAY_PROCESSES": "1",
             "TMPDIR": str(folder),  # a killed parent leaves its folder
             **variables,

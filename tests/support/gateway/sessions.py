@@ -27,7 +27,7 @@ def make_connections(**limits: Any) -> Connections:
     catalog.replace([Listing(symbol, symbol.title(), 10.0) for symbol in ("AAPL", "GOOG", "TSLA")])
     clock = FakeClock()
     hub = Hub(lambda _delay, _flush: None, lambda _symbol: None, lambda _symbol: None, clock.unix_micros)
-    return Connections(SessionContext(Limits(**limits), catalog, hub, GatewayCounts(), clock, "simulated"))
+    return Connections(SessionContext(Limits(**limits), catalog, hub, GatewayCounts(), clock))
 
 
 def open_session(
@@ -36,6 +36,7 @@ def open_session(
     options: ConnectionOptions | None = None,
     account_session: AccountSession | None = None,
     unverified_key: str | None = None,
+    address: str = "",
     **limits: Any,
 ) -> Session:
     """Opens a session at time 0. Its transport is a FakeTransport with `room`."""
@@ -43,7 +44,7 @@ def open_session(
     transport = FakeTransport(room)
     outbox = Outbox(transport, clock=lambda: 0.0)
     transport.on_writable = outbox.resume
-    return connections.open(outbox, options or ConnectionOptions(), account_session, unverified_key)
+    return connections.open(outbox, options or ConnectionOptions(), account_session, unverified_key, address)
 
 
 def send(session: Session, value: Any, now: float = 0.0) -> None:

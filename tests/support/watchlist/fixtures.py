@@ -12,6 +12,9 @@ from feeds.models import Ticker
 from stockwatch.local.redis_server import RedisServer
 from watchlist.prices import quotes
 
+VOLUME = 150_000_000
+"""The volume of each minute and of the day: 1.5."""
+
 
 @pytest.fixture
 def make_ticker(db) -> Callable[..., Ticker]:
@@ -59,11 +62,11 @@ def put_hour(store: redis.Redis) -> Callable[..., None]:
         for age, price in enumerate(reversed(closes)):
             start = minute - age
             offset = bar_layout.MINUTES.offset(start)
-            slot = bar_layout.MINUTES.pack(start, (price, price, price, price, 600), (0, 1), (1, 2))
+            slot = bar_layout.MINUTES.pack(start, (price, price, price, price, 600), (0, 1), (1, 2), VOLUME)
             ring[offset : offset + len(slot)] = slot
         store.set(bar_layout.MINUTES.key(symbol), bytes(ring))
         day = bar_layout.NewestDay(
-            symbol, "2026-11-22", closes[0], max(closes), min(closes), closes[-1], 600, close, 1, 1
+            symbol, "2026-11-22", closes[0], max(closes), min(closes), closes[-1], 600, close, 1, 1, VOLUME
         )
         store.set(bar_layout.day_key(symbol), msgspec.json.encode(day))
 

@@ -18,6 +18,7 @@ class TickerStub:
     name: str = ""
     base_price: float = 100.0
     decimals: int = 2
+    source: str = "simulated"
 
 
 def row_of(price: float, base_price: float = 100.0, decimals: int = 2, age: float = 0.0) -> Row:

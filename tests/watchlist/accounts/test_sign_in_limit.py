@@ -195,6 +195,16 @@ def test_a_long_text_of_combining_characters_is_never_normalized(limits, tickers
     assert max(lengths, default=0) <= 150
 
 
+@pytest.mark.parametrize("path", ["/sign-in/", "/admin/login/"])
+def test_a_name_that_no_account_can_have_costs_no_hash_and_is_answered_like_a_wrong_one(limits, monkeypatch, path):
+    hashed = []
+    monkeypatch.setattr("django.contrib.auth.backends.ModelBackend.authenticate", lambda *_, **__: hashed.append(1))
+    answers = [attempt(name=name, path=path).content.decode() for name in ("a" * 150, "a" * 151)]
+    assert hashed == [1]
+    assert all("Note that both fields may be case-sensitive." in answer for answer in answers)
+    assert [attempt(name="a" * 151, path=path).status_code for _ in range(2)] == [200, 429]
+
+
 QUESTIONS = {
     "/settings/delete/": "password",
     "/settings/email/": "password",

@@ -1,7 +1,10 @@
+import time
+
 import pytest
 from django.urls import reverse
 
 QUOTES = reverse("api-quotes")
+DAYS = reverse("api-days")
 
 
 def test_quotes_have_the_form_of_the_socket(client, tickers, put_price):
@@ -15,6 +18,15 @@ def test_quotes_have_the_form_of_the_socket(client, tickers, put_price):
             {"symbol": "AAPL", "price": 6.5, "timestamp": 1766480000000000, "seq_id": 1},
         ],
     }
+
+
+def test_quotes_name_their_source_and_mixed_for_several(client, make_ticker, put_price):
+    make_ticker("AAPL"), make_ticker("BTC/USD", source="kraken")
+    put_price("AAPL", 6.5)
+    put_price("BTC/USD", 5.5)
+    answers = [client.get(QUOTES, {"symbols": symbols}).json() for symbols in ("AAPL", "BTC/USD", "AAPL,BTC/USD", "X")]
+    assert [answer["source"] for answer in answers] == ["simulated", "kraken", "mixed", "none"]
+    assert client.get(reverse("api-bars", args=["BTC/USD"])).json()["source"] == "kraken"
 
 
 def test_unchanged_quotes_get_304_without_a_body(client, tickers, put_price):
@@ -53,6 +65,20 @@ def test_other_sites_may_read_quotes_and_no_cookie_is_set(client, tickers, store
     response = client.get(QUOTES, {"symbols": "AAPL"})
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert not response.cookies
+
+
+def test_days_have_prices_and_the_volume(client, tickers, put_hour):
+    put_hour("AAPL", [1.0, 3.0, 2.0], int(time.time()) // 60)
+    day = {"symbol": "AAPL", "open": 1.0, "high": 3.0, "low": 1.0, "previous_close": 99.0, "volume": 1.5}
+    response = client.get(DAYS, {"symbols": "aapl,MSFT,NOPE"})
+    assert response.json() == {"days": [day]}
+    again = client.get(DAYS, {"symbols": "AAPL"}, headers={"If-None-Match": response.headers["ETag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("symbols", ["", "A B", ",".join(f"S{number}" for number in range(201))])
+def test_days_of_invalid_symbols_get_400(client, db, symbols):
+    assert client.get(DAYS, {"symbols": symbols}).status_code == 400
 
 
 def test_the_best_match_comes_first(client, make_ticker):

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.support.cases import read_cases
-from watchlist.formatting.numbers import NO_VALUE, side_of, write_number, write_percent, write_signed
+from watchlist.formatting.numbers import NO_VALUE, side_of, write_number, write_percent, write_signed, write_volume
 from watchlist.formatting.numerals import MINUS, PLAIN
 
 
@@ -10,6 +10,11 @@ def test_numbers_are_those_of_the_shared_cases(case):
     value, decimals = case["value"], case["decimals"]
     assert write_number(value, decimals) == case["plain"]
     assert write_signed(value, decimals) == case["signed"]
+
+
+@pytest.mark.parametrize("case", read_cases("volumes"))
+def test_volumes_are_those_of_the_shared_cases(case):
+    assert write_volume(case["units"]) == case["text"]
 
 
 def test_a_half_is_rounded_away_from_zero():

@@ -46,7 +46,25 @@ def test_a_ticker_frame_has_all_fields_of_a_listing():
         "decimals": 2,
         "active": True,
         "previous_close": None,
+        "source": "simulated",
+        "currency": "",
+        "market": "always",
     }
+
+
+def test_a_catalog_names_the_sources_of_its_active_tickers_and_their_kind():
+    catalog = Catalog()
+    assert (catalog.sources, catalog.source) == (set(), "simulated")
+    catalog.replace([APPLE, replace(GOLD, source="kraken")])
+    assert (catalog.sources, catalog.source) == ({"simulated"}, "simulated")
+    catalog.replace([APPLE, replace(GOLD, source="kraken", active=True)])
+    assert (catalog.sources, catalog.source) == ({"simulated", "kraken"}, "mixed")
+
+
+def test_hidden_tickers_do_not_count_for_the_sources():
+    catalog = Catalog(["GLD"])
+    catalog.replace([APPLE, replace(GOLD, source="kraken", active=True)])
+    assert (catalog.sources, catalog.source) == ({"kraken"}, "live")
 
 
 def test_a_new_previous_close_is_a_change_and_is_in_the_frame():
@@ -60,11 +78,15 @@ def test_a_new_previous_close_is_a_change_and_is_in_the_frame():
 @pytest.mark.django_db(transaction=True)
 async def test_all_tickers_are_read_with_their_previous_closes():
     await Ticker.objects.abulk_create(
-        [Ticker(symbol="AAPL", name="Apple", base_price=150), Ticker(symbol="GLD", base_price=240, active=False)]
+        [
+            Ticker(symbol="AAPL", name="Apple", base_price=150),
+            Ticker(symbol="GLD", base_price=240, active=False, source="alpaca", currency="USD"),
+        ]
     )
     await Tape.objects.abulk_create(
         [Tape(symbol="AAPL"), Tape(symbol="GLD", previous_close=239.5), Tape(symbol="XXXX", previous_close=1.0)]
     )
-    assert await load_tickers() == [APPLE, Listing("GLD", "", 240.0, 2, active=False, previous_close=239.5)]
+    gold = Listing("GLD", "", 240.0, 2, False, 239.5, "alpaca", "USD", "open")
+    assert await load_tickers() == [APPLE, gold]
     # The thread of this connection outlives the test, and PostgreSQL drops no database while a connection is open.
     await sync_to_async(connections.close_all)()

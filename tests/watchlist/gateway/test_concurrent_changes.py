@@ -50,8 +50,9 @@ def test_symbols_that_a_visitor_adds_at_once_are_all_kept(run_gateway):
     for symbol in NEW:
         execute(
             gateway,
-            "INSERT INTO feeds_ticker (symbol, name, base_price, volatility, decimals, active)"
-            f" VALUES ('{symbol}', '', 100, 1, 2, 1)",
+            "INSERT INTO feeds_ticker"
+            " (symbol, name, base_price, volatility, decimals, active, source, native, currency)"
+            f" VALUES ('{symbol}', '', 100, 1, 2, 1, 'simulated', '', '')",
         )
     visitor = Visitor(gateway)
     with ThreadPoolExecutor(len(NEW)) as requests:

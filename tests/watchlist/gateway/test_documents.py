@@ -18,6 +18,8 @@ from watchlist.gateway.fanout.delivery import MAX_BATCH_BYTES, MAX_HERTZ, MIN_HE
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import changed_lists
 from watchlist.gateway.protocol import ACTIONS, CloseCode, ConnectionOptions, ErrorCode
+from watchlist.prices.source_labels import ALWAYS, CLOSED, OPEN
+from watchlist.prices.source_states import STATES, SYMBOL_STATES
 
 ROOT = Path(__file__).parents[3]
 CODE = {path.stem: path.read_text() for path in (ROOT / "watchlist" / "gateway").rglob("*.py")}
@@ -114,6 +116,13 @@ def test_close_codes_are_the_same_everywhere_and_say_whether_to_reconnect():
     assert documented == described == {int(code): code < 4500 for code in CloseCode}
 
 
+def test_states_of_sources_and_markets_are_the_same_everywhere():
+    described = payload("feed")["properties"]
+    assert names("States of sources") == set(described["state"]["enum"]) == STATES
+    assert set(described["symbols"]["properties"]) == set(SYMBOL_STATES)
+    assert set(payload("ticker")["properties"]["market"]["enum"]) == {OPEN, CLOSED, ALWAYS}
+
+
 def test_refusals_are_the_same_everywhere():
     table = PAGE.split("| status |")[1].split("\n\n")[0]
     documented = re.findall(r"^\| (\d{3}) \|", table, re.MULTILINE)
@@ -147,6 +156,7 @@ FRAMES = {
     "pong": [protocol.pong("1", 1), protocol.pong(None, 1)],
     "heartbeat": [protocol.heartbeat(1, 1, None, "simulated"), protocol.heartbeat(1, 1, 5, "simulated")],
     "ticker": [ticker_payload(Listing("A")), ticker_payload(Listing("A", "Apple", 1.0, 3, False, 2.0))],
+    "feed": [protocol.feed("kraken", "Kraken", "silent", "no message for 5 s", 1, {n: ["A"] for n in SYMBOL_STATES})],
     "list": [framing.frame_payload(message.frame) for message in changed_lists({1: 1, 2: 1}, {1: 2})],
     "service": [protocol.service(lists=False), protocol.service(lists=True)],
     "reconnect": [protocol.reconnect(5)],
@@ -199,7 +209,7 @@ def test_documented_limits_are_those_in_force():
         "a client that reads nothing": [limits.write_wait],
         "pong": [limits.pong_wait, limits.ping_period],
         "connections of an address or account": [limits.rate_per_second, limits.rate_burst],
-        "open connections of an address, in each process of a gateway": [limits.max_per_address],
+        "open sockets of an address, over all processes of a gateway": [limits.max_per_address],
         "connections of a gateway": [limits.max_connections],
     }
     found = {

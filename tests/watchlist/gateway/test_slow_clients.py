@@ -55,10 +55,11 @@ def test_a_client_that_never_reads_is_dropped_and_others_miss_no_update(run_gate
 def test_a_page_that_reads_late_receives_the_newest_of_each_changed_ticker(run_gateway, command):
     gateway = run_gateway(command, GATEWAY_TIMEOUTS_WRITE_WAIT="10m")
     symbols = [f"S{number}" for number in range(1000)]
-    columns = "symbol, name, base_price, volatility, decimals, active"
+    columns = "symbol, name, base_price, volatility, decimals, active, source, native, currency"
     with sqlite3.connect(gateway.database, timeout=15) as database:
-        rows = [(symbol, "A name of some length", 100.0, 1.0, 2, True) for symbol in symbols]
-        database.executemany(f"INSERT INTO feeds_ticker ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
+        more = (100.0, 1.0, 2, True, "simulated", "", "USD")
+        rows = [(symbol, "A name of some length", *more) for symbol in symbols]
+        database.executemany(f"INSERT INTO feeds_ticker ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     database.close()
     subscribe = json.dumps({"action": "subscribe", "payload": {"symbols": symbols}}).encode()
     with gateway.connect("?meta=1") as witness, upgrade(gateway, path="/ws?meta=1", receive_buffer=4096) as late:

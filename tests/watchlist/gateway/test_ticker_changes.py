@@ -28,7 +28,7 @@ class Table:
 
 
 def make_changes(table, catalog, connections):
-    return TickerChanges(catalog, table.load, DatabaseMonitor(connections.announce_database), connections)
+    return TickerChanges(catalog, table.load, DatabaseMonitor(connections.announce_database), connections, list)
 
 
 async def test_clients_that_connect_at_the_same_time_share_one_reading():

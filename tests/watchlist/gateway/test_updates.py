@@ -147,6 +147,9 @@ def test_a_base_price_that_changes_in_the_database_reaches_an_open_page(gateway)
             "decimals": 2,
             "active": True,
             "previous_close": None,
+            "source": "simulated",
+            "currency": "",
+            "market": "always",
         }
 
 

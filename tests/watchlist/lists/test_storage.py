@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import ProtectedError
@@ -60,6 +62,24 @@ def test_a_change_is_stored(lists, tickers):
     assert first(lists)[-2:] == ["T5", "T8"]
     assert lists.tabs()[0].count == 13
     assert lists.stored
+
+
+def test_columns_belong_to_one_list_and_survive_other_changes(lists, tickers):
+    lists.change(lambda current: current.replace(replace(current.lists[0], columns=("last", "bid"))))
+    lists.change(lambda current: current.create("Coins", ["BTC/USD"]))
+    add(lists, "T8")
+    lists.change(lambda current: current.rename(lists.tabs()[0].key, "Shares"))
+    assert [tab.columns for tab in lists.tabs()] == [("last", "bid"), ()]
+    assert [each.columns for each in lists.read().lists] == [("last", "bid"), ()]
+
+
+def test_a_sign_in_keeps_the_columns_of_a_visitors_list(tickers, person, session):
+    for user in (session, person):
+        store = VisitorLists(session) if user is session else AccountLists(person)
+        store.change(lambda current: current.replace(replace(current.lists[0], symbols=("AAPL",), columns=("bid",))))
+    VisitorLists(session).change(lambda current: current.create("Coins", ["BTC/USD"], columns=("ask",)))
+    move_visitor_lists(session, person)
+    assert {tab.name: tab.columns for tab in AccountLists(person).tabs()} == {"Main": ("bid",), "Coins": ("ask",)}
 
 
 def test_a_refused_change_stores_nothing(lists, tickers):

@@ -1,9 +1,11 @@
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from feeds.wire import Update
+from tests.support.cases import read_cases
 from tests.support.watchlist.rows import NOW, STALE_AFTER, TickerStub, row_of
 from watchlist.formatting.moments import write_moment
 from watchlist.formatting.numbers import NO_VALUE, side_of
@@ -61,13 +63,10 @@ def test_the_newest_price_extends_the_range_of_the_day():
     assert (row.day.open, row.day.high, row.day.low) == (100.0, 104.0, 99.0)
 
 
-def test_the_reference_price_is_named_for_all_rows():
-    with_close = make_row(TickerStub(), None, NOW, STALE_AFTER, Day(previous_close=99.0))
-    without_close = make_row(TickerStub(), None, NOW, STALE_AFTER)
-    assert name_reference([]) == "base price"
-    assert name_reference([without_close]) == "base price"
-    assert name_reference([with_close, with_close]) == "previous close"
-    assert name_reference([with_close, without_close]) == "previous close or base"
+@pytest.mark.parametrize("case", read_cases("reference_name"))
+def test_the_reference_price_is_named_for_all_rows(case):
+    days = [Day(previous_close=close) for close in case["closes"]]
+    assert name_reference([make_row(TickerStub(), None, NOW, STALE_AFTER, day) for day in days]) == case["name"]
 
 
 @given(

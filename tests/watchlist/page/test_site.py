@@ -1,11 +1,13 @@
 """Routes, error pages and static files."""
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from django.views.defaults import server_error
 
 from tests.support.watchlist.pages import text_of
+from watchlist.page import site
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,16 @@ def test_an_unknown_address_gets_the_404_page(client, db):
     response = client.get("/nowhere/")
     assert response.status_code == 404
     assert "Page not found" in text_of(response)
+
+
+def test_a_page_that_needs_no_database_shows_no_label_without_it(client, db, monkeypatch):
+    def fail():
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(site, "served_sources", fail)
+    html = text_of(client.get("/nowhere/"))
+    assert "<title>Page not found · stockwatch</title>" in html
+    assert "<p>Not investment advice." in html
 
 
 def test_the_error_page_needs_no_database(rf):

@@ -43,6 +43,17 @@ def test_the_file_has_plain_numbers(signed_in, put_price):
     assert line == "Coins,BTC/USD,BTC/USD Inc.,97.50,-2.50,-2.50,base price,2025-12-23T08:53:20.000Z,simulated"
 
 
+def test_the_file_names_the_source_of_each_price(client, make_ticker, put_price):
+    make_ticker("BTC/USD", source="kraken")
+    response = client.get(reverse("export"))
+    assert response.headers["Content-Disposition"] == 'attachment; filename="stockwatch-kraken.csv"'
+    make_ticker("AAPL")
+    put_price("AAPL", 97.5)
+    response = client.get(reverse("export"))
+    assert response.headers["Content-Disposition"] == 'attachment; filename="stockwatch-mixed.csv"'
+    assert [line.rpartition(",")[2] for line in text_of(response).splitlines()] == ["source", "kraken", "simulated"]
+
+
 def test_a_preview_changes_nothing_and_explains_refused_lines(signed_in, person):
     before = lists_of(person)
     html = text_of(signed_in.post(reverse("import-preview"), {"text": "Coins,AAPL\nCoins,<b>nope"}))

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from feeds.recorder.open_bars import MINUTE_US, SECOND_US
+from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US
 from feeds.wire import Update
 from tests.support.recorded_bars import RecordedBars
 from watchlist.prices.candles import MAX_CANDLES

@@ -10,10 +10,12 @@ NOW = 1_766_480_000
 
 
 def series(step: int, count: int) -> CandleSeries:
-    return CandleSeries(step, [Candle(NOW + number * step, 1.0, 3.0, 0.5, 2.0, 10) for number in range(count)])
+    return CandleSeries(
+        step, [Candle(NOW + number * step, 1.0, 3.0, 0.5, 2.0, 10, 150_000_000) for number in range(count)]
+    )
 
 
-@pytest.mark.parametrize(("name", "parsed"), [("1d", "1d"), ("all", "all"), ("", "1h"), ("2y", "1h")])
+@pytest.mark.parametrize(("name", "parsed"), [("1d", "1d"), ("all", "all"), ("", "1h"), ("2y", "1h"), ("1y", "1y")])
 def test_an_unknown_range_becomes_the_hour(name: str, parsed: str):
     assert parse_range(name) == parsed
 
@@ -21,7 +23,7 @@ def test_an_unknown_range_becomes_the_hour(name: str, parsed: str):
 def test_candles_are_encoded_oldest_first():
     assert encode_candles(series(60, 2)) == {
         "step": 60,
-        "bars": [[NOW, 1.0, 3.0, 0.5, 2.0], [NOW + 60, 1.0, 3.0, 0.5, 2.0]],
+        "bars": [[NOW, 1.0, 3.0, 0.5, 2.0, 1.5], [NOW + 60, 1.0, 3.0, 0.5, 2.0, 1.5]],
     }
 
 
@@ -32,7 +34,7 @@ def test_candles_are_encoded_oldest_first():
 def test_the_table_shows_only_the_parts_of_the_time_that_differ(step: int, count: int, newest: str):
     rows = write_table(series(step, count), 2, UTC)
     assert rows[0]["time"] == newest
-    assert rows[0]["figures"] == ["1.00", "3.00", "0.50", "2.00"]
+    assert rows[0]["figures"] == ["1.00", "3.00", "0.50", "2.00", "1.50"]
 
 
 def test_the_table_has_a_maximum_of_rows():

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
-from feeds.recorder.open_bars import MINUTE_US
+from feeds.recorder.symbol_bars import MINUTE_US
 from feeds.wire import Update
 from tests.support.recorded_bars import RecordedBars
 from watchlist.prices.day import SPARKLINE_POINTS, Day

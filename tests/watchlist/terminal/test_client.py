@@ -183,14 +183,31 @@ def test_a_table_marks_stale_inactive_and_rejected_symbols():
         state.apply_ticker(ticker)
         state.apply_update({"symbol": symbol, "price": price, "timestamp": now - age * 1_000_000, "seq_id": 1})
     state.apply_ack({"rejected": {"XXXX": "unknown symbol"}})
-    console = Console(file=StringIO(), width=100)
-    console.print(TableDisplay(state, "ws://here/ws").draw())
-    aapl, goog, tsla, xxxx, status = console.file.getvalue().splitlines()[1:]
+    aapl, goog, tsla, xxxx, status = draw(state)[1:]
     assert aapl.split()[:5] == ["AAPL", "Aapl", "1,234.50", "+1,134.50", "+1134.50"]
     assert goog.split()[2:] == ["90.00", "-10.00", "-10.00", "10", "min", "stale"]
     assert tsla.split()[-2:] == ["s", "inactive"]
     assert xxxx.split() == ["XXXX", "unknown", "symbol"]
     assert status.startswith("● live  ws://here/ws")
+
+
+def test_a_table_names_halted_symbols_and_sources_that_are_not_connected():
+    state = WatchState(["BTC/USD"], stale_after=5.0)
+    state.apply_ticker({"symbol": "BTC/USD", "name": "Bitcoin", "base": 100.0, "decimals": 2, "source": "kraken"})
+    state.apply_update({"symbol": "BTC/USD", "price": 100.0, "timestamp": now_micros() - 600_000_000, "seq_id": 1})
+    state.apply_feed({"source": "kraken", "title": "Kraken", "state": "connected", "symbols": {"halted": ["BTC/USD"]}})
+    state.apply_ack({})
+    assert draw(state)[1].split()[-3:] == ["10", "min", "halted"]
+    state.apply_feed({"source": "kraken", "title": "Kraken", "state": "silent", "reason": "no message", "symbols": {}})
+    row, status = draw(state)[1:]
+    assert row.split()[-3:] == ["10", "min", "stale"]
+    assert status.rstrip().endswith("Kraken: silent (no message)")
+
+
+def draw(state):
+    console = Console(file=StringIO(), width=100)
+    console.print(TableDisplay(state, "ws://here/ws").draw())
+    return console.file.getvalue().splitlines()
 
 
 def test_options_are_added_to_the_query_of_the_address():

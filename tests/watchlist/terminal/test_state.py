@@ -115,6 +115,47 @@ def make_frame(timestamp: int, seq_id: int) -> dict:
     return {"symbol": "AAPL", "price": 1.5, "timestamp": timestamp, "seq_id": seq_id}
 
 
+def feed(**changes):
+    frame = {"type": "feed", "source": "kraken", "title": "Kraken", "state": "connected", "reason": "", "since": 1}
+    return frame | {"symbols": {"halted": ["AAPL"], "closed": ["XXXX"]}} | changes
+
+
+def test_a_price_of_a_real_source_is_stale_only_while_the_source_is_not_connected(state):
+    state.apply_ticker(ticker(source="kraken"))
+    state.apply_update(update())
+    row, later = state.rows["AAPL"], 900_000_000
+    assert not state.is_stale(row, later)
+    assert state.apply_feed(feed())
+    assert not state.is_stale(row, later)
+    assert state.apply_feed(feed(state="silent", reason="no message for 5 s"))
+    assert state.is_stale(row, row.timestamp)
+    assert state.troubles() == ["Kraken: silent (no message for 5 s)"]
+    assert not state.apply_feed(feed(state="silent", reason="no message for 5 s", since=2))
+    state.disconnect("gone")
+    assert (state.troubles(), state.is_stale(row, later)) == ([], False)
+
+
+def test_only_the_sources_of_watched_symbols_are_reported(state):
+    state.apply_feed(feed(state="refused"))
+    assert state.troubles() == []
+    state.apply_ticker(ticker(source="kraken"))
+    assert state.troubles() == ["Kraken: refused"]
+
+
+def test_a_symbol_has_the_state_that_its_source_names(state):
+    state.apply_feed(feed())
+    assert state.symbol_state(state.rows["AAPL"]) == ""
+    state.apply_ticker(ticker(source="kraken"))
+    assert [state.symbol_state(row) for row in state.rows.values()] == ["halted", ""]
+
+
+@pytest.mark.parametrize("symbols", [None, [], {"halted": None}, {"halted": [["AAPL"], 1, None]}, "AAPL"])
+def test_invalid_symbols_of_a_source_are_ignored(state, symbols):
+    state.apply_ticker(ticker(source="kraken"))
+    assert state.apply_feed({"type": "feed", "source": "kraken", "symbols": symbols})
+    assert state.symbol_state(state.rows["AAPL"]) == ""
+
+
 def test_the_age_of_an_update_that_is_ahead_of_the_gateway_is_unknown(state):
     state.apply_update(update(timestamp=104_000_000))
     row = state.rows["AAPL"]

@@ -4,7 +4,7 @@ A page in a browser cannot see why its connection was refused. The page therefor
 request to `/ws/status` takes no token of the rate limit.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -23,6 +23,10 @@ from watchlist.gateway.sockets.refusal import Refusal
 from watchlist.gateway.web_sessions import AccountSession, read_session_key
 
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
+NOT_SIGNED_IN = Refusal("sign in", 401, CloseCode.SIGN_IN)
+NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
+"""The gateway is private and cannot look up the web session of the client."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -38,7 +42,10 @@ class Admitted:
 
 
 class Admission:
-    """Checks connections. `start` starts the gateway, and raises an error if the tickers cannot be read."""
+    """Checks connections. `start` starts the gateway, and raises an error if the tickers cannot be read.
+
+    A `private` gateway accepts only clients with the session cookie of a signed-in account.
+    """
 
     def __init__(
         self,
@@ -46,11 +53,13 @@ class Admission:
         connections: Connections,
         database: DatabaseMonitor,
         start: Callable[[], Awaitable[ConnectionRate]],
+        private: bool = False,
     ) -> None:
         self._limits = limits
         self._connections = connections
         self._database = database
         self._start = start
+        self._private = private
 
     async def check(self, scope: Scope, *, pending: bool = True) -> Admitted | Refusal:
         """Checks a connection. Returns Admitted, or the Refusal of the first check that fails.
@@ -72,21 +81,38 @@ class Admission:
         except Exception as error:  # Database errors differ by engine. Without tickers no symbol is valid.
             log.warning("connection refused, tickers cannot be read", reason=type(error).__name__)
             return Refusal("no tickers", 503, CloseCode.FULL, 5)
-        own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)
+        key = self._read_key(headers, options)
         # A status request takes no token, so nothing would limit its queries. It therefore looks up no account.
-        key = read_session_key(headers.get("cookie", "")) if options.meta and own and pending else None
-        account_session, unverified_key = await self.find_account(key) if key else (None, None)
+        account_session, unverified_key = await self.find_account(key) if key and pending else (None, None)
         address = client_address(scope.get("client"), forwarded, self._limits.trusted_proxies)
         subject = f"account:{account_session.account}" if account_session else address
         if wait := await rate.seconds_to_wait(subject, spend=pending):
             return Refusal("address rate", 429, CloseCode.CROWDED, wait)
+        if self._private and account_session is None and (pending or key is None):
+            return NO_DATABASE if unverified_key else NOT_SIGNED_IN
+        return self._find_no_room(address, pending) or Admitted(options, address, account_session, unverified_key)
+
+    def _find_no_room(self, address: str, pending: bool) -> Refusal | None:
+        """Returns the refusal of one more connection from the address. Returns None if there is room."""
         if self._connections.is_address_full(address):
             return Refusal("address full", 429, CloseCode.CROWDED, 5)
         if self._connections.closing:
             return Refusal("shutdown", 503, CloseCode.SHUTDOWN, 1)
         if self._connections.is_full(pending=pending):
             return Refusal("full", 429, CloseCode.FULL, 5)
-        return Admitted(options, address, account_session, unverified_key)
+        return None
+
+    def _read_key(self, headers: Mapping[str, str], options: ConnectionOptions) -> str | None:
+        """Returns the key of the web session for which a client may act. Returns None if there is no such key.
+
+        A page of another origin may not act for the person who looks at the page. Programs send no Origin header. They
+        need an account only if the gateway is private.
+        """
+        origin = headers.get("origin")
+        is_own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)
+        if (options.meta and is_own) or (self._private and (is_own or origin is None)):
+            return read_session_key(headers.get("cookie", ""))
+        return None
 
     async def find_account(self, key: str) -> tuple[AccountSession | None, str | None]:
         """Looks up the web session with this key. Returns one of three pairs.

@@ -1,18 +1,18 @@
 """Holds, limits and closes the open connections of a gateway process.
 
-GATEWAY_MAX_CONNECTIONS limits the total over all processes of a gateway.
+The limits GATEWAY_MAX_CONNECTIONS and GATEWAY_MAX_PER_ADDRESS apply to the sum over all processes of a gateway.
 """
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from watchlist.gateway import protocol
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.messages import StateMessage, make_state
 from watchlist.gateway.protocol import CloseCode, ConnectionOptions
+from watchlist.gateway.sockets.address_counts import AddressCounts
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.web_sessions import AccountSession
@@ -31,8 +31,9 @@ class Connections:
         self.closing = False
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._pending = 0
-        self._per_address: Counter[str] = Counter()
+        self._per_address = AddressCounts()
         self._database_available = True
+        self._source_messages: Mapping[str, StateMessage] = {}
         self._note_connections: Callable[[int], int] = lambda _own: 0
 
     @property
@@ -49,17 +50,19 @@ class Connections:
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
 
     def is_address_full(self, address: str) -> bool:
-        """Returns whether the address already has `max_per_address` open sockets in this process."""
+        """Returns whether the address has as many open sockets as one address may have."""
         limit = self.context.limits.max_per_address
-        return 0 < limit <= self._per_address[address]
+        return 0 < limit <= self._per_address.count(address)
 
-    def share(self, note_connections: Callable[[int], int]) -> None:
+    def share(self, note_connections: Callable[[int], int], note_address: Callable[[str, int], int]) -> None:
         """Makes this process one of several that serve a gateway together.
 
         `note_connections` is called with the number of connections of this process. The function stores this number for
-        the other processes, and returns the number of connections of all other processes.
+        the other processes, and returns the number of connections of all other processes. `note_address` does the same
+        for one address, see `AddressCounts.share`.
         """
         self._note_connections = note_connections
+        self._per_address.share(note_address)
 
     @contextmanager
     def pending(self) -> Iterator[None]:
@@ -84,11 +87,11 @@ class Connections:
         """
         session = Session(self.context, outbox, self.context.clock.now(), options)
         session.account_session, session.unverified_key = account_session, unverified_key
-        if options.meta and not self._database_available:
-            outbox.send([make_service_message(available=False)])
+        if options.meta:
+            outbox.send(self._current_states())
         self.sessions[session] = None
         session.address = address
-        self._per_address[address] += 1
+        self._per_address.add(address)
         self.context.counts.accepted += 1
         return session
 
@@ -96,9 +99,7 @@ class Connections:
         """Removes a socket whose connection has ended."""
         self.context.hub.remove(session.outbox)
         self.sessions.pop(session, None)
-        self._per_address[session.address] -= 1
-        if self._per_address[session.address] <= 0:
-            del self._per_address[session.address]
+        self._per_address.remove(session.address)
         self._share_count()
 
     def sweep(self) -> None:
@@ -119,6 +120,17 @@ class Connections:
             if session.options.meta:
                 session.outbox.send([message])
 
+    def announce_sources(self, messages: Mapping[str, StateMessage]) -> None:
+        """Tells the open sockets with `?meta=1` about the sources whose messages have changed.
+
+        `messages` maps each source that served tickers name to its `feed` message. `open` tells each new socket.
+        """
+        changed = [message for source, message in messages.items() if self._source_messages.get(source) != message]
+        self._source_messages = messages
+        for session in list(self.sessions) if changed else ():
+            if session.options.meta:
+                session.outbox.send(changed)
+
     def drain(self, seconds: float = 0.0) -> None:
         """Refuses new connections. Closes each open socket with code 4001 at a random time within `seconds` seconds."""
         self.closing = True
@@ -129,6 +141,11 @@ class Connections:
                 asyncio.get_running_loop().call_later(delay, self._close, session)
             else:
                 self._close(session)
+
+    def _current_states(self) -> list[StateMessage]:
+        """Returns the messages about the database and the sources that a new socket with `?meta=1` is sent."""
+        service = [] if self._database_available else [make_service_message(available=False)]
+        return [*service, *self._source_messages.values()]
 
     def _close(self, session: Session) -> None:
         session.close(CloseCode.SHUTDOWN, self.context.clock.now())

@@ -9,7 +9,13 @@ from watchlist.gateway.protocol import CloseCode
 from watchlist.gateway.sockets.asgi import Receive, Scope, Send
 from watchlist.gateway.sockets.daphne_transport import EXTENSION
 
-PHRASES = {400: "Bad Request", 404: "Not Found", 429: "Too Many Requests", 503: "Service Unavailable"}
+PHRASES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
 
 
 @dataclass(frozen=True, slots=True)

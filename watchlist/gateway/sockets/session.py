@@ -164,7 +164,7 @@ class Session:
         self._next_heartbeat = now + self.options.heartbeat
         context = self.context
         payload = protocol.heartbeat(
-            context.clock.unix_micros(), self._heartbeats, context.feed_age_ms(), context.source
+            context.clock.unix_micros(), self._heartbeats, context.feed_age_ms(), context.catalog.source
         )
         self._reply(payload, now)
 

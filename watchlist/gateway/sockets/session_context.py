@@ -12,17 +12,13 @@ from watchlist.gateway.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """What all sessions of a gateway process share.
-
-    `source` names where prices come from; heartbeats contain this name.
-    """
+    """What all sessions of a gateway process share."""
 
     limits: Limits
     catalog: Catalog
     hub: Hub
     counts: GatewayCounts
     clock: Clock
-    source: str
 
     def feed_age_ms(self) -> int | None:
         """Returns the age of the newest update that this process has received, in milliseconds.

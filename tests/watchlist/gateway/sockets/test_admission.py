@@ -81,7 +81,7 @@ def test_the_limit_counts_the_connections_of_all_processes():
         noted.append(own)
         return 3
 
-    connections.share(note_connections)
+    connections.share(note_connections, lambda _address, _change: 0)
     session = open_session(connections)
     with connections.pending():
         assert not connections.is_full(pending=True)
@@ -92,3 +92,33 @@ def test_the_limit_counts_the_connections_of_all_processes():
     connections.end(session)
     assert noted[-1] == 0
     assert connections.total == 3
+
+
+def test_the_limit_of_an_address_counts_its_sockets_in_all_processes():
+    connections = make_connections(max_per_address=3)
+    noted = []
+
+    def note_address(address, change):
+        noted.append((address, change))
+        return 2 if address == "192.0.2.1" else 0
+
+    connections.share(lambda _own: 0, note_address)
+    assert not connections.is_address_full("192.0.2.1")
+    session = open_session(connections, address="192.0.2.1")
+    assert noted[-1] == ("192.0.2.1", 1)
+    assert connections.is_address_full("192.0.2.1")
+    assert not connections.is_address_full("192.0.2.2")
+    session.close(CloseCode.SHUTDOWN, 0.0)
+    connections.end(session)
+    assert noted[-1] == ("192.0.2.1", -1)
+    assert not connections.is_address_full("192.0.2.1")
+
+
+def test_an_address_is_full_until_one_of_its_sockets_ends():
+    connections = make_connections(max_per_address=2)
+    first, second = (open_session(connections, address="192.0.2.1") for _ in range(2))
+    assert connections.is_address_full("192.0.2.1")
+    for session in (first, second):
+        session.close(CloseCode.SHUTDOWN, 0.0)
+        connections.end(session)
+        assert not connections.is_address_full("192.0.2.1")

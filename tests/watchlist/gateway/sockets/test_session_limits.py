@@ -163,3 +163,14 @@ def test_frames_of_any_kind_are_limited():
     assert not session.count_frame(0.1)
     assert session.outbox.transport.codes == [CloseCode.FLOOD]
     assert session.context.counts.refused["frame rate"] == 1
+
+
+def test_the_default_limit_of_bytes_admits_a_burst_of_long_requests_and_few_of_the_largest_messages():
+    session = open_session()
+    for _ in range(20):
+        send(session, make_request("unsubscribe", [f"SYM{number}" for number in range(1024)]))
+    assert session.outbox.transport.codes == []
+    session = open_session()
+    for _ in range(6):
+        send(session, json.dumps(make_request("unsubscribe", ["GOOG"])).ljust(64 * 1024))
+    assert session.outbox.transport.codes == [CloseCode.FLOOD]

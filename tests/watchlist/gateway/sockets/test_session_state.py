@@ -18,7 +18,7 @@ async def load_no_tickers():
 
 def make_ticker_changes(connections):
     database = DatabaseMonitor(connections.announce_database)
-    return TickerChanges(connections.context.catalog, load_no_tickers, database, connections)
+    return TickerChanges(connections.context.catalog, load_no_tickers, database, connections, list)
 
 
 def make_list_changes(connections):

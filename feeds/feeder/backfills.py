@@ -1,0 +1,67 @@
+"""Fetches the bars of the symbols of one source, one symbol after the other, beside the live prices."""
+
+import asyncio
+from collections import deque
+from random import Random
+
+import structlog
+
+from feeds.errors import TransientError
+from feeds.feeder.network.http_client import RequestFailed
+from feeds.history.backfill import Backfill
+from feeds.retry import Backoff
+from feeds.sources.adapter import BadMessage
+
+log = structlog.get_logger(__name__)
+
+MAX_ATTEMPTS = 8
+FIRST_PAUSE_SECONDS = 1.0
+MAX_RETRY_SECONDS = 60.0
+
+
+class Backfills:
+    """The symbols of one source whose bars are still to fetch."""
+
+    def __init__(self, source: str, backfill: Backfill, rng: Random, first_pause: float = FIRST_PAUSE_SECONDS) -> None:
+        self._source = source
+        self._backfill = backfill
+        self._backoff = Backoff(rng, initial=first_pause, maximum=MAX_RETRY_SECONDS)
+        self._queue: deque[tuple[str, str]] = deque()
+        self._attempts: dict[str, int] = {}
+        self._has_work = asyncio.Event()
+
+    def add(self, symbol: str, native: str) -> None:
+        """Wants the bars of a symbol up to now. Call this when a symbol is opened, and after a gap that stays open."""
+        if (symbol, native) not in self._queue:
+            self._queue.append((symbol, native))
+            self._has_work.set()
+
+    async def run(self) -> None:
+        """Runs until it is cancelled."""
+        while True:
+            while not self._queue:
+                self._has_work.clear()
+                await self._has_work.wait()
+            await self._fetch_first()
+
+    async def _fetch_first(self) -> None:
+        symbol, native = self._queue.popleft()
+        try:
+            fetched = await self._backfill.run(symbol, native)
+        except (RequestFailed, BadMessage, TransientError) as error:
+            await self._retry(symbol, native, error)
+        else:
+            self._attempts.pop(symbol, None)
+            self._backoff.reset()
+            log.info("bars fetched", source=self._source, symbol=symbol, days=fetched.days, minutes=fetched.minutes)
+
+    async def _retry(self, symbol: str, native: str, error: Exception) -> None:
+        """Puts a symbol at the end of the queue, or gives it up."""
+        attempts = self._attempts.pop(symbol, 0) + 1
+        is_permanent = isinstance(error, RequestFailed) and error.is_permanent
+        if is_permanent or attempts >= MAX_ATTEMPTS:
+            log.warning("bars cannot be fetched", source=self._source, symbol=symbol, reason=str(error))
+            return
+        self._attempts[symbol] = attempts
+        self._queue.append((symbol, native))
+        await asyncio.sleep(max(self._backoff(), error.wait if isinstance(error, RequestFailed) else 0.0))

@@ -1,0 +1,146 @@
+"""Holds trades that wait for Kafka, within a limit of memory. Pure.
+
+Beyond the limit only the newest trade of each symbol stays. The others are returned to the caller, which fetches them
+later if the source offers that.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from feeds.sources.events import Trade
+
+Accepted = tuple[Trade, bool]
+"""A trade to publish, and whether it is late: whether a newer trade of its symbol was published before."""
+
+MAX_BYTES = 64 * 1024 * 1024
+TRADE_BYTES = 400
+"""The memory of one waiting trade with its id, rounded up."""
+
+
+class Backlog:
+    """The waiting trades of all symbols, in order for each symbol.
+
+    `max_trades` is the limit.
+    """
+
+    def __init__(self, max_trades: int = MAX_BYTES // TRADE_BYTES) -> None:
+        self._max_trades = max_trades
+        self._waiting: dict[str, deque[Accepted]] = {}
+        self._first: dict[str, Accepted] = {}
+        """Trades that leave before all others."""
+
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `reduce` must be called."""
+        return self._size > self._max_trades
+
+    @property
+    def is_low(self) -> bool:
+        """Whether there is room for missed trades that were fetched."""
+        return self._size <= self._max_trades // 4
+
+    def add(self, symbol: str, trades: Iterable[Accepted]) -> None:
+        waiting = self._waiting.get(symbol)
+        if waiting is None:
+            waiting = self._waiting[symbol] = deque()
+        before = len(waiting)
+        waiting.extend(trades)
+        self._size += len(waiting) - before
+
+    def take(self, limit: int) -> list[tuple[str, Sequence[Accepted]]]:
+        """Removes and returns up to `limit` trades, by symbol.
+
+        A symbol whose trades do not all fit is the last one next time.
+        """
+        taken: list[tuple[str, Sequence[Accepted]]] = self._take_first(limit) if self._first else []
+        limit -= len(taken)
+        while limit > 0 and self._waiting:
+            symbol = next(iter(self._waiting))
+            waiting = self._waiting.pop(symbol)
+            if len(waiting) > limit:
+                trades: Sequence[Accepted] = [waiting.popleft() for _ in range(limit)]
+                self._waiting[symbol] = waiting
+            else:
+                trades = waiting
+            taken.append((symbol, trades))
+            limit -= len(trades)
+            self._size -= len(trades)
+        return taken
+
+    def put_newest_first(self) -> None:
+        """Lets the newest trade of each symbol leave before all others. The others of the symbol are late from now on.
+
+        Call it after a stall, so that current prices are published first.
+        """
+        self._put_back()
+        for symbol, waiting in list(self._waiting.items()):
+            newest = newest_index(waiting)
+            if newest:
+                self._first[symbol] = waiting[newest]
+                del waiting[newest]
+                self._waiting[symbol] = deque((trade, True) for trade, _ in waiting)
+
+    def drop(self, symbol: str) -> int:
+        """Removes the trades of a symbol. Returns how many there were."""
+        dropped = len(self._waiting.pop(symbol, ())) + (self._first.pop(symbol, None) is not None)
+        self._size -= dropped
+        return dropped
+
+    def reduce(self, summed: Iterable[str]) -> dict[str, list[Trade]]:
+        """Keeps only the newest trade of each symbol. Returns the removed trades by symbol.
+
+        For the symbols in `summed`, whose trades cannot be fetched later, the kept trade gets the sum of all sizes.
+        """
+        self._put_back()
+        symbols = set(summed)
+        removed: dict[str, list[Trade]] = {}
+        for symbol, waiting in self._waiting.items():
+            newest = newest_index(waiting)
+            others = [trade for number, (trade, _) in enumerate(waiting) if number != newest]
+            if not others:
+                continue
+            kept, late = waiting[newest]
+            if symbol in symbols:
+                kept = with_size(kept, kept.size + sum(trade.size for trade in others))
+            removed[symbol] = others
+            self._waiting[symbol] = deque([(kept, late)])
+        self._size = len(self._waiting)
+        return removed
+
+    def _take_first(self, limit: int) -> list[tuple[str, Sequence[Accepted]]]:
+        taken: list[tuple[str, Sequence[Accepted]]] = []
+        while self._first and len(taken) < limit:
+            symbol = next(iter(self._first))
+            taken.append((symbol, (self._first.pop(symbol),)))
+        self._size -= len(taken)
+        return taken
+
+    def _put_back(self) -> None:
+        """Puts the trades that would leave first before the others of their symbols."""
+        for symbol, trade in self._first.items():
+            self._waiting.setdefault(symbol, deque()).appendleft(trade)
+        self._first.clear()
+
+
+def newest_index(waiting: Sequence[Accepted]) -> int:
+    """Returns the position of the trade that sets the newest price: the last one that is not late.
+
+    If all are late, returns the position of the last one.
+    """
+    last = len(waiting) - 1
+    for behind, (_, late) in enumerate(reversed(waiting)):
+        if not late:
+            return last - behind
+    return last
+
+
+def with_size(trade: Trade, size: float) -> Trade:
+    """Returns the trade with another size."""
+    return Trade(
+        trade.native, trade.price, size, trade.timestamp, trade.id, trade.sequence, trade.past, trade.sets_price
+    )

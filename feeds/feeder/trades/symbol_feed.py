@@ -1,0 +1,280 @@
+"""Decides which trades of one symbol to publish, and in which order. Pure.
+
+It drops repeats, finds missed trades by the vendor's numbers, and lets live trades wait for them.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from feeds.feeder.trades.backlog import Accepted
+from feeds.feeder.trades.gaps import Counts, Gap, is_after, neighbour, sequence_of, with_sequence
+from feeds.feeder.trades.known_trades import MAX_KNOWN, KnownTrades
+from feeds.feeder.trades.missing_ranges import MissingRanges
+from feeds.records import PublishedTrade
+from feeds.sources.events import Trade
+
+HOLD_SECONDS = 2.0
+"""How long live trades wait for missed ones."""
+
+MAX_HOLE = 100_000
+"""A longer hole in the topic is not one: the vendor's numbers jumped."""
+
+ANNOUNCED_SECONDS = 1.0
+"""How long the newest trade that the source named may be missing before it counts as missed."""
+
+
+class SymbolFeed:
+    """The trades of one symbol from one source.
+
+    `is_sequential` says whether `Trade.sequence` shows missed trades. `can_fetch` says whether missed trades can be
+    fetched. `published` are trades of this source at the end of the topic, in their order. `counts` may be shared by
+    several symbols. Times are in seconds of a monotonic clock.
+    """
+
+    def __init__(
+        self,
+        native: str,
+        is_sequential: bool,
+        can_fetch: bool,
+        counts: Counts,
+        published: Sequence[PublishedTrade] = (),
+        limit: int = MAX_KNOWN,
+    ) -> None:
+        self._native = native
+        self._is_sequential = is_sequential
+        self._can_fetch = can_fetch
+        self._counts = counts
+        self._known = KnownTrades(limit)
+        self._limit = limit
+        self._missing = MissingRanges()
+        self._newest: Trade | None = None
+        self._horizon = 0
+        self._published = 0
+        self._held: list[Trade] = []
+        self._held_until: float | None = None
+        self._gaps: list[Gap] = []
+        self._may_have_missed = False
+        self._announced: tuple[int, float] | None = None
+        self._resume(published)
+
+    def receive(self, trades: Sequence[Trade], now: float) -> list[Accepted]:
+        """Returns the trades to publish now. `trades` are those of one message, in the order of the source."""
+        if self._newest is None and trades[0].past:
+            trades = self._start_with_newest(trades)
+        accepted: list[Accepted] = []
+        for trade in trades:
+            if not trade.sets_price:
+                self._counts.ignored += 1
+            elif self._is_sequential and trade.sequence is not None:
+                self._receive_sequential(trade, trade.sequence, now, accepted)
+            else:
+                self._receive_other(trade, now, accepted)
+        return accepted
+
+    def note_reconnected(self) -> None:
+        """Call it when a new connection has replaced a lost one: trades may be missing."""
+        self._may_have_missed = self._newest is not None
+
+    def announce(self, sequence: int, now: float) -> None:
+        """Notes the sequence of the source's newest trade. The number 0 says nothing."""
+        newest = self._newest
+        if sequence and newest is not None and newest.sequence is not None and sequence > newest.sequence:
+            if self._announced is None:
+                self._announced = sequence, now + ANNOUNCED_SECONDS
+        else:
+            self._announced = None
+
+    def check(self, now: float) -> list[Accepted]:
+        """Returns held trades whose time is up. Call it several times a second."""
+        if self._announced is not None and now >= self._announced[1]:
+            self._open_announced_gap(self._announced[0])
+        if self._held_until is not None and now >= self._held_until:
+            return self._release()
+        return []
+
+    def take_gaps(self) -> list[Gap]:
+        """Returns the gaps that were found since the last call, for fetching."""
+        gaps, self._gaps = self._gaps, []
+        return gaps
+
+    def fill(self, gap: Gap, trades: Iterable[Trade]) -> list[Accepted]:
+        """Takes all trades that the source returned for a gap. Returns the trades to publish now."""
+        new = [trade for trade in trades if self._accept_fetched(trade)]
+        self._counts.fetched += len(new)
+        if self._is_sequential:
+            self._counts.unfilled += self._missing.remove_between(sequence_of(gap.after), sequence_of(gap.until))
+        if self._held_until is None:
+            return self._number(new, late=True)
+        self._held[:0] = new
+        return [] if self._missing else self._release()
+
+    def give_up(self, gap: Gap) -> None:
+        """Counts the trades of a gap as lost, because they cannot be fetched."""
+        if self._is_sequential:
+            self._counts.unfilled += self._missing.remove_between(sequence_of(gap.after), sequence_of(gap.until))
+        else:
+            self._counts.unfilled += max(gap.missing, 1)
+
+    def note_merged(self, trades: Sequence[Trade]) -> None:
+        """Takes back trades that will not be published, and opens a gap for them if they can be fetched."""
+        self._counts.merged += len(trades)
+        if not self._can_fetch:
+            return
+        self._known.forget(trades)
+        first, last = trades[0], trades[-1]
+        if first.sequence is not None:
+            self._missing.add_each(trade.sequence for trade in trades if trade.sequence is not None)
+        self._gaps.append(Gap(neighbour(first, -1), neighbour(last, 1), len(trades)))
+
+    def _resume(self, published: Sequence[PublishedTrade]) -> None:
+        """Continues after the trades that the topic holds."""
+        trades = [self._read(old) for old in published]
+        for trade in trades:
+            self._known.add(trade)
+        if not trades:
+            return
+        self._may_have_missed = True
+        newest = max(trades, key=lambda trade: (trade.timestamp, trade.sequence or 0))
+        by_sequence = {trade.sequence: trade for trade in trades if trade.sequence is not None}
+        # The vendor's next trade may have an older time.
+        while newest.sequence is not None and newest.sequence + 1 in by_sequence:
+            newest = by_sequence[newest.sequence + 1]
+        self._newest = newest
+        if newest.sequence is not None:
+            numbers = sorted(number for number in by_sequence if number <= newest.sequence)
+            self._published, self._horizon = numbers[-1], numbers[0]
+            self._open_holes(numbers, newest)
+
+    def _read(self, old: PublishedTrade) -> Trade:
+        sequence = int(old.id) if self._is_sequential and len(old.id) <= 18 and old.id.isdecimal() else None
+        return Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
+
+    def _open_holes(self, numbers: Sequence[int], newest: Trade) -> None:
+        """Opens a gap for numbers that are not in the topic, because the last process ended before it filled it."""
+        for before, number in pairwise(numbers):
+            if 1 < number - before <= MAX_HOLE:
+                self._missing.add(before + 1, number - 1)
+        if self._missing:
+            first, last = self._missing.bounds
+            self._add_gap(with_sequence(newest, first - 1), with_sequence(newest, last + 1), self._missing.size)
+
+    def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
+        """Keeps only the newest of the past trades with which an unknown symbol starts."""
+        past = [trade for trade in trades if trade.past and trade.sets_price]
+        if not past:
+            return trades
+        newest = past[0]
+        for trade in past[1:]:
+            newest = trade if is_after(trade, newest) else newest
+        self._counts.past += len(past) - 1
+        return [newest, *(trade for trade in trades if not trade.past)]
+
+    def _receive_sequential(self, trade: Trade, sequence: int, now: float, accepted: list[Accepted]) -> None:
+        newest = self._newest
+        if not self._known.add(trade):
+            self._counts.repeats += 1
+            return
+        if newest is None or newest.sequence is None:
+            self._horizon = self._published = sequence
+            self._advance(trade, accepted)
+        elif sequence == newest.sequence + 1:
+            self._advance(trade, accepted)
+        elif sequence > newest.sequence:
+            self._missing.add(newest.sequence + 1, sequence - 1)
+            self._open_gap(newest, trade, sequence - newest.sequence - 1, now)
+            self._advance(trade, accepted)
+        else:
+            self._receive_lower(trade, sequence, newest, accepted)
+
+    def _receive_lower(self, trade: Trade, sequence: int, newest: Trade, accepted: list[Accepted]) -> None:
+        """Handles a number that is not above the newest one: a missed trade, a jump of the vendor or a repeat."""
+        if self._missing.remove(sequence):
+            self._counts.fetched += 1
+            if self._held_until is not None:
+                self._held.append(trade)
+                accepted += [] if self._missing else self._release()
+            else:
+                accepted += self._number([trade], late=True)
+        elif trade.timestamp > newest.timestamp:
+            self._counts.jumps += 1
+            self._published = self._horizon = sequence
+            self._advance(trade, accepted)
+        elif sequence > max(self._horizon, (newest.sequence or 0) - self._limit):
+            accepted += self._number([trade], late=True)
+        else:
+            self._counts.repeats += 1
+
+    def _receive_other(self, trade: Trade, now: float, accepted: list[Accepted]) -> None:
+        """Handles a trade without a number."""
+        newest = self._newest
+        if not self._known.add(trade):
+            self._counts.repeats += 1
+            return
+        may_have_missed = self._may_have_missed and self._can_fetch
+        if may_have_missed and newest is not None and trade.timestamp > newest.timestamp:
+            self._open_gap(newest, trade, 0, now)
+        self._advance(trade, accepted)
+
+    def _advance(self, trade: Trade, accepted: list[Accepted]) -> None:
+        """Makes a trade the newest one, and publishes it unless live trades wait."""
+        if not (self._newest is not None and trade.sequence is None and trade.timestamp < self._newest.timestamp):
+            self._newest = trade
+        self._may_have_missed = False
+        if self._held_until is not None:
+            self._held.append(trade)
+        else:
+            accepted += self._number([trade])
+
+    def _open_gap(self, after: Trade, until: Trade, missing: int, now: float) -> None:
+        """Notes missed trades. Live trades wait for them if they can be fetched."""
+        if self._add_gap(after, until, missing) and self._held_until is None:
+            self._held_until = now + HOLD_SECONDS
+
+    def _open_announced_gap(self, sequence: int) -> None:
+        newest, self._announced = self._newest, None
+        if newest is None or newest.sequence is None or sequence <= newest.sequence:
+            return
+        self._missing.add(newest.sequence + 1, sequence)
+        missing = sequence - newest.sequence
+        self._newest = with_sequence(newest, sequence)
+        self._add_gap(newest, with_sequence(newest, sequence + 1), missing)
+
+    def _add_gap(self, after: Trade, until: Trade, missing: int) -> bool:
+        gap = Gap(after, until, missing)
+        self._counts.gaps += 1
+        self._counts.missed += missing
+        if not self._can_fetch:
+            self.give_up(gap)
+            return False
+        self._gaps.append(gap)
+        return True
+
+    def _accept_fetched(self, trade: Trade) -> bool:
+        if trade.sequence is not None:
+            self._missing.remove(trade.sequence)
+        if not self._known.add(trade):
+            self._counts.repeats += 1
+            return False
+        if not trade.sets_price:
+            self._counts.ignored += 1
+        return trade.sets_price
+
+    def _release(self) -> list[Accepted]:
+        """Returns the held trades, in the vendor's order."""
+        held, self._held, self._held_until = self._held, [], None
+        if self._is_sequential:
+            held.sort(key=sequence_of)
+        return self._number(held)
+
+    def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
+        """Returns the trades with the mark of those that come after a newer trade of the vendor's order."""
+        accepted: list[Accepted] = []
+        for trade in trades:
+            sequence = trade.sequence
+            if sequence is None:
+                accepted.append((trade, late))
+            else:
+                accepted.append((trade, sequence < self._published))
+                self._published = max(self._published, sequence)
+        self._counts.trades += len(accepted)
+        return accepted

@@ -1,0 +1,62 @@
+"""Compares what was recorded in a market day with the bars of the source."""
+
+from datetime import date
+
+from asgiref.sync import sync_to_async
+
+from feeds.bar_layout import VOLUME_UNIT
+from feeds.history.comparison import MINUTE_US, Comparison, RecordedMinute, compare_minutes
+from feeds.history.market_days import MarketDays
+from feeds.history.pages import Fetch, fetch_pages
+from feeds.history.past_bars import MINUTE_SECONDS
+from feeds.history.transactions import translate_errors
+from feeds.models import MinuteBar, Origin, Tape
+from feeds.sources.adapter import Source
+from feeds.sources.events import Bar
+from feeds.store.audit_reports import SymbolAudit
+
+
+class Audit:
+    """Audits one market day of one source."""
+
+    def __init__(self, source: Source, fetch: Fetch, market_days: MarketDays, day: date) -> None:
+        self._source = source
+        self._fetch = fetch
+        self._begin = market_days.begin(day.toordinal())
+        self._end = market_days.begin(day.toordinal() + 1)
+
+    async def run(self, symbol: str, native: str) -> SymbolAudit:
+        """Compares the minutes of one symbol. Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`."""
+        bars: list[Bar] = []
+        history = self._source.history
+        async for page in fetch_pages(history, self._fetch, native, MINUTE_SECONDS, self._begin, self._end):
+            bars += page
+        recorded = await sync_to_async(self._read_recorded)(symbol)
+        return _summarize(symbol, len(bars), compare_minutes(recorded, bars))
+
+    def _read_recorded(self, symbol: str) -> dict[int, RecordedMinute]:
+        with translate_errors():
+            tape = Tape.objects.filter(symbol=symbol, source=self._source.name).first()
+            if tape is None:
+                return {}
+            base = MinuteBar.key(tape.pk, 0)
+            rows = MinuteBar.objects.filter(
+                id__gte=base + self._begin // MINUTE_US, id__lt=base + self._end // MINUTE_US
+            )
+            columns = rows.values_list("id", "open", "high", "low", "close", "count", "volume", "origin")
+            return {row[0] - base: RecordedMinute(*row[1:7], is_fetched=row[7] != Origin.RECORDED) for row in columns}
+
+
+def _summarize(symbol: str, minutes: int, found: Comparison) -> SymbolAudit:
+    return SymbolAudit(
+        symbol,
+        minutes,
+        found.exact,
+        found.different,
+        found.missing,
+        found.replaced,
+        found.lost if found.is_counted else None,
+        found.repeated if found.is_counted else None,
+        found.lost_units * VOLUME_UNIT,
+        found.repeated_units * VOLUME_UNIT,
+    )

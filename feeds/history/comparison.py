@@ -1,0 +1,78 @@
+"""Compares the recorded minutes of a symbol with those of its source. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from feeds.bar_layout import VOLUME_UNIT
+from feeds.sources.events import Bar
+
+MINUTE_US = 60_000_000
+
+
+class RecordedMinute(msgspec.Struct, frozen=True):
+    """A minute in our database. `volume` is in VOLUME_UNITs. A fetched bar has replaced an incomplete recorded one."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+    count: int
+    volume: int
+    is_fetched: bool = False
+
+
+class Comparison:
+    """The sums over all minutes of one symbol. `SymbolAudit` of `feeds.store.audit_reports` says what they mean."""
+
+    def __init__(self) -> None:
+        self.exact = self.different = self.missing = self.replaced = 0
+        self.lost = self.repeated = self.lost_units = self.repeated_units = 0
+        self.is_counted = True
+
+    def add(self, recorded: RecordedMinute | None, bar: Bar) -> None:
+        """Adds a minute in which the source has trades. `recorded` is None if nothing was recorded."""
+        units = round(bar.volume / VOLUME_UNIT)
+        self.is_counted &= bar.count is not None
+        if recorded is None:
+            self.missing += 1
+            self._add_difference(-(bar.count or 0), -units)
+        elif recorded.is_fetched:
+            self.replaced += 1
+        else:
+            count = 0 if bar.count is None else recorded.count - bar.count
+            # Sums of rounded sizes may differ in the last digits.
+            difference = recorded.volume - units
+            difference = 0 if abs(difference) <= units // 10**9 + 1 else difference
+            prices = recorded.open, recorded.high, recorded.low, recorded.close
+            same_prices = prices == (bar.open, bar.high, bar.low, bar.close)
+            is_exact = same_prices and count == 0 and difference == 0
+            self.exact += is_exact
+            self.different += not is_exact
+            self._add_difference(count, difference)
+
+    def add_surplus(self, recorded: RecordedMinute) -> None:
+        """Adds a recorded minute in which the source has no trades."""
+        self._add_difference(recorded.count, recorded.volume)
+
+    def _add_difference(self, count: int, units: int) -> None:
+        self.lost += max(-count, 0)
+        self.repeated += max(count, 0)
+        self.lost_units += max(-units, 0)
+        self.repeated_units += max(units, 0)
+
+
+def compare_minutes(recorded: Mapping[int, RecordedMinute], bars: Sequence[Bar]) -> Comparison:
+    """Compares minutes. The keys of `recorded` are numbers of minutes since 1970.
+
+    Some sources give only the newest minutes of a day. Recorded minutes before the first one are not compared.
+    """
+    comparison = Comparison()
+    by_minute = {bar.start // MINUTE_US: bar for bar in bars}
+    for minute, bar in by_minute.items():
+        comparison.add(recorded.get(minute), bar)
+    first = min(by_minute, default=0)
+    for minute, surplus in recorded.items():
+        if by_minute and minute > first and minute not in by_minute and not surplus.is_fetched:
+            comparison.add_surplus(surplus)
+    return comparison

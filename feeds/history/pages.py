@@ -1,0 +1,28 @@
+"""Fetches bars of a range of time, response after response. Pure: the caller sends the requests."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from feeds.sources.adapter import History, Request
+from feeds.sources.events import Bar
+
+MAX_PAGES = 100
+"""How many responses one range may take. A source that never ends a range cannot stop the other tickers."""
+
+Fetch = Callable[[Request], Awaitable[bytes]]
+"""Sends a request and returns the body of the response."""
+
+
+async def fetch_pages(
+    history: History, fetch: Fetch, native: str, interval: int, start: int, end: int
+) -> AsyncIterator[Sequence[Bar]]:
+    """Yields the closed bars of each response. `interval` is in seconds; `start` and `end` are in unix microseconds.
+
+    Raises BadMessage and the errors of `fetch`.
+    """
+    request: Request | None = history.bars(native, interval, start, end)
+    for _ in range(MAX_PAGES):
+        if request is None:
+            return
+        body = await fetch(request)
+        bars, request = history.read_bars(native, request, body, start, end)
+        yield bars

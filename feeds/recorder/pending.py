@@ -1,0 +1,30 @@
+"""Groups updates that wait for their bars, so that a symbol has one source in each group. Pure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from feeds.wire import Update
+
+
+class PendingUpdate(NamedTuple):
+    """An update whose bars are not loaded yet, with its source and its Kafka partition."""
+
+    update: Update
+    source: str
+    partition: int
+
+
+class Group(NamedTuple):
+    """Updates in the order of the topic, and a dict from each of their symbols to its source."""
+
+    updates: Sequence[PendingUpdate]
+    sources: dict[str, str]
+
+
+def first_group(pending: Sequence[PendingUpdate]) -> Group:
+    """Returns the longest beginning of `pending` in which no symbol changes its source."""
+    sources: dict[str, str] = {}
+    for place, (update, source, _) in enumerate(pending):
+        if sources.setdefault(update.symbol, source) != source:
+            return Group(pending[:place], sources)
+    return Group(pending, sources)

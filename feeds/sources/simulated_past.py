@@ -1,0 +1,135 @@
+"""Invents the bars of the time before the first price of a simulated instrument.
+
+Pure: no I/O and no clock. The same instrument, seed and end give the same bars.
+
+A log price is the sum of two random walks. The fast one returns to its mean, as in `feeds.sources.simulated`. The slow
+one is the mean, so that a chart of a year is not a flat band. Seen backwards, both are processes of the same kind.
+Therefore the walks begin at the first known price and run back in time: the chart has no jump there.
+"""
+
+from collections.abc import Callable, Iterator
+from math import exp, log, sqrt
+from random import Random
+
+import msgspec
+
+from feeds.sources.events import Bar
+from feeds.sources.simulated import (
+    BASIS_POINT,
+    MAX_LOG_PRICE,
+    MEAN_AMOUNT,
+    Instrument,
+    fast_walk,
+    min_price,
+    size_decimals,
+)
+
+MINUTE_COUNT = 7 * 24 * 60
+"""The number of minutes in a past: a week."""
+
+DAY_COUNT = 365
+
+SECOND_US = 1_000_000
+MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
+
+PART_SECONDS = 4 * 3_600
+"""The length of the parts from which the older days are made. A day has six of them."""
+
+SLOW_BASIS_POINTS = 120.0
+"""How far the mean moves in a day, for an instrument with the volatility 1."""
+
+MAX_SLOW_DEVIATION = 0.03
+"""The limit of the mean's daily movement, so that a year of a volatile instrument stays in a range of a chart."""
+
+
+class SimulatedPast:
+    """The past of one instrument, from `end` backwards. `end` is in unix microseconds.
+
+    `price` is the first known price after the past. `interval` is the number of seconds between two updates. An object
+    makes its bars once: each method goes on where the last one stopped.
+    """
+
+    def __init__(self, instrument: Instrument, interval: float, seed: str, end: int, price: float) -> None:
+        self._instrument = instrument
+        self._interval = interval
+        self._end = end
+        self._random = Random(f"{seed}:{instrument.symbol}:past")  # noqa: S311
+        self._slow = log(instrument.base_price)
+        self._fast = log(price) - self._slow
+        self._price = price
+        self._decimals = instrument.decimals
+        self._min_price = min_price(instrument.decimals)
+        self._size_decimals = size_decimals(instrument.base_price)
+
+    def minutes(self, count: int) -> list[Bar]:
+        """Returns the newest `count` minutes before `end`, oldest first."""
+        return list(self._walk(MINUTE_SECONDS, count))[::-1]
+
+    def bars(self, day_at: Callable[[int], int]) -> "PastBars":
+        """Returns the minutes of a week and the days of a year, oldest first.
+
+        `day_at` returns the ordinal of the market day that contains a time in unix microseconds. The day that contains
+        `end` has no bar, because that day is not over.
+        """
+        last_day = day_at(self._end)
+        minutes = self.minutes(MINUTE_COUNT)
+        seconds = (DAY_COUNT + 1) * DAY_SECONDS - MINUTE_COUNT * MINUTE_SECONDS
+        parts = list(self._walk(PART_SECONDS, seconds // PART_SECONDS))[::-1]
+        days: dict[int, Bar] = {}
+        for bar in [*parts, *minutes]:
+            day = day_at(bar.start)
+            if last_day - DAY_COUNT <= day < last_day:
+                days[day] = _join(days[day], bar) if day in days else bar
+        return PastBars(minutes, days)
+
+    def _walk(self, seconds: int, count: int) -> Iterator[Bar]:
+        """Yields bars of this length, newest first."""
+        decay, fast_deviation = fast_walk(self._instrument.volatility, seconds)
+        slow_deviation = min(self._instrument.volatility * SLOW_BASIS_POINTS * BASIS_POINT, MAX_SLOW_DEVIATION)
+        slow_deviation *= sqrt(seconds / DAY_SECONDS)
+        variance = 2 * (fast_deviation**2 + slow_deviation**2)
+        mean_amount, amount_deviation = self._amounts(seconds)
+        gauss, random = self._random.gauss, self._random.random
+        for _ in range(count):
+            end_log = self._slow + self._fast
+            self._fast = self._fast * decay + gauss(0.0, fast_deviation)
+            self._slow += gauss(0.0, slow_deviation)
+            start_log = self._slow + self._fast
+            # High and low are drawn from the distribution of the extreme of a random walk with two known ends.
+            middle, square = (start_log + end_log) / 2, (end_log - start_log) ** 2
+            up = sqrt(square - variance * log(1.0 - random())) / 2
+            down = sqrt(square - variance * log(1.0 - random())) / 2
+            open_, close = self._round(start_log), self._price
+            high, low = max(self._round(middle + up), open_, close), min(self._round(middle - down), open_, close)
+            amount = max(gauss(mean_amount, amount_deviation), 0.0)
+            self._price = open_
+            self._end -= seconds * SECOND_US
+            yield Bar(self._end, open_, high, low, close, round(amount / open_, self._size_decimals))
+
+    def _amounts(self, seconds: int) -> tuple[float, float]:
+        """Returns mean and deviation of price times size of all updates in this time, as the simulator makes them."""
+        count = max(1.0, seconds / self._interval)
+        return count * MEAN_AMOUNT, sqrt(count) * MEAN_AMOUNT
+
+    def _round(self, log_price: float) -> float:
+        if not -MAX_LOG_PRICE < log_price < MAX_LOG_PRICE:
+            log_price = max(-MAX_LOG_PRICE, min(log_price, MAX_LOG_PRICE))
+        return round(exp(log_price), self._decimals) or self._min_price
+
+
+class PastBars(msgspec.Struct, frozen=True):
+    """The bars of a past: minutes, oldest first, and a dict from the ordinal of a market day to its bar."""
+
+    minutes: list[Bar]
+    days: dict[int, Bar]
+
+
+def _join(earlier: Bar, later: Bar) -> Bar:
+    return Bar(
+        earlier.start,
+        earlier.open,
+        max(earlier.high, later.high),
+        min(earlier.low, later.low),
+        later.close,
+        earlier.volume + later.volume,
+    )

@@ -1,0 +1,42 @@
+"""Serves the newest audits as metrics. Each scrape reads them from Redis."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from math import nan
+
+import redis
+
+from feeds import metrics
+from feeds.errors import StoreUnavailable
+from feeds.store.audit_reports import SymbolAudit, read_reports
+
+
+def serve_audits(client: redis.Redis, sources: Iterable[str]) -> None:
+    """Makes the audits of these sources metrics of this process. A source without a report has the value NaN."""
+    for source in sources:
+        for gauge, value in (
+            (metrics.AUDIT_LOST, lost),
+            (metrics.AUDIT_REPEATED, repeated),
+            (metrics.AUDIT_INEXACT, inexact),
+        ):
+            gauge.labels(source).set_function(partial(_sum, client, source, value))
+
+
+def lost(found: SymbolAudit) -> float:
+    return nan if found.lost is None else found.lost
+
+
+def repeated(found: SymbolAudit) -> float:
+    return nan if found.repeated is None else found.repeated
+
+
+def inexact(found: SymbolAudit) -> float:
+    return found.different + found.missing + found.replaced
+
+
+def _sum(client: redis.Redis, source: str, value: Callable[[SymbolAudit], float]) -> float:
+    try:
+        reports = read_reports(client, [source])
+    except StoreUnavailable:
+        return nan
+    return sum(value(found) for report in reports for found in report.symbols if not found.problem) if reports else nan

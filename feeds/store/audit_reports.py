@@ -1,0 +1,73 @@
+"""Stores the newest audit of each source in Redis, where the page `/feeds/audit` reads it.
+
+The Redis string `audit:SOURCE` holds JSON. It is kept for eight days.
+"""
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import redis
+
+from feeds.store.connection import answering
+
+AUDIT_PREFIX = "audit:"
+TTL = timedelta(days=8)
+
+
+class SymbolAudit(msgspec.Struct, frozen=True):
+    """How the recorded minutes of one symbol and one day compare with those of the source.
+
+    `minutes` is the number of minutes in which the source has trades. Each of them is exactly one of `exact`,
+    `different`, `missing` (nothing was recorded) and `replaced` (recording was incomplete, and a fetched bar replaced
+    the recorded one before the audit). `lost` and `repeated` are numbers of trades; None if the source does not count
+    trades. `lost_volume` and `repeated_volume` are in units of the instrument. `problem` is the reason if the symbol
+    could not be compared.
+    """
+
+    symbol: str
+    minutes: int = 0
+    exact: int = 0
+    different: int = 0
+    missing: int = 0
+    replaced: int = 0
+    lost: int | None = None
+    repeated: int | None = None
+    lost_volume: float = 0.0
+    repeated_volume: float = 0.0
+    problem: str = ""
+
+
+class AuditReport(msgspec.Struct, frozen=True):
+    """The audit of one source. `day` is the market day, such as 2026-11-22. `made_at` is in unix seconds."""
+
+    source: str
+    day: str
+    made_at: int
+    symbols: list[SymbolAudit]
+
+
+_decode = msgspec.json.Decoder(AuditReport).decode
+
+
+def write_report(client: redis.Redis, report: AuditReport) -> None:
+    """Stores a report instead of the earlier one of its source. Raises StoreUnavailable."""
+    with answering():
+        client.set(AUDIT_PREFIX + report.source, msgspec.json.encode(report), ex=TTL)
+
+
+def read_reports(client: redis.Redis, sources: Collection[str]) -> list[AuditReport]:
+    """Returns the newest reports of these sources. Leaves out values of another shape. Raises StoreUnavailable."""
+    with answering():
+        values: list[Any] = client.mget([AUDIT_PREFIX + source for source in sources])
+    return [report for value in values if (report := _read(value)) is not None]
+
+
+def _read(value: bytes | None) -> AuditReport | None:
+    if value is None:
+        return None
+    try:
+        return _decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,47 @@
+"""Warns if a public site shows prices that its sources do not allow there."""
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from feeds.source_names import NOT_FOR_THE_PUBLIC
+from watchlist.lists.search import served_sources
+from watchlist.prices.source_labels import title_of
+
+log = structlog.get_logger(__name__)
+
+
+def warn_of_public_prices() -> None:
+    """Writes one warning if a public site serves tickers of sources whose terms forbid it, and is not private."""
+    if settings.PRIVATE or not any(map(is_public_host, settings.ALLOWED_HOSTS)):
+        return
+    if titles := find_restricted_sources():
+        log.warning(
+            "the terms of a source forbid its prices on a public site: set PRIVATE=true, or deactivate its tickers",
+            sources=titles,
+        )
+
+
+def is_public_host(host: str) -> bool:
+    """Returns whether other machines may reach the site under this entry of ALLOWED_HOSTS."""
+    name = host.strip("[].").lower()
+    try:
+        return not ip_address(name).is_loopback
+    except ValueError:
+        return name != "localhost" and not name.endswith(".localhost")
+
+
+def find_restricted_sources() -> Iterable[str]:
+    """Returns the titles of the sources of served tickers whose terms forbid a public site.
+
+    Returns nothing if the database does not answer, because the gateway reports that itself.
+    """
+    try:
+        return sorted(title_of(source) for source in NOT_FOR_THE_PUBLIC & served_sources())
+    except DatabaseError:
+        return []
+    finally:
+        connection.close()  # the processes that serve requests open their own

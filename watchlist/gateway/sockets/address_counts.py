@@ -1,0 +1,34 @@
+"""Counts the open connections of each client address, over all processes of a gateway. Pure."""
+
+from collections import Counter
+from collections.abc import Callable
+
+
+class AddressCounts:
+    """Connections by address. Without `share`, the connections of other processes do not count."""
+
+    def __init__(self) -> None:
+        self._own: Counter[str] = Counter()
+        self._note: Callable[[str, int], int] = lambda _address, _change: 0
+
+    def share(self, note: Callable[[str, int], int]) -> None:
+        """Makes this process one of several that count together.
+
+        `note` is called with an address and the change of its number of connections in this process: 1, -1 or 0. It
+        stores the change for the other processes, and returns how many connections of the address they have.
+        """
+        self._note = note
+
+    def add(self, address: str) -> None:
+        self._own[address] += 1
+        self._note(address, 1)
+
+    def remove(self, address: str) -> None:
+        self._own[address] -= 1
+        if self._own[address] <= 0:
+            del self._own[address]
+        self._note(address, -1)
+
+    def count(self, address: str) -> int:
+        """Returns how many connections of the address are open in all processes."""
+        return self._own[address] + self._note(address, 0)

@@ -1,0 +1,30 @@
+"""Draws a price range as a bar with the place of the last price, as inline SVG. Pure.
+
+`static/watchlist/columns.js` moves the mark with live prices by the same rules. A browser test compares both.
+"""
+
+from django.utils.safestring import SafeString, mark_safe
+
+from watchlist.formatting.numbers import NO_VALUE
+from watchlist.prices.day import PriceRange
+
+WIDTH = 100
+
+
+def draw_range(price_range: PriceRange | None, price: float | None, low: str, high: str) -> SafeString:
+    """Returns a line from the low to the high with a mark at `price`, and the texts of low and high.
+
+    If the range is unknown, returns NO_VALUE. If the price is unknown, the line has no mark. `low` and `high` are
+    formatted numbers, so they need no escaping.
+    """
+    if price_range is None:
+        return SafeString(NO_VALUE)
+    mark = "" if price is None else f"M{place_mark(price_range, price)} 0V8"
+    svg = f'<svg viewBox="0 0 {WIDTH} 8" preserveAspectRatio="none" aria-hidden="true">'
+    paths = f'<path d="M0 4H{WIDTH}"/><path class="mark" d="{mark}"/></svg>'
+    return mark_safe(f'{svg}{paths}<span class="ends"><span>{low}</span> <span>{high}</span></span>')  # noqa: S308 - numbers only
+
+
+def place_mark(price_range: PriceRange, price: float) -> str:
+    """Returns the distance of the mark from the left end, from 0 to WIDTH, in whole units."""
+    return str(int(price_range.share(price) * WIDTH + 0.5))

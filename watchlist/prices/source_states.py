@@ -1,0 +1,76 @@
+"""Reads the states of sources of real prices, as feeders store them in Redis.
+
+The generator stores no state, so the source `simulated` has none.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+import redis
+import structlog
+
+from feeds.errors import StoreUnavailable
+from feeds.source_names import SIMULATED
+from feeds.store.feed_state import FeedState, FeedStateStore
+from watchlist.prices.quotes import redis_client
+
+log = structlog.get_logger(__name__)
+
+CONNECTED, RECONNECTING = "connected", "reconnecting"
+STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"})
+SYMBOL_STATES = ("unknown", "halted", "closed")
+"""The states of symbols that `feed` frames name, and that a page shows instead of an age."""
+NO_FEEDER = "runfeed is not running"
+"""The reason of a source that no feeder feeds."""
+
+
+def with_state(sources: Iterable[str]) -> list[str]:
+    """Returns the names of the sources that have a state, sorted and without duplicates."""
+    return sorted({source for source in sources if source != SIMULATED})
+
+
+def check_state(state: FeedState | None, since: int) -> FeedState:
+    """Returns the state, if it is one that this program knows.
+
+    Otherwise, or without a state, the source counts as reconnecting since `since`, in unix microseconds.
+    """
+    if state is None or state.state not in STATES:
+        return FeedState(RECONNECTING, NO_FEEDER, since, 0)
+    return state
+
+
+def read_source_states(client: redis.Redis, sources: Iterable[str]) -> Mapping[str, FeedState]:
+    """Reads the states of sources with one command. Leaves out `simulated`. Raises StoreUnavailable.
+
+    A source that no feeder feeds counts as reconnecting. `since` is then 0, because the time is unknown.
+    """
+    names = with_state(sources)
+    found = FeedStateStore(client).read(names)
+    return {name: check_state(found.get(name), since=0) for name in names}
+
+
+def read_known_states(sources: Iterable[str]) -> Mapping[str, FeedState]:
+    """Reads the states of sources as `read_source_states` does, for a page. Returns an empty dict without Redis."""
+    try:
+        return read_source_states(redis_client(), sources)
+    except StoreUnavailable as error:
+        log.warning("states of sources unavailable in Redis", error=str(error))
+        return {}
+
+
+def find_symbol_state(state: FeedState | None, symbol: str) -> str:
+    """Returns `unknown`, `halted` or `closed` if the source says so of a symbol, otherwise an empty text."""
+    if state is None:
+        return ""
+    return next((name for name in SYMBOL_STATES if symbol in state.symbols.get(name, ())), "")
+
+
+def stale_after(state: FeedState | None, limit: timedelta) -> timedelta:
+    """Returns the age after which a price is stale. `state` is that of its source.
+
+    The prices of a connected source are never stale, because a symbol may be traded rarely. All prices of a source that
+    is not connected are stale. Without a state, prices are stale after `limit`.
+    """
+    if state is None:
+        return limit
+    return timedelta.max if state.state == CONNECTED else timedelta(0)

@@ -1,0 +1,23 @@
+"""Reads the 52-week ranges of many symbols from their one-day bars.
+
+The bars of days are in the database. A symbol that is recorded for a shorter time has the range of that time.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.db.models import Max, Min
+
+from feeds.models import DayBar
+from watchlist.prices.day import PriceRange
+
+WEEKS = timedelta(weeks=52)
+
+
+def read_year_ranges(symbols: Sequence[str], now: datetime) -> Mapping[str, PriceRange]:
+    """Returns a dict from symbol to range. Symbols without a bar in the last 52 weeks are missing."""
+    if not symbols:
+        return {}
+    bars = DayBar.objects.filter(tape__symbol__in=symbols, day__gte=(now - WEEKS).date())
+    rows = bars.values_list("tape__symbol").annotate(Min("low"), Max("high"))
+    return {symbol: PriceRange(low, high) for symbol, low, high in rows}
