@@ -170,6 +170,42 @@ def test_fetched_repeats_are_dropped():
     assert counts.repeats == 2
 
 
+def test_a_fetched_trade_that_came_otherwise_and_is_forgotten_is_a_repeat():
+    counts = Counts()
+    feed = make_feed(counts, limit=2)
+    feed.receive([trade(1)], 0.0)
+    feed.receive([trade(5)], 0.0)
+    (gap,) = feed.take_gaps()
+    feed.check(10.0)
+    assert marks(feed.receive([trade(3)], 10.0)) == [(3, True)]
+    feed.receive([trade(number) for number in range(6, 10)], 10.0)
+
+    assert numbers(feed.fill(gap, [trade(2), trade(3), trade(4)])) == [2, 4]
+    assert counts.repeats == 1
+
+
+def test_many_fetched_trades_do_not_make_the_feed_publish_a_trade_twice():
+    counts = Counts()
+    feed = make_feed(counts, limit=3)
+    feed.receive([trade(1)], 0.0)
+    feed.receive([trade(8), trade(9)], 0.0)
+    (gap,) = feed.take_gaps()
+    feed.check(10.0)
+    feed.fill(gap, [trade(number) for number in range(2, 8)])
+
+    assert feed.receive([trade(8), trade(9)], 10.0) == []
+    assert counts.repeats == 2
+
+
+def test_a_forgotten_repeat_with_a_later_time_than_the_newest_trade_is_no_jump():
+    counts = Counts()
+    feed = make_feed(counts, limit=2)
+    feed.receive([trade(1), trade(2, time=900), trade(3, time=400), trade(4, time=500)], 0.0)
+
+    assert feed.receive([trade(2, time=900)], 0.0) == []
+    assert (counts.jumps, counts.repeats) == (0, 1)
+
+
 def test_numbers_that_go_back_are_a_jump_and_nothing_is_lost():
     counts = Counts()
     feed = make_feed(counts)
