@@ -132,6 +132,7 @@ class SymbolFeed:
         if not self._can_fetch:
             return
         self._known.forget(trades)
+        trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # late ones are among them
         first, last = trades[0], trades[-1]
         if first.sequence is not None:
             self._missing.add_each(trade.sequence for trade in trades if trade.sequence is not None)
@@ -201,8 +202,7 @@ class SymbolFeed:
     def _receive_lower(self, trade: Trade, sequence: int, accepted: list[Accepted]) -> None:
         """Handles a number that is not above the newest one: a missed trade, a jump of the vendor or a repeat.
 
-        Each lower number is published, missing or lost, so a forgotten trade is a repeat too. Only a trade that never
-        came can have a later time than all others.
+        Each lower number is published, missing or lost. Only a trade that never came can have the latest time.
         """
         if self._missing.remove(sequence):
             self._counts.fetched += 1

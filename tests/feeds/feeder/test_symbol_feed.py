@@ -372,6 +372,17 @@ def test_merged_trades_are_fetched_later():
     assert marks(feed.fill(gap, trades[1:4])) == [(2, True), (3, True), (4, True)]
 
 
+def test_late_trades_among_the_merged_ones_are_fetched_too():
+    feed = make_feed()
+    trades = [trade(number) for number in range(1, 8)]
+    feed.receive(trades, 0.0)
+    feed.note_merged([trades[4], trades[1], trades[2], trades[5]])
+    (gap,) = feed.take_gaps()
+
+    assert bounds(gap) == (1, 7, 4)
+    assert numbers(feed.fill(gap, trades[1:6])) == [2, 3, 5, 6]
+
+
 def test_merged_trades_without_numbers_are_fetched_by_time():
     feed = make_feed(sequential=False)
     trades = [unnumbered(number) for number in (1, 2, 3)]
