@@ -19,6 +19,9 @@ HOLD_SECONDS = 2.0
 MAX_HOLE = 100_000
 """A longer hole in the topic is not one: the vendor's numbers jumped."""
 
+MAX_LOST_RANGES = 1000
+"""How many ranges of lost numbers are remembered for each symbol."""
+
 ANNOUNCED_SECONDS = 1.0
 """How long the newest trade that the source named may be missing before it counts as missed."""
 
@@ -45,10 +48,10 @@ class SymbolFeed:
         self._can_fetch = can_fetch
         self._counts = counts
         self._known = KnownTrades(limit)
-        self._limit = limit
         self._missing = MissingRanges()
+        self._lost = MissingRanges()
+        self._latest = 0
         self._newest: Trade | None = None
-        self._horizon = 0
         self._published = 0
         self._held: list[Trade] = []
         self._held_until: float | None = None
@@ -102,7 +105,7 @@ class SymbolFeed:
         new = [trade for trade in trades if self._accept_fetched(trade)]
         self._counts.fetched += len(new)
         if self._is_sequential:
-            self._counts.unfilled += self._missing.remove_between(sequence_of(gap.after), sequence_of(gap.until))
+            self._lose(gap)
         if self._held_until is None:
             return self._number(new, late=True)
         self._held[:0] = new
@@ -111,9 +114,17 @@ class SymbolFeed:
     def give_up(self, gap: Gap) -> None:
         """Counts the trades of a gap as lost, because they cannot be fetched."""
         if self._is_sequential:
-            self._counts.unfilled += self._missing.remove_between(sequence_of(gap.after), sequence_of(gap.until))
+            self._lose(gap)
         else:
             self._counts.unfilled += max(gap.missing, 1)
+
+    def _lose(self, gap: Gap) -> None:
+        """Counts what is still missing in a gap as lost. If it comes all the same, it is published late."""
+        bounds = sequence_of(gap.after), sequence_of(gap.until)
+        for first, last in self._missing.between(*bounds):
+            self._lost.add(first, last)
+        self._lost.keep_highest(MAX_LOST_RANGES)
+        self._counts.unfilled += self._missing.remove_between(*bounds)
 
     def note_merged(self, trades: Sequence[Trade]) -> None:
         """Takes back trades that will not be published, and opens a gap for them if they can be fetched."""
@@ -121,6 +132,7 @@ class SymbolFeed:
         if not self._can_fetch:
             return
         self._known.forget(trades)
+        trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # late ones are among them
         first, last = trades[0], trades[-1]
         if first.sequence is not None:
             self._missing.add_each(trade.sequence for trade in trades if trade.sequence is not None)
@@ -140,9 +152,10 @@ class SymbolFeed:
         while newest.sequence is not None and newest.sequence + 1 in by_sequence:
             newest = by_sequence[newest.sequence + 1]
         self._newest = newest
+        self._latest = max(trade.timestamp for trade in trades)
         if newest.sequence is not None:
             numbers = sorted(number for number in by_sequence if number <= newest.sequence)
-            self._published, self._horizon = numbers[-1], numbers[0]
+            self._published = numbers[-1]
             self._open_holes(numbers, newest)
 
     def _read(self, old: PublishedTrade) -> Trade:
@@ -175,7 +188,7 @@ class SymbolFeed:
             self._counts.repeats += 1
             return
         if newest is None or newest.sequence is None:
-            self._horizon = self._published = sequence
+            self._published = sequence
             self._advance(trade, accepted)
         elif sequence == newest.sequence + 1:
             self._advance(trade, accepted)
@@ -184,10 +197,13 @@ class SymbolFeed:
             self._open_gap(newest, trade, sequence - newest.sequence - 1, now)
             self._advance(trade, accepted)
         else:
-            self._receive_lower(trade, sequence, newest, accepted)
+            self._receive_lower(trade, sequence, accepted)
 
-    def _receive_lower(self, trade: Trade, sequence: int, newest: Trade, accepted: list[Accepted]) -> None:
-        """Handles a number that is not above the newest one: a missed trade, a jump of the vendor or a repeat."""
+    def _receive_lower(self, trade: Trade, sequence: int, accepted: list[Accepted]) -> None:
+        """Handles a number that is not above the newest one: a missed trade, a jump of the vendor or a repeat.
+
+        Each lower number is published, missing or lost. Only a trade that never came can have the latest time.
+        """
         if self._missing.remove(sequence):
             self._counts.fetched += 1
             if self._held_until is not None:
@@ -195,14 +211,15 @@ class SymbolFeed:
                 accepted += [] if self._missing else self._release()
             else:
                 accepted += self._number([trade], late=True)
-        elif trade.timestamp > newest.timestamp:
+        elif trade.timestamp > self._latest:
             self._counts.jumps += 1
-            self._published = self._horizon = sequence
+            self._published = sequence
             self._advance(trade, accepted)
-        elif sequence > max(self._horizon, (newest.sequence or 0) - self._limit):
+        elif self._lost.remove(sequence):
             accepted += self._number([trade], late=True)
         else:
             self._counts.repeats += 1
+        self._latest = max(self._latest, trade.timestamp)
 
     def _receive_other(self, trade: Trade, now: float, accepted: list[Accepted]) -> None:
         """Handles a trade without a number."""
@@ -220,6 +237,7 @@ class SymbolFeed:
         if not (self._newest is not None and trade.sequence is None and trade.timestamp < self._newest.timestamp):
             self._newest = trade
         self._may_have_missed = False
+        self._latest = max(self._latest, trade.timestamp)
         if self._held_until is not None:
             self._held.append(trade)
         else:
@@ -250,11 +268,13 @@ class SymbolFeed:
         return True
 
     def _accept_fetched(self, trade: Trade) -> bool:
-        if trade.sequence is not None:
-            self._missing.remove(trade.sequence)
-        if not self._known.add(trade):
+        # Its number decides: the trade may have come otherwise, and be forgotten since then.
+        sequence = trade.sequence if self._is_sequential else None
+        is_new = sequence is None or self._missing.remove(sequence) or self._lost.remove(sequence)
+        if not (self._known.add(trade) and is_new):
             self._counts.repeats += 1
             return False
+        self._latest = max(self._latest, trade.timestamp)
         if not trade.sets_price:
             self._counts.ignored += 1
         return trade.sets_price

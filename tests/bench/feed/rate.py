@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 
 EXCHANGE = "tests.bench.feed.fast_exchange"
 COMPRESSED = str(Path(__file__).with_name("compressed.py"))
-FACTOR = "20"
+FACTOR = "100"
 """How many times as fast as Kraken allows the merged trades are fetched. Kraken's own pace takes that much longer."""
 
 WARM_UP_SECONDS = 10.0

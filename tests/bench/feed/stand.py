@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stockwatch.local.redis_server import RedisServer, free_port
 from tests.bench.serving import ROOT
-from tests.support.feeds import add_tickers, migrate
+from tests.support.feeder.process import add_tickers, migrate
 from tests.support.waiting import wait_until
 
 METRICS_PORTS = {

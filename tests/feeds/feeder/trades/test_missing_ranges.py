@@ -59,3 +59,22 @@ def test_it_equals_a_set_of_numbers(actions: list[tuple[str, int, int]]):
             model -= inside
         assert ranges.size == len(model)
         assert bool(ranges) == bool(model)
+
+
+def test_the_parts_between_two_numbers_leave_both_out():
+    ranges = MissingRanges()
+    ranges.add(1, 4)
+    ranges.add(8, 9)
+
+    assert ranges.between(2, 9) == [(3, 4), (8, 8)]
+    assert ranges.between(4, 8) == []
+
+
+def test_only_the_highest_ranges_are_kept():
+    ranges = MissingRanges()
+    ranges.add(1, 1)
+    ranges.add(5, 6)
+    ranges.add(9, 9)
+    ranges.keep_highest(2)
+
+    assert ranges.bounds == (5, 9)

@@ -170,6 +170,42 @@ def test_fetched_repeats_are_dropped():
     assert counts.repeats == 2
 
 
+def test_a_fetched_trade_that_came_otherwise_and_is_forgotten_is_a_repeat():
+    counts = Counts()
+    feed = make_feed(counts, limit=2)
+    feed.receive([trade(1)], 0.0)
+    feed.receive([trade(5)], 0.0)
+    (gap,) = feed.take_gaps()
+    feed.check(10.0)
+    assert marks(feed.receive([trade(3)], 10.0)) == [(3, True)]
+    feed.receive([trade(number) for number in range(6, 10)], 10.0)
+
+    assert numbers(feed.fill(gap, [trade(2), trade(3), trade(4)])) == [2, 4]
+    assert counts.repeats == 1
+
+
+def test_many_fetched_trades_do_not_make_the_feed_publish_a_trade_twice():
+    counts = Counts()
+    feed = make_feed(counts, limit=3)
+    feed.receive([trade(1)], 0.0)
+    feed.receive([trade(8), trade(9)], 0.0)
+    (gap,) = feed.take_gaps()
+    feed.check(10.0)
+    feed.fill(gap, [trade(number) for number in range(2, 8)])
+
+    assert feed.receive([trade(8), trade(9)], 10.0) == []
+    assert counts.repeats == 2
+
+
+def test_a_forgotten_repeat_with_a_later_time_than_the_newest_trade_is_no_jump():
+    counts = Counts()
+    feed = make_feed(counts, limit=2)
+    feed.receive([trade(1), trade(2, time=900), trade(3, time=400), trade(4, time=500)], 0.0)
+
+    assert feed.receive([trade(2, time=900)], 0.0) == []
+    assert (counts.jumps, counts.repeats) == (0, 1)
+
+
 def test_numbers_that_go_back_are_a_jump_and_nothing_is_lost():
     counts = Counts()
     feed = make_feed(counts)
@@ -334,6 +370,17 @@ def test_merged_trades_are_fetched_later():
     assert bounds(gap) == (1, 5, 3)
     assert counts.merged == 3
     assert marks(feed.fill(gap, trades[1:4])) == [(2, True), (3, True), (4, True)]
+
+
+def test_late_trades_among_the_merged_ones_are_fetched_too():
+    feed = make_feed()
+    trades = [trade(number) for number in range(1, 8)]
+    feed.receive(trades, 0.0)
+    feed.note_merged([trades[4], trades[1], trades[2], trades[5]])
+    (gap,) = feed.take_gaps()
+
+    assert bounds(gap) == (1, 7, 4)
+    assert numbers(feed.fill(gap, trades[1:6])) == [2, 3, 5, 6]
 
 
 def test_merged_trades_without_numbers_are_fetched_by_time():
