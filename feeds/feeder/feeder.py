@@ -100,7 +100,7 @@ class Feeder:
 
     def open(self, symbol: str, source: str, native: str, end: TopicEnd | None) -> None:
         """Begins to feed a symbol from a source."""
-        self._sources[source].feed.open(symbol, native, end)
+        self._sources[source].open_symbol(symbol, native, end)
 
     def close(self, symbols: Collection[str]) -> None:
         """Stops feeding symbols, whatever their sources are."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Protocol
 
 import structlog
 
+from feeds.feeder.backfills import Backfills
 from feeds.feeder.missed_trades import MissedTrades
 from feeds.feeder.network.connection import Connection, Endpoint
 from feeds.feeder.network.http_client import HttpClient, RequestFailed
@@ -16,6 +17,9 @@ from feeds.feeder.network.supervisor import Supervisor
 from feeds.feeder.publisher import Publisher
 from feeds.feeder.source_feed import SourceFeed
 from feeds.feeder.source_metrics import SourceMetrics
+from feeds.history.backfill import Backfill
+from feeds.history.pages import Fetch
+from feeds.records import TopicEnd
 from feeds.retry import Backoff, Jitter, Outage
 from feeds.sources.adapter import BadMessage, Source
 from feeds.sources.events import SymbolState
@@ -75,6 +79,10 @@ class RunningSource:
         except ValueError:
             return ""
 
+    def open_symbol(self, symbol: str, native: str, end: TopicEnd | None) -> None:
+        """Begins to feed a symbol that this process owns. `end` is what the topic holds of it."""
+        self.feed.open(symbol, native, end)
+
     def update_natives(self) -> None:
         """Tells the runner which symbols the feed has now."""
         self._runner.set_natives(self.feed.natives)
@@ -100,7 +108,9 @@ class ConnectedSource(RunningSource):
         rest_url: str,
         publisher: Publisher,
         rng: Random,
+        make_backfill: Callable[[Fetch], Backfill] | None = None,
     ) -> None:
+        """`make_backfill` gets the function that makes a request. Without it no past bars are fetched."""
         outage = Outage(source.title)
         metrics = SourceMetrics(source.name)
         state = SourceStateTracker(time.time_ns() // 1000)
@@ -114,6 +124,7 @@ class ConnectedSource(RunningSource):
         super().__init__(source, feed, Supervisor(state, outage, backoff, connect, feed.note_lost))
         self._http = HttpClient(source, rest_url, endpoint.credentials)
         self._missed = MissedTrades(source, self._http, feed, lambda: publisher.has_room, rng)
+        self._backfills = Backfills(source.name, make_backfill(self._http.get), rng) if make_backfill else None
 
     async def run(self) -> None:
         try:
@@ -121,8 +132,15 @@ class ConnectedSource(RunningSource):
                 tasks.create_task(super().run())
                 tasks.create_task(self._missed.run())
                 tasks.create_task(self._follow_instruments())
+                if self._backfills is not None:
+                    tasks.create_task(self._backfills.run())
         finally:
             await self._http.close()
+
+    def open_symbol(self, symbol: str, native: str, end: TopicEnd | None) -> None:
+        super().open_symbol(symbol, native, end)
+        if self._backfills is not None:
+            self._backfills.add(symbol, native)
 
     def check(self) -> None:
         super().check()

@@ -8,14 +8,14 @@ from typing import NamedTuple
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from feeds.errors import UnknownSource
 from feeds.feeder.network.http_client import HttpClient
 from feeds.history.backfill import Backfill
 from feeds.history.market_days import MarketDays, make_source_days
+from feeds.history.pages import Fetch
+from feeds.management.source_settings import credentials, find, rest_url
 from feeds.models import Ticker
 from feeds.source_names import WITHOUT_HISTORY
-from feeds.sources.adapter import Credentials, Source
-from feeds.sources.registry import find_source
+from feeds.sources.adapter import Source
 
 
 class SourceHistory(NamedTuple):
@@ -28,37 +28,28 @@ class SourceHistory(NamedTuple):
     @property
     def backfill(self) -> Backfill:
         """Returns a backfill from this source."""
-        return Backfill(self.source, self.client.get, self.market_days, lambda: time.time_ns() // 1000)
+        return make_backfill(self.source, self.client.get)
+
+
+def make_backfill(source: Source, fetch: Fetch) -> Backfill:
+    """Returns a backfill from a source. `fetch` makes its requests."""
+    return Backfill(source, fetch, read_market_days(source), lambda: time.time_ns() // 1000)
+
+
+def read_market_days(source: Source) -> MarketDays:
+    """Returns the market days of a source, by its own rule or by the settings."""
+    return make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START).of(source.name)
 
 
 @asynccontextmanager
 async def open_history(name: str) -> AsyncIterator[SourceHistory]:
     """Opens the history of a source. Raises CommandError if the source is unknown or lacks its key."""
-    source = _find(name)
-    prefix = source.name.upper()
-    url = getattr(settings, f"{prefix}_REST_URL", "") or source.rest_url
-    client = HttpClient(source, url, _credentials(prefix))
-    days = make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START).of(source.name)
+    source = find(name)
+    client = HttpClient(source, rest_url(source), credentials(source))
     try:
-        yield SourceHistory(source, client, days)
+        yield SourceHistory(source, client, read_market_days(source))
     finally:
         await client.close()
-
-
-def _find(name: str) -> Source:
-    try:
-        source = find_source(name, getattr(settings, "ALPACA_FEED", "iex"))
-    except UnknownSource as error:
-        raise CommandError(str(error)) from error
-    prefix = source.name.upper()
-    credentials = _credentials(prefix)
-    if source.needs_credentials and not (credentials.key and credentials.secret):
-        raise CommandError(f"{source.name} needs a key: set {prefix}_KEY_ID and {prefix}_SECRET_KEY")
-    return source
-
-
-def _credentials(prefix: str) -> Credentials:
-    return Credentials(getattr(settings, f"{prefix}_KEY_ID", ""), getattr(settings, f"{prefix}_SECRET_KEY", ""))
 
 
 def find_tickers(symbols: list[str], source: str = "") -> dict[str, list[tuple[str, str]]]:

@@ -2,7 +2,10 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -108,6 +111,24 @@ def test_trades_of_an_exchange_arrive_in_redis_and_the_topic_equals_its_ledger(
         assert published(updates[symbol]) == in_ledger(exchange.ledger, symbol)
         assert counts_up(updates[symbol])
     assert (updates["ETH/USD"][-1]["bid"], updates["ETH/USD"][-1]["ask"]) == (3400.1, 3400.2)
+    assert not feed.logged("Traceback")
+
+
+def test_the_past_of_a_ticker_is_fetched_beside_its_trades(
+    start: Start, exchange: KrakenExchange, database: Path, redis_client: redis.Redis
+):
+    day_us = 86_400_000_000
+    now = time.time_ns() // 1000
+    for days in (2, 1):
+        exchange.trade("BTC/USD", f"9{days}000", "0.25", time=now - days * day_us, sent=False)
+    feed = start("runfeed", "kraken")
+
+    def read_fetched(table: str) -> list[float]:
+        with closing(sqlite3.connect(database)) as connection:
+            return [row[0] for row in connection.execute(f'SELECT "close" FROM {table}')]
+
+    wait_until(lambda: sorted(read_fetched("feeds_daybar")) == [91000.0, 92000.0], 120)
+    assert feed.end() == 0
     assert not feed.logged("Traceback")
 
 

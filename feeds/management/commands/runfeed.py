@@ -23,6 +23,7 @@ from feeds.feeder.running_source import ConnectedSource, RunningSource
 from feeds.kafka.last_updates import LastUpdates
 from feeds.kafka.producer import UpdateProducer
 from feeds.kafka.topic import Topic
+from feeds.management.source_history import make_backfill
 from feeds.management.source_settings import endpoint, find, rest_url
 from feeds.metrics import serve_metrics
 from feeds.records import TopicEnd
@@ -107,7 +108,10 @@ def make_replay_source(replay: Replay, options: Mapping[str, Any], publisher: Pu
 
 def make_connected_sources(sources: Sequence[Source], publisher: Publisher) -> list[RunningSource]:
     rng = Random()  # noqa: S311
-    return [ConnectedSource(source, endpoint(source), rest_url(source), publisher, rng) for source in sources]
+    return [
+        ConnectedSource(source, endpoint(source), rest_url(source), publisher, rng, partial(make_backfill, source))
+        for source in sources
+    ]
 
 
 def make_feeder(names: Sequence[str], make_sources: MakeSources, stop: Event) -> Feeder:
