@@ -3,7 +3,7 @@
 It drops repeats, finds missed trades by the vendor's numbers, and lets live trades wait for them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from feeds.feeder.trades.backlog import Accepted
@@ -156,20 +156,20 @@ class SymbolFeed:
         if newest.sequence is not None:
             numbers = sorted(number for number in by_sequence if number <= newest.sequence)
             self._published = numbers[-1]
-            self._open_holes(numbers, newest)
+            self._open_holes(numbers, by_sequence)
 
     def _read(self, old: PublishedTrade) -> Trade:
         sequence = int(old.id) if self._is_sequential and len(old.id) <= 18 and old.id.isdecimal() else None
         return Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
 
-    def _open_holes(self, numbers: Sequence[int], newest: Trade) -> None:
+    def _open_holes(self, numbers: Sequence[int], trades: Mapping[int, Trade]) -> None:
         """Opens a gap for numbers that are not in the topic, because the last process ended before it filled it."""
         for before, number in pairwise(numbers):
             if 1 < number - before <= MAX_HOLE:
                 self._missing.add(before + 1, number - 1)
         if self._missing:
             first, last = self._missing.bounds
-            self._add_gap(with_sequence(newest, first - 1), with_sequence(newest, last + 1), self._missing.size)
+            self._add_gap(trades[first - 1], trades[last + 1], self._missing.size)
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
         """Keeps only the newest of the past trades with which an unknown symbol starts."""

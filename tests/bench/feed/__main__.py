@@ -73,9 +73,17 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def is_met(figures: dict[str, Any]) -> bool:
-    """Returns whether a case met its requirements."""
+    """Returns whether a case met its requirements.
+
+    A late trade gets a later number than a trade of the same microsecond that is published. So a bar's open or close
+    may be the other one. This is known, printed, and no failure.
+    """
     differences = figures.get("compared", {}).get("differences", {})
-    return not differences and not figures.get("observed", {}).get("older") and figures.get("met", True)
+    return (
+        all(kind.endswith("_same_time") for kind in differences)
+        and not figures.get("observed", {}).get("older")
+        and figures.get("met", True)
+    )
 
 
 def main(arguments: list[str]) -> int:

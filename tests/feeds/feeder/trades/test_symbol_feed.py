@@ -329,6 +329,13 @@ def test_a_restart_fetches_the_holes_that_the_last_process_left():
     assert marks(feed.fill(gap, [trade(n) for n in (3, 4, 7, 8)])) == [(n, True) for n in (3, 4, 7, 8)]
 
 
+def test_holes_that_the_last_process_left_are_fetched_from_the_time_at_which_they_begin():
+    feed = make_feed(published=[*in_topic(1, time=10), *in_topic(4, time=500), *in_topic(5, time=900)])
+    (gap,) = feed.take_gaps()
+
+    assert (gap.after.timestamp, gap.until.timestamp) == (BEGIN + 10, BEGIN + 500)
+
+
 def test_a_restart_continues_after_the_newest_number_even_if_its_time_is_older():
     feed = make_feed(published=[*in_topic(7), *in_topic(8, time=2)])
 
