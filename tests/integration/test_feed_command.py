@@ -29,6 +29,8 @@ from tests.support.servers.commands import Command
 from tests.support.waiting import wait_until
 
 SYMBOLS = ("BTC/USD", "ETH/USD")
+PRICES = (97000.5, 97001.0, 97002.0)
+"""The prices of an exchange that are told from simulated ones, which have many values."""
 Start = Callable[..., Command]
 
 
@@ -208,11 +210,11 @@ def test_a_ticker_that_changes_its_source_goes_on_without_a_break(
 
     for _ in range(2):
         set_source(database, "BTC/USD", "simulated")
-        wait_until(lambda: "size" not in quote(), 60, "a simulated price")
+        wait_until(lambda: quote()["price"] not in PRICES, 60, "a simulated price")
         set_source(database, "BTC/USD", "kraken")
         wait_until(lambda: redis_client.get("owner:market_ticks:BTC/USD") and exchange.trade("BTC/USD", "97001", "0.5"))
         wait_until(
-            lambda: exchange.trade("BTC/USD", "97002", "0.5") and "size" in quote(), 60, "a price of the exchange"
+            lambda: exchange.trade("BTC/USD", "97002", "0.5") and quote()["price"] in PRICES, 60, "a price of the exchange"
         )
     assert feed.end() == 0
     assert generator.end() == 0
