@@ -193,7 +193,9 @@ def test_a_ticker_that_changes_its_source_goes_on_without_a_break(
         set_source(database, "BTC/USD", "kraken")
         wait_until(lambda: redis_client.get("owner:market_ticks:BTC/USD") and exchange.trade("BTC/USD", "97001", "0.5"))
         wait_until(
-            lambda: exchange.trade("BTC/USD", "97002", "0.5") and quote()["price"] in PRICES, 60, "a price of the exchange"
+            lambda: exchange.trade("BTC/USD", "97002", "0.5") and quote()["price"] in PRICES,
+            60,
+            "a price of the exchange",
         )
     assert feed.end() == 0
     assert generator.end() == 0
