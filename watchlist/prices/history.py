@@ -43,7 +43,8 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
     """Returns the candles of the period that ends at `now` and has the length `span`.
 
     If `span` is None, the period begins with the first recorded update. `retention` is how long the database keeps
-    one-minute bars. A period longer than `retention` is read from one-day bars, which are never deleted.
+    one-minute bars. A period longer than `retention`, or with one-minute bars for only a part of it, is read from
+    one-day bars, which are never deleted.
     """
     timestamp = int(now.timestamp())
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
@@ -54,7 +55,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
         recorded = _recorded_span(tape, timestamp)
         # A shorter span gives shorter candles. Redis has a day even if the database lags: use at least a day.
         span = recorded if span is None else min(span, max(recorded, DAY))
-    if span > retention:
+    if span > retention or (span > DAY and not _has_minutes(tape, timestamp // 60, span)):
         return _read_days(tape, now, span)
     return _read_minutes(symbol, tape, timestamp // 60, -(-span // timedelta(minutes=1)))
 
@@ -66,6 +67,20 @@ def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
     """
     first_at = DayBar.objects.filter(tape=tape).order_by("day").values_list("first_at", flat=True).first()
     return timedelta(minutes=1 if first_at is None else max(1, timestamp // 60 - first_at // 60_000_000 + 1))
+
+
+def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
+    """Returns whether the one-minute bars cover the period of length `span`, except at most its first day.
+
+    `newest` is the number of the current minute, counted from 1970. Only one-day bars cover an older past, which was
+    fetched or simulated.
+    """
+    if tape is None or span <= 2 * DAY:
+        return True
+    keys = MinuteBar.objects.filter(id__gte=MinuteBar.key(tape.pk, 0), id__lt=MinuteBar.key(tape.pk + 1, 0))
+    oldest = keys.order_by("id").values_list("id", flat=True).first()
+    first = newest - (span - DAY) // timedelta(minutes=1)
+    return oldest is not None and oldest - MinuteBar.key(tape.pk, 0) <= first
 
 
 def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> CandleSeries:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
+from feeds.models import MinuteBar
 from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US
 from feeds.wire import Update
 from tests.support.recorded_bars import RecordedBars
@@ -75,6 +76,14 @@ def test_a_chart_longer_than_the_retention_of_minutes_has_days(recorded: Recorde
     series = read_candles("AAPL", timedelta(days=90), NOW, MONTH)
     assert series.step == 86_400
     assert [candle.close for candle in series.candles] == [41.0, 2.0, 1.0]
+
+
+def test_a_chart_whose_past_has_days_but_no_minutes_has_days(recorded: RecordedBars):
+    recorded.record(*(at_minute(ago * 1440, float(ago + 1)) for ago in (25, 20, 3, 0)))
+    MinuteBar.objects.filter(close__gt=10.0).delete()  # as in a past that was fetched or simulated
+    month, week = (read_candles("AAPL", timedelta(days=days), NOW, MONTH) for days in (30, 4))
+    assert (month.step, [candle.close for candle in month.candles]) == (86_400, [26.0, 21.0, 4.0, 1.0])
+    assert (week.step, [candle.close for candle in week.candles]) == (300, [4.0, 1.0])
 
 
 def test_a_chart_of_all_begins_with_the_first_day_and_has_the_shortest_candles_that_fit(recorded: RecordedBars):
