@@ -84,7 +84,11 @@ async def test_all_tickers_are_read_with_their_previous_closes():
         ]
     )
     await Tape.objects.abulk_create(
-        [Tape(symbol="AAPL"), Tape(symbol="GLD", previous_close=239.5), Tape(symbol="XXXX", previous_close=1.0)]
+        [
+            Tape(symbol="AAPL"),
+            Tape(symbol="GLD", source="alpaca", previous_close=239.5),
+            Tape(symbol="XXXX", previous_close=1.0),
+        ]
     )
     gold = Listing("GLD", "", 240.0, 2, False, 239.5, "alpaca", "USD", "open")
     assert await load_tickers() == [APPLE, gold]
