@@ -9,7 +9,7 @@
     └── PermanentError             no retry helps
         ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day
         ├── BadTicker              a ticker in the settings is not valid
-        ├── BadReplay              a file of past prices, its speed or its first time is not valid
+        ├── BadReplay              the file, the speed or the first time of a replay is not valid
         ├── UnknownSource          no source of prices has this name
         ├── LeaseHeld              another program holds the lease, for example the right to feed this topic
         ├── GroupRefused           Kafka refuses this process as a member of its consumer group

@@ -155,8 +155,8 @@ class Tape(models.Model):
 
     A ticker whose source changes gets another tape, so that bars of the earlier source no longer count.
     `previous_close` is the last price before the newest market day; null if there is no such price. `has_past` says
-    whether the bars before the first recorded update are complete. For a simulated ticker, the recorder writes these
-    bars. `past_version` grows by one with each change of bars that were not recorded. `days_fetched_to` and
+    whether the bars before the first recorded update are complete. For a simulated ticker, the recorder writes the
+    earlier bars. `past_version` grows by one with each change of bars that were not recorded. `days_fetched_to` and
     `minutes_fetched_to` say up to which time bars were fetched from the source, in unix microseconds; null stands for
     never.
     """
@@ -198,7 +198,7 @@ class BarColumns(models.Model):
     `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `first_seq` and `last_seq` are the seq_ids of the first and the
     last update. `runs` says which updates were counted, encoded as msgpack. `runs` is null if every seq_id from the
     first to the last was counted. `feeds.recorder.bars` explains runs. `origin` is a value of Origin. A bar that was
-    not recorded has no seq_ids, and its `count` is 0 if the source does not say how many trades there were.
+    not recorded has no seq_ids. Its `count` is 0 if the source does not count trades.
     """
 
     open = models.FloatField()

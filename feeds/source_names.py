@@ -1,4 +1,4 @@
-"""Defines the names of all sources of prices, and which texts are native symbols. Pure.
+"""Defines the names of all sources of prices, and the rule for native symbols. Pure.
 
 The models import this module. Therefore this module imports no adapter.
 """

@@ -131,7 +131,7 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
     - a symbol that breaks the rule for symbols;
     - a price that is infinite, zero or negative;
     - a timestamp or seq_id that Redis could not compare exactly;
-    - a timestamp below 10^15, which is not in microseconds;
+    - a timestamp below 10^15, because such a timestamp is not in microseconds;
     - a timestamp later than `latest`;
     - a key `type`.
     """

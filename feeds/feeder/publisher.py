@@ -163,7 +163,7 @@ class Publisher:
             await asyncio.sleep(PAUSE_SECONDS)
 
     def report(self) -> None:
-        """Logs failures and outages. Call it about once a second."""
+        """Logs failures and outages. Call this method about once a second."""
         self._producer.log_failures()
 
     def _note_freeze(self, now: float) -> None:

@@ -93,7 +93,7 @@ class RunningSource:
         self._runner.set_natives(self.feed.natives)
 
     def check(self) -> None:
-        """Does the work that depends on time. Call it ten times a second."""
+        """Does the work that depends on time. Call this method ten times a second."""
         self.feed.check()
 
     def state(self) -> FeedState:

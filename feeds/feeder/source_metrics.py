@@ -51,7 +51,7 @@ class SourceMetrics:
             self._least_lag = lag_us
 
     def report(self, state: SourceState, last_message: int) -> None:
-        """Sets the gauges. Call it about once a second."""
+        """Sets the gauges. Call this method about once a second."""
         self._messages.inc(self._unreported_messages)
         self._unreported_messages = 0
         if self._least_lag is not None:

@@ -61,7 +61,7 @@ class ClaimedTickers:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of tickers, and of symbols that continue after an update in the topic."""
+        """The number of tickers, and the number of symbols that continue after an update."""
         grants = self._claims.grants.values()
         return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}
 

@@ -1,4 +1,4 @@
-"""Claims symbols for the generator, and decides which symbols it may feed.
+"""Claims symbols for the generator, and decides which symbols the generator may feed.
 
 A symbol goes through these steps. `take` claims the symbol. `resume` reads the symbol's last update from the topic, and
 makes a grant. The loop feeds the symbol until the ticker is gone, and then ends the grant. The symbol is released after
@@ -85,7 +85,7 @@ class Claims:
             return False
         last_updates = self._read_last_updates(new)
         with self._lock:
-            # Some may be lost meanwhile.
+            # Some symbols may be lost meanwhile.
             granted = {symbol: Grant(last_updates.get(symbol)) for symbol in new & self._owned}
             self.grants = {**self.grants, **granted}
         return True
@@ -93,7 +93,8 @@ class Claims:
     def renew(self) -> None:
         """Renews all symbols, and withdraws the grants of lost symbols. Raises StoreUnavailable.
 
-        Call it about once a second. After a pause of the whole process, call it before the next update.
+        Call this method about once a second. After a pause of the whole process, call this method before the next
+        update.
         """
         with self._lock:
             if self._closed:

@@ -66,10 +66,10 @@ class Backfill:
         self._now = now
 
     async def run(self, symbol: str, native: str, days: int = DAY_COUNT, again: bool = False) -> FetchedBars:
-        """Fetches the closed bars of the last `days` days that are not fetched yet.
+        """Fetches the missing closed bars of the last `days` days.
 
-        If `again` is true, fetches all these bars. Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`.
-        After an error, a further call continues.
+        If `again` is true, also fetches bars that were fetched before. Raises BarArchiveUnavailable, BadMessage, and
+        the errors of `fetch`. After an error, a further call continues.
         """
         tape = await sync_to_async(find_tape)(symbol, self._source.name)
         day_start, minute_start = tape.days_fetched_to or 0, tape.minutes_fetched_to or 0

@@ -160,7 +160,7 @@ class BarStores:
         return self._database(write)
 
     def follow_changes(self) -> bool:
-        """Finds bars that another program saved, and tickers with another source. Updates Redis."""
+        """Finds bars that another program saved, and tickers with a new source. Then updates Redis."""
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []
         outdated: list[SymbolBars] = []

@@ -166,7 +166,7 @@ class Recorder:
         self._pending_offsets.clear()
 
     def _complete_pasts(self) -> None:
-        """Writes a part of a missing past, and follows what other programs changed in the database.
+        """Writes a part of a missing past, and follows changes that other programs made in the database.
 
         Does nothing during a backlog, because prices come first.
         """

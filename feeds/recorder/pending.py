@@ -1,4 +1,4 @@
-"""Groups pending updates so that a symbol has one source in each group. Pure."""
+"""Divides pending updates into groups in which each symbol has one source. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

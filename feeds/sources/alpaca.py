@@ -34,7 +34,7 @@ CHUNK = 100
 """The greatest number of symbols in one request."""
 
 STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolState.TRADING)
-"""A dict from the codes of `statuses` to states. Tapes A and B use digits, and tape C uses letters."""
+"""A dict from the codes of `statuses` to states: digits on tapes A and B, letters on tape C."""
 
 REFUSED_REQUEST = frozenset({400, 405, 409, 410})
 """The codes of errors that concern the oldest unanswered request, if there is one.

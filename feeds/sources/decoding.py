@@ -106,7 +106,7 @@ def read_time(text: str) -> int:
 
 @lru_cache(maxsize=256)
 def _minute_start(text: str) -> int:
-    """Returns the start of a minute in unix microseconds. The cache helps, because most trades share a few minutes."""
+    """Returns the start of a minute in unix microseconds. Cached, because most trades share a few minutes."""
     try:
         moment = datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Lists the sources that a feeder connects to, by name.
+"""Defines the sources that a feeder can connect to.
 
 Pure: no I/O. A new source needs one more line in this module.
 """

@@ -31,7 +31,7 @@ def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterato
 
 
 class ReplayClock:
-    """Passes through the trades of a replay once. Repeats this forever if `is_loop` is true.
+    """Passes through the trades of a replay once. If `is_loop` is true, passes through the trades again and again.
 
     `trades` has at least one trade. An infinite `speed` makes all trades due immediately. In this case, the time of a
     trade is the `now` of the `take` that returns the trade.

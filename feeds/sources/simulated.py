@@ -64,8 +64,8 @@ def size_decimals(base_price: float) -> int:
 def fast_walk(volatility: float, seconds: float) -> tuple[float, float]:
     """Returns how a log price moves in `seconds` seconds: a factor and a deviation.
 
-    The distance from the base is multiplied by the factor. The deviation is that of the random part. Both numbers are
-    exact for any time. For a short time, the deviation is the volatility times the root of the time.
+    The distance from the base is multiplied by the factor. The deviation is the standard deviation of the random part.
+    Both numbers are exact for any time. For a short time, the deviation is the volatility times the root of the time.
     """
     rate = log(2) / HALF_LIFE_SECONDS
     decay = exp(-rate * seconds)

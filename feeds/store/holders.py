@@ -1,4 +1,4 @@
-"""Names the programs that hold leases and symbols in Redis, and recognizes holders that have ended."""
+"""Gives names to the programs that hold leases and symbols, and recognizes ended holders."""
 
 from collections.abc import Callable
 from os import getpid, kill

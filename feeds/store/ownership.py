@@ -6,8 +6,8 @@ publishes updates with the following seq_ids.
 
 Each owned symbol has the Redis key `owner:TOPIC:SYMBOL`. The value of the key is the holder's name. The key expires
 after TTL. An owner renews its symbols about once a second. If Redis does not answer, owners continue with the symbols
-that they own, and no process takes further symbols. The hash `owners:TOPIC` holds the last owner of each symbol. It
-tells an owner whether another process has owned a symbol since the owner's key expired.
+that they own, and no process takes further symbols. The hash `owners:TOPIC` holds the last owner of each symbol. The
+hash tells an owner whether another process has owned a symbol since the owner's key expired.
 """
 
 from collections.abc import Collection, Sequence

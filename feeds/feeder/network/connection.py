@@ -131,7 +131,7 @@ class Connection:
     async def _use(self, socket: ClientConnection) -> Ending:
         self._opened_at = self._last_message = self._clock()
         tasks = [asyncio.create_task(self._send_all(socket)), asyncio.create_task(self._watch())]
-        if self._ending is not None:  # it was closed while it was being opened
+        if self._ending is not None:  # `close` was called during the opening
             self._end(self._ending)
         self._send(self._adapter.open())
         try:

@@ -17,7 +17,7 @@ A trade is late if a newer trade of its symbol was published before.
 
 MAX_BYTES = 64 * 1024 * 1024
 TRADE_BYTES = 400
-"""The memory of one waiting trade with its id, rounded up."""
+"""How many bytes one waiting trade with its id needs, rounded up."""
 
 
 class Backlog:

@@ -1,8 +1,8 @@
 """Remembers the trades of one symbol, so that repeats are recognised. Pure.
 
-An equal id alone does not prove a repeat, because some vendors use an id twice. A trade is a repeat of a known trade if
-id and price are equal, and the times are at most a second apart. The two times may differ, because some HTTP services
-round times.
+An equal id alone does not prove a repeat, because some vendors use an id twice. A trade repeats a known trade if id and
+price are equal, and the times are at most a second apart. The two times may differ, because some HTTP services round
+times.
 """
 
 from collections.abc import Iterable

@@ -88,7 +88,7 @@ class SymbolFeed:
             self._announced = None
 
     def check(self, now: float) -> list[Accepted]:
-        """Returns held trades whose time is up. Call it several times a second."""
+        """Returns the held trades if their time is up. Call this method several times a second."""
         if self._announced is not None and now >= self._announced[1]:
             self._open_announced_gap(self._announced[0])
         if self._held_until is not None and now >= self._held_until:
@@ -132,7 +132,7 @@ class SymbolFeed:
         if not self._can_fetch:
             return
         self._known.forget(trades)
-        trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # late ones are among them
+        trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # some are late
         first, last = trades[0], trades[-1]
         if first.sequence is not None:
             self._missing.add_each(trade.sequence for trade in trades if trade.sequence is not None)
@@ -200,7 +200,7 @@ class SymbolFeed:
             self._receive_lower(trade, sequence, accepted)
 
     def _receive_lower(self, trade: Trade, sequence: int, accepted: list[Accepted]) -> None:
-        """Handles a trade whose number is below the newest: a missed trade, a repeat or a jump of numbers.
+        """Handles a trade whose number is not above the newest: a missed trade, a repeat, or a jump of numbers.
 
         Each lower number is published, missing or lost. After a jump of numbers, the trade has the latest time.
         """
@@ -268,7 +268,7 @@ class SymbolFeed:
         return True
 
     def _accept_fetched(self, trade: Trade) -> bool:
-        # Its number decides: the trade may have come otherwise, and be forgotten since then.
+        # The number decides, because `_known` may have forgotten a trade that came before.
         sequence = trade.sequence if self._is_sequential else None
         is_new = sequence is None or self._missing.remove(sequence) or self._lost.remove(sequence)
         if not (self._known.add(trade) and is_new):
@@ -287,7 +287,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns each trade with whether it is late. `late` is for trades without a sequence."""
+        """Returns each trade, and whether the trade is late. `late` is for trades without a sequence."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence

@@ -34,7 +34,7 @@ With this margin, the request also finds trades whose times are out of order.
 """
 
 OLD_ASSETS = {"BTC": "XBT", "DOGE": "XDG"}
-"""A dict from an asset to its name in requests over HTTP, if that name differs."""
+"""A dict from an asset to its different name in requests over HTTP."""
 
 NEW_ASSETS = {old: new for new, old in OLD_ASSETS.items()}
 TRADED = frozenset({"online", "limit_only", "reduce_only"})
