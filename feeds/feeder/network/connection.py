@@ -29,7 +29,7 @@ PONG_SECONDS = 120.0
 """How long an answer to our ping may take.
 
 The answer waits behind all messages that are on their way. In a burst of messages the answer is late, although the
-source is alive. The limit `Source.silent_seconds` finds dead connections sooner.
+source is alive. `Source.silent_seconds` is shorter for most sources and finds dead connections sooner.
 """
 
 CLOSE_SECONDS = 1.0
