@@ -287,7 +287,7 @@ def age_of(update: Update) -> float | None:
 def is_stale(update: Update, source: str) -> bool:
     """Returns whether a quote of a simulated ticker is older than STALE_AFTER.
 
-    A quote of a real source is never stale here, because a symbol may be traded rarely.
+    A quote of a real source is never stale, because a symbol may be traded rarely.
     """
     return source == SIMULATED and (age_of(update) or 0.0) > float(settings.STALE_AFTER.total_seconds())
 

@@ -18,18 +18,21 @@ from feeds.wire import describe_decode_error
 DAY_PREFIX = "day:"
 
 VOLUME_UNIT = 1e-8
-"""Volumes are whole numbers of this unit. Sums of whole numbers are exact, whatever their order."""
+"""The unit of volumes. A volume is a whole number, because sums of whole numbers are exact."""
 
 MAX_VOLUME = 2**63 - 1
-"""The greatest volume that a bar can hold: 92 billion shares or coins. A larger sum becomes this number."""
+"""The greatest volume of a bar: 92 billion shares or coins.
+
+A larger sum becomes this number.
+"""
 
 
 class NewestDay(msgspec.Struct, frozen=True, gc=False):
     """The bar of a symbol's newest market day: the JSON object in `day:SYMBOL`.
 
     `day` is the date on which the day begins, such as 2026-11-22. `previous_close` is the last price before this day;
-    None if there is no such price. `timestamp` and `seq_id` are those of the update that set `close`. `timestamp` is in
-    unix microseconds. `volume` is in VOLUME_UNITs. `source` is that of the day and of both rings.
+    None if there is no such price. `timestamp` and `seq_id` belong to the update that set `close`. `timestamp` is in
+    unix microseconds. `volume` is in VOLUME_UNITs. `source` is the source of the day and of both rings.
     """
 
     symbol: str
@@ -65,9 +68,9 @@ class Slot(NamedTuple):
     """One bar in a ring: 72 bytes, little-endian.
 
     The slot is empty if `update_count` is 0. `cycle` distinguishes the bars that use the same slot one after the other.
-    It is the bar's number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us` are the
-    times of the first and the last update, in microseconds from the start of the bar; `first_seq` and `last_seq` are
-    the seq_ids of these two updates. `volume` is in VOLUME_UNITs.
+    `cycle` is the bar's number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us`
+    are the times of the first and the last update, in microseconds from the start of the bar; `first_seq` and
+    `last_seq` are the seq_ids of these two updates. `volume` is in VOLUME_UNITs.
     """
 
     cycle: int

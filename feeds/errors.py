@@ -9,7 +9,7 @@
     └── PermanentError             no retry helps
         ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day
         ├── BadTicker              a ticker in the settings is not valid
-        ├── BadReplay              a file of past prices, its speed or its first time is not valid
+        ├── BadReplay              the file, the speed or the first time of a replay is not valid
         ├── UnknownSource          no source of prices has this name
         ├── LeaseHeld              another program holds the lease, for example the right to feed this topic
         ├── GroupRefused           Kafka refuses this process as a member of its consumer group
@@ -67,7 +67,7 @@ class BadTicker(PermanentError):
 
 
 class BadReplay(PermanentError):
-    """A file of past prices, its speed or its first time is not valid.
+    """The file, the speed or the first time of a replay is not valid.
 
     The message names the line of the file.
     """
@@ -76,12 +76,12 @@ class BadReplay(PermanentError):
 class UnknownSource(PermanentError):
     """No source of prices has this name.
 
-    The message lists the names.
+    The message lists the known names.
     """
 
 
 class LeaseHeld(PermanentError):
-    """Another program holds the lease, which is for example the right to feed this topic."""
+    """Another program holds the lease, for example the right to feed this topic."""
 
 
 class GroupRefused(PermanentError):

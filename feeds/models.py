@@ -55,10 +55,11 @@ def source_choices() -> list[tuple[str, str]]:
 
 
 class Ticker(models.Model):
-    """An instrument: its name, where its price comes from, how the price is shown, and how it is simulated.
+    """An instrument: its name and source, and how its price is shown and simulated.
 
-    `source` is one of SOURCE_NAMES. `native` is the source's own symbol; if it is empty, the source derives it from our
-    symbol. `currency` is empty if it is unknown or if the price has none, as that of an index.
+    `source` is one of SOURCE_NAMES. `native` is the native symbol. If `native` is empty, the source derives the native
+    symbol from our symbol. `currency` is empty if the currency is unknown, or if the price has no currency. For
+    example, the price of an index has no currency.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True, validators=[validate_symbol])
@@ -141,7 +142,7 @@ class TapeQuerySet(models.QuerySet["Tape"]):
     """Queries of tapes."""
 
     def of_current_sources(self) -> "TapeQuerySet":
-        """Returns the tapes whose source is the ticker's source.
+        """Returns the tapes whose source is the current source of the ticker.
 
         Bars of an earlier source of a ticker do not count. A symbol without a ticker counts as simulated.
         """
@@ -154,8 +155,8 @@ class Tape(models.Model):
 
     A ticker whose source changes gets another tape, so that bars of the earlier source no longer count.
     `previous_close` is the last price before the newest market day; null if there is no such price. `has_past` says
-    whether the bars before the first recorded update are complete. A tape whose ticker is simulated gets them from the
-    recorder. `past_version` grows by one with each change of bars that were not recorded. `days_fetched_to` and
+    whether the bars before the first recorded update are complete. For a simulated ticker, the recorder writes the
+    earlier bars. `past_version` grows by one with each change of bars that were not recorded. `days_fetched_to` and
     `minutes_fetched_to` say up to which time bars were fetched from the source, in unix microseconds; null stands for
     never.
     """
@@ -182,8 +183,8 @@ class Tape(models.Model):
 class Origin(models.IntegerChoices):
     """Where a bar comes from.
 
-    RECORDED bars are computed from updates, FETCHED bars come from the source, and SIMULATED_PAST bars are invented for
-    the time before the first update of a simulated ticker.
+    RECORDED bars are computed from updates. FETCHED bars come from the source. SIMULATED_PAST bars are invented for the
+    time before the first update of a simulated ticker.
     """
 
     RECORDED = 0
@@ -196,8 +197,8 @@ class BarColumns(models.Model):
 
     `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `first_seq` and `last_seq` are the seq_ids of the first and the
     last update. `runs` says which updates were counted, encoded as msgpack. `runs` is null if every seq_id from the
-    first to the last was counted. `feeds.recorder.bars` explains runs. `origin` is one of Origin. A bar that was not
-    recorded has no seq_ids, and its `count` is 0 if the source does not say how many trades there were.
+    first to the last was counted. `feeds.recorder.bars` explains runs. `origin` is a value of Origin. A bar that was
+    not recorded has no seq_ids. Its `count` is 0 if the source does not count trades.
     """
 
     open = models.FloatField()

@@ -10,7 +10,7 @@ from feeds.source_names import MAX_SOURCE_LENGTH, SIMULATED
 from feeds.wire import Update, decode
 
 SOURCE_HEADER, ID_HEADER = "source", "id"
-"""The headers of a record with the price of a real trade: the source, and the vendor's id of the trade."""
+"""The headers of a record with a real trade: the source, and the vendor's id of the trade."""
 
 Headers = Mapping[str, bytes | str | None] | Sequence[tuple[str, bytes | str | None]] | None
 
@@ -29,7 +29,7 @@ class Record(Protocol):
 
 
 class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
-    """A trade that a record at the end of the topic holds. `id` is the vendor's id."""
+    """A trade in a record at the end of the topic. `id` is the vendor's id."""
 
     source: str
     id: str
@@ -40,8 +40,8 @@ class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
 class TopicEnd(msgspec.Struct, frozen=True):
     """What the records at the end of the topic say about one symbol.
 
-    `seq_id` is the greatest one and `timestamp` the newest one. Both may come from different records, because a late
-    trade has a greater seq_id and an older time. `trades` are in the order of the topic.
+    `seq_id` is the greatest seq_id, and `timestamp` is the newest timestamp. The two numbers may come from different
+    records, because a late trade has a greater seq_id and an older time. `trades` are in the order of the topic.
     """
 
     seq_id: int
@@ -66,7 +66,10 @@ def read_update(key: bytes | None, value: bytes | None, latest: int) -> Update:
 
 
 def read_source(headers: Headers) -> str:
-    """Returns the source of the update in a record. An update without a valid source header is simulated."""
+    """Returns the source of the update in a record.
+
+    An update without a valid source header is simulated.
+    """
     value = dict(headers or ()).get(SOURCE_HEADER)
     if not isinstance(value, bytes) or not 0 < len(value) <= MAX_SOURCE_LENGTH:
         return SIMULATED

@@ -33,7 +33,7 @@ class Outage:
         return self._since is not None
 
     def begin(self, reason: object) -> None:
-        """Records that the service is unavailable. Call this method after each failure of the service.
+        """Notes that the service is unavailable. Call this method after each failure of the service.
 
         Only the first `reason` of an outage is logged.
         """

@@ -1,6 +1,6 @@
-"""Defines the names of all sources of prices, and which texts are native symbols. Pure.
+"""Defines the names of all sources of prices, and the rule for native symbols. Pure.
 
-A ticker names its source. The module is below the models, so it knows no adapter.
+The models import this module. Therefore this module imports no adapter.
 """
 
 import re
@@ -29,7 +29,7 @@ ALWAYS_OPEN = frozenset({SIMULATED, "kraken", "coinbase", "binance"})
 """The sources whose instruments are traded around the clock."""
 
 NOT_FOR_THE_PUBLIC = frozenset({"alpaca"})
-"""The sources whose terms do not allow that a public page shows their prices."""
+"""The sources whose terms forbid public pages with their prices."""
 
 WITHOUT_HISTORY = frozenset({SIMULATED, "replay"})
 """The sources from which no bars can be fetched."""

@@ -46,7 +46,7 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
 
     `price` is in the instrument's currency, `timestamp` in unix microseconds. `seq_id` grows by one with each update of
     the symbol. `size` is the size of the trade in shares or coins; `bid` and `ask` are the best prices at that time. An
-    update may lack each of these three keys; the number is 0 then.
+    update may lack any of these three keys; the missing number is 0.
     """
 
     symbol: str
@@ -64,7 +64,10 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
 
 
 class _ForeignUpdate(msgspec.Struct, gc=False):
-    """An update with keys that `Update` does not have. They are ignored, but `type` is not allowed."""
+    """An update with keys that `Update` does not have.
+
+    These keys are ignored, but the key `type` is refused.
+    """
 
     symbol: str
     price: float
@@ -78,7 +81,7 @@ class _ForeignUpdate(msgspec.Struct, gc=False):
 
 REQUIRED_KEYS = ("symbol", "price", "timestamp", "seq_id")
 REQUIRED_COMMAS = len(REQUIRED_KEYS) - 1
-"""How many commas an update has that consists of the required keys. No symbol contains a comma."""
+"""The number of commas in an update with only the required keys. No symbol contains a comma."""
 
 MAX_KNOWN_SYMBOLS = 1 << 16
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -121,14 +124,14 @@ def age_us(timestamp: int, now: int) -> int | None:
 def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
     """Reads an update. Ignores keys that `Update` does not have. `latest` comes from `latest_timestamp`.
 
-    Ignores a `size`, `bid` or `ask` that is not a finite number above zero.
-    Raises BadRecord if the value is too long, not UTF-8 or not JSON. Raises BadRecord if one of the four required keys
-    is missing, is repeated or has a value of another type, and for each of these:
+    Ignores a `size`, `bid` or `ask` that is not a finite number above zero. Raises BadRecord if the value is too long,
+    not UTF-8 or not JSON. Raises BadRecord if one of the four required keys is missing, repeated or of another type.
+    Raises BadRecord also for each of these:
 
     - a symbol that breaks the rule for symbols;
     - a price that is infinite, zero or negative;
     - a timestamp or seq_id that Redis could not compare exactly;
-    - a timestamp below 10^15, which is not in microseconds;
+    - a timestamp below 10^15, because such a timestamp is not in microseconds;
     - a timestamp later than `latest`;
     - a key `type`.
     """
@@ -164,7 +167,7 @@ def _count_trade_keys(update: Update) -> int:
 def _decode_other(value: bytes, error: Exception | None = None) -> Update:
     """Decodes a value that may have unknown keys, repeated keys, or numbers that are not valid.
 
-    Raises BadRecord if the value is no update. `error` is the error that the decoder raised, if it raised one.
+    Raises BadRecord if the value is no update. `error` is the error of the decoder; None if there was no error.
     """
     try:
         if error is not None and not isinstance(error, msgspec.ValidationError):

@@ -1,4 +1,4 @@
-"""Fetches the bars of the symbols of one source, one symbol after the other, beside the live prices."""
+"""Fetches past bars of one source, one symbol after the other, during the live feed."""
 
 import asyncio
 from collections import deque
@@ -20,7 +20,7 @@ MAX_RETRY_SECONDS = 60.0
 
 
 class Backfills:
-    """The symbols of one source whose bars are still to fetch."""
+    """A queue of symbols whose bars must be fetched. All symbols belong to one source."""
 
     def __init__(self, source: str, backfill: Backfill, rng: Random, first_pause: float = FIRST_PAUSE_SECONDS) -> None:
         self._source = source
@@ -31,7 +31,10 @@ class Backfills:
         self._has_work = asyncio.Event()
 
     def add(self, symbol: str, native: str) -> None:
-        """Wants the bars of a symbol up to now. Call this when a symbol is opened, and after a gap that stays open."""
+        """Puts a symbol in the queue, so that its bars up to now are fetched.
+
+        Call this method when the symbol is opened, and after a gap that could not be filled.
+        """
         if (symbol, native) not in self._queue:
             self._queue.append((symbol, native))
             self._has_work.set()
@@ -56,7 +59,7 @@ class Backfills:
             log.info("bars fetched", source=self._source, symbol=symbol, days=fetched.days, minutes=fetched.minutes)
 
     async def _retry(self, symbol: str, native: str, error: Exception) -> None:
-        """Puts a symbol at the end of the queue, or gives it up."""
+        """Puts a symbol at the end of the queue, or gives up the symbol."""
         attempts = self._attempts.pop(symbol, 0) + 1
         is_permanent = isinstance(error, RequestFailed) and error.is_permanent
         if is_permanent or attempts >= MAX_ATTEMPTS:

@@ -1,7 +1,7 @@
 """Runs the feeder: sends the trades of real sources to Kafka.
 
-All sources share one event loop, one producer and the ownership of symbols. Calls that may wait, to the database, Redis
-and Kafka's end, run in threads.
+All sources share one event loop, one producer and the ownership of symbols. Calls that may block run in threads: calls
+to the database and Redis, and reads of the topic's end.
 """
 
 import asyncio
@@ -30,7 +30,10 @@ log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.1
 FOLLOW_SECONDS = 1.0
 CLOSE_SECONDS = 3.0
-"""The time limit of each step at the end: sending what waits, waiting for acknowledgements, and closing."""
+"""The time limit of each step at the end.
+
+The steps are: send the waiting trades, wait for acknowledgements, close.
+"""
 
 CLOSE_SECONDS_IN_OUTAGE = 0.5
 """The time limit that replaces CLOSE_SECONDS if Kafka is unavailable."""
@@ -61,9 +64,9 @@ class FeedTotals(msgspec.Struct, frozen=True):
 class Feeder:
     """Feeds the symbols of some sources.
 
-    `leases` has one lease for each source. `read_subscriptions` returns a dict from source to its symbols, each with
-    its native symbol. `read_ends` takes symbols and returns a dict from symbol to the end of the topic. Both may raise
-    TransientError.
+    `leases` has one lease for each source. `read_subscriptions` returns a dict from source to another dict, which maps
+    symbols to native symbols. `read_ends` takes symbols and returns a dict from symbol to TopicEnd. Both functions may
+    raise TransientError.
     """
 
     def __init__(
@@ -103,14 +106,15 @@ class Feeder:
         self._sources[source].open_symbol(symbol, native, end)
 
     def close(self, symbols: Collection[str]) -> None:
-        """Stops feeding symbols, whatever their sources are."""
+        """Stops feeding these symbols. They may belong to several sources."""
         for running in self._sources.values():
             running.feed.close([symbol for symbol in symbols if symbol in running.feed.symbols])
 
     async def _acquire_leases(self, stop: threading.Event) -> bool:
-        """Takes the lease of each source, and waits for Redis as long as needed. Returns False if `stop` was set first.
+        """Takes the lease of each source. Waits for Redis as long as needed.
 
-        A source that another process feeds is left out. Raises LeaseHeld if none is left.
+        Returns False if `stop` was set first. Leaves out each source that another process feeds. Raises LeaseHeld if no
+        source is left.
         """
         refusal: LeaseHeld | None = None
         for name, lease in list(self._leases.items()):
@@ -235,7 +239,7 @@ class Feeder:
 
 
 async def cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancels tasks and waits for their ends."""
+    """Cancels tasks, and waits until they have ended."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

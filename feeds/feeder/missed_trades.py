@@ -18,7 +18,7 @@ from feeds.sources.events import Trade
 log = structlog.get_logger(__name__)
 
 MAX_PAGES = 100
-"""How many responses one gap may take. What is left then is lost."""
+"""How many responses are fetched for one gap. The remaining trades of the gap are lost."""
 
 MAX_ATTEMPTS = 8
 FULL_PAUSE_SECONDS = 0.2
@@ -26,7 +26,7 @@ MAX_RETRY_SECONDS = 30.0
 
 
 class Wanted(msgspec.Struct):
-    """A gap to fetch, and how often that failed."""
+    """A gap to fetch, and the number of failed attempts."""
 
     native: str
     gap: Gap
@@ -34,7 +34,10 @@ class Wanted(msgspec.Struct):
 
 
 class MissedTrades:
-    """The gaps of one source. `has_room` says whether the publisher can take more trades."""
+    """The gaps of one source that must be fetched.
+
+    `has_room` returns whether the publisher can take more trades.
+    """
 
     def __init__(
         self, source: Source, client: HttpClient, feed: SourceFeed, has_room: Callable[[], bool], rng: Random
@@ -79,7 +82,7 @@ class MissedTrades:
             self._feed.fill(wanted.native, wanted.gap, trades)
 
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
-        """Moves the first gap to the end of the queue, or gives it up."""
+        """Moves the first gap to the end of the queue, or gives up the gap."""
         wanted = self._queue.popleft()
         wanted.attempts += 1
         if wanted.attempts < MAX_ATTEMPTS and not (isinstance(error, RequestFailed) and error.is_permanent):

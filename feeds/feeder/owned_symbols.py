@@ -1,7 +1,12 @@
-"""Decides which symbols this process feeds: claims them, reads where their numbers continue, and releases them.
+"""Decides which symbols this process feeds: claims, opens, closes and releases symbols.
 
-A symbol passes these steps: it is wanted (its ticker names a source), owned (Redis says so), opened (the end of the
-topic is read), and later closed (nothing more is sent) and released (Kafka has acknowledged all).
+A symbol passes these steps:
+
+- wanted: its ticker names a source;
+- owned: Redis says that this process owns the symbol;
+- opened: the end of the topic is read;
+- closed: nothing more is sent;
+- released: Kafka has acknowledged all updates.
 """
 
 import asyncio
@@ -18,7 +23,7 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 Subscriptions = Mapping[str, tuple[str, str]]
-"""A dict from symbol to the name of its source and its native symbol."""
+"""A dict from symbol to a pair: the name of the source, and the native symbol."""
 
 
 class Ownership(Protocol):
@@ -30,7 +35,7 @@ class Ownership(Protocol):
 
 
 class Feeds(Protocol):
-    """What opens and closes the symbols of sources."""
+    """Opens and closes the symbols of sources; `feeds.feeder.feeder` implements this protocol."""
 
     def open(self, symbol: str, source: str, native: str, end: TopicEnd | None) -> None: ...
     def close(self, symbols: Collection[str]) -> None: ...
@@ -39,7 +44,7 @@ class Feeds(Protocol):
 class OwnedSymbols:
     """The symbols of this process.
 
-    `read_ends` takes symbols and returns a dict from symbol to the end of the topic. It may raise TransientError.
+    `read_ends` takes symbols and returns a dict from symbol to TopicEnd. `read_ends` may raise TransientError.
     """
 
     def __init__(
@@ -72,7 +77,10 @@ class OwnedSymbols:
         return self._fed.keys()
 
     async def follow(self, wanted: Subscriptions) -> None:
-        """Renews the claims, and opens and closes symbols so that the wanted ones are fed. Call it each second."""
+        """Renews the claims. Opens and closes symbols so that the wanted symbols are fed.
+
+        Call this method each second.
+        """
         self._wanted = wanted
         await self._claim()
         self._close_lost()
@@ -84,7 +92,7 @@ class OwnedSymbols:
             self._start(self._open(ready))
 
     async def release_all(self, seconds: float) -> None:
-        """Closes all symbols, and releases them if Kafka acknowledges their updates in time."""
+        """Closes all symbols. Releases them if Kafka acknowledges all updates within `seconds` seconds."""
         self._wanted = {}
         self._start_release(self._fed.keys())
         if self._tasks:
@@ -93,7 +101,7 @@ class OwnedSymbols:
                 task.cancel()
 
     async def _claim(self) -> None:
-        """Updates the set of owned symbols. If Redis does not answer, it stays the same."""
+        """Updates the set of owned symbols. If Redis does not answer, the set stays the same."""
         try:
             async with self._lock:
                 held = {*self._fed, *self._opening, *self._releasing}
@@ -114,7 +122,10 @@ class OwnedSymbols:
             self._close(lost)
 
     def _has_lost_updates(self) -> bool:
-        """Returns whether Kafka refused updates since the last call. Then the topic tells which ones it has."""
+        """Returns whether Kafka refused updates since the last call.
+
+        If so, the end of the topic must be read again.
+        """
         before, self._failed = self._failed, self._publisher.failed
         return self._failed > before
 
@@ -131,7 +142,10 @@ class OwnedSymbols:
             self._start(self._release(closing))
 
     async def _release(self, symbols: Collection[str]) -> None:
-        """Waits until Kafka has acknowledged all, and releases the symbols. Those that are wanted again stay owned."""
+        """Waits until Kafka has acknowledged all updates, then releases the symbols.
+
+        Symbols that are wanted again stay owned.
+        """
         try:
             await self._publisher.drain()
             async with self._lock:  # a claim at the same time would take them again
@@ -143,7 +157,10 @@ class OwnedSymbols:
             log.info("symbols not released, they expire by themselves", reason=str(error))
 
     async def _open(self, symbols: Collection[str]) -> None:
-        """Reads the end of the topic, and begins to feed the symbols that are still owned and wanted."""
+        """Reads the end of the topic.
+
+        After that, begins to feed the symbols that are still owned and wanted.
+        """
         try:
             ends = await asyncio.to_thread(self._read_ends, symbols)
         except TransientError as error:

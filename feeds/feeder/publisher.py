@@ -1,7 +1,7 @@
 """Numbers accepted trades and sends them to Kafka, within a limit of memory.
 
-It runs in the thread of the event loop. It never waits: it sends only while few updates are unacknowledged, and the
-others wait in the backlog.
+The publisher runs in the thread of the event loop and never blocks. It sends trades only if few updates are
+unacknowledged. The other trades wait in the backlog.
 """
 
 import asyncio
@@ -22,13 +22,19 @@ from feeds.wire import latest_timestamp
 log = structlog.get_logger(__name__)
 
 MAX_UNACKNOWLEDGED = 5_000
-"""How many updates may be on their way. After a stall of Kafka, these come before the newest prices."""
+"""How many updates may be unacknowledged.
+
+After a stall of Kafka, these updates arrive before the newest prices.
+"""
 
 STALL_SECONDS = 2.0
 """After a longer stall of Kafka, the newest trade of each symbol is sent first."""
 
 FREEZE_SECONDS = 1.5
-"""After a longer pause of the process, another process may own the symbols. Nothing is sent until they are claimed."""
+"""After a longer pause of the process, another process may own the symbols.
+
+Therefore nothing is sent until the symbols are claimed again.
+"""
 
 PAUSE_SECONDS = 0.005
 
@@ -39,7 +45,10 @@ PRODUCER_OPTIONS = {
 
 
 class PublishedSymbol(msgspec.Struct):
-    """The state of one symbol. `prices` are the best bid and ask. `can_fetch` says whether trades can be fetched."""
+    """The state of one symbol. `prices` are the best bid and ask.
+
+    `can_fetch` says whether missed trades can be fetched.
+    """
 
     numbering: Numbering
     source: bytes
@@ -50,7 +59,8 @@ class PublishedSymbol(msgspec.Struct):
 class Publisher:
     """Sends the trades of all sources to one topic.
 
-    `on_merged` takes a symbol and its trades that will not be sent, because the backlog was full.
+    `on_merged` is called when the backlog is full. Its arguments are a symbol, and the trades of the symbol that will
+    not be sent.
     """
 
     def __init__(
@@ -87,18 +97,24 @@ class Publisher:
         return self._producer.delivered
 
     def open(self, symbol: str, source: str, end: TopicEnd | None, can_fetch: bool) -> None:
-        """Begins to accept trades of a symbol. Its numbers continue from `end`."""
+        """Begins to accept trades of a symbol. The symbol's seq_ids continue from `end`."""
         numbering = Numbering(symbol, end, self._now() // 1_000_000)
         self._symbols[symbol] = PublishedSymbol(numbering, source.encode(), can_fetch)
 
     def close(self, symbols: Collection[str]) -> None:
-        """Drops the waiting trades of symbols. Updates that were sent may still be on their way: see `drain`."""
+        """Drops the waiting trades of symbols.
+
+        Updates that were sent may still be unacknowledged, see `drain`.
+        """
         for symbol in symbols:
             self._symbols.pop(symbol, None)
             self._backlog.drop(symbol)
 
     def set_prices(self, symbol: str, prices: tuple[float, float] | None) -> None:
-        """Sets the best bid and ask that the next updates of a symbol contain. None: they are unknown."""
+        """Sets the best bid and ask for the next updates of a symbol.
+
+        `prices` is None if the best prices are unknown.
+        """
         if (published := self._symbols.get(symbol)) is not None:
             published.prices = prices
 
@@ -108,7 +124,10 @@ class Publisher:
             self._backlog.add(symbol, trades)
 
     def pump(self) -> None:
-        """Sends as many waiting trades as possible. Call it after each message, and ten times a second."""
+        """Sends as many waiting trades as possible.
+
+        Call this method after each message, and ten times a second.
+        """
         now = self._clock()
         self._note_freeze(now)
         self._producer.poll()
@@ -124,11 +143,14 @@ class Publisher:
             self._reduce()
 
     def resume(self) -> None:
-        """Continues after a pause of the process. Call it when the owned symbols are known again."""
+        """Continues after a pause of the process.
+
+        Call this method when the owned symbols are known again.
+        """
         self._is_frozen = False
 
     async def send_waiting(self) -> None:
-        """Returns when all waiting trades are sent."""
+        """Sends all waiting trades, and then returns."""
         while self._backlog:
             self.pump()
             await asyncio.sleep(PAUSE_SECONDS)
@@ -141,7 +163,7 @@ class Publisher:
             await asyncio.sleep(PAUSE_SECONDS)
 
     def report(self) -> None:
-        """Logs failures and outages. Call it about once a second."""
+        """Logs failures and outages. Call this method about once a second."""
         self._producer.log_failures()
 
     def _note_freeze(self, now: float) -> None:

@@ -53,7 +53,7 @@ def no_adapter(_credentials: Credentials) -> Adapter:
 
 
 def replay_source(title: str) -> Source:
-    """Returns the properties of a replay."""
+    """Returns the properties of a replay, as a Source."""
     return Source(
         name=REPLAY,
         title=title,
@@ -69,9 +69,9 @@ def replay_source(title: str) -> Source:
 
 
 class ReplayRunner:
-    """Passes the trades of a file to a feed when they are due. Ends at the end of the file.
+    """Passes each trade of a file to a feed when the trade is due.
 
-    `has_room` says whether the publisher can take more trades. `now` returns unix nanoseconds.
+    `has_room` returns whether the publisher can take more trades. `now` returns unix nanoseconds.
     """
 
     def __init__(

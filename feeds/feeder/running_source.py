@@ -1,4 +1,4 @@
-"""Builds the parts of one source and runs them: connections, the feed of its symbols, and missed trades."""
+"""Builds and runs the parts of one source: connections, feed and missed trades."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ INSTRUMENTS_SECONDS = 600.0
 
 
 class Runner(Protocol):
-    """What provides the trades of a source: connections, or a file."""
+    """The part that provides the trades of a source: connections or a file."""
 
     def set_natives(self, natives: Collection[str]) -> None: ...
     async def run(self) -> None: ...
@@ -58,9 +58,11 @@ class RunningSource:
         await self._runner.run()
 
     def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
-        """Returns a dict from symbol to native symbol. An empty native symbol means that the source derives it.
+        """Returns a dict from symbol to native symbol.
 
-        Leaves out and reports symbols that the source cannot have, and all but one symbol of the same native symbol.
+        `subscriptions` is a dict of the same kind. An empty native symbol there means: the source derives the native
+        symbol. Leaves out and reports symbols that the source cannot have. If several symbols have the same native
+        symbol, keeps one of these symbols and reports the others.
         """
         symbols: dict[str, str] = {}
         for symbol, native in subscriptions.items():
@@ -80,7 +82,10 @@ class RunningSource:
             return ""
 
     def open_symbol(self, symbol: str, native: str, end: TopicEnd | None) -> None:
-        """Begins to feed a symbol that this process owns. `end` is what the topic holds of it."""
+        """Begins to feed a symbol that this process owns.
+
+        `end` is what the end of the topic says about the symbol.
+        """
         self.feed.open(symbol, native, end)
 
     def update_natives(self) -> None:
@@ -88,7 +93,7 @@ class RunningSource:
         self._runner.set_natives(self.feed.natives)
 
     def check(self) -> None:
-        """Does what depends on time. Call it ten times a second."""
+        """Does the work that depends on time. Call this method ten times a second."""
         self.feed.check()
 
     def state(self) -> FeedState:
@@ -110,7 +115,7 @@ class ConnectedSource(RunningSource):
         rng: Random,
         make_backfill: Callable[[Fetch], Backfill] | None = None,
     ) -> None:
-        """`make_backfill` gets the function that makes a request. Without it no past bars are fetched."""
+        """`make_backfill` takes a function that sends a request. Without `make_backfill`, no past bars are fetched."""
         outage = Outage(source.title)
         metrics = SourceMetrics(source.name)
         state = SourceStateTracker(time.time_ns() // 1000)
@@ -148,7 +153,7 @@ class ConnectedSource(RunningSource):
             self._missed.add(native, gap)
 
     async def _follow_instruments(self) -> None:
-        """Fetches the list of instruments, so that symbols which the source does not know are reported."""
+        """Fetches the list of instruments regularly, to report symbols unknown to the source."""
         request = self.source.history.instruments()
         while request is not None:
             await self.feed.subscribed.wait()

@@ -1,4 +1,4 @@
-"""Connects to one source once, and reports what it says: for `manage.py feed check`."""
+"""Connects to one source once, and reports the result for `manage.py feed check`."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ LISTEN_SECONDS = 5.0
 class CheckReport(msgspec.Struct):
     """What a source said. `failure` is empty if the connection succeeded.
 
-    Times are in seconds. `refused` is a dict from native symbol to the reason. A value is None if it is not known.
+    Times are in seconds. `refused` is a dict from native symbol to the reason. An unknown value is None.
     """
 
     failure: str = ""
@@ -36,7 +36,7 @@ class CheckReport(msgspec.Struct):
 async def check_source(
     source: Source, endpoint: Endpoint, rest_url: str, natives: Collection[str], seconds: float = LISTEN_SECONDS
 ) -> CheckReport:
-    """Connects, subscribes to native symbols, and listens for up to `seconds` seconds after that."""
+    """Connects, subscribes to native symbols, then listens for up to `seconds` seconds."""
     report = CheckReport()
     begin = time.monotonic()
 
@@ -81,7 +81,7 @@ def note(report: CheckReport, event: Event, receipt: int) -> None:
 async def read_list(
     source: Source, endpoint: Endpoint, rest_url: str, natives: Collection[str], report: CheckReport
 ) -> None:
-    """Adds to the report which native symbols are not in the source's list."""
+    """Adds to the report the native symbols that are not in the source's list."""
     request = source.history.instruments()
     if request is None:
         return
@@ -96,7 +96,7 @@ async def read_list(
 
 
 def describe(report: CheckReport, title: str, symbols: Mapping[str, str]) -> list[str]:
-    """Returns the report as lines. `symbols` is a dict from native symbol to ours."""
+    """Returns the report as lines. `symbols` is a dict from native symbol to our symbol."""
     if report.failure:
         return [f"{title}: not connected: {report.failure}"]
     lines = [

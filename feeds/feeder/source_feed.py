@@ -1,4 +1,4 @@
-"""Handles the events of one source: passes trades to the publisher, and keeps the states of source and symbols."""
+"""Handles the events of one source: trades, and the states of source and symbols."""
 
 import asyncio
 import time
@@ -31,7 +31,10 @@ from feeds.sources.events import (
 log = structlog.get_logger(__name__)
 
 MAX_CLOCK_DIFFERENCE_US = 1_000_000
-"""A trade whose time is further ahead of its receipt is reported."""
+"""How far the time of a trade may be ahead of its receipt, in microseconds.
+
+A greater difference is reported.
+"""
 
 
 class FedSymbol(msgspec.Struct):
@@ -81,7 +84,7 @@ class SourceFeed:
         return self._natives.keys()
 
     def open(self, symbol: str, native: str, end: TopicEnd | None) -> None:
-        """Begins to feed a symbol after the records at the end of the topic."""
+        """Begins to feed a symbol. Its updates continue after `end`."""
         trades = end.trades if end is not None else ()
         published = [trade for trade in trades if trade.source == self.source.name]
         can_fetch = can_fetch_trades(self.source, native)
@@ -97,7 +100,7 @@ class SourceFeed:
             self._symbols.pop(self._natives.pop(symbol, ""), None)
 
     def handle(self, events: Sequence[Event], receipt: int) -> None:
-        """Handles the events of one message. `receipt` is its time in unix microseconds."""
+        """Handles the events of one message. `receipt` is the time of receipt in unix microseconds."""
         self.last_message = receipt
         self._metrics.note_message()
         trades: dict[str, list[Trade]] = {}
@@ -117,19 +120,22 @@ class SourceFeed:
         self._publisher.pump()
 
     def note_lost(self) -> None:
-        """Call it when the connection is lost: best prices are unknown, and trades may be missed."""
+        """Notes that the connection is lost: best prices are unknown now, and trades may be missed."""
         for fed in self._symbols.values():
             self._publisher.set_prices(fed.symbol, None)
             fed.feed.note_reconnected()
 
     def note_merged(self, symbol: str, trades: Sequence[Trade]) -> None:
-        """Takes back trades that the publisher could not keep."""
+        """Takes back trades that the publisher dropped because its backlog was full."""
         fed = self._symbols.get(self._natives.get(symbol, ""))
         if fed is not None:
             fed.feed.note_merged(trades)
 
     def check(self) -> None:
-        """Publishes trades that have waited long enough for missed ones. Call it ten times a second."""
+        """Publishes trades that have waited long enough for missed trades.
+
+        Call this method ten times a second.
+        """
         self.is_market_open = is_open(self.source.market, self._now() // 1000)
         now = self._clock()
         for fed in self._symbols.values():
@@ -141,7 +147,7 @@ class SourceFeed:
         return [(native, gap) for native, fed in self._symbols.items() for gap in fed.feed.take_gaps()]
 
     def fill(self, native: str, gap: Gap, trades: Iterable[Trade]) -> None:
-        """Publishes missed trades. `trades` are all that the source has for the gap."""
+        """Publishes missed trades. `trades` are all trades that the source has for the gap."""
         if (fed := self._symbols.get(native)) is not None:
             self._publisher.add(fed.symbol, fed.feed.fill(gap, trades))
 
@@ -151,7 +157,7 @@ class SourceFeed:
             fed.feed.give_up(gap)
 
     def set_instruments(self, instruments: Mapping[str, bool]) -> None:
-        """Takes the list of the source's native symbols, each with whether it is traded now."""
+        """Takes a dict from each native symbol of the source to whether it is traded now."""
         for native, fed in self._symbols.items():
             if native not in instruments:
                 self._refuse(native, "not in the list of the source")
@@ -159,7 +165,10 @@ class SourceFeed:
                 fed.state = SymbolState.TRADING if instruments[native] else SymbolState.HALTED
 
     def symbols_by_state(self) -> dict[str, list[str]]:
-        """Returns the symbols that are not traded, by the name of their state."""
+        """Returns a dict from the name of a state to the symbols in this state.
+
+        Leaves out symbols that are traded.
+        """
         states: dict[str, list[str]] = {}
         for fed in self._symbols.values():
             is_closed = fed.state is SymbolState.TRADING and not self.is_market_open
@@ -169,7 +178,7 @@ class SourceFeed:
         return states
 
     def report(self) -> None:
-        """Adds what was counted since the last call to the metrics."""
+        """Adds to the metrics what was counted since the last call."""
         self._metrics.add(self._counts)
         self._metrics.report(self.state.state, self.last_message)
 
@@ -213,7 +222,7 @@ class SourceFeed:
             log.warning("symbol refused by the source", source=self.source.name, symbol=fed.symbol, reason=reason)
 
     def _observe(self, events: Sequence[Event], receipt: int) -> None:
-        """Notes how long the newest trade of a message took. Past trades say nothing about that."""
+        """Notes the time from the newest trade of a message to its receipt. Skips past trades."""
         last = events[-1]
         if type(last) is not Trade or last.past:
             return
@@ -225,7 +234,7 @@ class SourceFeed:
 
 
 NO_DATA = (Subscribed, SymbolRefused, SourceStatus)
-"""Events that show only that the source answers, not that its data flow."""
+"""The events that show that the source answers, but not that data flow."""
 
 
 def can_fetch_trades(source: Source, native: str) -> bool:

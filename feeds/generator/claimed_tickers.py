@@ -1,4 +1,4 @@
-"""Follows the ticker table: the generator feeds those simulated tickers whose symbols it may publish."""
+"""Follows changes of the ticker table, and tells the simulator which tickers to feed."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ class ClaimedTickers:
     """The tickers that the generator feeds now.
 
     One thread calls `prepare` and `refresh`; the thread of the loop calls `apply`. `read_tickers` returns all simulated
-    tickers, active or not. `redis` is the outage that the renewal of the lease ends.
+    tickers, active or not. `redis` is an Outage, which the renewal of the lease ends.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class ClaimedTickers:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many tickers there are, and how many of their symbols continue after an update in the topic."""
+        """The number of tickers, and the number of symbols that continue after an update."""
         grants = self._claims.grants.values()
         return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}
 
     def refresh(self) -> None:
-        """Reads the tickers again, claims new ones and releases those that are gone."""
+        """Reads the tickers again. Claims new symbols, and releases symbols of removed tickers."""
         try:
             instruments = self._read_tickers()
         except TransientError as error:
@@ -89,7 +89,7 @@ class ClaimedTickers:
         return True
 
     def apply(self) -> None:
-        """Makes the simulator feed the tickers as they are now. Ends the grants of tickers that are gone."""
+        """Passes the current tickers to the simulator. Ends the grants of removed tickers."""
         # A symbol is granted only after its ticker was read. So the grants are read first: then no ticker is missing.
         grants = self._claims.grants
         instruments = self._instruments
@@ -103,7 +103,10 @@ class ClaimedTickers:
             log.warning("no active tickers: activate one in the admin")
 
     def _feed(self, instruments: list[Instrument], grants: Mapping[str, Grant]) -> None:
-        """Passes the instruments to the simulator. A symbol with a new grant continues after its last update."""
+        """Passes the instruments to the simulator.
+
+        A symbol with a new grant continues after its last update.
+        """
         self._simulator.set_instruments(instruments)
         metrics.ACTIVE_TICKERS.set(self._simulator.active_count)
         granted = {instrument.symbol: grants[instrument.symbol] for instrument in instruments}

@@ -1,7 +1,8 @@
-"""Decides which symbols the generator may feed: those that it owns and whose last updates it knows.
+"""Claims symbols for the generator, and decides which symbols the generator may feed.
 
-A symbol goes through these steps. `take` claims it. `resume` reads its last update and grants it. The loop feeds it
-until its ticker is gone, and then ends the grant. When the brokers have acknowledged all its updates, it is released.
+A symbol goes through these steps. `take` claims the symbol. `resume` reads the symbol's last update from the topic, and
+makes a grant. The loop feeds the symbol until the ticker is gone, and then ends the grant. The symbol is released after
+the brokers have acknowledged all its updates.
 """
 
 import threading
@@ -18,9 +19,10 @@ MAX_LOGGED_SYMBOLS = 20
 
 
 class Grant:
-    """The right to feed one symbol once. `last` is the update to continue after; None if the topic has none.
+    """The right to feed one symbol until `end` is called.
 
-    The loop that feeds the symbol ends the grant. `is_finished` says whether the updates that were sent are finished.
+    `last` is the update to continue after; None if the topic has no update of the symbol. The loop that feeds the
+    symbol calls `end`. After that, `is_finished` returns whether all sent updates are finished.
     """
 
     __slots__ = ("is_finished", "last")
@@ -34,15 +36,15 @@ class Grant:
         return self.is_finished is not None
 
     def end(self, is_finished: Callable[[], bool]) -> None:
-        """Call it after the last update was sent. No update of the symbol may follow under this grant."""
+        """Ends the grant. Call this method after the last update of the symbol under this grant."""
         self.is_finished = is_finished
 
 
 class Claims:
     """The symbols that this process owns, and their grants.
 
-    One thread calls `take` and `resume`. Any thread may call `renew` and read `grants`, a dict from symbol to grant.
-    The dict is never changed, only replaced.
+    One thread calls `take` and `resume`. Any thread may call `renew` and read `grants`. `grants` is a dict from symbol
+    to grant. A new dict replaces this dict at each change.
     """
 
     def __init__(
@@ -57,9 +59,9 @@ class Claims:
         self.grants: Mapping[str, Grant] = {}
 
     def take(self, wanted: Collection[str]) -> None:
-        """Claims the wanted symbols that we do not own. Releases the others as soon as they are finished.
+        """Claims the wanted symbols that we do not own.
 
-        Raises StoreUnavailable.
+        Releases unwanted symbols as soon as their updates are finished. Raises StoreUnavailable.
         """
         with self._lock:
             if self._closed:
@@ -83,15 +85,16 @@ class Claims:
             return False
         last_updates = self._read_last_updates(new)
         with self._lock:
-            # Some may be lost meanwhile.
+            # Some symbols may be lost meanwhile.
             granted = {symbol: Grant(last_updates.get(symbol)) for symbol in new & self._owned}
             self.grants = {**self.grants, **granted}
         return True
 
     def renew(self) -> None:
-        """Renews all symbols, and withdraws the grants of lost ones. Raises StoreUnavailable.
+        """Renews all symbols, and withdraws the grants of lost symbols. Raises StoreUnavailable.
 
-        Call it about once a second. After a pause of the whole process, call it before the next update.
+        Call this method about once a second. After a pause of the whole process, call this method before the next
+        update.
         """
         with self._lock:
             if self._closed:
@@ -103,7 +106,7 @@ class Claims:
                 self._forget(lost)
 
     def close(self) -> None:
-        """Releases all symbols. Call it when all updates are finished. Raises StoreUnavailable."""
+        """Releases all symbols. Call this method when all updates are finished. Raises StoreUnavailable."""
         with self._lock:
             self._closed = True
             self._release(set(self._owned))
@@ -122,7 +125,7 @@ class Claims:
         self.grants = {symbol: grant for symbol, grant in self.grants.items() if symbol not in symbols}
 
     def _log_refused(self, refused: set[str]) -> None:
-        """Logs symbols that another process owns, once until this changes."""
+        """Logs the symbols that another process owns now but did not own at the last call."""
         if new := refused - self._refused:
             log.info("waiting for symbols that another process publishes", **_describe(new))
         self._refused = refused

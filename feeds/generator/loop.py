@@ -1,7 +1,7 @@
 """Runs the generator: in each interval, sends an update of each active ticker to Kafka.
 
-A second thread reads the tickers and claims their symbols, and a third renews the lease and the symbols. The loop reads
-no settings. Its arguments provide the clocks, the tickers and the last updates on the topic.
+A second thread reads the tickers and claims their symbols. A third thread renews the lease and the claims. The loop
+reads no settings. Its arguments provide the clocks, the tickers and the last updates on the topic.
 """
 
 import threading
@@ -70,10 +70,10 @@ class DeliveryTotals(msgspec.Struct, frozen=True):
 class GeneratorLoop:
     """Feeds one topic: sends the updates of the simulator to this topic.
 
-    It feeds only symbols that `ownership` gives to it. `read_tickers` returns all simulated tickers, active or not.
-    `read_last_updates` takes symbols and returns a dict from symbol to last update. It creates the topic if that does
-    not exist. Both functions may raise TransientError.
-    `interval` is in seconds. `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds.
+    The loop feeds only symbols that `ownership` gives to this process. `read_tickers` returns all simulated tickers,
+    active or not. `read_last_updates` takes symbols and returns a dict from symbol to last update. It also creates a
+    missing topic. `read_tickers` and `read_last_updates` may raise TransientError. `interval` is in seconds. `clock`
+    returns seconds since any fixed moment; `now` returns unix nanoseconds.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class GeneratorLoop:
                 self._report()
 
     def _renew_after_stall(self) -> None:
-        """Renews the symbols if the loop has stalled. Call it at least twice per STALL_SECONDS."""
+        """Renews the symbols if the loop has stalled. Call this method at least twice per STALL_SECONDS."""
         previous, self._alive_at = self._alive_at, self._clock()
         if self._alive_at - previous > STALL_SECONDS:
             log.info("generator stalled, renewing its symbols", seconds=round(self._alive_at - previous, 1))

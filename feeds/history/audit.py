@@ -1,4 +1,4 @@
-"""Compares what was recorded in a market day with the bars of the source."""
+"""Compares the recorded bars of a market day with the bars of the source."""
 
 from datetime import date
 

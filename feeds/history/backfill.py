@@ -1,8 +1,8 @@
-"""Fetches the bars that a source has of a ticker: days of a year and minutes of a week.
+"""Fetches a ticker's bars from its source: a year of days, a week of minutes.
 
-Bars are fetched in ranges, and the end of each complete range is noted. A backfill that was interrupted begins at the
-first range that is not complete. A later backfill of the same ticker fetches only what is newer, and so fills the time
-in which nothing was recorded. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
+Bars are fetched in ranges of time. The end of each complete range is stored. A backfill that was interrupted begins at
+the first range that is not complete. A later backfill of the same ticker fetches only newer bars. These bars also fill
+times in which nothing was recorded. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,10 +30,13 @@ DAY_US = DAY_SECONDS * SECOND_US
 
 DAY_COUNT = 365
 MINUTES_OF_DAYS = 7
-"""For how many days minutes are fetched. The days before have bars of days only."""
+"""For how many days minute bars are fetched. Earlier days get only day bars."""
 
 RANGE_US = {MINUTE_SECONDS: DAY_US, DAY_SECONDS: 300 * DAY_US}
-"""The length of a range for each length of a bar, in seconds. No source needs many responses for a range."""
+"""A dict from the length of a bar in seconds to the length of a range in microseconds.
+
+No source needs many responses for one range.
+"""
 
 
 class FetchedBars(NamedTuple):
@@ -46,7 +49,7 @@ class FetchedBars(NamedTuple):
 class Backfill:
     """Fetches bars of one source.
 
-    `fetch` sends a request and returns the body of the response; it keeps to the source's limits. `now` returns unix
+    `fetch` sends a request within the source's limits, and returns the body of the response. `now` returns unix
     microseconds.
     """
 
@@ -63,10 +66,10 @@ class Backfill:
         self._now = now
 
     async def run(self, symbol: str, native: str, days: int = DAY_COUNT, again: bool = False) -> FetchedBars:
-        """Fetches the closed bars of the last `days` days, as far as they are not fetched yet.
+        """Fetches the missing closed bars of the last `days` days.
 
-        If `again` is true, also fetches what was fetched before. Raises BarArchiveUnavailable, BadMessage, and the
-        errors of `fetch`. A further call then continues.
+        If `again` is true, also fetches bars that were fetched before. Raises BarArchiveUnavailable, BadMessage, and
+        the errors of `fetch`. After an error, a further call continues.
         """
         tape = await sync_to_async(find_tape)(symbol, self._source.name)
         day_start, minute_start = tape.days_fetched_to or 0, tape.minutes_fetched_to or 0
@@ -81,7 +84,10 @@ class Backfill:
         return fetched
 
     async def _fetch_bars(self, tape: Tape, native: str, interval: int, days: int, fetched_to: int) -> int:
-        """Fetches bars of `interval` seconds of the last `days` days, from `fetched_to` on. Returns their number."""
+        """Fetches bars of the last `days` days, from `fetched_to` on. Returns the number of bars.
+
+        `interval` is the length of a bar in seconds.
+        """
         now = self._now()
         end = now // (interval * SECOND_US) * interval * SECOND_US
         start = max((now - days * DAY_US) // DAY_US * DAY_US, fetched_to)
@@ -109,7 +115,7 @@ class Backfill:
 
 
 def _split(start: int, end: int, length: int) -> Iterator[tuple[int, int]]:
-    """Splits a range of times into ranges of at most this length, oldest first."""
+    """Splits a range of times into ranges of at most `length`, oldest first."""
     while start < end:
         yield start, min(start + length, end)
         start += length

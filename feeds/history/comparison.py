@@ -11,7 +11,10 @@ MINUTE_US = 60_000_000
 
 
 class RecordedMinute(msgspec.Struct, frozen=True):
-    """A minute in our database. `volume` is in VOLUME_UNITs. A fetched bar has replaced an incomplete recorded one."""
+    """A minute in our database.
+
+    `volume` is in VOLUME_UNITs. `is_fetched` says that a fetched bar has replaced an incomplete recorded bar.
+    """
 
     open: float
     high: float
@@ -23,7 +26,7 @@ class RecordedMinute(msgspec.Struct, frozen=True):
 
 
 class Comparison:
-    """The sums over all minutes of one symbol. `SymbolAudit` of `feeds.store.audit_reports` says what they mean."""
+    """The sums over all minutes of one symbol. `feeds.store.audit_reports.SymbolAudit` explains the sums."""
 
     def __init__(self) -> None:
         self.exact = self.different = self.missing = self.replaced = 0
@@ -65,7 +68,8 @@ class Comparison:
 def compare_minutes(recorded: Mapping[int, RecordedMinute], bars: Sequence[Bar]) -> Comparison:
     """Compares minutes. The keys of `recorded` are numbers of minutes since 1970.
 
-    Some sources give only the newest minutes of a day. Recorded minutes before the first one are not compared.
+    Some sources give only the newest minutes of a day. Recorded minutes before the source's first minute are not
+    compared.
     """
     comparison = Comparison()
     by_minute = {bar.start // MINUTE_US: bar for bar in bars}

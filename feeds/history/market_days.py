@@ -55,9 +55,10 @@ class SourceDays:
 
 
 def make_source_days(zone: tzinfo, start: time) -> SourceDays:
-    """Returns the market days of all sources. `zone` and `start` apply to sources without a time zone of their own.
+    """Returns the market days of all sources.
 
-    They also apply to a source whose time zone this machine does not know.
+    `zone` and `start` apply to each source without a time zone of its own. `zone` and `start` also apply to a source
+    whose time zone this machine does not know.
     """
     by_source = {}
     for source, name in MARKET_ZONES.items():

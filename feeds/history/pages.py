@@ -6,18 +6,21 @@ from feeds.sources.adapter import History, Request
 from feeds.sources.events import Bar
 
 MAX_PAGES = 100
-"""How many responses one range may take. A source that never ends a range cannot stop the other tickers."""
+"""How many responses one range may need.
+
+Because of this limit, a source that never ends a range does not block the other tickers.
+"""
 
 Fetch = Callable[[Request], Awaitable[bytes]]
-"""Sends a request and returns the body of the response."""
+"""A function that sends a request and returns the body of the response."""
 
 
 async def fetch_pages(
     history: History, fetch: Fetch, native: str, interval: int, start: int, end: int
 ) -> AsyncIterator[Sequence[Bar]]:
-    """Yields the closed bars of each response. `interval` is in seconds; `start` and `end` are in unix microseconds.
+    """Yields the closed bars of each response.
 
-    Raises BadMessage and the errors of `fetch`.
+    `interval` is in seconds; `start` and `end` are in unix microseconds. Raises BadMessage and the errors of `fetch`.
     """
     request: Request | None = history.bars(native, interval, start, end)
     for _ in range(MAX_PAGES):

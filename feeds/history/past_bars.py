@@ -1,12 +1,12 @@
-"""Saves bars that were not recorded: fetched ones, and the simulated past.
+"""Saves bars that were not recorded: fetched bars and simulated bars.
 
-A recorded bar and a bar of another origin may be about the same period. Then one of the two stays in the table:
+A recorded bar and a bar of another origin may belong to the same period. Then only one of them stays in the table:
 
-- A recorded bar always replaces a bar of the simulated past, and never the other way round.
-- A fetched bar is the source's own, and complete. A recorded bar is complete if recording missed none of the trades:
-  then its volume and its count are at least those of the fetched bar. A complete recorded bar stays or replaces the
-  fetched one. Otherwise the fetched bar stays or replaces the recorded one. A source that does not say the count is
-  compared by volume only.
+- Recorded or simulated: the recorded bar stays.
+- Recorded or fetched: the recorded bar stays if it is complete. Otherwise the fetched bar stays.
+
+A recorded bar is complete if recording missed no trades. Then its volume and its count are at least those of the
+fetched bar. If the source does not give the count, only the volumes are compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +32,10 @@ DAY_COLUMNS = ("tape_id", "day", "first_at", "last_at", *VALUE_COLUMNS)
 
 
 def is_complete(recorded: str, fetched: str) -> str:
-    """Returns the SQL condition that a recorded bar is complete, given the fetched bar of the same period.
+    """Returns the SQL condition that a recorded bar is complete.
 
-    Sums of rounded sizes may differ in the last digits. Therefore a difference of 1e-9 does not count.
+    `recorded` and `fetched` are the SQL names of the two rows. Sums of rounded sizes may differ in the last digits.
+    Therefore a relative difference of 1e-9 does not count.
     """
     return (
         f'({recorded}."count" >= {fetched}."count" '
@@ -59,7 +60,7 @@ UPSERT_DAY = _upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
 
 
 def save_minutes(tape_id: int, bars: Sequence[Bar], origin: Origin) -> None:
-    """Saves minutes in short transactions. May be repeated. Raises BarArchiveUnavailable."""
+    """Saves minutes in short transactions. The call may be repeated. Raises BarArchiveUnavailable."""
     rows = [_minute_row(tape_id, bar, origin) for bar in bars]
     with translate_errors():
         for batch in chunks(rows, ROWS_PER_TRANSACTION):
@@ -89,19 +90,22 @@ def _values(bar: Bar, origin: Origin) -> tuple[Any, ...]:
 
 
 def find_tape(symbol: str, source: str) -> Tape:
-    """Returns the tape of a symbol and a source. Creates a new one if necessary. Raises BarArchiveUnavailable."""
+    """Returns the tape of a symbol and a source. Creates the tape if necessary. Raises BarArchiveUnavailable."""
     with translate_errors():
         return Tape.objects.get_or_create(symbol=symbol, source=source)[0]
 
 
 def note_fetched(tape_id: int, interval: int, end: int) -> None:
-    """Notes that the bars of this length, in seconds, were fetched up to `end`. Raises BarArchiveUnavailable."""
+    """Notes that bars were fetched up to `end`. Raises BarArchiveUnavailable.
+
+    `interval` is the length of the bars in seconds. `end` is in unix microseconds.
+    """
     column = "minutes_fetched_to" if interval == MINUTE_SECONDS else "days_fetched_to"
     with translate_errors():
         Tape.objects.filter(pk=tape_id).update(**{column: end})
 
 
 def complete_past(tape_id: int) -> None:
-    """Notes that the past of a tape is complete, and that its bars have changed. Raises BarArchiveUnavailable."""
+    """Notes that the past of a tape is complete and has changed. Raises BarArchiveUnavailable."""
     with translate_errors():
         Tape.objects.filter(pk=tape_id).update(has_past=True, past_version=F("past_version") + 1)

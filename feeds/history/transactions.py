@@ -1,4 +1,4 @@
-"""Runs queries on bars in short transactions, and names the error of an unavailable database."""
+"""Runs queries on bars in short transactions, and translates the errors of the database."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -28,7 +28,7 @@ The first search uses the smallest number. If a symbol is still missing, the nex
 """
 
 END_WINDOWS = (8_000, 50_000)
-"""The same for `read_ends`, which reads more records of each symbol."""
+"""Like WINDOWS, but for `read_ends`, which needs more records of each symbol."""
 
 MAX_RECORDS = 5_000
 """How many records one `consume` call returns at most."""
@@ -66,10 +66,11 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns a dict from each symbol to its newest update, with the greatest seq_id of the symbol.
+        """Returns a dict from each symbol to its newest update.
 
-        The greatest seq_id may be that of an older update, because real trades may arrive late. Leaves out symbols that
-        have no update within the largest of WINDOWS. Raises BrokerUnavailable.
+        The returned update has the greatest seq_id of the symbol. This seq_id may come from an older update, because
+        real trades may arrive late. Leaves out symbols that have no update within the largest of WINDOWS. Raises
+        BrokerUnavailable.
         """
         found: dict[str, Update] = {}
 
@@ -82,7 +83,7 @@ class LastUpdates:
         return found
 
     def read_ends(self, symbols: Collection[str]) -> dict[str, TopicEnd]:
-        """Returns a dict from each symbol to what its last records say.
+        """Returns a dict from each symbol to its TopicEnd.
 
         Leaves out symbols that have no update within the largest of END_WINDOWS. Raises BrokerUnavailable.
         """
@@ -103,9 +104,9 @@ class LastUpdates:
         found: Container[str],
         keep: Callable[[Message], None],
     ) -> None:
-        """Calls `keep` with each record of the symbols, in windows that grow until all symbols are in `found`.
+        """Calls `keep` with each record of the symbols near the end of the topic.
 
-        Raises BrokerUnavailable.
+        Searches larger and larger windows until all symbols are in `found`. Raises BrokerUnavailable.
         """
         deadline = self._clock() + self._timeout
         consumer = Consumer(self._options)
@@ -168,7 +169,7 @@ class LastUpdates:
         """Returns the update in a record, or None if it is not valid.
 
         Ignores an update whose timestamp is more than a day ahead of our clock. If a program continued after such an
-        update, every processor would refuse its updates.
+        update, every processor would refuse the updates of the program.
         """
         try:
             return decode(record.value() or b"", self._now() // 1000 + DAY_US)
@@ -185,7 +186,7 @@ class LastUpdates:
 
 
 def newest_with_greatest_number(update: Update, known: Update | None) -> Update:
-    """Returns the newer one of two updates, with the greater seq_id of both."""
+    """Returns the newer update, with the greater seq_id of the two updates."""
     if known is None:
         return update
     newest = update if is_newer(update, known) else known

@@ -31,7 +31,7 @@ QUEUE_FULL_POLL_SECONDS = 0.05
 
 
 class Period:
-    """The updates that were sent between two barriers. `unfinished` counts those without a delivery report."""
+    """The updates that were sent between two barriers. `unfinished` counts the updates without a delivery report."""
 
     __slots__ = ("_handle", "unfinished")
 

@@ -7,7 +7,7 @@ from feeds.records import ID_HEADER, SOURCE_HEADER, PublishedTrade, TopicEnd
 from feeds.wire import Update
 
 MAX_TRADES = 4096
-"""How many trades of a symbol are kept, the last ones."""
+"""How many trades of a symbol are kept. Older trades are dropped."""
 
 MAX_ID_BYTES = 200
 
@@ -22,7 +22,10 @@ class SymbolEnds:
         self._trades: dict[str, deque[PublishedTrade]] = {}
 
     def add(self, update: Update, headers: Headers) -> None:
-        """Adds an update and the headers of its record. Call it in the order of the records."""
+        """Adds an update and the headers of its record.
+
+        Call this method in the order of the records.
+        """
         seq_id, timestamp = self.symbols.get(update.symbol, (0, 0))
         self.symbols[update.symbol] = max(seq_id, update.seq_id), max(timestamp, update.timestamp)
         source, trade_id = read_header(headers.get(SOURCE_HEADER)), read_header(headers.get(ID_HEADER))
@@ -31,7 +34,7 @@ class SymbolEnds:
             trades.append(PublishedTrade(source, trade_id, update.price, update.timestamp))
 
     def finish(self) -> dict[str, TopicEnd]:
-        """Returns a dict from symbol to its end."""
+        """Returns a dict from symbol to TopicEnd."""
         return {
             symbol: TopicEnd(seq_id, timestamp, tuple(self._trades.get(symbol, ())))
             for symbol, (seq_id, timestamp) in self.symbols.items()
@@ -39,7 +42,10 @@ class SymbolEnds:
 
 
 def read_header(value: str | bytes | None) -> str:
-    """Returns the value of a header as text, or an empty text if it is missing, too long or not UTF-8."""
+    """Returns the value of a header as text.
+
+    Returns an empty text if the value is missing, too long or not UTF-8.
+    """
     if value is None or len(value) > MAX_ID_BYTES:
         return ""
     return value if isinstance(value, str) else value.decode(errors="ignore")

@@ -1,4 +1,4 @@
-"""Compares a day of recorded bars with the bars of the source, for `manage.py feed audit`."""
+"""Compares recorded bars of a day with the source's bars, for `manage.py feed audit`."""
 
 import asyncio
 import time
@@ -19,9 +19,9 @@ from feeds.store.connection import connect
 
 
 def audit_source(source: str, day: date | None, write: Callable[[str], object]) -> bool:
-    """Writes a line per symbol, and stores the report for the page /feeds/audit. `day` is yesterday if it is None.
+    """Writes a line per symbol, and stores the report for the page /feeds/audit.
 
-    Returns whether all symbols could be compared. Raises CommandError.
+    If `day` is None, audits yesterday. Returns whether all symbols could be compared. Raises CommandError.
     """
     report = asyncio.run(_audit(source, day))
     for found in report.symbols:

@@ -1,4 +1,4 @@
-"""Opens the history of a source, with the address and the key of the settings, for commands."""
+"""Opens the history of a source for commands. The settings contain address and key."""
 
 import time
 from collections.abc import AsyncIterator
@@ -37,13 +37,13 @@ def make_backfill(source: Source, fetch: Fetch) -> Backfill:
 
 
 def read_market_days(source: Source) -> MarketDays:
-    """Returns the market days of a source, by its own rule or by the settings."""
+    """Returns the market days of a source. The settings apply if the source has no rule of its own."""
     return make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START).of(source.name)
 
 
 @asynccontextmanager
 async def open_history(name: str) -> AsyncIterator[SourceHistory]:
-    """Opens the history of a source. Raises CommandError if the source is unknown or lacks its key."""
+    """Opens the history of a source. Raises CommandError if the source is unknown or its key is missing."""
     source = find(name)
     client = HttpClient(source, rest_url(source), credentials(source))
     try:
@@ -53,10 +53,10 @@ async def open_history(name: str) -> AsyncIterator[SourceHistory]:
 
 
 def find_tickers(symbols: list[str], source: str = "") -> dict[str, list[tuple[str, str]]]:
-    """Returns a dict from source to pairs of symbol and native symbol, which may be empty.
+    """Returns a dict from source to pairs of symbol and native symbol.
 
-    No `symbols` stand for all active tickers. If `source` is given, only its tickers are found. Raises CommandError if
-    a symbol has no ticker with a history.
+    A native symbol may be empty. If `symbols` is empty, finds all active tickers. If `source` is given, finds only
+    tickers of this source. Raises CommandError if a symbol has no ticker with a history.
     """
     rows = Ticker.objects.exclude(source__in=WITHOUT_HISTORY).order_by("symbol")
     rows = rows.filter(symbol__in=symbols) if symbols else rows.filter(active=True)

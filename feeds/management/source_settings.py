@@ -10,7 +10,7 @@ from feeds.sources.registry import find_source
 
 
 def find(name: str) -> Source:
-    """Returns a source. Raises CommandError if it is unknown or lacks its key."""
+    """Returns a source. Raises CommandError if the source is unknown or its key is missing."""
     try:
         source = find_source(name.lower(), settings.ALPACA_FEED)
     except UnknownSource as error:
@@ -22,7 +22,7 @@ def find(name: str) -> Source:
 
 
 def endpoint(source: Source) -> Endpoint:
-    """Returns where to connect to."""
+    """Returns the address and the credentials of a source."""
     return Endpoint(getattr(settings, f"{source.name.upper()}_URL") or source.url, credentials(source))
 
 
@@ -32,6 +32,6 @@ def rest_url(source: Source) -> str:
 
 
 def credentials(source: Source) -> Credentials:
-    """Returns the key of a source that needs one."""
+    """Returns the credentials of a source. They are empty if the settings contain none."""
     prefix = source.name.upper()
     return Credentials(getattr(settings, f"{prefix}_KEY_ID", ""), getattr(settings, f"{prefix}_SECRET_KEY", ""))

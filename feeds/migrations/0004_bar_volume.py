@@ -4,7 +4,7 @@ COVERED = '"open", high, low, "close", "count"'
 
 
 def cover_key(covered):
-    """Makes PostgreSQL's primary key of the minutes contain the columns that a chart reads, see migration 0002."""
+    """Adds the columns that a chart reads to PostgreSQL's index of minutes, see migration 0002."""
 
     def alter(apps, schema_editor):
         if schema_editor.connection.vendor == "postgresql":

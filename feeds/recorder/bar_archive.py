@@ -1,9 +1,9 @@
 """Saves bars to the database and reads them back.
 
-A tape is a recorded symbol. Only this module creates tapes and writes recorded bars. This module knows neither Kafka
-nor Redis. Transactions are short, because SQLite allows one writer at a time. A save may be repeated. A bar replaces a
+A tape is a recorded symbol of one source. Only this module writes recorded bars. This module knows neither Kafka nor
+Redis. Transactions are short, because SQLite allows one writer at a time. A save may be repeated. A bar replaces a
 recorded bar only if the new bar has at least as many updates. This rule protects the stored bars from a recorder that
-does not know yet that it has lost its partitions. `feeds.history.past_bars` says when a bar replaces one that was not
+does not know yet that it has lost its partitions. `feeds.history.past_bars` says when a bar replaces a bar that was not
 recorded.
 """
 
@@ -103,7 +103,7 @@ class BarArchive:
         return Past(tape.has_past, tape.past_version, days)
 
     def find_changed_pasts(self, symbols: Iterable[SymbolBars]) -> list[tuple[SymbolBars, Past]]:
-        """Returns the symbols whose past has changed in the database since it was read, with the new past.
+        """Returns each symbol whose past has changed in the database, with the new past.
 
         Raises BarArchiveUnavailable.
         """
@@ -158,7 +158,7 @@ class BarArchive:
     ) -> int:
         """Saves bars. Returns the number of saved bars.
 
-        Raises BarArchiveUnavailable. Some of the bars may be saved in this case.
+        Raises BarArchiveUnavailable. After this error, some of the bars may be saved.
         """
         minute_bars = [(symbol_bars, bar) for symbol_bars, bars in minutes for bar in bars]
         day_bars = [(symbol_bars, bar) for symbol_bars, bars in days for bar in bars]

@@ -97,7 +97,7 @@ class BarStores:
         return not symbols or self._redis(lambda: self._write(symbols))
 
     def _write(self, symbols: list[SymbolBars]) -> None:
-        """Writes bars of these symbols, except those whose ticker has another source by now."""
+        """Writes the bars of these symbols. Skips symbols whose ticker has another source by now."""
         current = [symbol_bars for symbol_bars in symbols if not symbol_bars.is_outdated]
         self._to_restore += self._recent_bars.write(current)
         self._open_bars.mark_written(symbols)
@@ -148,7 +148,7 @@ class BarStores:
 
     @property
     def has_missing_past(self) -> bool:
-        """Whether `write_past` has symbols whose simulated past is missing."""
+        """Whether `write_past` has work: a symbol without its simulated past."""
         return self._past_writer.has_work
 
     def write_past(self) -> bool:
@@ -160,7 +160,7 @@ class BarStores:
         return self._database(write)
 
     def follow_changes(self) -> bool:
-        """Finds bars that another program saved, and tickers with another source. Brings Redis to the same state."""
+        """Finds bars that another program saved, and tickers with a new source. Then updates Redis."""
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []
         outdated: list[SymbolBars] = []

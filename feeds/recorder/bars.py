@@ -10,12 +10,12 @@ A bar depends only on the *set* of its updates. The order of the updates, their 
   by one, there is a single run, from the first to the last update. A single run need not be stored. Because of the
   runs, no Kafka offset has to be stored beside the bars.
 
-`volume` is the sum of the sizes of the counted updates. It is a whole number of 1e-8, so that the order of the updates
-makes no difference. An update without a size adds nothing.
+`volume` is the sum of the sizes of the counted updates. A volume is a whole number of units of 1e-8. Therefore the
+order of the updates makes no difference. An update without a size adds nothing.
 
-The prices are right for any updates. The count is right too, with one exception. It needs two feeds that use the same
-seq_ids for one symbol within one bar, *and* whose updates arrive interleaved. Then an update of one feed can be taken
-for a repeat of an update of the other feed.
+The prices are right for any updates. The count is right too, with one exception. In this exception, two feeds use the
+same seq_ids for one symbol within one bar, *and* their updates arrive interleaved. Then an update of one feed can be
+taken for a repeat of an update of the other feed.
 """
 
 from bisect import insort

@@ -47,8 +47,8 @@ FINAL_SAVE_SECONDS = 1.0
 class Recorder:
     """Reads updates from Kafka and stores their bars.
 
-    `retention` is how long the database keeps minutes. `simulation` is for the past of simulated tickers. `now` returns
-    unix seconds; `clock` returns seconds since any fixed moment.
+    `retention` is how long the database keeps minutes. `simulation` holds the parameters of simulated pasts. `now`
+    returns unix seconds; `clock` returns seconds since any fixed moment.
     """
 
     def __init__(
@@ -166,9 +166,9 @@ class Recorder:
         self._pending_offsets.clear()
 
     def _complete_pasts(self) -> None:
-        """Writes a part of a missing past, and follows what other programs changed in the database.
+        """Writes a part of a missing past, and follows changes that other programs made in the database.
 
-        During a backlog this waits, because prices come first.
+        Does nothing during a backlog, because prices come first.
         """
         if self._pending or self._open_bars.new_bars > MAX_NEW_BARS:
             return

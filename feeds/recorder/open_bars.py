@@ -59,9 +59,10 @@ class OpenBars:
         return self._new_seconds + self._new_minutes
 
     def find_unknown(self, updates: Iterable[Update], sources: Mapping[str, str] = NO_SOURCES) -> dict[str, str]:
-        """Returns each symbol that occurs in `updates` and whose source has no bars in memory, with the source.
+        """Returns a dict from symbol to source: the symbols in `updates` without bars in memory.
 
-        `sources` is a dict from symbol to source. A symbol that is missing there is simulated.
+        Bars of another source of the symbol do not count. `sources` is a dict from symbol to source. A symbol that is
+        missing in `sources` is simulated.
         """
         unknown = {}
         for symbol in dict.fromkeys(update.symbol for update in updates):
@@ -78,7 +79,10 @@ class OpenBars:
         self.by_symbol[symbol_bars.symbol] = symbol_bars
 
     def take_earlier(self, symbol: str, source: str) -> SymbolBars | None:
-        """Removes and returns the bars of an earlier source of a symbol, if they are not saved yet."""
+        """Removes and returns the unsaved bars of a symbol from the earlier source `source`.
+
+        Returns None if there are no such bars.
+        """
         for symbol_bars in self._earlier:
             if (symbol_bars.symbol, symbol_bars.source) == (symbol, source):
                 self._earlier.remove(symbol_bars)

@@ -29,7 +29,8 @@ NO_PAST = Past()
 def find_previous_day(recorded: PreviousDay | None, past: Past, newest: int) -> PreviousDay | None:
     """Returns the last day before the day `newest`.
 
-    `recorded` is the last recorded one. If the past has the same day, the recorded bar was incomplete: the past counts.
+    `recorded` is the last recorded day before `newest`. If the past contains the same day, the recorded bar was
+    incomplete. In this case, returns the day of the past.
     """
     found = recorded
     for day in past.days:

@@ -18,7 +18,7 @@ SYMBOLS_PER_STEP = 5
 """For how many symbols one step writes the newest minutes. Such a step takes about 0.1 s."""
 
 RESTS_PER_STEP = 2
-"""For how many symbols one step writes the rest. Such a step takes about 0.2 s."""
+"""For how many symbols one step writes the rest of the past. Such a step takes about 0.2 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class Simulation:
 
 
 class PastWriter:
-    """Writes what comes before the first recorded price of simulated symbols.
+    """Writes the bars before the first recorded price of each simulated symbol.
 
     First each symbol gets the minutes of the last day, for the sparklines and the shorter charts. After that each
     symbol gets the rest: a week of minutes and a year of days. A past that was interrupted is written again from its
-    beginning; it has the same bars then.
+    beginning, with the same bars.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -89,7 +89,10 @@ class PastWriter:
         symbol_bars.change_past(Past(True, symbol_bars.past.version + 1, newest_days))
 
     def _make_past(self, symbol_bars: SymbolBars) -> SimulatedPast | None:
-        """Returns the past of a symbol. None if its ticker is not simulated, or if no price is known."""
+        """Returns the past of a symbol.
+
+        Returns None if the ticker is not simulated, or if no price is known.
+        """
         with translate_errors():
             instrument = _read_instrument(symbol_bars.symbol)
             first = _find_first_minute(symbol_bars)
@@ -106,7 +109,10 @@ def _read_instrument(symbol: str) -> Instrument | None:
 
 
 def _find_first_minute(symbol_bars: SymbolBars) -> tuple[int, float] | None:
-    """Returns the number of the first recorded minute and its first price. None if no minute is recorded."""
+    """Returns the number of the first recorded minute and its first price.
+
+    Returns None if no minute is recorded.
+    """
     base, end = MinuteBar.key(symbol_bars.tape_id, 0), MinuteBar.key(symbol_bars.tape_id + 1, 0)
     rows = MinuteBar.objects.filter(id__gte=base, id__lt=end, origin=Origin.RECORDED).order_by("id")
     known = [(key - base, price) for key, price in rows.values_list("id", "open")[:1]]

@@ -1,4 +1,4 @@
-"""Groups updates that wait for their bars, so that a symbol has one source in each group. Pure."""
+"""Divides pending updates into groups in which each symbol has one source. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class PendingUpdate(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Updates in the order of the topic, and a dict from each of their symbols to its source."""
+    """Some updates in the order of the topic, and a dict from symbol to source."""
 
     updates: Sequence[PendingUpdate]
     sources: dict[str, str]

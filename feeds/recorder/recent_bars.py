@@ -86,7 +86,7 @@ class RecentBars:
     def newest_seconds(self, sources: Mapping[str, str]) -> Mapping[str, int]:
         """Returns a dict from each symbol to the symbol's newest second in Redis.
 
-        `sources` is a dict from symbol to source. Recent bars that another source of the symbol left are deleted.
+        `sources` is a dict from symbol to source. Deletes recent bars that come from another source of the symbol.
         Seconds are numbered from 1970; -1 stands for none. Raises StoreUnavailable.
         """
         with answering():

@@ -18,7 +18,7 @@ At that time, most bars of the minute are complete and need only one save.
 PURGE_EVERY_SECONDS = 3600.0
 
 FOLLOW_EVERY_SECONDS = 2.0
-"""The time between two searches for what other programs changed in the database."""
+"""The time between two searches for changes that other programs made in the database."""
 
 
 class Schedule:

@@ -64,8 +64,8 @@ class SymbolBars:
     """The open bars of one symbol from one source.
 
     `market_days` is the calendar of the source. `is_outdated` says that the ticker has another source by now. `tape_id`
-    is the id of the symbol in the database. `partition` is the Kafka partition of the last update, or -1 before the
-    first update. `saved_close` is the previous close that the database has.
+    is the id of the symbol's tape in the database. `partition` is the Kafka partition of the last update, or -1 before
+    the first update. `saved_close` is the previous close that the database has.
     """
 
     __slots__ = (
@@ -122,7 +122,10 @@ class SymbolBars:
         return day.close if day else None
 
     def change_past(self, past: Past) -> None:
-        """Replaces the past. The next write gives Redis the newest day with its previous close again."""
+        """Replaces the past.
+
+        The next write copies the newest day, with its previous close, to Redis again.
+        """
         self.past = past
         if self.newest_day is not None:
             self.days.unwritten.add(self.days.newest)

@@ -1,4 +1,4 @@
-"""Defines what a source of real prices consists of: its properties, an adapter and its requests over HTTP.
+"""Defines the parts of a source: properties, an adapter, and requests over HTTP.
 
 Pure: adapters do no I/O. They turn the messages of a source into events, and say which messages to send. The package
 `feeds.feeder` owns sockets, clocks and retries. `docs/sources.md` explains how to write an adapter.
@@ -14,10 +14,11 @@ from feeds.sources.events import Bar, Event, Trade
 
 
 class BadMessage(Exception):
-    """A message of a source has another shape than its documentation says.
+    """A message of a source does not have the documented shape.
 
-    The text says what is wrong and contains no part of the message. `events` are the events of the message's other
-    parts: a feeder handles them, so that one malformed trade does not cost the trades beside it.
+    The text says what is wrong and contains no part of the message. `events` are the events of the valid parts of the
+    message. A feeder handles these events. Therefore one malformed trade does not affect the other trades of the
+    message.
     """
 
     def __init__(self, reason: str, events: Sequence[Event] = ()) -> None:
@@ -33,7 +34,10 @@ class Market(Enum):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """The key and the secret of an account at a source. They are empty if the source needs none."""
+    """The key and the secret of an account at a source.
+
+    Key and secret are empty if the source needs no credentials.
+    """
 
     key: str = ""
     secret: str = ""
@@ -46,7 +50,7 @@ class Credentials(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, frozen=True):
     """A GET request to the source's HTTP service: path, query parameters and headers.
 
-    It contains no credentials: `Source.make_headers` returns the headers that hold them.
+    A Request contains no credentials. `Source.make_headers` returns the headers with the credentials.
     """
 
     path: str
@@ -57,7 +61,8 @@ class Request(msgspec.Struct, frozen=True):
 class Adapter(Protocol):
     """The protocol state of one connection to a source.
 
-    A new connection gets a new adapter. So nothing that an old connection acknowledged can be taken for the new one's.
+    Each connection gets a new adapter. Therefore acknowledgements of an old connection do not count for a new
+    connection.
     """
 
     def open(self) -> Sequence[str]:
@@ -65,7 +70,7 @@ class Adapter(Protocol):
         ...
 
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:
-        """Returns the messages that subscribe to native symbols, in chunks within the limits of the source."""
+        """Returns the messages that subscribe to native symbols. Each message keeps the source's limits."""
         ...
 
     def unsubscribe(self, natives: Collection[str]) -> Sequence[str]:
@@ -91,27 +96,39 @@ class History(Protocol):
     """
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
-        """Returns the first request for the trades between two known ones. None if the source offers no trades."""
+        """Returns the first request for the trades between two known trades.
+
+        Returns None if the source offers no trades.
+        """
         ...
 
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades strictly between `after` and `until` in a response, and the next request or None."""
+        """Returns the trades in a response, and the next request or None.
+
+        Returns only trades strictly between `after` and `until`.
+        """
         ...
 
     def bars(self, native: str, interval: int, start: int, end: int) -> Request:
-        """Returns the first request for bars. `interval` is 60 or 86,400 s; `start`, `end` are unix microseconds."""
+        """Returns the first request for bars.
+
+        `interval` is 60 or 86,400 s. `start` and `end` are in unix microseconds.
+        """
         ...
 
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the closed bars in a response that start in the range, and the next request or None."""
+        """Returns the closed bars in a response, and the next request or None.
+
+        Returns only bars that start in the range from `start` to `end`.
+        """
         ...
 
     def instruments(self) -> Request | None:
-        """Returns the request for all native symbols. None if the source has no such list."""
+        """Returns the request for all native symbols, or None if the source has no such list."""
         ...
 
     def read_instruments(self, body: bytes) -> Mapping[str, bool]:
@@ -127,15 +144,16 @@ def no_headers(_credentials: Credentials) -> Mapping[str, str]:
 class Source(msgspec.Struct, frozen=True):
     """The properties of a source.
 
-    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` gets the credentials. `to_native`
-    and `to_symbol` translate between our symbols and native ones; `to_symbol` returns None for a native symbol that has
-    no valid symbol here.
+    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` takes the credentials.
+    `to_native` and `to_symbol` translate between our symbols and native ones; `to_symbol` returns None if none of our
+    symbols fits a native symbol.
 
-    `url` and `rest_url` are the addresses that the vendor documents; settings replace them. `silent_seconds` is the
-    longest time without any message before the connection counts as dead. `send_interval` is the least number of
-    seconds between two messages to the source. `max_age` is the number of seconds after which a connection is replaced
-    before the source cuts it, or None. `rest_interval` is the least number of seconds between two HTTP requests.
-    `make_headers` returns the headers of each HTTP request that hold the credentials.
+    `url` and `rest_url` are the addresses that the vendor documents; settings can replace these addresses.
+    `silent_seconds` is the longest time without any message before the connection counts as dead. `send_interval` is
+    the least number of seconds between two messages to the source. `max_age` is the age, in seconds, at which a
+    connection is replaced, because the source soon cuts the connection. `max_age` is None if the source cuts no
+    connection. `rest_interval` is the least number of seconds between two HTTP requests. `make_headers` returns the
+    headers with the credentials for each HTTP request.
 
     `is_sequential` says whether `Trade.sequence` shows missed trades. `may_redistribute` says whether the vendor's
     terms allow a public page; `terms` names the reason in a few words.

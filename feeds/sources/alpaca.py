@@ -2,8 +2,8 @@
 
 Pure: no I/O. https://docs.alpaca.markets/docs/streaming-market-data describes the protocol.
 
-Corrections and cancellations of trades make no events: the prices, counts and volumes that they concern stay as they
-were published. Only fetched trades leave withdrawn ones out.
+Corrections and cancellations of trades make no events. The prices, counts and volumes stay as they were published.
+Withdrawn trades are left out only when trades are fetched over HTTP.
 """
 
 from collections import deque
@@ -34,19 +34,19 @@ CHUNK = 100
 """The greatest number of symbols in one request."""
 
 STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolState.TRADING)
-"""The states that the codes of `statuses` mean: digits on tapes A and B, letters on tape C. Others change no state."""
+"""A dict from the codes of `statuses` to states: digits on tapes A and B, letters on tape C."""
 
 REFUSED_REQUEST = frozenset({400, 405, 409, 410})
-"""Codes of errors that concern the oldest request without an answer, if there is one.
+"""The codes of errors that concern the oldest unanswered request, if there is one.
 
-They stand for invalid syntax, too many symbols, and a channel that the plan or the feed does not have.
+The codes stand for invalid syntax, too many symbols, and a channel that the plan or the feed does not have.
 """
 
 ALREADY_AUTHENTICATED = 403
-"""This error needs no action: the connection works."""
+"""The code of an error that needs no action, because the connection works."""
 
 WAIT_AFTER_LIMIT = 90.0
-"""Alpaca keeps a lost connection for so many seconds, and counts it."""
+"""For how many seconds Alpaca still counts a lost connection."""
 
 FAILURES = {
     401: Failure("Alpaca says that the connection is not authenticated"),
@@ -124,7 +124,7 @@ class _Status(msgspec.Struct):
 
 
 class _Control(msgspec.Struct):
-    """A part about the connection. `trades` lists all symbols whose trades are subscribed."""
+    """A part of a message about the connection. `trades` lists all symbols whose trades are subscribed."""
 
     msg: str = ""
     code: int = 0
@@ -142,8 +142,8 @@ _CONTROL = msgspec.json.Decoder(_Control)
 class AlpacaAdapter:
     """The state of one connection.
 
-    `_requests` holds the symbols of each request without an answer, the oldest request first: Alpaca answers in order
-    and names no request. The tuple is empty for a request whose answer makes no event.
+    `_requests` holds a tuple of symbols for each unanswered request, the oldest request first. Alpaca answers in this
+    order and names no request. The tuple is empty if the answer makes no event.
     """
 
     def __init__(self, credentials: Credentials, feed: Feed) -> None:
@@ -176,7 +176,7 @@ class AlpacaAdapter:
         return [self._request("unsubscribe", {channel: tuple(natives) for channel in channels})] if natives else []
 
     def receive(self, message: str | bytes) -> Sequence[Event]:
-        """Returns the events of all parts of a message. Raises BadMessage with the events of the good parts."""
+        """Returns the events of all parts of a message. Raises BadMessage with the events of the valid parts."""
         return decode_parts(_RAW, decode(_RAW, message), self._read_part) or [Heartbeat()]
 
     def replies(self) -> Sequence[str]:
@@ -184,7 +184,10 @@ class AlpacaAdapter:
         return replies
 
     def _subscribe_chunk(self, natives: tuple[str, ...]) -> list[str]:
-        """Returns the request for trades and quotes, and one for statuses. If the second fails, prices still come."""
+        """Returns a request for trades and quotes, and another one for statuses.
+
+        If the request for statuses fails, prices still come. Some feeds have no statuses.
+        """
         requests = [self._request("subscribe", {"trades": natives, "quotes": natives}, natives)]
         if self._feed.has_statuses:
             requests.append(self._request("subscribe", {"statuses": natives}))
@@ -226,7 +229,10 @@ class AlpacaAdapter:
         return [Ready()]
 
     def _read_subscription(self, part: msgspec.Raw) -> Sequence[Event]:
-        """Returns what is new in the list of all subscriptions. A feeder waits a while for what is missing there."""
+        """Returns an event with the new symbols in the list of all subscriptions.
+
+        A feeder waits some time for symbols that are missing in the list.
+        """
         if self._requests:
             self._requests.popleft()
         listed = dict.fromkeys(decode(_CONTROL, part).trades or ())
@@ -244,9 +250,9 @@ class AlpacaAdapter:
         return [FAILURES.get(error.code, Failure(reason))]
 
     def _refuse(self, natives: tuple[str, ...], reason: str) -> Sequence[Event]:
-        """Refuses one symbol, or asks again for the two halves of many.
+        """Refuses a single symbol. Of several symbols, requests the two halves again.
 
-        So one bad symbol costs no others, and a symbol limit is used up to its last place.
+        Therefore a bad symbol does not affect the others, and a limit of symbols is used completely.
         """
         wanted = tuple(native for native in natives if native in self._wanted)
         if len(wanted) > 1:
@@ -264,7 +270,7 @@ class AlpacaAdapter:
 
 
 def to_symbol(native: str) -> str | None:
-    """Returns the same text, or None if it is no symbol here."""
+    """Returns the native symbol if it is a valid symbol of ours, otherwise None."""
     return native if is_symbol(native) else None
 
 

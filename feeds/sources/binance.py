@@ -2,7 +2,8 @@
 
 Pure: no I/O. https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams describes the protocol.
 
-Binance acknowledges unknown symbols like known ones, so only `BinanceHistory.instruments` tells which symbols exist.
+Binance acknowledges unknown symbols too. Therefore only the list of `BinanceHistory.instruments` tells which symbols
+exist.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -27,10 +28,16 @@ from feeds.sources.routes import chunks
 from feeds.symbols import is_symbol
 
 MAX_SYMBOLS = (1024 - 1) // 2
-"""A connection has at most 1,024 streams. A symbol needs two of them, and liveness one."""
+"""The greatest number of symbols of one connection.
+
+A connection has at most 1,024 streams. Each symbol needs two streams, and LIVENESS_STREAM needs one.
+"""
 
 CHUNK = 50
-"""The greatest number of symbols in one request. Longer requests reach 4 KiB, the limit of some servers."""
+"""The greatest number of symbols in one request.
+
+Longer requests reach 4 KiB, which is the limit of some servers.
+"""
 
 LIVENESS_STREAM = "btcusdt@miniTicker"
 """A stream that sends a message every second. Binance has no heartbeat of its own in JSON."""
@@ -88,8 +95,8 @@ _OTHER_DATA = msgspec.json.Decoder(_OtherData)
 class BinanceAdapter:
     """The state of one connection to `/stream`, where each message names its stream.
 
-    `_answers` holds the event that the acknowledgement of each open request makes. `_refused` holds symbols that were
-    refused here, until the next message reports them.
+    `_answers` is a dict from the id of each open request to the event that the answer makes. `_refused` holds symbols
+    that this adapter refused. The next call of `receive` reports the refused symbols.
     """
 
     def __init__(self, _credentials: Credentials) -> None:
@@ -103,7 +110,10 @@ class BinanceAdapter:
         return [self._request("SUBSCRIBE", [LIVENESS_STREAM], Ready())]
 
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:
-        """Returns requests of at most 50 symbols. Symbols that cannot be asked for are refused with the next event."""
+        """Returns requests of at most 50 symbols each.
+
+        Symbols that cannot be requested are refused by the next call of `receive`.
+        """
         accepted = [native for native in natives if self._accepts(native)]
         return [self._request("SUBSCRIBE", _streams(chunk), Subscribed(chunk)) for chunk in chunks(accepted, CHUNK)]
 
@@ -182,7 +192,10 @@ def _read_trade(data: msgspec.Raw) -> Trade:
 
 
 def _read_best_prices(data: msgspec.Raw) -> BestPrices | None:
-    """Returns best prices without a time, because this stream sends none. None if one side has no orders."""
+    """Returns the best prices, or None if one side has no orders.
+
+    The best prices have no time, because this stream sends no time.
+    """
     row = decode(_BOOK_TICKER, data)
     bid, ask = read_number(row.bid), read_number(row.ask)  # 0 if there are no orders
     return BestPrices(row.symbol, bid, ask) if bid and ask else None
@@ -204,7 +217,10 @@ def to_native(symbol: str) -> str:
 
 
 def to_symbol(native: str) -> str | None:
-    """Returns `BTC/USDT` for `BTCUSDT`. None if the second asset is unknown or the text is no symbol here."""
+    """Returns `BTC/USDT` for `BTCUSDT`.
+
+    Returns None if the second asset is unknown, or if the result is not a valid symbol.
+    """
     quote = next((quote for quote in QUOTE_ASSETS if native.endswith(quote)), "")
     symbol = f"{native.removesuffix(quote)}/{quote}"
     return symbol if quote and is_symbol(symbol) else None

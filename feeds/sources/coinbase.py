@@ -1,12 +1,13 @@
 """Adapts Coinbase Exchange: its WebSocket feed, without a key.
 
-Pure. Trade ids grow by one per product, so they are sequences too. `BTC-USD` there is `BTC/USD` here.
+Pure. The trade ids of a product grow by one. Therefore the ids also serve as sequences. The product `BTC-USD` is our
+symbol `BTC/USD`.
 
-The adapter subscribes to the channel `status` first. Its acknowledgement shows that the feed accepts subscriptions, and
-the subscription itself keeps the connection: Coinbase cuts a connection that subscribes to nothing within 5 s.
+The adapter first subscribes to the channel `status`. The acknowledgement shows that the feed accepts subscriptions. The
+subscription also keeps the connection open, because Coinbase cuts a connection that subscribes to nothing within 5 s.
 
-A subscription with one unknown product is ignored as a whole, and the error does not always name the product. So the
-adapter sends the rest of the chunk again without that product, or in two halves if none is named.
+Coinbase ignores a whole subscription if one product is unknown. If the error names the product, the adapter sends the
+chunk again without this product. Otherwise the adapter sends the two halves of the chunk.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -41,7 +42,10 @@ from feeds.sources.routes import Routes, chunks
 from feeds.symbols import is_symbol
 
 CHUNK = 50
-"""The number of products per message. A message names each product once per channel and has about 2.5 KiB."""
+"""The number of products per message.
+
+A message has about 2.5 KiB, because each channel repeats the names of the products.
+"""
 
 CHANNELS = ("matches", "ticker", "heartbeat")
 WAIT_AFTER_ERROR = 30.0
@@ -121,7 +125,10 @@ class CoinbaseAdapter:
         self._routes = Routes()
         self._is_ready = False
         self._waiting: list[tuple[str, ...]] = []
-        """The chunks that are not acknowledged, in the order of sending. Coinbase answers in this order."""
+        """The chunks that are not acknowledged, in the order of sending.
+
+        Coinbase answers in this order.
+        """
         self._replies: list[str] = []
         self._readers: dict[type, Callable[[Any], list[Event]]] = {
             _Match: self._read_match,
@@ -161,7 +168,7 @@ class CoinbaseAdapter:
         return _request("subscribe", chunk)
 
     def _keep_waiting(self, is_kept: Callable[[str], bool]) -> None:
-        """Removes symbols from the chunks that are not acknowledged."""
+        """Removes symbols from the unacknowledged chunks if `is_kept` returns False for the symbol."""
         kept = (tuple(filter(is_kept, chunk)) for chunk in self._waiting)
         self._waiting = [chunk for chunk in kept if chunk]
 
@@ -186,7 +193,7 @@ class CoinbaseAdapter:
         return [BestPrices(ticker.product_id, bid, ask, timestamp)] if is_routed and bid and ask else []
 
     def _read_beat(self, beat: _Beat) -> list[Event]:
-        """Reads a heartbeat. Coinbase once sent 0 as the last trade id for months, so 0 says nothing."""
+        """Reads a heartbeat. Ignores the last trade id 0, because Coinbase once sent 0 for months."""
         if not beat.last_trade_id or not self._routes.is_acknowledged(beat.product_id):
             return []
         return [Heartbeat(), LatestSequence(beat.product_id, beat.last_trade_id)]

@@ -1,7 +1,7 @@
 """Reads messages, times, prices and reasons as sources send them, and refuses what is malformed.
 
-Pure: no I/O. The functions raise BadMessage. Its text contains no part of the message; only ReportedError quotes the
-reason of a source.
+Pure: no I/O. The functions raise BadMessage. The text of a BadMessage contains no part of the message. Only
+ReportedError quotes the reason of a source.
 """
 
 import re
@@ -27,7 +27,10 @@ SequenceNumber = Annotated[int, msgspec.Meta(ge=0, lt=MAX_NUMBER)]
 UnixSeconds = Annotated[int, msgspec.Meta(ge=MIN_TIMESTAMP // 1_000_000, lt=MAX_NUMBER // 1_000_000)]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""The length limit of a WebSocket message. The longest ones list all instruments of a source, about 1 MiB."""
+"""The length limit of a WebSocket message.
+
+The longest messages list all instruments of a source and have about 1 MiB.
+"""
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """The length limit of a response over HTTP. Lists of all instruments have several MiB."""
@@ -47,7 +50,10 @@ _arrays = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class ReportedError(BadMessage):
-    """A source answered a request with an error. The text is the reason of the source, made printable and short."""
+    """A source answered a request with an error.
+
+    The text of the error is the reason of the source, made printable and short.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the source reports: {printable(reason)}")
@@ -66,7 +72,7 @@ def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: in
 def decode_parts(
     decoder: msgspec.json.Decoder[Shape], parts: bytes, read: Callable[[Shape], Sequence[Event]]
 ) -> list[Event]:
-    """Returns the events of all parts of a JSON array. Raises BadMessage with the events of the good parts."""
+    """Returns the events of all parts of a JSON array. Raises BadMessage with the events of the valid parts."""
     events: list[Event] = []
     errors: list[BadMessage] = []
     for part in decode(_arrays, parts):
@@ -85,7 +91,7 @@ def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
 
 
 def read_time(text: str) -> int:
-    """Returns a time in RFC 3339, with up to nanoseconds, in unix microseconds. Nanoseconds are cut off."""
+    """Reads a time in RFC 3339. Returns unix microseconds; further digits are cut off."""
     match = _TIME.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if match is None:
         raise BadMessage("a time is not in RFC 3339")
@@ -100,7 +106,7 @@ def read_time(text: str) -> int:
 
 @lru_cache(maxsize=256)
 def _minute_start(text: str) -> int:
-    """Returns the start of a minute in unix microseconds. Most trades of a source share a few minutes."""
+    """Returns the start of a minute in unix microseconds. Cached, because most trades share a few minutes."""
     try:
         moment = datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
     except ValueError as error:
@@ -109,14 +115,17 @@ def _minute_start(text: str) -> int:
 
 
 def check_timestamp(timestamp: int) -> int:
-    """Returns a timestamp in unix microseconds if Redis and clients can compare it exactly."""
+    """Returns the timestamp, which is in unix microseconds.
+
+    Raises BadMessage if Redis and clients cannot compare the timestamp exactly.
+    """
     if not MIN_TIMESTAMP <= timestamp < MAX_NUMBER:
         raise BadMessage("a time is before 2001 or too far ahead")
     return timestamp
 
 
 def read_seconds(value: Decimal) -> int:
-    """Returns a time in unix seconds in unix microseconds. The rest of the digits is cut off."""
+    """Converts unix seconds to unix microseconds. Further digits are cut off."""
     if not value.is_finite() or not 0 <= value < MAX_NUMBER:
         raise BadMessage("a time is not in unix seconds")
     return check_timestamp(int(value * 1_000_000))
@@ -148,9 +157,9 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence of a trade at a source whose ids are sequences, or None if it has none.
+    """Returns the sequence of a trade, or None if the trade has none.
 
-    A trade that was read back from Kafka has only its id.
+    The ids of the source must be sequences, because a trade that was read back from Kafka has only an id.
     """
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
         return int(trade.id)
@@ -158,7 +167,7 @@ def sequence_of(trade: Trade) -> int | None:
 
 
 def missed_sequences(after: Trade | None, until: Trade) -> range:
-    """Returns the sequences between two trades. The range is empty if one of them is unknown."""
+    """Returns the sequences between two trades. The range is empty if the sequence of a trade is unknown."""
     first = sequence_of(after) if after is not None else None
     last = sequence_of(until)
     return range(0) if first is None or last is None else range(first + 1, last)
@@ -170,13 +179,13 @@ def is_native(text: str) -> bool:
 
 
 def check_native(native: str) -> str:
-    """Returns a native symbol."""
+    """Returns the native symbol. Raises BadMessage if it is not valid."""
     if not is_native(native):
         raise BadMessage("a symbol is not short printable ASCII")
     return native
 
 
 def printable(text: str) -> str:
-    """Returns a text of a source for logs and pages: one line, at most 200 characters, all of them printable."""
+    """Returns a text of a source as one line of at most 200 printable characters."""
     characters = (character if character.isprintable() else " " for character in text[: 2 * MAX_REASON_LENGTH])
     return " ".join("".join(characters).split())[:MAX_REASON_LENGTH]

@@ -21,7 +21,7 @@ class SourceState(Enum):
 class SymbolState(Enum):
     """The state of one symbol at its source.
 
-    A symbol that trades rarely is QUIET only in the display: no adapter reports this state.
+    No adapter reports QUIET. Only the display uses QUIET, for a symbol that is traded rarely.
     """
 
     TRADING = "trading"
@@ -34,9 +34,9 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     """One trade at the source.
 
     `price` is in the instrument's currency, `size` in units of the instrument. `timestamp` is the time of the trade at
-    the exchange, in unix microseconds. `id` identifies the trade: no two trades of the symbol share it. `sequence` is a
-    number that grows by one with each trade of the symbol, or None if the source has no such number. A trade is `past`
-    if it comes from a snapshot or from REST. `sets_price` is false for a trade that must not become the last price,
+    the exchange, in unix microseconds. `id` identifies the trade among the trades of the symbol. `sequence` grows by
+    one with each trade of the symbol. `sequence` is None if the source has no such number. `past` is true for a trade
+    from a snapshot or from an HTTP response. `sets_price` is false for a trade that must not become the last price,
     such as an odd lot.
     """
 
@@ -51,7 +51,10 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
 
 
 class BestPrices(msgspec.Struct, frozen=True, gc=False):
-    """The best bid and ask of a symbol. `timestamp` is in unix microseconds, or 0 if the source sends none."""
+    """The best bid and ask of a symbol.
+
+    `timestamp` is in unix microseconds, or 0 if the source sends no time.
+    """
 
     native: str
     bid: float
@@ -81,7 +84,10 @@ class Heartbeat(msgspec.Struct, frozen=True, gc=False):
 
 
 class LatestSequence(msgspec.Struct, frozen=True, gc=False):
-    """The source says which trade is its newest one of a symbol. A greater number than ours means missed trades."""
+    """The source names the sequence of a symbol's newest trade.
+
+    If this sequence is greater than the greatest received one, trades were missed.
+    """
 
     native: str
     sequence: int
@@ -136,7 +142,7 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
     """A closed bar of the source's own history.
 
     `start` is the first moment of the bar in unix microseconds. `volume` is in units of the instrument. `count` is the
-    number of trades, or None if the source does not say it.
+    number of trades, or None if the source does not send this number.
     """
 
     start: int

@@ -1,9 +1,11 @@
 """Adapts Kraken: version 2 of its WebSocket protocol, without a key.
 
-Pure. Kraken's symbols are ours byte for byte. Trade ids grow by one per symbol, so they are sequences too.
+Pure. Kraken's symbols equal our symbols. The trade ids of a symbol grow by one. Therefore the ids also serve as
+sequences.
 
-The state of the trading engine comes unasked as the first message. Heartbeats begin with the first subscription. The
-channel `instrument` tells the states of all pairs. The channel `ticker` tells the best prices whenever they change.
+The first message is the state of the trading engine; this message needs no request. Heartbeats begin with the first
+subscription. The channel `instrument` tells the states of all pairs. The channel `ticker` tells the best prices
+whenever they change.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -38,13 +40,19 @@ from feeds.sources.routes import Routes, chunks
 from feeds.symbols import is_symbol
 
 CHUNK = 50
-"""The number of symbols per message. Kraken names no limit; 50 symbols stay far below any limit of length."""
+"""The number of symbols per message.
+
+Kraken documents no limit. A message with 50 symbols is far shorter than any usual limit.
+"""
 
 WAIT_AFTER_ERROR = 30.0
-"""Seconds to wait after an error such as too many messages."""
+"""How many seconds to wait after an error, for example after too many messages."""
 
 TRADE_REQUEST, TICKER_REQUEST, INSTRUMENT_REQUEST = 1, 2, 3
-"""Kraken repeats these numbers in its answers. A refusal names no channel, so the number tells the channel."""
+"""The numbers of requests, which Kraken repeats in its answers.
+
+A refusal names no channel. The number tells the channel.
+"""
 
 SYSTEM_STATES = {
     "online": SourceState.CONNECTED,
@@ -52,7 +60,7 @@ SYSTEM_STATES = {
     "maintenance": SourceState.MAINTENANCE,
     "post_only": SourceState.MAINTENANCE,
 }
-"""Without "online" no orders are matched, so there are no trades."""
+"""Orders are matched only in the state "online". In other states there are no trades."""
 
 PAIR_STATES = {
     "online": SymbolState.TRADING,
@@ -189,7 +197,7 @@ class KrakenAdapter:
         return decode_parts(_tickers, received.data, self._read_ticker)
 
     def _read_ticker(self, ticker: _Ticker) -> list[Event]:
-        """Reads the best prices. There are none if nobody offers to buy or to sell."""
+        """Reads the best prices. Returns no event if one side has no orders."""
         bid, ask = read_number(ticker.bid or 0), read_number(ticker.ask or 0)
         timestamp = read_time(ticker.timestamp) if ticker.timestamp else 0
         is_routed = self._routes.is_acknowledged(ticker.symbol)

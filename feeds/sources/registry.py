@@ -1,6 +1,6 @@
-"""Lists the sources that a feeder connects to, by name.
+"""Defines the sources that a feeder can connect to.
 
-Pure: no I/O. A new source is one line here.
+Pure: no I/O. A new source needs one more line in this module.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from feeds.sources.coinbase import COINBASE
 from feeds.sources.kraken import KRAKEN
 
 SOURCES: Mapping[str, Source] = {source.name: source for source in (KRAKEN, COINBASE, BINANCE, alpaca_source())}
-"""All sources. Alpaca has its default feed here."""
+"""A dict from name to source. Alpaca has its default feed."""
 
 SOURCE_NAMES = tuple(SOURCES)
 

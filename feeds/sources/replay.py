@@ -5,8 +5,8 @@ Pure: the lines are an argument. A file has a header with columns in any order, 
     symbol,time,price,size                   one trade per line; size is optional
     date,open,high,low,close,volume          one bar per line, of a day or less; a column symbol is optional
 
-A time is in ISO 8601 or in unix seconds, milliseconds or microseconds. Its size tells the unit. Without an offset from
-UTC a time is in UTC. All times of a file have the same form.
+A time is in ISO 8601 or in unix seconds, milliseconds or microseconds. The size of a number tells the unit. A time
+without an offset from UTC is in UTC. All times of a file have the same form.
 """
 
 import csv
@@ -31,17 +31,20 @@ DAY_US = 86_400_000_000
 
 PRICES = ("open", "high", "low", "close")
 BAR_TIMES = ("date", "timestamp", "time")
-"""Names of the column with the start of a bar, the preferred one first."""
+"""The names of the column with the start of a bar, the preferred name first."""
 
 NO_PRICE = frozenset({"", "null", "n/d", "nan"})
-"""What exports write as the price of a day without trades, in lower case."""
+"""The texts, in lower case, that exports write as the price of a day without trades."""
 
 UNITS = {
     "unix seconds": (10**9, 10**11, 1_000_000),
     "unix milliseconds": (10**12, 10**14, 1000),
     "unix microseconds": (10**15, 10**17, 1),
 }
-"""The range of numbers of each unit, and its length in microseconds. The ranges begin in 2001."""
+"""For each unit: the range of valid numbers, and the length of the unit in microseconds.
+
+The ranges begin in 2001.
+"""
 
 ISO = "ISO 8601"
 
@@ -50,7 +53,7 @@ _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?")
 
 
 class ReplayTrade(msgspec.Struct, frozen=True, gc=False):
-    """A past trade. `time` is in unix microseconds. `size` is 0 if the file does not say it."""
+    """A past trade. `time` is in unix microseconds. `size` is 0 if the file has no size."""
 
     symbol: str
     time: int
@@ -59,14 +62,17 @@ class ReplayTrade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """A file of past trades, oldest first. `time_form` names the form of its times, for the log."""
+    """A file of past trades, oldest first.
+
+    `time_form` names the form of the file's times, for the log.
+    """
 
     trades: Sequence[ReplayTrade]
     time_form: str
 
     @property
     def title(self) -> str:
-        """What pages show instead of the name of a source."""
+        """The text that pages show instead of the name of a source."""
         first = _EPOCH + timedelta(microseconds=self.trades[0].time)
         return f"Replay of {first:%Y-%m-%d}"
 
@@ -81,7 +87,7 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 class _TimeReader:
-    """Reads the times of a file, and refuses one that has another form than the first."""
+    """Reads the times of a file. Refuses a time that has another form than the first time."""
 
     def __init__(self) -> None:
         self.form = ""
@@ -115,7 +121,10 @@ def read_replay_file(lines: Iterable[str], symbol: str = "") -> Replay:
 
 
 def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
-    """Returns the trades from a time on, which is in one of the forms of a file. Raises BadReplay if none is left."""
+    """Returns the trades from a time on. Raises BadReplay if there are none.
+
+    `text` is the time, in one of the forms of a file.
+    """
     start, _form = read_time(text)
     left = [trade for trade in trades if trade.time >= start]
     if not left:
@@ -124,7 +133,10 @@ def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
 
 
 def read_speed(text: str) -> float:
-    """Returns how many seconds of the file pass in one second. Infinity for `max`. Raises BadReplay."""
+    """Reads how many seconds of the file pass in one second.
+
+    Returns infinity for `max`. Raises BadReplay.
+    """
     if text == "max":
         return inf
     if not _NUMBER.fullmatch(text) or not 0 < float(text) <= MAX_SPEED:
@@ -196,7 +208,10 @@ def _read_row(line: int, names: Sequence[str], cells: Sequence[str], symbol: str
 
 
 def _read_ticks(rows: Iterable[_Row]) -> list[ReplayTrade]:
-    """Returns trades in the order of the file, so that late ones stay late. A file with the newest first is turned."""
+    """Returns trades in the order of the file, so that late trades stay late.
+
+    The order is reversed if the file has the newest trades first.
+    """
     trades: list[ReplayTrade] = []
     for row in rows:
         size = _read_amount(row, "size")
@@ -205,7 +220,7 @@ def _read_ticks(rows: Iterable[_Row]) -> list[ReplayTrade]:
 
 
 def _read_bars(rows: Iterable[_Row]) -> list[ReplayTrade]:
-    """Returns four trades per bar, which have its prices and, together, its volume."""
+    """Returns four trades per bar, one for each price. The last trade has the volume."""
     traded = [row for row in rows if not all(row.cells[name].lower() in NO_PRICE for name in PRICES)]
     starts = sorted({row.time for row in traded})
     length = min((later - earlier for earlier, later in pairwise(starts)), default=DAY_US)
@@ -216,7 +231,10 @@ def _read_bars(rows: Iterable[_Row]) -> list[ReplayTrade]:
 
 
 def _bar_trades(row: _Row, step: int) -> list[ReplayTrade]:
-    """Returns the trades of a bar, `step` apart. A rising bar goes to its low first, a falling one to its high."""
+    """Returns the trades of a bar, `step` microseconds apart.
+
+    A rising bar has its low before its high. A falling bar has its high before its low.
+    """
     first, high, low, last = (_read(row, name, read_price) for name in PRICES)
     if not low <= min(first, last) <= max(first, last) <= high:
         raise BadReplay(f"line {row.line}: open or close is not between low and high")
@@ -230,7 +248,7 @@ def _bar_trades(row: _Row, step: int) -> list[ReplayTrade]:
 
 
 def _read_amount(row: _Row, column: str) -> float:
-    """Returns a size or a volume. 0 if the file does not say it."""
+    """Returns a size or a volume. Returns 0 if the file has none."""
     return _read(row, column, read_number) if row.cells.get(column) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Decides when each trade of a replay is due, and moves its time to now.
+"""Decides when each trade of a replay is due, and sets its new time.
 
 Pure: the clock is an argument.
 """
@@ -11,17 +11,17 @@ from feeds.sources.events import Trade
 from feeds.sources.replay import ReplayTrade
 
 GAP_US = 1_000_000
-"""The time between two passes of a loop."""
+"""The time between two passes through the trades, in microseconds."""
 
 MAX_TAKEN = 1000
 
 
 def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterator[tuple[int, Trade]]:
-    """Yields the trades of one pass with the time at which each is due.
+    """Yields each trade of one pass, and the time at which the trade is due.
 
     The first trade is due at `start`, in unix microseconds. `speed` seconds of the file pass in one second. The order
-    of the trades stays: a trade that is late in the file is due with the one before it, and has an older time. The id
-    of a trade contains `start`, so no two passes share ids.
+    of the trades stays. A trade that is late in the file is due together with the trade before, but has an older time.
+    The id of a trade contains `start`. Therefore two passes have different ids.
     """
     due, first = start, trades[0].time
     for index, trade in enumerate(trades):
@@ -31,10 +31,10 @@ def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterato
 
 
 class ReplayClock:
-    """Passes through the trades of a replay once, or again and again with `is_loop`.
+    """Passes through the trades of a replay once. If `is_loop` is true, passes through the trades again and again.
 
-    `trades` has at least one trade. An infinite `speed` makes all trades due at once. Each then has the time at which
-    it is taken.
+    `trades` has at least one trade. An infinite `speed` makes all trades due immediately. In this case, the time of a
+    trade is the `now` of the `take` that returns the trade.
     """
 
     def __init__(self, trades: Sequence[ReplayTrade], speed: float, start: int, is_loop: bool = False) -> None:
@@ -47,7 +47,7 @@ class ReplayClock:
 
     @property
     def next_due(self) -> int | None:
-        """The time at which the next trade is due, in unix microseconds. None at the end."""
+        """The time at which the next trade is due, in unix microseconds; None at the end."""
         return self._next[0] if self._next else None
 
     def take(self, now: int, limit: int = MAX_TAKEN) -> list[Trade]:

@@ -1,6 +1,7 @@
-"""Keeps which native symbols one connection asked for, which ones the source acknowledged, and their states.
+"""Keeps the requested and acknowledged native symbols of one connection, and their states.
 
-Pure. Prices of other symbols are not routed: a source can send prices of a symbol that this connection never asked for.
+Pure. Only prices of acknowledged symbols are routed, because a source may send prices of a symbol that was never
+requested.
 """
 
 from collections.abc import Iterable
@@ -8,7 +9,10 @@ from collections.abc import Iterable
 from feeds.sources.events import Event, Subscribed, SymbolState, SymbolStatus
 
 MAX_STATES = 20_000
-"""The greatest number of symbols whose states are kept. It bounds memory; the largest sources list a few thousand."""
+"""The greatest number of symbols whose states are kept.
+
+This limit bounds memory. The largest sources list a few thousand symbols.
+"""
 
 
 class Routes:
@@ -24,7 +28,7 @@ class Routes:
         self._asked.update(dict.fromkeys(natives))
 
     def drop(self, natives: Iterable[str]) -> None:
-        """Notes that the connection does not want symbols any more."""
+        """Notes that the connection no longer wants these symbols."""
         for native in natives:
             self._asked.pop(native, None)
             self._acknowledged.discard(native)
@@ -37,7 +41,7 @@ class Routes:
         return native in self._acknowledged
 
     def acknowledge(self, natives: Iterable[str]) -> list[Event]:
-        """Returns the events of an acknowledgement. Symbols that the connection did not ask for are left out."""
+        """Returns the events of an acknowledgement. Leaves out symbols that were not requested."""
         acknowledged = tuple(native for native in natives if native in self._asked)
         if not acknowledged:
             return []
@@ -48,7 +52,7 @@ class Routes:
     def set_state(self, native: str, state: SymbolState) -> list[Event]:
         """Returns a SymbolStatus if the state of an acknowledged symbol changed.
 
-        The states of other symbols are kept, because a source lists all symbols before it acknowledges any.
+        The state of any other symbol is kept for later, because a source lists all symbols before the acknowledgements.
         """
         is_known = native in self._states
         if self._states.get(native) == state or not (is_known or len(self._states) < MAX_STATES):

@@ -20,16 +20,19 @@ VOLATILITY_INTERVAL_SECONDS = 0.1
 """The interval to which an instrument's volatility refers."""
 
 MAX_LOG_PRICE = 690.0
-"""The limit of a log price. It keeps `exp` finite after any last price."""
+"""The limit of a log price. With this limit, `exp` stays finite."""
 
 SPREAD = BASIS_POINT
-"""The difference of ask and bid as a share of the price. It is at least one unit of the last decimal."""
+"""The difference between ask and bid, as a fraction of the price.
+
+The difference is at least one unit of the last decimal.
+"""
 
 MEAN_AMOUNT = 5_000.0
 """The mean amount of a trade: price times size."""
 
 MIN_FRACTIONAL_PRICE = 1_000.0
-"""Instruments with a base price from here on are traded in fractions, others in whole numbers."""
+"""Instruments with at least this base price have fractional sizes. Other instruments have whole sizes."""
 
 FRACTION_DECIMALS = 4
 
@@ -59,9 +62,10 @@ def size_decimals(base_price: float) -> int:
 
 
 def fast_walk(volatility: float, seconds: float) -> tuple[float, float]:
-    """Returns how a log price moves in this time: the factor of its distance from the base, and a deviation.
+    """Returns how a log price moves in `seconds` seconds: a factor and a deviation.
 
-    These are the exact values for any time. For a short time the deviation is volatility times the root of the time.
+    The distance from the base is multiplied by the factor. The deviation is the standard deviation of the random part.
+    Both numbers are exact for any time. For a short time, the deviation is the volatility times the root of the time.
     """
     rate = log(2) / HALF_LIFE_SECONDS
     decay = exp(-rate * seconds)
@@ -107,7 +111,7 @@ class RandomWalk:
         return self._instrument
 
     def resume(self, last: Update) -> None:
-        """Continues after the update `last`, unless the walk has already made a newer one."""
+        """Continues after the update `last`. Ignores `last` if the walk has made a newer update."""
         if last.timestamp > self._timestamp:
             self._timestamp = last.timestamp
             self._log_price = min(log(last.price), MAX_LOG_PRICE)
@@ -131,7 +135,7 @@ class RandomWalk:
         return Update(self._instrument.symbol, price, self._timestamp, self._seq_id, self._size(price), bid, ask)
 
     def _best_prices(self, price: float) -> tuple[float, float]:
-        """Returns bid and ask. The trade is at one of the two."""
+        """Returns bid and ask. One of the two is the price of the trade."""
         if price > self._spread and self._random() < 0.5:
             return round(price - self._spread, self._instrument.decimals), price
         return price, round(price + self._spread, self._instrument.decimals)
@@ -168,7 +172,7 @@ class PriceSimulator:
         self._active: list[RandomWalk] = []
 
     def resume(self, last: Update) -> None:
-        """Makes the symbol of `last` continue after this update, also if its walk has begun already.
+        """Makes the symbol of `last` continue after `last`, even if its walk has begun already.
 
         After several calls for one symbol, the newest update counts.
         """

@@ -2,9 +2,10 @@
 
 Pure: no I/O and no clock. The same instrument, seed and end give the same bars.
 
-A log price is the sum of two random walks. The fast one returns to its mean, as in `feeds.sources.simulated`. The slow
-one is the mean, so that a chart of a year is not a flat band. Seen backwards, both are processes of the same kind.
-Therefore the walks begin at the first known price and run back in time: the chart has no jump there.
+A log price is the sum of two random walks. The fast walk returns to a mean, as in `feeds.sources.simulated`. The slow
+walk is this mean. Without the slow walk, a chart of a year would be a flat band. Both walks have the same properties if
+they run back in time. Therefore the walks begin at the first known price and run back in time. The chart then has no
+jump at this price.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,20 +34,23 @@ SECOND_US = 1_000_000
 MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 PART_SECONDS = 4 * 3_600
-"""The length of the parts from which the older days are made. A day has six of them."""
+"""The length of the parts from which the older days are made. A day has six parts."""
 
 SLOW_BASIS_POINTS = 120.0
-"""How far the mean moves in a day, for an instrument with the volatility 1."""
+"""How many basis points the mean moves in a day, for an instrument with the volatility 1."""
 
 MAX_SLOW_DEVIATION = 0.03
-"""The limit of the mean's daily movement, so that a year of a volatile instrument stays in a range of a chart."""
+"""The limit of the mean's daily movement.
+
+With this limit, the chart of a year stays readable for a volatile instrument.
+"""
 
 
 class SimulatedPast:
     """The past of one instrument, from `end` backwards. `end` is in unix microseconds.
 
     `price` is the first known price after the past. `interval` is the number of seconds between two updates. An object
-    makes its bars once: each method goes on where the last one stopped.
+    makes each bar only once. Each method call continues where the previous call stopped.
     """
 
     def __init__(self, instrument: Instrument, interval: float, seed: str, end: int, price: float) -> None:
@@ -83,7 +87,7 @@ class SimulatedPast:
         return PastBars(minutes, days)
 
     def _walk(self, seconds: int, count: int) -> Iterator[Bar]:
-        """Yields bars of this length, newest first."""
+        """Yields `count` bars of `seconds` seconds, newest first."""
         decay, fast_deviation = fast_walk(self._instrument.volatility, seconds)
         slow_deviation = min(self._instrument.volatility * SLOW_BASIS_POINTS * BASIS_POINT, MAX_SLOW_DEVIATION)
         slow_deviation *= sqrt(seconds / DAY_SECONDS)
@@ -107,7 +111,10 @@ class SimulatedPast:
             yield Bar(self._end, open_, high, low, close, round(amount / open_, self._size_decimals))
 
     def _amounts(self, seconds: int) -> tuple[float, float]:
-        """Returns mean and deviation of price times size of all updates in this time, as the simulator makes them."""
+        """Returns mean and deviation of the amount that is traded in `seconds` seconds.
+
+        The amount is the sum of price times size over all updates. The simulator has the same mean and deviation.
+        """
         count = max(1.0, seconds / self._interval)
         return count * MEAN_AMOUNT, sqrt(count) * MEAN_AMOUNT
 
@@ -118,7 +125,7 @@ class SimulatedPast:
 
 
 class PastBars(msgspec.Struct, frozen=True):
-    """The bars of a past: minutes, oldest first, and a dict from the ordinal of a market day to its bar."""
+    """The bars of a past. `days` is a dict from the ordinal of a market day to a bar."""
 
     minutes: list[Bar]
     days: dict[int, Bar]

@@ -1,4 +1,4 @@
-"""Serves the newest audits as metrics. Each scrape reads them from Redis."""
+"""Serves the newest audits as metrics. Each scrape reads the audits from Redis."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -12,7 +12,10 @@ from feeds.store.audit_reports import SymbolAudit, read_reports
 
 
 def serve_audits(client: redis.Redis, sources: Iterable[str]) -> None:
-    """Makes the audits of these sources metrics of this process. A source without a report has the value NaN."""
+    """Adds the audits of these sources to the metrics of this process.
+
+    A source without a report has the value NaN.
+    """
     for source in sources:
         for gauge, value in (
             (metrics.AUDIT_LOST, lost),

@@ -17,13 +17,13 @@ TTL = timedelta(days=8)
 
 
 class SymbolAudit(msgspec.Struct, frozen=True):
-    """How the recorded minutes of one symbol and one day compare with those of the source.
+    """Compares the recorded minutes of a symbol and a day with the source's minutes.
 
-    `minutes` is the number of minutes in which the source has trades. Each of them is exactly one of `exact`,
-    `different`, `missing` (nothing was recorded) and `replaced` (recording was incomplete, and a fetched bar replaced
-    the recorded one before the audit). `lost` and `repeated` are numbers of trades; None if the source does not count
-    trades. `lost_volume` and `repeated_volume` are in units of the instrument. `problem` is the reason if the symbol
-    could not be compared.
+    `minutes` is the number of minutes in which the source has trades. Each of these minutes counts as `exact`,
+    `different`, `missing` or `replaced`. A minute is `missing` if nothing was recorded. A minute is `replaced` if
+    recording was incomplete, and a fetched bar replaced the recorded bar before the audit. `lost` and `repeated` are
+    numbers of trades; they are None if the source does not count trades. `lost_volume` and `repeated_volume` are in
+    units of the instrument. `problem` is the reason if the symbol could not be compared.
     """
 
     symbol: str
@@ -40,7 +40,10 @@ class SymbolAudit(msgspec.Struct, frozen=True):
 
 
 class AuditReport(msgspec.Struct, frozen=True):
-    """The audit of one source. `day` is the market day, such as 2026-11-22. `made_at` is in unix seconds."""
+    """The audit of one source.
+
+    `day` is the market day, such as 2026-11-22. `made_at` is in unix seconds.
+    """
 
     source: str
     day: str

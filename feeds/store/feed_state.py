@@ -1,6 +1,6 @@
 """Stores the state of each source in Redis, where gateways read it.
 
-The Redis string `feed:SOURCE` holds JSON. It expires soon after its feeder has ended.
+The Redis string `feed:SOURCE` holds JSON. The string expires soon after the feeder has ended.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,10 +17,11 @@ MAX_STATE_BYTES = 1024 * 1024
 
 
 class FeedState(msgspec.Struct, frozen=True):
-    """The state of a source, as `feeds.sources.events.SourceState` names it.
+    """The state of a source.
 
-    `since` and `last_message` are unix microseconds; `last_message` is 0 before the first message. `symbols` is a dict
-    from the name of a state, such as `unknown`, to the symbols in that state. Symbols that are traded are left out.
+    `state` is a value of `feeds.sources.events.SourceState`. `since` and `last_message` are in unix microseconds;
+    `last_message` is 0 before the first message. `symbols` is a dict from the name of a state, such as `unknown`, to
+    the symbols in that state. Symbols that are traded are left out.
     """
 
     state: str
@@ -68,7 +69,7 @@ class FeedStateStore:
 
 
 def decode_state(value: bytes | None) -> FeedState | None:
-    """Returns the state in a value of Redis, or None if there is none."""
+    """Returns the state in a value of Redis, or None if the value contains no state."""
     if value is None or len(value) > MAX_STATE_BYTES:
         return None
     try:

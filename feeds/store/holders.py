@@ -1,4 +1,4 @@
-"""Names the programs that hold leases and symbols in Redis, and recognizes holders that have ended."""
+"""Gives names to the programs that hold leases and symbols, and recognizes ended holders."""
 
 from collections.abc import Callable
 from os import getpid, kill
@@ -23,7 +23,7 @@ def is_alive(pid: int) -> bool:
 class Holder:
     """One holder. `name` is unique: `host:pid:run:token`.
 
-    A process may have several holders. They have the same `run`.
+    All holders of one process have the same `run`.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Holder:
     def is_dead(self, name: str) -> bool:
         """Returns whether another holder is a process of this host and has ended.
 
-        A holder of an earlier run with our own process id has ended too: it ran in this container before us.
+        A holder with our own process id but another run has ended too, because it ran in this container before us.
         """
         host, pid, run = parse_holder(name)
         if host != self._host:

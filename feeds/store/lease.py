@@ -1,4 +1,7 @@
-"""Takes, renews and releases a lease: the right to do what only one program may do, such as feeding a topic."""
+"""Takes, renews and releases leases.
+
+A lease is the right to do what only one program may do, for example to feed a topic.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,10 +21,11 @@ POLL_SECONDS = 0.1
 
 
 class Lease:
-    """A right that one program has at a time. The holder renews the lease about once a second.
+    """A right that at most one program has at a time.
 
-    The lease is the Redis key `lease:NAME` with a TTL. The value of the key is the holder's name. `right` describes the
-    holder in error messages, for example `generator feeds market_ticks`.
+    The holder renews the lease about once a second. The lease is the Redis key `lease:NAME` with a TTL. The value of
+    the key is the holder's name. `right` describes the holder in error messages, for example `generator feeds
+    market_ticks`.
     """
 
     def __init__(self, client: redis.Redis, name: str, right: str, holder: Holder) -> None:

@@ -1,13 +1,13 @@
-"""Decides which process may publish a symbol, so that no two processes publish one symbol at the same time.
+"""Decides which process may publish a symbol: only one process at a time.
 
-A process publishes a symbol only while it owns it. It gives a symbol up in this order: it makes no more updates of the
-symbol, waits until the brokers have acknowledged the last one, and then releases the symbol. The next owner reads the
-last update of the symbol from the topic, and only then publishes updates with the following seq_ids.
+A process publishes only symbols that the process owns. An owner releases a symbol only after the brokers have
+acknowledged the symbol's last update. The next owner first reads this update from the topic. After that, the next owner
+publishes updates with the following seq_ids.
 
-Each owned symbol has the Redis key `owner:TOPIC:SYMBOL`. Its value is the holder's name, and it expires after TTL. An
-owner renews its symbols about once a second. If Redis does not answer, owners continue with the symbols that they own,
-and no process takes other ones. The hash `owners:TOPIC` holds the last owner of each symbol. It tells an owner whether
-another process has owned a symbol since the owner's key expired.
+Each owned symbol has the Redis key `owner:TOPIC:SYMBOL`. The value of the key is the holder's name. The key expires
+after TTL. An owner renews its symbols about once a second. If Redis does not answer, owners continue with the symbols
+that they own, and no process takes further symbols. The hash `owners:TOPIC` holds the last owner of each symbol. The
+hash tells an owner whether another process has owned a symbol since the owner's key expired.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,7 +25,10 @@ RELEASE_SYMBOLS = Path(__file__).with_name("release_symbols.lua").read_text()
 
 TTL = timedelta(seconds=3)
 MAX_KEYS = 1_000
-"""How many symbols one call of a script contains. A longer script would make other clients of Redis wait."""
+"""How many symbols one call of a script contains.
+
+A call with more symbols would make other clients of Redis wait.
+"""
 
 
 class Ownership:
@@ -40,10 +43,10 @@ class Ownership:
         self._release = Script(client, RELEASE_SYMBOLS)
 
     def claim(self, symbols: Collection[str]) -> set[str]:
-        """Takes those symbols that are free, and renews those that we own. Returns the symbols that we own now.
+        """Takes free symbols and renews our own symbols. Returns the symbols that we own now.
 
-        Symbols of a process of this host that has ended are free. Raises StoreUnavailable; then it is unknown which
-        symbols were taken, and the call may be repeated.
+        A symbol is also free if its owner is an ended process of this host. Raises StoreUnavailable. After this error,
+        it is unknown which symbols were taken. The call may be repeated.
         """
         others = self._claim_all(symbols)
         if dead := [name for name in set(others.values()) if self._holder.is_dead(name)]:
@@ -53,15 +56,16 @@ class Ownership:
         return set(symbols) - others.keys()
 
     def renew(self, symbols: Collection[str]) -> set[str]:
-        """Renews symbols that we have claimed. Returns those that no other holder has owned since then.
+        """Renews symbols that we have claimed. Returns the symbols that we still own.
 
-        We own the returned symbols, even if they have expired meanwhile. All others are lost: another process may have
-        published newer updates of them. Raises StoreUnavailable.
+        We still own a symbol if no other holder has owned the symbol since our claim. An expired key alone does not
+        matter. All other symbols are lost: another process may have published newer updates of these symbols. Raises
+        StoreUnavailable.
         """
         return set(symbols) - self._claim_all(symbols, renews=True).keys()
 
     def release(self, symbols: Collection[str]) -> None:
-        """Gives up those symbols that we own. Raises StoreUnavailable."""
+        """Gives up symbols. Ignores symbols that we do not own. Raises StoreUnavailable."""
         for chunk in self._chunks(symbols):
             self._release(self._keys(chunk), [self._holder.name])
 
@@ -69,7 +73,7 @@ class Ownership:
         self._client.close()
 
     def _claim_all(self, symbols: Collection[str], dead: Collection[str] = (), renews: bool = False) -> dict[str, str]:
-        """Returns a dict from symbol to holder. It contains the symbols that we do not own."""
+        """Returns a dict from symbol to holder, only for symbols that we do not own."""
         holders: dict[str, str] = {}
         arguments = [self._holder.name, TTL // timedelta(milliseconds=1), int(renews), *dead]
         for chunk in self._chunks(symbols):

@@ -14,7 +14,7 @@ from feeds.tickers.csv_values import read_whole_number, read_yes_or_no
 
 COLUMNS = ("symbol", "name", "base_price", "volatility", "decimals", "active", "source", "native", "currency")
 ESCAPED_COLUMNS = ("name", "native")
-"""The columns with free text. `escape` protects spreadsheets from them."""
+"""The columns with free text. `escape` makes their cells safe for spreadsheets."""
 
 
 class PlainError(Error):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Fills an empty table of tickers, from the settings or with demonstration tickers, and adds those of sources."""
+"""Fills an empty table of tickers, and adds the first tickers of each source."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -99,10 +99,11 @@ def _check(ticker: Ticker) -> None:
 
 
 def seed_source(source: str, starters: Sequence[Starter], replace: bool) -> int:
-    """Creates the tickers of a source if it has none. Returns how many it created or changed.
+    """Creates the tickers of a source if the source has no tickers.
 
-    A symbol that has a ticker of another source keeps it. If `replace` is true, the table was just filled, and no
-    person has edited it. Then a simulated ticker of the symbol becomes one of the source.
+    Returns the number of created or changed tickers. A symbol that has a ticker of another source keeps this ticker. If
+    `replace` is true, the table was filled a moment ago, and no person has edited the table. In this case, a simulated
+    ticker of the symbol gets the new source.
     """
     with transaction.atomic():
         if Ticker.objects.filter(source=source).exists():

@@ -1,4 +1,4 @@
-"""Lists the tickers with which each source of real prices starts. Pure.
+"""Defines the tickers with which each source of real prices starts. Pure.
 
 The base prices are rough. They matter only until the first close.
 """

@@ -16,8 +16,8 @@ class SubscriptionReader:
         """Returns a dict from the name of a source to its subscriptions.
 
         The subscriptions are a dict from symbol to native symbol. An empty native symbol means that the source derives
-        it from the symbol. A source without active tickers is left out. Raises TickersUnavailable if the database does
-        not answer.
+        the native symbol from the symbol. A source without active tickers is left out. Raises TickersUnavailable if the
+        database does not answer.
         """
         wanted: dict[str, dict[str, str]] = {}
         for symbol, source, native in read_table(self._read_all):
@@ -33,7 +33,7 @@ class SubscriptionReader:
 
 
 def _find_fault(symbol: str, source: str, native: str) -> str:
-    """Returns why a ticker cannot be subscribed to. Returns an empty text if it can."""
+    """Returns why a ticker cannot be subscribed to, or an empty text."""
     if not is_symbol(symbol):
         return "its symbol is not valid"
     if source not in SOURCE_NAMES:

@@ -1,6 +1,7 @@
-"""Tracks which native symbols a connection has requested and which ones the source acknowledged. Pure.
+"""Tracks a connection's requests for native symbols, and their acknowledgements. Pure.
 
-A request that stays unanswered is repeated once. After that, the symbol is unknown to the source.
+A request that stays unanswered is repeated once. If the repeated request stays unanswered too, the symbol counts as
+unknown to the source.
 """
 
 from collections.abc import Collection, Iterable
@@ -23,7 +24,10 @@ class Acknowledgements:
         return not self._deadlines
 
     def request(self, natives: Iterable[str], now: float) -> None:
-        """Notes that subscriptions are requested. `now` is when the last of their messages is sent."""
+        """Notes that subscriptions to native symbols are requested.
+
+        `now` is the time at which the last message of the request is sent.
+        """
         for native in natives:
             self._deadlines[native] = now + self._timeout
 
@@ -33,16 +37,16 @@ class Acknowledgements:
             self.acknowledged.add(native)
 
     def remove(self, natives: Collection[str]) -> None:
-        """Forgets native symbols that were refused, or that are not wanted any more."""
+        """Forgets native symbols that were refused or are no longer wanted."""
         for native in natives:
             self._deadlines.pop(native, None)
             self._repeated.discard(native)
         self.acknowledged.difference_update(natives)
 
     def take_overdue(self, now: float) -> tuple[list[str], list[str]]:
-        """Returns the native symbols to request again, and those that are unknown to the source.
+        """Returns two lists: symbols to request again, and symbols unknown to the source.
 
-        Both are forgotten: call `request` for those that are requested again.
+        Forgets the requests of all these symbols. Call `request` for each symbol of the first list.
         """
         overdue = [native for native, deadline in self._deadlines.items() if now >= deadline]
         for native in overdue:

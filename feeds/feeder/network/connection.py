@@ -1,7 +1,6 @@
-"""Runs one connection to a source: sends requests, reads messages, and ends it when the source is silent.
+"""Runs one connection to a source, and ends the connection when the source is silent.
 
-The library `websockets` reads the socket in its own callbacks and answers pings there. So pings never wait for the
-handling of messages.
+The library `websockets` answers pings in its own callbacks. Therefore pings never wait for the handling of messages.
 """
 
 import asyncio
@@ -23,19 +22,21 @@ from feeds.sources.events import Event, Failure, GoingAway, Ready, Subscribed, S
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
-"""A longer message ends the connection. The adapters refuse shorter ones already."""
+"""A longer message ends the connection. The adapters have a lower limit of their own."""
 
 MAX_QUEUED_FRAMES = 256
 PONG_SECONDS = 120.0
-"""How long an answer to our ping may take. It waits behind all messages that are on their way, so in a burst it is late
-although the source is alive. The limit of silence finds dead connections sooner.
+"""How long an answer to our ping may take.
+
+The answer waits behind all messages that are on their way. In a burst of messages the answer is late, although the
+source is alive. `Source.silent_seconds` is shorter for most sources and finds dead connections sooner.
 """
 
 CLOSE_SECONDS = 1.0
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where a source is, and how long to wait for it, in seconds.
+    """The address of a source, and how long to wait for the source, in seconds.
 
     `start_seconds` is the longest time from opening to the first acknowledgement.
     """
@@ -48,14 +49,14 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 Handler = Callable[[Sequence[Event], int], None]
-"""Takes the events of one message, and the time of its receipt in unix microseconds."""
+"""A function that takes the events of one message, and the time of receipt in unix microseconds."""
 
 
 class Connection:
-    """One connection with its own adapter, so that no state of an earlier connection is left.
+    """One connection with an adapter of its own. No state of an earlier connection is left.
 
-    `is_expected_silent` returns true while silence is no fault, for example when the market is closed. The events
-    `ready` and `replace_due` are set when all symbols are subscribed, and when another connection must replace it.
+    `is_expected_silent` returns whether silence is no fault now, for example because the market is closed. `ready` is
+    set when all symbols are subscribed. `replace_due` is set when another connection must replace this connection.
     """
 
     def __init__(
@@ -92,12 +93,12 @@ class Connection:
 
     @property
     def has_flowed(self) -> bool:
-        """Whether messages came for as long as the limit of silence after the first acknowledgement."""
+        """Whether a message came at least `Source.silent_seconds` after the first acknowledgement."""
         first = self._first_acknowledged
         return first is not None and self._last_message - first >= self._source.silent_seconds
 
     async def run(self) -> Ending:
-        """Connects, and handles messages until the connection ends. Returns why it ended."""
+        """Connects, and handles messages until the connection ends. Returns why the connection ended."""
         try:
             self._socket = await connect(
                 self._endpoint.url,
@@ -130,7 +131,7 @@ class Connection:
     async def _use(self, socket: ClientConnection) -> Ending:
         self._opened_at = self._last_message = self._clock()
         tasks = [asyncio.create_task(self._send_all(socket)), asyncio.create_task(self._watch())]
-        if self._ending is not None:  # it was closed while it was being opened
+        if self._ending is not None:  # `close` was called during the opening
             self._end(self._ending)
         self._send(self._adapter.open())
         try:
@@ -240,7 +241,7 @@ class Connection:
         self._check_complete()
 
     def _end(self, ending: Ending) -> None:
-        """Closes the socket, which ends `run`. Only the first ending counts."""
+        """Closes the socket. Then `run` returns. Only the first ending counts."""
         if self._ending is None:
             self._ending = ending
         if self._socket is None:

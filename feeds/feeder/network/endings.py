@@ -1,4 +1,4 @@
-"""Describes why a connection ended, and what to do then. Pure."""
+"""Describes why a connection ended, and what to do next. Pure."""
 
 from enum import Enum
 
@@ -9,11 +9,11 @@ PERMANENT_STATUSES = {
     402: "the plan does not include this",
     451: "the country of this machine is refused; another source may be possible",
 }
-"""HTTP statuses that no retry corrects, with the reason for people."""
+"""The HTTP statuses that no retry corrects, each with a reason in words."""
 
 RATE_STATUSES = frozenset({418, 429})
 RATE_WAIT_SECONDS = 60.0
-"""How long to wait after one of RATE_STATUSES, if the response does not say it."""
+"""How long to wait after a status in RATE_STATUSES if the response names no time."""
 
 MAX_WAIT_SECONDS = 3600.0
 
@@ -28,7 +28,7 @@ class EndingKind(Enum):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """Why a connection ended. `wait` is the least number of seconds before the next one."""
+    """Why a connection ended. `wait` is the least number of seconds before the next connection."""
 
     kind: EndingKind
     reason: str = ""
@@ -36,7 +36,10 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 def from_status(status: int, retry_after: str = "") -> Ending:
-    """Returns the ending after an HTTP response that is no WebSocket. `retry_after` is the header of that name."""
+    """Returns the ending if a source answers with this HTTP status instead of a WebSocket.
+
+    `retry_after` is the value of the header Retry-After.
+    """
     if status in PERMANENT_STATUSES:
         return Ending(EndingKind.REFUSED, f"HTTP {status}: {PERMANENT_STATUSES[status]}")
     wait = RATE_WAIT_SECONDS if status in RATE_STATUSES else 0.0

@@ -14,9 +14,9 @@ TIMEOUT_SECONDS = 10.0
 
 
 class RequestFailed(Exception):
-    """A request had no usable response. `wait` is the least number of seconds before the next one.
+    """A request had no usable response.
 
-    `is_permanent` says that no retry helps.
+    `wait` is the least number of seconds before the next request. `is_permanent` says that no retry helps.
     """
 
     def __init__(self, reason: str, wait: float = 0.0, is_permanent: bool = False) -> None:
@@ -26,7 +26,7 @@ class RequestFailed(Exception):
 
 
 class HttpClient:
-    """One client of one source's HTTP service. Proxies come from the usual environment variables."""
+    """The client of one source's HTTP service. Proxies come from the usual environment variables."""
 
     def __init__(
         self, source: Source, url: str, credentials: Credentials, clock: Callable[[], float] = time.monotonic
@@ -39,7 +39,10 @@ class HttpClient:
         self._free_at = 0.0
 
     async def get(self, request: Request) -> bytes:
-        """Returns the body of the response. Waits for the source's interval first. Raises RequestFailed."""
+        """Waits for the source's interval, then sends a request. Returns the body of the response.
+
+        Raises RequestFailed.
+        """
         async with self._turn:
             await asyncio.sleep(max(self._free_at - self._clock(), 0.0))
             try:

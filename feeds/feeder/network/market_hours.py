@@ -22,7 +22,10 @@ def is_open(market: Market, now: int) -> bool:
 
 
 def new_york_time(moment: datetime) -> datetime:
-    """Returns the time of day in New York, without a time zone. No time zone database is needed."""
+    """Returns the date and time in New York as a datetime without a time zone.
+
+    This function needs no time zone database.
+    """
     standard = moment.replace(tzinfo=None) + STANDARD_TIME
     begin = datetime.combine(sunday(standard.year, 3, 2), time(2))
     end = datetime.combine(sunday(standard.year, 11, 1), time(1))

@@ -1,13 +1,13 @@
-"""Follows the state of one source from what happens on its connections. Pure."""
+"""Computes the state of one source from the events of its connections. Pure."""
 
 from feeds.sources.events import SourceState
 
 
 class SourceStateTracker:
-    """The state of a source, the reason for it, and since when it holds.
+    """The state of a source, the reason for the state, and the time of its last change.
 
-    `now` is in unix microseconds. After silence, an acknowledgement is not enough to be connected: a dead service may
-    acknowledge and then send nothing.
+    `now` is in unix microseconds. After silence, an acknowledgement alone does not make the source connected. A dead
+    service may acknowledge and then send nothing.
     """
 
     def __init__(self, now: int) -> None:
@@ -28,12 +28,12 @@ class SourceStateTracker:
             self._set(*(self._announced or (SourceState.CONNECTED, "")), now)
 
     def note_data(self, now: int) -> None:
-        """Notes that the source sent something that is no acknowledgement. Before one, that shows nothing."""
+        """Notes a message that is no acknowledgement. Has no effect before the first acknowledgement."""
         if self._is_subscribed and self.state in {SourceState.SILENT, SourceState.RECONNECTING}:
             self._set(*(self._announced or (SourceState.CONNECTED, "")), now)
 
     def announce(self, state: SourceState, reason: str, now: int) -> None:
-        """Takes the state that the source itself announced, such as maintenance."""
+        """Notes the state that the source itself announced, such as maintenance."""
         self._announced = None if state is SourceState.CONNECTED else (state, reason)
         if self._announced is not None or self.state is SourceState.MAINTENANCE:
             self._set(state, reason, now)

@@ -1,7 +1,7 @@
-"""Keeps one source connected for as long as it has symbols, and follows its state.
+"""Keeps one source connected if it has symbols, and notes the source's state.
 
-Each end of a connection that was not requested leads to a new connection after a wait. Errors that no retry corrects
-are retried rarely.
+If a connection ends unexpectedly, the supervisor waits and opens a new connection. After an error that no retry
+corrects, the wait is long.
 """
 
 import asyncio
@@ -19,17 +19,23 @@ from feeds.retry import Backoff, Outage
 log = structlog.get_logger(__name__)
 
 REFUSED_SECONDS = 600.0
-"""How long to wait after an error that no retry corrects. A change of the tickers ends the wait."""
+"""How long to wait after an error that no retry corrects.
+
+A change of the tickers ends the wait.
+"""
 
 REPLACEMENT_SECONDS = 30.0
-"""How long a replacement may take to subscribe to all symbols. The pause before another attempt is as long."""
+"""How long a replacement may take to subscribe to all symbols.
+
+The pause before another attempt has the same length.
+"""
 
 
 class Supervisor:
     """The connections of one source.
 
-    `make_connection` takes the native symbols. `on_lost` is called when a connection ends without a replacement.
-    `now` returns unix nanoseconds. Several connections exist only while one replaces another.
+    `make_connection` takes the native symbols. `on_lost` is called when a connection ends without a replacement. `now`
+    returns unix nanoseconds. There are two connections only during a replacement.
     """
 
     def __init__(
@@ -53,7 +59,7 @@ class Supervisor:
         self.connects = 0
 
     def set_natives(self, natives: Collection[str]) -> None:
-        """Changes which native symbols are wanted. Without any, no connection is open."""
+        """Replaces the wanted native symbols. Without wanted symbols, no connection is open."""
         if frozenset(natives) == self._natives:
             return
         self._natives = frozenset(natives)
@@ -78,7 +84,7 @@ class Supervisor:
             await self._close_all()
 
     async def _stay_connected(self) -> Ending:
-        """Returns when the source has no connection any more."""
+        """Keeps the source connected. Returns how the last connection ended."""
         connection = self._open()
         while True:
             task = self._connections[connection]
@@ -89,7 +95,10 @@ class Supervisor:
             connection = await self._replace(connection)
 
     async def _replace(self, old: Connection) -> Connection:
-        """Opens another connection, and closes the old one when the other has all symbols. Returns the one in use."""
+        """Opens a new connection. Closes `old` when the new connection has all symbols.
+
+        If the new connection fails or takes too long, keeps `old` instead. Returns the connection that stays.
+        """
         new = self._open()
         tasks = {self._connections[new], self._connections[old]}
         await wait_for_first(new.ready, tasks, REPLACEMENT_SECONDS)
@@ -152,7 +161,7 @@ class Supervisor:
 async def wait_for_first(
     event: asyncio.Event, tasks: Collection[asyncio.Task[Ending]], seconds: float | None = None
 ) -> None:
-    """Returns when the event is set, when one of the tasks is done, or after some seconds."""
+    """Waits for the event, for the first finished task, or for `seconds` seconds."""
     waiting = asyncio.create_task(event.wait())
     try:
         await asyncio.wait({waiting, *tasks}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,6 @@
 """Holds trades that wait for Kafka, within a limit of memory. Pure.
 
-Beyond the limit only the newest trade of each symbol stays. The others are returned to the caller, which fetches them
+If the limit is exceeded, only the newest trade of each symbol stays. The caller gets the other trades, and fetches them
 later if the source offers that.
 """
 
@@ -10,15 +10,18 @@ from collections.abc import Iterable, Sequence
 from feeds.sources.events import Trade
 
 Accepted = tuple[Trade, bool]
-"""A trade to publish, and whether it is late: whether a newer trade of its symbol was published before."""
+"""A trade to publish, and whether the trade is late.
+
+A trade is late if a newer trade of its symbol was published before.
+"""
 
 MAX_BYTES = 64 * 1024 * 1024
 TRADE_BYTES = 400
-"""The memory of one waiting trade with its id, rounded up."""
+"""How many bytes one waiting trade with its id needs, rounded up."""
 
 
 class Backlog:
-    """The waiting trades of all symbols, in order for each symbol.
+    """The waiting trades of all symbols. The trades of each symbol are in order.
 
     `max_trades` is the limit.
     """
@@ -27,7 +30,7 @@ class Backlog:
         self._max_trades = max_trades
         self._waiting: dict[str, deque[Accepted]] = {}
         self._first: dict[str, Accepted] = {}
-        """Trades that leave before all others."""
+        """A dict from symbol to the trade that leaves before all other trades."""
 
         self._size = 0
 
@@ -55,7 +58,7 @@ class Backlog:
     def take(self, limit: int) -> list[tuple[str, Sequence[Accepted]]]:
         """Removes and returns up to `limit` trades, by symbol.
 
-        A symbol whose trades do not all fit is the last one next time.
+        If only a part of a symbol's trades fits, this symbol is the last one in the next call.
         """
         taken: list[tuple[str, Sequence[Accepted]]] = self._take_first(limit) if self._first else []
         limit -= len(taken)
@@ -73,9 +76,10 @@ class Backlog:
         return taken
 
     def put_newest_first(self) -> None:
-        """Lets the newest trade of each symbol leave before all others. The others of the symbol are late from now on.
+        """Lets the newest trade of each symbol leave before all other trades.
 
-        Call it after a stall, so that current prices are published first.
+        The other trades of the symbol are late from now on. Call this method after a stall, so that current prices are
+        published first.
         """
         self._put_back()
         for symbol, waiting in list(self._waiting.items()):
@@ -86,7 +90,7 @@ class Backlog:
                 self._waiting[symbol] = deque((trade, True) for trade, _ in waiting)
 
     def drop(self, symbol: str) -> int:
-        """Removes the trades of a symbol. Returns how many there were."""
+        """Removes the trades of a symbol. Returns the number of removed trades."""
         dropped = len(self._waiting.pop(symbol, ())) + (self._first.pop(symbol, None) is not None)
         self._size -= dropped
         return dropped
@@ -94,7 +98,8 @@ class Backlog:
     def reduce(self, summed: Iterable[str]) -> dict[str, list[Trade]]:
         """Keeps only the newest trade of each symbol. Returns the removed trades by symbol.
 
-        For the symbols in `summed`, whose trades cannot be fetched later, the kept trade gets the sum of all sizes.
+        Trades of the symbols in `summed` cannot be fetched later. Therefore the kept trade of such a symbol gets the
+        sum of all sizes.
         """
         self._put_back()
         symbols = set(summed)
@@ -121,16 +126,16 @@ class Backlog:
         return taken
 
     def _put_back(self) -> None:
-        """Puts the trades that would leave first before the others of their symbols."""
+        """Moves each trade in `_first` back to the beginning of its symbol's waiting trades."""
         for symbol, trade in self._first.items():
             self._waiting.setdefault(symbol, deque()).appendleft(trade)
         self._first.clear()
 
 
 def newest_index(waiting: Sequence[Accepted]) -> int:
-    """Returns the position of the trade that sets the newest price: the last one that is not late.
+    """Returns the position of the last trade that is not late.
 
-    If all are late, returns the position of the last one.
+    This trade sets the newest price. If all trades are late, returns the position of the last trade.
     """
     last = len(waiting) - 1
     for behind, (_, late) in enumerate(reversed(waiting)):

@@ -1,4 +1,4 @@
-"""Describes missed trades of one symbol, and counts what happens to its trades. Pure."""
+"""Describes missed trades of one symbol, and counts what happens to trades. Pure."""
 
 import msgspec
 
@@ -6,10 +6,10 @@ from feeds.sources.events import Trade
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Trades between two known ones that did not arrive.
+    """The trades between `after` and `until` that did not arrive.
 
-    `missing` is their number, or 0 if the source has no numbers that tell it. The trades `after` and `until` may be
-    known by their sequence only.
+    `missing` is the number of these trades; 0 if the number is unknown. `after` and `until` may be stand-ins, see
+    `with_sequence`.
     """
 
     after: Trade
@@ -45,12 +45,15 @@ def is_after(trade: Trade, other: Trade) -> bool:
 
 
 def with_sequence(trade: Trade, sequence: int) -> Trade:
-    """Returns a stand-in for the trade with another sequence, at about the same time. It has no price."""
+    """Returns a stand-in for the trade with this sequence.
+
+    The stand-in has the native symbol and the time of `trade`, and no price.
+    """
     return Trade(trade.native, 0.0, 0.0, trade.timestamp, str(sequence), sequence)
 
 
 def neighbour(trade: Trade, distance: int) -> Trade:
-    """Returns a stand-in for the trade before (-1) or after (1) another one."""
+    """Returns a stand-in for the trade before or after `trade`. `distance` is -1 or 1."""
     if trade.sequence is not None:
         return with_sequence(trade, trade.sequence + distance)
     return Trade(trade.native, 0.0, 0.0, trade.timestamp + distance, "")

@@ -1,7 +1,8 @@
 """Remembers the trades of one symbol, so that repeats are recognised. Pure.
 
-A vendor's id is not proof: some vendors use an id twice. So a trade is a repeat only if id and price are equal, and the
-times are at most a second apart. The times of one trade may differ, because some HTTP services round them.
+An equal id alone does not prove a repeat, because some vendors use an id twice. A trade repeats a known trade if id and
+price are equal, and the times are at most a second apart. The two times may differ, because some HTTP services round
+times.
 """
 
 from collections.abc import Iterable

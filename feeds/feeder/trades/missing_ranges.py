@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 class MissingRanges:
-    """A set of whole numbers that is small if the numbers are adjacent. The ranges are sorted and do not touch."""
+    """A set of whole numbers, stored as ranges. The ranges are sorted and do not touch."""
 
     __slots__ = ("_ranges",)
 
@@ -20,7 +20,7 @@ class MissingRanges:
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """The lowest and the highest number. There must be one."""
+        """The lowest and the highest number. The set must not be empty."""
         return self._ranges[0][0], self._ranges[-1][1]
 
     def add(self, first: int, last: int) -> None:
@@ -34,7 +34,7 @@ class MissingRanges:
         self._ranges = sorted([*kept, (first, last)])
 
     def add_each(self, numbers: Iterable[int]) -> None:
-        """Adds single numbers. Adjacent numbers in ascending order become one range at once."""
+        """Adds single numbers. This method is fast for adjacent numbers in ascending order."""
         first = last = None
         for number in numbers:
             if first is not None and last is not None and number == last + 1:
@@ -47,7 +47,7 @@ class MissingRanges:
             self.add(first, last)
 
     def remove(self, number: int) -> bool:
-        """Removes a number. Returns whether it was there."""
+        """Removes a number. Returns whether the set contained the number."""
         for index, (first, last) in enumerate(self._ranges):
             if first <= number <= last:
                 rest = [(first, number - 1), (number + 1, last)]
@@ -65,7 +65,7 @@ class MissingRanges:
         del self._ranges[:-count]
 
     def remove_between(self, after: int, until: int) -> int:
-        """Removes the numbers strictly between two numbers. Returns how many there were."""
+        """Removes the numbers strictly between two numbers. Returns how many numbers were removed."""
         if until <= after:
             return 0
         before = self.size

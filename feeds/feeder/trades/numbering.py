@@ -1,7 +1,7 @@
-"""Gives the trades of one symbol our own numbers and times, and encodes them as updates. Pure.
+"""Gives the trades of one symbol our seq_ids, and encodes the trades as updates. Pure.
 
 `seq_id` is our own counter: it grows by one with each update. The time of an update is the time of the trade at the
-exchange. A late trade, one that comes after a newer trade of its symbol, never becomes the newest update.
+exchange. A trade is late if it comes after a newer trade of its symbol. A late trade never becomes the newest update.
 """
 
 import msgspec
@@ -11,7 +11,7 @@ from feeds.sources.events import Trade
 
 
 class _TradeUpdate(msgspec.Struct, gc=False, omit_defaults=True):
-    """An update with the size of its trade and, if known, the best bid and ask."""
+    """An update with the size of its trade, and with the best prices if known."""
 
     symbol: str
     price: float
@@ -28,8 +28,8 @@ _encode = msgspec.json.Encoder().encode
 class Numbering:
     """The numbers and times of one symbol, continued from the end of the topic.
 
-    `end` is None for a symbol without a record. Its first seq_id is then `now_ms`, the unix time in milliseconds, which
-    is higher than any earlier seq_id.
+    `end` is None if the topic has no record of the symbol. In this case, the first seq_id is `now_ms`, the unix time in
+    milliseconds. This number is higher than any earlier seq_id.
     """
 
     __slots__ = ("newest", "seq_id", "symbol")
@@ -40,10 +40,11 @@ class Numbering:
         self.newest = 0 if end is None else end.timestamp
 
     def encode(self, trade: Trade, late: bool, prices: tuple[float, float] | None = None) -> bytes:
-        """Returns the next update as JSON: the four keys of every update, then `size`, `bid` and `ask`.
+        """Returns the next update as JSON.
 
-        `prices` are the best bid and ask. A late trade keeps its own time if that is before the newest published time.
-        Otherwise it gets the time one microsecond before, so that the price never goes back.
+        The four keys of every update come first. Then come `size`, `bid` and `ask`. `prices` are the best bid and ask.
+        A late trade keeps its own time if this time is before the newest published time. Otherwise the update gets a
+        time one microsecond before the newest published time. Therefore a late trade never replaces a newer price.
         """
         timestamp = trade.timestamp
         if timestamp >= self.newest:

@@ -1,6 +1,6 @@
 """Decides which trades of one symbol to publish, and in which order. Pure.
 
-It drops repeats, finds missed trades by the vendor's numbers, and lets live trades wait for them.
+Drops repeats, and finds missed trades by the vendor's numbers. Live trades wait for missed trades.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,24 +14,24 @@ from feeds.records import PublishedTrade
 from feeds.sources.events import Trade
 
 HOLD_SECONDS = 2.0
-"""How long live trades wait for missed ones."""
+"""How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""A longer hole in the topic is not one: the vendor's numbers jumped."""
+"""How many numbers a hole in the topic may have. A longer hole is a jump of the vendor's numbers."""
 
 MAX_LOST_RANGES = 1000
 """How many ranges of lost numbers are remembered for each symbol."""
 
 ANNOUNCED_SECONDS = 1.0
-"""How long the newest trade that the source named may be missing before it counts as missed."""
+"""How long to wait for a trade that the source announced. After that, the trade counts as missed."""
 
 
 class SymbolFeed:
     """The trades of one symbol from one source.
 
     `is_sequential` says whether `Trade.sequence` shows missed trades. `can_fetch` says whether missed trades can be
-    fetched. `published` are trades of this source at the end of the topic, in their order. `counts` may be shared by
-    several symbols. Times are in seconds of a monotonic clock.
+    fetched. `published` are trades of this source at the end of the topic, in the order of the topic. `counts` may be
+    shared by several symbols. Times are in seconds of a monotonic clock.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class SymbolFeed:
         self._resume(published)
 
     def receive(self, trades: Sequence[Trade], now: float) -> list[Accepted]:
-        """Returns the trades to publish now. `trades` are those of one message, in the order of the source."""
+        """Returns the trades to publish now. `trades` are the trades of one message, in the source's order."""
         if self._newest is None and trades[0].past:
             trades = self._start_with_newest(trades)
         accepted: list[Accepted] = []
@@ -75,11 +75,11 @@ class SymbolFeed:
         return accepted
 
     def note_reconnected(self) -> None:
-        """Call it when a new connection has replaced a lost one: trades may be missing."""
+        """Notes that a new connection has replaced a lost one. Trades may be missing."""
         self._may_have_missed = self._newest is not None
 
     def announce(self, sequence: int, now: float) -> None:
-        """Notes the sequence of the source's newest trade. The number 0 says nothing."""
+        """Notes the sequence of the source's newest trade. The sequence 0 stands for an unknown one."""
         newest = self._newest
         if sequence and newest is not None and newest.sequence is not None and sequence > newest.sequence:
             if self._announced is None:
@@ -88,7 +88,7 @@ class SymbolFeed:
             self._announced = None
 
     def check(self, now: float) -> list[Accepted]:
-        """Returns held trades whose time is up. Call it several times a second."""
+        """Returns the held trades if their time is up. Call this method several times a second."""
         if self._announced is not None and now >= self._announced[1]:
             self._open_announced_gap(self._announced[0])
         if self._held_until is not None and now >= self._held_until:
@@ -96,7 +96,7 @@ class SymbolFeed:
         return []
 
     def take_gaps(self) -> list[Gap]:
-        """Returns the gaps that were found since the last call, for fetching."""
+        """Returns the gaps to fetch that were found since the last call."""
         gaps, self._gaps = self._gaps, []
         return gaps
 
@@ -119,7 +119,7 @@ class SymbolFeed:
             self._counts.unfilled += max(gap.missing, 1)
 
     def _lose(self, gap: Gap) -> None:
-        """Counts what is still missing in a gap as lost. If it comes all the same, it is published late."""
+        """Counts the still missing trades of a gap as lost. A lost trade that comes later is published late."""
         bounds = sequence_of(gap.after), sequence_of(gap.until)
         for first, last in self._missing.between(*bounds):
             self._lost.add(first, last)
@@ -127,12 +127,12 @@ class SymbolFeed:
         self._counts.unfilled += self._missing.remove_between(*bounds)
 
     def note_merged(self, trades: Sequence[Trade]) -> None:
-        """Takes back trades that will not be published, and opens a gap for them if they can be fetched."""
+        """Takes back trades that will not be published. If trades can be fetched, opens a gap for them."""
         self._counts.merged += len(trades)
         if not self._can_fetch:
             return
         self._known.forget(trades)
-        trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # late ones are among them
+        trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # some are late
         first, last = trades[0], trades[-1]
         if first.sequence is not None:
             self._missing.add_each(trade.sequence for trade in trades if trade.sequence is not None)
@@ -163,7 +163,7 @@ class SymbolFeed:
         return Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
 
     def _open_holes(self, numbers: Sequence[int], trades: Mapping[int, Trade]) -> None:
-        """Opens a gap for numbers that are not in the topic, because the last process ended before it filled it."""
+        """Opens a gap for numbers that the topic lacks, because the last process ended too early."""
         for before, number in pairwise(numbers):
             if 1 < number - before <= MAX_HOLE:
                 self._missing.add(before + 1, number - 1)
@@ -172,7 +172,7 @@ class SymbolFeed:
             self._add_gap(trades[first - 1], trades[last + 1], self._missing.size)
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Keeps only the newest of the past trades with which an unknown symbol starts."""
+        """Removes all past trades except the newest one. Used for a symbol without a known trade."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -200,9 +200,9 @@ class SymbolFeed:
             self._receive_lower(trade, sequence, accepted)
 
     def _receive_lower(self, trade: Trade, sequence: int, accepted: list[Accepted]) -> None:
-        """Handles a number that is not above the newest one: a missed trade, a jump of the vendor or a repeat.
+        """Handles a trade whose number is not above the newest: a missed trade, a repeat, or a jump of numbers.
 
-        Each lower number is published, missing or lost. Only a trade that never came can have the latest time.
+        Each lower number is published, missing or lost. After a jump of numbers, the trade has the latest time.
         """
         if self._missing.remove(sequence):
             self._counts.fetched += 1
@@ -233,7 +233,7 @@ class SymbolFeed:
         self._advance(trade, accepted)
 
     def _advance(self, trade: Trade, accepted: list[Accepted]) -> None:
-        """Makes a trade the newest one, and publishes it unless live trades wait."""
+        """Makes a trade the newest one. Publishes the trade, or holds it if live trades wait."""
         if not (self._newest is not None and trade.sequence is None and trade.timestamp < self._newest.timestamp):
             self._newest = trade
         self._may_have_missed = False
@@ -244,7 +244,7 @@ class SymbolFeed:
             accepted += self._number([trade])
 
     def _open_gap(self, after: Trade, until: Trade, missing: int, now: float) -> None:
-        """Notes missed trades. Live trades wait for them if they can be fetched."""
+        """Notes missed trades. Live trades wait if the missed trades can be fetched."""
         if self._add_gap(after, until, missing) and self._held_until is None:
             self._held_until = now + HOLD_SECONDS
 
@@ -268,7 +268,7 @@ class SymbolFeed:
         return True
 
     def _accept_fetched(self, trade: Trade) -> bool:
-        # Its number decides: the trade may have come otherwise, and be forgotten since then.
+        # The number decides, because `_known` may have forgotten a trade that came before.
         sequence = trade.sequence if self._is_sequential else None
         is_new = sequence is None or self._missing.remove(sequence) or self._lost.remove(sequence)
         if not (self._known.add(trade) and is_new):
@@ -287,7 +287,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns the trades with the mark of those that come after a newer trade of the vendor's order."""
+        """Returns each trade, and whether the trade is late. `late` is for trades without a sequence."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence

@@ -1,7 +1,7 @@
 """Requests missed trades and bars from Alpaca, and reads the responses.
 
 Pure: no I/O. https://docs.alpaca.markets/reference/stockbars and /stocktrades describe the requests. The list of all
-instruments is on another server than the prices, so `instruments` offers none.
+instruments is on another server. Therefore `instruments` returns None.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ PAGE = 10_000
 """The greatest number of trades or bars in one response."""
 
 MAX_LATE_US = 5_000_000
-"""How much older than the last known trade a missed one may be. Late reports are common."""
+"""How much older a missed trade may be than the last known trade, in microseconds."""
 
 TIMEFRAMES = {60: "1Min", 86_400: "1Day"}
 TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
@@ -28,19 +28,26 @@ Row = TypeVar("Row")
 SETS_PRICE = frozenset("@ EFKOX56")
 """The conditions of trades that may become the last price, on all tapes.
 
-They stand for regular and automatic sales, intermarket sweeps, crosses, and opening, reopening and closing prints. Not
-among them are odd lots (I), extended hours (T, U), trades out of sequence (Z), average prices and more.
+The letters stand for regular and automatic sales, intermarket sweeps, crosses, and opening, reopening and closing
+prints. Examples of other conditions are odd lots (I), extended hours (T, U), trades out of sequence (Z) and average
+prices.
 """
 
 TAPE_C_SETS_PRICE = SETS_PRICE | frozenset("ABDSY1")
-"""The same for tape C (Nasdaq), where for example B is a bunched trade. On tapes A and B it is an average price."""
+"""The conditions of trades on tape C (Nasdaq) that may become the last price.
+
+For example, B is a bunched trade on tape C, but an average price on tapes A and B.
+"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WITHDRAWN = frozenset({"canceled", "incorrect"})
 
 
 class TradeRow(msgspec.Struct):
-    """A trade, as stream and history send it. `update` says in the history that the trade was withdrawn later."""
+    """A trade, as the stream and the history send it.
+
+    In the history, `update` says that the trade was withdrawn later.
+    """
 
     id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="i")
     price: float = msgspec.field(name="p")
@@ -77,7 +84,7 @@ _BARS = msgspec.json.Decoder(_Bars)
 
 
 def read_trade(native: str, row: TradeRow, past: bool = False) -> Trade:
-    """Returns a trade. Alpaca's numbers repeat, so the id consists of exchange, number and time."""
+    """Returns a trade. The id consists of exchange, number and time, because numbers repeat."""
     timestamp = read_time(row.time)
     trade_id = f"{row.exchange}:{row.id}:{timestamp}"
     allowed = TAPE_C_SETS_PRICE if row.tape == "C" else SETS_PRICE
@@ -94,8 +101,8 @@ def make_headers(credentials: Credentials) -> Mapping[str, str]:
 class AlpacaHistory:
     """The requests of Alpaca's HTTP service.
 
-    `folder` is the path of an asset class. `parameters` are those of all its requests, and `more` are further ones of
-    requests for bars. Without `has_trades` no missed trades are asked for.
+    `folder` is the path of an asset class. `parameters` belong to all requests. `more` are further parameters of
+    requests for bars. If `has_trades` is false, missed trades are not requested.
     """
 
     def __init__(
@@ -107,7 +114,10 @@ class AlpacaHistory:
         self._has_trades = has_trades
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
-        """Returns the first request for the trades in the time between two. None without an earlier one."""
+        """Returns the first request for the trades between two known trades.
+
+        Returns None if `after` is None or the feed has no trades.
+        """
         if after is None or not self._has_trades:
             return None
         # A microsecond more, because `until` is cut off to whole microseconds.
@@ -116,9 +126,10 @@ class AlpacaHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades up to the time of `until`, without the two trades and without withdrawn ones.
+        """Returns the trades in a response, without `after`, `until` and withdrawn trades.
 
-        They begin some seconds before `after`, for late trades. Known trades among them have their known ids.
+        The trades begin some seconds before `after`, because late trades may have older times. Therefore some of the
+        trades may be known already.
         """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]
@@ -133,7 +144,10 @@ class AlpacaHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars that start at `start` or later and end by `end`, and the next request or None."""
+        """Returns the bars from `start` to `end`, and the next request or None.
+
+        A bar that ends after `end` is left out.
+        """
         response = decode_body(_BARS, body)
         length = TIMEFRAMES_US[request.parameters["timeframe"]]
         bars = [_read_bar(row) for row in _rows(response.bars, native)]
@@ -169,5 +183,5 @@ def _next_page(request: Request, token: str | None) -> Request | None:
 
 
 def _write_time(timestamp: int) -> str:
-    """Returns a time in RFC 3339 with microseconds."""
+    """Returns a timestamp as text in RFC 3339, with microseconds."""
     return (_EPOCH + timedelta(microseconds=timestamp)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -34,7 +34,7 @@ class _Trade(msgspec.Struct):
 
 
 class _Kline(msgspec.Struct, array_like=True):
-    """A bar. Binance calls bars klines and writes each as an array, whose later places we do not need."""
+    """A bar, which Binance calls a kline and writes as an array. The later places of the array are not read."""
 
     start: int
     open: str
@@ -63,10 +63,10 @@ _EXCHANGE_INFO = msgspec.json.Decoder(_ExchangeInfo)
 
 
 def read_timestamp(number: int) -> int:
-    """Returns a time in unix microseconds from milliseconds or microseconds.
+    """Converts unix milliseconds or unix microseconds to unix microseconds.
 
-    Binance sends milliseconds unless the request asks for microseconds, and a proxy can lose that part of a request.
-    The size of the number tells the unit.
+    Binance sends microseconds only if the request asks for this unit. A proxy may lose this part of the request. The
+    size of the number tells the unit.
     """
     return check_timestamp(number * 1000 if number < 10**14 else number)
 
@@ -75,7 +75,10 @@ class BinanceHistory:
     """The requests of Binance's HTTP service."""
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
-        """Returns the first request for the trades between two. None if the numbers say that there are none."""
+        """Returns the first request for the trades between two known trades.
+
+        Returns None if the sequences show that there are no such trades.
+        """
         missed = missed_sequences(after, until)
         return _trades_request(native, missed.start) if missed else None
 
@@ -108,7 +111,10 @@ class BinanceHistory:
         start: int,
         end: int,
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars that start at `start` or later and end by `end`, and the next request or None."""
+        """Returns the bars from `start` to `end`, and the next request or None.
+
+        A bar that ends after `end` is left out.
+        """
         rows = decode_body(_KLINES, body)
         bars = [_bar(row) for row in rows if read_timestamp(row.end) < end]
         found = [bar for bar in bars if bar.start >= start]
@@ -123,7 +129,10 @@ class BinanceHistory:
         return Request("/api/v3/exchangeInfo", {"showPermissionSets": "false"})
 
     def read_instruments(self, body: bytes) -> Mapping[str, bool]:
-        """Returns whether each symbol is traded. Symbols with other characters than ASCII are left out."""
+        """Returns a dict from native symbol to whether the symbol is traded now.
+
+        Leaves out symbols with characters that are not ASCII.
+        """
         symbols = decode_body(_EXCHANGE_INFO, body).symbols
         if not symbols:
             raise BadMessage("the list of symbols is empty")

@@ -1,6 +1,7 @@
 """Requests trades, bars and products from Coinbase Exchange over HTTP.
 
-Pure. Trades come newest first; `after` means older than an id. Bars come newest first, at most 300 per response.
+Pure. Trades and bars come newest first. In a request for trades, `after` means: older than this id. A response has at
+most 300 bars.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,7 +65,7 @@ _products: msgspec.json.Decoder[list[_Product] | _Error] = msgspec.json.Decoder(
 
 
 class CoinbaseHistory:
-    """The trades before an id, and bars in windows of 300."""
+    """Requests the trades before an id, and bars in windows of 300 bars."""
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
         missed = missed_sequences(after, until)
@@ -73,7 +74,7 @@ class CoinbaseHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades of one page in the order of their sequences. The next page is older."""
+        """Returns the trades of one page in the order of their sequences. The next page has older trades."""
         rows = _read(_trade_rows, body)
         missed = missed_sequences(after, until)
         trades = [
@@ -91,7 +92,10 @@ class CoinbaseHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars of one page, oldest first. The next page is newer. Bars without a trade do not exist."""
+        """Returns the bars of one page, oldest first.
+
+        The next page has newer bars. A period without trades has no bar.
+        """
         interval = int(request.parameters["granularity"])
         length = interval * 1_000_000
         bars = sorted(map(_make_bar, _read(_bar_rows, body)), key=lambda bar: bar.start)
@@ -128,7 +132,10 @@ def _trades_request(native: str, after: int) -> Request:
 
 
 def _bars_request(native: str, interval: int, start: int, end: int) -> Request:
-    """Returns the request for up to 300 bars from `start`. Coinbase counts a bar that begins at the end of a window."""
+    """Returns the request for up to 300 bars from `start`.
+
+    Coinbase includes a bar that begins at the end of a window.
+    """
     length = interval * 1_000_000
     last = min(start + (MAX_BARS - 1) * length, end)
     times = {"start": _write_time(start), "end": _write_time(last)}

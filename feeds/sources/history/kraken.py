@@ -1,7 +1,8 @@
 """Requests trades, bars and pairs from Kraken over HTTP.
 
-Pure. Kraken answers errors with status 200. The names of pairs differ from the WebSocket protocol: `XBTUSD` or
-`XXBTZUSD` for `BTC/USD`. Times of trades are floating-point numbers, so trades are found by their ids only.
+Pure. Kraken sends errors with the HTTP status 200. The names of pairs differ from those in the WebSocket protocol:
+`XBTUSD` or `XXBTZUSD` for `BTC/USD`. Trades are found only by their ids, because their times are inexact floating-point
+numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,10 +28,13 @@ from feeds.sources.events import Bar, Trade
 
 MAX_ROWS = 1000
 MARGIN_US = 10_000_000
-"""How much earlier than the last known trade a request begins. It finds trades whose times are out of order."""
+"""How much earlier than the last known trade a request begins, in microseconds.
+
+With this margin, the request also finds trades whose times are out of order.
+"""
 
 OLD_ASSETS = {"BTC": "XBT", "DOGE": "XDG"}
-"""Assets that requests over HTTP name differently."""
+"""A dict from an asset to its different name in requests over HTTP."""
 
 NEW_ASSETS = {old: new for new, old in OLD_ASSETS.items()}
 TRADED = frozenset({"online", "limit_only", "reduce_only"})
@@ -75,7 +79,7 @@ _last = msgspec.json.Decoder(str | int)
 
 
 class KrakenHistory:
-    """The trades since a time, and the newest 720 bars."""
+    """Requests the trades since a time, and the newest 720 bars."""
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
         if after is None or not missed_sequences(after, until):
@@ -97,7 +101,7 @@ class KrakenHistory:
         return _in_order(trades), _trades_request(native, since)
 
     def bars(self, native: str, interval: int, start: int, end: int) -> Request:  # noqa: ARG002
-        """Returns the request for bars from `start` to now: Kraken knows no end."""
+        """Returns the request for bars from `start` to now. A request to Kraken cannot have an end."""
         # The bar that begins at `since` is left out, so `since` is a second earlier.
         since = max(start // 1_000_000 - 1, 0)
         parameters = {"pair": pair_name(native), "interval": str(interval // 60), "since": str(since)}
@@ -106,7 +110,7 @@ class KrakenHistory:
     def read_bars(
         self, _native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars, oldest first. Bars without a trade are left out, as ours are."""
+        """Returns the bars, oldest first. Bars without a trade are left out."""
         length = int(request.parameters["interval"]) * 60_000_000
         rows = decode_body(_bar_rows, _rows(_read_result(body)))
         closed = rows[:-1]  # the last row is the unfinished bar
@@ -127,7 +131,7 @@ def pair_name(native: str) -> str:
 
 
 def native_name(pair: str) -> str:
-    """Returns the native symbol of the name that a list of pairs gives: `BTC/USD` for `XBT/USD`."""
+    """Returns the native symbol for a name in the list of pairs: `BTC/USD` for `XBT/USD`."""
     return "/".join(NEW_ASSETS.get(asset, asset) for asset in pair.split("/"))
 
 
@@ -145,7 +149,10 @@ def _read_result(body: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
-    """Returns the rows: the value of the only key beside `last`. Its name is one of several names of the pair."""
+    """Returns the rows: the value of the only key beside `last`.
+
+    This key is one of several names of the pair.
+    """
     rows = [raw for name, raw in result.items() if name != "last"]
     if len(rows) != 1:
         raise BadMessage("the response has not the rows of one pair")
@@ -153,7 +160,7 @@ def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
 
 
 def _read_last(result: Mapping[str, msgspec.Raw]) -> int:
-    """Returns the time of the last row in unix nanoseconds, or 0 if the response has none."""
+    """Returns the time of the last row in unix nanoseconds, or 0 if there is no row."""
     last = str(decode_body(_last, result.get("last", b"0")))
     if not (last.isascii() and last.isdecimal() and len(last) < 20):
         raise BadMessage("the time of the last row is not in unix nanoseconds")
