@@ -51,7 +51,7 @@ Services stop in this order, so that updates under way still arrive.
 STOP_STEP_SECONDS = 2.0
 """How long services may take to end before the next services get SIGTERM.
 
-After this time, the next services get SIGTERM in any case. Therefore all services end within 8 seconds. Usually each
+Therefore all services end within 8 seconds. Usually each
 step takes less than a second.
 """
 PARTS = (*SERVERS, *SERVICES)
@@ -65,8 +65,7 @@ PROCESSOR_HEAD_START_SECONDS = 0.6
 """How long the processor runs before the other services start.
 
 The embedded brokers delay a group's first join by 3 s. Therefore the first price comes 3 s after the start-up of the
-processor. On two cores, this head start makes the processor ready a second earlier. The other services are still ready
-in time.
+processor. On two cores, this head start makes the processor ready a second earlier, and delays no other service.
 """
 READY_TIMEOUT_SECONDS = 30.0
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1": "127.0.0.1"}  # noqa: S104
@@ -102,9 +101,9 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run.
 
-    `only` is a comma-separated list; an empty text means all parts. The feeder is one of them if `has_feeds` is true:
-    if FEEDS names a source. If `external` is true, Redis and Kafka are left out, because the settings name external
-    servers. Raises StackFailure if a name is unknown or no part is left.
+    `only` is a comma-separated list; an empty text means all parts. All parts include the feeder only if `has_feeds` is
+    true. `has_feeds` says whether FEEDS names a source. If `external` is true, Redis and Kafka are left out, because
+    the settings name external servers. Raises StackFailure if a name is unknown or no part is left.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts

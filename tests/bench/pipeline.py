@@ -192,14 +192,14 @@ class Bench:
 
 @contextmanager
 def choose_brokers(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """Yields the addresses of the brokers, and the kind of the brokers."""
+    """Yields two values: the addresses of the brokers, and the kind of the brokers."""
     with choose_cluster(arguments) as (cluster, kind):
         yield cluster if isinstance(cluster, str) else cluster.addresses, kind
 
 
 @contextmanager
 def choose_cluster(arguments: argparse.Namespace) -> Iterator[tuple[str | EmbeddedCluster | Brokers, str]]:
-    """Yields the running brokers, or the addresses of the given ones, and the kind of the brokers."""
+    """Yields two values: the started brokers or the given addresses, and the kind of the brokers."""
     if arguments.brokers:
         yield arguments.brokers, "given brokers"
         return

@@ -7,8 +7,8 @@ cases:
 - Pages share an address. Each page is signed in to its own account.
 - Pages share an address and are visitors. The limit of the address applies to all pages together.
 
-With `--rolling`, the two processes of a gateway are restarted one after the other instead. Then the time that each page
-was without a socket is measured.
+With `--rolling`, the two processes of a gateway are restarted one after the other, and the time that each page was
+without a socket is measured.
 """
 
 import argparse
@@ -56,7 +56,7 @@ for user in User.objects.bulk_create(users):
 """
 PROCESSES = 2
 TIMEOUT_SECONDS = 30.0
-"""A page that is not live again after this time counts as lost."""
+"""A page counts as lost if the page is not live again after this time."""
 
 
 class Page:

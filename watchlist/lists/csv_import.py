@@ -28,7 +28,7 @@ SECTION = "###"
 class RefusedLine:
     """A line that is not imported.
 
-    `line` is its number from 1, `text` its beginning, and `reason` the reason of the refusal.
+    `line` is the number of the line, from 1. `text` is the beginning of the line. `reason` says why it is refused.
     """
 
     line: int

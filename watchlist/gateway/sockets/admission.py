@@ -25,7 +25,7 @@ from watchlist.gateway.web_sessions import AccountSession, read_session_key
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 NOT_SIGNED_IN = Refusal("sign in", 401, CloseCode.SIGN_IN)
 NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
-"""The gateway is private and cannot look up the web session of the client."""
+"""The refusal if a private gateway cannot look up the web session of the client."""
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ def draw_range(price_range: PriceRange | None, price: float | None, low: str, hi
     """Returns a line from the low to the high with a mark at `price`, and the texts of low and high.
 
     If the range is unknown, returns NO_VALUE. If the price is unknown, the line has no mark. `low` and `high` are
-    formatted numbers, so they need no escaping.
+    formatted numbers. Such texts need no escaping.
     """
     if price_range is None:
         return SafeString(NO_VALUE)
