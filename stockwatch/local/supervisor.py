@@ -97,9 +97,10 @@ class Supervisor:
         )
 
     def handle_signals(self) -> None:
-        """Requests an orderly stop at the first signal, and an immediate stop at a later signal.
+        """Requests an orderly stop at the first signal.
 
-        A signal within a second after the first signal does not count. Only the main thread may call this method.
+        A second signal requests an immediate stop. A signal within a second after the first signal does not count. Only
+        the main thread may call this method.
         """
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)

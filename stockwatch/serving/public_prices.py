@@ -15,9 +15,9 @@ log = structlog.get_logger(__name__)
 
 
 def warn_of_public_prices() -> None:
-    """Logs one warning if the site is public, not private, and serves tickers of restricted sources.
+    """Logs one warning if a public site serves tickers of restricted sources.
 
-    The terms of a restricted source forbid its prices on a public site.
+    The terms of a restricted source forbid its prices on a public site. A private site is not public.
     """
     if settings.PRIVATE or not any(map(is_public_host, settings.ALLOWED_HOSTS)):
         return

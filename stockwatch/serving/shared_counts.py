@@ -21,9 +21,10 @@ from prometheus_client.samples import Sample
 COUNT = struct.Struct("<q")
 ADDRESS_COUNT = struct.Struct("<i")
 ADDRESS_PLACES = 65_536
-"""The number of places in the table of one process. Addresses that share a place are counted together.
+"""The number of places in the table of one process.
 
-The place depends on a secret. Therefore no client can choose an address that shares the place of another client.
+Addresses that share a place are counted together. The place depends on a secret. Therefore no client can choose an
+address that shares the place of another client.
 """
 SECRET_BYTES = 16
 MINIMUM_GAUGES = ("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers")

@@ -7,8 +7,8 @@ cases:
 - Pages share an address. Each page is signed in to its own account.
 - Pages share an address and are visitors. The limit of the address applies to all pages together.
 
-With `--rolling`, the two processes of a gateway are restarted one after the other, and the time that each page was
-without a socket is measured.
+With `--rolling`, the two processes of a gateway are restarted one after the other. The measured time is then the time
+of each page without a socket.
 """
 
 import argparse

@@ -161,9 +161,10 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 
 @receiver(user_logged_in)
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
-    """Sets a mark in the request: a sign-in succeeded. Django calls this function after each sign-in.
+    """Sets a mark in the request: a sign-in succeeded.
 
-    The response alone does not show a sign-in, because people who are signed in already get the same redirect.
+    Django calls this function after each sign-in. The response alone does not show a sign-in, because people who are
+    signed in already get the same redirect.
     """
     if request is not None:
         confirm_password(request)

@@ -26,7 +26,7 @@ SortValue = str | float
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the table. `key` is the column's name in `?sort=` and the column's CSS class.
+    """One column of the table. `key` is the name in `?sort=` and the CSS class.
 
     `content` is a function that returns the text or HTML of a row's cell. If the template writes the cell, `content` is
     None. `sort_value` is a function that returns the value by which a row is sorted. The function returns None for a
@@ -89,9 +89,10 @@ def _age(row: Row) -> SafeString:
 
 
 def write_age(row: Row) -> str:
-    """Returns the time of the price, or a word for a symbol that is not traded. A stale price is marked.
+    """Returns the time of the price, or a word if the symbol is not traded.
 
-    If the source is not connected, the price is stale, even if the market was closed before.
+    The time of a stale price is marked. If the source is not connected, the price is stale, even if the market was
+    closed before.
     """
     word = SYMBOL_STATE_WORDS.get(row.symbol_state)
     if word is not None and (row.symbol_state == "unknown" or not row.stale):
@@ -213,7 +214,7 @@ class ColumnChoice:
 
 
 def pick_columns(keys: Sequence[str]) -> list[Column]:
-    """Returns the columns with these keys, in this order, and the columns that are always shown.
+    """Returns the columns with these keys, in order, and the columns that are always shown.
 
     The symbol comes first. Keys that no column has are skipped. If there is no key, returns the default columns.
     """

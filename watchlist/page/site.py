@@ -30,9 +30,10 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
 
 
 def describe_all_sources() -> SourceLabel | None:
-    """Returns the label of the prices of all served tickers. Returns None if the database does not answer.
+    """Returns the label of the prices of all served tickers.
 
-    Some pages, such as the page for an unknown address, need no database. Without a database, they show no label.
+    Returns None if the database does not answer. Some pages, such as the page for an unknown address, need no database.
+    Without a database, they show no label.
     """
     try:
         return describe_sources(served_sources())

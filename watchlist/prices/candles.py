@@ -18,7 +18,7 @@ STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
 class Candle(msgspec.Struct, frozen=True, gc=False):
     """The prices of one period, which begins at `start` (unix seconds).
 
-    `count` is the number of updates in the period, `volume` is the sum of the sizes of these updates, in
+    `count` is the number of updates in the period. `volume` is the sum of the sizes of these updates, in
     VOLUME_UNITs of `feeds.bar_layout`.
     """
 

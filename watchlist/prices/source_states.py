@@ -67,10 +67,10 @@ def find_symbol_state(state: FeedState | None, symbol: str) -> str:
 
 
 def stale_after(state: FeedState | None, limit: timedelta) -> timedelta:
-    """Returns the age after which a price is stale. `state` is the state of the source.
+    """Returns the age after which a price is stale.
 
-    The prices of a connected source are never stale, because a symbol may be traded rarely. All prices of a source that
-    is not connected are stale. Without a state, prices are stale after `limit`.
+    `state` is the state of the source. The prices of a connected source are never stale, because a symbol may be traded
+    rarely. All prices of a source that is not connected are stale. Without a state, prices are stale after `limit`.
     """
     if state is None:
         return limit

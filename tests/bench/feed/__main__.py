@@ -1,8 +1,9 @@
-"""Proves that real prices are exact and fast enough: `make bench-feed`, or `python -m tests.bench.feed [CASE …]`.
+"""Checks that prices are exact and fast: `make bench-feed`, or `python -m tests.bench.feed [CASE …]`.
 
-A fake exchange, the real feeder, processor and recorder, Kafka (three real brokers if Java is installed) and Redis run
-as processes on this machine. Afterwards the script `compare.py` compares the ledger of the exchange with the topic,
-Redis and the database. Prints figures and writes `build/bench-feed.json`. Exits with 1 if a requirement is not met.
+Feeder, processor, recorder, Redis and Kafka run as processes on this machine, with a fake exchange. If Java is
+installed, Kafka has three real brokers. Afterwards the script `compare.py` compares the ledger of the exchange with the
+topic, Redis and the database. Prints figures and writes `build/bench-feed.json`. Exits with 1 if a requirement is not
+met.
 """
 
 import argparse

@@ -1,9 +1,10 @@
-"""Compares an exchange's ledger with the topic, the quotes in Redis and the bars in the database.
+"""Compares an exchange's ledger with the topic, with quotes and with bars.
 
     python tests/bench/feed/compare.py LEDGER.csv TOPIC.csv REDIS_PORT [DATABASE.sqlite3]
 
-This script imports nothing of the project, and computes all bars with exact decimals. Prints a JSON object with the
-number of differences of each kind. Prints examples of differences to standard error.
+This script imports nothing of the project, and computes all bars with exact decimals. The quotes are in Redis. The bars
+are in the database. Prints a JSON object with the number of differences of each kind. Prints examples of differences to
+standard error.
 """
 
 import csv

@@ -1,8 +1,9 @@
-"""The case `day`: a day of trades with cuts, repeats, late trades and a mute hour, played in a few minutes.
+"""The case `day`: plays a day of trades with faults in a few minutes.
 
-The trades have timestamps of yesterday. The day passes `factor` times as fast as the clock. The faults begin and end at
-times of this day. The pause between HTTP requests of the feeder is divided by `factor`, because the feeder makes more
-requests per second. All other waits of the feeder (retries, silence, missed trades) have their usual length.
+The faults are cuts, repeats, late trades and a mute hour. The trades have timestamps of yesterday. The day passes
+`factor` times as fast as the clock. The faults begin and end at times of this day. The pause between HTTP requests of
+the feeder is divided by `factor`, because the feeder makes more requests per second. All other waits of the feeder
+(retries, silence, missed trades) have their usual length.
 """
 
 import time
@@ -54,10 +55,11 @@ class DayMarket:
 
 
 class Faults:
-    """Plays the faults of the day. `cuts` is the number of cuts, which are evenly spread.
+    """Plays the faults of the day. `cuts` is the number of cuts.
 
-    Each sixth cut is an outage: no connection is accepted until half the time to the next cut has passed. The
-    feeder fetches trades only after an outage, because a snapshot of Kraken contains the last 50 trades.
+    The cuts are evenly spread. Each sixth cut is an outage: no connection is accepted until half the time to the next
+    cut has passed. The feeder fetches trades only after an outage, because a snapshot of Kraken contains the last 50
+    trades.
     """
 
     def __init__(self, exchange: KrakenExchange, cuts: int) -> None:

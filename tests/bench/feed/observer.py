@@ -1,4 +1,4 @@
-"""Writes each record of a topic to `topic.csv`, and checks the order of prices in Redis.
+"""Writes the records of a topic to `topic.csv`. Checks the order of published prices.
 
     python -m tests.bench.feed.observer FOLDER BROKERS TOPIC REDIS_PORT [CHANNEL …]
 

@@ -1,8 +1,8 @@
-"""The case `rate`: 20,000 trades per second, then Kafka stands still for 30 s (SIGSTOP of all brokers).
+"""The case `rate`: 20,000 trades per second, with and without Kafka.
 
-The exchange runs in a separate process. A delay is the time from a trade's timestamp to the arrival of the update at a
-subscriber of Redis. The exchange sends a trade at the time of the timestamp. Therefore a delay includes the time from
-the exchange to the feeder.
+First, Kafka works. Then all brokers are stopped with SIGSTOP for 30 s. The exchange runs in a separate process. A delay
+is the time from a trade's timestamp to the arrival of the update at a subscriber of Redis. The exchange sends a trade
+at the time of the timestamp. Therefore a delay includes the time from the exchange to the feeder.
 """
 
 import json

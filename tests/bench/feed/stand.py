@@ -129,9 +129,9 @@ class Stand:
         return Observer(self.start("observer", *arguments, program=["-m", OBSERVER]), self.folder)
 
     def finish(self, *commands: MeasuredProcess, trades: int, observer: "Observer") -> dict[str, Any]:
-        """Waits for `trades` trades in the topic, then ends the commands. Returns the figures of the observer.
+        """Waits for `trades` trades in the topic, then ends the commands.
 
-        `commands` are feeder, processor and recorder. The feeder ends first.
+        Returns the figures of the observer. `commands` are feeder, processor and recorder. The feeder ends first.
         """
         observer.wait_for_trades(trades)
         feeder, processor, recorder = commands

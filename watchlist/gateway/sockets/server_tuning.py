@@ -14,7 +14,7 @@ GC_THRESHOLD = 20_000
 Python's default is 700; one socket creates about thirty.
 """
 SWITCH_SECONDS = 0.001
-"""How long a thread that renders a page may keep the interpreter while the event loop waits.
+"""How long another thread may keep the interpreter while the event loop waits.
 
 Python's default is 5 ms.
 """

@@ -12,10 +12,10 @@ WIDTH = 100
 
 
 def draw_range(price_range: PriceRange | None, price: float | None, low: str, high: str) -> SafeString:
-    """Returns a line from the low to the high with a mark at `price`, and the texts of low and high.
+    """Returns an SVG line with a mark at `price`, and the two texts.
 
-    If the range is unknown, returns NO_VALUE. If the price is unknown, the line has no mark. `low` and `high` are
-    formatted numbers. Such texts need no escaping.
+    The line goes from the low to the high. If the range is unknown, returns NO_VALUE. If the price is unknown, the line
+    has no mark. `low` and `high` are formatted numbers. Such texts need no escaping.
     """
     if price_range is None:
         return SafeString(NO_VALUE)
