@@ -37,7 +37,7 @@ class BadVariable(SystemExit):
 
 
 def show(name: str, value: str) -> str:
-    """Returns the value as an error message shows it.
+    """Returns the text that an error message shows for the value.
 
     The result is `'…'` if the variable is a secret. The result is also `'…'` if the value contains `@`, because
     `user:password@host` contains a password.
@@ -261,7 +261,7 @@ def _is_host(text: str) -> bool:
 
 
 def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
-    """Returns the origin as a browser writes it.
+    """Returns the origin in the form that browsers use.
 
     Returns None if the text is not an origin. A browser writes a host in lower case and in ASCII. A browser also
     shortens IPv6 addresses and leaves out the default port.
@@ -280,7 +280,7 @@ def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
 
 
 def _normalize_host(host: str, any_subdomain: bool) -> str | None:
-    """Returns a host name or address as a browser writes it.
+    """Returns a host name or address in the form that browsers use.
 
     Returns None or raises ValueError if the host is not valid.
     """

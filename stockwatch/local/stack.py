@@ -44,7 +44,7 @@ SERVICES = {
     "gateway": Service("rungateway", 4.0),
 }
 STOP_ORDER = (("generator", "feeder"), ("processor", "recorder"), ("gateway",))
-"""The services in the order in which a price passes them.
+"""The services, in the order of the path of a price.
 
 Services stop in this order, so that updates under way still arrive.
 """
@@ -142,7 +142,7 @@ def _bind(host: str, port: int) -> None:
 
 
 class Stack:
-    """Starts the parts, waits for them, and stops them in order.
+    """Starts the parts, waits until a stop is requested, and stops the parts in order.
 
     A stack is a context manager. At the end of the context, the stack stops the parts.
     """
@@ -222,7 +222,7 @@ class Stack:
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
         """Waits until the page answers and Redis holds a price, at most READY_TIMEOUT_SECONDS.
 
-        Returns the state of the page as a phrase. The phrase is empty if a stop was requested meanwhile. Raises
+        Returns the state of the page as a phrase. The phrase is empty if a stop was requested during the wait. Raises
         StackFailure if a part exits.
 
         Starts the recorder at the end. An earlier start would delay the first price. The recorder loses nothing,

@@ -4,7 +4,7 @@ Without these limits, Twisted parses forms in the event loop before the applicat
 forever for a slow client, and keeps bodies of any size.
 
 `install` replaces the channel and the request class in Daphne's factory. The plain `daphne` command has the same
-limits, because this command imports the application before it opens the port.
+limits, because this command imports the application before opening the port.
 
 Only this module uses private names of Twisted's HTTP server. Tests cover each of these names.
 """

@@ -13,7 +13,7 @@ MAX_PARTS = 100
 
 
 class PartCounter:
-    """Counts the boundaries in a body, as Django's parser finds them.
+    """Counts the boundaries in a body, by the rule of Django's parser.
 
     `content_types` are the values of the request's Content-Type headers. If the body is not multipart,
     nothing is counted.

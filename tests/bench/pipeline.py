@@ -1,6 +1,6 @@
 """Measures generator, processor and recorder: `make bench-pipeline`, or `python -m tests.bench.pipeline [CASE …]`.
 
-Runs the real commands as processes on this machine. Their figures come from /metrics; CPU and memory come from /proc.
+Runs the real commands as processes on this machine. The figures come from /metrics; CPU and memory come from /proc.
 If Java is installed, three real brokers are started. With --embedded, embedded brokers are used. With --brokers, the
 named brokers are used. Prints a table and writes `build/bench-pipeline.json`.
 """

@@ -1,7 +1,7 @@
 """Measures how soon pages reconnect to a restarted gateway: `python -m tests.bench.returning [--pages 200]`.
 
-The default limits on connections apply. Pages wait between attempts as static/watchlist/socket.js does. There are three
-cases:
+The default limits on connections apply. Pages wait between attempts as long as static/watchlist/socket.js. There are
+three cases:
 
 - A trusted proxy forwards the address of each page.
 - Pages share an address. Each page is signed in to its own account.

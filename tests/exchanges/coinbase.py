@@ -112,7 +112,7 @@ class CoinbaseExchange(Exchange):
                 self._send_past(client, symbol)
 
     def _send_past(self, client: Client, symbol: str) -> None:
-        """Sends the newest trade, as after each subscription. If a fault demands old trades, sends more trades."""
+        """Sends the newest trade. If a fault demands old trades, sends more trades."""
         for trade in self.ledger.newest(symbol, 50 if "snapshot_of_past_trades" in self.faults else 1):
             self.send(client, self._match("last_match", trade))
         self.send_repeats(client, symbol)

@@ -69,7 +69,7 @@ View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 
 
 def limit_attempts(view: View) -> View:
-    """Wraps a sign-in view so that it answers 429 with `Retry-After` after too many failures.
+    """Makes a sign-in view answer 429 with `Retry-After` after too many failures.
 
     Within SIGN_IN_WINDOW, one address may fail SIGN_IN_FAILURES times. A name may fail NAME_LIMIT_FACTOR times as
     often, over all addresses together.

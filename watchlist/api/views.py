@@ -1,6 +1,6 @@
 """Answers HTTP requests with JSON: quotes, bars of a chart, and ticker search.
 
-The endpoints change nothing. They need an account only if the site is private.
+The endpoints change nothing. The endpoints need an account only if the site is private.
 """
 
 import hashlib

@@ -19,7 +19,7 @@ from watchlist.prices.source_labels import ALWAYS, kind_of_sources, market_of
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One ticker as clients see it.
+    """The attributes of a ticker that clients see.
 
     `base` is the base price, or None if unknown. `previous_close` is None before the first close. `market` is a result
     of `market_of`.

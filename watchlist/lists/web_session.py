@@ -31,7 +31,7 @@ class SessionStore(DatabaseSessionStore):
     """
 
     _stored_text = ""
-    """The data of the database row, as this request last read or wrote the row."""
+    """The data of the database row after this request's last reading or writing of the row."""
     _expires: datetime | None = None
 
     def load(self) -> dict[str, Any]:

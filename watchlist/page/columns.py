@@ -203,7 +203,7 @@ Scripts read the attributes. The function returns the value of the attribute.
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """A column as the menu of columns offers it.
+    """An entry in the menu of columns.
 
     `can_change` says whether the column can be shown and hidden.
     """
@@ -229,7 +229,7 @@ def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
     """Returns the keys of a list's columns after a person's change.
 
     `action` is `show`, `hide`, `up`, `down` or `default`; `key` is the column to change. A change that is not possible
-    has no effect. The result is empty if it is equal to the default columns.
+    has no effect. For the default columns, the result is empty.
     """
     if action == "default":
         return ()

@@ -129,7 +129,7 @@ def name_reference(rows: Sequence[Row]) -> str:
     """Returns the name of the reference price of these rows, for a heading.
 
     If only some rows have a previous close, the name contains both kinds of reference price.
-    `static/watchlist/quotes.js` repeats this rule; `tests/cases/reference_name.json` tests both.
+    `static/watchlist/quotes.js` repeats this rule; `tests/cases/reference_name.json` tests both versions.
     """
     has_close = {row.day.previous_close is not None for row in rows}
     if len(has_close) == 2:

@@ -33,7 +33,7 @@ def describe_all_sources() -> SourceLabel | None:
     """Returns the label of the prices of all served tickers.
 
     Returns None if the database does not answer. Some pages, such as the page for an unknown address, need no database.
-    Without a database, they show no label.
+    Without a database, these pages show no label.
     """
     try:
         return describe_sources(served_sources())

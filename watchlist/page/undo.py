@@ -82,7 +82,7 @@ class SavedList(msgspec.Struct, frozen=True):
 class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
     """The lists that one change created, and the lists whose symbols the change replaced.
 
-    `before` and `after` hold these lists as they were before and after the change.
+    `before` holds these lists before the change, and `after` holds these lists after the change.
     """
 
     done: str

@@ -21,7 +21,7 @@ OPEN, CLOSED, ALWAYS = "open", "closed", "always"
 class SourceLabel:
     """Says where some prices come from.
 
-    `name` is the name of the source. It is MIXED for several sources, and NONE without a source. `badge` is one or two
+    `name` is the name of the source, MIXED for several sources, or NONE without a source. `badge` is one or two
     words for people, such as `Kraken`. `prices` is a noun in lower case, such as `prices from Kraken, some simulated`.
     `hint` is a sentence without a full stop. `indexable` says whether search engines may list a page with these prices.
     """
@@ -67,7 +67,7 @@ def market_of(source: str, is_closed: bool) -> str:
 
 
 def title_of(source: str) -> str:
-    """Returns the name of a source as people read it."""
+    """Returns the name of a source for people, such as `Kraken`."""
     return SOURCE_TITLES.get(source, source)
 
 

@@ -1,6 +1,6 @@
-"""Reads the states of sources of real prices, as feeders store them in Redis.
+"""Reads the states of sources of real prices from Redis.
 
-The source `simulated` has no state, because the generator stores no state.
+Feeders store these states. The source `simulated` has no state, because the generator stores no state.
 """
 
 from collections.abc import Iterable, Mapping

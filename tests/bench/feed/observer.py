@@ -2,7 +2,7 @@
 
     python -m tests.bench.feed.observer FOLDER BROKERS TOPIC REDIS_PORT [CHANNEL …]
 
-Imports nothing of the project, so that a mistake of the project does not affect the result. Writes figures to
+Imports nothing of the project, because a mistake of the project must not affect the result. Writes figures to
 `observed.json` each second. Ends at SIGTERM.
 """
 

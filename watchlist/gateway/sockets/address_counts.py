@@ -14,8 +14,9 @@ class AddressCounts:
     def share(self, note: Callable[[str, int], int]) -> None:
         """Makes this process one of several that count together.
 
-        `note` is called with an address and the change of its number of connections in this process: 1, -1 or 0. `note`
-        stores the change for the other processes, and returns the number of their connections of this address.
+        `note` is called with an address and 1, -1 or 0: the change of the address's number of connections in this
+        process. `note` stores the change for the other processes. `note` returns the address's number of connections in
+        the other processes.
         """
         self._note = note
 

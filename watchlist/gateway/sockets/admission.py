@@ -103,10 +103,10 @@ class Admission:
         return None
 
     def _read_key(self, headers: Mapping[str, str], options: ConnectionOptions) -> str | None:
-        """Returns the key of the web session for which a client may act. Returns None if there is no such key.
+        """Returns the key of the web session for which a client may act, or None.
 
-        A page of another origin may not act for the person who looks at the page. Programs send no Origin header. They
-        need an account only if the gateway is private.
+        A page of another origin may not act for the person who looks at the page. Programs send no Origin
+        header. Programs need an account only if the gateway is private.
         """
         origin = headers.get("origin")
         is_own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)

@@ -1,6 +1,7 @@
-"""Draws a price range as a bar with the place of the last price, as inline SVG. Pure.
+"""Draws a price range as a bar with a mark at the last price. Pure.
 
-`static/watchlist/columns.js` moves the mark with live prices by the same rules. A browser test compares both.
+`static/watchlist/columns.js` moves the mark with live prices by the same rules. A browser test compares this module
+with the script.
 """
 
 from django.utils.safestring import SafeString, mark_safe
