@@ -45,7 +45,7 @@ Delays = dict[str, list[float]]
 
 
 class Clients:
-    """The clients whose delays are measured. `delays` are in milliseconds, and begin at the time `started`."""
+    """The clients whose delays are measured, in ms. Delays before the time `started` do not count."""
 
     def __init__(self, port: int, started: float, seconds: float) -> None:
         self._port = port

@@ -1,6 +1,6 @@
 """Measures how soon pages reconnect to a restarted gateway: `python -m tests.bench.returning [--pages 200]`.
 
-The default limits on connections apply. Pages wait between attempts as long as static/watchlist/socket.js. There are
+The default limits on connections apply. The waits between attempts are those of static/watchlist/socket.js. There are
 three cases:
 
 - A trusted proxy forwards the address of each page.

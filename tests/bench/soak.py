@@ -1,4 +1,4 @@
-"""Runs mixed load with faults for hours: `make bench-soak`, or `python -m tests.bench.soak [MINUTES]`.
+"""Runs mixed load with faults: `make bench-soak`, or `python -m tests.bench.soak [MINUTES]`.
 
 The gateway serves programs, pages, slow readers, clients that connect and leave, and clients that send invalid frames.
 Four rounds repeat. The first round cuts the pub/sub connection. The second round stops Redis. The third round kills

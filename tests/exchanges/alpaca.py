@@ -56,7 +56,7 @@ class AlpacaExchange(Exchange):
         self.max_rows = MAX_ROWS
         self.is_single = False
         self.conditions: Sequence[str] = ("@",)
-        """The conditions of all trades that are sent later."""
+        """The conditions of all trades that are sent after this attribute is set."""
 
     def settings(self) -> dict[str, str]:
         keys = {"ALPACA_KEY_ID": self.key, "ALPACA_SECRET_KEY": self.secret}

@@ -25,8 +25,8 @@ def to_native(symbol: str) -> str:
 class BinanceExchange(Exchange):
     """A fake Binance. The native symbol `BTCUSDT` is the symbol `BTC/USDT`.
 
-    Subscriptions to unknown symbols are acknowledged, as by the real Binance. `max_messages` is the most messages of a
-    client in any second, or None for no limit.
+    Subscriptions to unknown symbols are acknowledged. The real Binance does the same. `max_messages` is the most
+    messages of a client in any second, or None for no limit.
     """
 
     name = "binance"
@@ -110,7 +110,7 @@ class BinanceExchange(Exchange):
         return sum(len(client.subscribed(channel)) for channel in ("trade", "bookTicker", "miniTicker"))
 
     def _symbol(self, native: str) -> str:
-        """Returns the symbol of a native symbol. Returns an unknown native symbol unchanged."""
+        """Returns the symbol for a native symbol. Returns an unknown native symbol unchanged."""
         return next((symbol for symbol in self.symbols if to_native(symbol) == native), native)
 
     def _trade_message(self, trade: LedgerTrade) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class CoinbaseExchange(Exchange):
         self.names_refused_products = True
         """Whether the error for a subscription says which product is unknown."""
         self.knows_last_trade = True
-        """Whether a heartbeat contains the sequence of the newest trade. The real Coinbase sent 0 for months."""
+        """Whether a heartbeat contains the sequence of the newest trade. The real Coinbase once sent 0 instead."""
         self._halted: set[str] = set()
 
     def set_halted(self, symbol: str, is_halted: bool = True) -> None:

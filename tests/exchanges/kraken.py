@@ -17,7 +17,7 @@ ASSETS = {"BTC": "XBT", "DOGE": "XDG"}
 """The names of assets in HTTP requests, if different from the names in the WebSocket protocol."""
 
 LETTERS = {"XBT": "XXBT", "XDG": "XXDG", "ETH": "XETH", "USD": "ZUSD", "EUR": "ZEUR"}
-"""The names of assets in the keys of HTTP results. Each name has one letter more."""
+"""The names of assets in the keys of HTTP results. Each name has an additional first letter."""
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 

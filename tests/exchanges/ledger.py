@@ -13,9 +13,10 @@ COLUMNS = ("symbol", "sequence", "timestamp", "price", "size")
 
 @dataclass(frozen=True, slots=True)
 class LedgerTrade:
-    """One trade. `symbol` is not native, such as `BTC/USD`. `timestamp` is in unix microseconds.
+    """One trade. `timestamp` is in unix microseconds.
 
-    `sequence` is the exchange's number of the trade. The number grows by one with each trade of the symbol.
+    `symbol` is not the native symbol. `sequence` is the exchange's number of the trade. The number grows by one with
+    each trade of the symbol.
     """
 
     symbol: str

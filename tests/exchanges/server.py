@@ -163,7 +163,7 @@ class Exchange(SocketServer):
         self.for_clients(lambda client: self.start_closing(client, code))
 
     def set_fault(self, name: str, symbol: str = "") -> None:
-        """Activates a fault. A fault such as a cut happens now. `symbol` replaces the first symbol in the fault."""
+        """Activates a fault. A cut happens immediately. `symbol` replaces the first symbol in the fault."""
         assert name in FAULTS, f"{name} is no fault"
         self.on_loop(lambda: self._activate(name, symbol or self.symbols[0]))
 
@@ -291,7 +291,7 @@ class Exchange(SocketServer):
                     self.publish(message, self.trade_channel, symbol)
 
     def _send_foreign_trades(self, client: Client) -> None:
-        """Sends trades at the price 1. The client has not subscribed to these trades. The ledger does not hold them."""
+        """Sends trades at the price 1 without a subscription. The ledger does not hold these trades."""
         for symbol in self.symbols:
             trade = LedgerTrade(symbol, 999_999_999, self.now(), Decimal(1), Decimal(1))
             for message in self.trade_messages([trade]):

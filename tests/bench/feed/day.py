@@ -58,8 +58,8 @@ class Faults:
     """Plays the faults of the day. `cuts` is the number of cuts.
 
     The cuts are evenly spread. Each sixth cut is an outage: no connection is accepted until half the time to the next
-    cut has passed. The feeder fetches trades only after an outage, because a snapshot of Kraken contains the last 50
-    trades.
+    cut has passed. After a shorter cut, Kraken's snapshot of 50 trades contains all missed trades. Therefore
+    the feeder fetches trades only after an outage.
     """
 
     def __init__(self, exchange: KrakenExchange, cuts: int) -> None:

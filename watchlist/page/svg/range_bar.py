@@ -13,7 +13,7 @@ WIDTH = 100
 
 
 def draw_range(price_range: PriceRange | None, price: float | None, low: str, high: str) -> SafeString:
-    """Returns an SVG line with a mark at `price`, and the two texts.
+    """Returns an SVG line with a mark at `price`, and the texts `low` and `high`.
 
     The line goes from the low to the high. If the range is unknown, returns NO_VALUE. If the price is unknown, the line
     has no mark. `low` and `high` are formatted numbers. Such texts need no escaping.
