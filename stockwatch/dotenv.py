@@ -1,7 +1,7 @@
 """Reads the variables of an environment file such as `.env`.
 
 Pure: the caller reads the file. A file that cannot be understood raises BadEnvironmentFile. This error ends the program
-with one line. The line never repeats text of the file, because any text there may be a secret.
+with one line. The line never repeats text of the file, because any text of the file may be a secret.
 """
 
 import re

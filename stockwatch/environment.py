@@ -1,7 +1,7 @@
 """Reads typed settings from a mapping of environment variables.
 
-Pure: the caller passes the mapping. Only `settings.py` calls this module. Therefore that file shows every setting. An
-invalid value raises BadVariable, which ends the program with one line of output.
+Pure: the caller passes the mapping. Only `settings.py` calls this module. Therefore `settings.py` contains every
+setting. An invalid value raises BadVariable. This error ends the program with one line of output.
 """
 
 import re
@@ -37,7 +37,7 @@ class BadVariable(SystemExit):
 
 
 def show(name: str, value: str) -> str:
-    """Returns the value as an error message shows it.
+    """Returns the text that an error message shows for the value.
 
     The result is `'…'` if the variable is a secret. The result is also `'…'` if the value contains `@`, because
     `user:password@host` contains a password.
@@ -81,7 +81,7 @@ class Environment:
         return value
 
     def choices(self, name: str, allowed: Sequence[str]) -> list[str]:
-        """Returns the words of a comma-separated list in lower case, each once. Only the allowed ones may occur."""
+        """Returns the words of a comma-separated list in lower case, each once. All words must be allowed."""
         values = list(dict.fromkeys(value.lower() for value in self.texts(name)))
         if not set(values) <= set(allowed):
             raise BadVariable(name, ",".join(values), "empty, or some of " + ", ".join(allowed) + " between commas")
@@ -240,7 +240,7 @@ class Environment:
 def is_strong_key(text: str) -> bool:
     """Returns whether a key passes Django's deployment checks.
 
-    Such a key has at least 50 characters, of which at least 5 are different. Such a key does not start with
+    Such a key has at least 50 characters and at least 5 different characters. The key does not start with
     `django-insecure-`.
     """
     return len(text) >= 50 and len(set(text)) >= 5 and not text.startswith("django-insecure-")
@@ -261,7 +261,7 @@ def _is_host(text: str) -> bool:
 
 
 def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
-    """Returns the origin as a browser writes it.
+    """Returns the origin in the form that browsers use.
 
     Returns None if the text is not an origin. A browser writes a host in lower case and in ASCII. A browser also
     shortens IPv6 addresses and leaves out the default port.
@@ -280,7 +280,7 @@ def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
 
 
 def _normalize_host(host: str, any_subdomain: bool) -> str | None:
-    """Returns a host name or address as a browser writes it.
+    """Returns a host name or address in the form that browsers use.
 
     Returns None or raises ValueError if the host is not valid.
     """

@@ -19,8 +19,8 @@ from watchlist.prices.source_states import read_source_states
 more_checks: dict[str, Callable[[], bool]] = {}
 """Additional checks for `/readyz`, by name.
 
-If a check fails, the response contains its name. Other code of this process adds checks. A check must return
-immediately.
+If a check fails, the response contains the name of the check. Other code of this process adds checks. A check must
+return immediately.
 """
 
 
@@ -36,8 +36,8 @@ def show_alive(_request: HttpRequest) -> HttpResponse:
 def show_ready(_request: HttpRequest) -> HttpResponse:
     """Answers 200 if Redis and the database answer and prices arrive.
 
-    Otherwise answers 503 with the names of the failed checks. Either answer has the states of the sources of real
-    prices. The state of a source fails no check, because no restart of a gateway repairs a source.
+    Otherwise answers 503 with the names of the failed checks. Both answers contain the states of the sources of real
+    prices. A source that is not connected fails no check, because a restart of the gateway does not repair a source.
     """
     checks = {"redis": redis_answers, "database": database_answers}
     down = [name for name, answers in checks.items() if not answers()]
@@ -57,9 +57,10 @@ def show_metrics(_request: HttpRequest) -> HttpResponse:
 
 
 def describe_source_states() -> dict[str, dict[str, Any]]:
-    """Returns state, reason and `since` (unix microseconds) of the sources of served tickers, except `simulated`.
+    """Returns a dict from source to state, reason and `since`, in unix microseconds.
 
-    Returns an empty dict if Redis or the database does not answer.
+    The dict contains the sources of served tickers, except `simulated`. Returns an empty dict if Redis or the database
+    does not answer.
     """
     client = connect(settings.REDIS, PROBE)
     try:

@@ -1,7 +1,7 @@
 """Configures logging: one JSON object or one readable line for each record.
 
 The records of libraries have the same form. The keys are `level`, `logger`, `event`, `time` (ISO 8601, UTC), and the
-keys that the caller adds. Secrets are masked here, in the last step. Therefore no caller can forget to mask a secret.
+keys that the caller adds. This module masks secrets in the last step. Therefore no caller can forget to mask a secret.
 
 Text from clients is never logged. This project's code logs only the kind and the length of such a text. Records of
 Django and Daphne may repeat text from clients. Therefore the request data and the messages of exceptions are removed
@@ -30,7 +30,7 @@ QUIET_LOGGERS = (
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 MAX_CAUSES = 5
-"""How many exceptions of a chain of causes one record shows at most."""
+"""The most exceptions that one record shows: an exception and its causes."""
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

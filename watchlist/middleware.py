@@ -67,7 +67,7 @@ class ProlongSessionMiddleware(MiddlewareMixin):
 class PrivateSiteMiddleware(LoginRequiredMiddleware):
     """Requires a signed-in account for each request, if the setting PRIVATE is true.
 
-    Views with the decorator `login_not_required` stay open, as sign-in does.
+    Views with the decorator `login_not_required`, such as sign-in, need no account.
     """
 
     def process_view(
@@ -94,7 +94,7 @@ class PrivateSiteMiddleware(LoginRequiredMiddleware):
 
 
 def refuse_api_request(message: str, status: int) -> JsonResponse:
-    """Returns an error of the API. Pages of any site may read the error, as all responses of the API."""
+    """Returns an error response of the API. Pages of any site may read all responses of the API."""
     response = JsonResponse({"error": message}, status=status)
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cache-Control"] = "no-store"

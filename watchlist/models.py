@@ -12,7 +12,7 @@ class Watchlist(models.Model):
     """A named list of one account. `position` orders the lists of an account, from 0.
 
     `version` increases with every change of the list or its entries. Open pages compare the version to notice changes.
-    `columns` holds the keys of the chosen columns, separated by spaces; it is empty if none were chosen.
+    `columns` holds the keys of the chosen columns, separated by spaces. It is empty for default columns.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")

@@ -20,9 +20,9 @@ DEMO_USERNAME = "demo"
 def prepare_database() -> None:
     """Applies missing migrations. Adds tickers if the table has none.
 
-    The tickers come from the settings. If the settings name no tickers, the demonstration tickers are added. Also adds
-    tickers of each source in FEEDS that has no ticker. Raises BadTicker if a ticker or a price in the settings is not
-    valid.
+    The tickers come from the settings. If the settings name no tickers, the demonstration tickers are added. If a
+    source in FEEDS has no ticker, tickers of this source are also added. Raises BadTicker if a ticker or a price in the
+    settings is not valid.
     """
     executor = MigrationExecutor(connection)
     # The `migrate` command takes a second even if there is nothing to do.
@@ -61,7 +61,7 @@ def sign_in_hint(production: bool) -> str:
     """Resets the user `demo` and returns a text that tells how to sign in.
 
     The text is empty in production. If another stack uses the same database, the password does not change, because
-    people use the password there.
+    people may use the password in the other stack.
     """
     if not production and not claim_database():
         return f"; sign in as {DEMO_USERNAME} with the password that the first stack on this database printed"

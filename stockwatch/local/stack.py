@@ -44,14 +44,14 @@ SERVICES = {
     "gateway": Service("rungateway", 4.0),
 }
 STOP_ORDER = (("generator", "feeder"), ("processor", "recorder"), ("gateway",))
-"""The services in the order in which a price passes them.
+"""The services, in the order of the path of a price.
 
 Services stop in this order, so that updates under way still arrive.
 """
 STOP_STEP_SECONDS = 2.0
 """How long services may take to end before the next services get SIGTERM.
 
-After this time, the next services get SIGTERM in any case. Therefore all services end within 8 seconds. Usually each
+Therefore all services end within 8 seconds. Usually each
 step takes less than a second.
 """
 PARTS = (*SERVERS, *SERVICES)
@@ -65,8 +65,7 @@ PROCESSOR_HEAD_START_SECONDS = 0.6
 """How long the processor runs before the other services start.
 
 The embedded brokers delay a group's first join by 3 s. Therefore the first price comes 3 s after the start-up of the
-processor. On two cores, this head start makes the processor ready a second earlier. The other services are still ready
-in time.
+processor. On two cores, this head start makes the processor ready a second earlier, and delays no other service.
 """
 READY_TIMEOUT_SECONDS = 30.0
 OTHER_LOOPBACK = {"127.0.0.1": "::1", "0.0.0.0": "::1", "localhost": "::1", "::1": "127.0.0.1"}  # noqa: S104
@@ -102,9 +101,9 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run.
 
-    `only` is a comma-separated list; an empty text means all parts. The feeder is one of them if `has_feeds` is true:
-    if FEEDS names a source. If `external` is true, Redis and Kafka are left out, because the settings name external
-    servers. Raises StackFailure if a name is unknown or no part is left.
+    `only` is a comma-separated list; an empty text means all parts. All parts include the feeder only if `has_feeds` is
+    true. `has_feeds` says whether FEEDS names a source. If `external` is true, Redis and Kafka are left out, because
+    the settings name external servers. Raises StackFailure if a name is unknown or no part is left.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts
@@ -143,7 +142,7 @@ def _bind(host: str, port: int) -> None:
 
 
 class Stack:
-    """Starts the parts, waits for them, and stops them in order.
+    """Starts the parts, waits until a stop is requested, and stops the parts in order.
 
     A stack is a context manager. At the end of the context, the stack stops the parts.
     """
@@ -223,7 +222,7 @@ class Stack:
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
         """Waits until the page answers and Redis holds a price, at most READY_TIMEOUT_SECONDS.
 
-        Returns the state of the page as a phrase. The phrase is empty if a stop was requested meanwhile. Raises
+        Returns the state of the page as a phrase. The phrase is empty if a stop was requested during the wait. Raises
         StackFailure if a part exits.
 
         Starts the recorder at the end. An earlier start would delay the first price. The recorder loses nothing,

@@ -1,6 +1,6 @@
 """Starts child processes, forwards their output, reports exits, and stops children in order.
 
-This module does not know what the processes do. Each child leads its own session. Therefore Ctrl-C in the terminal
+Each child leads its own session. Therefore Ctrl-C in the terminal
 reaches only the parent, which then stops the children in order. If the parent is killed, `reaper` ends the children.
 """
 
@@ -97,9 +97,10 @@ class Supervisor:
         )
 
     def handle_signals(self) -> None:
-        """Makes the first signal request an orderly stop, and a later signal an immediate stop.
+        """Requests an orderly stop at the first signal.
 
-        A signal within a second after the first signal does not count. Only the main thread may call this method.
+        A second signal requests an immediate stop. A signal within a second after the first signal does not count. Only
+        the main thread may call this method.
         """
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)

@@ -1,6 +1,6 @@
 """Limits how many HTTP connections one address may hold open.
 
-An upgraded connection does not count any more: the gateway limits sockets. Pure.
+Pure. Connections that became WebSockets do not count, because the gateway limits WebSockets.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ class ConnectionLimit:
     """Counts the open HTTP connections of each address.
 
     `max_per_address` is the limit; 0 means no limit. The connections of trusted proxies do not count, because a proxy
-    holds those of many clients. A peer without an address is a proxy on a Unix socket.
+    serves many clients. A peer without an address is a proxy on a Unix socket.
     """
 
     def __init__(self, max_per_address: int, trusted_proxies: Sequence[str]) -> None:
@@ -23,7 +23,7 @@ class ConnectionLimit:
         self.counts = AddressCounts()
 
     def find_address(self, peer: Any) -> str | None:
-        """Returns the address by which the connection of a peer counts; None if it does not count."""
+        """Returns the address that a peer's connection counts for; None if the connection does not count."""
         host = getattr(peer, "host", None)
         if not self._max or host is None or is_trusted(host, self._trusted):
             return None

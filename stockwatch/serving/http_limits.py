@@ -1,10 +1,10 @@
-"""Limits how much one HTTP connection may send to Daphne, in which time, and how many connections one address has.
+"""Limits size and time of HTTP requests to Daphne, and the connections of one address.
 
 Without these limits, Twisted parses forms in the event loop before the application sees the request. Twisted also waits
 forever for a slow client, and keeps bodies of any size.
 
 `install` replaces the channel and the request class in Daphne's factory. The plain `daphne` command has the same
-limits, because this command imports the application before it listens.
+limits, because this command imports the application before opening the port.
 
 Only this module uses private names of Twisted's HTTP server. Tests cover each of these names.
 """
@@ -40,7 +40,7 @@ LINGER_SECONDS = 5.0
 If the connection were reset immediately, the client could not read the response.
 """
 MAX_DROPPED_BYTES = 4 * MAX_BODY_BYTES
-"""How much input is dropped after a refusal. After more, the connection is reset."""
+"""How much input is dropped after a refusal. If more input arrives, the connection is reset."""
 
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 LOGGED_WORDS = frozenset((*HTTP_METHODS, "WSCONNECTING", "WSCONNECT", "WSREJECT", "WSDISCONNECT"))
@@ -55,7 +55,7 @@ PHRASES = {
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """A request whose body is counted as it arrives. Twisted parses no forms.
+    """A request whose body is counted while the body arrives. Twisted parses no forms.
 
     Django parses forms in a thread.
     """
@@ -115,7 +115,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         super().connectionLost(reason)
 
     def leave_count(self) -> None:
-        """Stops counting the connection for its address."""
+        """Removes the connection from the count of its address."""
         if self._address is not None:
             self._limit.counts.remove(self._address)
             self._address = None

@@ -1,6 +1,7 @@
-"""Counts the parts of a multipart body while it arrives.
+"""Counts the parts of a multipart body while the body arrives.
 
-Django's parser takes 40 us per part and holds the interpreter, so a body of many parts would delay all prices.
+Django's parser takes 40 us per part. During this time no other code runs. Therefore a body of many parts would delay
+all prices.
 """
 
 from collections.abc import Sequence
@@ -8,14 +9,14 @@ from collections.abc import Sequence
 from django.utils.http import parse_header_parameters
 
 MAX_PARTS = 100
-"""More than any multipart form of the site has. The admin's list of tickers has more fields, but is not multipart."""
+"""The most parts of a body. Every multipart form of the site has fewer parts."""
 
 
 class PartCounter:
-    """Counts the boundaries in a body, as Django's parser finds them.
+    """Counts the boundaries in a body, by the rule of Django's parser.
 
-    `content_types` are the values of the request's Content-Type headers. Of a body that is not multipart, nothing is
-    counted.
+    `content_types` are the values of the request's Content-Type headers. If the body is not multipart,
+    nothing is counted.
     """
 
     def __init__(self, content_types: Sequence[str]) -> None:
@@ -29,7 +30,7 @@ class PartCounter:
         self.count = 0
 
     def add(self, data: bytes) -> None:
-        """Counts the boundaries in the next piece of the body, also one that began in the piece before."""
+        """Counts the boundaries that end in the next piece of the body."""
         if not self._delimiter:
             return
         text = self._end + data

@@ -21,7 +21,7 @@ from stockwatch.serving.shared_counts import SharedCounts
 log = structlog.get_logger(__name__)
 
 MIN_LIFETIME_SECONDS = 1.0
-"""A child that lived for less time is restarted after a pause of this length.
+"""A child that ends within this time is restarted after an equally long pause.
 
 Without the pause, a child that fails at its start would be restarted in a tight loop.
 """

@@ -1,4 +1,4 @@
-"""Warns if a public site shows prices that its sources do not allow there."""
+"""Warns if a public site shows prices of sources that forbid public sites."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -15,7 +15,10 @@ log = structlog.get_logger(__name__)
 
 
 def warn_of_public_prices() -> None:
-    """Writes one warning if a public site serves tickers of sources whose terms forbid it, and is not private."""
+    """Logs one warning if a public site serves tickers of restricted sources.
+
+    The terms of a restricted source forbid its prices on a public site. A private site is not public.
+    """
     if settings.PRIVATE or not any(map(is_public_host, settings.ALLOWED_HOSTS)):
         return
     if titles := find_restricted_sources():
@@ -35,9 +38,9 @@ def is_public_host(host: str) -> bool:
 
 
 def find_restricted_sources() -> Iterable[str]:
-    """Returns the titles of the sources of served tickers whose terms forbid a public site.
+    """Returns the titles of the restricted sources that served tickers have.
 
-    Returns nothing if the database does not answer, because the gateway reports that itself.
+    Returns no titles if the database does not answer, because the gateway reports this outage.
     """
     try:
         return sorted(title_of(source) for source in NOT_FOR_THE_PUBLIC & served_sources())

@@ -1,4 +1,4 @@
-"""Runs Daphne for `rungateway` on an open socket, and drains the server before it ends.
+"""Runs Daphne for `rungateway` on an open socket, and drains the server before the end.
 
 To drain the server means to close the clients' sockets in an orderly way. The import of this module installs Twisted's
 asyncio reactor.

@@ -1,8 +1,8 @@
 """Shares connection counts and metrics between the processes of one gateway.
 
-Connection counts are in shared memory: per process one number, and a table of numbers by address. Metrics are in a
-folder: one file per process, which is written every second. The counters of a dead process are kept, so that no sum
-decreases.
+Connection counts are in shared memory. Each process has one number, and a table with a number for each address.
+Metrics are in a folder with one file per process. Each process writes its file every second. The counters of a dead
+process are kept, so that no sum decreases.
 """
 
 import hashlib
@@ -21,9 +21,10 @@ from prometheus_client.samples import Sample
 COUNT = struct.Struct("<q")
 ADDRESS_COUNT = struct.Struct("<i")
 ADDRESS_PLACES = 65_536
-"""Numbers in the table of one process. Addresses that share a place are counted together.
+"""The number of places in the table of one process.
 
-The place depends on a secret, so that no client can choose an address that shares the place of another one.
+Addresses that share a place are counted together. The place depends on a secret. Therefore no client can choose an
+address that shares the place of another client.
 """
 SECRET_BYTES = 16
 MINIMUM_GAUGES = ("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers")
@@ -85,7 +86,7 @@ class SharedCounts:
         return sum(counts) - count
 
     def note_address(self, kind: str, address: str, change: int) -> int:
-        """Changes the count of an address in this process. `kind` names what is counted.
+        """Changes the count of an address in this process. `kind` is `sockets` or `http`.
 
         Returns the sum of the other processes' counts.
         """
@@ -172,7 +173,7 @@ class AllProcessesCollector(Collector):
 
     @staticmethod
     def _add_missing_samples(family: Metric, others: dict[SampleKey, list[float]]) -> None:
-        """Adds the samples that only other processes have, for instance with a rare label.
+        """Adds the samples that only other processes have, for example samples with a rare label.
 
         Removes the added samples from `others`.
         """

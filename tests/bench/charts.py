@@ -1,8 +1,8 @@
 """Measures the queries of charts: `make bench-charts`, or `python -m tests.bench.charts [FOLDER]`.
 
-The database holds the minutes of 500 symbols for a month: 21.6 million rows. The rows are stored in the same order as
-the rows of the recorder. SQLite is measured, then PostgreSQL if it is installed. The run takes about five minutes and 6
-GB. If FOLDER is given, the SQLite file stays in this folder for the next run. Prints a table and writes
+The database holds the minutes of 500 symbols for a month: 21.6 million rows. The rows are stored in the order in which
+the recorder stores rows. SQLite is measured, then PostgreSQL if it is installed. The run takes about five minutes and
+6 GB of disk space. If FOLDER is given, the SQLite file stays in this folder for the next run. Prints a table and writes
 `build/bench-charts.json`.
 """
 
@@ -84,7 +84,7 @@ def fill(connection: Any) -> None:
 
 
 def measure(name: str, span: timedelta | None, rng: Random) -> dict[str, Any]:
-    """Measures the milliseconds to read one chart of each of CHARTS_PER_RANGE symbols.
+    """Measures the time in ms to read one chart. Reads the charts of CHARTS_PER_RANGE symbols.
 
     `cpu` is the CPU time of this process per chart in ms. The CPU time of a database server is not included.
     """

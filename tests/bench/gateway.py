@@ -34,10 +34,10 @@ class Case:
     """One measurement.
 
     Each client subscribes to `own` random symbols of `symbols`. If `own` is 0, each client subscribes to all symbols.
-    `request` is the first message of a client, with % for the symbols. `reading` is the share of clients that keep
+    `request` is the first message of a client; % stands for the symbols. `reading` is the share of clients that keep
     reading. `pages` is the number of page loads per second that the gateway's process also serves. `floor` says whether
-    the floor is measured. If `against` names another case, both cases are measured alternately, TURNS times each, to
-    compare their delays.
+    the floor is measured. If `against` names a second case, the two cases are measured in turn, TURNS times each, and
+    their delays are compared.
     """
 
     name: str
@@ -153,7 +153,7 @@ def derive_figures(case: Case, figures: dict[str, Any], cpu: float, resident: fl
 
 
 def compare(case: Case, first: dict[str, Any], wsload: Path, folder: Path) -> dict[str, Any]:
-    """Compares the p99 delays and the updates per CPU-second of a case and of the case that its `against` names.
+    """Compares p99 delays and updates per CPU-second of a case with the case in `against`.
 
     Also computes the memory per stalled client.
     """

@@ -1,8 +1,8 @@
-"""Measures what hostile clients cost the others: `make bench-hostile`, or `python -m tests.bench.hostile [SECONDS]`.
+"""Measures how hostile clients delay other clients: `make bench-hostile`, or `python -m tests.bench.hostile [SECONDS]`.
 
-A plain `daphne` with the default limits runs on one core. On the other core, clients with addresses of their own load
-the page, ping the gateway and receive prices, with and without a process that sends each hostile request once a second
-(tests.support.gateway.attacker). The two cases take turns, each with a new gateway. Prints a table of the delays and
+A plain `daphne` runs on one core. On the other core, clients load the page, ping the gateway and receive prices. There
+are two cases. In one case, the process `tests.support.gateway.attacker` also sends each hostile request once a second.
+In the other case, there is no attacker. The cases take turns, each with a new gateway. Prints a table of the delays and
 writes `build/bench-hostile.json`.
 """
 
@@ -35,7 +35,7 @@ MAX_RATIO = 1.5
 SYMBOLS, HERTZ = 4, 20
 PAGES_PER_SECOND = 10.0
 PINGS_PER_SECOND = 4.0
-"""Of one socket: the gateway accepts five messages a second."""
+"""The pings of one socket. The gateway accepts at most five messages per second from a socket."""
 PINGING_SOCKETS = 8
 PAGE_ADDRESS, FEED_ADDRESS = "127.0.0.2", "127.0.0.3"
 PING_ADDRESSES = [f"127.0.1.{number}" for number in range(PINGING_SOCKETS)]
@@ -45,7 +45,7 @@ Delays = dict[str, list[float]]
 
 
 class Clients:
-    """The clients whose delays are measured, in milliseconds, from `started` on."""
+    """The clients whose delays are measured, in ms. Delays before the time `started` do not count."""
 
     def __init__(self, port: int, started: float, seconds: float) -> None:
         self._port = port
@@ -62,7 +62,7 @@ class Clients:
             self.delays[name].append(delay * 1000)
 
     async def _repeat(self, per_second: float, act: Callable[[], Awaitable[None]]) -> None:
-        """Starts `act` at a fixed rate, each time at a random moment, so that no rhythm hides a delay."""
+        """Calls `act` at a fixed rate, at a random moment in each period. A fixed moment could hide delays."""
         due = time.monotonic()
         while due < self._end:
             await asyncio.sleep(max(0.0, due + self._rng.random() / per_second - time.monotonic()))
@@ -70,7 +70,7 @@ class Clients:
             due += 1 / per_second
 
     async def _load_pages(self) -> None:
-        """Visitors come independently of each other, so some come while the page of another one is rendered."""
+        """Loads pages at random moments. Some pages are requested while another page is rendered."""
         async with asyncio.TaskGroup() as visitors:
             while time.monotonic() < self._end:
                 await asyncio.sleep(self._rng.expovariate(PAGES_PER_SECOND))
@@ -116,7 +116,7 @@ async def run_clients(port: int, seconds: float) -> Delays:
 
 
 def measure(folder: Path, seconds: float, names: list[str] | None) -> dict[str, Any]:
-    """Measures once, on a new gateway. `names` are the hostile requests to send, [] for all, None for none."""
+    """Measures one turn with a new gateway. `names` are the hostile requests: [] for all, None for no attacker."""
     limits = {"GATEWAY_MAX_PER_ADDRESS": "250", "GATEWAY_MAX_HTTP_PER_ADDRESS": "250"}
     with RedisServer() as server, serve(server, folder, SYMBOLS, core=0, **limits) as gateway:
         rounds = [str(server.port), str(SYMBOLS), str(HERTZ), str(seconds + 60)]
@@ -158,7 +158,7 @@ def summarize(delays: list[float]) -> dict[str, float]:
 
 
 def compare(without: list[dict[str, Any]], beside: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Returns the medians of the turns, and the ratio of the p99, for each measure."""
+    """Returns the medians of the turns and the ratio of the p99 delays, for each measure."""
     figures = {}
     for name in MEASURES:
         row = {}

@@ -1,4 +1,4 @@
-"""Runs a command of the pipeline and measures its rate, CPU and memory."""
+"""Runs a command of the pipeline. Measures rate, CPU and memory of the command."""
 
 import os
 import signal

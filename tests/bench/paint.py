@@ -1,8 +1,8 @@
-"""Measures the first paint of a page: `python -m tests.bench.paint [ROWS]` prints a line of JSON.
+"""Measures the first paint of a page: `python -m tests.bench.paint [ROWS]` prints JSON.
 
 Renders the page of an account in this process. The page has ROWS rows, each with a sparkline. The figures are bytes of
-HTML, CPU time, queries, and the size of the scripts that the page names. Other scripts are loaded only when a chart is
-opened.
+HTML, CPU time, number of queries, and size of the scripts that the page names. Other scripts are loaded only when a
+chart is opened.
 """
 
 import gzip

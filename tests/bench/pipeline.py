@@ -1,6 +1,6 @@
 """Measures generator, processor and recorder: `make bench-pipeline`, or `python -m tests.bench.pipeline [CASE …]`.
 
-Runs the real commands as processes on this machine. Their figures come from /metrics; CPU and memory come from /proc.
+Runs the real commands as processes on this machine. The figures come from /metrics; CPU and memory come from /proc.
 If Java is installed, three real brokers are started. With --embedded, embedded brokers are used. With --brokers, the
 named brokers are used. Prints a table and writes `build/bench-pipeline.json`.
 """
@@ -192,14 +192,14 @@ class Bench:
 
 @contextmanager
 def choose_brokers(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """Yields the addresses of the brokers, and the kind of the brokers."""
+    """Yields two values: the addresses of the brokers, and the kind of the brokers."""
     with choose_cluster(arguments) as (cluster, kind):
         yield cluster if isinstance(cluster, str) else cluster.addresses, kind
 
 
 @contextmanager
 def choose_cluster(arguments: argparse.Namespace) -> Iterator[tuple[str | EmbeddedCluster | Brokers, str]]:
-    """Yields the running brokers, or the addresses of the given ones, and the kind of the brokers."""
+    """Yields two values: the started brokers or the given addresses, and the kind of the brokers."""
     if arguments.brokers:
         yield arguments.brokers, "given brokers"
         return

@@ -3,8 +3,8 @@
     python -m tests.bench.publisher PORT SYMBOLS HZ SECONDS [walk] [trades|padded]
 
 The symbols S0, S1, … get HZ updates per second, all at the same time. Without `walk` the prices are constant, because
-constant prices cost this process the least CPU time. With `trades`, updates have size, bid and ask too. With `padded`,
-updates have the four required keys and spaces, and are as long as those of `trades`.
+constant prices cost this process the least CPU time. With `trades`, updates also have size, bid and ask. With
+`padded`, updates have only the four required keys, and spaces up to the length of the updates of `trades`.
 """
 
 import random

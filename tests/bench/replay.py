@@ -1,13 +1,14 @@
-"""Records one day again and again and compares: `make bench-replay`, or `python -m tests.bench.replay [SYMBOLS]`.
+"""Replays one day and compares rows: `make bench-replay`, or `python -m tests.bench.replay [SYMBOLS]`.
 
 The topic holds a UTC day of 500 symbols. Each symbol has one update per 10 s: 4.3 million records in total. Some
 updates are late, some are repeated. At noon the seq_ids start at 1 again, as if another generator had started. The real
-recorder uses a real Redis and a database file. It reads the records from memory instead of Kafka. There are three runs:
-into empty tables, again with all rows in place, and into empty tables with kills (SIGKILL) at random moments. Every row
-must be the same after each run. Every update must be counted once.
+recorder uses a real Redis and a database file. The recorder reads the records from memory instead of Kafka. There are
+three runs. The first run begins with empty tables. The second run begins with all rows of the first run. The third run
+begins with empty tables, and has kills (SIGKILL) at random moments. Every row must be the same after each run. Every
+update must be counted once.
 
-Prints a table and writes `build/bench-replay.json`. The CPU time does not include the making of the records. In the run
-with kills, all figures are from the last process. Exits with 1 if a row differs.
+Prints a table and writes `build/bench-replay.json`. The CPU time does not include the making of the records. The
+figures of the run with kills are those of the last process. Exits with 1 if a row differs.
 """
 
 import json
@@ -163,10 +164,7 @@ class StopAtEnd:
 
 
 def record(symbols: int, offset_file: Path) -> None:
-    """Records the day from the committed offset on, in a separate process.
-
-    Prints figures as JSON.
-    """
+    """Runs the recorder in this process, from the committed offset to the end. Prints figures as JSON."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
     import django
 

@@ -1,14 +1,14 @@
 """Measures how soon pages reconnect to a restarted gateway: `python -m tests.bench.returning [--pages 200]`.
 
-The default limits on connections apply. Pages wait between attempts as static/watchlist/socket.js does. There are three
-cases:
+The default limits on connections apply. The waits between attempts are those of static/watchlist/socket.js. There are
+three cases:
 
 - A trusted proxy forwards the address of each page.
 - Pages share an address. Each page is signed in to its own account.
 - Pages share an address and are visitors. The limit of the address applies to all pages together.
 
-With `--rolling`, the two processes of a gateway are restarted one after the other instead. Then the time that each page
-was without a socket is measured.
+With `--rolling`, the two processes of a gateway are restarted one after the other. The measured time is then the time
+of each page without a socket.
 """
 
 import argparse
@@ -56,7 +56,7 @@ for user in User.objects.bulk_create(users):
 """
 PROCESSES = 2
 TIMEOUT_SECONDS = 30.0
-"""A page that is not live again after this time counts as lost."""
+"""A page counts as lost if the page is not live again after this time."""
 
 
 class Page:

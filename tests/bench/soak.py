@@ -1,9 +1,10 @@
-"""Runs mixed load with faults for a long time: `make bench-soak`, or `python -m tests.bench.soak [MINUTES]`.
+"""Runs mixed load with faults: `make bench-soak`, or `python -m tests.bench.soak [MINUTES]`.
 
 The gateway serves programs, pages, slow readers, clients that connect and leave, and clients that send invalid frames.
-Four rounds repeat: one cuts the pub/sub connection, one stops Redis, one kills Redis and restarts it empty, one has no
-fault. At the end of each round, the feed pauses for SETTLE_SECONDS. Then each client must have the last price of all
-its symbols. The memory of the gateway is recorded each round.
+Four rounds repeat. The first round cuts the pub/sub connection. The second round stops Redis. The third round kills
+Redis and starts an empty Redis. The fourth round has no fault. At the end of each round, the feed pauses for
+SETTLE_SECONDS. Then each client must have the last price of all its symbols. The memory of the gateway is recorded each
+round.
 """
 
 import asyncio

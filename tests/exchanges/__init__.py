@@ -1,1 +1,1 @@
-"""Fake exchanges: they speak the protocols of real ones, keep a ledger of their trades, and have faults by name."""
+"""Fake exchanges with the protocols of real exchanges, a ledger of all trades, and named faults."""

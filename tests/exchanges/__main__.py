@@ -1,7 +1,7 @@
 """Runs a fake exchange by hand: `python -m tests.exchanges kraken --fault mute --port 9001`.
 
-Prints the addresses to set, and makes random trades until Ctrl-C. With `--ledger FILE` it writes all trades as CSV at
-the end, for a script that checks what was made of them.
+Prints the settings with the addresses of the exchange, and makes random trades until Ctrl-C. With `--ledger FILE`,
+writes all trades as CSV at the end. Another script can compare this file with the bars.
 """
 
 import argparse

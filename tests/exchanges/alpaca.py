@@ -21,21 +21,22 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def message(*parts: object) -> str:
-    """Returns a message with parts. Decimals become JSON numbers with all their digits."""
+    """Returns the JSON array of `parts`. Decimals become JSON numbers with all digits."""
     return encode(parts).decode()
 
 
 def time_text(timestamp: int) -> str:
-    """Returns a time with nanoseconds, as Alpaca sends it."""
+    """Returns a time as text with nanoseconds, in the format of Alpaca."""
     moment = datetime.fromtimestamp(timestamp // 1_000_000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{timestamp % 1_000_000:06}789Z"
 
 
 class AlpacaExchange(Exchange):
-    """Its symbols are ours byte for byte.
+    """A fake Alpaca. Native symbols are equal to symbols.
 
-    `symbol_limit` is the greatest number of symbols with trades, `refused` are symbols that it does not accept.
-    `max_rows` is the greatest number of rows of a response. With `is_single` a second connection is refused.
+    `symbol_limit` is the most symbols that a client can subscribe to for trades. `refused` are symbols that the
+    exchange does not accept. `max_rows` is the most rows of a response. If `is_single` is true, a second
+    connection is refused.
     """
 
     name = "alpaca"
@@ -55,7 +56,7 @@ class AlpacaExchange(Exchange):
         self.max_rows = MAX_ROWS
         self.is_single = False
         self.conditions: Sequence[str] = ("@",)
-        """The conditions of the trades that are sent from now on."""
+        """The conditions of all trades that are sent after this attribute is set."""
 
     def settings(self) -> dict[str, str]:
         keys = {"ALPACA_KEY_ID": self.key, "ALPACA_SECRET_KEY": self.secret}
@@ -68,13 +69,13 @@ class AlpacaExchange(Exchange):
         self.on_loop(lambda: self.publish(message(status), "statuses", symbol))
 
     def correct(self, trade: LedgerTrade, price: str) -> None:
-        """Says that a trade had another price. The ledger keeps the trade as it was."""
+        """Sends a correction with a new price of a trade. The ledger keeps the old price."""
         old = {"x": "V", "oi": trade.sequence, "op": trade.price, "os": trade.size}
         new = {"ci": trade.sequence + 1, "cp": Decimal(price), "cs": trade.size, "t": time_text(self.now())}
         self.on_loop(lambda: self.publish(message({"T": "c", "S": trade.symbol, **old, **new}), "trades", trade.symbol))
 
     def cancel(self, trade: LedgerTrade) -> None:
-        """Says that a trade is void. The ledger keeps it."""
+        """Sends a cancellation of a trade. The ledger keeps the trade."""
         content = {"i": trade.sequence, "x": "V", "p": trade.price, "s": trade.size, "a": "C"}
         part = {"T": "x", "S": trade.symbol, **content, "t": time_text(self.now()), "z": "C"}
         self.on_loop(lambda: self.publish(message(part), "trades", trade.symbol))
@@ -103,7 +104,7 @@ class AlpacaExchange(Exchange):
         return message({"T": "q", "S": symbol, **prices, "t": time_text(self.now()), "c": ["R"], "z": "C"})
 
     def send_heartbeat(self, client: Client) -> None:
-        """Sends the minute bars that a client has instead of a heartbeat, if it asked for them."""
+        """Sends minute bars, if the client subscribes to minute bars. Alpaca has no heartbeats."""
         for symbol in client.subscribed("bars"):
             self.send(client, message({"T": "b", "S": symbol, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}))
 
@@ -146,7 +147,7 @@ class AlpacaExchange(Exchange):
         self.send(client, message({"T": "subscription", **listed, **unasked}))
 
     def _send_past(self, client: Client, symbol: str) -> None:
-        """Sends old trades under the faults. Alpaca itself sends none."""
+        """Sends old trades if a fault demands old trades. The real Alpaca never sends old trades."""
         self.send_repeats(client, symbol)
         past = self.ledger.newest(symbol, PAST_TRADES)
         if past and "snapshot_of_past_trades" in self.faults:

@@ -23,10 +23,10 @@ def to_native(symbol: str) -> str:
 
 
 class BinanceExchange(Exchange):
-    """`BTCUSDT` there is `BTC/USDT` here.
+    """A fake Binance. The native symbol `BTCUSDT` is the symbol `BTC/USDT`.
 
-    Subscriptions of unknown symbols are acknowledged, as Binance does. `max_messages` is the limit of a client's
-    messages in any second, None for no limit.
+    Subscriptions to unknown symbols are acknowledged. The real Binance does the same. `max_messages` is the most
+    messages of a client in any second, or None for no limit.
     """
 
     name = "binance"
@@ -40,7 +40,7 @@ class BinanceExchange(Exchange):
         self._received_at: dict[Client, deque[float]] = {}
 
     def set_status(self, symbol: str, status: str) -> None:
-        """Changes the status of a symbol: TRADING, HALT or BREAK. Only the list of symbols tells it."""
+        """Changes the status of a symbol: TRADING, HALT or BREAK. Only the list of symbols contains the status."""
         self._status[symbol] = status
 
     # The WebSocket protocol.
@@ -65,7 +65,7 @@ class BinanceExchange(Exchange):
         return json.dumps({"stream": f"{native.lower()}@bookTicker", "data": data})
 
     def send_heartbeat(self, client: Client) -> None:
-        """Sends the message that a client has instead of a heartbeat, if it asked for it."""
+        """Sends the message that replaces a heartbeat, if the client subscribes to this message."""
         if self._symbol(LIVENESS) in client.subscribed("miniTicker"):
             data = {"e": "24hrMiniTicker", "E": self.now(), "s": LIVENESS, "c": "1.0", "o": "1.0"}
             self.send(client, {"stream": f"{LIVENESS.lower()}@miniTicker", "data": data})
@@ -100,7 +100,7 @@ class BinanceExchange(Exchange):
             self._send_past(client, symbol)
 
     def _send_past(self, client: Client, symbol: str) -> None:
-        """Sends old trades under the faults. Binance itself sends none."""
+        """Sends old trades if a fault demands old trades. The real Binance never sends old trades."""
         self.send_repeats(client, symbol)
         if "snapshot_of_past_trades" in self.faults:
             for message in self.trade_messages(self.ledger.newest(symbol, PAST_TRADES)):
@@ -110,7 +110,7 @@ class BinanceExchange(Exchange):
         return sum(len(client.subscribed(channel)) for channel in ("trade", "bookTicker", "miniTicker"))
 
     def _symbol(self, native: str) -> str:
-        """Returns our symbol, or the native one of an unknown symbol."""
+        """Returns the symbol for a native symbol. Returns an unknown native symbol unchanged."""
         return next((symbol for symbol in self.symbols if to_native(symbol) == native), native)
 
     def _trade_message(self, trade: LedgerTrade) -> dict[str, Any]:

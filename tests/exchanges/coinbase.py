@@ -20,7 +20,7 @@ def to_product(symbol: str) -> str:
 
 
 class CoinbaseExchange(Exchange):
-    """`BTC-USD` there is `BTC/USD` here."""
+    """A fake Coinbase Exchange. The native symbol `BTC-USD` is the symbol `BTC/USD`."""
 
     name = "coinbase"
     stream_path = "/"
@@ -32,7 +32,7 @@ class CoinbaseExchange(Exchange):
         self.names_refused_products = True
         """Whether the error for a subscription says which product is unknown."""
         self.knows_last_trade = True
-        """Whether heartbeats tell the newest trade. Coinbase once sent 0 for months."""
+        """Whether a heartbeat contains the sequence of the newest trade. The real Coinbase once sent 0 instead."""
         self._halted: set[str] = set()
 
     def set_halted(self, symbol: str, is_halted: bool = True) -> None:
@@ -112,7 +112,7 @@ class CoinbaseExchange(Exchange):
                 self._send_past(client, symbol)
 
     def _send_past(self, client: Client, symbol: str) -> None:
-        """Sends the newest trade, as after each subscription, and more under the faults."""
+        """Sends the newest trade. If a fault demands old trades, sends more trades."""
         for trade in self.ledger.newest(symbol, 50 if "snapshot_of_past_trades" in self.faults else 1):
             self.send(client, self._match("last_match", trade))
         self.send_repeats(client, symbol)
@@ -184,7 +184,7 @@ class CoinbaseExchange(Exchange):
 
 
 def _wanted(message: dict[str, Any]) -> dict[str, list[str]]:
-    """Returns the products of each channel. A channel may be a name or an object with products of its own."""
+    """Returns the products of each channel. A channel is a name, or an object with a name and products."""
     shared = message.get("product_ids", [])
     wanted: dict[str, list[str]] = {}
     for channel in message.get("channels", []):

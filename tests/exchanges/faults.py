@@ -30,6 +30,6 @@ FAULTS = {
     "late_trades": "each fifth trade has a time 3 s in the past",
     "requests_fail": "requests over HTTP get status 500",
 }
-"""Each fault with what it does. The number is the fault's place in the table of documented faults."""
+"""A dict from fault to description. A number is the place of the fault in the table of documented faults."""
 
 FAULT_NAMES = tuple(FAULTS)

@@ -14,16 +14,16 @@ MAX_ROWS = 1000
 MAX_BARS = 720
 SNAPSHOT_TRADES = 50
 ASSETS = {"BTC": "XBT", "DOGE": "XDG"}
-"""Assets that requests over HTTP name differently than the WebSocket protocol."""
+"""The names of assets in HTTP requests, if different from the names in the WebSocket protocol."""
 
 LETTERS = {"XBT": "XXBT", "XDG": "XXDG", "ETH": "XETH", "USD": "ZUSD", "EUR": "ZEUR"}
-"""Assets that the keys of results name with one letter more."""
+"""The names of assets in the keys of HTTP results. Each name has an additional first letter."""
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def message(content: object) -> str:
-    """Returns the JSON of a message. Decimals become JSON numbers with all their digits."""
+    """Returns the JSON of a message. Decimals become JSON numbers with all digits."""
     return encode(content).decode()
 
 
@@ -32,14 +32,14 @@ def rest_assets(symbol: str) -> list[str]:
 
 
 def pair_names(symbol: str) -> dict[str, str]:
-    """Returns the names of a pair over HTTP: its key in results, its `altname` and its `wsname`."""
+    """Returns the names of a pair in HTTP responses: the key of results, `altname` and `wsname`."""
     assets = rest_assets(symbol)
     key = "".join(LETTERS.get(asset, asset) for asset in assets)
     return {"key": key, "altname": "".join(assets), "wsname": "/".join(assets)}
 
 
 class KrakenExchange(Exchange):
-    """Its symbols are ours byte for byte."""
+    """A fake Kraken. Native symbols are equal to symbols."""
 
     name = "kraken"
     stream_path = "/v2"
@@ -205,7 +205,7 @@ def _result(result: object) -> Answer:
 
 
 def _with_empty_bars(bars: Sequence[LedgerBar], length: int, now: int) -> list[LedgerBar]:
-    """Adds an empty bar for each interval without a trade, up to the unfinished one of now."""
+    """Adds an empty bar for each interval without a trade, including the current interval."""
     by_start = {bar.start: bar for bar in bars}
     filled: list[LedgerBar] = []
     for start in range(bars[0].start, now + 1, length) if bars else ():

@@ -1,4 +1,4 @@
-"""The ledger of a fake exchange: all its trades, exact, whatever the exchange sent of them."""
+"""The ledger of a fake exchange: all trades, including trades that were not sent."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,10 @@ COLUMNS = ("symbol", "sequence", "timestamp", "price", "size")
 
 @dataclass(frozen=True, slots=True)
 class LedgerTrade:
-    """One trade. `symbol` is ours, such as `BTC/USD`. `timestamp` is in unix microseconds.
+    """One trade. `timestamp` is in unix microseconds.
 
-    `sequence` is the exchange's number of the trade. It grows by one with each trade of the symbol.
+    `symbol` is not the native symbol. `sequence` is the exchange's number of the trade. The number grows by one with
+    each trade of the symbol.
     """
 
     symbol: str
@@ -27,7 +28,7 @@ class LedgerTrade:
 
 @dataclass(frozen=True, slots=True)
 class LedgerBar:
-    """The trades of one interval. `start` is in unix microseconds, `volume` the exact sum of sizes."""
+    """The trades of one interval. `start` is in unix microseconds. `volume` is the exact sum of sizes."""
 
     start: int
     open: Decimal
@@ -70,13 +71,13 @@ class Ledger:
         return self._trades.get(symbol, [])
 
     def newest(self, symbol: str, count: int) -> Sequence[LedgerTrade]:
-        """Returns up to `count` trades that happened last, oldest first."""
+        """Returns the last `count` trades of a symbol, oldest first."""
         return self._trades.get(symbol, [])[-count:]
 
     def bars(self, symbol: str, interval: int) -> list[LedgerBar]:
         """Returns the bars of `interval` seconds that have a trade, oldest first.
 
-        Trades count in the order of their timestamps, and of their sequences if the timestamps are equal.
+        Trades are sorted by timestamp. Trades with equal timestamps are sorted by sequence.
         """
         length = interval * 1_000_000
         grouped: dict[int, list[LedgerTrade]] = {}
@@ -85,7 +86,7 @@ class Ledger:
         return [_make_bar(start, trades) for start, trades in grouped.items()]
 
     def write_csv(self, path: Path) -> None:
-        """Writes all trades with a header, symbol after symbol. Numbers are decimal texts, so nothing is rounded."""
+        """Writes all trades with a header, symbol after symbol. Numbers are written as decimals without rounding."""
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
@@ -96,7 +97,7 @@ class Ledger:
 
 
 def time_text(timestamp: int) -> str:
-    """Returns a time in unix microseconds in RFC 3339, such as `2026-03-02T07:49:37.708706Z`."""
+    """Returns a time (unix microseconds) as RFC 3339 text, such as `2026-03-02T07:49:37.708706Z`."""
     return f"{_second_text(timestamp // 1_000_000)}.{timestamp % 1_000_000:06}Z"
 
 

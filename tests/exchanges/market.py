@@ -1,4 +1,4 @@
-"""Makes random trades at a fake exchange, the same ones for the same seed."""
+"""Makes random trades at a fake exchange. Equal seeds make equal trades."""
 
 from random import Random
 
@@ -20,7 +20,7 @@ class RandomMarket:
         self._cents = dict.fromkeys(exchange.symbols, FIRST_CENTS)
 
     def trade(self, count: int, *, time: int = 0, sent: bool = True) -> list[LedgerTrade]:
-        """Makes `count` trades of random symbols, all at one time in unix microseconds, or now if it is 0."""
+        """Makes `count` trades of random symbols. `time` is in unix microseconds; 0 means now."""
         quiet = self._exchange.faults.get("quiet_symbol")
         symbols = [symbol for symbol in self._exchange.symbols if symbol != quiet]
         trades = [self._next(self._random.choice(symbols), time) for _ in range(count)] if symbols else []

@@ -1,12 +1,12 @@
-"""The base of fake exchanges: trades, a ledger of them, and faults by name.
+"""Defines what all fake exchanges share: trades, the ledger and faults.
 
-    with KrakenExchange(["BTC/USD"]) as exchange:  # runs in a thread of its own
+    with KrakenExchange(["BTC/USD"]) as exchange:  # runs in a separate thread
         exchange.url, exchange.rest_url            # what to set as KRAKEN_URL and KRAKEN_REST_URL
         exchange.trade("BTC/USD", "97120.1", "0.005")
         exchange.set_fault("mute")
 
-A subclass defines the protocol. The methods under "What a test does" may be called from any thread or event loop. They
-return when all that they send has been handed to the sockets.
+A subclass defines the protocol. The methods under "What a test does" may be called from any thread or event loop.
+Such a method returns after all messages have been handed to the sockets.
 """
 
 import asyncio
@@ -33,33 +33,34 @@ REFUSALS = {
     "outage": HTTPStatus.SERVICE_UNAVAILABLE,
     "connection_limit": HTTPStatus.TOO_MANY_REQUESTS,
 }
-"""Faults that refuse WebSocket connections, each with its status."""
+"""A dict from fault to HTTP status, for faults that refuse WebSocket connections."""
 
 REQUEST_REFUSALS = {
     "country_refused": HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS,
     "outage": HTTPStatus.SERVICE_UNAVAILABLE,
     "requests_fail": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-"""Faults that refuse requests over HTTP."""
+"""A dict from fault to HTTP status, for faults that refuse HTTP requests."""
 
 NewTrade = tuple[str, str, str] | tuple[str, str, str, int]
-"""Symbol, price and size; the fourth place is the time in unix microseconds, if it is not now."""
+"""Symbol, price, size, and time in unix microseconds. Without a time, the trade happens now."""
 
 
 class Exchange(SocketServer):
     """A fake exchange.
 
-    `heartbeat_seconds` is the time between heartbeats; 0 leaves them to `beat`. Under the fault `busy`, `ping_seconds`
-    is the time between pings and `pong_seconds` the time to answer one. `clock` gives unix seconds.
+    `heartbeat_seconds` is the time between heartbeats. If it is 0, only `beat` sends heartbeats. Pings are sent only
+    during the fault `busy`: `ping_seconds` is the time between pings, and `pong_seconds` is the time to answer a ping.
+    `clock` returns unix seconds.
     """
 
     stream_path: ClassVar[str] = "/"
     trade_channel: ClassVar[str] = "trade"
     quote_channel: ClassVar[str] = "ticker"
-    """The channels whose subscribers get trades, and best prices."""
+    """The channel for best prices. `trade_channel` is the channel for trades."""
 
     in_band_faults: ClassVar[frozenset[str]] = frozenset()
-    """Faults of REFUSALS that the protocol plays with a message on an open connection, in `greet` or `receive`."""
+    """The faults in REFUSALS that do not refuse the connection. Instead, `greet` or `receive` sends an error."""
 
     def __init__(
         self,
@@ -76,10 +77,10 @@ class Exchange(SocketServer):
         self.symbols = list(symbols)
         self.ledger = Ledger()
         self.faults: dict[str, str] = {}
-        """The active faults, each with the symbol that it concerns."""
+        """A dict from active fault to the symbol of the fault."""
         self.pongs = 0
         self.late_pongs = 0
-        """The numbers of pings that clients answered, and of clients that were cut because they did not."""
+        """The number of clients that were cut because of an unanswered ping. `pongs` counts answered pings."""
         self.max_client_bytes = max_client_bytes
         self._heartbeat_seconds = heartbeat_seconds
         self._ping_seconds, self._pong_seconds = ping_seconds, pong_seconds
@@ -102,41 +103,41 @@ class Exchange(SocketServer):
 
     @abstractmethod
     def receive(self, client: Client, message: Any) -> None:
-        """Handles a message of a client: the decoded JSON, or None if it is no JSON."""
+        """Handles a message of a client. `message` is the decoded JSON, or None for invalid JSON."""
 
     @abstractmethod
     def trade_messages(self, trades: Sequence[LedgerTrade]) -> list[str]:
-        """Returns the messages that tell of live trades of one symbol."""
+        """Returns the messages about live trades of one symbol."""
 
     @abstractmethod
     def answer(self, request: RestRequest) -> Answer:
         """Answers a request over HTTP."""
 
     def greet(self, client: Client) -> None:
-        """Sends what the exchange sends to a new connection without being asked."""
+        """Sends the messages that every new connection gets."""
 
     def send_heartbeat(self, client: Client) -> None:
-        """Sends one heartbeat, if the protocol has them."""
+        """Sends one heartbeat, if the protocol has heartbeats."""
 
     def quote_message(self, symbol: str, bid: Decimal, ask: Decimal) -> str | None:
-        """Returns the message with the best prices of a symbol, if the protocol has one."""
+        """Returns the message with the best prices of a symbol, or None if the protocol has no such message."""
         return None
 
     def announce_cut(self, client: Client) -> None:
-        """Says that the server will close the connection, if the protocol can."""
+        """Announces the end of the connection, if the protocol has such a message."""
 
     # What a test does.
 
     def trade(self, symbol: str, price: str, size: str = "1", *, time: int = 0, sent: bool = True) -> LedgerTrade:
-        """Makes a trade. `time` is in unix microseconds, now if 0. A trade that is not `sent` is only in the ledger."""
+        """Makes a trade. `time` is in unix microseconds; 0 means now. If `sent` is False, nothing is sent."""
         return self.trades([(symbol, price, size, time)], sent=sent)[0]
 
     def trades(self, trades: Iterable[NewTrade], *, sent: bool = True) -> list[LedgerTrade]:
-        """Makes trades. Adjacent ones of one symbol share messages if the protocol allows it."""
+        """Makes trades. Adjacent trades of one symbol share messages, if the protocol has shared messages."""
         return self.on_loop(lambda: self._make_trades(trades, sent))
 
     def send_again(self, trades: Sequence[LedgerTrade]) -> None:
-        """Sends trades once more as live ones."""
+        """Sends trades again as live trades."""
         self.on_loop(lambda: self._send_trades(trades))
 
     def quote(self, symbol: str, bid: str, ask: str) -> None:
@@ -146,7 +147,7 @@ class Exchange(SocketServer):
             self.on_loop(lambda: self.publish(message, self.quote_channel, symbol))
 
     def send_text(self, text: str | bytes) -> None:
-        """Sends a message as it is to all clients, whatever faults are active."""
+        """Sends a message unchanged to all clients. Ignores the active faults."""
         self.on_loop(lambda: broadcast([client.connection for client in self.clients], text))
 
     def beat(self) -> None:
@@ -162,7 +163,7 @@ class Exchange(SocketServer):
         self.for_clients(lambda client: self.start_closing(client, code))
 
     def set_fault(self, name: str, symbol: str = "") -> None:
-        """Activates a fault. A fault that is an action happens now. `symbol` replaces the first symbol."""
+        """Activates a fault. A cut happens immediately. `symbol` replaces the first symbol in the fault."""
         assert name in FAULTS, f"{name} is no fault"
         self.on_loop(lambda: self._activate(name, symbol or self.symbols[0]))
 
@@ -193,13 +194,13 @@ class Exchange(SocketServer):
         return int(self._clock() * 1_000_000) + (CLOCK_AHEAD_US if "clock_ahead" in self.faults else 0)
 
     def loses_subscription(self, client: Client, symbol: str) -> bool:
-        """Returns whether to ignore this subscription. A protocol asks once for each subscribed symbol."""
+        """Returns whether to ignore this subscription. Protocols call this method once per subscribed symbol."""
         is_first = symbol not in client.asked
         client.asked.add(symbol)
         return is_first and self.faults.get("lost_acknowledgement") == symbol
 
     def send_repeats(self, client: Client, symbol: str) -> None:
-        """Sends old trades as live ones under the fault `repeats`. A protocol calls it after an acknowledgement."""
+        """During the fault `repeats`, sends old trades as live trades. Protocols call this after an acknowledgement."""
         if "repeats" in self.faults and self.ledger.trades(symbol):
             for message in self.trade_messages(self.ledger.newest(symbol, REPEATED_TRADES)):
                 self.send(client, message)
@@ -245,7 +246,7 @@ class Exchange(SocketServer):
             await asyncio.sleep(self._heartbeat_seconds)
 
     async def _ping(self, client: Client) -> None:
-        """Under the fault `busy`, sends pings and cuts a client that does not answer one in time."""
+        """During the fault `busy`, sends pings. Cuts a client that does not answer a ping in time."""
         while True:
             await asyncio.sleep(self._ping_seconds)
             if "busy" not in self.faults:
@@ -290,7 +291,7 @@ class Exchange(SocketServer):
                     self.publish(message, self.trade_channel, symbol)
 
     def _send_foreign_trades(self, client: Client) -> None:
-        """Sends trades that the client did not subscribe to and that are in no ledger, at the price 1."""
+        """Sends trades at the price 1 without a subscription. The ledger does not hold these trades."""
         for symbol in self.symbols:
             trade = LedgerTrade(symbol, 999_999_999, self.now(), Decimal(1), Decimal(1))
             for message in self.trade_messages([trade]):

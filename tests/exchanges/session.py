@@ -1,4 +1,4 @@
-"""Connects the adapter of a source to a fake exchange, without any of the feeder's rules."""
+"""Connects the adapter of a source to a fake exchange, without the rest of the feeder."""
 
 import asyncio
 import urllib.error
@@ -20,7 +20,7 @@ SECONDS = 30.0
 
 
 class Session:
-    """One connection. `events` are all events of the adapter, `malformed` the reasons of messages that it refused."""
+    """One connection. `events` are all events of the adapter. `malformed` are the errors of refused messages."""
 
     def __init__(self, source: Source, exchange: Exchange, credentials: Credentials | None = None) -> None:
         self.source, self.exchange = source, exchange
@@ -61,7 +61,7 @@ class Session:
         await self.wait(lambda: all(event in self.events for event in events))
 
     async def wait_until_closed(self) -> int | None:
-        """Returns the close code of the server, 1006 if there was none."""
+        """Waits until the connection is closed. Returns the close code; 1006 without a close frame."""
         await asyncio.wait_for(asyncio.shield(self._reading), SECONDS)
         return self.close_code
 
@@ -87,7 +87,7 @@ class Session:
 
 
 def get(exchange: Exchange, request: Request) -> tuple[int, bytes]:
-    """Returns status and body of a request over HTTP."""
+    """Sends a request over HTTP. Returns the status and the body of the response."""
     query = urllib.parse.urlencode(request.parameters)
     url = f"{exchange.rest_url}{request.path}?{query}"
     try:
@@ -99,7 +99,7 @@ def get(exchange: Exchange, request: Request) -> tuple[int, bytes]:
 
 
 def fetch_trades(source: Source, exchange: Exchange, after: Trade, until: Trade) -> list[Trade]:
-    """Returns the trades that the history of a source has between two trades, in the order of their sequences."""
+    """Returns the trades in the history of a source between two trades, sorted by sequence."""
     trades: dict[str, Trade] = {}
     request = source.history.trades(until.native, after, until)
     while request is not None:
@@ -110,7 +110,7 @@ def fetch_trades(source: Source, exchange: Exchange, after: Trade, until: Trade)
 
 
 def fetch_bars(source: Source, exchange: Exchange, symbol: str, interval: int, start: int, end: int) -> list[Bar]:
-    """Returns the closed bars of a range in unix microseconds, in the order in which the history gives them."""
+    """Returns the closed bars between `start` and `end` (unix microseconds), in the order of the history."""
     native = source.to_native(symbol)
     bars: list[Bar] = []
     request: Request | None = source.history.bars(native, interval, start, end)

@@ -1,4 +1,4 @@
-"""A WebSocket and HTTP server on one port, which runs in a thread of its own."""
+"""A server for WebSocket and HTTP on one port, in a separate thread."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class RestRequest:
-    """A request over HTTP as the server received it. The names of headers are in lower case."""
+    """A received HTTP request. The names of headers are in lower case."""
 
     path: str
     parameters: dict[str, str]
@@ -46,15 +46,15 @@ class Client:
     def __init__(self, connection: ServerConnection, path: str) -> None:
         self.connection = connection
         self.path = path
-        """The path with the query that the client connected to."""
+        """The path of the upgrade request, with the query."""
         self.is_accepted = False
-        """Set by a protocol as soon as the client has done what it must do within `patience_seconds`."""
+        """Set by the subclass when the client has sent the messages that are due within `patience_seconds`."""
         self.asked: set[str] = set()
-        """The symbols of all subscriptions of this connection, answered or not."""
+        """The symbols of all subscription requests of this connection, including unanswered requests."""
         self._symbols: dict[str, set[str]] = {}
 
     def subscribed(self, channel: str) -> set[str]:
-        """Returns the set of subscribed symbols of a channel, to read or change. They are ours, not native ones."""
+        """Returns the set of subscribed symbols (not native) of a channel. Callers may change the set."""
         return self._symbols.setdefault(channel, set())
 
     def abort(self) -> None:
@@ -63,17 +63,17 @@ class Client:
 
 
 class SocketServer(ABC):
-    """Runs inside its `with` block. Counts connection attempts and keeps all that clients send."""
+    """A server that runs inside the `with` block. Counts connection attempts and keeps all messages of clients."""
 
     name: ClassVar[str]
     patience_seconds: ClassVar[float | None] = None
-    """After this time a client is cut unless a subclass has set `is_accepted`."""
+    """A client is cut if `is_accepted` is still False after this time. None means no limit."""
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
         self.clients: set[Client] = set()
         self.connects = 0
-        """The number of attempts to open a WebSocket connection, refused ones included."""
+        """The number of attempts to open a WebSocket connection, including refused attempts."""
         self.requests: list[RestRequest] = []
         self.received: list[str] = []
         """All messages of all clients."""
@@ -87,11 +87,11 @@ class SocketServer(ABC):
 
     @abstractmethod
     async def run_in_background(self) -> None:
-        """Runs beside all connections."""
+        """Runs until the server ends."""
 
     @abstractmethod
     def refusal(self) -> HTTPStatus | None:
-        """Returns the status that refuses a WebSocket connection now, or None."""
+        """Returns the HTTP status that refuses a new WebSocket connection, or None to accept the connection."""
 
     @abstractmethod
     def answer_request(self, request: RestRequest) -> Answer:
@@ -133,7 +133,7 @@ class SocketServer(ABC):
         self.on_loop(run)
 
     def start_closing(self, client: Client, code: int) -> None:
-        """Closes a connection with a code. Call it in the server's event loop."""
+        """Closes a connection with a code. Call this method in the server's event loop."""
         task = asyncio.ensure_future(client.connection.close(code))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

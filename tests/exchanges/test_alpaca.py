@@ -44,7 +44,7 @@ async def subscribe(session: Session, *symbols: str) -> None:
 
 
 def keyed(request: Request, credentials: Credentials = CREDENTIALS) -> Request:
-    """Returns a request with the credentials."""
+    """Returns the request with the headers for the credentials."""
     return Request(request.path, request.parameters, IEX.make_headers(credentials))
 
 
@@ -155,7 +155,7 @@ def test_requests_with_another_key_or_path_are_refused(
 
 
 async def failure_of(exchange: AlpacaExchange, credentials: Credentials = CREDENTIALS) -> Failure:
-    """Returns how a new connection fails, after the exchange closed it."""
+    """Opens a connection. Returns the failure after the exchange has closed the connection."""
     async with session_with(exchange, credentials) as session:
         await session.wait_until_closed()
         (failure,) = session.of(Failure)
@@ -174,7 +174,7 @@ async def test_a_second_connection_with_the_key_is_one_too_many(exchange: Alpaca
 
 
 async def outcome(exchange: AlpacaExchange, symbols: Sequence[str]) -> tuple[set[str], set[str]]:
-    """Subscribes, and returns the accepted and the refused symbols."""
+    """Subscribes to symbols. Returns the accepted symbols and the refused symbols."""
     async with session_with(exchange) as session:
 
         def accepted() -> set[str]:

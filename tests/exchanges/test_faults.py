@@ -47,7 +47,7 @@ def source(vendor: tuple[Callable[..., Exchange], Source]) -> Source:
 
 @pytest.fixture
 def exchange(vendor: tuple[Callable[..., Exchange], Source]) -> Iterator[Exchange]:
-    """A fake exchange whose clock stands still and that sends heartbeats only from `beat`."""
+    """A fake exchange whose clock stands still. Only `beat` sends heartbeats."""
     with vendor[0]([BITCOIN, ETHER], heartbeat_seconds=0, ping_seconds=0.01, clock=lambda: NOW) as exchange:
         yield exchange
 
@@ -65,7 +65,7 @@ def acknowledged(session: Session) -> set[str]:
 
 
 def expected(source: Source, trades: list[LedgerTrade], *, past: bool = False) -> list[Trade]:
-    """Returns the events that ledger trades become."""
+    """Returns the events that an adapter makes from these ledger trades."""
     return [
         Trade(
             native=source.to_native(trade.symbol),
@@ -170,7 +170,7 @@ def test_6_a_busy_exchange_cuts_a_client_that_does_not_answer_pings(vendor: tupl
 
 
 def _receive(client: socket.socket) -> bytes:
-    """Returns the next bytes, or nothing at the end of the connection."""
+    """Returns the next bytes, or no bytes at the end of the connection."""
     try:
         return client.recv(4096)
     except ConnectionResetError:

@@ -23,7 +23,7 @@ AT = NOW * 1_000_000
 
 @dataclass(frozen=True)
 class Vendor:
-    """A fake exchange and the source that connects to it. `is_numbered` says whether ids are sequences."""
+    """A fake exchange and the source that connects to it. `is_numbered` says whether trade ids are sequences."""
 
     make_exchange: Callable[..., Exchange]
     source: Source
@@ -31,19 +31,19 @@ class Vendor:
     credentials: Credentials = field(default_factory=Credentials)
 
     def expected(self, trades: Sequence[LedgerTrade], *, past: bool = False) -> list[Trade]:
-        """Returns the events that ledger trades become."""
+        """Returns the events that an adapter makes from these ledger trades."""
         return [self._event(trade, past) for trade in trades]
 
     def session(self, exchange: Exchange) -> Session:
         return Session(self.source, exchange, self.credentials)
 
     def get(self, exchange: Exchange, request: Request) -> tuple[int, bytes]:
-        """Returns status and body of a request with the credentials."""
+        """Sends a request with the credentials. Returns the status and the body of the response."""
         headers = {**request.headers, **self.source.make_headers(self.credentials)}
         return get(exchange, Request(request.path, request.parameters, headers))
 
     def fetch_trades(self, exchange: Exchange, after: Trade, until: Trade) -> list[Trade]:
-        """Returns the trades that the history has between two trades, in the order of its pages."""
+        """Returns the trades in the history between two trades, in the order of the pages."""
         history, trades = self.source.history, list[Trade]()
         request = history.trades(until.native, after, until)
         while request is not None:
@@ -73,7 +73,7 @@ def vendor(request: pytest.FixtureRequest) -> Vendor:
 
 @pytest.fixture
 def exchange(vendor: Vendor) -> Iterator[Exchange]:
-    """A fake exchange whose clock stands still and that sends heartbeats only from `beat`."""
+    """A fake exchange whose clock stands still. Only `beat` sends heartbeats."""
     with vendor.make_exchange([FIRST, SECOND], heartbeat_seconds=0, ping_seconds=0.01, clock=lambda: NOW) as exchange:
         yield exchange
 
@@ -192,7 +192,7 @@ async def test_7_the_trades_of_an_outage_are_in_the_history(exchange: Exchange, 
 
 @pytest.mark.parametrize("fault", ["repeats", "snapshot_of_past_trades"])
 async def test_8_and_17_old_trades_come_again_with_their_ids(exchange: Exchange, vendor: Vendor, fault: str):
-    """Neither of the two has snapshots, so old trades look like live ones. The feeder knows their ids."""
+    """Binance and Alpaca have no snapshots. Old trades look like live trades, but have known ids."""
     old = exchange.trades([(FIRST, "1", "1"), (FIRST, "2", "1")])
     exchange.set_fault(fault)
     async with vendor.session(exchange) as session:

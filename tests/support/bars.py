@@ -10,7 +10,7 @@ DAY_US = 24 * 60 * MINUTE_US
 UTC_DAYS = MarketDays(UTC, time(0))
 
 UTC_EVERYWHERE = SourceDays(UTC_DAYS)
-"""Each source has the market days of UTC."""
+"""Market days that begin at midnight UTC, for every source."""
 
 FIRST_DAY = UTC_DAYS.day_at(0)
 

@@ -17,8 +17,8 @@ def read_cases(name: str) -> list[dict[str, Any]]:
 def to_accepted(order: list[int] | tuple[int, int]) -> tuple[int, int]:
     """Maps an order of `newer_than.json` to an order that the pipeline accepts.
 
-    The mapped orders compare as the orders in the table do. The table also has timestamps that the pipeline refuses,
-    because pages and the terminal compare any timestamps.
+    If an order of the table is newer than another order, the same holds for the mapped orders. The table also has
+    timestamps that the pipeline refuses, because pages and the terminal compare any timestamps.
     """
     timestamp, seq_id = order
     if timestamp < 10**15:

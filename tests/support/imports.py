@@ -9,7 +9,7 @@ from tests.support.source_files import PACKAGES
 
 @cache
 def import_graph() -> grimp.ImportGraph:
-    """Returns the graph of all modules and of the libraries that they import.
+    """Returns the graph of all modules and of all imported libraries.
 
     Callers must not change the graph.
     """

@@ -37,7 +37,7 @@ def run_manage(
 
 
 def read_settings(project: Path, *names: str, cwd: Path | None = None, **variables: str) -> str:
-    """Returns the values of the named settings, as a process of the project prints them.
+    """Returns the values of the named settings. A process of the project prints these values.
 
     If the process fails, returns the text of the error.
     """

@@ -17,9 +17,9 @@ class RecordedBars:
         self._archive = BarArchive()
 
     def record(self, *updates: Update, save: bool = True) -> None:
-        """Records updates in Redis. If `save` is true, also records the updates in the database.
+        """Stores the bars of updates in Redis.
 
-        One call must contain all updates of a minute or day.
+        If `save` is true, also stores the bars in the database. One call must contain all updates of a minute or day.
         """
         open_bars = OpenBars(UTC_EVERYWHERE)
         for symbol_bars in self._archive.load_symbols({update.symbol: -1 for update in updates}):

@@ -1,4 +1,4 @@
-"""Lists the project's Python files and finds the modules that declare themselves pure.
+"""Finds the project's Python files, and the modules that declare themselves pure.
 
 The docstring of such a module has the sentence "Pure." or a sentence that starts with "Pure:". This file imports no
 project code, because the coverage plugin uses this file before measuring starts.

@@ -92,8 +92,8 @@ class SymbolHistory:
     def gap_bounds(self) -> Iterator[tuple[Order, Order]]:
         """Yields two orders for each gap.
 
-        The first is the newest order that was published before the gap. The second is the first order published after
-        the gap.
+        The first order is the newest order that was published before the gap. The second order belongs to the first
+        publication after the gap.
         """
         for before in self.gaps:
             after = self.published[before] if before < len(self.published) else AFTER_ALL

@@ -1,6 +1,6 @@
 """Finds the address of a client, and says whether a proxy is trusted. Pure.
 
-Limits count by this address.
+The limits per client use this address.
 """
 
 import re
@@ -22,8 +22,8 @@ def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: S
     """Returns the address of the client, or "unknown" if the peer has no valid address.
 
     `client` is the peer's (address, port). `forwarded` is an X-Forwarded-For header. `trusted` holds the networks of
-    trusted proxies. A forwarded address may have a port or brackets. For an unreadable forwarded address, the address
-    of the proxy that added it is returned.
+    trusted proxies. A forwarded address may have a port or brackets. If a forwarded address is
+    unreadable, the address of the proxy that added this address is returned.
 
     An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home has a
     whole /64 network.

@@ -22,8 +22,7 @@ EMAIL_HELP = "Optional. Used only to reset your password."
 class SignInForm(AuthenticationForm):
     """Asks for name and password.
 
-    A name that no account can have is refused without a check of the password. Django would compute a hash for it, so
-    that the time of the answer does not tell whether an account exists.
+    A name that is too long for any account is refused before the password is hashed, because hashing takes long.
     """
 
     def clean(self) -> dict[str, Any]:
@@ -33,7 +32,7 @@ class SignInForm(AuthenticationForm):
 
 
 class AdminSignInForm(SignInForm, AdminAuthenticationForm):
-    """The same for the admin."""
+    """Asks for name and password in the admin."""
 
 
 class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -100,7 +99,7 @@ class PasswordField(forms.CharField):
 
 
 class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Asks for the e-mail address for password resets. Also asks for the password.
+    """Asks for the e-mail address for password resets, and for the password.
 
     The password is needed because a person who changes the address can take over the account.
     """

@@ -54,9 +54,9 @@ def zones() -> tuple[str, ...]:
 
 
 def find_zone(text: str) -> str | None:
-    """Returns the name of a typed time zone; None if there is none.
+    """Returns the name of a typed time zone; None if no time zone matches.
 
-    The typed text is the whole name or its last part, such as `new york`. The last part must be unique.
+    The typed text is a whole name, or the last part of a name, such as `new york`. The last part must be unique.
     """
     if len(text) > MAX_ZONE_LENGTH:
         return None

@@ -69,7 +69,7 @@ View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 
 
 def limit_attempts(view: View) -> View:
-    """Wraps a sign-in view so that it answers 429 with `Retry-After` after too many failures.
+    """Makes a sign-in view answer 429 with `Retry-After` after too many failures.
 
     Within SIGN_IN_WINDOW, one address may fail SIGN_IN_FAILURES times. A name may fail NAME_LIMIT_FACTOR times as
     often, over all addresses together.
@@ -133,19 +133,19 @@ def limit_name_checks(view: View) -> View:
 
 
 def confirm_password(request: HttpRequest) -> None:
-    """Notes in the request that the person entered the right password."""
+    """Sets a mark in the request: the person entered the right password."""
     request.has_confirmed_password = True  # type: ignore[attr-defined]
 
 
 def reveal_name(request: HttpRequest) -> None:
-    """Notes in the request that the answer reveals a taken name."""
+    """Sets a mark in the request: the answer reveals a taken name."""
     request.has_revealed_name = True  # type: ignore[attr-defined]
 
 
 def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
     """Counts an attempt. Calls the view if the attempt is allowed.
 
-    If the password was right, the attempt no longer counts as a failure.
+    If the password was right, the attempt is subtracted from the failures.
     """
     if wait := _count_attempt(keys):
         return _refuse(request, wait)
@@ -161,9 +161,10 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 
 @receiver(user_logged_in)
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
-    """Notes in the request that a sign-in succeeded. Django calls this function after each sign-in.
+    """Sets a mark in the request: a sign-in succeeded.
 
-    The response alone does not show a sign-in, because people who are signed in already get the same redirect.
+    Django calls this function after each sign-in. The response alone does not show a sign-in, because people who are
+    signed in already get the same redirect.
     """
     if request is not None:
         confirm_password(request)

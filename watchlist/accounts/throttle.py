@@ -46,7 +46,7 @@ def allow_action(request: HttpRequest, action: str, max_per_hour: int) -> bool:
 def may_start_session(request: HttpRequest) -> bool:
     """Returns whether the request may store something for a visitor.
 
-    A request without a web session counts for the limit of new web sessions, but only once.
+    If the request has no web session, counts a new web session. Several calls for one request count once.
     """
     request.session.get("lists")  # finds out whether the cookie is valid
     if request.session.session_key is not None:

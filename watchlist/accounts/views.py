@@ -116,7 +116,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
 def change_appearance(request: HttpRequest) -> HttpResponse:
     """Changes theme, palette, density and time zone.
 
-    A setting that the form does not contain stays as it is.
+    A setting that the form does not contain does not change.
     """
     current = appearance_of(request)
     chosen = {name: request.POST.get(name) or getattr(current, name) for name in CHOICES}

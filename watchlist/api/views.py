@@ -1,6 +1,6 @@
 """Answers HTTP requests with JSON: quotes, bars of a chart, and ticker search.
 
-The endpoints change nothing. They need an account only if the site is private.
+The endpoints change nothing. The endpoints need an account only if the site is private.
 """
 
 import hashlib
@@ -57,9 +57,9 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols, at most 200.
 
     The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
-    form of an update in `/ws`. `source` is the source of all these quotes, `mixed` if there are several, `none` without
-    a quote. A symbol without a price or without a ticker is left out. A symbol is also left out if
-    its ticker is inactive, or hidden by GATEWAY_VALID_TICKERS. Answers 400 if symbols are missing, invalid or too many.
+    form of an update in `/ws`. `source` is the source of all these quotes. If there are several sources, `source` is
+    `mixed`. Without a quote, `source` is `none`. A symbol without a price or without a served ticker is left out.
+    Answers 400 if symbols are missing, invalid or too many.
     Answers 503 if Redis is unavailable.
     """
     sources = _read_sources(request)
@@ -125,8 +125,9 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 
 
 def _read_sources(request: HttpRequest) -> dict[str, str] | None:
-    """Returns a dict from the symbols of `?symbols=` that this site serves to the names of their sources.
+    """Returns a dict from symbol to the name of its source.
 
+    The dict contains the symbols of `?symbols=` that have a served ticker.
     Returns None if symbols are missing, invalid or too many.
     """
     words = request.GET.get("symbols", "").split(",")

@@ -20,7 +20,7 @@ VOLUME_SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 """Pairs of a size and its letter, the largest first."""
 
 _ROUNDING = Context(prec=400, rounding=ROUND_HALF_UP)
-"""Has enough digits for every float. A huge price from another program therefore raises no error."""
+"""A context with enough digits for every float. Therefore even the largest float raises no error."""
 
 
 def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:

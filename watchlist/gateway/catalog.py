@@ -19,7 +19,7 @@ from watchlist.prices.source_labels import ALWAYS, kind_of_sources, market_of
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One ticker as clients see it.
+    """The attributes of a ticker that clients see.
 
     `base` is the base price, or None if unknown. `previous_close` is None before the first close. `market` is a result
     of `market_of`.
@@ -64,7 +64,7 @@ class Catalog:
     `only` is the setting GATEWAY_VALID_TICKERS. If `only` contains symbols, clients may subscribe to these symbols and
     to no others. If `only` is empty, clients may subscribe to the symbols of all active tickers. `loaded` says whether
     the table has been read. `sources` are the sources of all active tickers that clients may subscribe to.
-    `source` is the kind of these sources, as heartbeats name it.
+    `source` is the result of `kind_of_sources` for these sources.
     """
 
     def __init__(self, only: Sequence[str] = ()) -> None:
@@ -127,7 +127,7 @@ class Catalog:
 def load_tickers() -> list[Listing]:
     """Returns the listings of all tickers, active and inactive. Raises django.db.DatabaseError.
 
-    No market is CLOSED in these listings, because the table does not say it.
+    No market is CLOSED in these listings, because the table does not contain this state.
     """
     close_old_connections()  # Django closes broken connections only at the end of a request. No request runs here.
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active", "source", "currency")

@@ -112,8 +112,8 @@ class Gateway:
     ) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        Connections.share describes the first two functions. `save_metrics` is called about once per second. It stores
-        the metrics of this process for the other processes.
+        Connections.share describes the first two functions. `save_metrics` stores the metrics of this process for
+        the other processes. It is called about once per second.
         """
         self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics

@@ -125,7 +125,7 @@ def opens_action_mode(text: str) -> bool:
 def parse_array(text: str) -> Request:
     """Parses a request of array mode, such as `["AAPL","GOOG"]`. `[]` and `null` request no symbols.
 
-    Raises BadRequest for a text other than `null` or an array of strings.
+    Raises BadRequest if the text is neither `null` nor an array of strings.
     """
     value = _parse(text)
     if value is None:

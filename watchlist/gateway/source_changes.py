@@ -1,7 +1,7 @@
 """Sends `feed` frames to clients when the state of a source has changed.
 
 Reads the states of the sources of all served tickers once per second, with one command of Redis. If Redis does not
-answer, the last known states stay valid, because prices do not arrive either and clients see that.
+answer, no state changes. Clients notice the outage, because no prices arrive.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class SourceChanges:
         self._connections.announce_sources({source: self._message(source) for source in sources})
 
     def mark_markets(self, listings: list[Listing]) -> list[Listing]:
-        """Returns the listings, with the market CLOSED if their source says so."""
+        """Returns the listings. The market of a listing is CLOSED if the source says that this market is closed."""
         if not self._closed:
             return listings
         return [
@@ -85,7 +85,7 @@ class SourceChanges:
         return make_state(f"feed {source}", payload)
 
     def _served_symbols(self, source: str, symbols: Mapping[str, list[str]]) -> dict[str, list[str]]:
-        """Leaves out the symbols that clients of this gateway cannot subscribe to."""
+        """Returns only the symbols that clients of this gateway can subscribe to."""
         catalog = self._catalog
         return {
             name: [

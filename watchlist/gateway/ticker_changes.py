@@ -1,6 +1,6 @@
 """Sends `ticker` frames to clients when the admin has changed a ticker.
 
-Reads the ticker table every 0.5 s and compares it with the catalog. In this way a new base price reaches an open page.
+Reads the ticker table every 0.5 s and compares it with the catalog. Therefore a new base price reaches an open page.
 Django's signals do not suffice, because `QuerySet.update` sends no signal.
 """
 
@@ -40,7 +40,10 @@ class TickerChanges:
         self._first_reading: asyncio.Task[None] | None = None
 
     async def wait_loaded(self) -> None:
-        """Waits until the ticker table has been read at least once. If the first reading fails, raises its error."""
+        """Waits until the ticker table has been read at least once.
+
+        If the first reading fails, raises the error of this reading.
+        """
         if self._catalog.loaded:
             return
         # Clients that connect at the same time share one reading.

@@ -28,7 +28,8 @@ SECTION = "###"
 class RefusedLine:
     """A line that is not imported.
 
-    `line` is its number from 1, `text` its beginning, and `reason` the reason of the refusal.
+    `line` is the number of the line, from 1. `text` is the beginning of the line. `reason` says why the
+    line is refused.
     """
 
     line: int

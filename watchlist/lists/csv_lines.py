@@ -1,6 +1,6 @@
 """Splits an imported text into numbered lines of cells. Pure.
 
-Finds the separator and accepts Excel's `sep=` line. A wrong quotation mark makes only its own line unreadable.
+Finds the separator and accepts Excel's `sep=` line. After a wrong quotation mark, only one line cannot be read.
 """
 
 import csv
@@ -57,8 +57,8 @@ def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
 def sniff_separator(lines: Sequence[str]) -> str:
     """Returns the separator that most of the first lines contain.
 
-    If several separators are in the same number of lines, the first line decides: its most frequent separator is
-    returned.
+    If several separators are in the same number of lines, the most frequent separator of the
+    first line is returned.
     """
     samples = [QUOTED.sub("", line) for line in lines if not line.startswith("#")][:SNIFFED_LINES]
     first = samples[0] if samples else ""
@@ -70,7 +70,7 @@ def sniff_separator(lines: Sequence[str]) -> str:
 
 
 def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:
-    """Returns the record at the first line, and how many lines the record has."""
+    """Returns the record that begins in the first line, and how many lines the record has."""
     number, first = lines[0]
     for used in range(1, len(lines) + 1):
         text = "\n".join(line for _, line in lines[:used])

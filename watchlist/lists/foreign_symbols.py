@@ -14,7 +14,7 @@ PAIR = re.compile(r"([A-Z0-9]{2,6}?)[-/_ ]?(USDT|[A-Z]{3})(=X)?")
 
 
 def find_symbol(spelling: str, known: Collection[str]) -> str | None:
-    """Returns the known symbol that a spelling means; None if there is none.
+    """Returns the known symbol that a spelling means; None if no known symbol fits.
 
     Examples of spellings are `NASDAQ:AAPL`, `BRK-B` and `BTC-USD`.
     """

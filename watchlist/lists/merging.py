@@ -11,8 +11,8 @@ def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: 
     """Adds the lists of a file to a person's lists.
 
     Returns the person's lists afterwards, and sentences about what did not fit. A list of the file may have the same
-    name as a list of the person. If `replace` is true, the file's symbols then replace the symbols of the person's
-    list. Otherwise the file's symbols are added to the person's list.
+    name as a list of the person. In this case, if `replace` is true, the file's symbols replace the symbols of
+    the person's list. If `replace` is false, the file's symbols are added to the person's list.
     """
     problems = []
     for new in new_lists:
@@ -51,10 +51,7 @@ def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple
 
 
 def free_name(name: str, user_lists: UserLists) -> str:
-    """Returns the name.
-
-    Adds a number if the person already has a list with this name.
-    """
+    """Returns `name`, with a number if the person already has a list with this name."""
     if user_lists.find_by_name(name) is None:
         return name
     endings = (f" {number}" for number in count(2))

@@ -17,17 +17,17 @@ UNSAVED = 0
 JOINERS = "\u200c\u200d"
 """The characters zero width non-joiner and zero width joiner.
 
-They occur in some emoji and in words of some scripts.
+Some emoji and words of some scripts contain these characters.
 """
 JOINED_CATEGORIES = ("So", "Sk", "Mn", "Mc", "Lo")
 
 
 @dataclass(frozen=True, slots=True)
 class NamedList:
-    """One list. `key` identifies it among the person's lists.
+    """One list. `key` identifies the list among the person's lists.
 
     `symbols` are in the person's order. No symbol occurs twice. `columns` holds the keys of the columns that the person
-    chose for this list, in their order; it is empty if the person chose none. `page.columns` defines the keys.
+    chose for this list, in order. `columns` is empty if the person chose no columns. `page.columns` defines the keys.
     """
 
     key: int
@@ -85,7 +85,7 @@ class UserLists:
         raise NoSuchList("This list no longer exists. It was deleted in another tab or on another device.")
 
     def find_by_name(self, name: str) -> NamedList | None:
-        """Returns the list with this name; None if there is none.
+        """Returns the list with this name; None if no list has the name.
 
         Ignores case and the encoding of accents.
         """

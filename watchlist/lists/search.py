@@ -23,7 +23,7 @@ SEPARATORS = re.compile(r"[\s,;|]+")
 def served_tickers() -> QuerySet[Ticker]:
     """Returns the active tickers that this site offers.
 
-    If GATEWAY_VALID_TICKERS is set, a ticker is offered only if this setting contains its symbol.
+    If GATEWAY_VALID_TICKERS is set, only tickers whose symbols are in this setting are offered.
     """
     active = Ticker.objects.filter(active=True)
     return active.filter(symbol__in=settings.GATEWAY_VALID_TICKERS) if settings.GATEWAY_VALID_TICKERS else active
@@ -39,7 +39,7 @@ def is_served(ticker: Ticker) -> bool:
 
 
 def find_ticker(symbol: str) -> Ticker | None:
-    """Returns the ticker with this symbol; None if there is none.
+    """Returns the ticker with this symbol; None if no ticker has the symbol.
 
     Ignores case. Also finds tickers that are not served.
     """

@@ -30,10 +30,10 @@ ListChange = Callable[[UserLists], UserLists]
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A list as the page's tabs show it. `count` is its number of symbols.
+    """What the tab of a list shows.
 
-    `version` is the version of the list in the database; 0 if the database does not hold the list. `columns` are those
-    of the list.
+    `count` is the number of symbols of the list. `version` is the version of the list in the database; 0 if the
+    database does not hold the list. `columns` are the chosen columns of the list.
     """
 
     key: int

@@ -31,7 +31,7 @@ class SessionStore(DatabaseSessionStore):
     """
 
     _stored_text = ""
-    """The data of the row when this request last read or wrote the row."""
+    """The data of the database row after this request's last reading or writing of the row."""
     _expires: datetime | None = None
 
     def load(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class SessionStore(DatabaseSessionStore):
         self._remember()
 
     def _read_again(self) -> bool:
-        """Locks the row and merges its data with this request's changes.
+        """Locks the row and merges the row's data with this request's changes.
 
         Returns False if there is no row.
         """

@@ -1,4 +1,4 @@
-"""Shows how the recorded bars of each source compare with the source's own."""
+"""Shows how the recorded bars of a source differ from the source's own bars."""
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +17,7 @@ from watchlist.prices.quotes import redis_client
 def show_audit(request: HttpRequest) -> HttpResponse:
     """Shows the newest audit of each source. `?format=json` answers with the reports as JSON.
 
-    If Redis is unreachable, the page says so and JSON gets the status 503.
+    If Redis is unreachable, the page says that Redis is unreachable. The JSON answer has the status 503.
     """
     reports: list[AuditReport] = []
     is_available = True

@@ -34,7 +34,7 @@ from watchlist.page.undo import (
 MAX_SENTENCES = 6
 """The maximum number of refusals that the page shows separately.
 
-The page shows only the number of the remaining refusals.
+If there are more refusals, the page shows how many more.
 """
 MAX_NAMED_SYMBOLS = 6
 """The maximum number of symbols that one sentence names."""
@@ -136,7 +136,7 @@ def undo_change(request: HttpRequest) -> HttpResponse:
 def _restore(request: HttpRequest, undo: Undo) -> int | None:
     """Undoes a change and removes it from the web session. Raises ListRefused.
 
-    Returns the key of the list to show; None means the first list.
+    Returns the key of the list to show, or None for the first list.
     """
     before: list[int] = []
 

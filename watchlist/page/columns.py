@@ -26,7 +26,7 @@ SortValue = str | float
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the table. `key` is its name in `?sort=` and its CSS class.
+    """One column of the table. `key` is the name in `?sort=` and the CSS class.
 
     `content` is a function that returns the text or HTML of a row's cell. If the template writes the cell, `content` is
     None. `sort_value` is a function that returns the value by which a row is sorted. The function returns None for a
@@ -89,9 +89,10 @@ def _age(row: Row) -> SafeString:
 
 
 def write_age(row: Row) -> str:
-    """Returns the time of the price, marked if it is stale; or a word for a symbol that is not traded.
+    """Returns the time of the price, or a word if the symbol is not traded.
 
-    A price of a source that is not connected is stale, even if the market was closed before.
+    The time of a stale price is marked. If the source is not connected, the price is stale, even if the market was
+    closed before.
     """
     word = SYMBOL_STATE_WORDS.get(row.symbol_state)
     if word is not None and (row.symbol_state == "unknown" or not row.stale):
@@ -163,7 +164,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 DEFAULT_KEYS = ("symbol", "spark", "last", "change", "percent", "volume", "open", "high", "low", "age")
-"""The columns of a list whose columns were not chosen. Narrow tables hide some of them."""
+"""The columns of a list if the person has not chosen columns. Narrow tables hide some of these columns."""
 
 ALWAYS_SHOWN = ("symbol", "age")
 """The columns that cannot be hidden. Without the age, only a colour would tell which prices are old."""
@@ -175,7 +176,7 @@ COLUMNS_BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
 """Pairs of a minimum number of characters and a CSS class.
 
-A table gets a class if its longest price has at least that many characters.
+A table gets a class if the longest price has at least this number of characters.
 """
 
 ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
@@ -202,7 +203,7 @@ Scripts read the attributes. The function returns the value of the attribute.
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """A column as the menu of columns offers it.
+    """An entry in the menu of columns.
 
     `can_change` says whether the column can be shown and hidden.
     """
@@ -213,9 +214,9 @@ class ColumnChoice:
 
 
 def pick_columns(keys: Sequence[str]) -> list[Column]:
-    """Returns the columns with these keys, in this order, and the columns that are always shown.
+    """Returns the columns with these keys, in order, and the columns that are always shown.
 
-    The symbol comes first. Keys without a column are skipped. Without any key, returns the default columns.
+    The symbol comes first. Keys that no column has are skipped. If there is no key, returns the default columns.
     """
     known = [key for key in dict.fromkeys(keys) if key in COLUMNS_BY_KEY and key != "symbol"]
     if not known:
@@ -228,7 +229,7 @@ def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
     """Returns the keys of a list's columns after a person's change.
 
     `action` is `show`, `hide`, `up`, `down` or `default`; `key` is the column to change. A change that is not possible
-    has no effect. The result is empty if it is equal to the default columns.
+    has no effect. For the default columns, the result is empty.
     """
     if action == "default":
         return ()
@@ -247,7 +248,7 @@ def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
 def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
     """Returns the entries of the menu: the shown columns in their order, then all others.
 
-    The column of symbols is left out, because it cannot be moved.
+    The column of symbols is left out, because this column cannot be moved.
     """
     hidden = [column for column in COLUMNS if column not in columns]
     return [

@@ -111,9 +111,9 @@ def make_rows(
 ) -> list[Row]:
     """Returns a table row for each of these tickers, in the same order.
 
-    If Redis is unavailable, the prices of the market day are not read, because waiting for Redis would delay the page.
-    Nor are the states of sources, and then every old price is stale. The 52-week ranges are read only if `with_years`
-    is true, because they need all bars of a year. Prices have their currency if the tickers have several currencies.
+    If Redis is unavailable, market days and states of sources are not read, because waiting would delay the page. Every
+    price older than `STALE_AFTER` is then stale. The 52-week ranges are read only if `with_years` is true, because they
+    need all bars of a year. The rows show the currency if the tickers have several currencies.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     symbols = [ticker.symbol for ticker in tickers]
@@ -140,7 +140,7 @@ def make_rows(
 
 
 def _join_year(year: PriceRange | None, day: Day) -> PriceRange | None:
-    """Returns the 52-week range including the newest day, which the database may lack for a minute."""
+    """Returns the 52-week range including the newest day. The database may lack this day for a minute."""
     return day.range if year is None else year.join(day.range)
 
 

@@ -44,7 +44,8 @@ class Offer(msgspec.Struct, frozen=True):
 class Notice:
     """One sentence to show.
 
-    `level` is success, info or error. `undo` is the id for the Undo button beside the sentence; empty without a button.
+    `level` is success, info or error. `undo` is the id for the Undo button beside the sentence. Without a
+    button, `undo` is empty.
     """
 
     text: str

@@ -16,7 +16,7 @@ MAX_KEY_DIGITS = 18
 class PagePosition:
     """The list that a page shows, and how its rows are sorted.
 
-    `key` is the key of the list; None means the first list.
+    `key` is the key of the list, or None for the first list.
     """
 
     key: int | None = None

@@ -48,7 +48,7 @@ class TickerFacts(Protocol):
 
 
 REFERENCE_NAMES = ("base price", "previous close or base", "previous close")
-"""Names of the reference price of several rows: if none, some, or all of them have a previous close."""
+"""Names of the reference price of several rows: if none, some, or all rows have a previous close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ class Row:
     `update` is the newest update. `moment` is the time of this update. `update` and `moment` are None for a row without
     a price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `pair_is_old`
     says that bid and ask are old. `served` says that this site offers the ticker. `year` is the 52-week range; None if
-    it is unknown or was not read. `currency` is shown beside the last price; it is empty if no currency is shown.
-    `symbol_state` is `unknown`, `halted` or `closed` if the source says so of the symbol, otherwise empty.
+    the range is unknown or was not read. `currency` is shown beside the last price. An empty `currency` is not shown.
+    `symbol_state` is the state of the symbol at the source: `unknown`, `halted`, `closed` or empty.
     """
 
     ticker: TickerFacts
@@ -129,7 +129,7 @@ def name_reference(rows: Sequence[Row]) -> str:
     """Returns the name of the reference price of these rows, for a heading.
 
     If only some rows have a previous close, the name contains both kinds of reference price.
-    `static/watchlist/quotes.js` repeats this rule; `tests/cases/reference_name.json` tests both.
+    `static/watchlist/quotes.js` repeats this rule; `tests/cases/reference_name.json` tests both versions.
     """
     has_close = {row.day.previous_close is not None for row in rows}
     if len(has_close) == 2:

@@ -16,8 +16,8 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
     """Returns the appearance, the themes and palettes to choose from, and whether sign-up is open.
 
     `private` says whether the site needs an account. `sources` is the label of the prices of all served tickers. A page
-    with prices replaces it by the label of these prices. `appearance` and `sources` are functions. They query the
-    database when a template calls them.
+    with prices replaces this label by the label of the page's prices. `appearance` and `sources` are functions. A call
+    of these functions in a template queries the database.
     """
     return {
         "appearance": lambda: appearance_of(request),
@@ -30,9 +30,10 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
 
 
 def describe_all_sources() -> SourceLabel | None:
-    """Returns the label of the prices of all served tickers. Returns None if the database does not answer.
+    """Returns the label of the prices of all served tickers.
 
-    Some pages need no database, such as the page for an unknown address. They then show no label.
+    Returns None if the database does not answer. Some pages, such as the page for an unknown address, need no database.
+    Without a database, these pages show no label.
     """
     try:
         return describe_sources(served_sources())

@@ -53,7 +53,7 @@ class Heading:
 
 
 def read_sort(text: str) -> Sort:
-    """Returns the sort that the text of `?sort=` names.
+    """Returns the sort that `text`, the value of `?sort=`, names.
 
     If the text names no column that can be sorted, returns the person's own order.
     """

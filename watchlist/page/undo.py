@@ -80,9 +80,9 @@ class SavedList(msgspec.Struct, frozen=True):
 
 
 class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
-    """The lists that one change created, and the lists whose symbols it replaced.
+    """The lists that one change created, and the lists whose symbols the change replaced.
 
-    `before` and `after` hold these lists as they were before and after the change.
+    `before` holds these lists before the change, and `after` holds these lists after the change.
     """
 
     done: str
@@ -154,8 +154,8 @@ def _save_lists(lists: UserLists) -> list[SavedList]:
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
     """Returns the key that a list has after a change was stored.
 
-    `before` is the list before the change. A list that is stored for the first time gets a new key. Its position does
-    not change.
+    `before` is the list before the change. A list that is stored for the first time gets a new key, but keeps
+    the same position.
     """
     return lists_after.lists[lists_before.lists.index(before)].key
 
@@ -187,7 +187,7 @@ def read_undos(session: SessionBase, owner: str) -> list[Undo]:
 
 
 def find_undo(session: SessionBase, owner: str, undo_id: str) -> Undo | None:
-    """Returns the undo with this id; None if there is none.
+    """Returns the undo with this id; None if no undo has the id.
 
     If the id is empty, returns the newest undo.
     """

@@ -1,6 +1,6 @@
 """Defines the candles of a chart and joins short candles to longer candles. Pure.
 
-A candle is a bar as a chart shows it. A candle can join several recorded bars.
+A candle is a bar in a chart. A candle can join several recorded bars.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 MAX_CANDLES = 1_500
-"""The most candles of a chart. A chart is fewer pixels wide, so more candles would not be visible."""
+"""The most candles of a chart. A chart is not wide enough for more candles."""
 
 STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
 """The lengths of candles up to a day, in minutes. Longer candles last a whole number of days."""
@@ -18,8 +18,8 @@ STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
 class Candle(msgspec.Struct, frozen=True, gc=False):
     """The prices of one period, which begins at `start` (unix seconds).
 
-    `count` is the number of updates in the period, `volume` the sum of their sizes in VOLUME_UNITs of
-    `feeds.bar_layout`.
+    `count` is the number of updates in the period. `volume` is the sum of the sizes of these updates, in
+    VOLUME_UNITs of `feeds.bar_layout`.
     """
 
     start: int

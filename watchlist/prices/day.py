@@ -15,11 +15,11 @@ class PriceRange:
     high: float
 
     def include(self, price: float) -> "PriceRange":
-        """Returns the range that also contains `price`."""
+        """Returns this range, extended so that it contains `price`."""
         return PriceRange(min(self.low, price), max(self.high, price))
 
     def join(self, other: "PriceRange | None") -> "PriceRange":
-        """Returns the range that contains both ranges."""
+        """Returns this range, extended so that it contains `other`."""
         return self if other is None else self.include(other.low).include(other.high)
 
     def share(self, price: float) -> float:

@@ -11,19 +11,19 @@ from feeds.source_names import ALWAYS_OPEN, NOT_FOR_THE_PUBLIC, REPLAY, SIMULATE
 LIVE, MIXED, NONE = "live", "mixed", "none"
 
 NOT_LIVE = {REPLAY: "replayed", SIMULATED: "simulated"}
-"""The sources whose prices are not those of a market now, with an adjective for each."""
+"""A dict from source to an adjective, for the sources whose prices are not current market prices."""
 
 OPEN, CLOSED, ALWAYS = "open", "closed", "always"
-"""The market of a symbol: `always` means that the symbol is traded around the clock."""
+"""The values for the market of a symbol. `always` means that the symbol is traded around the clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLabel:
     """Says where some prices come from.
 
-    `name` is the name of the only source; MIXED for several sources, NONE for none. `badge` is one or two words for
-    people, such as `Kraken`. `prices` is a noun in lower case, such as `prices from Kraken, some simulated`. `hint` is
-    a sentence without a full stop. `indexable` says whether search engines may list a page with these prices.
+    `name` is the name of the source, MIXED for several sources, or NONE without a source. `badge` is one or two
+    words for people, such as `Kraken`. `prices` is a noun in lower case, such as `prices from Kraken, some simulated`.
+    `hint` is a sentence without a full stop. `indexable` says whether search engines may list a page with these prices.
     """
 
     name: str
@@ -51,23 +51,23 @@ def describe_sources(names: Collection[str]) -> SourceLabel:
 
 
 def kind_of_sources(names: Collection[str]) -> str:
-    """Returns `simulated`, `replay` or `live` if all sources are of this kind, otherwise `mixed`.
+    """Returns the kind of the sources: `simulated`, `replay` or `live`.
 
-    Returns `simulated` if there is no source.
+    Returns `mixed` if the sources have different kinds, and `simulated` if there is no source.
     """
     kinds = {name if name in NOT_LIVE else LIVE for name in names} or {SIMULATED}
     return kinds.pop() if len(kinds) == 1 else MIXED
 
 
 def market_of(source: str, is_closed: bool) -> str:
-    """Returns OPEN, CLOSED or ALWAYS. `is_closed` says whether the source calls the symbol's market closed."""
+    """Returns OPEN, CLOSED or ALWAYS. `is_closed` says whether the source reports a closed market."""
     if is_closed:
         return CLOSED
     return ALWAYS if source in ALWAYS_OPEN else OPEN
 
 
 def title_of(source: str) -> str:
-    """Returns the name of a source as people read it."""
+    """Returns the name of a source for people, such as `Kraken`."""
     return SOURCE_TITLES.get(source, source)
 
 

@@ -1,6 +1,6 @@
-"""Reads the states of sources of real prices, as feeders store them in Redis.
+"""Reads the states of sources of real prices from Redis.
 
-The generator stores no state, so the source `simulated` has none.
+Feeders store these states. The source `simulated` has no state, because the generator stores no state.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 CONNECTED, RECONNECTING = "connected", "reconnecting"
 STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"})
 SYMBOL_STATES = ("unknown", "halted", "closed")
-"""The states of symbols that `feed` frames name, and that a page shows instead of an age."""
+"""The states of symbols in `feed` frames. A page shows such a state instead of the time of a price."""
 NO_FEEDER = "runfeed is not running"
 """The reason of a source that no feeder feeds."""
 
@@ -30,9 +30,10 @@ def with_state(sources: Iterable[str]) -> list[str]:
 
 
 def check_state(state: FeedState | None, since: int) -> FeedState:
-    """Returns the state, if it is one that this program knows.
+    """Returns `state` if its name is known, otherwise the state of a reconnecting source.
 
-    Otherwise, or without a state, the source counts as reconnecting since `since`, in unix microseconds.
+    `state` is None if no feeder feeds the source. `since` is the start of the reconnecting, in unix
+    microseconds.
     """
     if state is None or state.state not in STATES:
         return FeedState(RECONNECTING, NO_FEEDER, since, 0)
@@ -50,7 +51,7 @@ def read_source_states(client: redis.Redis, sources: Iterable[str]) -> Mapping[s
 
 
 def read_known_states(sources: Iterable[str]) -> Mapping[str, FeedState]:
-    """Reads the states of sources as `read_source_states` does, for a page. Returns an empty dict without Redis."""
+    """Reads the states of sources as `read_source_states` does. Returns an empty dict if Redis is unavailable."""
     try:
         return read_source_states(redis_client(), sources)
     except StoreUnavailable as error:
@@ -59,17 +60,17 @@ def read_known_states(sources: Iterable[str]) -> Mapping[str, FeedState]:
 
 
 def find_symbol_state(state: FeedState | None, symbol: str) -> str:
-    """Returns `unknown`, `halted` or `closed` if the source says so of a symbol, otherwise an empty text."""
+    """Returns the state of a symbol at the source: `unknown`, `halted`, `closed` or an empty text."""
     if state is None:
         return ""
     return next((name for name in SYMBOL_STATES if symbol in state.symbols.get(name, ())), "")
 
 
 def stale_after(state: FeedState | None, limit: timedelta) -> timedelta:
-    """Returns the age after which a price is stale. `state` is that of its source.
+    """Returns the age after which a price is stale.
 
-    The prices of a connected source are never stale, because a symbol may be traded rarely. All prices of a source that
-    is not connected are stale. Without a state, prices are stale after `limit`.
+    `state` is the state of the source. The prices of a connected source are never stale, because a symbol may be traded
+    rarely. All prices of a source that is not connected are stale. Without a state, prices are stale after `limit`.
     """
     if state is None:
         return limit

@@ -1,6 +1,6 @@
 """Reads the 52-week ranges of many symbols from their one-day bars.
 
-The bars of days are in the database. A symbol that is recorded for a shorter time has the range of that time.
+The one-day bars are in the database. If a symbol is recorded for less than 52 weeks, the range covers this time.
 """
 
 from collections.abc import Mapping, Sequence

@@ -56,7 +56,7 @@ class Display(Protocol):
         """Shows a row that has a newer price."""
 
     def show_state(self) -> None:
-        """Shows the connection state after it has changed."""
+        """Shows the new state of the connection."""
 
 
 def add_options(url: str) -> str:

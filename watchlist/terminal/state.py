@@ -121,7 +121,7 @@ class WatchState:
         return before is None or (before.state, before.reason) != (feed.state, feed.reason)
 
     def _read_symbol_states(self, symbols: Any) -> dict[str, str]:
-        """Returns a dict from each watched symbol that `symbols` names to the state under which it is named."""
+        """Returns a dict from watched symbol to state. `symbols` is a dict from state to symbols."""
         states: dict[str, str] = {}
         for state, named in symbols.items() if isinstance(symbols, dict) else ():
             for symbol in named if isinstance(named, list) else ():
@@ -130,7 +130,7 @@ class WatchState:
         return states
 
     def troubles(self) -> list[str]:
-        """Returns the state of each source of these symbols that is not connected, such as `Kraken: silent`."""
+        """Returns a text such as `Kraken: silent` for each source of these symbols that is not connected."""
         sources = {row.source for row in self.rows.values()}
         return [
             f"{feed.title}: {feed.state}" + (f" ({feed.reason})" if feed.reason else "")
@@ -139,12 +139,12 @@ class WatchState:
         ]
 
     def symbol_state(self, row: Row) -> str:
-        """Returns `closed`, `halted` or `unknown` if the source says so; otherwise an empty text."""
+        """Returns the state of a symbol at the source: `closed`, `halted`, `unknown` or an empty text."""
         feed = self.feeds.get(row.source)
         return feed.symbols.get(row.symbol, "") if feed else ""
 
     def apply_ack(self, frame: Mapping[str, Any]) -> None:
-        """Applies the answer to the subscription. Sets the state to live, and `rejection` in the row of each symbol."""
+        """Applies the answer to the subscription: sets `live`, `state` and the `rejection` of each row."""
         rejected = frame.get("rejected")
         for symbol, row in self.rows.items():
             row.rejection = printable(rejected.get(symbol, "")) if isinstance(rejected, dict) else ""
@@ -178,7 +178,7 @@ class WatchState:
     def is_stale(self, row: Row, now: int) -> bool:
         """Returns whether the price of a row is stale.
 
-        A price of a real source is stale if the source is not connected, whatever its age.
+        A price of a real source, old or new, is stale if the source is not connected.
         """
         if row.price is None:
             return False
@@ -188,7 +188,7 @@ class WatchState:
 
 
 def is_update(frame: Mapping[str, Any]) -> bool:
-    """Returns whether a frame is a price update. An update may contain further keys, for example `type`."""
+    """Returns whether a frame is a price update. An update may contain more keys, for example `type`."""
     return "price" in frame and "seq_id" in frame
 
 

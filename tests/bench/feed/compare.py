@@ -1,9 +1,10 @@
-"""Compares an exchange's ledger with the topic, the quotes in Redis and the bars in the database.
+"""Compares an exchange's ledger with the topic, with quotes and with bars.
 
     python tests/bench/feed/compare.py LEDGER.csv TOPIC.csv REDIS_PORT [DATABASE.sqlite3]
 
-An independent script: it uses nothing of the project, and computes all bars itself, with exact decimals. Prints a JSON
-object with the number of differences of each kind, and examples of them on standard error.
+This script imports nothing of the project, and computes all bars with exact decimals. The quotes are in Redis. The bars
+are in the database. Prints a JSON object with the number of differences of each kind. Prints examples of differences to
+standard error.
 """
 
 import csv
@@ -22,17 +23,17 @@ UNITS = Decimal(10) ** 8
 EXAMPLES = 5
 
 Trade = tuple[int, int, float, int]
-"""Timestamp, sequence at the exchange, price, and size in units of 1e-8."""
+"""Timestamp, sequence number of the exchange, price, and size in units of 1e-8."""
 
 Bar = tuple[float, float, float, float, int, int]
 """Open, high, low, close, count and volume."""
 
 Edges = dict[tuple[str, int], tuple[set[float], set[float]]]
-"""The prices of all trades at the first time of a bar, and at its last time."""
+"""For each bar, the prices of all trades at the first timestamp, and of all trades at the last timestamp."""
 
 
 class Differences:
-    """Counts differences by kind, and prints the first ones of each."""
+    """Counts differences by kind. Prints the first EXAMPLES differences of each kind."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -52,7 +53,7 @@ def read_ledger(file: Path) -> dict[str, list[Trade]]:
 
 
 def compare_topic(file: Path, ledger: dict[str, list[Trade]], found: Differences) -> None:
-    """Looks for lost, repeated and changed trades, and for seq_ids that do not grow by one."""
+    """Finds lost, repeated and changed trades, and seq_ids that do not grow by one."""
     expected = {symbol: {trade[1]: trade for trade in trades} for symbol, trades in ledger.items()}
     seen: dict[str, set[int]] = defaultdict(set)
     last: dict[str, int] = {}
@@ -79,7 +80,7 @@ def compare_topic(file: Path, ledger: dict[str, list[Trade]], found: Differences
 
 
 def compare_quotes(port: int, ledger: dict[str, list[Trade]], found: Differences) -> None:
-    """Compares the last price of each symbol."""
+    """Compares the last price of each symbol in the ledger with the quote in Redis."""
     with redis.Redis(port=port, protocol=2) as client:
         for symbol, trades in ledger.items():
             newest = max(trades)
@@ -89,7 +90,7 @@ def compare_quotes(port: int, ledger: dict[str, list[Trade]], found: Differences
 
 
 def make_bars(ledger: dict[str, list[Trade]], length: int) -> tuple[dict[tuple[str, int], Bar], Edges]:
-    """Returns the bars by symbol and start. Trades count in the order of time, then of sequence."""
+    """Returns the bars by symbol and start, and their edges. Trades are sorted by time, then by sequence."""
     grouped: dict[tuple[str, int], list[Trade]] = defaultdict(list)
     for symbol, trades in ledger.items():
         for trade in sorted(trades):
@@ -108,7 +109,7 @@ def make_bars(ledger: dict[str, list[Trade]], length: int) -> tuple[dict[tuple[s
 
 
 def read_bars(database: sqlite3.Connection) -> tuple[dict[tuple[str, int], Bar], dict[tuple[str, int], Bar]]:
-    """Returns the minute bars and the day bars, each by symbol and number since 1970."""
+    """Returns the minute bars and the day bars. A key is a symbol, and the minutes or days since 1970."""
     columns = "open, high, low, close, count, volume"
     minutes = database.execute(
         f"SELECT symbol, bar.id & 4294967295, {columns} FROM feeds_minutebar AS bar "
@@ -126,7 +127,10 @@ def read_bars(database: sqlite3.Connection) -> tuple[dict[tuple[str, int], Bar],
 def compare_bars(
     kind: str, made: tuple[dict[tuple[str, int], Bar], Edges], stored: dict[tuple[str, int], Bar], found: Differences
 ) -> None:
-    """Compares bars. If open or close is another trade of the same microsecond, the kind is `…_same_time`."""
+    """Compares bars.
+
+    If open or close is the price of another trade of the same microsecond, the kind ends with `_same_time`.
+    """
     expected, edges = made
     for key in expected.keys() | stored.keys():
         one, other = expected.get(key), stored.get(key)
@@ -141,7 +145,7 @@ def compare_bars(
 
 
 def compare_database(file: Path, ledger: dict[str, list[Trade]], found: Differences) -> int:
-    """Compares all bars. Returns how many minute bars there must be."""
+    """Compares all bars. Returns the expected number of minute bars."""
     database = sqlite3.connect(file)
     stored_minutes, stored_days = read_bars(database)
     database.close()

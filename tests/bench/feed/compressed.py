@@ -1,6 +1,7 @@
-"""Runs `runfeed` with Kraken's requests over HTTP N times as frequent: `… compressed.py N runfeed kraken`.
+"""Runs `runfeed` with N times the rate of HTTP requests: `… compressed.py N runfeed kraken`.
 
-A bench that plays a day in a few minutes needs this, because cuts are N times as frequent too. Nothing else differs.
+A bench that plays a day in a few minutes has N times as many cuts per second. Therefore the feeder may make N times
+as many requests per second.
 """
 
 import os

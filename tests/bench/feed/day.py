@@ -1,8 +1,9 @@
-"""The case `day`: a day of trades with cuts, repeats, late trades and a mute hour, played in a few minutes.
+"""The case `day`: plays a day of trades with faults in a few minutes.
 
-The times of the trades are those of yesterday. They run FACTOR times as fast as the clock. The faults come at times of
-that day. The feeder's own waits (retries, silence, missed trades) are not shortened; the pause between its requests
-over HTTP is, because it makes FACTOR times as many of them.
+The faults are cuts, repeats, late trades and a mute hour. The trades have timestamps of yesterday. The day passes
+`factor` times as fast as the clock. The faults begin and end at times of this day. The pause between HTTP requests of
+the feeder is divided by `factor`, because the feeder makes more requests per second. All other waits of the feeder
+(retries, silence, missed trades) have their usual length.
 """
 
 import time
@@ -21,7 +22,7 @@ DAY_SECONDS = 86_400
 STEP_SECONDS = 0.02
 MUTE_HOUR = 13
 REPEATING_HOUR = 17
-"""In this hour each message comes three times."""
+"""In this hour, each message is sent three times."""
 
 MAX_LATE_US = 9_000_000
 """The feeder looks 10 s back for trades whose times are out of order."""
@@ -31,8 +32,8 @@ COMPRESSED = str(Path(__file__).with_name("compressed.py"))
 class DayMarket:
     """Random trades of a day.
 
-    Each 20th trade is late by up to 9 s. Each tenth has the symbol and the time of the one before, as the parts of
-    one order have.
+    About one trade in 20 is late by up to 9 s. About one trade in ten has the symbol and the time of the previous
+    trade, as if one order caused both trades.
     """
 
     def __init__(self, symbols: list[str], count: int, begin: int) -> None:
@@ -54,10 +55,11 @@ class DayMarket:
 
 
 class Faults:
-    """Plays the faults of the day. `cuts` is their number, evenly spread.
+    """Plays the faults of the day. `cuts` is the number of cuts.
 
-    Each sixth cut is an outage: no connection is accepted until half the time to the next cut has passed. Kraken's
-    snapshots show 50 past trades, so only longer outages make the feeder fetch trades.
+    The cuts are evenly spread. Each sixth cut is an outage: no connection is accepted until half the time to the next
+    cut has passed. After a shorter cut, Kraken's snapshot of 50 trades contains all missed trades. Therefore
+    the feeder fetches trades only after an outage.
     """
 
     def __init__(self, exchange: KrakenExchange, cuts: int) -> None:
@@ -67,7 +69,7 @@ class Faults:
         self.sent_again = 0
 
     def follow(self, part: float) -> None:
-        """Plays what is due. `part` is the part of the day that has passed."""
+        """Plays the faults that are due. `part` is the part of the day that has passed, from 0 to 1."""
         hour = part * 24
         self._switch("mute", MUTE_HOUR <= hour < MUTE_HOUR + 1)
         self._switch("every_message_three_times", REPEATING_HOUR <= hour < REPEATING_HOUR + 1)
@@ -95,7 +97,7 @@ def wait_subscribed(exchange: KrakenExchange) -> None:
 
 
 def play(exchange: KrakenExchange, market: DayMarket, faults: Faults, count: int, seconds: float) -> float:
-    """Makes the trades at an even pace. Returns the seconds that it took."""
+    """Makes the trades at an even pace. Returns the duration in seconds."""
     trades, made, begin = market.trades(), 0, time.monotonic()
     while made < count:
         due = min(int((time.monotonic() - begin) / seconds * count) + 1, count)
@@ -109,7 +111,7 @@ def play(exchange: KrakenExchange, market: DayMarket, faults: Faults, count: int
 
 
 def run(stand: Stand, count: int, symbols: int, seconds: float, cuts: int) -> dict[str, Any]:
-    """Runs the case. Returns its figures."""
+    """Runs the case `day`. Returns the figures."""
     names = [f"T{number:02}/USD" for number in range(symbols)]
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
     factor = DAY_SECONDS / seconds

@@ -1,11 +1,11 @@
-"""A fake Kraken with 20,000 trades per second and more, in a process of its own.
+"""A fake Kraken that sends 20,000 trades per second or more, in a separate process.
 
     python -m tests.bench.feed.fast_exchange FOLDER SYMBOLS
 
-Messages are prepared: only id and time are filled in, and frames go to the socket as they are. So this program is not
-what a bench measures. Prices and sizes follow from the number of the trade; only the times are stored. Commands on
-standard input: `rate TRADES_PER_SECOND`, `ledger FILE`, `end`. Writes the settings of the feeder to
-FOLDER/exchange.json, and its own figures to FOLDER/sent.json each second.
+This program must be faster than the feeder. Therefore messages are prepared, and only id and time are filled in.
+Prices and sizes are computed from the number of the trade; only the times are stored. The commands on standard input
+are `rate TRADES_PER_SECOND`, `ledger FILE` and `end`. Writes the settings of the feeder to FOLDER/exchange.json. Writes
+the figures of the exchange to FOLDER/sent.json each second.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from tests.exchanges.sockets import Answer
 
 FIRST_SEQUENCE = 1_000_000
 CYCLE = 1024
-"""Prices and sizes repeat after so many trades of a symbol."""
+"""Prices and sizes repeat after this many trades of a symbol."""
 
 STEP_SECONDS = 0.005
 MAX_TRADES = 50
-"""The number of trades in one message. After a pause, many are due."""
+"""The most trades in one message. After a pause, many trades are due together."""
 
 BEGIN, END = b'{"channel":"trade","type":"update","data":[', b"]}"
 
@@ -45,7 +45,7 @@ def size_text(number: int) -> str:
 
 
 def frame(payload: bytes) -> bytes:
-    """Returns a text frame of a server, for payloads of 126 bytes to 64 KiB."""
+    """Returns a text frame of a server. The payload must have 126 to 65,535 bytes."""
     return bytes((0x81, 126)) + len(payload).to_bytes(2, "big") + payload
 
 
@@ -61,7 +61,7 @@ class FastLedger:
         return sum(map(len, self.times))
 
     def get(self, symbol: str, first: int, last: int) -> list[LedgerTrade]:
-        """Returns the trades from one number up to another one, which is not included."""
+        """Returns the trades with numbers from `first` to `last`, without `last`."""
         index = self._symbols[symbol]
         times = self.times[index]
         return [
@@ -90,7 +90,7 @@ class FastLedger:
 
 
 class FastKraken(KrakenExchange):
-    """Sends `rate` trades per second of all symbols in turn. Trades of one symbol and step share a message."""
+    """Sends `rate` trades per second, of all symbols in turn. Trades of one symbol and step share messages."""
 
     def __init__(self, folder: Path, symbols: Sequence[str]) -> None:
         super().__init__(symbols)
@@ -124,7 +124,7 @@ class FastKraken(KrakenExchange):
                 self._send_step(count)
 
     def _send_step(self, count: int) -> None:
-        """Makes `count` trades, as many of each symbol as possible."""
+        """Makes `count` trades, evenly distributed over the symbols."""
         symbols, now = len(self.symbols), time.time_ns() // 1000
         tail = f',"timestamp":"{time_text(now)}"}}'.encode()
         each, rest = divmod(count, symbols)

@@ -34,10 +34,11 @@ class Load(threading.Thread):
 
 
 def kill_repeatedly(stand: Stand, exchange: KrakenExchange, kills: int, seconds: float) -> tuple[MeasuredProcess, int]:
-    """Kills feeders at random moments after they have connected, one after the other.
+    """Starts feeders one after the other, and kills each feeder at a random moment.
 
-    Each feeder gets `seconds` on average, start included, or longer if it starts slowly. Returns the last feeder, and
-    how many of the killed ones had received messages.
+    A feeder is killed only after it has connected. On average a feeder lives `seconds` seconds. Slow
+    feeders live longer.
+    Returns a feeder that still runs, and how many of the killed feeders had received messages.
     """
     rng, receiving = Random(9), 0
     for _ in range(kills):
@@ -51,7 +52,7 @@ def kill_repeatedly(stand: Stand, exchange: KrakenExchange, kills: int, seconds:
 
 
 def run(stand: Stand, rate: float, symbols: int, kills: int, seconds: float) -> dict[str, Any]:
-    """Runs the case. Returns its figures."""
+    """Runs the case `kills`. Returns the figures."""
     names = [f"T{number:02}/USD" for number in range(symbols)]
     stand.add_tickers("kraken", *names)
     with KrakenExchange(names) as exchange:

@@ -1,9 +1,9 @@
-"""Reads along: writes each record of a topic to `topic.csv`, and checks the order of prices in channels of Redis.
+"""Writes the records of a topic to `topic.csv`. Checks the order of published prices.
 
     python -m tests.bench.feed.observer FOLDER BROKERS TOPIC REDIS_PORT [CHANNEL …]
 
-Uses nothing of the project, so that it cannot share its mistakes. Writes its figures to `observed.json` each second.
-Ends at SIGTERM.
+Imports nothing of the project, because a mistake of the project must not affect the result. Writes figures to
+`observed.json` each second. Ends at SIGTERM.
 """
 
 import csv
@@ -23,7 +23,7 @@ COLUMNS = ("symbol", "id", "seq_id", "timestamp", "price", "size", "produced_ms"
 
 
 class Channels:
-    """Checks messages of Redis channels, in a thread. `delays` are the ages of updates at their arrival, in ms."""
+    """Checks messages of Redis channels, in a thread. `delays` are the ages of updates on arrival, in ms."""
 
     def __init__(self, port: int, patterns: list[str]) -> None:
         self.messages = self.older = 0
@@ -51,7 +51,7 @@ class Channels:
 
 
 class Topic:
-    """Writes all records to a file. `ids` are the trades of each symbol."""
+    """Writes all records of the topic to a file. `ids` maps each symbol to the ids of the trades."""
 
     def __init__(self, brokers: str, topic: str, file: Path) -> None:
         self._consumer = Consumer({"bootstrap.servers": brokers, "group.id": "observer", "log_level": 2})

@@ -1,7 +1,8 @@
-"""The case `rate`: 20,000 trades per second, then Kafka stands still for 30 s (SIGSTOP of all brokers).
+"""The case `rate`: 20,000 trades per second, with and without Kafka.
 
-The exchange is a process of its own. Delays are from the time of a trade, at which the exchange sends it, to its
-arrival at a subscriber of Redis. So they contain the way to the feeder, and are an upper bound for the rest.
+First, Kafka works. Then all brokers are stopped with SIGSTOP for 30 s. The exchange runs in a separate process. A delay
+is the time from a trade's timestamp to the arrival of the update at a subscriber of Redis. The exchange sends a trade
+at the time of the timestamp. Therefore a delay includes the time from the exchange to the feeder.
 """
 
 import json
@@ -23,16 +24,16 @@ from tests.support.waiting import wait_until
 EXCHANGE = "tests.bench.feed.fast_exchange"
 COMPRESSED = str(Path(__file__).with_name("compressed.py"))
 FACTOR = "100"
-"""How many times as fast as Kraken allows the merged trades are fetched. Kraken's own pace takes that much longer."""
+"""The feeder fetches merged trades this many times as fast as Kraken allows."""
 
 WARM_UP_SECONDS = 10.0
 AFTER_SECONDS = 15.0
 MAX_MEGABYTES_MORE = 160.0
-"""How much the resident memory may grow while Kafka stands still: 64 MB of waiting trades, and the gaps."""
+"""How much the resident memory may grow in MB while Kafka stands still. Waiting trades take 64 MB of this."""
 
 
 class FastExchange:
-    """The exchange's process."""
+    """The process of the exchange."""
 
     def __init__(self, stand: Stand, symbols: int) -> None:
         self._folder = stand.folder
@@ -62,7 +63,7 @@ class FastExchange:
 
 
 class Subscriber(threading.Thread):
-    """Notes when updates of one symbol arrive. `delays` are in ms."""
+    """Measures the delays of the updates of one symbol, in ms."""
 
     def __init__(self, port: int, symbol: str) -> None:
         super().__init__(daemon=True)
@@ -85,7 +86,7 @@ class Subscriber(threading.Thread):
 
 @contextmanager
 def memory_of(process: MeasuredProcess) -> Iterator[list[float]]:
-    """Takes a sample of the resident memory each half second, in MB."""
+    """Measures the resident memory of a process each half second, in MB."""
     samples, stop = [process.megabytes], threading.Event()
 
     def sample() -> None:
@@ -102,7 +103,7 @@ def memory_of(process: MeasuredProcess) -> Iterator[list[float]]:
 
 
 def measure(exchange: FastExchange, feeder: MeasuredProcess, subscriber: Subscriber, seconds: float) -> dict[str, Any]:
-    """Measures the steady state."""
+    """Measures for `seconds` seconds, while Kafka works."""
     before, cpu, begin = exchange.sent["trades"], feeder.cpu_seconds, time.monotonic()
     accepted = feeder.metric("stockwatch_feed_trades_total")
     subscriber.take()
@@ -128,7 +129,7 @@ def quotes_newer_than(client: redis.Redis, symbols: list[str], timestamp: float)
 
 
 def stop_kafka(stand: Stand, pids: Sequence[int], feeder: MeasuredProcess, symbols: list[str], seconds: float) -> Any:
-    """Stops the brokers. Returns figures, among them how long it then takes until all quotes are current."""
+    """Stops the brokers for `seconds` seconds, then continues them. Waits until all quotes are current."""
     before = feeder.megabytes
     with memory_of(feeder) as samples:
         for pid in pids:
@@ -145,7 +146,10 @@ def stop_kafka(stand: Stand, pids: Sequence[int], feeder: MeasuredProcess, symbo
 
 
 def run(stand: Stand, pids: Sequence[int], rate: float, symbols: int, seconds: float, stop: float) -> dict[str, Any]:
-    """Runs the case. `pids` are the processes of the brokers; without any, Kafka is not stopped. Returns figures."""
+    """Runs the case `rate`. Returns the figures.
+
+    `pids` are the processes of the brokers. If `pids` is empty, Kafka is not stopped.
+    """
     names = [f"T{number:02}/USD" for number in range(symbols)]
     stand.add_tickers("kraken", *names)
     exchange = FastExchange(stand, symbols)

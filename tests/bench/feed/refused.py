@@ -1,4 +1,4 @@
-"""The case `refused`: an exchange refuses all connections for ten real minutes, then accepts them again."""
+"""The case `refused`: an exchange refuses all connections for ten minutes, then accepts connections again."""
 
 import time
 from typing import Any
@@ -9,11 +9,11 @@ from tests.exchanges.kraken import KrakenExchange
 from tests.support.waiting import wait_until
 
 MAX_CONNECTS = 40
-"""How many attempts are allowed in ten minutes."""
+"""The most attempts to connect that the feeder may make in ten minutes."""
 
 
 def run(stand: Stand, symbols: int, seconds: float) -> dict[str, Any]:
-    """Runs the case. Returns its figures."""
+    """Runs the case `refused`. Returns the figures."""
     names = [f"T{number:02}/USD" for number in range(symbols)]
     stand.add_tickers("kraken", *names)
     with KrakenExchange(names) as exchange:

@@ -1,6 +1,7 @@
-"""Runs the pipeline for the bench of real prices: feeder, processor and recorder as processes, Kafka and Redis.
+"""Runs the pipeline for the bench of real prices.
 
-Figures of a process come from its /metrics, its log and /proc.
+Feeder, processor and recorder run as processes, with Kafka and Redis. The figures of a process come from /metrics, the
+log and /proc.
 """
 
 import json
@@ -28,11 +29,11 @@ METRICS_PORTS = {
 }
 OBSERVER = "tests.bench.feed.observer"
 QUIET_SECONDS = 120.0
-"""How long the topic may get no new trade before the bench stops waiting for the missing ones."""
+"""After this time without a new trade in the topic, the bench stops waiting for missing trades."""
 
 
 class MeasuredProcess:
-    """A Python program with a log file. `command` names what it runs."""
+    """A Python program with a log file. `command` is a command such as `runfeed`, or another name."""
 
     def __init__(self, command: str, program: list[str], variables: dict[str, str], log: Path) -> None:
         self.port = free_port()
@@ -67,12 +68,12 @@ class MeasuredProcess:
 
     @property
     def megabytes(self) -> float:
-        """The resident memory."""
+        """The resident memory in MB."""
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def logged(self, text: str) -> list[dict[str, Any]]:
-        """Returns the log lines whose event contains a text."""
+        """Returns the log lines that contain `text` in the field `event`."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
         return [line for line in lines if text in str(line.get("event"))]
 
@@ -112,7 +113,7 @@ class Stand:
         add_tickers(self.database, source, *symbols)
 
     def start(self, command: str, *arguments: str, program: list[str] | None = None, **more: str) -> MeasuredProcess:
-        """Starts a command of manage.py, or another program in its place. All runs of a command share a log file."""
+        """Starts a command of manage.py, or `program` instead. All runs of one `command` share a log file."""
         started = MeasuredProcess(
             command,
             [*(program or [str(ROOT / "manage.py"), command]), *arguments],
@@ -123,12 +124,15 @@ class Stand:
         return started
 
     def observe(self, *channels: str) -> "Observer":
-        """Starts the observer of the topic and of channels of Redis."""
+        """Starts an observer of the topic and of these Redis channels."""
         arguments = [str(self.folder), self.brokers, self.topic, str(self.server.port), *channels]
         return Observer(self.start("observer", *arguments, program=["-m", OBSERVER]), self.folder)
 
     def finish(self, *commands: MeasuredProcess, trades: int, observer: "Observer") -> dict[str, Any]:
-        """Waits for `trades` trades in the topic, then ends the commands, feeder first. Returns what was observed."""
+        """Waits for `trades` trades in the topic, then ends the commands.
+
+        Returns the figures of the observer. `commands` are feeder, processor and recorder. The feeder ends first.
+        """
         observer.wait_for_trades(trades)
         feeder, processor, recorder = commands
         statuses = [feeder.end()]
@@ -141,7 +145,7 @@ class Stand:
         return observer.end() | {"statuses": statuses}
 
     def close(self) -> None:
-        """Kills what still runs."""
+        """Kills all processes that still run."""
         for each in self._processes:
             if each.process.poll() is None:
                 each.process.kill()
@@ -150,7 +154,7 @@ class Stand:
 
 
 class Observer:
-    """The running observer. It writes its figures to a file each second."""
+    """The running program `observer.py`, which writes figures to a file each second."""
 
     def __init__(self, process: MeasuredProcess, folder: Path) -> None:
         self._process = process
@@ -163,7 +167,7 @@ class Observer:
         return figures
 
     def wait_for_trades(self, count: int) -> None:
-        """Waits until the topic has `count` different trades, or no new one for QUIET_SECONDS."""
+        """Waits until the topic has `count` different trades, or for QUIET_SECONDS without a new trade."""
         seen, changed = -1, time.monotonic()
         while seen < count and time.monotonic() - changed < QUIET_SECONDS:
             time.sleep(0.5)
@@ -171,7 +175,7 @@ class Observer:
                 seen, changed = trades, time.monotonic()
 
     def wait_for_end(self) -> int:
-        """Waits until no more records come. Returns their number."""
+        """Waits until no more records arrive. Returns the number of records."""
         records = -1
         while (now := self.read()["records"]) != records:
             records = now

@@ -1,4 +1,4 @@
-"""Looks for violations of accessibility rules on a page, with axe-core."""
+"""Finds violations of accessibility rules on a page, with axe-core."""
 
 from playwright.sync_api import Page
 

@@ -11,7 +11,7 @@ CONNECTION_ERRORS = ("WebSocket connection to ", "Failed to load resource: net::
 """The first words of the console errors for a gateway that does not answer."""
 
 BLOCK_SOCKETS = "WebSocket = class { constructor() { setTimeout(() => this.onclose({code: 1006})); } close() {} };"
-"""A script. After this script, the page can open no WebSocket."""
+"""A script. After this script has run, the page cannot open a WebSocket."""
 
 
 def row_of(page: Page, symbol: str) -> Locator:

@@ -28,7 +28,7 @@ STAFF, PASSWORD = "operator", "a long and private phrase"
 class Site:
     """A site whose port, prices and accounts survive `kill_server` and `start_server`.
 
-    The default of `stale_after` is long, because a slow machine may need long to load the page.
+    The default of `stale_after` is long, because a slow machine may load the page slowly.
     """
 
     def __init__(self, stale_after: str = "30s") -> None:
@@ -62,7 +62,7 @@ class Site:
     def start_server(self) -> None:
         """Starts the server and waits until the server answers.
 
-        Raises RuntimeError with the server's log if the server ends before it answers.
+        If the server ends before the first answer, raises RuntimeError with the server's log.
         """
         with self._log.open("ab") as output:
             self._server = subprocess.Popen(

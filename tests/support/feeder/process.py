@@ -37,7 +37,7 @@ def set_source(file: Path, symbol: str, source: str) -> None:
 
 
 class TopicReader:
-    """Reads all records of a topic: for each symbol the updates in the order of the topic, with the headers."""
+    """Reads all records of a topic. `read` returns a dict from symbol to updates, in the order of the topic."""
 
     def __init__(self, brokers: str, topic: str = TOPIC) -> None:
         self._options = {"bootstrap.servers": brokers, "group.id": "reader", "enable.partition.eof": True}
@@ -61,13 +61,13 @@ class TopicReader:
 
 
 def published(updates: list[dict]) -> list[Row]:
-    """Returns the trades in updates, in the order of their ids at the exchange."""
+    """Returns the trades in these updates, sorted by the ids of the exchange."""
     ordered = sorted(updates, key=lambda update: int(update["headers"]["id"]))
     return [(update["timestamp"], update["price"], update["size"]) for update in ordered]
 
 
 def in_ledger(ledger: Ledger, symbol: str, first: int = 0) -> list[Row]:
-    """Returns the trades of a symbol from the sequence `first` on."""
+    """Returns the trades of a symbol whose sequence is at least `first`."""
     trades = [trade for trade in ledger.trades(symbol) if trade.sequence >= first]
     return [(trade.timestamp, float(trade.price), float(trade.size)) for trade in trades]
 

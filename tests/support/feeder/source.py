@@ -1,4 +1,4 @@
-"""Runs one source of the feeder against a fake exchange, with a list in the place of Kafka."""
+"""Runs one source of the feeder with a fake exchange. A list replaces Kafka."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ KEY = Credentials("test-key", "test-secret")
 
 
 class TopicList:
-    """Takes the place of the producer: a list of records. While it is stalled, nothing is acknowledged."""
+    """A list of records that replaces the producer. If `is_stalled` is True, no record is acknowledged."""
 
     def __init__(self) -> None:
         self.outage = Outage("Kafka")
@@ -72,7 +72,7 @@ class TopicList:
     def log_failures(self) -> None: ...
 
     def updates(self, symbol: str) -> list[dict]:
-        """Returns the updates of a symbol, each with the id of its trade."""
+        """Returns the updates of a symbol. Each update also has the id of the trade."""
         return [
             json.loads(value) | {"id": dict(headers)["id"]} for name, value, headers in self.records if name == symbol
         ]
@@ -86,9 +86,9 @@ class TopicList:
 
 
 class FedSource:
-    """One source that is fed from an exchange, inside its `async with` block.
+    """One source that reads from a fake exchange inside the `async with` block.
 
-    `changes` are properties of the source that differ from those of the vendor. Requests and messages have no pace.
+    `changes` replaces attributes of the source. There is no pause between requests or messages.
     """
 
     def __init__(
@@ -134,12 +134,12 @@ class FedSource:
         return all(counts[symbol] >= len(ledger.trades(symbol)) for symbol in self.exchange.symbols)
 
     async def wait_subscribed(self) -> None:
-        """Waits until each symbol is subscribed to on one connection."""
+        """Waits until one connection is subscribed to all symbols."""
         channel, symbols = self.exchange.trade_channel, set(self.exchange.symbols)
         await until(lambda: any(client.subscribed(channel) >= symbols for client in list(self.exchange.clients)))
 
     async def wait_for_ledger(self) -> None:
-        """Waits until the topic has each trade, and checks that it has each once and as it is in the ledger."""
+        """Waits until the topic has all trades of the ledger. Asserts that trades are equal and occur once."""
         await until(self.has_all, what="the topic with all trades")
         for symbol in self.exchange.symbols:
             rows = sorted((each["timestamp"], each["price"], each["size"]) for each in self.topic.updates(symbol))

@@ -1,4 +1,4 @@
-"""Trades for tests of the feeder."""
+"""Makes trades for tests of the feeder."""
 
 from feeds.sources.events import Trade
 
@@ -6,7 +6,7 @@ BEGIN = 1_766_480_000_000_000
 
 
 def trade(number: int, *, time: int | None = None, price: float | None = None, size: float = 1.0, **fields) -> Trade:
-    """Returns a trade with a sequence. `time` is in microseconds from BEGIN; the default is the number."""
+    """Returns a trade with a sequence. `time` is in microseconds after BEGIN; the default is `number`."""
     timestamp = BEGIN + (number if time is None else time)
     return Trade("X", 100.0 + number if price is None else price, size, timestamp, str(number), number, **fields)
 

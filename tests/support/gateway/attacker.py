@@ -1,8 +1,8 @@
 """Sends each hostile request once a second: `python -m tests.support.gateway.attacker PORT [NAME …]`.
 
-All connections come from one address. The bytes of every request are built before the first is sent, and the process
-gives way to all others (nice 19), so that its own work delays neither the gateway nor the clients that are measured.
-Without names, all requests are sent. When it is terminated, it prints how each was answered, as JSON.
+All connections come from one address. This process must delay neither the gateway nor the measured clients. Therefore
+all requests are built before the first request is sent, and the process has the lowest priority (nice 19). Without
+names, all requests are sent. At SIGTERM, prints the number of each kind of answer as JSON.
 """
 
 import json
@@ -20,16 +20,16 @@ from contextlib import contextmanager, suppress
 from tests.support.gateway.raw_socket import TEXT, make_frame, make_upgrade
 
 ADDRESS = "127.0.0.66"
-"""Linux delivers to every address of 127.0.0.0/8 on the loopback interface."""
+"""The address of the attacker. On Linux, all addresses of 127.0.0.0/8 belong to the loopback interface."""
 TOKEN = "a" * 32
-"""Any text of this length is a valid pair of cookie and form field for Django's check of cross-site requests."""
+"""The CSRF token, in the cookie and in the form. Django accepts any text of this length."""
 BOUNDARY = "x"
 CHUNK = 64 * 1024
 UNSUBSCRIBES_PER_SECOND = 95
 TIMEOUT_SECONDS = 30.0
 DRIP_SECONDS = 0.5
 DRIPS = 40
-"""A slow body lasts 20 s, so that some twenty of them are open at any time."""
+"""The number of bytes of a slow body. A slow body lasts 20 s, so that about twenty bodies are in transit."""
 
 Attack = Callable[[], str]
 port = 0
@@ -49,7 +49,7 @@ def make_form(path: str, fields: bytes) -> bytes:
 
 
 def make_multipart(path: str, size: int) -> bytes:
-    """Returns a POST of about `size` bytes with as many fields as fit, which costs a parser most."""
+    """Returns a POST of about `size` bytes with many short fields. Such a body costs a parser the most time."""
     fields = make_field("csrfmiddlewaretoken", TOKEN)
     fields += make_field("a", "") * (size // len(make_field("a", "")))
     return make_post(path, f"multipart/form-data; boundary={BOUNDARY}", fields + f"--{BOUNDARY}--\r\n".encode())
@@ -66,7 +66,7 @@ def dial() -> Iterator[socket.socket]:
 
 
 def read_status(connection: socket.socket) -> str:
-    """Returns the status of the response; `closed` if there is none."""
+    """Returns the status of the response; `closed` without a response."""
     head = connection.recv(CHUNK)[:12].decode("latin-1")
     return head.removeprefix("HTTP/1.1 ") or "closed"
 
@@ -132,7 +132,7 @@ def make_attacks() -> dict[str, Attack]:
 
 
 def repeat(name: str, attack: Attack, results: Counter[str]) -> None:
-    """Starts the attack once a second, at a random moment, whether or not the previous one has ended."""
+    """Starts the attack once a second at a random moment. Does not wait for the end of the previous attack."""
 
     def run() -> None:
         try:

@@ -39,7 +39,7 @@ def open_session(
     address: str = "",
     **limits: Any,
 ) -> Session:
-    """Opens a session at time 0. Its transport is a FakeTransport with `room`."""
+    """Opens a session at time 0. The transport is a FakeTransport with `room`."""
     connections = connections or make_connections(**limits)
     transport = FakeTransport(room)
     outbox = Outbox(transport, clock=lambda: 0.0)

@@ -14,7 +14,7 @@ from tests.support.bars import UTC_DAYS
 MINUTE_US = 60_000_000
 DAY_US = 1440 * MINUTE_US
 NOW = 20_500 * DAY_US + 700 * MINUTE_US + 1
-"""The time of the fake exchanges, in unix microseconds: some time in a day."""
+"""The time of the fake exchanges, in unix microseconds: 11:40 UTC."""
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ FAST_START = ("-XX:TieredStopAtLevel=1",)
 
 
 class Broker:
-    """One broker. Its port and folder stay the same over restarts."""
+    """One broker. Port and folder stay the same over restarts."""
 
     def __init__(self, node: int, folder: Path, reaper: ProcessReaper, tuning: tuple[str, ...]) -> None:
         self.node = node

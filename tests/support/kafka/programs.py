@@ -101,8 +101,8 @@ class Program:
     def metric(self, name: str, **labels: str) -> float:
         """Returns the sum of a metric's samples with these labels.
 
-        Returns 0 if the port does not listen yet. Raises TimeoutError or URLError if the port listens but does not
-        answer. A paused process is an example.
+        Returns 0 if the port does not listen yet. If the port listens but does not answer, raises TimeoutError or
+        URLError. The port of a paused process does not answer.
         """
         opener = build_opener(ProxyHandler({}))
         try:

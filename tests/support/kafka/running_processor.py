@@ -46,7 +46,7 @@ class RunningProcessor:
         return self.wait()
 
     def wait(self) -> bool | None:
-        """Waits until the processor ends. Returns whether it finished all records that it had read."""
+        """Waits until the processor ends. Returns whether the processor finished all records that it had read."""
         self._thread.join(TIMEOUT_SECONDS)
         assert not self._thread.is_alive()
         return self.finished
@@ -76,7 +76,7 @@ def values_by_symbol(updates: list[Update]) -> dict[str, list[bytes]]:
 
 
 class FailingWriter(QuoteWriter):
-    """A writer that raises an error which no code expects."""
+    """A writer that raises RuntimeError, as a bug would."""
 
     def __init__(self) -> None:
         pass

@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 90.0
 MARKER_CHANNEL = b"prices.~"
 """A channel that belongs to no symbol.
 
-When a message arrives on this channel, all earlier messages were received.
+If a message has arrived on this channel, all messages published before have arrived.
 """
 
 MAX_MESSAGE_BYTES = 1_040_000
@@ -76,7 +76,7 @@ class Feed:
     def send_record(self, key: bytes | None, value: bytes | None, update: Update | None = None) -> None:
         """Sends any record.
 
-        If `update` is not None, it is added to the ledger when the record is acknowledged.
+        If `update` is not None, this update is added to the ledger when the record is acknowledged.
         """
         while True:
             try:

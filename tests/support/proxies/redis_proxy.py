@@ -7,9 +7,9 @@ from contextlib import suppress
 from tests.support.proxies.tcp_proxy import CHUNK_BYTES, TcpProxy
 
 MIN_BATCH_BYTES = 500
-"""Larger data is a batch of updates.
+"""Data with more bytes is a batch of updates.
 
-Smaller data may be a health check of the connection.
+Other data may be a health check of the connection.
 """
 
 

@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 2.0
 """The shortest and the longest wait between two attempts to reconnect. The wait grows with each failure."""
 SILENCE_SECONDS = 2.0
-"""After this time without a byte from Redis, the connection is pinged. After twice this time, it counts as lost."""
+"""A connection is pinged after this time without a byte from Redis, and counts as lost after twice this time."""
 CONFIRM_SECONDS = 5.0
 """How long Redis may take to confirm a subscription.
 
@@ -48,7 +48,7 @@ After this time the connection counts as lost, even if other bytes arrive.
 
 
 class RawSerializer:
-    """Passes messages on unchanged: it adds no envelope and no encryption."""
+    """Passes messages on unchanged. Adds no envelope and no encryption."""
 
     def __init__(self, **_: Any) -> None: ...
 

@@ -61,7 +61,7 @@ class Cohort:
     cannot send before its interval ends. At the next flush of a paced cohort, the new member is therefore sent only
     updates that are newer than the join.
 
-    The returned numbers of sent updates count an update once per socket.
+    Methods return how many updates were sent. An update that is sent to two sockets counts twice.
     """
 
     __slots__ = (
@@ -161,9 +161,10 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the newest update of each symbol in `symbols` that has a version above `version`.
+        """Returns the newest update of each symbol. Omits updates whose version is at most `version`.
 
-        Omits updates that `flush_first` has sent. If `snapshot` is False, also omits quotes that were read from Redis.
+        Also omits updates that `flush_first` has sent. If `snapshot` is False, also omits quotes that were read from
+        Redis.
         """
         snapshot, early = self.delivery.snapshot, self._early
         return [

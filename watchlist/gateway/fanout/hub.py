@@ -78,7 +78,7 @@ class Hub:
         return sum(tracked.socket_count for tracked in self._tracked.values())
 
     def receive(self, channel: bytes, payload: bytes, *, from_store: bool = False) -> None:
-        """Processes one update. `channel` is the Redis channel of the update, `payload` its JSON text.
+        """Processes one update. `channel` is the Redis channel, and `payload` is the JSON text.
 
         `from_store` is True for a quote that was read from Redis. Such a quote is never counted as stale, because a
         resync reads many known quotes again.

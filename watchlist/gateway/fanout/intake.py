@@ -3,7 +3,7 @@
 For each symbol, the intake joins the channel-layer group, waits for the confirmation, and then reads the quote. In this
 order no update is missed. A resync reads the quotes of all symbols again. Resyncs happen every RESYNC_SECONDS and after
 each reconnect. One task joins groups and another task reads quotes. Quotes are therefore read even if Redis does not
-confirm a subscription. Sockets never wait for the intake, and do not see its errors.
+confirm a subscription. Sockets never wait for the intake, and errors of the intake do not affect sockets.
 """
 
 import asyncio

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class AddressCounts:
-    """Connections by address. Without `share`, the connections of other processes do not count."""
+    """Counts connections by address. Before a call of `share`, connections of other processes do not count."""
 
     def __init__(self) -> None:
         self._own: Counter[str] = Counter()
@@ -14,8 +14,9 @@ class AddressCounts:
     def share(self, note: Callable[[str, int], int]) -> None:
         """Makes this process one of several that count together.
 
-        `note` is called with an address and the change of its number of connections in this process: 1, -1 or 0. It
-        stores the change for the other processes, and returns how many connections of the address they have.
+        `note` is called with an address and 1, -1 or 0: the change of the address's number of connections in this
+        process. `note` stores the change for the other processes. `note` returns the address's number of connections in
+        the other processes.
         """
         self._note = note
 

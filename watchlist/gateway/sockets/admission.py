@@ -25,7 +25,7 @@ from watchlist.gateway.web_sessions import AccountSession, read_session_key
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 NOT_SIGNED_IN = Refusal("sign in", 401, CloseCode.SIGN_IN)
 NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
-"""The gateway is private and cannot look up the web session of the client."""
+"""The refusal if a private gateway cannot look up the web session of the client."""
 
 log = structlog.get_logger(__name__)
 
@@ -103,10 +103,10 @@ class Admission:
         return None
 
     def _read_key(self, headers: Mapping[str, str], options: ConnectionOptions) -> str | None:
-        """Returns the key of the web session for which a client may act. Returns None if there is no such key.
+        """Returns the key of the web session for which a client may act, or None.
 
-        A page of another origin may not act for the person who looks at the page. Programs send no Origin header. They
-        need an account only if the gateway is private.
+        A page of another origin may not act for the person who looks at the page. Programs send no Origin
+        header. Programs need an account only if the gateway is private.
         """
         origin = headers.get("origin")
         is_own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)

@@ -40,7 +40,7 @@ REPLY_TIMEOUT_SECONDS = 0.2
 MAX_PENDING = 16
 """The most calls to Redis that run at the same time. Further calls wait.
 
-The time-out of a call begins after its wait. Without this limit, calls would time out when many clients connect at the
+The time-out of a call begins after the wait. Without this limit, calls would time out when many clients connect at the
 same time.
 """
 PAUSE_SECONDS = 1.0

@@ -123,7 +123,8 @@ class Connections:
     def announce_sources(self, messages: Mapping[str, StateMessage]) -> None:
         """Tells the open sockets with `?meta=1` about the sources whose messages have changed.
 
-        `messages` maps each source that served tickers name to its `feed` message. `open` tells each new socket.
+        `messages` is a dict from the source of served tickers to the `feed` message about this source. `open` sends the
+        messages to each new socket.
         """
         changed = [message for source, message in messages.items() if self._source_messages.get(source) != message]
         self._source_messages = messages
@@ -143,7 +144,7 @@ class Connections:
                 self._close(session)
 
     def _current_states(self) -> list[StateMessage]:
-        """Returns the messages about the database and the sources that a new socket with `?meta=1` is sent."""
+        """Returns the messages for a new socket with `?meta=1`: about the database and about the sources."""
         service = [] if self._database_available else [make_service_message(available=False)]
         return [*service, *self._source_messages.values()]
 

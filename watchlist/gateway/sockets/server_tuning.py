@@ -14,7 +14,7 @@ GC_THRESHOLD = 20_000
 Python's default is 700; one socket creates about thirty.
 """
 SWITCH_SECONDS = 0.001
-"""How long a thread, such as one that renders a page, keeps the interpreter while the event loop waits for it.
+"""How long another thread may keep the interpreter while the event loop waits.
 
 Python's default is 5 ms.
 """

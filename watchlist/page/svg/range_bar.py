@@ -1,6 +1,7 @@
-"""Draws a price range as a bar with the place of the last price, as inline SVG. Pure.
+"""Draws a price range as a bar with a mark at the last price. Pure.
 
-`static/watchlist/columns.js` moves the mark with live prices by the same rules. A browser test compares both.
+`static/watchlist/columns.js` moves the mark with live prices by the same rules. A browser test compares this module
+with the script.
 """
 
 from django.utils.safestring import SafeString, mark_safe
@@ -12,10 +13,10 @@ WIDTH = 100
 
 
 def draw_range(price_range: PriceRange | None, price: float | None, low: str, high: str) -> SafeString:
-    """Returns a line from the low to the high with a mark at `price`, and the texts of low and high.
+    """Returns an SVG line with a mark at `price`, and the texts `low` and `high`.
 
-    If the range is unknown, returns NO_VALUE. If the price is unknown, the line has no mark. `low` and `high` are
-    formatted numbers, so they need no escaping.
+    The line goes from the low to the high. If the range is unknown, returns NO_VALUE. If the price is unknown, the line
+    has no mark. `low` and `high` are formatted numbers. Such texts need no escaping.
     """
     if price_range is None:
         return SafeString(NO_VALUE)

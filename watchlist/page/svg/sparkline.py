@@ -15,7 +15,7 @@ MIN_POINTS = 2
 VALUE_DIGITS = 7
 """The number of significant digits in `data-values`.
 
-More digits would enlarge the page, but a line of 26 pixels cannot show them.
+A line with a height of 26 pixels cannot show more digits.
 """
 
 
