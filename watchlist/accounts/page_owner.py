@@ -26,7 +26,7 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 def page_owner(request: HttpRequest) -> str:
-    """Returns the primary key of the request's account as text; VISITOR without an account."""
+    """Returns the primary key of the request's account as text. Returns VISITOR if there is no account."""
     return str(request.user.pk or VISITOR)
 
 

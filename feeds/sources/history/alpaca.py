@@ -128,7 +128,7 @@ class AlpacaHistory:
     ) -> tuple[Sequence[Trade], Request | None]:
         """Returns the trades in a response, without `after`, `until` and withdrawn trades.
 
-        The trades begin some seconds before `after`, because late trades may have older times. Therefore some of the
+        The first trades are some seconds older than `after`, because late trades may have older times. Therefore some of the
         trades may be known already.
         """
         response = decode_body(_TRADES, body)

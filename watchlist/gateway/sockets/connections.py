@@ -66,7 +66,7 @@ class Connections:
 
     @contextmanager
     def pending(self) -> Iterator[None]:
-        """Counts a connection from its check until it is accepted or refused."""
+        """Counts a connection as pending while it is neither accepted nor refused."""
         self._pending += 1
         try:
             yield
