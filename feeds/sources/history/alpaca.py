@@ -128,8 +128,8 @@ class AlpacaHistory:
     ) -> tuple[Sequence[Trade], Request | None]:
         """Returns the trades in a response, without `after`, `until` and withdrawn trades.
 
-        The first trades are some seconds older than `after`, because late trades may have older times. Therefore some of the
-        trades may be known already.
+        The first trades are some seconds older than `after`, because late trades may have older times. Therefore some
+        of the trades may be known already.
         """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]

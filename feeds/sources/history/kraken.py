@@ -89,7 +89,10 @@ class KrakenHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades in the order of their sequences. A trade can be on two pages."""
+        """Returns the trades of a response in the order of their sequences.
+
+        The next response may contain the last of these trades again. The caller drops repeats.
+        """
         result = _read_result(body)
         missed = missed_sequences(after, until)
         rows = decode_body(_trade_rows, _rows(result))
