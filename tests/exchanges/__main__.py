@@ -6,6 +6,7 @@ writes all trades as CSV at the end. Another script can compare this file with t
 
 import argparse
 import importlib
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +82,9 @@ def run(exchange: Exchange, arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
+    # Explicitly, because a shell may start background programs with SIGINT ignored.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
     arguments = parse_arguments()
     module, name = EXCHANGES[arguments.exchange].split(":")
     make_exchange: type[Exchange] = getattr(importlib.import_module(module), name)
