@@ -43,20 +43,34 @@ def is_complete(recorded: str, fetched: str) -> str:
     )
 
 
-def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
+def make_upsert(table: str, key: Sequence[str], columns: Sequence[str], assignment: str, condition: str) -> str:
+    """Returns the SQL that inserts a row, or replaces the row with the same key if `condition` holds.
+
+    `assignment` is one more assignment of the replacement. In both texts `excluded` is the new row.
+    """
     names = ", ".join(f'"{name}"' for name in columns)
     placeholders = ", ".join(["%s"] * len(columns))
     assignments = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in key)
     return (
         f"INSERT INTO {table} ({names}) VALUES ({placeholders}) "  # noqa: S608 - all names are constants
-        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {assignments}, runs = NULL "
-        f"WHERE {table}.origin <> {Origin.RECORDED} "
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {assignments}, {assignment} WHERE {condition}"
+    )
+
+
+def _replaces(table: str) -> str:
+    """Returns the condition under which a fetched or simulated bar replaces the stored one."""
+    return (
+        f"{table}.origin <> {Origin.RECORDED} "
         f"OR (excluded.origin = {Origin.FETCHED} AND NOT {is_complete(table, 'excluded')})"
     )
 
 
-UPSERT_MINUTE = _upsert("feeds_minutebar", ("id",), MINUTE_COLUMNS)
-UPSERT_DAY = _upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
+def _make_past_upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
+    return make_upsert(table, key, columns, "runs = NULL", _replaces(table))
+
+
+UPSERT_MINUTE = _make_past_upsert("feeds_minutebar", ("id",), MINUTE_COLUMNS)
+UPSERT_DAY = _make_past_upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
 
 
 def save_minutes(tape_id: int, bars: Sequence[Bar], origin: Origin) -> None:

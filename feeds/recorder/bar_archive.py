@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from django.db import connection, transaction
 
-from feeds.history.past_bars import is_complete
+from feeds.history.past_bars import is_complete, make_upsert
 from feeds.history.transactions import KEYS_PER_QUERY, ROWS_PER_TRANSACTION, chunks, translate_errors
 from feeds.models import DayBar, MinuteBar, Origin, Tape, Ticker
 from feeds.recorder.bars import Bar
@@ -29,16 +29,12 @@ DAY_COLUMNS = ("tape_id", "day", "first_at", "last_at", *VALUE_COLUMNS)
 
 
 def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
-    names = ", ".join(f'"{name}"' for name in columns)
-    placeholders = ", ".join(["%s"] * len(columns))
-    assignments = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name not in key)
-    return (
-        f"INSERT INTO {table} ({names}) VALUES ({placeholders}) "  # noqa: S608 - all names are constants
-        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {assignments}, origin = {Origin.RECORDED} "
-        f"WHERE {table}.origin = {Origin.SIMULATED_PAST} "
+    condition = (
+        f"{table}.origin = {Origin.SIMULATED_PAST} "
         f'OR (excluded."count" >= {table}."count" '
         f"AND ({table}.origin = {Origin.RECORDED} OR {is_complete('excluded', table)}))"
     )
+    return make_upsert(table, key, columns, f"origin = {Origin.RECORDED}", condition)
 
 
 UPSERT_MINUTE = _upsert("feeds_minutebar", ("id",), MINUTE_COLUMNS)
