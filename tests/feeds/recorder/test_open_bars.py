@@ -217,3 +217,14 @@ def test_a_changed_past_gives_the_newest_day_another_previous_close():
     symbol_bars.add_to_day(FIRST_DAY + 1, Update("AAPL", 1.5, DAY_US, 1))
     symbol_bars.change_past(past)
     assert (symbol_bars.previous_close, symbol_bars.days.unwritten) == (7.0, {FIRST_DAY + 1})
+
+
+def test_the_bars_of_an_update_before_the_loaded_ones_must_be_fetched():
+    days = [Bar(FIRST_DAY + 5), Bar(FIRST_DAY + 6)]
+    open_bars = OpenBars(UTC_EVERYWHERE)
+    symbol_bars = SymbolBars("AAPL", 1, 6 * 86_400, 6 * 1440, days)
+    open_bars.add_symbol(symbol_bars)
+    wanted = open_bars.find_bars_to_fetch([Update("AAPL", 1.5, 2 * DAY_US, 1)], *NO_OLDEST)
+    assert wanted.seconds == [(symbol_bars, [2 * 86_400])]
+    assert wanted.minutes == [(symbol_bars, [2 * 1440])]
+    assert wanted.days == [(symbol_bars, [FIRST_DAY + 2])]
