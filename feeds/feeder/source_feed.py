@@ -117,7 +117,7 @@ class SourceFeed:
             self._observe(events, receipt)
         if not self.state.is_connected and type(events[0]) not in NO_DATA:
             self._note_data(receipt)
-        self._publisher.pump()
+        self._publisher.pump_soon()
 
     def note_lost(self) -> None:
         """Notes that the connection is lost: best prices are unknown now, and trades may be missed."""
