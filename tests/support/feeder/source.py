@@ -123,6 +123,7 @@ class FedSource:
         while True:
             self.running.update_natives()
             self.running.check()
+            self.publisher.resume()  # no other process can have taken the symbols during a pause of this process
             self.publisher.pump()
             await asyncio.sleep(0.01)
 
