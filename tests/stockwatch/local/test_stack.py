@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stockwatch.local.redis_server import free_port
 from stockwatch.local.stack import (
     PARTS,
     SERVICES,
@@ -84,8 +85,7 @@ def test_a_port_in_use_on_the_other_loopback_address_is_refused(held: str, host:
 
 
 def test_a_free_port_is_accepted_and_stays_free():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     require_free_port("127.0.0.1", port)
     with socket.create_server(("127.0.0.1", port)) as listener:
         assert listener.getsockname()[1] == port
