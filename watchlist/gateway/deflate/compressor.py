@@ -12,6 +12,8 @@ MIN_BYTES = 300
 """Shorter payloads are not compressed: compression saves less than it costs."""
 MIN_SOCKETS = 8
 """A cohort with fewer sockets is sent plain frames while the process is busy."""
+MANY_SOCKETS = 64
+"""With at least this number of sockets in a cohort, smaller frames are worth more time of the compressor."""
 BUSY_SHARE = 0.5
 """The share of a core above which the process is busy."""
 COMPRESSED_TEXT = 0xC1
@@ -26,8 +28,9 @@ class Compressor:
     Never compress a reply. A reply repeats text of a client, and the length of a compressed reply would tell what else
     the reply contains.
 
-    One zlib stream serves all payloads, because a new stream for each payload takes several times as long. After each
-    payload, a full flush makes zlib forget the payload.
+    A zlib stream serves all payloads, because a new stream for each payload takes several times as long. After each
+    payload, a full flush makes zlib forget the payload. A second stream is slower and makes smaller frames. It serves
+    cohorts with many sockets.
 
     `input_bytes` and `output_bytes` are the sizes of all compressed payloads before and after compression. A payload
     counts once, however many sockets are sent its frame. `busy` says whether small cohorts are sent plain frames.
@@ -36,18 +39,18 @@ class Compressor:
     def __init__(self) -> None:
         self.busy = False
         self.input_bytes = self.output_bytes = 0
-        self._stream = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._fast = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._small = zlib.compressobj(4, zlib.DEFLATED, -zlib.MAX_WBITS, strategy=zlib.Z_FILTERED)
         self._cpu_seconds = self._noted_at = 0.0
 
-    def serves(self, sockets: int) -> bool:
-        """Returns whether frames for a cohort with this number of sockets are compressed now."""
-        return sockets >= MIN_SOCKETS or not self.busy
+    def make_frame(self, payload: bytes, sockets: int) -> bytes:
+        """Returns a text frame with the payload for a cohort with a number of sockets.
 
-    def make_frame(self, payload: bytes) -> bytes:
-        """Returns a text frame with the payload. The frame is compressed if this makes it smaller."""
-        if len(payload) < MIN_BYTES:
+        The frame is compressed if this makes it smaller and is worth its time.
+        """
+        if len(payload) < MIN_BYTES or (self.busy and sockets < MIN_SOCKETS):
             return text_frame(payload)
-        stream = self._stream
+        stream = self._fast if sockets < MANY_SOCKETS else self._small
         packed = (stream.compress(payload) + stream.flush(zlib.Z_FULL_FLUSH))[:-FLUSH_END]
         if len(packed) >= len(payload):
             return text_frame(payload)

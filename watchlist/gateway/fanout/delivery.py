@@ -6,6 +6,7 @@ therefore share frames.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, final
 
 import msgspec
@@ -117,7 +118,7 @@ class Delivery:
     def frame_messages(self, messages: Sequence[Message], sockets: int = 1) -> list[Framed]:
         """Returns the frames of a socket with `batch`, each with its messages. Compresses only updates."""
         compressor = self.compressor
-        make_frame = text_frame if compressor is None or not compressor.serves(sockets) else compressor.make_frame
+        make_frame = text_frame if compressor is None else partial(compressor.make_frame, sockets=sockets)
         framed: list[Framed] = []
         batch: list[UpdateMessage] = []
         size = 0
