@@ -76,6 +76,11 @@ def test_what_no_compressor_makes_is_refused(payload):
         decompress(payload, 1000)
 
 
+def test_a_message_that_ends_inside_a_block_is_refused():
+    with pytest.raises(BadCompression, match="too early"):
+        decompress(b"\x00\x10\x00\xef\xff" + b"four", 1000)
+
+
 def test_a_message_of_the_limit_is_decompressed_and_a_longer_one_is_refused():
     assert decompress(compress(b"x" * 1000), 1000) == b"x" * 1000
     with pytest.raises(DecompressedTooLarge, match="decompressed"):
