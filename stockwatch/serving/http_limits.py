@@ -100,7 +100,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         super().connectionMade()
         self.setTimeout(FIRST_BYTE_SECONDS)
-        self._address = self._limit.find_address(self.transport.getPeer())
+        self._address = self._limit.find_address(getattr(self.transport.getPeer(), "host", None))
         if self._address is None:
             return
         self._limit.counts.add(self._address)

@@ -1,12 +1,14 @@
-"""Runs Daphne for `rungateway` on an open socket, and drains the server before the end.
+"""Runs the front and Daphne for `rungateway` on an open socket, and drains them before the end.
 
-To drain the server means to close the clients' sockets in an orderly way. The import of this module installs Twisted's
-asyncio reactor.
+The front accepts all connections and gives those to Daphne that are no upgrades to `/ws`. To drain the server means to
+close the clients' sockets in an orderly way. The import of this module installs Twisted's asyncio reactor.
 """
 
+import asyncio
 import os
 import signal
 import socket
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -15,7 +17,8 @@ from django.conf import settings
 from twisted.internet import defer, reactor
 
 from stockwatch.asgi import application
-from stockwatch.serving.wiring import gateway
+from stockwatch.serving.wiring import gateway, http_connections
+from watchlist.gateway.front.front import Front
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +29,7 @@ DRAIN_CHECK_SECONDS = 0.05
 
 
 class GatewayServer(Server):  # type: ignore[misc]
-    """Daphne's server on a socket that listens already.
+    """Daphne's server, which gets its connections from the front. The front accepts them from an open socket.
 
     The server drains and stops when the process with the id `parent` has died. If `parent` is None, no process is
     watched.
@@ -48,11 +51,23 @@ class GatewayServer(Server):  # type: ignore[misc]
         self._parent = parent
 
     def _listen(self) -> None:
-        self._listener.setblocking(False)
-        self._port = reactor.adoptStreamPort(self._listener.fileno(), self._listener.family, self.http_factory)
+        self.http_factory.doStart()  # Twisted does this for a port.
+        self._front = Front(
+            self._listener,
+            gateway.admission,
+            gateway.connections,
+            http_connections,
+            self._hand_over,
+            asyncio.get_event_loop(),
+        )
         self._watch_parent()
         host, port = self._listener.getsockname()[:2]
         log.info("gateway listening", host=host, port=port)
+
+    def _hand_over(self, sock: socket.socket) -> None:
+        """Gives a connection to Daphne, which duplicates the file descriptor."""
+        with sock, suppress(OSError):  # the client has left, or no file descriptor is free
+            reactor.adoptStreamConnection(sock.fileno(), sock.family, self.http_factory)
 
     def _watch_parent(self) -> None:
         """Drains the server if the parent has died.
@@ -84,7 +99,7 @@ class GatewayServer(Server):  # type: ignore[misc]
             self.stop()
             return
         log.info("gateway stopping", reason=reason, connections=len(gateway.sessions))
-        self._port.stopListening()
+        self._front.stop_accepting()
         self._listener.close()
         drain = settings.GATEWAY_DRAIN.total_seconds()
         gateway.drain(drain)

@@ -67,11 +67,18 @@ class Connections:
     @contextmanager
     def pending(self) -> Iterator[None]:
         """Counts a connection as pending while it is neither accepted nor refused."""
-        self._pending += 1
+        self.add_pending()
         try:
             yield
         finally:
-            self._pending -= 1
+            self.remove_pending()
+
+    def add_pending(self) -> None:
+        """Counts a connection as pending until `remove_pending` is called."""
+        self._pending += 1
+
+    def remove_pending(self) -> None:
+        self._pending -= 1
 
     def open(
         self,
