@@ -59,6 +59,8 @@ class Case:
     lists: int = 0
     deflate: bool = False
     walks: bool = False
+    command: str = "daphne"
+    """How the gateway is started, see `tests.bench.serving.serve`."""
 
     @property
     def message(self) -> str:
@@ -76,7 +78,11 @@ PAGE_REQUEST = '{"action":"subscribe","payload":{"symbols":%,"options":{"max_hz"
 LONG_PAGE_REQUEST = PAGE_REQUEST.replace("4", "3")
 """The request of a page with 43 to 56 rows."""
 SHARED = Case(
-    "1,000 pages, 20 lists of 50 x 10", 1000, 500, 10, 50, PAGE, LONG_PAGE_REQUEST, floor=False, lists=20, walks=True
+    *("1,000 pages, 20 lists of 50 x 10", 1000, 500, 10, 50, PAGE, LONG_PAGE_REQUEST),
+    floor=False,
+    lists=20,
+    walks=True,
+    command="rungateway",
 )
 ONE_LIST = replace(SHARED, name="1,000 pages, 1 list of 50 x 10", lists=1)
 OWN = replace(SHARED, name="1,000 pages, own 50 of 500 x 10", lists=0)
@@ -127,7 +133,7 @@ def run_load(wsload: Path, port: int, case: Case, process: subprocess.Popen[byte
 
 
 def measure_gateway(case: Case, wsload: Path, folder: Path) -> dict[str, Any]:
-    with RedisServer() as server, serve(server, folder, case.symbols, core=0) as gateway:
+    with RedisServer() as server, serve(server, folder, case.symbols, core=0, command=case.command) as gateway:
         helpers: list[subprocess.Popen[bytes]] = []
         if case.hertz:
             publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(case.symbols)]

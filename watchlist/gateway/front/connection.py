@@ -8,7 +8,7 @@ import socket
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.framing import ping_frame
-from watchlist.gateway.front.extensions import Extension
+from watchlist.gateway.front.extensions import Deflate
 from watchlist.gateway.front.frames import (
     BinaryMessage,
     Close,
@@ -37,7 +37,17 @@ MAX_FRAME_BYTES = 1024 * 1024
 class FrontConnection:
     """One accepted socket. `start` opens the session."""
 
-    __slots__ = ("_closing", "_connections", "_ended", "_lingering", "_reader", "_rest", "_session", "_sock")
+    __slots__ = (
+        "_closing",
+        "_compressor",
+        "_connections",
+        "_ended",
+        "_lingering",
+        "_reader",
+        "_rest",
+        "_session",
+        "_sock",
+    )
 
     direct = True
 
@@ -46,11 +56,12 @@ class FrontConnection:
         sock: socket.socket,
         connections: Connections,
         lingering: LingeringSockets,
-        extension: Extension | None = None,
+        extension: Deflate | None = None,
     ) -> None:
         self._sock = sock
         self._connections = connections
         self._lingering = lingering
+        self._compressor = None if extension is None else extension.compressor
         self._reader = FrameReader(MAX_MESSAGE_BYTES, extension)
         self._session: Session | None = None
         self._rest: bytes | None = None
@@ -62,7 +73,7 @@ class FrontConnection:
         """Opens the session of a connection whose upgrade was accepted, and watches the socket."""
         context = self._connections.context
         self._lingering.poller.add(self._sock.fileno(), self)
-        delivery = Delivery(batch=admitted.options.batch)
+        delivery = Delivery(batch=admitted.options.batch, compressor=self._compressor)
         outbox = Outbox(self, context.clock.now, delivery, context.limits.send_buffer)
         self._session = self._connections.open(
             outbox, admitted.options, admitted.account_session, admitted.unverified_key, admitted.address

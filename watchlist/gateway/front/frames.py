@@ -10,8 +10,9 @@ from typing import final
 
 import msgspec
 
+from watchlist.gateway.deflate.decompression import BadCompression, DecompressedTooLarge
 from watchlist.gateway.framing import frame_header
-from watchlist.gateway.front.extensions import BadCompression, DecompressedTooLarge, Extension
+from watchlist.gateway.front.extensions import Extension
 
 
 class Opcode(IntEnum):

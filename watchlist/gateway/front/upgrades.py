@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from watchlist.gateway.front.connection import FrontConnection
-from watchlist.gateway.front.extensions import negotiate
+from watchlist.gateway.front.extensions import Deflate, negotiate
 from watchlist.gateway.front.handshake import Upgrade, accept_response, refusal_response
 from watchlist.gateway.front.lingering import LingeringSockets, close_socket
 from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
@@ -22,6 +22,8 @@ class Upgrades:
         self._admission = admission
         self._connections = connections
         self._lingering = lingering
+        compressor = connections.context.compressor
+        self._deflate = None if compressor is None else Deflate(compressor)
         self._tuned = False
 
     def begin(self, sock: socket.socket, peer: Any, upgrade: Upgrade) -> None:
@@ -41,10 +43,12 @@ class Upgrades:
             response = refusal_response(result.status, PHRASES[result.status], result.retry_after)
             self._lingering.add(sock, response, watched=False)
             return
-        extension = negotiate(upgrade.offered_extensions, result.options)
+        extension = negotiate(upgrade.offered_extensions, result.options, self._deflate)
         response = accept_response(upgrade, extension.response if extension is not None else "")
         if send_response(sock, response):
-            self._connections.context.counts.direct_writes = True
+            counts = self._connections.context.counts
+            counts.direct_writes = True
+            counts.compressed += extension is not None
             FrontConnection(sock, self._connections, self._lingering, extension).start(result)
 
 

@@ -5,7 +5,9 @@ import random
 import pytest
 
 from tests.support.gateway.raw_socket import BINARY, CLOSE, PING, PONG, TEXT, make_frame
-from watchlist.gateway.front.extensions import BadCompression, DecompressedTooLarge, negotiate
+from watchlist.gateway.deflate.compressor import Compressor
+from watchlist.gateway.deflate.decompression import BadCompression, DecompressedTooLarge
+from watchlist.gateway.front.extensions import Deflate, negotiate
 from watchlist.gateway.front.frames import (
     BinaryMessage,
     Close,
@@ -193,8 +195,22 @@ def test_a_compressed_continuation_is_a_violation():
     assert read(frames, extension=Reversal()) == [Fragment(), PROTOCOL_ERROR]
 
 
-def test_no_extension_is_offered_yet():
-    assert negotiate("permessage-deflate", ConnectionOptions(batch=True)) is None
+def test_compression_is_negotiated_only_with_batches_and_only_if_the_gateway_compresses():
+    deflate, batch = Deflate(Compressor()), ConnectionOptions(batch=True)
+    assert negotiate("permessage-deflate", batch, deflate) is deflate
+    assert negotiate("permessage-deflate", ConnectionOptions(), deflate) is None
+    assert negotiate("permessage-deflate", batch, None) is None
+    assert negotiate("", batch, deflate) is None
+
+
+def test_a_compressed_message_is_decompressed_also_from_fragments():
+    deflate, hello = Deflate(Compressor()), bytes.fromhex("f248cdc9c90700")
+    whole = make_frame(TEXT, hello, reserved=4)
+    fragments = make_frame(TEXT, hello[:3], reserved=4, final=False) + make_frame(0, hello[3:])
+    assert read(whole, extension=deflate) == [TextMessage("Hello")]
+    assert read(fragments, extension=deflate) == [Fragment(), TextMessage("Hello")]
+    assert read(make_frame(TEXT, b"\xff" * 20, reserved=4), extension=deflate) == [INVALID_DATA]
+    assert read(make_frame(TEXT, hello, reserved=4)) == [PROTOCOL_ERROR]
 
 
 @pytest.mark.parametrize("code", [b"", b"\x0f\xa1"])
