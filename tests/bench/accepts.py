@@ -1,8 +1,8 @@
 """Measures what a new client costs: `make bench-accepts`, or `python -m tests.bench.accepts [CLIENTS] [ROUNDS]`.
 
-Each client connects, subscribes to four symbols and receives their quotes. The front (`rungateway`) and plain `daphne`
-run at the same time on one core, and get the clients in turn. Compare the ratios of a round, because the rates depend on
-what else the machine does. The CPU time ends with the last quote, and includes all threads. Writes
+Each client connects, subscribes to four symbols and receives their quotes. The front (`rungateway`) and plain
+`daphne` run at the same time on one core, and get the clients in turn. Compare the ratios of a round, because the rates
+depend on what else the machine does. The CPU time ends with the last quote, and includes all threads. Writes
 `build/bench-accepts.json`.
 """
 

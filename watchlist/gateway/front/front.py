@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 MAX_ACCEPTS = 32
 """The most connections that are accepted before the event loop does other work."""
+BACKLOG = 4096
+"""The most connections that are accepted when the front stops to accept. At least the length of the kernel's queue."""
 PAUSE_SECONDS = 1.0
 """How long no connection is accepted after an error, such as too many open files."""
 SWEEP_SECONDS = 1.0
@@ -51,21 +53,44 @@ class Front:
         poller, clock = make_poller(loop), connections.context.clock.now
         self.lingering = LingeringSockets(poller, clock)
         self.unread = UnreadSockets(poller, http_limit, clock, self._serve, hand_over)
+        self._connections = connections
         self._upgrades = Upgrades(admission, connections, self.lingering)
         self._poller = poller
         self._accepting = True
+        self._timer: asyncio.TimerHandle | None = None
         listener.setblocking(False)
         loop.add_reader(listener.fileno(), self._accept)
         self._sweep()
 
+    @property
+    def is_idle(self) -> bool:
+        """Returns whether no connection waits for an answer or for its end. Open sessions do not count."""
+        return not (self._connections.pending_count or len(self.lingering))
+
     def stop_accepting(self) -> None:
-        """Accepts no further connection. The accepted ones stay. Does not close the listening socket."""
+        """Accepts the connections that wait in the queue of the kernel, and no further connection.
+
+        The accepted connections stay. Does not close the listening socket.
+        """
         if self._accepting:
+            self._accept_batch(BACKLOG)
             self._accepting = False
             self._loop.remove_reader(self._listener.fileno())
 
+    def stop(self) -> None:
+        """Stops everything. Closes the sockets that have no session."""
+        self.stop_accepting()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.unread.close()
+        self.lingering.close()
+        self._poller.close()
+
     def _accept(self) -> None:
-        for _ in range(MAX_ACCEPTS):
+        self._accept_batch(MAX_ACCEPTS)
+
+    def _accept_batch(self, count: int) -> None:
+        for _ in range(count):
             try:
                 sock, peer = self._listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -108,4 +133,4 @@ class Front:
     def _sweep(self) -> None:
         self.unread.sweep()
         self.lingering.sweep()
-        self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)

@@ -53,6 +53,11 @@ class LingeringSockets:
                 break
             lingering.end()
 
+    def close(self) -> None:
+        """Closes all sockets."""
+        for lingering in list(self._sockets):
+            lingering.end()
+
 
 class LingeringSocket:
     """One socket. `deadline` is in monotonic seconds."""

@@ -82,6 +82,11 @@ class UnreadSockets:
                 break
             self.drop(unread)
 
+    def close(self) -> None:
+        """Closes all sockets."""
+        for unread in list(self._sockets):
+            self.drop(unread)
+
     def _discard(self, unread: "UnreadSocket") -> None:
         if unread in self._sockets:
             del self._sockets[unread]

@@ -41,6 +41,11 @@ class Connections:
         """Returns the number of connections of all processes, without pending connections of this process."""
         return len(self.sessions) + self._share_count()
 
+    @property
+    def pending_count(self) -> int:
+        """Returns the number of connections of this process that are neither accepted nor refused."""
+        return self._pending
+
     def is_full(self, *, pending: bool) -> bool:
         """Returns whether one more connection would exceed the limit.
 

@@ -1,15 +1,13 @@
 """A front in this process, on a real listening socket and a real Redis."""
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from stockwatch.serving.connection_limit import ConnectionLimit
 from tests.support.gateway.fakes import FakeClock
-from tests.support.gateway.front import LocalFront
+from tests.support.gateway.front import LocalFront, StartFront
 from watchlist.gateway.front import front as front_module
 from watchlist.gateway.front.poller import EpollPoller, LoopPoller
 
@@ -22,16 +20,15 @@ def poller(request, monkeypatch):
 
 
 @pytest.fixture
-async def start_front(start_local_gateway, poller) -> AsyncIterator[Callable[..., LocalFront]]:
+async def start_front(start_local_gateway, poller) -> AsyncIterator[StartFront]:
     """Returns a function that starts a front. All fronts are stopped after the test."""
     started: list[LocalFront] = []
 
     def start(max_http: int = 0, **options: Any) -> LocalFront:
-        local = start_local_gateway(**options)
         clock = FakeClock()
         clock.seconds = 1000.0
-        local.gateway.clock = clock
-        started.append(LocalFront(local.gateway, ConnectionLimit(max_http, ()), asyncio.get_running_loop()))
+        local = start_local_gateway(clock=clock, **options)
+        started.append(LocalFront(local.gateway, clock, ConnectionLimit(max_http, ())))
         return started[-1]
 
     yield start
