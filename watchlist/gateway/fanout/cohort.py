@@ -168,6 +168,8 @@ class Cohort:
             sent += self._write_joining(self._symbols)
             self._members.update(dict.fromkeys(self._joining))
             self._joining = {}
+        if messages:
+            self._snapshot = None
         self._version = version
         self._early = {}
         return sent
