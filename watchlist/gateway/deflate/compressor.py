@@ -28,9 +28,9 @@ class Compressor:
     Never compress a reply. A reply repeats text of a client, and the length of a compressed reply would tell what else
     the reply contains.
 
-    A zlib stream serves all payloads, because a new stream for each payload takes several times as long. After each
-    payload, a full flush makes zlib forget the payload. A second stream is slower and makes smaller frames. It serves
-    cohorts with many sockets.
+    One zlib stream serves all payloads: to lay out the 256 KB of a new stream can take ten times as long as to compress
+    a short payload. After each payload, a full flush makes zlib forget the payload. A second stream is slower and makes
+    smaller frames. It serves cohorts with many sockets.
 
     `input_bytes` and `output_bytes` are the sizes of all compressed payloads before and after compression. A payload
     counts once, however many sockets are sent its frame. `busy` says whether small cohorts are sent plain frames.
