@@ -127,7 +127,7 @@ class FrontConnection:
             return
         except OSError:
             data = b""
-        if not data:
+        if not data or self._session is None:  # no session: its opening has failed
             self._end()
             return
         now = self._connections.context.clock.now()

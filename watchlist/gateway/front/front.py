@@ -24,8 +24,8 @@ log = structlog.get_logger(__name__)
 
 MAX_ACCEPTS = 32
 """The most connections that are accepted before the event loop does other work."""
-BACKLOG = 4096
-"""The most connections that are accepted when the front stops to accept. At least the length of the kernel's queue."""
+MAX_QUEUED = 4096
+"""The most connections that are accepted at the end. At least the length of the kernel's queue."""
 PAUSE_SECONDS = 1.0
 """How long no connection is accepted after an error, such as too many open files."""
 SWEEP_SECONDS = 1.0
@@ -73,7 +73,7 @@ class Front:
         The accepted connections stay. Does not close the listening socket.
         """
         if self._accepting:
-            self._accept_batch(BACKLOG)
+            self._accept_batch(MAX_QUEUED)
             self._accepting = False
             self._loop.remove_reader(self._listener.fileno())
 
@@ -100,8 +100,12 @@ class Front:
             except OSError as error:
                 self._pause(error)
                 return
-            sock.setblocking(False)
-            self._serve(sock, peer)
+            try:
+                sock.setblocking(False)
+                self._serve(sock, peer)
+            except Exception:  # The other connections must be served.
+                log.exception("connection failed")
+                close_socket(sock)
 
     def _pause(self, error: OSError) -> None:
         """Accepts no connection for a moment. Waiting connections stay in the queue of the kernel."""
@@ -131,6 +135,6 @@ class Front:
             self._upgrades.begin(sock, peer, upgrade)
 
     def _sweep(self) -> None:
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         self.unread.sweep()
         self.lingering.sweep()
-        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)

@@ -16,6 +16,11 @@ LINGER_SECONDS = 1.0
 """How long the client has to close its side."""
 MAX_DROPPED_BYTES = 4 * 1024 * 1024
 """How much input is dropped. If more input arrives, the connection is reset."""
+MAX_SOCKETS = 500
+"""The most sockets that linger. If there are more, the oldest is closed.
+
+Otherwise a client that is refused again and again could use up the file descriptors of the process.
+"""
 READ_BYTES = 64 * 1024
 RESET = struct.pack("ii", 1, 0)
 """The value of SO_LINGER with which `close` resets the connection and frees the kernel's buffers."""
@@ -35,6 +40,8 @@ class LingeringSockets:
     def add(self, sock: socket.socket, rest: bytes, *, watched: bool) -> None:
         """Sends `rest` and ends the connection. `watched` says whether the poller already watches the socket."""
         lingering = LingeringSocket(self, sock, rest, self._clock() + LINGER_SECONDS)
+        if len(self._sockets) >= MAX_SOCKETS:
+            next(iter(self._sockets)).end()
         self._sockets[lingering] = None
         if watched:
             self.poller.replace(sock.fileno(), lingering)

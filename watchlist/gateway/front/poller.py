@@ -14,7 +14,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-MAX_EVENTS = 256
+MAX_EVENTS = 64
 """The most sockets that are served before the event loop does other work."""
 
 

@@ -31,7 +31,11 @@ class Upgrades:
         if not self._tuned:  # only now all modules are loaded
             self._tuned = True
             tune_server()
-        sock.recv(upgrade.size)
+        try:
+            sock.recv(upgrade.size)
+        except OSError:  # the client has left
+            close_socket(sock)
+            return
         request = ConnectionRequest(upgrade.headers, upgrade.query, peer)
         self._connections.add_pending()
         self._admission.begin(request, partial(self._answer, sock, upgrade))

@@ -77,8 +77,12 @@ class Check(NamedTuple):
 class ConnectionRate:
     """Asks Redis whether addresses or accounts may open another connection now."""
 
-    def __init__(self, redis: Any, limits: Limits, on_unanswered: Callable[[], None]) -> None:
-        """`on_unanswered` is called for each check that Redis does not answer."""
+    def __init__(self, redis: Any, limits: Limits, on_unanswered: Callable[[], None], max_keys: int = MAX_KEYS) -> None:
+        """`on_unanswered` is called for each check that Redis does not answer.
+
+        `max_keys` is 1 if the buckets of one call may be on different servers.
+        """
+        self._max_keys = max_keys
         self._script = redis.register_script(BUCKETS_SCRIPT)
         self._limits = limits
         self._on_unanswered = on_unanswered
@@ -105,7 +109,7 @@ class ConnectionRate:
     async def _answer_all(self) -> None:
         try:
             while self._waiting:
-                checks, self._waiting = self._waiting[:MAX_KEYS], self._waiting[MAX_KEYS:]
+                checks, self._waiting = self._waiting[: self._max_keys], self._waiting[self._max_keys :]
                 waits = await self._ask_redis(checks)
                 for check, wait in zip(checks, waits, strict=True):
                     self._answer(check, wait)

@@ -245,6 +245,15 @@ async def test_a_closed_client_that_keeps_sending_is_cut_off(start_front, monkey
     await front.is_empty()
 
 
+async def test_refused_clients_that_stay_use_up_no_file_descriptors(start_front, monkeypatch):
+    monkeypatch.setattr(lingering, "MAX_SOCKETS", 3)
+    front = start_front(allowed_origins=("https://a.example",))
+    clients = [await front.dial(make_upgrade("a", "/ws", "Origin: https://b.example")) for _ in range(8)]
+    for client in clients:
+        assert (await read_all(client)).startswith(b"HTTP/1.1 403 ")
+    assert len(front.front.lingering) == 3
+
+
 @pytest.mark.parametrize(
     ("data", "code"),
     [
@@ -369,6 +378,26 @@ async def test_an_error_in_a_handler_ends_only_its_connection(start_front, monke
     good.send(PING_REQUEST)
     assert await read(good, len(PONG_REPLY)) == PONG_REPLY
     assert list(front.gateway.sessions) == [first]
+
+
+async def test_an_error_while_a_connection_is_served_ends_only_this_connection(start_front, monkeypatch):
+    front = start_front()
+    good = await front.upgrade()
+
+    def fail(*_, **__):
+        raise ValueError("test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(front.gateway.connections, "open", fail)
+        bad = await front.upgrade(more=PING_REQUEST)
+        assert await read_all(bad) == b""
+    with monkeypatch.context() as patch:
+        patch.setattr(front_module, "parse_upgrade", fail)
+        with pytest.raises(ConnectionResetError):
+            assert await read_all(await front.dial(PING_REQUEST)) != b""
+    good.send(PING_REQUEST)
+    assert await read(good, len(PONG_REPLY)) == PONG_REPLY
+    assert front.sessions == 1
 
 
 async def test_accepting_pauses_after_an_error_and_connections_wait(start_front, monkeypatch):

@@ -151,6 +151,16 @@ async def test_connections_that_wait_together_share_one_call(redis_server, redis
     await redis.aclose()
 
 
+async def test_calls_may_be_limited_to_one_bucket(redis_server, redis_client, generous_timeout):
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: None, max_keys=1)
+    await rate.seconds_to_wait("first")
+    redis_client.config_resetstat()
+    await asyncio.gather(*(rate.seconds_to_wait(f"subject {number}") for number in range(3)))
+    assert redis_client.info("commandstats")["cmdstat_evalsha"]["calls"] == 3
+    await redis.aclose()
+
+
 async def test_one_call_takes_tokens_for_some_connections_only(redis_server, redis_client, generous_timeout):
     redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
     rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: None)

@@ -1,4 +1,4 @@
-"""Measures what a new client costs: `make bench-accepts`, or `python -m tests.bench.accepts [CLIENTS] [ROUNDS]`.
+"""Measures what a new client costs: `python -m tests.bench.scale.accepts [CLIENTS] [ROUNDS]`, or `make bench-accepts`.
 
 Each client connects, subscribes to four symbols and receives their quotes. The front (`rungateway`) and plain
 `daphne` run at the same time on one core, and get the clients in turn. Compare the ratios of a round, because the rates
