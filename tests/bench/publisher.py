@@ -3,8 +3,8 @@
     python -m tests.bench.publisher PORT SYMBOLS HZ SECONDS [walk] [trades|padded]
 
 The symbols S0, S1, … get HZ updates per second, all at the same time. Without `walk` the prices are constant, because
-constant prices cost this process the least CPU time. With `walk` also the sizes are random, and each symbol has its own
-numbers, so that compression finds no more repetition than in real updates. With `trades`, updates also have size, bid
+constant prices cost this process the least CPU time. With `walk` each symbol has its own price and numbers, and sizes
+are random, so that compression finds no more repetition than in real updates. With `trades`, updates also have size, bid
 and ask. With `padded`, updates have only the four required keys, and spaces up to the length of the updates of
 `trades`.
 """
@@ -52,9 +52,9 @@ def move(prices: dict[str, float], rng: random.Random) -> None:
 
 def main(port: int, symbols: int, hertz: float, seconds: float, walks: bool, keys: str) -> None:
     client = redis.Redis(port=port, protocol=2)
-    prices = {f"S{number}": PRICE for number in range(symbols)}
     started, rounds = time.monotonic(), 0
     rng = random.Random(7) if walks else None
+    prices = {f"S{number}": round(rng.uniform(5, 900), 2) if rng else PRICE for number in range(symbols)}
     seq = time.time_ns() // 1_000_000
     numbers = {symbol: seq + (rng.randrange(1_000_000) if rng else 0) for symbol in prices}
     while rounds < hertz * seconds:
