@@ -4,8 +4,8 @@
 
 The symbols S0, S1, … get HZ updates per second, all at the same time. Without `walk` the prices are constant, because
 constant prices cost this process the least CPU time. With `walk` each symbol has its own price and numbers, and sizes
-are random, so that compression finds no more repetition than in real updates. With `trades`, updates also have size, bid
-and ask. With `padded`, updates have only the four required keys, and spaces up to the length of the updates of
+are random, so that compression finds no more repetition than in real updates. With `trades`, updates also have size,
+bid and ask. With `padded`, updates have only the four required keys, and spaces up to the length of the updates of
 `trades`.
 """
 
