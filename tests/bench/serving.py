@@ -78,12 +78,12 @@ def serve(
     folder: Path,
     symbols: int,
     core: int | None = None,
-    command: str = "daphne",
+    command: str = "rungateway",
     **variables: str,
 ) -> Iterator[Served]:
     """Runs a gateway with the symbols S0, S1, … and without limits on connections.
 
-    If `core` is given, the gateway runs on this core. `command` is `daphne` or `rungateway`, which has the front.
+    If `core` is given, the gateway runs on this core. `command` is `rungateway`, which has the front, or `daphne`.
     """
     port = free_port()
     environment = os.environ | {
@@ -94,6 +94,7 @@ def serve(
         "GATEWAY_MAX_PER_ADDRESS": "0",
         "GATEWAY_MAX_HTTP_PER_ADDRESS": "0",
         "GATEWAY_PROCESSES": "1",
+        "LOGGER_LEVEL": "warning",
         "APP_PORT": f"127.0.0.1:{port}",
         **variables,
     }
