@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,8 +56,9 @@ class Served:
     @property
     def precise_cpu(self) -> float:
         """The same as `cpu`, in steps of nanoseconds instead of hundredths of a second."""
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        return time.clock_gettime(
+            (~self.process.pid << 3) | 2
+        )  # the CPU clock of a process, see clock_getcpuclockid(3)
 
     @property
     def is_alive(self) -> bool:
