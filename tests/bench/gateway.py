@@ -1,8 +1,8 @@
 """Measures the fan-out of a gateway: `make bench`, or `python -m tests.bench.gateway [CASE …]`.
 
-A plain `daphne` runs on one core. The load generator `wsload` and the publisher run on the other core. For comparison,
-the same run measures the floor: a minimal C server named `limit`. The gateway has no limits on connections, because all
-clients have one address. All other features are on. Prints a table and writes `build/bench-gateway.json`.
+A `rungateway` of one process runs on one core. The load generator `wsload` and the publisher run on the other core. For
+comparison, the same run measures the floor: a minimal C server named `limit`. The gateway has no limits on connections,
+because all clients have one address. All other features are on. Prints a table and writes `build/bench-gateway.json`.
 """
 
 import json

@@ -110,7 +110,11 @@ class ConnectionRate:
         try:
             while self._waiting:
                 checks, self._waiting = self._waiting[: self._max_keys], self._waiting[self._max_keys :]
-                waits = await self._ask_redis(checks)
+                waits = [-1] * len(checks)
+                try:
+                    waits = await self._ask_redis(checks)
+                except Exception:  # Each connection must get an answer.
+                    log.exception("connection rate unknown")
                 for check, wait in zip(checks, waits, strict=True):
                     self._answer(check, wait)
         finally:
@@ -129,7 +133,9 @@ class ConnectionRate:
         loop = asyncio.get_running_loop()
         try:
             if loop.time() >= self._paused_until:
-                return [int(wait) for wait in await self._call(self._run_script(checks))]
+                waits = [int(wait) for wait in await self._call(self._run_script(checks))]
+                if len(waits) == len(checks):
+                    return waits
         except TimeoutError:
             self._paused_until = loop.time() + PAUSE_SECONDS
         except (RedisError, OSError):

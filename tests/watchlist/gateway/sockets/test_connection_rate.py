@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 from redis.asyncio import Redis
@@ -199,3 +200,15 @@ async def test_a_connection_that_gives_up_or_fails_takes_no_answer_from_others(
     rate.ask("10.1.2.3", fail)
     assert await rate.seconds_to_wait("10.1.2.4") == 0
     await redis.aclose()
+
+
+@pytest.mark.parametrize("reply", [["no number"], [], [0, 0], None])
+async def test_a_reply_that_no_redis_sends_accepts_the_connection_and_is_counted(reply):
+    async def run_script(keys, args):
+        return reply
+
+    unanswered = []
+    redis = SimpleNamespace(register_script=lambda _script: run_script)
+    rate = ConnectionRate(redis, Limits(), lambda: unanswered.append(1))
+    assert [await rate.seconds_to_wait("10.1.2.3") for _ in range(2)] == [0, 0]
+    assert unanswered == [1, 1]
