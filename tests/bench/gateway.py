@@ -59,8 +59,6 @@ class Case:
     lists: int = 0
     deflate: bool = False
     walks: bool = False
-    command: str = "daphne"
-    """How the gateway is started, see `tests.bench.serving.serve`."""
 
     @property
     def message(self) -> str:
@@ -82,7 +80,6 @@ SHARED = Case(
     floor=False,
     lists=20,
     walks=True,
-    command="rungateway",
 )
 ONE_LIST = replace(SHARED, name="1,000 pages, 1 list of 50 x 10", lists=1)
 OWN = replace(SHARED, name="1,000 pages, own 50 of 500 x 10", lists=0)
@@ -133,7 +130,7 @@ def run_load(wsload: Path, port: int, case: Case, process: subprocess.Popen[byte
 
 
 def measure_gateway(case: Case, wsload: Path, folder: Path) -> dict[str, Any]:
-    with RedisServer() as server, serve(server, folder, case.symbols, core=0, command=case.command) as gateway:
+    with RedisServer() as server, serve(server, folder, case.symbols, core=0) as gateway:
         helpers: list[subprocess.Popen[bytes]] = []
         if case.hertz:
             publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(case.symbols)]
