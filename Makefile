@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -73,6 +73,9 @@ gtw: local ## run gateway and page with the settings of .env
 
 bench: dev ## measure the gateway
 	@exec $(PY) -m tests.bench.gateway
+
+bench-accepts: dev ## measure what a new client costs: the front against plain daphne
+	@exec $(PY) -m tests.bench.scale.accepts
 
 bench-churn: dev ## measure the gateway with 100,000 clients that connect and disconnect
 	@exec $(PY) -m tests.bench.churn

@@ -15,8 +15,9 @@
     │   └── BadName        the name of a list is not allowed
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
-Other modules define four more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in `terminal.client`,
-BadRequest in `gateway.protocol`, BadOptions in `gateway.fanout.delivery`.
+Other modules define six more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in `terminal.client`,
+BadRequest in `gateway.protocol`, BadOptions in `gateway.fanout.delivery`, BadCompression and DecompressedTooLarge in
+`gateway.deflate.decompression`.
 """
 
 

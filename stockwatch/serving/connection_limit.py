@@ -4,7 +4,6 @@ Pure. Connections that became WebSockets do not count, because the gateway limit
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from watchlist.accounts.client_address import client_address, is_trusted
 from watchlist.gateway.sockets.address_counts import AddressCounts
@@ -22,9 +21,11 @@ class ConnectionLimit:
         self._trusted = trusted_proxies
         self.counts = AddressCounts()
 
-    def find_address(self, peer: Any) -> str | None:
-        """Returns the address that a peer's connection counts for; None if the connection does not count."""
-        host = getattr(peer, "host", None)
+    def find_address(self, host: str | None) -> str | None:
+        """Returns the address that a connection of a host counts for; None if the connection does not count.
+
+        `host` is the peer's address; None for a peer without an address.
+        """
         if not self._max or host is None or is_trusted(host, self._trusted):
             return None
         return client_address((host, 0))

@@ -20,14 +20,13 @@ from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 
 from stockwatch.serving.connection_limit import NO_LIMIT, ConnectionLimit
 from stockwatch.serving.multipart_parts import PartCounter
+from watchlist.gateway.front.unread import FIRST_BYTE_SECONDS
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest body of a request."""
 MAX_UPLOAD_BYTES = 16 * 1024 * 1024
 """The largest body of a request to one of UPLOAD_PATHS."""
 UPLOAD_PATHS = re.compile(rb"/transfer/(preview|import)/|/admin/[a-z_]+/[a-z_]+/(process_)?import/")
-FIRST_BYTE_SECONDS = 10.0
-"""The time limit from connecting to the first byte."""
 HEAD_SECONDS = 20.0
 """The time limit from a request's first byte to the end of its headers."""
 BODY_SECONDS = 60.0
@@ -100,7 +99,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         super().connectionMade()
         self.setTimeout(FIRST_BYTE_SECONDS)
-        self._address = self._limit.find_address(self.transport.getPeer())
+        self._address = self._limit.find_address(getattr(self.transport.getPeer(), "host", None))
         if self._address is None:
             return
         self._limit.counts.add(self._address)

@@ -47,3 +47,12 @@ def open_listener(host: str, port: int, *, shared: bool = False, listen: bool = 
         reason = advice if error.errno == errno.EADDRINUSE else error.strerror
         raise PortUnavailable(f"{host}:{port} {reason}") from error
     return listener
+
+
+def stop_listening(listener: socket.socket) -> None:
+    """Makes the kernel give new connections to the other sockets of a shared port, until `listen` is called again.
+
+    This concerns all processes that hold the socket. The socket keeps its port. Connections in its queue are reset.
+    """
+    with suppress(OSError):  # it does not listen
+        listener.shutdown(socket.SHUT_RD)

@@ -1,21 +1,26 @@
 """Runs a gateway as several processes, and replaces each process that dies.
 
 The parent holds the port and serves no connection. On Linux, each child listens on its own socket with SO_REUSEPORT,
-and the kernel distributes connections over these sockets. On other systems, all children use one socket of the parent.
+and the kernel distributes connections over these sockets. On other systems, all children use one socket.
+
+The parent opens all sockets and keeps them. The replacement of a dead child therefore gets the socket with its queue,
+and no connection in the queue is lost. A child that drains first stops listening, so that the kernel gives its new
+connections to the other children.
 """
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import structlog
 
-from stockwatch.serving.ports import KERNEL_BALANCES, open_listener
+from stockwatch.serving.ports import KERNEL_BALANCES, open_listener, stop_listening
 from stockwatch.serving.shared_counts import SharedCounts
 
 log = structlog.get_logger(__name__)
@@ -53,10 +58,8 @@ class GatewayProcesses:
         open_listener(self._host, self._port).close()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        # Bound without listening: this reserves the port while no child listens.
-        reservation = open_listener(self._host, self._port, shared=True, listen=not KERNEL_BALANCES)
-        with tempfile.TemporaryDirectory(prefix="stockwatch-gateway-") as folder, reservation:
-            self._listener = reservation
+        with tempfile.TemporaryDirectory(prefix="stockwatch-gateway-") as folder, ExitStack() as listeners:
+            self._listeners = [listeners.enter_context(listener) for listener in self._open_listeners()]
             self._folder, self._memory = folder, SharedCounts.create_memory(self._count)
             log.info("gateway starting", host=self._host, port=self._port, processes=self._count)
             for slot in range(self._count):
@@ -65,14 +68,22 @@ class GatewayProcesses:
             os.close(self._memory)
             return self._stop()
 
+    def _open_listeners(self) -> list[socket.socket]:
+        """Returns the socket of each child.
+
+        The sockets are bound and do not listen yet. They reserve the port while no child listens.
+        """
+        count = self._count if KERNEL_BALANCES else 1
+        listeners = [open_listener(self._host, self._port, shared=True, listen=False) for _ in range(count)]
+        return listeners if KERNEL_BALANCES else listeners * self._count
+
     def _start(self, slot: int) -> None:
         command = [sys.executable, sys.argv[0], "rungateway", "--host", self._host, "--port", str(self._port)]
         command += ["--worker", f"{slot}/{self._count}", "--parent", str(os.getpid())]
         command += ["--shared", f"{self._memory}:{self._folder}"]
-        inherited = [self._memory]
-        if not KERNEL_BALANCES:
-            command += ["--listener", str(self._listener.fileno())]
-            inherited.append(self._listener.fileno())
+        listener = self._listeners[slot].fileno()
+        command += ["--listener", str(listener)]
+        inherited = [self._memory, listener]
         self._children[slot] = subprocess.Popen(command, pass_fds=inherited, start_new_session=True)  # noqa: S603
 
     def _watch(self) -> None:
@@ -84,6 +95,8 @@ class GatewayProcesses:
                 lifetime = time.monotonic() - started_at[slot]
                 log.error("gateway process died, restarting", slot=slot, status=child.returncode)
                 if lifetime < MIN_LIFETIME_SECONDS:
+                    if KERNEL_BALANCES:  # the other children serve until this one starts
+                        stop_listening(self._listeners[slot])
                     self._stopping.wait(MIN_LIFETIME_SECONDS)
                 if not self._stopping.is_set():
                     started_at[slot] = time.monotonic()

@@ -1,12 +1,14 @@
-"""Runs Daphne for `rungateway` on an open socket, and drains the server before the end.
+"""Runs the front and Daphne for `rungateway` on an open socket, and drains them before the end.
 
-To drain the server means to close the clients' sockets in an orderly way. The import of this module installs Twisted's
-asyncio reactor.
+The front accepts all connections and gives those to Daphne that are no upgrades to `/ws`. To drain the server means to
+close the clients' sockets in an orderly way. The import of this module installs Twisted's asyncio reactor.
 """
 
+import asyncio
 import os
 import signal
 import socket
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -15,7 +17,9 @@ from django.conf import settings
 from twisted.internet import defer, reactor
 
 from stockwatch.asgi import application
-from stockwatch.serving.wiring import gateway
+from stockwatch.serving.ports import BACKLOG, KERNEL_BALANCES, stop_listening
+from stockwatch.serving.wiring import gateway, http_connections
+from watchlist.gateway.front.front import Front
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +30,10 @@ DRAIN_CHECK_SECONDS = 0.05
 
 
 class GatewayServer(Server):  # type: ignore[misc]
-    """Daphne's server on a socket that listens already.
+    """Daphne's server, which gets its connections from the front. The front accepts them from a bound socket.
 
-    The server drains and stops when the process with the id `parent` has died. If `parent` is None, no process is
-    watched.
+    If `parent` is not None, this process is one of several. The process with the id `parent` holds the socket too. The
+    server drains and stops when this process has died.
     """
 
     def __init__(self, listener: socket.socket, parent: int | None) -> None:
@@ -48,11 +52,24 @@ class GatewayServer(Server):  # type: ignore[misc]
         self._parent = parent
 
     def _listen(self) -> None:
-        self._listener.setblocking(False)
-        self._port = reactor.adoptStreamPort(self._listener.fileno(), self._listener.family, self.http_factory)
+        self.http_factory.doStart()  # Twisted does this for a port.
+        self._front = Front(
+            self._listener,
+            gateway.admission,
+            gateway.connections,
+            http_connections,
+            self._hand_over,
+            asyncio.get_event_loop(),
+        )
+        self._listener.listen(BACKLOG)
         self._watch_parent()
         host, port = self._listener.getsockname()[:2]
         log.info("gateway listening", host=host, port=port)
+
+    def _hand_over(self, sock: socket.socket) -> None:
+        """Gives a connection to Daphne, which duplicates the file descriptor."""
+        with sock, suppress(OSError):  # the client has left, or no file descriptor is free
+            reactor.adoptStreamConnection(sock.fileno(), sock.family, self.http_factory)
 
     def _watch_parent(self) -> None:
         """Drains the server if the parent has died.
@@ -84,14 +101,16 @@ class GatewayServer(Server):  # type: ignore[misc]
             self.stop()
             return
         log.info("gateway stopping", reason=reason, connections=len(gateway.sessions))
-        self._port.stopListening()
+        self._front.stop_accepting()
+        if self._parent is not None and KERNEL_BALANCES:
+            stop_listening(self._listener)  # The parent keeps the socket, and the kernel would go on filling its queue.
         self._listener.close()
         drain = settings.GATEWAY_DRAIN.total_seconds()
         gateway.drain(drain)
         self._stop_when_closed(drain + CLOSE_TIMEOUT_SECONDS)
 
     def _stop_when_closed(self, seconds_left: float) -> None:
-        if not gateway.sessions or seconds_left <= 0:
+        if (not gateway.sessions and self._front.is_idle) or seconds_left <= 0:
             log.info("gateway stopped", connections_left=len(gateway.sessions))
             self.stop()
         else:
@@ -99,7 +118,7 @@ class GatewayServer(Server):  # type: ignore[misc]
 
 
 def run_server(listener: socket.socket, parent: int | None = None) -> None:
-    """Serves on a listening socket until SIGTERM, SIGINT or the exit of the parent.
+    """Serves on a bound socket until SIGTERM, SIGINT or the exit of the parent.
 
     `parent` is the id of the parent process; None means that there is no parent to watch. A second signal stops the
     server immediately.

@@ -27,7 +27,10 @@ Addresses that share a place are counted together. The place depends on a secret
 address that shares the place of another client.
 """
 SECRET_BYTES = 16
-MINIMUM_GAUGES = ("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers")
+MINIMUM_GAUGES = (
+    *("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers"),
+    "stockwatch_compresses_small_cohorts",
+)
 """The total of these gauges is the minimum over all processes.
 
 The total of a timestamp is the maximum. The total of any other metric is the sum.

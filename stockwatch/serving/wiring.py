@@ -57,10 +57,17 @@ gateway = Gateway(
     layer=lambda: channel_layers["prices"],
     redis=open_redis,
     private=settings.PRIVATE,
+    deflate=settings.GATEWAY_DEFLATE,
 )
 http_connections = ConnectionLimit(settings.GATEWAY_MAX_HTTP_PER_ADDRESS, settings.GATEWAY_TRUSTED_PROXIES)
 collector = GatewayCollector(
-    gateway.connections, gateway.hub, gateway.intake, gateway.counts, gateway.database, gateway.count_tasks
+    gateway.connections,
+    gateway.hub,
+    gateway.intake,
+    gateway.counts,
+    gateway.database,
+    gateway.compressor,
+    gateway.count_tasks,
 )
 REGISTRY.register(collector)
 database_timeout.install()

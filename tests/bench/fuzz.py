@@ -182,7 +182,7 @@ def main() -> int:
     print(f"seed {arguments.seed}")
     with tempfile.TemporaryDirectory() as folder, RedisServer() as server:
         database = make_database(Path(folder))
-        gateway = GatewayProcess(Path(folder), database, server, "daphne", GATEWAY_RATE_BURST="1000000").start()
+        gateway = GatewayProcess(Path(folder), database, server, "rungateway", GATEWAY_RATE_BURST="1000000").start()
         try:
             return report(gateway, arguments.frames, arguments.seed)
         finally:

@@ -1,8 +1,8 @@
 """Measures the fan-out of a gateway: `make bench`, or `python -m tests.bench.gateway [CASE …]`.
 
-A plain `daphne` runs on one core. The load generator `wsload` and the publisher run on the other core. For comparison,
-the same run measures the floor: a minimal C server named `limit`. The gateway has no limits on connections, because all
-clients have one address. All other features are on. Prints a table and writes `build/bench-gateway.json`.
+A `rungateway` of one process runs on one core. The load generator `wsload` and the publisher run on the other core. For
+comparison, the same run measures the floor: a minimal C server named `limit`. The gateway has no limits on connections,
+because all clients have one address. All other features are on. Prints a table and writes `build/bench-gateway.json`.
 """
 
 import json
@@ -34,6 +34,8 @@ class Case:
     """One measurement.
 
     Each client subscribes to `own` random symbols of `symbols`. If `own` is 0, each client subscribes to all symbols.
+    If `lists` is not 0, the clients share this number of lists of `own` symbols. With `deflate`, clients negotiate
+    compression. With `walks`, prices change as those of the generator do.
     `request` is the first message of a client; % stands for the symbols. `reading` is the share of clients that keep
     reading. `pages` is the number of page loads per second that the gateway's process also serves. `floor` says whether
     the floor is measured. If `against` names a second case, the two cases are measured in turn, TURNS times each, and
@@ -54,6 +56,9 @@ class Case:
     seconds: int = 10
     keys: str = "four"
     """Which keys the updates have, see `tests.bench.publisher`."""
+    lists: int = 0
+    deflate: bool = False
+    walks: bool = False
 
     @property
     def message(self) -> str:
@@ -68,6 +73,19 @@ class Case:
 
 PAGE = "/ws?batch=1&heartbeat=15&meta=1"
 PAGE_REQUEST = '{"action":"subscribe","payload":{"symbols":%,"options":{"max_hz":4}}}'
+LONG_PAGE_REQUEST = PAGE_REQUEST.replace("4", "3")
+"""The request of a page with 43 to 56 rows."""
+SHARED = Case(
+    *("1,000 pages, 20 lists of 50 x 10", 1000, 500, 10, 50, PAGE, LONG_PAGE_REQUEST),
+    floor=False,
+    lists=20,
+    walks=True,
+)
+ONE_LIST = replace(SHARED, name="1,000 pages, 1 list of 50 x 10", lists=1)
+OWN = replace(SHARED, name="1,000 pages, own 50 of 500 x 10", lists=0)
+TRADES = replace(SHARED, name=f"{SHARED.name}, trades", keys="trades")
+PLAIN = [SHARED, ONE_LIST, OWN, TRADES]
+"""Cases that are measured only in turn with the same case and compression."""
 CASES = [
     Case("1,000 x 4 x 10", 1000, 4, 10),
     Case("2,000 x 4 x 10", 2000, 4, 10),
@@ -83,6 +101,7 @@ CASES = [
     Case("1 x 1,000 x 10", 1, 1000, 10, floor=False),
     Case("5,000 idle", 5000, 1, 0, request='{"action":"ping"}', floor=False),
     Case("2,000 at once, 20 of 500", 2000, 500, 1, own=20, floor=False),
+    *[replace(plain, name=f"{plain.name}, deflate", deflate=True, against=plain.name) for plain in PLAIN],
 ]
 
 
@@ -90,15 +109,16 @@ def build(name: str) -> Path:
     """Compiles a C program of this folder. Returns the path of the executable."""
     BUILD.mkdir(exist_ok=True)
     target = BUILD / name
-    subprocess.run(["gcc", "-O2", "-o", str(target), str(HERE / f"{name}.c")], check=True)
+    subprocess.run(["gcc", "-O2", "-o", str(target), str(HERE / f"{name}.c"), "-lz"], check=True)
     return target
 
 
 def run_load(wsload: Path, port: int, case: Case, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     """Runs `wsload` once. Returns the figures that `wsload` prints."""
     own = ["-k", str(case.own), "-m", str(case.symbols)] if case.own else []
+    own += ["-g", str(case.lists)] if case.lists else []
     command = [str(wsload), "127.0.0.1", str(port), case.path, str(case.clients), str(case.seconds), case.message, *own]
-    command += ["-r", str(case.reading)]
+    command += ["-r", str(case.reading), "-z", str(int(case.deflate))]
     output = subprocess.run(
         pinned(1, [*command, "-p", str(process.pid), "-w", str(WARM_UP_SECONDS)]),
         capture_output=True,
@@ -114,9 +134,9 @@ def measure_gateway(case: Case, wsload: Path, folder: Path) -> dict[str, Any]:
         helpers: list[subprocess.Popen[bytes]] = []
         if case.hertz:
             publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(case.symbols)]
-            helpers.append(
-                start_on_client_core([*publisher, str(case.hertz), str(case.seconds + WARM_UP_SECONDS + 60), case.keys])
-            )
+            duration = str(case.seconds + WARM_UP_SECONDS + 60)
+            walk = ["walk"] if case.walks else []
+            helpers.append(start_on_client_core([*publisher, str(case.hertz), duration, *walk, case.keys]))
             with redis.Redis(port=server.port, protocol=2) as client:
                 wait_until(lambda: client.dbsize() >= case.symbols, 30, "the first prices")
         if case.pages:
@@ -145,6 +165,8 @@ def derive_figures(case: Case, figures: dict[str, Any], cpu: float, resident: fl
     """
     return {
         "offered_per_cpu_s": case.offered_updates / max(0.01, figures["server_cpu_s"] / figures["seconds"]),
+        "bytes_per_update": figures["mbytes_s"] * 1e6 / max(1.0, figures["updates_s"]),
+        "mb_per_client_hour": figures["mbytes_s"] * 3600 / case.clients,
         "share_of_core": figures["server_cpu_s"] / figures["seconds"],
         "kb_per_client": (figures["rss_mb"] - resident) * 1024 / case.clients,
         "accepts_s": case.clients / max(0.01, figures["connect_s"], figures["snapshots_s"]),
@@ -157,7 +179,7 @@ def compare(case: Case, first: dict[str, Any], wsload: Path, folder: Path) -> di
 
     Also computes the memory per stalled client.
     """
-    (baseline,) = [replace(other, seconds=case.seconds) for other in CASES if other.name == case.against]
+    (baseline,) = [replace(other, seconds=case.seconds) for other in [*CASES, *PLAIN] if other.name == case.against]
     without, with_it = [measure_gateway(baseline, wsload, folder)], [first]
     for _ in range(TURNS - 1):
         with_it.append(measure_gateway(case, wsload, folder))
@@ -167,6 +189,9 @@ def compare(case: Case, first: dict[str, Any], wsload: Path, folder: Path) -> di
     figures["p99_ratio"] = median(figures["turns_p99_ms"]) / median(figures["turns_without_p99_ms"])
     per_cpu = [median(row["updates_per_cpu_s"] for row in rows) for rows in (with_it, without)]
     figures["per_cpu_ratio"] = per_cpu[0] / max(1, per_cpu[1])
+    figures["turns_cpu_ratio"] = [
+        row["share_of_core"] / max(0.01, other["share_of_core"]) for row, other in zip(with_it, without, strict=True)
+    ]
     if stalled := case.clients - int(case.clients * case.reading):
         more = median(row["peak_mb"] for row in with_it) - median(row["peak_mb"] for row in without)
         figures["kb_per_stalled"] = more * 1024 / stalled
@@ -224,7 +249,7 @@ def main(names: list[str]) -> int:
 
 HEADER = (
     f"{'clients x symbols x Hz':34}{'updates/s':>11}{'per CPU-s':>12}{'offered/CPU-s':>14}{'of floor':>9}"
-    f"{'p50':>7}{'p99':>7}{'core':>6}{'KB each':>8}{'accepts/s':>10}"
+    f"{'p50':>7}{'p99':>7}{'core':>6}{'KB each':>8}{'accepts/s':>10}{'B/update':>9}{'MB/hour':>8}"
 )
 
 
@@ -237,7 +262,8 @@ def format_row(case: Case, figures: dict[str, Any], of_floor: float) -> str:
     return (
         f"{case.name:34}{figures['updates_s']:11,.0f}{figures['updates_per_cpu_s']:12,.0f}{figures['offered_per_cpu_s']:14,.0f}"
         f"{share:>9}{figures['p50_ms']:7.1f}{figures['p99_ms']:7.1f}{figures['share_of_core']:6.0%}{figures['kb_per_client']:8.1f}"
-        f"{figures['accepts_s']:10,.0f}" + format_comparison(figures)
+        f"{figures['accepts_s']:10,.0f}{figures['bytes_per_update']:9.1f}{figures['mb_per_client_hour']:8.1f}"
+        + format_comparison(figures)
     )
 
 
@@ -246,6 +272,7 @@ def format_comparison(figures: dict[str, Any]) -> str:
     if "p99_ratio" not in figures:
         return ""
     text = f"  p99 x{figures['p99_ratio']:.2f}, per CPU-s x{figures['per_cpu_ratio']:.2f}"
+    text += f", CPU x{median(figures['turns_cpu_ratio']):.2f}"
     if "kb_per_stalled" in figures:
         text += f", {figures['kb_per_stalled']:.0f} KB per stalled client, {figures['slow']} closed with 4008"
     return text

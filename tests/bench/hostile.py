@@ -1,9 +1,9 @@
 """Measures how hostile clients delay other clients: `make bench-hostile`, or `python -m tests.bench.hostile [SECONDS]`.
 
-A plain `daphne` runs on one core. On the other core, clients load the page, ping the gateway and receive prices. There
-are two cases. In one case, the process `tests.support.gateway.attacker` also sends each hostile request once a second.
-In the other case, there is no attacker. The cases take turns, each with a new gateway. Prints a table of the delays and
-writes `build/bench-hostile.json`.
+A `rungateway` of one process runs on one core. On the other core, clients load the page, ping the gateway and receive
+prices. There are two cases. In one case, the process `tests.support.gateway.attacker` also sends each hostile request
+once a second. In the other case, there is no attacker. The cases take turns, each with a new gateway. Prints a table of
+the delays and writes `build/bench-hostile.json`.
 """
 
 import asyncio

@@ -3,8 +3,10 @@
     python -m tests.bench.publisher PORT SYMBOLS HZ SECONDS [walk] [trades|padded]
 
 The symbols S0, S1, … get HZ updates per second, all at the same time. Without `walk` the prices are constant, because
-constant prices cost this process the least CPU time. With `trades`, updates also have size, bid and ask. With
-`padded`, updates have only the four required keys, and spaces up to the length of the updates of `trades`.
+constant prices cost this process the least CPU time. With `walk` each symbol has its own price and numbers, and sizes
+are random, so that compression finds no more repetition than in real updates. With `trades`, updates also have size,
+bid and ask. With `padded`, updates have only the four required keys, and spaces up to the length of the updates of
+`trades`.
 """
 
 import random
@@ -16,23 +18,28 @@ import redis
 
 from feeds import wire
 
-PRICE, STEP = 150.1234, 0.0002
+PRICE, STEP, SIZE = 150.1234, 0.0002, 12.5
 KEYS = ("four", "trades", "padded")
 
 
-def encode(update: wire.Update, keys: str) -> bytes:
+def encode(update: wire.Update, keys: str, size: float) -> bytes:
     """Returns the bytes of an update. `keys` is one of KEYS."""
-    trade = msgspec.structs.replace(update, size=12.5, bid=update.price, ask=update.price + 0.01)
+    trade = msgspec.structs.replace(update, size=size, bid=update.price, ask=update.price + 0.01)
     if keys == "trades":
         return wire.encode(trade)
     value = wire.encode(update)
     return value if keys == "four" else value[:-1] + b" " * (len(wire.encode(trade)) - len(value)) + b"}"
 
 
-def publish_round(client: redis.Redis, prices: dict[str, float], seq: int, keys: str) -> None:
+def publish_round(
+    client: redis.Redis, prices: dict[str, float], numbers: dict[str, int], keys: str, rng: random.Random | None
+) -> None:
+    """Publishes an update of each symbol. `numbers` holds the next seq_id of each symbol."""
     pipe = client.pipeline(transaction=False)
     for symbol, price in prices.items():
-        value = encode(wire.Update(symbol, price, time.time_ns() // 1000, seq), keys)
+        size = rng.randrange(1, 10_000) / 100 if rng else SIZE
+        value = encode(wire.Update(symbol, price, time.time_ns() // 1000, numbers[symbol]), keys, size)
+        numbers[symbol] += 1
         pipe.set(wire.stock_key(symbol), value)
         pipe.publish(wire.channel_name(symbol), value)
     pipe.execute()
@@ -45,14 +52,16 @@ def move(prices: dict[str, float], rng: random.Random) -> None:
 
 def main(port: int, symbols: int, hertz: float, seconds: float, walks: bool, keys: str) -> None:
     client = redis.Redis(port=port, protocol=2)
-    prices = {f"S{number}": PRICE for number in range(symbols)}
-    started, seq = time.monotonic(), time.time_ns() // 1_000_000
-    rounds, rng = 0, random.Random(7)
+    started, rounds = time.monotonic(), 0
+    rng = random.Random(7) if walks else None
+    prices = {f"S{number}": round(rng.uniform(5, 900), 2) if rng else PRICE for number in range(symbols)}
+    seq = time.time_ns() // 1_000_000
+    numbers = {symbol: seq + (rng.randrange(1_000_000) if rng else 0) for symbol in prices}
     while rounds < hertz * seconds:
         rounds += 1
-        if walks:
+        if rng:
             move(prices, rng)
-        publish_round(client, prices, seq + rounds, keys)
+        publish_round(client, prices, numbers, keys, rng)
         time.sleep(max(0.0, started + rounds / hertz - time.monotonic()))
 
 

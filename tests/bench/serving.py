@@ -1,9 +1,10 @@
-"""Runs a gateway under plain `daphne` for a measurement, and reads its resource usage."""
+"""Runs a gateway for a measurement, and reads its resource usage."""
 
 import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,13 @@ class Served:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
+    def precise_cpu(self) -> float:
+        """The same as `cpu`, in steps of nanoseconds instead of hundredths of a second."""
+        return time.clock_gettime(
+            (~self.process.pid << 3) | 2
+        )  # the CPU clock of a process, see clock_getcpuclockid(3)
+
+    @property
     def is_alive(self) -> bool:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{self.port}/livez", timeout=5).close()
@@ -68,11 +76,16 @@ def pinned(core: int | None, command: list[str]) -> list[str]:
 
 @contextmanager
 def serve(
-    server: RedisServer, folder: Path, symbols: int, core: int | None = None, **variables: str
+    server: RedisServer,
+    folder: Path,
+    symbols: int,
+    core: int | None = None,
+    command: str = "rungateway",
+    **variables: str,
 ) -> Iterator[Served]:
     """Runs a gateway with the symbols S0, S1, … and without limits on connections.
 
-    If `core` is given, the gateway runs on this core.
+    If `core` is given, the gateway runs on this core. `command` is `rungateway`, which has the front, or `daphne`.
     """
     port = free_port()
     environment = os.environ | {
@@ -82,11 +95,17 @@ def serve(
         "GATEWAY_MAX_CONNECTIONS": "0",
         "GATEWAY_MAX_PER_ADDRESS": "0",
         "GATEWAY_MAX_HTTP_PER_ADDRESS": "0",
+        "GATEWAY_PROCESSES": "1",
+        "LOGGER_LEVEL": "warning",
+        "APP_PORT": f"127.0.0.1:{port}",
         **variables,
     }
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
-    command = [sys.executable, "-m", "daphne", "-v", "0", "-p", str(port), "stockwatch.asgi:application"]
-    process = subprocess.Popen(pinned(core, command), cwd=ROOT, env=environment)
+    commands = {
+        "daphne": ["-m", "daphne", "-v", "0", "-p", str(port), "stockwatch.asgi:application"],
+        "rungateway": ["manage.py", "rungateway"],
+    }
+    process = subprocess.Popen(pinned(core, [sys.executable, *commands[command]]), cwd=ROOT, env=environment)
     served = Served(port, process)
     try:
         wait_until(lambda: served.is_alive, 30, "start of the gateway")

@@ -13,10 +13,10 @@ from kosoku import FailureError, run_fuzzingclient
 
 async def play(url: str, choice: dict) -> dict[str, tuple[bool, str]]:
     try:
-        await run_fuzzingclient(url, concurrency=4, **choice)
+        results = await run_fuzzingclient(url, concurrency=4, **choice)
     except FailureError as error:
-        return {result.case_id: (result.passed, result.behavior.value) for result in error.results}
-    raise AssertionError("some cases must fail, or their list in docs/protocol.md is wrong")
+        results = error.results
+    return {result.case_id: (result.passed, result.behavior.value) for result in results}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 
 from feeds import wire
 from tests.support.clients import find_program
+from tests.support.gateway.process import SYMBOLS
 from tests.support.waiting import until, wait_until
 
 pytestmark = pytest.mark.clients
@@ -20,7 +21,17 @@ ACK = {
     "symbols": ["AAPL"],
     "rejected": {"XXXX": "unknown symbol"},
 }
+PACED = json.dumps({"action": "subscribe", "payload": {"symbols": list(SYMBOLS), "options": {"max_hz": 4}}, "id": "1"})
+"""A request after which the updates of all symbols come in arrays that are long enough to be compressed."""
 FAULTS = [("not json", 4501), ('["' + "x" * 65_536 + '"]', 4502)]
+
+
+def publish_all(gateway):
+    return {symbol: gateway.publish(symbol).seq_id for symbol in SYMBOLS}
+
+
+def compressed_bytes(gateway):
+    return gateway.metric("compression_output_bytes_total")
 
 
 def is_subscribed(gateway):
@@ -52,6 +63,22 @@ async def test_aiohttp_receives_the_close_code(gateway, text, code):
         async for _ in socket:
             pass
         assert socket.close_code == code
+
+
+async def test_aiohttp_reads_compressed_arrays(gateway):
+    import aiohttp
+
+    before = compressed_bytes(gateway)
+    url = f"http://{gateway.address}/ws?batch=1"
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, compress=15) as socket:
+        assert socket.compress == 15
+        await socket.send_str(PACED)
+        assert (await socket.receive_json(timeout=60))["type"] == "ack"
+        newest, last = {}, publish_all(gateway)
+        while newest != last or compressed_bytes(gateway) == before:
+            newest |= {update["symbol"]: update["seq_id"] for update in await socket.receive_json(timeout=60)}
+            if newest == last and compressed_bytes(gateway) == before:  # a busy gateway sends plain frames
+                last = publish_all(gateway)
 
 
 @pytest.fixture
@@ -92,6 +119,26 @@ def test_ws_of_node_answers_pings_by_itself(run_gateway, node, node_folder, run)
     gateway.publish("AAPL")
     program.wait_for_output("seq_id")
     assert "code" not in program.output
+
+
+def test_ws_of_node_reads_compressed_arrays(gateway, node, node_folder, run):
+    before, accepted = compressed_bytes(gateway), gateway.metric("connections_compressed_total")
+    program = run([node, str(node_folder(NODE) / "talk.mjs"), f"ws://{gateway.address}/ws?batch=1", PACED])
+    program.wait_for_output("ack")
+    assert gateway.metric("connections_compressed_total") == accepted + 1
+
+    def publish_until_compressed():
+        publish_all(gateway)
+        return compressed_bytes(gateway) > before
+
+    wait_until(publish_until_compressed)  # a busy gateway sends plain frames
+    last = publish_all(gateway)
+    wait_until(lambda: {symbol: newest_number(program, symbol) for symbol in SYMBOLS} == last)
+
+
+def newest_number(program, symbol):
+    arrays = [json.loads(event["text"]) for event in events(program)[1:]]
+    return max((update["seq_id"] for array in arrays for update in array if update["symbol"] == symbol), default=0)
 
 
 def test_wscat_shows_updates_and_the_error_of_array_mode(gateway, node, node_folder, run):

@@ -21,7 +21,19 @@ MAX_MODULES_PER_FOLDER = 16
 # Libraries without input, output, clock, threads, event loops or global state. Every other library is impure.
 PURE_LIBRARIES = frozenset(
     {
-        *("abc", "bisect", "collections", "copy", "csv", "dataclasses", "datetime", "decimal", "enum", "functools"),
+        *(
+            "abc",
+            "base64",
+            "bisect",
+            "collections",
+            "copy",
+            "csv",
+            "dataclasses",
+            "datetime",
+            "decimal",
+            "enum",
+            "functools",
+        ),
         *("hashlib", "heapq", "html", "io", "ipaddress", "itertools", "json", "math", "operator", "random", "re"),
         *("struct", "types", "typing", "unicodedata", "zlib", "zoneinfo"),
         *("durationpy", "msgspec"),

@@ -17,6 +17,9 @@ FORWARDED = re.compile(
 Examples are `1.2.3.4:567`, `[2001:db8::1]` and `"[2001:db8::1]:567"`.
 """
 
+OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+PLAIN_IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
+
 
 def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()) -> str:
     """Returns the address of the client, or "unknown" if the peer has no valid address.
@@ -28,7 +31,10 @@ def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: S
     An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home has a
     whole /64 network.
     """
-    address = _parse_address(client[0]) if client else None
+    peer = client[0] if client else None
+    if not forwarded and isinstance(peer, str) and PLAIN_IPV4.fullmatch(peer):
+        return peer  # the usual case, without the slow parser
+    address = _parse_address(peer)
     for hop in reversed(forwarded.split(",") if forwarded else []):
         if address is None or not _is_in(address, trusted):
             break

@@ -13,3 +13,7 @@ class Clock:
     def unix_micros(self) -> int:
         """Returns the time in unix microseconds, the unit of `timestamp` in updates."""
         return time.time_ns() // 1000
+
+    def cpu_seconds(self) -> float:
+        """Returns the CPU time that this process has used since its start, in seconds."""
+        return time.process_time()

@@ -8,7 +8,8 @@ from watchlist.gateway.protocol import CloseCode
 class GatewayCounts:
     """Counts connections and requests. `HubCounts` counts updates.
 
-    `accepted` is the number of accepted sockets. `refused` maps each reason to the number of connections and requests
+    `accepted` is the number of accepted sockets. `compressed` is the number of accepted sockets that negotiated
+    compression. `refused` maps each reason to the number of connections and requests
     refused for this reason. `closed` maps the name of each close code to the number of sockets that the gateway closed
     with this code. `rate_limit_unanswered` is the number of rate checks that Redis did not answer. Such a check refuses
     no connection.
@@ -16,6 +17,7 @@ class GatewayCounts:
 
     def __init__(self) -> None:
         self.accepted = 0
+        self.compressed = 0
         self.refused: Counter[str] = Counter()
         self.closed: Counter[str] = Counter()
         self.rate_limit_unanswered = 0

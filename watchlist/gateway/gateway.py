@@ -15,6 +15,7 @@ from watchlist.gateway.catalog import Catalog, Listing
 from watchlist.gateway.clock import Clock
 from watchlist.gateway.counts import GatewayCounts
 from watchlist.gateway.database import DatabaseMonitor
+from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.intake import Intake
 from watchlist.gateway.fanout.price_layer import PriceLayer
@@ -38,7 +39,8 @@ class Gateway:
     """The gateway of one process.
 
     `load` reads the tickers. `layer` returns the channel layer. `redis` returns an asyncio client of Redis. The gateway
-    calls `layer` and `redis` once, in the running event loop. A `private` gateway serves only signed-in accounts.
+    calls `layer` and `redis` once, in the running event loop. A `private` gateway serves only signed-in accounts. If
+    `deflate` is False, the gateway compresses no messages.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Gateway:
         redis: Callable[[], Any],
         clock: Clock | None = None,
         private: bool = False,
+        deflate: bool = True,
     ) -> None:
         self._limits = limits
         self._layer = layer
@@ -63,7 +66,11 @@ class Gateway:
         self.counts = GatewayCounts()
         self.intake = Intake()
         self.hub = Hub(self._schedule, self.intake.add_symbol, self.intake.remove_symbol, self.clock.unix_micros)
-        self.connections = Connections(SessionContext(limits, catalog, self.hub, self.counts, self.clock))
+        self.compressor = Compressor()
+        context = SessionContext(
+            limits, catalog, self.hub, self.counts, self.clock, self.compressor if deflate else None
+        )
+        self.connections = Connections(context)
         self.database = DatabaseMonitor(self.connections.announce_database)
         self.source_changes = SourceChanges(catalog, self.connections, self.clock.unix_micros)
         self.ticker_changes = TickerChanges(
@@ -151,6 +158,7 @@ class Gateway:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
+                self.compressor.note_cpu(self.clock.cpu_seconds(), self.clock.now())
                 self.connections.sweep()
                 self._save_metrics()
             except Exception:

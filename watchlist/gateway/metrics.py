@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from watchlist.gateway.counts import GatewayCounts
 from watchlist.gateway.database import DatabaseMonitor
+from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.intake import Intake
 from watchlist.gateway.sockets.connections import Connections
@@ -35,6 +36,7 @@ class GatewayCollector(Collector):
         intake: Intake,
         counts: GatewayCounts,
         database: DatabaseMonitor,
+        compressor: Compressor,
         count_tasks: Callable[[], int],
     ) -> None:
         self._connections = connections
@@ -42,11 +44,13 @@ class GatewayCollector(Collector):
         self._intake = intake
         self._counts = counts
         self._database = database
+        self._compressor = compressor
         self._count_tasks = count_tasks
 
     def collect(self) -> Iterator[Metric]:
         yield from self._collect_state()
         yield from self._collect_updates()
+        yield from self._collect_compression()
         yield from self._collect_clients()
 
     def _collect_state(self) -> Iterator[Metric]:
@@ -78,6 +82,13 @@ class GatewayCollector(Collector):
             "unwanted": counts.unwanted,
         }
         yield by_reason("updates_dropped", "Updates that were not handed to sockets", dropped)
+
+    def _collect_compression(self) -> Iterator[Metric]:
+        compressor = self._compressor
+        yield counter("connections_compressed", "Sockets accepted with compression", self._counts.compressed)
+        yield counter("compression_input_bytes", "Bytes of messages before compression", compressor.input_bytes)
+        yield counter("compression_output_bytes", "Bytes of these messages after it", compressor.output_bytes)
+        yield gauge("compresses_small_cohorts", "1 if small cohorts are sent compressed frames", not compressor.busy)
 
     def _collect_clients(self) -> Iterator[Metric]:
         counts = self._counts

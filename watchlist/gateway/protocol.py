@@ -101,6 +101,8 @@ def parse_query(query: bytes) -> ConnectionOptions:
 
     Raises BadRequest for an invalid heartbeat.
     """
+    if not query:
+        return ConnectionOptions()
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     flags = {name: values.get(name) == ["1"] for name in ("batch", "meta", "notice")}
     if "heartbeat" not in values:

@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=settings.APP_PORT)
         parser.add_argument("--processes", type=int, default=settings.GATEWAY_PROCESSES, help="0: one per core")
         # With several processes the parent passes these to its children: slot/count, the parent's process id,
-        # memory:folder of the shared counts, and the file descriptor of the socket if all share one.
+        # memory:folder of the shared counts, and the file descriptor of the bound socket.
         parser.add_argument("--worker", help=argparse.SUPPRESS)
         parser.add_argument("--parent", type=int, default=os.getppid(), help=argparse.SUPPRESS)
         parser.add_argument("--shared", help=argparse.SUPPRESS)
@@ -42,17 +42,13 @@ class Command(BaseCommand):
         try:
             if worker:
                 shared_counts = parse_shared_counts(worker, options["shared"])
-                self._serve(self._child_listener(host, port, options["listener"]), options["parent"], shared_counts)
+                self._serve(socket.socket(fileno=options["listener"]), options["parent"], shared_counts)
             elif processes == 1:
                 self._serve(open_listener(host, port), options["parent"], None)
             else:
                 sys.exit(GatewayProcesses(host, port, processes, settings.GATEWAY_DRAIN.total_seconds()).run())
         except PortUnavailable as error:
             raise CommandError(str(error)) from error
-
-    @staticmethod
-    def _child_listener(host: str, port: int, inherited: int | None) -> socket.socket:
-        return open_listener(host, port, shared=True) if inherited is None else socket.socket(fileno=inherited)
 
     @staticmethod
     def _serve(listener: socket.socket, parent: int, shared_counts: SharedCounts | None) -> None:

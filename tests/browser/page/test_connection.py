@@ -6,10 +6,18 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser.page import cell, expect_status, ignore_connection_errors, set_hidden
+from tests.support.browser.page import cell, expect_status, ignore_connection_errors, set_hidden, symbols_on
 from tests.support.browser.site import Site
+from tests.support.waiting import wait_until
+from watchlist.gateway.deflate.offers import ANSWER
 
 pytestmark = pytest.mark.browser
+
+RECORD_SOCKETS = """
+window.sockets = [];
+window.WebSocket = class extends WebSocket { constructor(...given) { super(...given); sockets.push(this); } };
+"""
+"""A script. After this script has run, `sockets` holds all sockets of the page."""
 
 
 def test_the_page_reports_a_killed_gateway_and_reconnects_without_a_reload(
@@ -29,6 +37,29 @@ def test_the_page_reports_a_killed_gateway_and_reconnects_without_a_reload(
     expect(cell(page, "AAPL", "last")).to_have_text("220.00")
     assert page.evaluate("window.neverReloaded")
     ignore_connection_errors(browser_errors)
+
+
+def test_the_browser_negotiates_compression_by_itself(site: Site, open_page: Callable[..., Page]):
+    page = open_page("/livez")
+    page.add_init_script(RECORD_SOCKETS)
+    page.goto("/")
+    expect_status(page, "stale", "No prices yet")
+    assert page.evaluate("sockets.map(socket => socket.extensions)") == [ANSWER]
+    symbols, price = symbols_on(page), 100.0
+
+    def publish_all() -> bool:
+        """Publishes until compressed frames were sent: a busy gateway sends a single page plain frames."""
+        nonlocal price
+        price += 1
+        for symbol in symbols:
+            site.publish(symbol, price)
+        return site.metric("compression_output_bytes_total") > 0
+
+    wait_until(publish_all)
+    for symbol in symbols:
+        site.publish(symbol, 500.0)
+    for symbol in symbols:
+        expect(cell(page, symbol, "last")).to_have_text(re.compile(r"^500\."))
 
 
 def test_a_page_that_was_loaded_without_redis_shows_prices_after_redis_returns(

@@ -8,7 +8,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.bench.returning import roll_case
-from tests.support.gateway.process import FRAME_TIMEOUT_SECONDS, find_workers, receive_frame
+from tests.support.gateway.process import FRAME_TIMEOUT_SECONDS, count_listeners, find_workers, receive_frame
+from tests.support.gateway.raw_socket import dial, make_upgrade
 from tests.support.waiting import wait_until
 
 
@@ -104,6 +105,44 @@ def test_a_process_that_dies_is_replaced_while_the_others_serve(gateway):
         assert receive_frame(survivor)["type"] == "pong"
         wait_until(lambda: len(find_workers(gateway)) == 2 and int(victim) not in find_workers(gateway))
         assert "gateway process died, restarting" in gateway.log.read_text()
+
+
+def test_connections_in_the_queue_of_a_killed_process_are_served_by_its_replacement(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2")
+    wait_until(lambda: count_listeners(gateway) == 2)
+    victim = find_workers(gateway)[0]
+    os.kill(victim, signal.SIGSTOP)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(dial(gateway)) for _ in range(40)]
+        for client in clients:
+            client.send(make_upgrade(gateway.address))
+        wait_until(lambda: count_queued(gateway) > 0)
+        os.kill(victim, signal.SIGKILL)
+        assert {client.read_head()[0] for client in clients} == {101}
+    assert victim not in find_workers(gateway)
+
+
+def count_queued(gateway):
+    """Returns how many connections wait in the queues of the gateway's sockets."""
+    output = subprocess.run(["ss", "-ltnH", f"sport = :{gateway.port}"], capture_output=True, text=True).stdout
+    return sum(int(line.split()[1]) for line in output.splitlines())
+
+
+def test_a_draining_process_gets_no_new_connections(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_PROCESSES="2", GATEWAY_DRAIN="60s")
+    wait_until(lambda: count_listeners(gateway) == 2)
+    with ExitStack() as stack:
+        clients = connect_to_several_processes(gateway, stack)
+        victim = wait_until(lambda: served_by(clients[0]))
+        os.kill(int(victim), signal.SIGTERM)
+        wait_until(lambda: count_listeners(gateway) == 1)
+        for _ in range(20):
+            client = stack.enter_context(gateway.connect())
+            client.send('{"action":"ping"}')
+            assert receive_frame(client)["type"] == "pong"
+            assert served_by(client) != victim
+        os.kill(int(victim), signal.SIGKILL)
+        wait_until(lambda: count_listeners(gateway) == 2)
 
 
 def test_all_processes_close_their_sockets_before_they_exit(run_gateway):

@@ -108,6 +108,12 @@ class Site:
         self.redis.set(wire.stock_key(symbol), value)
         self.redis.publish(wire.channel_name(symbol), value)
 
+    def metric(self, name: str) -> float:
+        """Returns the value of a metric of the server. `name` is the name without the prefix `stockwatch_`."""
+        with urllib.request.urlopen(self.address + "/metrics", timeout=60) as answer:
+            lines = answer.read().decode().splitlines()
+        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"stockwatch_{name} "))
+
     def wait_until_unsubscribed(self, symbol: str) -> None:
         """Waits until the gateway is no longer subscribed to the channel of a symbol."""
         deadline = time.monotonic() + 10

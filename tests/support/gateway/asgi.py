@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from stockwatch.local.redis_server import RedisServer
 from watchlist.gateway.catalog import Catalog, Listing
+from watchlist.gateway.clock import Clock
 from watchlist.gateway.fanout.channel_layer import PricesChannelLayer
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
@@ -33,17 +34,19 @@ class LocalGateway:
         load: Callable[[], Awaitable[list[Listing]]] = load_listings,
         layer: Any = None,
         private: bool = False,
+        clock: Clock | None = None,
         **limits: Any,
     ) -> None:
         hosts = [{"host": server.host, "port": server.port, "protocol": 2}]
         self._redis = Redis(host=server.host, port=server.port, protocol=2)
         self._layer = layer or PricesChannelLayer(hosts=hosts)
         self.gateway = Gateway(
-            Limits(rate_burst=1000, **limits),
+            Limits(**{"rate_burst": 1000, **limits}),
             Catalog(),
             load,
             layer=lambda: self._layer,
             redis=lambda: self._redis,
+            clock=clock,
             private=private,
         )
         self.application = route_sockets(self.gateway.admission, self.gateway.connections)

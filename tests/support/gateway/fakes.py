@@ -5,10 +5,12 @@ against the fake layer and against the real layer.
 """
 
 import asyncio
+import zlib
 from collections.abc import Callable
 
 from watchlist.gateway import framing
 from watchlist.gateway.clock import Clock
+from watchlist.gateway.deflate.compressor import COMPRESSED_TEXT
 from watchlist.gateway.fanout.price_layer import Receiver
 
 
@@ -78,9 +80,23 @@ class FakeTransport:
         self.released = True
 
     @property
+    def frames(self) -> list[bytes]:
+        """All frames that the client has received."""
+        return framing.split_frames(self.wire)
+
+    @property
     def payloads(self) -> list[bytes]:
-        """The payloads of all frames that the client has received."""
-        return [framing.frame_payload(frame) for frame in framing.split_frames(self.wire)]
+        """The payloads of all frames that the client has received, decompressed."""
+        return [inflate_payload(frame) for frame in self.frames]
+
+
+def inflate_payload(frame: bytes) -> bytes:
+    """Returns the payload of a text frame as a client does that keeps no context between messages."""
+    payload = framing.frame_payload(frame)
+    if frame[0] != COMPRESSED_TEXT:
+        return payload
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    return stream.decompress(payload + b"\x00\x00\xff\xff")
 
 
 class FakePriceLayer:

@@ -27,6 +27,10 @@ FRAME_TIMEOUT_SECONDS = 60.0
 
 The time is long, because the machine may be busy.
 """
+SERVERS = ("rungateway", "daphne", "daphne over TLS", "uvicorn")
+"""The servers that the gateway runs under: the front, Daphne, Daphne behind TLS, and another ASGI server."""
+DIRECT_SERVERS = SERVERS[:3]
+"""The servers under which the gateway writes to the connection itself."""
 SYMBOLS = ("AAPL", "GOOG", "TSLA", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 
 

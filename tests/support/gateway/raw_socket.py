@@ -5,6 +5,7 @@ Tests also send bytes that no client library would send.
 
 import re
 import socket
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from tests.support.gateway.process import GatewayProcess
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 DROPPED = 1006
+COMPRESSED = 0x40
+"""The bit RSV1 in the first byte of a frame."""
 
 
 def make_frame(
@@ -71,7 +74,7 @@ class RawClient:
         return int(found[1]), head.decode("latin-1")
 
     def read_frame(self) -> tuple[int, bytes] | None:
-        """Returns opcode and payload of the next frame; None if the connection has ended."""
+        """Returns opcode and decompressed payload of the next frame; None if the connection has ended."""
         head = self._read(2)
         if head is None:
             return None
@@ -80,6 +83,8 @@ class RawClient:
             more = self._read(2 if length == 126 else 8)
             length = int.from_bytes(more or b"", "big")
         payload = self._read(length)
+        if payload is not None and head[0] & COMPRESSED:
+            payload = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + b"\x00\x00\xff\xff")
         return None if payload is None else (head[0] & 15, payload)
 
     def read_close(self) -> int:

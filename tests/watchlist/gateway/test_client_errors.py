@@ -1,4 +1,4 @@
-"""Invalid connections and requests, under three servers."""
+"""Invalid connections and requests, under each server."""
 
 import json
 from contextlib import suppress
@@ -6,12 +6,12 @@ from contextlib import suppress
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.support.gateway.process import SYMBOLS, receive_close_code, receive_frame
+from tests.support.gateway.process import SERVERS, SYMBOLS, receive_close_code, receive_frame
 
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
 
-@pytest.fixture(scope="module", params=["rungateway", "daphne over TLS", "uvicorn"])
+@pytest.fixture(scope="module", params=SERVERS)
 def gateway(run_gateway, request):
     return run_gateway(request.param, GATEWAY_ALLOWED_ORIGINS="https://prices.example", GATEWAY_MAX_SYMBOLS="5")
 

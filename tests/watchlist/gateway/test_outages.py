@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
 
-@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("command", ["rungateway", "daphne", "uvicorn"])
 def test_sockets_survive_a_restart_of_redis_and_receive_updates_again(run_gateway, command):
     with RedisServer() as server:
         gateway = run_gateway(command, server=server)

@@ -8,6 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.support.gateway.database import sign_in
+from tests.support.gateway.process import SERVERS
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
@@ -20,7 +21,7 @@ def connect_often(gateway):
             pass
 
 
-@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("command", SERVERS)
 def test_an_address_that_connects_too_often_gets_429_with_retry_after(run_gateway, command):
     gateway = run_gateway(command, GATEWAY_RATE_PER_SECOND="0.01", GATEWAY_RATE_BURST="2")
     with pytest.raises(InvalidStatus) as caught:
@@ -30,7 +31,7 @@ def test_an_address_that_connects_too_often_gets_429_with_retry_after(run_gatewa
     assert gateway.metric('refused_total{reason="address rate"}') == 1
 
 
-@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("command", SERVERS)
 def test_a_full_gateway_refuses_clients_until_one_has_left(run_gateway, command):
     gateway = run_gateway(command, GATEWAY_MAX_CONNECTIONS="2")
     with gateway.connect() as first, gateway.connect():
@@ -65,7 +66,7 @@ def test_the_status_says_why_an_upgrade_would_fail(run_gateway, variables, query
         assert response.headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("command", SERVERS)
 def test_the_status_says_how_long_an_address_must_wait(run_gateway, command):
     gateway = run_gateway(command, GATEWAY_RATE_PER_SECOND="0.01", GATEWAY_RATE_BURST="1")
 
@@ -79,7 +80,7 @@ def test_the_status_says_how_long_an_address_must_wait(run_gateway, command):
     assert 50 <= status["retry_after"] <= 100
 
 
-@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("command", SERVERS)
 def test_a_forwarded_address_counts_only_behind_a_trusted_proxy(run_gateway, command):
     gateway = run_gateway(command)
     with gateway.connect(additional_headers={"X-Forwarded-For": "203.0.113.9", "Daphne-Root-Path": "/evil"}):
@@ -112,7 +113,7 @@ def test_the_status_counts_the_connections_of_all_processes(run_gateway):
     wait_until(lambda: read_statuses() == {'{"ok":true,"connections":0}'})
 
 
-@pytest.mark.parametrize("command", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("command", SERVERS)
 def test_a_request_of_the_socket_path_without_an_upgrade_gets_426(run_gateway, command):
     gateway = run_gateway(command)
     for path in ("/ws", "/ws/", "/ws?batch=1"):

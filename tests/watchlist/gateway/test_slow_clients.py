@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from tests.support.gateway.database import execute
-from tests.support.gateway.process import receive_frame
+from tests.support.gateway.process import DIRECT_SERVERS, receive_frame
 from tests.support.gateway.raw_socket import CLOSE, PING, upgrade
 from tests.support.waiting import wait_until
 
@@ -32,7 +32,7 @@ def test_a_client_that_answers_no_pings_is_closed_and_others_stay(run_gateway, c
         assert receive_frame(healthy)["type"] == "pong"
 
 
-@pytest.mark.parametrize("command", ["daphne", "daphne over TLS"])
+@pytest.mark.parametrize("command", DIRECT_SERVERS)
 def test_a_client_that_never_reads_is_dropped_and_others_miss_no_update(run_gateway, command):
     gateway = run_gateway(command, GATEWAY_TIMEOUTS_WRITE_WAIT="1s")
     with upgrade(gateway, receive_buffer=4096) as stalled, gateway.connect() as healthy:
@@ -51,7 +51,7 @@ def test_a_client_that_never_reads_is_dropped_and_others_miss_no_update(run_gate
         wait_until(lambda: gateway.metric("connections") == 1)
 
 
-@pytest.mark.parametrize("command", ["daphne", "daphne over TLS"])
+@pytest.mark.parametrize("command", DIRECT_SERVERS)
 def test_a_page_that_reads_late_receives_the_newest_of_each_changed_ticker(run_gateway, command):
     gateway = run_gateway(command, GATEWAY_TIMEOUTS_WRITE_WAIT="10m")
     symbols = [f"S{number}" for number in range(1000)]

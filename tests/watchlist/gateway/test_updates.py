@@ -1,4 +1,4 @@
-"""Updates and frames on the way from Redis to a client, under three servers."""
+"""Updates and frames on the way from Redis to a client, under each server."""
 
 import json
 from contextlib import ExitStack
@@ -9,6 +9,7 @@ from feeds import wire
 from tests.support.gateway.database import execute
 from tests.support.gateway.process import (
     FRAME_TIMEOUT_SECONDS,
+    SERVERS,
     SYMBOLS,
     receive_frame,
     receive_frame_of_type,
@@ -19,7 +20,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
 
 
-@pytest.fixture(scope="module", params=["rungateway", "daphne over TLS", "uvicorn"])
+@pytest.fixture(scope="module", params=SERVERS)
 def gateway(run_gateway, request):
     return run_gateway(request.param, GATEWAY_ALLOWED_ORIGINS="https://prices.example", GATEWAY_MAX_SYMBOLS="5")
 

@@ -10,8 +10,10 @@ added and cost nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
 
-from watchlist.gateway.fanout.delivery import Delivery
+from watchlist.gateway.deflate.compressor import MIN_SOCKETS
+from watchlist.gateway.fanout.delivery import Block, Delivery
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.messages import UpdateMessage
 
@@ -70,6 +72,7 @@ class Cohort:
         "_joining",
         "_members",
         "_pending",
+        "_snapshot",
         "_symbols",
         "_version",
         "delivery",
@@ -88,6 +91,7 @@ class Cohort:
         self._version = version
         self._first: list[TrackedSymbol] = []
         self._early: dict[TrackedSymbol, int] = {}  # versions that were sent since the last flush
+        self._snapshot: Block | None = None
 
     def __len__(self) -> int:
         return len(self._members) + len(self._joining)
@@ -112,9 +116,7 @@ class Cohort:
     def flush_first(self) -> int:
         """Sends the updates that `add_first` added. Returns how many updates were sent."""
         first, self._first = self._first, []
-        sent = self._write(self._newer(first, self._version), self._members)
-        for outbox, since in self._joining.items():
-            sent += self._write(self._newer(first, since), (outbox,))
+        sent = self._write(self._newer(first, self._version), self._members) + self._write_joining(first)
         self._early.update((tracked, tracked.version) for tracked in first)
         return sent
 
@@ -130,14 +132,29 @@ class Cohort:
         self._members[outbox] = None
         return sent
 
+    def send_snapshot(self, outbox: Outbox, messages: Sequence[UpdateMessage]) -> int:
+        """Sends a new member the newest updates of its new symbols. Returns how many updates were sent.
+
+        If a thousand clients connect with the same list, they share a block until an update arrives. A small cohort
+        keeps no block, so that a thousand clients with their own lists need no memory for blocks.
+        """
+        block = self._snapshot
+        if block is None or block.messages != messages:
+            block = self.delivery.make_block(messages, len(self))
+            self._snapshot = block if len(self) >= MIN_SOCKETS else None
+        outbox.write(block)
+        return len(messages)
+
     def remove_member(self, outbox: Outbox) -> int:
         """Sends a socket the updates that wait for the next flush, then removes the socket.
 
         Returns how many updates were sent.
         """
-        messages = self._messages_since(self._joining.pop(outbox, self._version))
+        since = self._joining.pop(outbox, self._version)
         self._members.pop(outbox, None)
-        return self._write(messages, (outbox,))
+        if outbox.closed:  # No frames are built for a connection that has ended.
+            return 0
+        return self._write(self._messages_since(since), (outbox,))
 
     def flush(self, version: int) -> int:
         """Sends the new updates to all members. Returns how many updates were sent.
@@ -147,10 +164,12 @@ class Cohort:
         messages = self._messages_since(self._version)
         self._pending = []
         sent = self._write(messages, self._members)
-        for outbox, since in self._joining.items():
-            sent += self._write(self._messages_since(since), (outbox,))
-            self._members[outbox] = None
-        self._joining = {}
+        if self._joining:
+            sent += self._write_joining(self._symbols)
+            self._members.update(dict.fromkeys(self._joining))
+            self._joining = {}
+        if messages:
+            self._snapshot = None
         self._version = version
         self._early = {}
         return sent
@@ -176,10 +195,18 @@ class Cohort:
             and (not early or early.get(tracked) != tracked.version)
         ]
 
+    def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
+        """Sends each joining socket the updates of the symbols since its join. Returns how many updates were sent.
+
+        If a thousand clients reconnect at once, most of them lack the same updates. Such sockets share a block.
+        """
+        groups = groupby(self._joining.items(), lambda joined: self._newer(symbols, joined[1]))
+        return sum(self._write(messages, [outbox for outbox, _ in group]) for messages, group in groups)
+
     def _write(self, messages: Sequence[UpdateMessage], outboxes: Collection[Outbox]) -> int:
         if not messages or not outboxes:
             return 0
-        block = self.delivery.join_frames(messages)
+        block = self.delivery.make_block(messages, len(self))
         for outbox in outboxes:
-            outbox.write(messages, block)
+            outbox.write(block)
         return len(messages) * len(outboxes)

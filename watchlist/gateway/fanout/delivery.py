@@ -4,11 +4,15 @@ Pure. A `Delivery` is immutable and part of the key of a cohort. Sockets with eq
 therefore share frames.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, final
+
+import msgspec
 
 from watchlist.errors import WatchlistError
+from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import Message, UpdateMessage
 
@@ -24,19 +28,45 @@ class BadOptions(WatchlistError):
     """An option has an invalid value. The message of the error names the valid values."""
 
 
+Framed = tuple[Sequence[Message], bytes]
+"""Messages, and the frame that holds them."""
+
+
+@final
+class Block(msgspec.Struct, frozen=True, gc=False):
+    """The frames of some messages. Many sockets share a block.
+
+    `data` holds the joined frames. `batches` are the frames, each with its messages. `batches` is None if each message
+    has a frame of its own.
+    """
+
+    messages: Sequence[Message]
+    data: bytes
+    batches: Sequence[Framed] | None = None
+
+    def split(self) -> Sequence[Framed]:
+        """Returns the frames, each with its messages. A stalled socket needs to know which messages are in a frame.
+
+        Builds no frame: `data` may hold compressed frames, which another call might build differently.
+        """
+        return [((message,), message.frame) for message in self.messages] if self.batches is None else self.batches
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """How a socket receives updates.
 
     If `batch` is True, each frame holds an array of updates, otherwise one update. If `keep_all` is True, the mode is
     `all`, otherwise `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. If `snapshot` is
-    True, a new subscription starts with the newest known update of each symbol.
+    True, a new subscription starts with the newest known update of each symbol. `compressor` compresses arrays of
+    updates. It is None if the client has not negotiated compression. All sockets of a process share one compressor.
     """
 
     batch: bool = False
     keep_all: bool = False
     hertz: float = 0.0
     snapshot: bool = True
+    compressor: Compressor | None = field(default=None, repr=False)
 
     @property
     def interval(self) -> float:
@@ -78,32 +108,33 @@ class Delivery:
         hertz = self.hertz if self.hertz and not self.keep_all else None
         return {"mode": "all" if self.keep_all else "latest", "max_hz": hertz, "snapshot": self.snapshot}
 
-    def frame_messages(self, messages: Sequence[Message]) -> list[tuple[Sequence[Message], bytes]]:
-        """Returns a pair for each frame: the messages in the frame, and the frame."""
+    def make_block(self, messages: Sequence[Message], sockets: int = 1) -> Block:
+        """Returns a block with the messages. `sockets` is the number of sockets that share the block."""
         if not self.batch:
-            return [((message,), message.frame) for message in messages]
-        framed: list[tuple[Sequence[Message], bytes]] = []
+            return Block(messages, b"".join([message.frame for message in messages]))
+        batches = self.frame_messages(messages, sockets)
+        return Block(messages, b"".join([frame for _, frame in batches]), batches)
+
+    def frame_messages(self, messages: Sequence[Message], sockets: int = 1) -> list[Framed]:
+        """Returns the frames of a socket with `batch`, each with its messages. Compresses only updates."""
+        compressor = self.compressor
+        make_frame = text_frame if compressor is None else partial(compressor.make_frame, sockets=sockets)
+        framed: list[Framed] = []
         batch: list[UpdateMessage] = []
         size = 0
         for message in messages:
             if type(message) is not UpdateMessage:
-                _end_batch(batch, framed)
+                _end_batch(batch, framed, make_frame)
                 batch = []
                 framed.append(((message,), message.frame))
                 continue
             if batch and size + len(message.payload) > MAX_BATCH_BYTES:
-                _end_batch(batch, framed)
+                _end_batch(batch, framed, make_frame)
                 batch = []
             size = size + len(message.payload) if batch else len(message.payload)
             batch.append(message)
-        _end_batch(batch, framed)
+        _end_batch(batch, framed, make_frame)
         return framed
-
-    def join_frames(self, messages: Sequence[Message]) -> bytes:
-        """Returns the frames of the messages, joined to one block of bytes."""
-        if not self.batch:
-            return b"".join([message.frame for message in messages])
-        return b"".join([frame for _, frame in self.frame_messages(messages)])
 
 
 def _parse_hertz(value: Any) -> float:
@@ -114,6 +145,6 @@ def _parse_hertz(value: Any) -> float:
     return float(min(MAX_HERTZ, max(MIN_HERTZ, value)))
 
 
-def _end_batch(batch: Sequence[UpdateMessage], framed: list[tuple[Sequence[Message], bytes]]) -> None:
+def _end_batch(batch: Sequence[UpdateMessage], framed: list[Framed], make_frame: Callable[[bytes], bytes]) -> None:
     if batch:
-        framed.append((batch, text_frame(b"[" + b",".join([update.payload for update in batch]) + b"]")))
+        framed.append((batch, make_frame(b"[" + b",".join([update.payload for update in batch]) + b"]")))

@@ -135,8 +135,7 @@ class Hub:
                 known.append(tracked.message)
         self._change_cohort(outbox, outbox.symbols.union(new), outbox.delivery)
         if known and outbox.delivery.snapshot:
-            self.counts.sent += len(known)
-            outbox.write(known, outbox.delivery.join_frames(known))
+            self.counts.sent += self._cohorts[outbox.symbols, outbox.delivery].send_snapshot(outbox, known)
 
     def unsubscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
         """Ends the subscriptions of a socket to symbols. Drops the waiting messages about these symbols."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from watchlist.gateway import protocol
 from watchlist.gateway.fanout.backlog import AllBacklog, LatestBacklog
-from watchlist.gateway.fanout.delivery import Delivery
+from watchlist.gateway.fanout.delivery import Block, Delivery
 from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import Message, ReplyMessage, StateMessage, UpdateMessage, make_state
 
@@ -116,24 +116,22 @@ class Outbox:
                 self._backlog.add(update)
         self.delivery = delivery
 
-    def write(self, messages: Sequence[Message], block: bytes) -> None:
-        """Sends messages, or keeps them while the socket is stalled.
-
-        `block` holds the joined frames of `messages`. Many sockets share the same block.
-        """
+    def write(self, block: Block) -> None:
+        """Sends the messages of a block, or keeps the messages while the socket is stalled."""
         if self.closed:
             return
         if self.open:
-            sent = self.transport.write(block)
-            if sent != len(block):
-                self._stall(messages, sent)
+            data = block.data
+            sent = self.transport.write(data)
+            if sent != len(data):
+                self._stall(block, sent)
         else:
-            self._keep(messages)
+            self._keep(block.messages)
 
     def send(self, messages: Sequence[Message]) -> None:
         """Sends messages to this socket alone, or keeps them while the socket is stalled."""
         if messages:
-            self.write(messages, self.delivery.join_frames(messages))
+            self.write(self.delivery.make_block(messages))
 
     def reply(self, payload: bytes) -> bool:
         """Sends a reply, or keeps the reply while the socket is stalled. `payload` is JSON text.
@@ -145,7 +143,7 @@ class Outbox:
     def reply_frame(self, frame: bytes) -> bool:
         """Does the same as `reply` with a complete frame, such as a pong frame."""
         if not self.closed:
-            self.write((ReplyMessage(frame),), frame)
+            self.write(Block((ReplyMessage(frame),), frame))
         return self._reply_bytes <= MAX_REPLY_BYTES
 
     def resume(self) -> None:
@@ -189,11 +187,11 @@ class Outbox:
         self._losses.clear()
         return messages
 
-    def _stall(self, messages: Sequence[Message], sent: int) -> None:
+    def _stall(self, block: Block, sent: int) -> None:
         self.open = False
         self.stalled_at = self._clock()
         rest = b""
-        for contained, frame in self.delivery.frame_messages(messages):
+        for contained, frame in block.split():
             if sent >= len(frame):
                 sent -= len(frame)
             elif sent > 0:

@@ -4,8 +4,10 @@ A page in a browser cannot see why its connection was refused. The page therefor
 request to `/ws/status` takes no token of the rate limit.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import structlog
@@ -26,8 +28,31 @@ ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 NOT_SIGNED_IN = Refusal("sign in", 401, CloseCode.SIGN_IN)
 NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
 """The refusal if a private gateway cannot look up the web session of the client."""
+NO_TICKERS = Refusal("no tickers", 503, CloseCode.FULL, 5)
+CHECK_TIMEOUT_SECONDS = 10.0
+"""How long a check in a task may take. The database has time-outs of its own, which are shorter as a rule."""
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRequest:
+    """The part of an upgrade request that the checks need.
+
+    `headers` have names in lower case. The values of repeated `x-forwarded-for` headers are joined with commas.
+    `query` is the raw query. `peer` is the peer's (address, port), or None if unknown.
+    """
+
+    headers: Mapping[str, str]
+    query: bytes
+    peer: Sequence[Any] | None
+
+    @classmethod
+    def from_scope(cls, scope: Scope) -> "ConnectionRequest":
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        forwarded = ",".join(value for name, value in pairs if name == "x-forwarded-for")
+        headers = dict(pairs) | {"x-forwarded-for": forwarded}
+        return cls(headers, scope.get("query_string", b""), scope.get("client"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +85,84 @@ class Admission:
         self._database = database
         self._start = start
         self._private = private
+        self._rate: ConnectionRate | None = None  # set when the gateway has started and knows the tickers
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def check(self, scope: Scope, *, pending: bool = True) -> Admitted | Refusal:
+        """Checks a connection of an ASGI server. The arguments and the result are those of `check_request`."""
+        return await self.check_request(ConnectionRequest.from_scope(scope), pending=pending)
+
+    async def check_request(self, request: ConnectionRequest, *, pending: bool = True) -> Admitted | Refusal:
         """Checks a connection. Returns Admitted, or the Refusal of the first check that fails.
 
         `pending` is True for a connection that waits to be accepted. Such a connection is already counted, and the
         check takes a token of the rate limit. `pending` is False for a request to `/ws/status`.
         """
-        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-        headers, forwarded = dict(pairs), ",".join(value for name, value in pairs if name == "x-forwarded-for")
-        origin = headers.get("origin")
-        if not allows_origin(origin, self._limits.allowed_origins):
-            return Refusal("origin", 403, CloseCode.BAD_REQUESTS)
+        options = self._check_head(request)
+        if isinstance(options, Refusal):
+            return options
         try:
-            options = parse_query(scope.get("query_string", b""))
-        except BadRequest:
-            return Refusal("query", 400, CloseCode.BAD_REQUESTS)
-        try:
-            rate = await self._start()
+            rate = self._rate = await self._start()
         except Exception as error:  # Database errors differ by engine. Without tickers no symbol is valid.
             log.warning("connection refused, tickers cannot be read", reason=type(error).__name__)
-            return Refusal("no tickers", 503, CloseCode.FULL, 5)
-        key = self._read_key(headers, options)
+            return NO_TICKERS
+        key = self._read_key(request.headers, options)
         # A status request takes no token, so nothing would limit its queries. It therefore looks up no account.
         account_session, unverified_key = await self.find_account(key) if key and pending else (None, None)
-        address = client_address(scope.get("client"), forwarded, self._limits.trusted_proxies)
+        address = self._find_address(request)
         subject = f"account:{account_session.account}" if account_session else address
         if wait := await rate.seconds_to_wait(subject, spend=pending):
-            return Refusal("address rate", 429, CloseCode.CROWDED, wait)
+            return make_rate_refusal(wait)
         if self._private and account_session is None and (pending or key is None):
             return NO_DATABASE if unverified_key else NOT_SIGNED_IN
         return self._find_no_room(address, pending) or Admitted(options, address, account_session, unverified_key)
+
+    def begin(self, request: ConnectionRequest, done: Callable[[Admitted | Refusal], None]) -> None:
+        """Checks a pending connection as `check_request` does. Calls `done` with the result, now or later.
+
+        Creates a task only if the gateway is not started or an account must be looked up.
+        """
+        options = self._check_head(request)
+        if isinstance(options, Refusal):
+            done(options)
+        elif self._rate is None or self._read_key(request.headers, options) is not None:
+            task = asyncio.ensure_future(self._check_in_task(request, done))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            address = self._find_address(request)
+            self._rate.ask(address, lambda wait: done(self._decide(options, address, wait)))
+
+    async def _check_in_task(self, request: ConnectionRequest, done: Callable[[Admitted | Refusal], None]) -> None:
+        result: Admitted | Refusal = NO_TICKERS
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+                result = await self.check_request(request)
+        except TimeoutError:
+            log.warning("connection refused, check took too long")
+        finally:
+            done(result)
+
+    def _decide(self, options: ConnectionOptions, address: str, wait: int) -> Admitted | Refusal:
+        """Returns the result of the checks that follow the rate limit, for a client without a session cookie."""
+        if wait:
+            return make_rate_refusal(wait)
+        if self._private:
+            return NOT_SIGNED_IN
+        return self._find_no_room(address, True) or Admitted(options, address)
+
+    def _check_head(self, request: ConnectionRequest) -> ConnectionOptions | Refusal:
+        """Makes the checks that need nothing but the request."""
+        if not allows_origin(request.headers.get("origin"), self._limits.allowed_origins):
+            return Refusal("origin", 403, CloseCode.BAD_REQUESTS)
+        try:
+            return parse_query(request.query)
+        except BadRequest:
+            return Refusal("query", 400, CloseCode.BAD_REQUESTS)
+
+    def _find_address(self, request: ConnectionRequest) -> str:
+        forwarded = request.headers.get("x-forwarded-for", "")
+        return client_address(request.peer, forwarded, self._limits.trusted_proxies)
 
     def _find_no_room(self, address: str, pending: bool) -> Refusal | None:
         """Returns the refusal of one more connection from the address. Returns None if there is room."""
@@ -138,3 +210,8 @@ class Admission:
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), ANY_ORIGIN]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
+
+
+def make_rate_refusal(wait: int) -> Refusal:
+    """Returns the refusal of a client that connects too often. `wait` is in seconds."""
+    return Refusal("address rate", 429, CloseCode.CROWDED, wait)

@@ -4,58 +4,90 @@ The limit bounds the load when many clients reconnect together. Redis holds one 
 bucket is the hash `ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). The limit therefore
 covers all gateway processes and outlasts restarts. If Redis does not answer, connections are accepted, and
 `on_unanswered` is called.
+
+One call of a script checks all connections that wait. While a call runs, further connections wait for the next call.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
+import structlog
 from redis.exceptions import RedisError
 
 from feeds.wire import RATE_LIMIT_PREFIX
 from watchlist.gateway.limits import Limits
 
+log = structlog.get_logger(__name__)
+
 Reply = TypeVar("Reply")
 
-BUCKET_SCRIPT = """
+BUCKETS_SCRIPT = """
 local now = tonumber(redis.call('TIME')[1])
 local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
-local kept = redis.call('HMGET', KEYS[1], 'tokens', 'last_refill')
-local tokens = tonumber(kept[1]) or burst
-local last = tonumber(kept[2]) or now
-tokens = math.min(burst, tokens + math.max(0, now - last) * rate)
-local wait = 0
-if tokens < 1 then wait = math.ceil((1 - tokens) / rate) end
-if ARGV[3] == '0' then return wait end
-if tokens >= 1 then tokens = tokens - 1 end
--- Redis does not undo a script that fails. If EXPIRE is refused, no key without a TTL is left.
-local exists = redis.call('EXPIRE', KEYS[1], 3600)
-redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'last_refill', now)
-if exists == 0 then redis.call('EXPIRE', KEYS[1], 3600) end
-return wait
+
+local function check(key, spend)
+  local kept = redis.call('HMGET', key, 'tokens', 'last_refill')
+  local tokens = tonumber(kept[1]) or burst
+  local last = tonumber(kept[2]) or now
+  tokens = math.min(burst, tokens + math.max(0, now - last) * rate)
+  local wait = 0
+  if tokens < 1 then wait = math.ceil((1 - tokens) / rate) end
+  if not spend then return wait end
+  if tokens >= 1 then tokens = tokens - 1 end
+  -- Redis does not undo a script that fails. If EXPIRE is refused, no key without a TTL is left.
+  local exists = redis.call('EXPIRE', key, 3600)
+  redis.call('HSET', key, 'tokens', tostring(tokens), 'last_refill', now)
+  if exists == 0 then redis.call('EXPIRE', key, 3600) end
+  return wait
+end
+
+local waits = {}
+for position, key in ipairs(KEYS) do
+  -- A key that cannot be used must not prevent the checks of the other keys.
+  local answered, wait = pcall(check, key, string.sub(ARGV[3], position, position) == '1')
+  waits[position] = answered and wait or -1
+end
+return waits
+"""
+"""Returns the seconds to wait of each key, or -1 if a bucket cannot be used.
+
+The third argument has one character per key: 1 takes a token.
 """
 
 REPLY_TIMEOUT_SECONDS = 0.2
 """How long Redis may take to reply."""
-MAX_PENDING = 16
-"""The most calls to Redis that run at the same time. Further calls wait.
-
-The time-out of a call begins after the wait. Without this limit, calls would time out when many clients connect at the
-same time.
-"""
+MAX_KEYS = 128
+"""The most buckets of one call. Redis serves no other client during a call, which takes about a millisecond."""
 PAUSE_SECONDS = 1.0
 """After a time-out, no call is made for this long. Otherwise each connection would wait while Redis hangs."""
 
 
-class ConnectionRate:
-    """Asks Redis whether an address or account may open another connection now."""
+class Check(NamedTuple):
+    """A connection that waits for its check.
 
-    def __init__(self, redis: Any, limits: Limits, on_unanswered: Callable[[], None]) -> None:
-        """`on_unanswered` is called for each check that Redis does not answer."""
-        self._script = redis.register_script(BUCKET_SCRIPT)
+    `spend` says whether the check takes a token. `done` is called with the seconds to wait.
+    """
+
+    subject: str
+    spend: bool
+    done: Callable[[int], None]
+
+
+class ConnectionRate:
+    """Asks Redis whether addresses or accounts may open another connection now."""
+
+    def __init__(self, redis: Any, limits: Limits, on_unanswered: Callable[[], None], max_keys: int = MAX_KEYS) -> None:
+        """`on_unanswered` is called for each check that Redis does not answer.
+
+        `max_keys` is 1 if the buckets of one call may be on different servers.
+        """
+        self._max_keys = max_keys
+        self._script = redis.register_script(BUCKETS_SCRIPT)
         self._limits = limits
         self._on_unanswered = on_unanswered
-        self._turns = asyncio.Semaphore(MAX_PENDING)
+        self._waiting: list[Check] = []
+        self._task: asyncio.Task[None] | None = None
         self._paused_until = 0.0
 
     async def seconds_to_wait(self, subject: str, *, spend: bool = True) -> int:
@@ -64,18 +96,59 @@ class ConnectionRate:
         Returns 0 also if Redis does not reply. `subject` is the client's address or `account:ID`. If `spend` is True,
         takes a token for the connection.
         """
-        arguments = [self._limits.rate_per_second, self._limits.rate_burst, int(spend)]
-        loop = asyncio.get_running_loop()
-        async with self._turns:
-            try:
-                if loop.time() >= self._paused_until:
-                    return int(await self._call(self._script(keys=[RATE_LIMIT_PREFIX + subject], args=arguments)))
-            except TimeoutError:
-                self._paused_until = loop.time() + PAUSE_SECONDS
-            except (RedisError, OSError):
-                pass  # The call failed without a wait, so the next call needs no pause.
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.ask(subject, lambda wait: None if answer.done() else answer.set_result(wait), spend=spend)
+        return await answer
+
+    def ask(self, subject: str, done: Callable[[int], None], *, spend: bool = True) -> None:
+        """Calls `done` later with the result of `seconds_to_wait`. Creates no task for this connection."""
+        self._waiting.append(Check(subject, spend, done))
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._answer_all())
+
+    async def _answer_all(self) -> None:
+        try:
+            while self._waiting:
+                checks, self._waiting = self._waiting[: self._max_keys], self._waiting[self._max_keys :]
+                waits = [-1] * len(checks)
+                try:
+                    waits = await self._ask_redis(checks)
+                except Exception:  # Each connection must get an answer.
+                    log.exception("connection rate unknown")
+                for check, wait in zip(checks, waits, strict=True):
+                    self._answer(check, wait)
+        finally:
+            self._task = None
+
+    def _answer(self, check: Check, wait: int) -> None:
+        if wait < 0:
             self._on_unanswered()
-            return 0
+        try:
+            check.done(max(0, wait))
+        except Exception:  # The other connections must get their answers.
+            log.exception("connection check failed")
+
+    async def _ask_redis(self, checks: Sequence[Check]) -> list[int]:
+        """Returns the seconds to wait of each check, or -1 if Redis does not answer the check."""
+        loop = asyncio.get_running_loop()
+        try:
+            if loop.time() >= self._paused_until:
+                waits = [int(wait) for wait in await self._call(self._run_script(checks))]
+                if len(waits) == len(checks):
+                    return waits
+        except TimeoutError:
+            self._paused_until = loop.time() + PAUSE_SECONDS
+        except (RedisError, OSError):
+            pass  # The call failed without a wait, so the next call needs no pause.
+        return [-1] * len(checks)
+
+    def _run_script(self, checks: Sequence[Check]) -> Awaitable[list[int]]:
+        spends = "".join("1" if check.spend else "0" for check in checks)
+        arguments = [self._limits.rate_per_second, self._limits.rate_burst, spends]
+        script: Awaitable[list[int]] = self._script(
+            keys=[RATE_LIMIT_PREFIX + check.subject for check in checks], args=arguments
+        )
+        return script
 
     @staticmethod
     async def _call(call: Awaitable[Reply]) -> Reply:

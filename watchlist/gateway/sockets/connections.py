@@ -41,6 +41,11 @@ class Connections:
         """Returns the number of connections of all processes, without pending connections of this process."""
         return len(self.sessions) + self._share_count()
 
+    @property
+    def pending_count(self) -> int:
+        """Returns the number of connections of this process that are neither accepted nor refused."""
+        return self._pending
+
     def is_full(self, *, pending: bool) -> bool:
         """Returns whether one more connection would exceed the limit.
 
@@ -67,11 +72,18 @@ class Connections:
     @contextmanager
     def pending(self) -> Iterator[None]:
         """Counts a connection as pending while it is neither accepted nor refused."""
-        self._pending += 1
+        self.add_pending()
         try:
             yield
         finally:
-            self._pending -= 1
+            self.remove_pending()
+
+    def add_pending(self) -> None:
+        """Counts a connection as pending until `remove_pending` is called."""
+        self._pending += 1
+
+    def remove_pending(self) -> None:
+        self._pending -= 1
 
     def open(
         self,

@@ -12,6 +12,7 @@ from watchlist.gateway.sockets.daphne_transport import EXTENSION
 PHRASES = {
     400: "Bad Request",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     429: "Too Many Requests",
     503: "Service Unavailable",

@@ -6,19 +6,21 @@ from feeds.wire import age_us
 from watchlist.gateway.catalog import Catalog
 from watchlist.gateway.clock import Clock
 from watchlist.gateway.counts import GatewayCounts
+from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """What all sessions of a gateway process share."""
+    """What all sessions of a gateway process share. `compressor` is None if the gateway negotiates no compression."""
 
     limits: Limits
     catalog: Catalog
     hub: Hub
     counts: GatewayCounts
     clock: Clock
+    compressor: Compressor | None = None
 
     def feed_age_ms(self) -> int | None:
         """Returns the age of the newest update that this process has received, in milliseconds.

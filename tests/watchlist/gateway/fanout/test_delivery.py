@@ -69,8 +69,11 @@ def test_messages_of_all_types_keep_their_order_in_batches():
         make_update("A", b"3"),
     ]
     frames = [text_frame(payload) for payload in (b"r", b"[1,2]", b"s", b"t", b"[3]")]
-    assert Delivery(batch=True).join_frames(messages) == b"".join(frames)
-    framed = Delivery(batch=True).frame_messages(messages)
+    block = Delivery(batch=True).make_block(messages)
+    assert block.data == b"".join(frames)
+    framed = block.split()
     assert [frame for _, frame in framed] == frames
     assert [message for contained, _ in framed for message in contained] == messages
-    assert Delivery().join_frames(messages) == b"".join(message.frame for message in messages)
+    single = Delivery().make_block(messages)
+    assert single.data == b"".join(message.frame for message in messages)
+    assert single.split() == [((message,), message.frame) for message in messages]

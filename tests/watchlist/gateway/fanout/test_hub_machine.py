@@ -7,12 +7,14 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from tests.support.gateway.hub import MAX_UPDATES, HubHarness, received_updates
 from tests.support.times import at
+from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.fanout.delivery import Delivery
 from watchlist.gateway.fanout.outbox import MAX_REPLY_BYTES
 from watchlist.gateway.messages import make_state
 
 SYMBOLS = ["AAPL", "BRK.B", "BTC/USD", "^GSPC"]
 MAX_STATE_BYTES = 100
+COMPRESSOR = Compressor()
 
 
 def encode_ticker(symbol, number):
@@ -31,7 +33,12 @@ class HubMachine(RuleBasedStateMachine):
 
     sockets = Bundle("sockets")
     deliveries = st.fixed_dictionaries(
-        {"batch": st.booleans(), "keep_all": st.booleans(), "hertz": st.sampled_from([0, 4, 10])}
+        {
+            "batch": st.booleans(),
+            "keep_all": st.booleans(),
+            "hertz": st.sampled_from([0, 4, 10]),
+            "compressor": st.sampled_from([None, COMPRESSOR]),
+        }
     )
     symbols = st.lists(st.sampled_from(SYMBOLS), unique=True, min_size=1)
 
@@ -43,6 +50,7 @@ class HubMachine(RuleBasedStateMachine):
         self.store = {}  # The newest seq_id of each symbol that was written, published or not.
         self.lagging = set()  # Symbols whose newest update the hub has not received.
         self.state_number = 0
+        COMPRESSOR.busy = False
 
     @rule(target=sockets, symbols=symbols, delivery=deliveries)
     def connect(self, symbols, delivery):
@@ -114,6 +122,10 @@ class HubMachine(RuleBasedStateMachine):
     @rule(socket=sockets, delivery=deliveries)
     def change_delivery(self, socket, delivery):
         self.hub.change_delivery(socket, Delivery(**delivery))
+
+    @rule(busy=st.booleans())
+    def use_cpu(self, busy):
+        COMPRESSOR.busy = busy
 
     @rule()
     def run_timers(self):

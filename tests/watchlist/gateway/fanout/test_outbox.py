@@ -20,7 +20,7 @@ def make_outbox(room=None, **options):
 
 def write(outbox, *updates):
     messages = [UpdateMessage(symbol, text_frame(payload), payload) for symbol, payload in updates]
-    outbox.write(messages, outbox.delivery.join_frames(messages))
+    outbox.write(outbox.delivery.make_block(messages))
 
 
 def test_an_open_socket_receives_every_update_at_once():

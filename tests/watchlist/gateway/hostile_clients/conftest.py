@@ -1,4 +1,4 @@
-"""A gateway under plain `daphne`, with one client that must not be affected by hostile ones."""
+"""A gateway under `rungateway` and under plain `daphne`, with one client that must not be affected by hostile ones."""
 
 import threading
 
@@ -9,9 +9,11 @@ from tests.support.gateway.raw_socket import upgrade
 from tests.support.waiting import wait_until
 
 
-@pytest.fixture(scope="module")
-def gateway(run_gateway):
-    gateway = run_gateway("daphne", GATEWAY_ALLOWED_ORIGINS="https://prices.example", GATEWAY_TIMEOUTS_WRITE_WAIT="1s")
+@pytest.fixture(scope="module", params=["rungateway", "daphne"])
+def gateway(run_gateway, request):
+    gateway = run_gateway(
+        request.param, GATEWAY_ALLOWED_ORIGINS="https://prices.example", GATEWAY_TIMEOUTS_WRITE_WAIT="1s"
+    )
     gateway.redis.flushall()  # An old quote would reach the bystander before the first update.
     return gateway
 

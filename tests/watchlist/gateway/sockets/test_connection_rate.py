@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 from redis.asyncio import Redis
@@ -7,7 +8,7 @@ from redis.asyncio import Redis
 from stockwatch.local.redis_server import free_port
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.sockets import connection_rate
-from watchlist.gateway.sockets.connection_rate import MAX_PENDING, ConnectionRate
+from watchlist.gateway.sockets.connection_rate import MAX_KEYS, ConnectionRate
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def test_a_redis_that_hangs_delays_no_queue_of_connections():
     rate = ConnectionRate(redis, Limits(), lambda: unanswered.append(1))
     assert await asyncio.gather(*(rate.seconds_to_wait("10.1.2.3") for _ in range(100))) == [0] * 100
     assert len(unanswered) == 100
-    assert 1 <= len(calls) <= MAX_PENDING
+    assert len(calls) == 1
     await redis.aclose()
     server.close()
     await server.wait_closed()
@@ -138,3 +139,76 @@ async def test_a_refused_expiry_leaves_no_bucket_without_a_ttl(redis_server, red
     finally:
         await redis.aclose()
         redis_client.acl_deluser("narrow")
+
+
+async def test_connections_that_wait_together_share_one_call(redis_server, redis_client, generous_timeout):
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: None)
+    await rate.seconds_to_wait("first")  # loads the script
+    redis_client.config_resetstat()
+    count = 2 * MAX_KEYS + 1
+    assert await asyncio.gather(*(rate.seconds_to_wait(f"subject {number}") for number in range(count))) == [0] * count
+    assert redis_client.info("commandstats")["cmdstat_evalsha"]["calls"] == 3
+    await redis.aclose()
+
+
+async def test_calls_may_be_limited_to_one_bucket(redis_server, redis_client, generous_timeout):
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: None, max_keys=1)
+    await rate.seconds_to_wait("first")
+    redis_client.config_resetstat()
+    await asyncio.gather(*(rate.seconds_to_wait(f"subject {number}") for number in range(3)))
+    assert redis_client.info("commandstats")["cmdstat_evalsha"]["calls"] == 3
+    await redis.aclose()
+
+
+async def test_one_call_takes_tokens_for_some_connections_only(redis_server, redis_client, generous_timeout):
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: None)
+    waits = await asyncio.gather(
+        rate.seconds_to_wait("10.1.2.3", spend=False),
+        rate.seconds_to_wait("10.1.2.3"),
+        rate.seconds_to_wait("10.1.2.3", spend=False),
+        rate.seconds_to_wait("10.1.2.4"),
+    )
+    assert (waits[0], waits[1], waits[2] > 0, waits[3]) == (0, 0, True, 0)
+    await redis.aclose()
+
+
+async def test_a_bucket_that_cannot_be_used_affects_no_other_connection(redis_server, redis_client, generous_timeout):
+    redis_client.set("ratelimit:10.1.2.4", "no hash")
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    unanswered = []
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: unanswered.append(1))
+    await rate.seconds_to_wait("10.1.2.3")
+    waits = await asyncio.gather(*(rate.seconds_to_wait(f"10.1.2.{number}") for number in (3, 4, 5)))
+    assert (waits[0] > 0, waits[1:], unanswered) == (True, [0, 0], [1])
+    await redis.aclose()
+
+
+async def test_a_connection_that_gives_up_or_fails_takes_no_answer_from_others(
+    redis_server, redis_client, generous_timeout
+):
+    def fail(_wait):
+        raise ValueError("test")
+
+    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
+    rate = ConnectionRate(redis, Limits(), lambda: None)
+    gone = asyncio.ensure_future(rate.seconds_to_wait("10.1.2.3"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    rate.ask("10.1.2.3", fail)
+    assert await rate.seconds_to_wait("10.1.2.4") == 0
+    await redis.aclose()
+
+
+@pytest.mark.parametrize("reply", [["no number"], [], [0, 0], None])
+async def test_a_reply_that_no_redis_sends_accepts_the_connection_and_is_counted(reply):
+    async def run_script(keys, args):
+        return reply
+
+    unanswered = []
+    redis = SimpleNamespace(register_script=lambda _script: run_script)
+    rate = ConnectionRate(redis, Limits(), lambda: unanswered.append(1))
+    assert [await rate.seconds_to_wait("10.1.2.3") for _ in range(2)] == [0, 0]
+    assert unanswered == [1, 1]

@@ -1,0 +1,46 @@
+"""Decompresses a client's message within a limit (RFC 7692). Pure."""
+
+import zlib
+
+from watchlist.errors import WatchlistError
+
+END = b"\x00\x00\xff\xff\x03\x00"
+"""Four bytes that the sender has left out, and an empty final block.
+
+Without the final block, zlib would not report that a message ends too early.
+"""
+WINDOW_BYTES = 32 * 1024
+MAX_STREAMS = 8
+"""The most streams of a message. A sender may end a stream with a final block and begin another one."""
+
+
+class BadCompression(WatchlistError):
+    """A message is not what a compressor makes. The connection must be closed with 1007."""
+
+
+class DecompressedTooLarge(WatchlistError):
+    """A message has more bytes than allowed, before or after decompression."""
+
+
+def decompress(payload: bytes, limit: int) -> bytes:
+    """Returns the decompressed payload of a whole message. Raises BadCompression or DecompressedTooLarge.
+
+    `payload` is the joined payload of all frames of the message. At most `limit` + 1 bytes are decompressed.
+    """
+    if len(payload) > limit:  # otherwise a megabyte of empty blocks would take the time of a megabyte
+        raise DecompressedTooLarge(f"more than {limit} compressed bytes")
+    message, rest = b"", payload + END
+    for _ in range(MAX_STREAMS):
+        stream = zlib.decompressobj(-zlib.MAX_WBITS, message[-WINDOW_BYTES:])
+        try:
+            message += stream.decompress(rest, limit + 1 - len(message))
+        except zlib.error as error:
+            raise BadCompression("not a deflate stream") from error
+        if len(message) > limit:
+            raise DecompressedTooLarge(f"more than {limit} decompressed bytes")
+        rest = stream.unused_data
+        if not stream.eof:
+            raise BadCompression("the message ends too early")
+        if rest in (b"", END):
+            return message
+    raise BadCompression("too many final blocks")

@@ -1,0 +1,54 @@
+"""Decides whether to accept a client's offer of permessage-deflate (RFC 7692). Pure."""
+
+import re
+
+ANSWER = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+"""The value of `Sec-WebSocket-Extensions` in the response to an accepted offer.
+
+Without context takeover, no message depends on an earlier message. All sockets of a cohort can therefore be sent the
+same compressed bytes, and a socket needs no memory for compression between two messages.
+"""
+MAX_HEADER_LENGTH = 1024
+MAX_OFFERS = 16
+
+NAME = r"[!#$%&'*+\-.^_`|~0-9a-z]+"
+PART = re.compile(rf"""({NAME})(?:=(?:({NAME})|"({NAME})"))?""")
+"""A part of an offer in lower case: the name of the extension, or a parameter."""
+
+KNOWN_VALUES = {
+    "client_max_window_bits": re.compile("|[89]|1[0-5]"),
+    "client_no_context_takeover": re.compile(""),
+    "server_no_context_takeover": re.compile(""),
+}
+"""The parameters of offers that can be accepted, and their values. An empty value stands for no value.
+
+An offer with `server_max_window_bits` is declined: the compressor, which all sockets share, has the largest window.
+"""
+
+
+def accepts_offer(header: str) -> bool:
+    """Returns whether the gateway compresses messages for a client.
+
+    `header` is the value of the client's `Sec-WebSocket-Extensions`. The values of repeated headers are joined with
+    commas. If the header is too long, has too many offers or is malformed, all offers are declined.
+    """
+    if len(header) > MAX_HEADER_LENGTH or not header.isascii():
+        return False
+    offers = [_parse_offer(offer) for offer in header.lower().split(",") if offer.strip(" \t")]
+    return len(offers) <= MAX_OFFERS and all(offers) and any(_can_be_kept(*offer) for offer in offers)
+
+
+def _parse_offer(offer: str) -> list[tuple[str, str]]:
+    """Returns name and value of each part of an offer. Returns an empty list if the offer is malformed."""
+    found = [PART.fullmatch(part.strip(" \t")) for part in offer.split(";")]
+    return [(match[1], match[2] or match[3] or "") for match in found if match] if all(found) else []
+
+
+def _can_be_kept(extension: tuple[str, str], *parameters: tuple[str, str]) -> bool:
+    """Returns whether all parameters of an offer are known, have a valid value and are not repeated."""
+    names = {name for name, _ in parameters}
+    return (
+        extension == ("permessage-deflate", "")
+        and len(names) == len(parameters)
+        and all(name in KNOWN_VALUES and KNOWN_VALUES[name].fullmatch(value) for name, value in parameters)
+    )

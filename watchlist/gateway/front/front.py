@@ -1,0 +1,140 @@
+"""Listens, serves upgrades to `/ws`, and gives all other connections to the HTTP server.
+
+The front looks at the first bytes of a connection without taking them (MSG_PEEK). If these bytes are a complete and
+plain upgrade request, the front serves the connection. Otherwise the HTTP server gets the connection with all its
+bytes. The front does not wait for the rest of a request: the HTTP server does, with its own time limits.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from watchlist.gateway.front.handshake import MAX_HEAD_BYTES, parse_upgrade
+from watchlist.gateway.front.lingering import LingeringSockets, close_socket
+from watchlist.gateway.front.poller import make_poller
+from watchlist.gateway.front.unread import HttpLimit, UnreadSockets
+from watchlist.gateway.front.upgrades import Upgrades
+from watchlist.gateway.sockets.admission import Admission
+from watchlist.gateway.sockets.connections import Connections
+
+log = structlog.get_logger(__name__)
+
+MAX_ACCEPTS = 32
+"""The most connections that are accepted before the event loop does other work."""
+MAX_QUEUED = 4096
+"""The most connections that are accepted at the end. At least the length of the kernel's queue."""
+PAUSE_SECONDS = 1.0
+"""How long no connection is accepted after an error, such as too many open files."""
+SWEEP_SECONDS = 1.0
+
+
+class Front:
+    """Accepts the connections of a listening socket.
+
+    `hand_over` gives a socket, whose bytes are unread, to the HTTP server, and closes the socket. `http_limit` limits
+    the connections that have sent no byte yet.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        admission: Admission,
+        connections: Connections,
+        http_limit: HttpLimit,
+        hand_over: Callable[[socket.socket], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._listener = listener
+        self._hand_over = hand_over
+        self._loop = loop
+        poller, clock = make_poller(loop), connections.context.clock.now
+        self.lingering = LingeringSockets(poller, clock)
+        self.unread = UnreadSockets(poller, http_limit, clock, self._serve, hand_over)
+        self._connections = connections
+        self._upgrades = Upgrades(admission, connections, self.lingering)
+        self._poller = poller
+        self._accepting = True
+        self._timer: asyncio.TimerHandle | None = None
+        listener.setblocking(False)
+        loop.add_reader(listener.fileno(), self._accept)
+        self._sweep()
+
+    @property
+    def is_idle(self) -> bool:
+        """Returns whether no connection waits for an answer or for its end. Open sessions do not count."""
+        return not (self._connections.pending_count or len(self.lingering))
+
+    def stop_accepting(self) -> None:
+        """Accepts the connections that wait in the queue of the kernel, and no further connection.
+
+        The accepted connections stay. Does not close the listening socket.
+        """
+        if self._accepting:
+            self._accept_batch(MAX_QUEUED)
+            self._accepting = False
+            self._loop.remove_reader(self._listener.fileno())
+
+    def stop(self) -> None:
+        """Stops everything. Closes the sockets that have no session."""
+        self.stop_accepting()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.unread.close()
+        self.lingering.close()
+        self._poller.close()
+
+    def _accept(self) -> None:
+        self._accept_batch(MAX_ACCEPTS)
+
+    def _accept_batch(self, count: int) -> None:
+        for _ in range(count):
+            try:
+                sock, peer = self._listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue  # the client has left the queue
+            except OSError as error:
+                self._pause(error)
+                return
+            try:
+                sock.setblocking(False)
+                self._serve(sock, peer)
+            except Exception:  # The other connections must be served.
+                log.exception("connection failed")
+                close_socket(sock)
+
+    def _pause(self, error: OSError) -> None:
+        """Accepts no connection for a moment. Waiting connections stay in the queue of the kernel."""
+        log.error("no connection can be accepted", reason=error.strerror, retry_seconds=PAUSE_SECONDS)
+        self._loop.remove_reader(self._listener.fileno())
+        self._loop.call_later(PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._accepting:
+            self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def _serve(self, sock: socket.socket, peer: Any) -> None:
+        """Decides who serves a connection. If no byte has arrived, waits for the first one."""
+        try:
+            data = sock.recv(MAX_HEAD_BYTES, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            self.unread.add(sock, peer)
+            return
+        except OSError:
+            data = b""
+        upgrade = parse_upgrade(data)
+        if not data:
+            close_socket(sock)
+        elif upgrade is None:
+            self._hand_over(sock)
+        else:
+            self._upgrades.begin(sock, peer, upgrade)
+
+    def _sweep(self) -> None:
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        self.unread.sweep()
+        self.lingering.sweep()

@@ -1,0 +1,130 @@
+"""Ends connections so that the client receives the last bytes.
+
+After the last bytes our side of the connection is shut down. Then input is read and dropped until the client closes its
+side. If the socket were closed while input is unread, the kernel would reset the connection, and the client might lose
+the close frame or the response.
+"""
+
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+
+from watchlist.gateway.front.poller import Poller
+
+LINGER_SECONDS = 1.0
+"""How long the client has to close its side."""
+MAX_DROPPED_BYTES = 4 * 1024 * 1024
+"""How much input is dropped. If more input arrives, the connection is reset."""
+MAX_SOCKETS = 500
+"""The most sockets that linger. If there are more, the oldest is closed.
+
+Otherwise a client that is refused again and again could use up the file descriptors of the process.
+"""
+READ_BYTES = 64 * 1024
+RESET = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER with which `close` resets the connection and frees the kernel's buffers."""
+
+
+class LingeringSockets:
+    """The sockets that are being ended. `clock` returns monotonic seconds."""
+
+    def __init__(self, poller: Poller, clock: Callable[[], float]) -> None:
+        self.poller = poller
+        self._clock = clock
+        self._sockets: dict[LingeringSocket, None] = {}  # in the order of their deadlines
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def add(self, sock: socket.socket, rest: bytes, *, watched: bool) -> None:
+        """Sends `rest` and ends the connection. `watched` says whether the poller already watches the socket."""
+        lingering = LingeringSocket(self, sock, rest, self._clock() + LINGER_SECONDS)
+        if len(self._sockets) >= MAX_SOCKETS:
+            next(iter(self._sockets)).end()
+        self._sockets[lingering] = None
+        if watched:
+            self.poller.replace(sock.fileno(), lingering)
+        else:
+            self.poller.add(sock.fileno(), lingering)
+        lingering.start()
+
+    def discard(self, lingering: "LingeringSocket") -> None:
+        self._sockets.pop(lingering, None)
+
+    def sweep(self) -> None:
+        """Closes the sockets whose time is over. Call this method about once per second."""
+        now = self._clock()
+        for lingering in list(self._sockets):
+            if lingering.deadline > now:
+                break
+            lingering.end()
+
+    def close(self) -> None:
+        """Closes all sockets."""
+        for lingering in list(self._sockets):
+            lingering.end()
+
+
+class LingeringSocket:
+    """One socket. `deadline` is in monotonic seconds."""
+
+    __slots__ = ("_dropped_bytes", "_owner", "_rest", "_sock", "deadline")
+
+    def __init__(self, owner: LingeringSockets, sock: socket.socket, rest: bytes, deadline: float) -> None:
+        self._owner = owner
+        self._sock = sock
+        self._rest = rest
+        self._dropped_bytes = 0
+        self.deadline = deadline
+
+    def start(self) -> None:
+        if self._send():
+            self._owner.poller.wait_writable(self._sock.fileno(), True)
+
+    def on_readable(self) -> None:
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        self._dropped_bytes += len(data)
+        if not data or self._dropped_bytes > MAX_DROPPED_BYTES:
+            self.end()
+
+    def on_writable(self) -> None:
+        if not self._send() and self._sock.fileno() >= 0:
+            self._owner.poller.wait_writable(self._sock.fileno(), False)
+
+    def _send(self) -> bool:
+        """Sends the last bytes, and then shuts down our side. Returns True if bytes wait for the socket."""
+        try:
+            if self._rest:
+                self._rest = self._rest[self._sock.send(self._rest) :]
+            if not self._rest:
+                self._sock.shutdown(socket.SHUT_WR)
+        except (BlockingIOError, InterruptedError):
+            pass  # the socket is full
+        except OSError:
+            self.end()
+            return False
+        return bool(self._rest)
+
+    def on_error(self) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Closes the socket. A client that has not taken the last bytes gets a reset."""
+        self._owner.discard(self)
+        if self._sock.fileno() >= 0:
+            self._owner.poller.remove(self._sock.fileno())
+            close_socket(self._sock, reset=bool(self._rest))
+
+
+def close_socket(sock: socket.socket, *, reset: bool = False) -> None:
+    """Closes a socket. If `reset` is True, unsent bytes are dropped."""
+    if reset:
+        with suppress(OSError):  # the connection has ended
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    sock.close()

@@ -1,0 +1,140 @@
+"""Calls handlers when sockets become readable or writable.
+
+On Linux, all sockets share one epoll object, which is one file descriptor in the event loop. On other systems, each
+socket is registered in the event loop, which needs more memory and time.
+"""
+
+import asyncio
+import select
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+MAX_EVENTS = 64
+"""The most sockets that are served before the event loop does other work."""
+
+
+class Handler(Protocol):
+    """Serves one socket."""
+
+    def on_readable(self) -> None:
+        """Called while the socket has input, has been closed by the client, or is broken."""
+
+    def on_writable(self) -> None:
+        """Called while the socket accepts output, if the poller was told to wait for that."""
+
+    def on_error(self) -> None:
+        """Called after another method has raised an error. Closes the socket."""
+
+
+class Poller(Protocol):
+    """Watches sockets. A socket must be removed before it is closed or given to another owner."""
+
+    def add(self, fd: int, handler: Handler) -> None: ...
+
+    def replace(self, fd: int, handler: Handler) -> None:
+        """Gives a watched socket to another handler, which waits for input only."""
+
+    def wait_writable(self, fd: int, wanted: bool) -> None:
+        """Starts or stops the calls of `on_writable`."""
+
+    def remove(self, fd: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def make_poller(loop: asyncio.AbstractEventLoop) -> Poller:
+    return EpollPoller(loop) if sys.platform == "linux" else LoopPoller(loop)
+
+
+class LoopPoller:
+    """Registers each socket in the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._handlers: dict[int, Handler] = {}
+
+    def add(self, fd: int, handler: Handler) -> None:
+        self._handlers[fd] = handler
+        self._loop.add_reader(fd, self._run, handler, handler.on_readable)
+
+    def replace(self, fd: int, handler: Handler) -> None:
+        self._loop.remove_writer(fd)
+        self.add(fd, handler)
+
+    def wait_writable(self, fd: int, wanted: bool) -> None:
+        if wanted:
+            handler = self._handlers[fd]
+            self._loop.add_writer(fd, self._run, handler, handler.on_writable)
+        else:
+            self._loop.remove_writer(fd)
+
+    def remove(self, fd: int) -> None:
+        if self._handlers.pop(fd, None) is not None:
+            self._loop.remove_reader(fd)
+            self._loop.remove_writer(fd)
+
+    def close(self) -> None:
+        for fd in list(self._handlers):
+            self.remove(fd)
+
+    @staticmethod
+    def _run(handler: Handler, call: Callable[[], None]) -> None:
+        run_handler(handler, call)
+
+
+class EpollPoller:
+    """Registers one epoll object in the event loop, and the sockets in this object."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Handler] = {}
+        loop.add_reader(self._epoll.fileno(), self._dispatch)
+
+    def add(self, fd: int, handler: Handler) -> None:
+        self._epoll.register(fd, select.EPOLLIN)
+        self._handlers[fd] = handler
+
+    def replace(self, fd: int, handler: Handler) -> None:
+        self._epoll.modify(fd, select.EPOLLIN)
+        self._handlers[fd] = handler
+
+    def wait_writable(self, fd: int, wanted: bool) -> None:
+        self._epoll.modify(fd, select.EPOLLIN | select.EPOLLOUT if wanted else select.EPOLLIN)
+
+    def remove(self, fd: int) -> None:
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+        self._handlers.clear()
+
+    def _dispatch(self) -> None:
+        """Serves the sockets with events.
+
+        A handler may close other sockets. Then their events in the same list are ignored.
+        """
+        for fd, events in self._epoll.poll(0, MAX_EVENTS):
+            handler = self._handlers.get(fd)
+            if handler is not None and events & ~select.EPOLLOUT:
+                run_handler(handler, handler.on_readable)
+                if self._handlers.get(fd) is not handler:
+                    continue
+            if handler is not None and events & select.EPOLLOUT:
+                run_handler(handler, handler.on_writable)
+
+
+def run_handler(handler: Handler, call: Callable[[], None]) -> None:
+    """Calls a method of a handler. An error ends this socket, otherwise it would be raised again and again."""
+    try:
+        call()
+    except Exception:
+        log.exception("connection failed")
+        handler.on_error()

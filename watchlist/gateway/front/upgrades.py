@@ -1,0 +1,70 @@
+"""Accepts or refuses the upgrade requests that the front has parsed."""
+
+import socket
+from functools import partial
+from typing import Any
+
+from watchlist.gateway.front.connection import FrontConnection
+from watchlist.gateway.front.extensions import Deflate, negotiate
+from watchlist.gateway.front.handshake import Upgrade, accept_response, refusal_response
+from watchlist.gateway.front.lingering import LingeringSockets, close_socket
+from watchlist.gateway.sockets.admission import Admission, Admitted, ConnectionRequest
+from watchlist.gateway.sockets.connections import Connections
+from watchlist.gateway.sockets.daphne_transport import NOTSENT_LOWAT_BYTES
+from watchlist.gateway.sockets.refusal import PHRASES, Refusal
+from watchlist.gateway.sockets.server_tuning import tune_server
+
+
+class Upgrades:
+    """Answers upgrade requests. During the checks, the socket is not watched."""
+
+    def __init__(self, admission: Admission, connections: Connections, lingering: LingeringSockets) -> None:
+        self._admission = admission
+        self._connections = connections
+        self._lingering = lingering
+        compressor = connections.context.compressor
+        self._deflate = None if compressor is None else Deflate(compressor)
+        self._tuned = False
+
+    def begin(self, sock: socket.socket, peer: Any, upgrade: Upgrade) -> None:
+        """Checks a connection and answers its request, now or later. The request is still unread."""
+        if not self._tuned:  # only now all modules are loaded
+            self._tuned = True
+            tune_server()
+        try:
+            sock.recv(upgrade.size)
+        except OSError:  # the client has left
+            close_socket(sock)
+            return
+        request = ConnectionRequest(upgrade.headers, upgrade.query, peer)
+        self._connections.add_pending()
+        self._admission.begin(request, partial(self._answer, sock, upgrade))
+
+    def _answer(self, sock: socket.socket, upgrade: Upgrade, result: Admitted | Refusal) -> None:
+        self._connections.remove_pending()
+        if isinstance(result, Refusal):
+            self._connections.context.counts.refused[result.reason] += 1
+            response = refusal_response(result.status, PHRASES[result.status], result.retry_after)
+            self._lingering.add(sock, response, watched=False)
+            return
+        extension = negotiate(upgrade.offered_extensions, result.options, self._deflate)
+        response = accept_response(upgrade, extension.response if extension is not None else "")
+        if send_response(sock, response):
+            counts = self._connections.context.counts
+            counts.direct_writes = True
+            counts.compressed += extension is not None
+            FrontConnection(sock, self._connections, self._lingering, extension).start(result)
+
+
+def send_response(sock: socket.socket, response: bytes) -> bool:
+    """Sends the response that accepts an upgrade. If the client has left, closes the socket and returns False."""
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
+        if sock.send(response) == len(response):  # The buffer of a new socket is empty.
+            return True
+    except OSError:
+        pass  # the client has left
+    close_socket(sock)
+    return False
