@@ -10,6 +10,10 @@ class Clock:
         """Returns monotonic seconds, to measure intervals."""
         return time.monotonic()
 
+    def cpu_seconds(self) -> float:
+        """Returns the CPU time that this process has used."""
+        return time.process_time()
+
     def unix_micros(self) -> int:
         """Returns the time in unix microseconds, the unit of `timestamp` in updates."""
         return time.time_ns() // 1000
