@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-peers shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -97,6 +97,9 @@ bench-replay: dev ## records a day of 500 symbols three times and compares the r
 
 bench-feed: dev ## compare real prices with the ledger of a fake exchange, under faults and load, in 45 minutes
 	@exec $(PY) -m tests.bench.feed
+
+bench-peers: dev ## measure the gateway beside other servers that are installed, or whose paths PEERS names
+	@exec $(PY) -m tests.bench.peers $(PEERS)
 
 shot: dev ## take pictures of the page
 	@exec $(PY) -m tests.browser.shots
