@@ -1,7 +1,7 @@
 """Measures how long clients wait at another gateway after a drain: `python -m tests.bench.draining [OPTION …]`.
 
-All sockets are on one gateway, which gets SIGTERM. Each client waits as the page does, 0.25 to 0.5 s, and connects to a
-second gateway. Measured is the time from its connect to its first price. This time contains the wait in the accept
+All sockets are on one gateway, which gets SIGTERM. Each client waits as the page does, first 0.25 to 0.5 s, and connects
+to a second gateway. Measured is the time from its connect to its first price. This time contains the wait in the accept
 queue. With `--rotation SECONDS`, there is one gateway, whose sockets live so long at most; the clients connect to it
 again. Each client has an address of its own.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from stockwatch.local.redis_server import RedisServer
+from tests.bench.returning import FIRST_DELAY, LONGEST_DELAY
 from tests.support.gateway.process import ROOT, GatewayProcess, make_database
 from tests.support.waiting import wait_until
 
@@ -46,6 +47,7 @@ class Client(asyncio.Protocol):
         self.port = port
         self.waits: list[float] = []
         self.failures = 0
+        self._attempt = 0
         self.live = asyncio.Event()
 
     async def connect(self) -> None:
@@ -69,6 +71,7 @@ class Client(asyncio.Protocol):
             self._transport.write(FRAME)
         if not self.live.is_set() and b'"seq_id' in data:
             self.live.set()
+            self._attempt = 0
             self.waits.append(time.monotonic() - self._started)
         if RECONNECT_CLOSE in data:
             self._moved = True
@@ -81,8 +84,9 @@ class Client(asyncio.Protocol):
 
     def _lose(self) -> None:
         self.live.clear()
-        loop = asyncio.get_running_loop()
-        loop.call_later(random.uniform(0.25, 0.5), lambda: loop.create_task(self.connect()))
+        loop, longest = asyncio.get_running_loop(), min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(self._attempt, 10))
+        self._attempt += 1
+        loop.call_later(random.uniform(longest / 2, longest), lambda: loop.create_task(self.connect()))
 
 
 async def run_clients(first: int, count: int, port: int, next_port: int) -> None:

@@ -26,6 +26,9 @@ class FakeClock(Clock):
     def cpu_seconds(self) -> float:
         return self.cpu
 
+    def cpu_wait_seconds(self) -> float:
+        return 0.0
+
     def unix_micros(self) -> int:
         return self.micros
 

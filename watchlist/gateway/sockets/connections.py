@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from watchlist.gateway import protocol
-from watchlist.gateway.closing.accept_rate import AcceptRate
+from watchlist.gateway.closing.accept_rate import AcceptRate, Reading
 from watchlist.gateway.closing.drain import drain_seconds, spread
 from watchlist.gateway.closing.rotation import choose_lifetime, most_closes
 from watchlist.gateway.fanout.outbox import Outbox
@@ -116,7 +116,8 @@ class Connections:
         """Handles time-outs, pings, heartbeats and the age of all sessions. Call this method about once per second."""
         clock = self.context.clock
         now = clock.now()
-        self.accept_rate.note(now, clock.cpu_seconds(), self.context.counts.accepted)
+        accepted = self.context.counts.accepted
+        self.accept_rate.note(Reading(now, clock.cpu_seconds(), clock.cpu_wait_seconds(), accepted))
         for session in list(self.sessions):
             session.sweep(now)
         if self.context.limits.max_age and not self.closing:

@@ -1,14 +1,18 @@
 import pytest
 
-from watchlist.gateway.closing.accept_rate import AcceptRate
+from watchlist.gateway.closing.accept_rate import AcceptRate, Reading
 
 
-def note_seconds(rate, *seconds, start=0.0, cpu=0.0, accepted=0):
-    """Notes one reading per second. Each second is a pair: its CPU time and its number of new connections."""
-    rate.note(start, cpu, accepted)
+def note_seconds(rate, *seconds, waited_share=0.0):
+    """Notes one reading per second. Each second is a pair: its CPU time and its number of new connections.
+
+    `waited_share` is the time that the process waits for a core, per CPU time.
+    """
+    now, cpu, accepted = 0.0, 0.0, 0
+    rate.note(Reading(now, cpu, 0.0, accepted))
     for used, count in seconds:
-        start, cpu, accepted = start + 1.0, cpu + used, accepted + count
-        rate.note(start, cpu, accepted)
+        now, cpu, accepted = now + 1.0, cpu + used, accepted + count
+        rate.note(Reading(now, cpu, cpu * waited_share, accepted))
     return rate.per_second
 
 
@@ -33,6 +37,11 @@ def test_a_process_that_is_busy_with_other_work_can_accept_fewer():
     assert note_seconds(AcceptRate(), *[(2.0, 0)] * 40) == pytest.approx(50)
 
 
+def test_a_process_that_shares_its_core_with_others_can_accept_fewer():
+    assert note_seconds(AcceptRate(), *[(0.1, 0)] * 40, waited_share=1.0) == pytest.approx(500 * 0.4, rel=0.01)
+    assert note_seconds(AcceptRate(), *[(0.1, 0)] * 40, waited_share=-1.0) == pytest.approx(500 * 0.9, rel=0.01)
+
+
 def test_the_rate_has_bounds():
     assert note_seconds(AcceptRate(), *[(0.0, 5000)] * 200) == 20_000
     assert note_seconds(AcceptRate(), *[(30.0, 20)] * 200) == 50
@@ -40,6 +49,6 @@ def test_the_rate_has_bounds():
 
 def test_readings_of_the_same_moment_count_once():
     rate = AcceptRate()
-    rate.note(1.0, 0.0, 0)
-    rate.note(1.0, 5.0, 5000)
+    rate.note(Reading(1.0, 0.0, 0.0, 0))
+    rate.note(Reading(1.0, 5.0, 0.0, 5000))
     assert rate.per_second == 500
