@@ -1,9 +1,9 @@
 """Measures how long clients wait at another gateway after a drain: `python -m tests.bench.draining [OPTION …]`.
 
-All sockets are on one gateway, which gets SIGTERM. Each client waits as the page does, first 0.25 to 0.5 s, and connects
-to a second gateway. Measured is the time from its connect to its first price. This time contains the wait in the accept
-queue. With `--rotation SECONDS`, there is one gateway, whose sockets live so long at most; the clients connect to it
-again. Each client has an address of its own.
+All sockets are on one gateway, which gets SIGTERM. Each client waits as the page does, at first 0.25 to 0.5 s, and
+connects to a second gateway. Measured is the time from its connect to its first price. This time contains the wait in
+the accept queue. With `--rotation SECONDS`, there is one gateway, whose sockets live so long at most; the clients
+connect to it again. Each client has an address of its own.
 """
 
 import argparse
