@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def measure(peer: Peer, program: str, case: Case, wsload: Path) -> Figures:
         with serve(peer, stand) as served:
             publisher = start_publisher(peer, stand)
             try:
+                if not case.hertz:  # Some servers prepare themselves at their first client.
+                    run_load(wsload, stand.port, peer, replace(case, clients=1, seconds=1), served.process.pid)
                 resident = served.resident
                 figures = run_load(wsload, stand.port, peer, case, served.process.pid)
                 return figures | derive(case, figures, resident)
@@ -70,7 +73,7 @@ def start_publisher(peer: Peer, stand: Stand) -> list["subprocess.Popen[bytes]"]
     """
     case = stand.case
     if not case.hertz:
-        subprocess.run(peer.make_publisher(stand, 1), cwd=ROOT, check=True)
+        subprocess.run(peer.make_publisher(stand, 1), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         return []
     command = pinned(CLIENT_CORE, peer.make_publisher(stand, case.seconds + WARM_UP_SECONDS + 120))
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)

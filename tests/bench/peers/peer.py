@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -120,8 +121,10 @@ class Centrifugo(Peer):
         return shutil.which(given or "centrifugo")
 
     def read_version(self, program: str) -> str:
-        words = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout.split()
-        return next((word for word in words if word[:1].isdigit() or word[:2] == "v6"), "")
+        text = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
+        version = re.search(r"v?(\d+\.\d+\.\d+)", text)
+        # A binary of `go install` does not know its version.
+        return version[1] if version and version[1] != "0.0.0" else "built from source"
 
     def make_command(self, stand: Stand) -> list[str]:
         file = stand.folder / "centrifugo.json"
