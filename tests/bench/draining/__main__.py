@@ -127,6 +127,8 @@ def measure(sockets: int, processes: int, rotation: float, seconds: float) -> di
     with tempfile.TemporaryDirectory() as name, RedisServer() as server:
         folder = Path(name)
         variables = {"GATEWAY_PROCESSES": str(processes), "GATEWAY_MAX_CONNECTIONS": "0", "GATEWAY_DRAIN": "5s"}
+        # The clients answer no pings.
+        variables |= {"GATEWAY_TIMEOUTS_PING_PERIOD": "59m", "GATEWAY_TIMEOUTS_PONG_WAIT": "60m"}
         if rotation:
             variables["GATEWAY_MAX_AGE"] = f"{rotation:g}s"
         database, shared = make_database(folder), (server, "rungateway")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.gateway.sessions import make_connections, open_session, received_frames
 from tests.support.waiting import until
+from watchlist.gateway.clock import Clock
 from watchlist.gateway.protocol import CloseCode, ConnectionOptions
 
 NOTICE = ConnectionOptions(notice=True)
@@ -26,6 +27,12 @@ def sweep_until(connections, seconds):
 
 def codes_of(session):
     return session.outbox.transport.codes
+
+
+def test_the_clock_reads_the_cpu_time_of_this_process():
+    clock = Clock()
+    assert clock.cpu_seconds() > 0
+    assert clock.cpu_wait_seconds() >= 0
 
 
 def test_without_an_age_no_socket_is_closed():
