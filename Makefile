@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-peers shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -106,6 +106,9 @@ bench-keys: dev ## measure what size, bid and ask cost gateway and processor
 
 bench-feed: dev ## compare real prices with the ledger of a fake exchange, under faults and load, in 45 minutes
 	@exec $(PY) -m tests.bench.feed
+
+bench-peers: dev ## measure the gateway beside other servers that are installed, or whose paths PEERS names
+	@exec $(PY) -m tests.bench.peers $(PEERS)
 
 shot: dev ## take pictures of the page
 	@exec $(PY) -m tests.browser.shots

@@ -65,8 +65,8 @@ export class PriceFeed {
   }
 
   #setState(state) {
-    this.#status.setState(state);
-    if (state.name === "connecting") this.#serviceIsKnown = false;
+    if (state.name !== "moving") this.#status.setState(state); // a move takes less than a second
+    if (state.name === "connecting" || state.name === "moving") this.#serviceIsKnown = false;
     else if (state.name === "live") {
       // Without a `service` frame, lists are available.
       if (!this.#serviceIsKnown) this.#handlers.onService({ lists: true });

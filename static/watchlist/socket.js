@@ -10,6 +10,7 @@ const MAX_HERTZ = 4;
 const MIN_HERTZ = 2;
 const MAX_UPDATES_PER_SECOND = 170;
 const CLOSED_ABNORMALLY = 1006;
+const SENT_AWAY = 4001; // this process of the gateway stops, or wants its clients to move to another one
 const TRY_AGAIN_LATER = 1013;
 
 // Updates a second of each symbol; 170 of 85 bytes each are 52 MB an hour. Whole numbers: the gateway has few rates.
@@ -43,6 +44,7 @@ export class PriceSocket {
   #isSuspended = false;
   #isRefused = false;
   #wasOpened = false;
+  #isMoving = false; // since a close with SENT_AWAY; ends if the first attempt fails
   #socket = null;
   #requestCount = 0;
   #attempt = 0;
@@ -105,7 +107,7 @@ export class PriceSocket {
 
   #connect() {
     clearTimeout(this.#retryTimer);
-    this.#handlers.onState({ name: "connecting", isRetry: this.#attempt > 0 });
+    if (!this.#isMoving) this.#handlers.onState({ name: "connecting", isRetry: this.#attempt > 0 });
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
     this.#subscribed.clear();
@@ -194,6 +196,7 @@ export class PriceSocket {
   #disconnect() {
     clearTimeout(this.#retryTimer);
     if (this.#socket) this.#drop();
+    this.#isMoving = false;
     this.#handlers.onState({ name: "idle" });
   }
 
@@ -212,6 +215,7 @@ export class PriceSocket {
     if (!this.#socket) return;
     if (!this.#wasOpened) this.#failures += 1;
     this.#drop();
+    this.#isMoving = code === SENT_AWAY && this.#attempt === 0;
     if (mayReconnect(code)) this.#retryLater();
     else this.#stop(code);
   }
@@ -219,7 +223,7 @@ export class PriceSocket {
   #retryLater() {
     const delay = retryDelay(this.#attempt++, this.#random());
     if (!this.#isSuspended) this.#retryTimer = setTimeout(() => this.#connect(), delay);
-    this.#handlers.onState({ name: "waiting", until: performance.now() + delay });
+    this.#handlers.onState(this.#isMoving ? { name: "moving" } : { name: "waiting", until: performance.now() + delay });
   }
 
   #stop(code) {

@@ -37,7 +37,8 @@ KILL_AFTER_DRAIN_SECONDS = 5
 class GatewayProcesses:
     """Several gateway processes on one port.
 
-    `count` is the number of processes. `drain` is the time limit for closing clients' sockets, in seconds.
+    `count` is the number of processes. `drain` is the longest time in which a process closes its clients' sockets, in
+    seconds.
     """
 
     def __init__(self, host: str, port: int, count: int, drain: float) -> None:

@@ -94,20 +94,19 @@ class GatewayServer(Server):  # type: ignore[misc]
     def drain(self, reason: str) -> None:
         """Stops accepting connections, closes all client sockets, and stops the server.
 
-        The sockets are closed with code 4001, one after another within GATEWAY_DRAIN. A second call stops the server
-        immediately.
+        The sockets are closed with code 4001, one after another, as `Connections.drain` describes. A second call stops
+        the server immediately.
         """
         if gateway.closing:
             self.stop()
             return
-        log.info("gateway stopping", reason=reason, connections=len(gateway.sessions))
         self._front.stop_accepting()
         if self._parent is not None and KERNEL_BALANCES:
             stop_listening(self._listener)  # The parent keeps the socket, and the kernel would go on filling its queue.
         self._listener.close()
-        drain = settings.GATEWAY_DRAIN.total_seconds()
-        gateway.drain(drain)
-        self._stop_when_closed(drain + CLOSE_TIMEOUT_SECONDS)
+        seconds = gateway.drain(settings.GATEWAY_DRAIN.total_seconds(), settings.GATEWAY_MAX_DRAIN.total_seconds())
+        log.info("gateway stopping", reason=reason, connections=len(gateway.sessions), seconds=round(seconds, 1))
+        self._stop_when_closed(seconds + CLOSE_TIMEOUT_SECONDS)
 
     def _stop_when_closed(self, seconds_left: float) -> None:
         if (not gateway.sessions and self._front.is_idle) or seconds_left <= 0:

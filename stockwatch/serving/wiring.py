@@ -42,6 +42,7 @@ def read_limits() -> Limits:
         write_wait=settings.GATEWAY_TIMEOUTS_WRITE_WAIT.total_seconds(),
         pong_wait=settings.GATEWAY_TIMEOUTS_PONG_WAIT.total_seconds(),
         ping_period=settings.GATEWAY_TIMEOUTS_PING_PERIOD.total_seconds(),
+        max_age=settings.GATEWAY_MAX_AGE.total_seconds(),
     )
 
 

@@ -7,8 +7,9 @@ three cases:
 - Pages share an address. Each page is signed in to its own account.
 - Pages share an address and are visitors. The limit of the address applies to all pages together.
 
-With `--rolling`, the two processes of a gateway are restarted one after the other. The measured time is then the time
-of each page without a socket.
+With `--rolling`, the two processes of a gateway are restarted one after the other. With `--rotation`, one of the two
+processes is killed, and the other one closes its sockets after a second or less, so that the new process fills. The
+measured time is then the time of each page without a socket.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -63,8 +64,8 @@ class Page:
     """One client.
 
     `live` is the time when the page's newest subscription was answered; None without an answer. `newest` maps each
-    symbol to its newest seq_id. `losses` holds a pair for each loss of the socket: the seconds without a socket, and
-    how many of these seconds the page waited by itself.
+    symbol to its newest seq_id. `older` is the number of updates that were older than a known one. `losses` holds a
+    pair for each loss of the socket: the seconds without a socket, and how many of these the page waited by itself.
     """
 
     def __init__(self, address: str, headers: dict[str, str]) -> None:
@@ -74,6 +75,7 @@ class Page:
         self.live: float | None = None
         self.attempts = 0
         self.newest: dict[str, int] = {}
+        self.older = 0
         self.losses: list[tuple[float, float]] = []
 
     async def run(self) -> None:
@@ -87,7 +89,7 @@ class Page:
                     await socket.send(json.dumps({"action": "subscribe", "payload": symbols, "id": "s1"}))
                     async for text in socket:
                         if text.startswith("["):
-                            self.newest |= {update["symbol"]: update["seq_id"] for update in json.loads(text)}
+                            self._note({update["symbol"]: update["seq_id"] for update in json.loads(text)})
                         elif self.live is None and '"type":"ack"' in text:
                             self.live, self._attempt = time.monotonic(), 0
                             if lost:
@@ -100,6 +102,10 @@ class Page:
             wait = longest / 2 + random.random() * longest / 2
             waited += wait
             await asyncio.sleep(wait)
+
+    def _note(self, numbers: dict[str, int]) -> None:
+        self.older += sum(number < self.newest.get(symbol, 0) for symbol, number in numbers.items())
+        self.newest |= numbers
 
 
 async def restart(pages: list[Page], gateway: GatewayProcess, seconds: float) -> dict[str, float]:
@@ -141,6 +147,33 @@ async def roll(pages: list[Page], gateway: GatewayProcess, stop_publisher: Calla
         os.kill(victim, signal.SIGTERM)
         await asyncio.to_thread(wait_until, partial(is_replaced, victim, gateway), 60, "the next process")
         await until(lambda: all(page.live for page in pages), 60, "the return of all pages")
+    return await finish(pages, tasks, gateway, stop_publisher)
+
+
+async def rotate(pages: list[Page], gateway: GatewayProcess, stop_publisher: Callable[[], None]) -> dict[str, float]:
+    """Kills one process of the gateway. Waits until the sockets are distributed over both processes again.
+
+    In this time, each page loses at least two sockets because of their age.
+    """
+    tasks = [asyncio.ensure_future(page.run()) for page in pages]
+    await until(lambda: all(page.live for page in pages), 60, "the first connections")
+    victim = find_workers(gateway)[0]
+    os.kill(victim, signal.SIGKILL)
+    await asyncio.to_thread(wait_until, partial(is_replaced, victim, gateway), 60, "the next process")
+    await until(lambda: all(page.live for page in pages), 60, "the return of all pages")
+    for page in pages:
+        page.losses.clear()
+    await until(lambda: all(len(page.losses) >= 2 for page in pages), 60, "the rotation of all pages")
+    await asyncio.to_thread(
+        wait_until, lambda: len(find_serving(gateway)) == PROCESSES, 60, "sockets of both processes"
+    )
+    return await finish(pages, tasks, gateway, stop_publisher)
+
+
+async def finish(
+    pages: list[Page], tasks: list[asyncio.Task[None]], gateway: GatewayProcess, stop_publisher: Callable[[], None]
+) -> dict[str, float]:
+    """Waits until all pages have the last update of each symbol, and ends them. Returns the figures of all losses."""
     await asyncio.to_thread(stop_publisher)
     last = {symbol: gateway.publish(symbol).seq_id for symbol in SYMBOLS}
     with suppress(AssertionError):  # The figures count the pages that lack the last update.
@@ -153,6 +186,7 @@ async def roll(pages: list[Page], gateway: GatewayProcess, stop_publisher: Calla
         "pages": len(pages),
         "lost": sum(bool(page.losses) for page in pages),
         "newest": sum(page.newest == last for page in pages),
+        "older": sum(page.older for page in pages),
         "losses": len(losses),
         "half": losses[len(losses) // 2][0],
         "longest": losses[-1][0],
@@ -168,15 +202,37 @@ def is_replaced(victim: int, gateway: GatewayProcess) -> bool:
     return victim not in workers and len(workers) == count_listeners(gateway) == PROCESSES
 
 
+def find_serving(gateway: GatewayProcess) -> set[str]:
+    """Returns the ids of the processes that hold a connection of a client."""
+    command = ["ss", "-tnpH", "state", "established", f"sport = :{gateway.port}"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"pid=(\d+)", output))
+
+
 def roll_case(count: int) -> dict[str, float]:
-    """Runs `roll` for `count` pages while prices are published.
+    """Runs `roll` for `count` pages."""
+    return two_process_case(roll, count)
+
+
+def rotation_case(count: int) -> dict[str, float]:
+    """Runs `rotate` for `count` pages. Their sockets are closed after a second or less."""
+    return two_process_case(rotate, count, GATEWAY_MAX_AGE="1s")
+
+
+def two_process_case(
+    run: Callable[[list[Page], GatewayProcess, Callable[[], None]], Awaitable[dict[str, float]]],
+    count: int,
+    **more: str,
+) -> dict[str, float]:
+    """Runs a case for `count` pages on a gateway of two processes, while prices are published.
 
     The pages have different addresses behind a proxy.
     """
     case = "own addresses behind a proxy"
     with tempfile.TemporaryDirectory() as name, RedisServer() as redis:
         folder = Path(name)
-        variables = DEFAULT | {"GATEWAY_TRUSTED_PROXIES": "127.0.0.0/8", "GATEWAY_PROCESSES": str(PROCESSES)}
+        proxy = {"GATEWAY_TRUSTED_PROXIES": "127.0.0.0/8"}
+        variables = DEFAULT | proxy | {"GATEWAY_PROCESSES": str(PROCESSES)} | more
         gateway = GatewayProcess(folder, make_database(folder), redis, "rungateway", **variables)
         done = Event()
         publisher = Thread(target=publish, args=(gateway, done))
@@ -191,7 +247,7 @@ def roll_case(count: int) -> dict[str, float]:
             wait_until(lambda: count_listeners(gateway) == PROCESSES, 30)
             address = f"ws://{gateway.address}/ws?meta=1&batch=1&heartbeat=15"
             pages = [Page(address, make_headers(case, number, gateway, [])) for number in range(count)]
-            return asyncio.run(roll(pages, gateway, stop_publisher))
+            return asyncio.run(run(pages, gateway, stop_publisher))  # type: ignore[arg-type]
         finally:
             done.set()
             gateway.stop()
@@ -247,12 +303,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=200)
     parser.add_argument("--rolling", action="store_true", help="restart two processes one after the other")
+    parser.add_argument("--rotation", action="store_true", help="close each socket after a second or less")
     arguments = parser.parse_args()
     count = arguments.pages
-    if arguments.rolling:
-        result = roll_case(count)
+    if arguments.rolling or arguments.rotation:
+        result = rotation_case(count) if arguments.rotation else roll_case(count)
+        event = "sockets rotated" if arguments.rotation else "restarted one after the other"
         print(
-            f"{count} pages, {PROCESSES} processes restarted one after the other: {result['losses']:.0f} sockets lost, "
+            f"{count} pages, {PROCESSES} processes, {event}: {result['losses']:.0f} sockets lost, "
             f"half back within {result['half']:.2f} s, the last after {result['longest']:.2f}, of which "
             f"{result['waited']:.2f} were its own wait; {result['twice']:.0f} needed a second attempt; no loss was "
             f"more than {result['beyond']:.3f} s longer than its wait; newest price with {result['newest']:.0f} pages"

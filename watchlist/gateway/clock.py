@@ -1,6 +1,7 @@
 """Defines the clock of a gateway. Tests use a different clock."""
 
 import time
+from pathlib import Path
 
 
 class Clock:
@@ -9,6 +10,17 @@ class Clock:
     def now(self) -> float:
         """Returns monotonic seconds, to measure intervals."""
         return time.monotonic()
+
+    def cpu_seconds(self) -> float:
+        """Returns the CPU time that this process has used."""
+        return time.process_time()
+
+    def cpu_wait_seconds(self) -> float:
+        """Returns how long the main thread was ready to run and waited for a core. 0 if the system does not tell."""
+        try:
+            return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return 0.0
 
     def unix_micros(self) -> int:
         """Returns the time in unix microseconds, the unit of `timestamp` in updates."""

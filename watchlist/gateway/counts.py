@@ -11,8 +11,8 @@ class GatewayCounts:
     `accepted` is the number of accepted sockets. `compressed` is the number of accepted sockets that negotiated
     compression. `refused` maps each reason to the number of connections and requests
     refused for this reason. `closed` maps the name of each close code to the number of sockets that the gateway closed
-    with this code. `rate_limit_unanswered` is the number of rate checks that Redis did not answer. Such a check refuses
-    no connection.
+    with this code. `rotated` is the number of sockets that were closed because of their age. `rate_limit_unanswered` is
+    the number of rate checks that Redis did not answer. Such a check refuses no connection.
     """
 
     def __init__(self) -> None:
@@ -20,6 +20,7 @@ class GatewayCounts:
         self.compressed = 0
         self.refused: Counter[str] = Counter()
         self.closed: Counter[str] = Counter()
+        self.rotated = 0
         self.rate_limit_unanswered = 0
         self.direct_writes = False
         """Whether the gateway writes to the newest connection without ASGI."""

@@ -125,9 +125,12 @@ class Gateway:
         self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics
 
-    def drain(self, seconds: float = 0.0) -> None:
-        """Refuses new connections. Closes each open socket with code 4001 at a random time within `seconds` seconds."""
-        self.connections.drain(seconds)
+    def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
+        """Refuses new connections, and closes each open socket with code 4001. Returns how long this takes.
+
+        Connections.drain describes the arguments and the result.
+        """
+        return self.connections.drain(least, longest)
 
     @property
     def closing(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Limits:
     """All limits. Times are in seconds.
 
-    The first eleven limits are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_.
+    The first twelve limits are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_.
     """
 
     allowed_origins: tuple[str, ...] = ("*",)
@@ -21,6 +21,8 @@ class Limits:
     write_wait: float = 10.0
     pong_wait: float = 60.0
     ping_period: float = 54.0
+    max_age: float = 0.0
+    """After this time a socket is closed, so that its client connects to another process. 0 means never."""
     first_request: float = 10.0
     messages_per_second: float = 5.0
     messages_burst: int = 20

@@ -56,6 +56,11 @@ class GatewayCollector(Collector):
     def _collect_state(self) -> Iterator[Metric]:
         hub = self._hub
         yield gauge("connections", "Open sockets", len(self._connections.sessions))
+        yield gauge(
+            "accept_rate",
+            "Connections per second that could be accepted beside all other work, as measured",
+            self._connections.accept_rate.per_second,
+        )
         yield gauge("subscriptions", "Subscriptions: pairs of a socket and a symbol", hub.subscriptions)
         yield gauge("symbols", "Symbols with at least one subscription", len(hub.symbols))
         yield gauge("tasks", "Tasks of the event loop", self._count_tasks())
@@ -93,6 +98,7 @@ class GatewayCollector(Collector):
     def _collect_clients(self) -> Iterator[Metric]:
         counts = self._counts
         yield counter("connections_accepted", "Sockets accepted", counts.accepted)
+        yield counter("rotated", "Sockets closed because of their age", counts.rotated)
         yield counter(
             "rate_limit_unanswered",
             "Connections accepted without a rate check because Redis did not answer",

@@ -46,7 +46,7 @@ class Command(BaseCommand):
             elif processes == 1:
                 self._serve(open_listener(host, port), options["parent"], None)
             else:
-                sys.exit(GatewayProcesses(host, port, processes, settings.GATEWAY_DRAIN.total_seconds()).run())
+                sys.exit(GatewayProcesses(host, port, processes, settings.GATEWAY_MAX_DRAIN.total_seconds()).run())
         except PortUnavailable as error:
             raise CommandError(str(error)) from error
 

@@ -52,6 +52,50 @@ def test_a_refused_client_does_not_reconnect(page: Page):
     ]
 
 
+MOVES = """
+const states = [];
+const sockets = [];
+const timers = [];
+window.setTimeout = (callback) => timers.push(callback);
+window.WebSocket = class {
+  static OPEN = 1;
+  readyState = 1;
+  constructor() { sockets.push(this); }
+  close() {}
+  send() {}
+};
+const socket = new module.PriceSocket("ws://x", { onState: (state) => states.push(state.name) });
+const accept = (number) => {
+  sockets[number].onopen();
+  sockets[number].onmessage({ data: '{"type":"ack","id":"s1"}' });
+};
+const runTimers = () => { for (const callback of timers.splice(0)) callback(); };
+socket.setSymbols(["A"]);
+accept(0);
+timers.length = 0;
+for (const step of given) {
+  if (step === "accept") accept(sockets.length - 1);
+  else sockets.at(-1).onclose({ code: step });
+  if (step !== "accept") runTimers();
+}
+return states.slice(2);
+"""
+
+
+def test_a_client_that_is_moved_to_another_process_reports_no_loss(page: Page):
+    assert run_module(page, "socket", MOVES, [4001, "accept", 4001]) == ["moving", "live", "moving"]
+
+
+def test_a_move_whose_first_attempt_fails_is_reported(page: Page):
+    assert run_module(page, "socket", MOVES, [4001, 1006, 4001]) == [
+        "moving",
+        "waiting",
+        "connecting",
+        "waiting",
+        "connecting",
+    ]
+
+
 def test_a_suspended_client_that_lost_its_connection_reconnects_when_it_resumes(page: Page):
     body = """
     const states = [];

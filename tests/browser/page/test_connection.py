@@ -1,7 +1,7 @@
 """The page without a connection, without Redis, in a hidden tab, and paused."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -60,6 +60,42 @@ def test_the_browser_negotiates_compression_by_itself(site: Site, open_page: Cal
         site.publish(symbol, 500.0)
     for symbol in symbols:
         expect(cell(page, symbol, "last")).to_have_text(re.compile(r"^500\."))
+
+
+WATCH_STATUS = """
+() => {
+  const label = document.querySelector("#status span");
+  window.labels = [];
+  const options = { childList: true, characterData: true, subtree: true };
+  new MutationObserver(() => window.labels.push(label.textContent)).observe(label, options);
+}
+"""
+
+
+@pytest.fixture
+def rotating_site(site: Site) -> Iterator[Site]:
+    """A site that closes each socket after a second or less."""
+    site.kill_server()
+    site.start_server(GATEWAY_MAX_AGE="1s")
+    yield site
+    site.kill_server()
+    site.start_server()
+
+
+def test_a_page_whose_socket_is_rotated_shows_every_price_and_no_message(
+    rotating_site: Site, open_page: Callable[..., Page]
+):
+    price = 200.0
+    rotating_site.publish("AAPL", price)
+    page = open_page()
+    expect_status(page, "live", "Live")
+    page.evaluate(WATCH_STATUS)
+    while not re.search(r"^stockwatch_rotated_total [3-9]", page.request.get("/metrics").text(), re.MULTILINE):
+        price += 1.0
+        rotating_site.publish("AAPL", price)
+        expect(cell(page, "AAPL", "last")).to_have_text(f"{price:.2f}")
+    assert set(page.evaluate("window.labels")) <= {"Live"}
+    page.close()
 
 
 def test_a_page_that_was_loaded_without_redis_shows_prices_after_redis_returns(

@@ -59,8 +59,8 @@ class Site:
             [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self._environment() | environment, check=True
         )
 
-    def start_server(self) -> None:
-        """Starts the server and waits until the server answers.
+    def start_server(self, **environment: str) -> None:
+        """Starts the server and waits until the server answers. `environment` is added to the server's variables.
 
         If the server ends before the first answer, raises RuntimeError with the server's log.
         """
@@ -68,7 +68,7 @@ class Site:
             self._server = subprocess.Popen(
                 [sys.executable, "manage.py", "rungateway", "--processes", "1"],
                 cwd=ROOT,
-                env=self._environment(),
+                env=self._environment() | environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -19,10 +19,17 @@ class FakeClock(Clock):
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.cpu = 0.0
         self.micros = 1_766_480_000_000_000
 
     def now(self) -> float:
         return self.seconds
+
+    def cpu_seconds(self) -> float:
+        return self.cpu
+
+    def cpu_wait_seconds(self) -> float:
+        return 0.0
 
     def unix_micros(self) -> int:
         return self.micros

@@ -1,6 +1,7 @@
 """Opens sessions without a server and without Redis. Acts as the clients of the sessions."""
 
 import json
+from random import Random
 from typing import Any
 
 from feeds.wire import Update, encode
@@ -21,13 +22,13 @@ from watchlist.gateway.web_sessions import AccountSession
 def make_connections(**limits: Any) -> Connections:
     """Returns the connections of a gateway with the tickers AAPL, GOOG and TSLA.
 
-    The gateway's clock stands still.
+    The gateway's clock stands still. Its random numbers are always the same.
     """
     catalog = Catalog()
     catalog.replace([Listing(symbol, symbol.title(), 10.0) for symbol in ("AAPL", "GOOG", "TSLA")])
     clock = FakeClock()
     hub = Hub(lambda _delay, _flush: None, lambda _symbol: None, lambda _symbol: None, clock.unix_micros)
-    return Connections(SessionContext(Limits(**limits), catalog, hub, GatewayCounts(), clock))
+    return Connections(SessionContext(Limits(**limits), catalog, hub, GatewayCounts(), clock), Random(7))
 
 
 def open_session(
@@ -39,7 +40,7 @@ def open_session(
     address: str = "",
     **limits: Any,
 ) -> Session:
-    """Opens a session at time 0. The transport is a FakeTransport with `room`."""
+    """Opens a session. The transport is a FakeTransport with `room`."""
     connections = connections or make_connections(**limits)
     transport = FakeTransport(room)
     outbox = Outbox(transport, clock=lambda: 0.0)

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from watchlist.gateway import protocol
+from watchlist.gateway.closing.accept_rate import AcceptRate, Reading
+from watchlist.gateway.closing.drain import drain_seconds, spread
+from watchlist.gateway.closing.rotation import choose_lifetime, most_closes
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.messages import StateMessage, make_state
 from watchlist.gateway.protocol import CloseCode, ConnectionOptions
@@ -16,6 +19,9 @@ from watchlist.gateway.sockets.address_counts import AddressCounts
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.web_sessions import AccountSession
+
+RETRY_SPREAD_MS = 1000
+"""Clients that receive a `reconnect` frame wait a random time up to this before they connect again."""
 
 
 class Connections:
@@ -25,11 +31,13 @@ class Connections:
     """
 
     def __init__(self, context: SessionContext, rng: random.Random | None = None) -> None:
-        """`rng` chooses the moments at which a drain closes the sockets."""
+        """`rng` chooses the moments at which sockets are closed by a drain or because of their age."""
         self.context = context
+        self.accept_rate = AcceptRate()
         self.sessions: dict[Session, None] = {}
         self.closing = False
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
+        self._rotated_at = context.clock.now()
         self._pending = 0
         self._per_address = AddressCounts()
         self._database_available = True
@@ -97,7 +105,9 @@ class Connections:
 
         `unverified_key` is the key of a web session that could not be looked up yet.
         """
-        session = Session(self.context, outbox, self.context.clock.now(), options)
+        now = self.context.clock.now()
+        session = Session(self.context, outbox, now, options)
+        session.rotates_at = now + choose_lifetime(self.context.limits.max_age, self._rng)
         session.account_session, session.unverified_key = account_session, unverified_key
         if options.meta:
             outbox.send(self._current_states())
@@ -115,11 +125,28 @@ class Connections:
         self._share_count()
 
     def sweep(self) -> None:
-        """Handles time-outs, pings and heartbeats of all sessions. Call this method about once per second."""
-        now = self.context.clock.now()
+        """Handles time-outs, pings, heartbeats and the age of all sessions. Call this method about once per second."""
+        clock = self.context.clock
+        now = clock.now()
+        accepted = self.context.counts.accepted
+        self.accept_rate.note(Reading(now, clock.cpu_seconds(), clock.cpu_wait_seconds(), accepted))
         for session in list(self.sessions):
             session.sweep(now)
+        if self.context.limits.max_age and not self.closing:
+            self._rotate(now)
         self._share_count()
+
+    def _rotate(self, now: float) -> None:
+        """Closes the sockets that have reached their age, the oldest first.
+
+        The close frame could not reach a client that does not read now. The socket of such a client is closed later.
+        """
+        most = most_closes(self.accept_rate.per_second, now - self._rotated_at)
+        self._rotated_at = now
+        due = [session for session in self.sessions if session.rotates_at <= now and not session.closing_since]
+        for session in [session for session in due if session.outbox.open][:most]:
+            self.context.counts.rotated += 1
+            self._request_reconnect(session)
 
     def announce_database(self, available: bool) -> None:
         """Tells the open sockets with `?meta=1` whether the database is available.
@@ -144,24 +171,30 @@ class Connections:
             if session.options.meta:
                 session.outbox.send(changed)
 
-    def drain(self, seconds: float = 0.0) -> None:
-        """Refuses new connections. Closes each open socket with code 4001 at a random time within `seconds` seconds."""
+    def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
+        """Refuses new connections, and closes each open socket with code 4001. Returns how long this takes.
+
+        The time is in seconds. It follows the number of sockets and the accept rate, from `least` to `longest`. The
+        sockets are closed one after the other, in random order. If the time is 0, they are closed before the return.
+        """
         self.closing = True
-        for session in list(self.sessions):
-            delay = self._rng.uniform(0, seconds)
-            session.send_reconnect_notice(int(delay * 1000) + self._rng.randrange(1000))
-            if seconds:
-                asyncio.get_running_loop().call_later(delay, self._close, session)
+        seconds = drain_seconds(len(self.sessions), self.accept_rate.per_second, least, longest)
+        for delay, session in spread(list(self.sessions), seconds, self._rng):
+            if delay:
+                asyncio.get_running_loop().call_later(delay, self._request_reconnect, session)
             else:
-                self._close(session)
+                self._request_reconnect(session)
+        return seconds
 
     def _current_states(self) -> list[StateMessage]:
         """Returns the messages for a new socket with `?meta=1`: about the database and about the sources."""
         service = [] if self._database_available else [make_service_message(available=False)]
         return [*service, *self._source_messages.values()]
 
-    def _close(self, session: Session) -> None:
-        session.close(CloseCode.SHUTDOWN, self.context.clock.now())
+    def _request_reconnect(self, session: Session) -> None:
+        if session in self.sessions:  # the client may have left in the meantime
+            session.send_reconnect_notice(self._rng.randrange(RETRY_SPREAD_MS))
+            session.close(CloseCode.SHUTDOWN, self.context.clock.now())
 
     @property
     def _own_count(self) -> int:

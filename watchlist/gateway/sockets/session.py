@@ -28,8 +28,8 @@ class Session:
 
     `closing_since` is the time when the gateway began to close the socket, 0.0 before. `account_session` is the web
     session of the signed-in account. `list_versions` are the list versions that the client was sent. `unverified_key`
-    is the key of a web session that is not looked up yet. Only `Connections.open` and `ListChanges` set the last three
-    attributes.
+    is the key of a web session that is not looked up yet. `rotates_at` is the time after which the gateway closes the
+    socket because of its age. Only `Connections.open` and `ListChanges` set the last four attributes.
     """
 
     __slots__ = (
@@ -52,6 +52,7 @@ class Session:
         "opened_at",
         "options",
         "outbox",
+        "rotates_at",
         "unverified_key",
     )
 
@@ -75,6 +76,7 @@ class Session:
         self.unverified_key: str | None = None
         self.list_versions: Mapping[int, int] = {}
         self.opened_at = now
+        self.rotates_at = float("inf")
         self.has_requested = False
         self.last_ping_at = now
         self.last_pong_at = now  # Pongs only: other frames do not show that the client reads.

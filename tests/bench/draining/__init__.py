@@ -1,0 +1,1 @@
+"""Measures how long clients wait at another gateway after a drain or a rotation."""

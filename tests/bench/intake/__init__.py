@@ -1,0 +1,1 @@
+"""Measures ways to bring updates to several gateway processes of one machine."""
