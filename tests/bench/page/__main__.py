@@ -218,7 +218,7 @@ def list_figures(
     return [
         Figure(f"{FEW_ROWS} rows: HTML, KB", paint["html_bytes"] / 1e3, ".1f"),
         Figure(f"{FEW_ROWS} rows: HTML after gzip -6, KB", paint["html_gzip_bytes"] / 1e3, ".1f", maximum=60),
-        Figure(f"{FEW_ROWS} rows: rendering, ms of CPU, median of 30", paint["render_ms"], ".1f", maximum=30),
+        Figure(f"{FEW_ROWS} rows: rendering, ms of CPU, median of 30", paint["render_ms"], ".1f", maximum=8),
         Figure(f"{FEW_ROWS} rows: queries", paint["queries"], "d", maximum=8),
         Figure("scripts before a chart is opened, gzip -6, KiB", paint["script_gzip_bytes"] / 1024, ".1f", maximum=44),
         Figure(f"{FEW_ROWS} rows: received, MB an hour", traffic["mb_an_hour"], ".1f", maximum=60),
