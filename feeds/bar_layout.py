@@ -6,6 +6,7 @@ slots. Each slot holds one bar. A new bar overwrites the oldest bar.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -87,6 +88,8 @@ class Slot(NamedTuple):
 
 
 _SLOT = Struct("<IIIIddddqqq")
+_SLOT_CLOSE = "II32xd24x"
+"""The format of the fields `cycle`, `update_count` and `close` of a slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +155,36 @@ class BarRing:
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
         """Returns the closing prices of the bars that `unpack` returns.
 
-        This method is faster than `unpack`.
+        This method is several times as fast as `unpack`.
         """
-        return [raw[7] for _, raw in self._unpack_valid(data, first, last)]
+        first = max(first, last - self.slots + 1)
+        cycles, counts, closes = _split_slots(_cut_slots(data))
+        cycles, counts, closes = (part[: last - first + 1] for part in (cycles, counts, closes))
+        if 0 not in counts and cycles.count(first // self.slots) == len(cycles):
+            return list(closes)  # the usual case
+        numbered = zip(range(first, last + 1), cycles, counts, closes, strict=False)
+        return [close for start, cycle, count, close in numbered if count and cycle == start // self.slots]
 
     def _unpack_valid(self, data: bytes, first: int, last: int) -> list[tuple[int, tuple[Any, ...]]]:
         first = max(first, last - self.slots + 1)
-        whole = memoryview(data)[: len(data) // _SLOT.size * _SLOT.size]
-        slots = zip(range(first, last + 1), _SLOT.iter_unpack(whole), strict=False)
+        slots = zip(range(first, last + 1), _SLOT.iter_unpack(_cut_slots(data)), strict=False)
         return [(start, raw) for start, raw in slots if raw[1] and raw[0] == start // self.slots]
+
+
+def _cut_slots(data: bytes) -> memoryview:
+    """Returns `data` without an incomplete slot at the end."""
+    return memoryview(data)[: len(data) // _SLOT.size * _SLOT.size]
+
+
+def _split_slots(data: memoryview) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """Returns the cycles, the counts and the closes of all slots in `data`."""
+    values = _closes_of(len(data) // _SLOT.size).unpack(data)
+    return values[0::3], values[1::3], values[2::3]
+
+
+@lru_cache(maxsize=64)
+def _closes_of(slots: int) -> Struct:
+    return Struct("<" + _SLOT_CLOSE * slots)
 
 
 SECONDS = BarRing("ring:1s:", 1, 600)

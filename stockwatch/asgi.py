@@ -6,16 +6,17 @@
 import os
 import sys
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
-from stockwatch.serving.wiring import build_application, http_connections  # noqa: E402 - needs Django to be set up
+from stockwatch.serving.page_handler import PageHandler  # noqa: E402 - needs Django to be set up
+from stockwatch.serving.wiring import build_application, http_connections  # noqa: E402
 
 if "daphne.http_protocol" in sys.modules:  # Under Daphne, which has no hook at start-up. Other servers do not need it.
     from stockwatch.serving.http_limits import install
 
     install(http_connections)
 
-application = build_application(django_application)
+application = build_application(PageHandler())

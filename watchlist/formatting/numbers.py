@@ -22,6 +22,8 @@ VOLUME_SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 _ROUNDING = Context(prec=400, rounding=ROUND_HALF_UP)
 """A context with enough digits for every float. Therefore even the largest float raises no error."""
 
+_DIGITS_ABOVE_ZERO = frozenset("123456789")
+
 
 def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
     """Returns a number as text with a fixed number of decimals, such as `98,234.50`.
@@ -31,9 +33,19 @@ def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
     """
     if not isfinite(value):
         return NO_VALUE
-    rounded = Decimal(abs(value)).quantize(Decimal(1).scaleb(-decimals), context=_ROUNDING)
-    digits = numerals.punctuate(f"{rounded:f}")
+    digits = numerals.punctuate(_round(abs(value), decimals))
     return "-" + digits if value < 0 else digits
+
+
+def _round(value: float, decimals: int) -> str:
+    """Returns a number of at least 0 without group marks. A half is rounded up.
+
+    `format` also rounds the exact value and is much faster than Decimal, but rounds a half to even. A float is a half
+    only if its product with two to the power of `decimals` + 1 is an odd whole number. This product is exact.
+    """
+    if value * 2.0 ** (decimals + 1) % 2.0 != 1.0:
+        return f"{value:.{decimals}f}"
+    return f"{Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=_ROUNDING):f}"
 
 
 def write_signed(value: float, decimals: int, numerals: Numerals = ENGLISH) -> str:
@@ -42,7 +54,7 @@ def write_signed(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
     The minus sign is `numerals.minus`. A value that rounds to zero has no sign.
     """
     digits = write_number(abs(value), decimals, numerals)
-    if not any(digit in "123456789" for digit in digits):
+    if _DIGITS_ABOVE_ZERO.isdisjoint(digits):
         return digits
     return ("+" if value > 0 else numerals.minus) + digits
 

@@ -18,11 +18,8 @@ NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 MINUS = "\N{MINUS SIGN}"
 
-GROUP_STARTS = {3: re.compile(r"\B(?=(?:\d{3})+$)"), 2: re.compile(r"\B(?=(?:\d{2})*\d{3}$)")}
-"""A dict from `Numerals.outer_group_size` to a pattern.
-
-The pattern matches where group marks go in the digits before the point.
-"""
+PAIR_STARTS = re.compile(r"\B(?=(?:\d{2})*\d{3}$)")
+"""Matches where group marks go in the digits before the point, if the outer groups have two digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +27,8 @@ class Numerals:
     """The marks and the grouping of numbers in one language.
 
     `group` is the mark between groups of digits. `point` is the mark before the decimals. The last three digits before
-    `point` form a group. The digits in front of this group form groups of `outer_group_size` digits: India writes
-    12,34,567. A number with fewer than `min_grouped_digits` digits before `point` is not grouped.
+    `point` form a group. The digits in front of this group form groups of `outer_group_size` digits, three or two:
+    India writes 12,34,567. A number with fewer than `min_grouped_digits` digits before `point` is not grouped.
     """
 
     group: str = ","
@@ -54,7 +51,8 @@ class Numerals:
         """Returns an unsigned plain number, such as `98234.50`, with the marks of these numerals."""
         whole, _, fraction = plain.partition(".")
         if len(whole) >= self.min_grouped_digits:
-            whole = GROUP_STARTS[self.outer_group_size].sub(self.group, whole)
+            is_threes = self.outer_group_size == 3
+            whole = f"{int(whole):,}".replace(",", self.group) if is_threes else PAIR_STARTS.sub(self.group, whole)
         return whole + self.point + fraction if fraction else whole
 
     def strip(self, written: str) -> str:

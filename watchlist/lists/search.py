@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
 from feeds.models import Ticker
@@ -27,6 +28,21 @@ def served_tickers() -> QuerySet[Ticker]:
     """
     active = Ticker.objects.filter(active=True)
     return active.filter(symbol__in=settings.GATEWAY_VALID_TICKERS) if settings.GATEWAY_VALID_TICKERS else active
+
+
+def served_names(limit: int) -> list[tuple[str, str]]:
+    """Returns symbol and name of the first `limit` served tickers, sorted by symbol.
+
+    Each page makes this query. Therefore the query is written in SQL: Django would need longer to build the query than
+    the database needs to answer it.
+    """
+    valid = settings.GATEWAY_VALID_TICKERS
+    only_valid = f" AND symbol IN ({', '.join(['%s'] * len(valid))})" if valid else ""
+    query = f"SELECT symbol, name FROM feeds_ticker WHERE active{only_valid} ORDER BY symbol LIMIT %s"  # noqa: S608 - no value is part of the text
+    with connection.cursor() as cursor:
+        cursor.execute(query, [*valid, limit])
+        rows: list[tuple[str, str]] = cursor.fetchall()
+    return rows
 
 
 def served_sources() -> set[str]:

@@ -8,6 +8,7 @@ width of each column. A person chooses the columns of each list; `lists.rules` h
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 
 from django.utils.safestring import SafeString, mark_safe
 
@@ -50,8 +51,7 @@ class Column:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """The CSS classes and the content of one cell."""
 
     css_classes: str
@@ -261,14 +261,19 @@ def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
 def choose_number_width(rows: Sequence[Row]) -> str:
     """Returns the CSS class that the table needs for its longest price.
 
-    The class is longest, longer, long or empty.
+    The class is longest, longer, long or empty. Of prices with the same number of decimals, the largest is the longest.
     """
-    longest = max((len(row.write_price(value)) for row in rows for value in _prices(row)), default=0)
+    largest: dict[int, tuple[float, Row]] = {}
+    for row in rows:
+        value, decimals = max(filter(None, _prices(row)), default=0.0), row.ticker.decimals
+        if decimals not in largest or value > largest[decimals][0]:
+            largest[decimals] = value, row
+    longest = max((len(row.write_price(value)) for value, row in largest.values()), default=0)
     return next((name for length, name in NUMBER_WIDTHS if longest >= length), "")
 
 
-def _prices(row: Row) -> list[float | None]:
-    return [row.price, row.ticker.base_price, row.day.high]
+def _prices(row: Row) -> tuple[float | None, ...]:
+    return row.price, row.ticker.base_price, row.day.high
 
 
 def make_cells(row: Row, columns: Sequence[Column] = COLUMNS) -> list[Cell]:
@@ -290,5 +295,4 @@ def row_data(row: Row) -> dict[str, str]:
 
     The numbers are exact and have no group marks. Unknown numbers are left out.
     """
-    values = {name: read(row) for name, read in ROW_DATA.items()}
-    return {name: repr(value) for name, value in values.items() if value is not None}
+    return {name: repr(value) for name, read in ROW_DATA.items() if (value := read(row)) is not None}

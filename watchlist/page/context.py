@@ -17,12 +17,13 @@ from watchlist.accounts.preferences import appearance_of, numerals_for
 from watchlist.accounts.throttle import may_start_session
 from watchlist.formatting.moments import write_moment
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
-from watchlist.lists.search import is_served, served_tickers
+from watchlist.lists.search import is_served, served_names
 from watchlist.lists.storage import ListStore, pick_tab, store_for
-from watchlist.page.columns import Column, choose_number_width, list_choices, pick_columns
+from watchlist.page.columns import Column, choose_number_width, pick_columns
 from watchlist.page.position import PagePosition
-from watchlist.page.rows import REFERENCE_NAMES, Row, make_row, name_reference
+from watchlist.page.rows import Row, make_row, name_reference
 from watchlist.page.sorting import headings
+from watchlist.page.table_html import Suggestion
 from watchlist.prices.day import NO_DAY, Day, PriceRange
 from watchlist.prices.quotes import Quotes, read_quotes
 from watchlist.prices.recent_days import read_days
@@ -71,12 +72,10 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         "position": PagePosition(tab.key, position.sort),
         "rows": position.sort.arrange(rows),
         "columns": columns,
-        "column_choices": list_choices(columns),
         "columns_open": request.GET.get("columns") == "open",
         "headings": headings(position.sort, columns),
         "own_order": not position.sort.column,
         "reference": name_reference(rows),
-        "reference_names": "|".join(REFERENCE_NAMES),
         "number_width": choose_number_width(rows),
         "has_currencies": any(row.currency for row in rows),
         "suggestions": suggest_tickers(tickers),
@@ -87,7 +86,6 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         "new": not request.user.is_authenticated and not store.stored,
         "as_of": write_moment(now, now, appearance_of(request).tz),
         **({"sources": describe_sources([ticker.source for ticker in tickers])} if tickers else {}),
-        "modules": MODULES,
         "owner": page_owner(request),
         "numerals": numerals_for(request),
         **clock_values(now),
@@ -148,7 +146,9 @@ def _shows_years(columns: Sequence[Column]) -> bool:
     return any(column.key == "year-range" for column in columns)
 
 
-def suggest_tickers(listed: Sequence[Ticker]) -> list[Ticker]:
+def suggest_tickers(listed: Sequence[Ticker]) -> list[Suggestion]:
     """Returns at most MAX_SUGGESTIONS served tickers that are not in `listed`, sorted by symbol."""
-    others = served_tickers().exclude(pk__in=[ticker.pk for ticker in listed])
-    return list(others.only("symbol", "name").order_by("symbol")[:MAX_SUGGESTIONS])
+    symbols = {ticker.symbol for ticker in listed}
+    # A query that leaves out the listed tickers has a parameter for each of them, and takes longer.
+    served = served_names(MAX_SUGGESTIONS + len(symbols))
+    return [Suggestion(symbol, name) for symbol, name in served if symbol not in symbols][:MAX_SUGGESTIONS]

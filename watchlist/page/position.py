@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
 
 from watchlist.lists.rules import UNSAVED
 from watchlist.page.sorting import OWN_ORDER, Sort, read_sort
@@ -26,6 +27,13 @@ class PagePosition:
     def query(self) -> str:
         parameters = {"list": self.key, "sort": str(self.sort)}
         return urlencode({name: value for name, value in parameters.items() if value})
+
+    @property
+    def hidden_fields(self) -> SafeString:
+        """Returns the fields of a form from which `read_position` reads this position."""
+        key = self.key or ""
+        list_field = f'<input type="hidden" name="list" value="{key}">'
+        return mark_safe(f'{list_field}<input type="hidden" name="sort" value="{self.sort}">\n')  # noqa: S308 - a number and the key of a column
 
     @property
     def address(self) -> str:

@@ -184,6 +184,6 @@ def _include_price(day: Day, price: float) -> Day:
 
     The recorder may not have stored this price yet. A day without high and low is returned unchanged.
     """
-    if day.high is None or day.low is None:
+    if day.high is None or day.low is None or day.low <= price <= day.high:
         return day
     return replace(day, high=max(day.high, price), low=min(day.low, price))

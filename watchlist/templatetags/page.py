@@ -1,30 +1,33 @@
 """Template tags and filters of the page."""
 
-from collections.abc import Sequence
-from urllib.parse import quote
+from functools import cache
 
 from django import template
-from django.utils.safestring import SafeString, mark_safe
+from django.templatetags.static import static
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
-from watchlist.page.columns import Cell, Column, make_cells, row_data, write_age
+from watchlist.page.columns import write_age
+from watchlist.page.context import MODULES
 from watchlist.page.rows import Row
+from watchlist.page.table_html import (
+    symbol_path,
+    write_attributes,
+    write_column_choices,
+    write_headings,
+    write_reference,
+    write_rows,
+    write_suggestions,
+)
 
 register = template.Library()
-
-
-@register.simple_tag
-def symbol_path(symbol: str, query: str = "") -> str:
-    """Returns the address of a symbol's drawer, such as `/s/BTC/USD?list=3`.
-
-    Slashes are not escaped. Characters that a path cannot contain, such as `^`, are escaped.
-    """
-    return f"/s/{quote(symbol, safe='/=')}" + (f"?{query}" if query else "")
-
-
-@register.filter
-def cells(row: Row, columns: Sequence[Column]) -> Sequence[Cell]:
-    """Returns the cells of a row in the order of the columns."""
-    return make_cells(row, columns)
+register.simple_tag(symbol_path)
+register.simple_tag(write_column_choices, name="column_choices")
+register.simple_tag(write_headings, name="table_headings")
+register.simple_tag(write_reference, name="reference_name")
+register.simple_tag(write_rows, name="table_rows")
+register.simple_tag(write_suggestions, name="suggested_options")
+register.filter("data_attributes", write_attributes)
 
 
 @register.filter
@@ -33,8 +36,8 @@ def age(row: Row) -> str:
     return write_age(row)
 
 
-@register.filter
-def data_attributes(row: Row) -> SafeString:
-    """Returns the row's numbers as HTML attributes, such as ` data-base="224.1" …`."""
-    attributes = (f' data-{name}="{value}"' for name, value in row_data(row).items())
-    return mark_safe("".join(attributes))  # noqa: S308 - fixed names and numbers only
+@register.simple_tag
+@cache
+def module_preloads() -> SafeString:
+    """Returns a link to each of MODULES. The addresses of static files do not change while a process runs."""
+    return format_html_join("", '<link rel="modulepreload" href="{}">\n', ((static(name),) for name in MODULES))

@@ -225,3 +225,41 @@ def test_fifty_rows_with_sparklines_are_less_than_60_kb(client, person, make_tic
     response = client.get("/")
     assert text_of(response).count("<svg class=") == 50
     assert len(gzip.compress(response.content)) < 60 * 1024
+
+
+def test_a_page_shows_each_change_at_once(client, person, make_ticker, put_price):
+    """Parts of rows are kept between requests. No kept part may be out of date."""
+    client.force_login(person)
+    apple, sap = make_ticker("AAPL", name="Apple", currency="USD"), make_ticker("SAP", currency="EUR")
+    for symbol in rows_of(client.get("/")):
+        put_price(symbol, 1234.5)
+    assert row_text(client.get("/"), "AAPL").startswith("AAPL Apple 1,234.50 USD ▲ +1,134.50 +1,134.50%")
+    Ticker.objects.filter(pk=apple.pk).update(name="Apple <Inc.>", decimals=1, base_price=1000.0)
+    assert row_text(client.get("/"), "AAPL").startswith("AAPL Apple &lt;Inc.&gt; 1,234.5 USD ▲ +234.5 +23.45%")
+    german = client.get("/", headers={"accept-language": "de"})
+    assert row_text(german, "AAPL").startswith("AAPL Apple &lt;Inc.&gt; 1.234,5 USD ▲ +234,5 +23,45%")
+    Ticker.objects.filter(pk=sap.pk).update(currency="USD")
+    assert row_text(client.get("/"), "AAPL").startswith("AAPL Apple &lt;Inc.&gt; 1,234.5 ▲")
+    put_price("AAPL", 1235.5, seq_id=2)
+    assert row_text(client.get("/"), "AAPL").startswith("AAPL Apple &lt;Inc.&gt; 1,235.5 ▲ +235.5 +23.55%")
+    client.post(reverse("change-list"), {"down": "AAPL"})
+    assert rows_of(client.get("/")) == ["SAP", "AAPL"]
+    client.post(reverse("change-columns"), {"hide": "percent"})
+    html = text_of(client.get("/"))
+    assert row_text(client.get("/"), "AAPL").startswith("AAPL Apple &lt;Inc.&gt; 1,235.5 ▲ +235.5 –")
+    assert 'id="column-percent" aria-checked="false"' in html
+    client.post(reverse("change-look"), {"theme": "dark", "next": "/"})
+    assert 'data-theme="dark"' in text_of(client.get("/"))
+    Ticker.objects.filter(pk=apple.pk).update(active=False)
+    assert 'data-symbol="AAPL"' in (html := text_of(client.get("/")))
+    assert re.search(r'data-symbol="AAPL"[^>]* class="stale off"', html)
+
+
+def test_suggestions_follow_the_table_of_tickers(client, person, make_ticker, store):
+    client.force_login(person)
+    change_list(client, "remove", make_ticker("AAPL").symbol)
+    other = make_ticker("MSFT", name="Old")
+    assert '<option value="MSFT">Old</option>' in text_of(client.get("/"))
+    Ticker.objects.filter(pk=other.pk).update(name="<b>New")
+    assert '<option value="MSFT">&lt;b&gt;New</option>' in text_of(client.get("/"))
+    assert '<option value="AAPL">AAPL Inc.</option>' in text_of(client.get("/"))

@@ -5,11 +5,11 @@ channel, as any program may do. A message contains exactly the published bytes. 
 parser passes each message straight to the receiver in 3.5 us. Otherwise each message passes through a queue and
 `receive()` in 35 us, as in other channel layers.
 
-Only this module uses private names of channels_redis and redis-py; tests cover each of these names. The channel layer
-of channels_redis does not report a lost connection. `PricesChannelLayer` logs a lost connection once, and reconnects
-with backoff and jitter. It reports the disconnect and the reconnect, because messages in between are lost. A connection
-through a proxy or NAT can fail without an error. A silent connection is therefore pinged, and is dropped if no reply
-comes.
+Only this module and `reply_reader` use private names of channels_redis and redis-py; tests cover each of these names.
+The channel layer of channels_redis does not report a lost connection. `PricesChannelLayer` logs a lost connection once,
+and reconnects with backoff and jitter. It reports the disconnect and the reconnect, because messages in between are
+lost. A connection through a proxy or NAT can fail without an error. A silent connection is therefore pinged, and is
+dropped if no reply comes.
 """
 
 import asyncio
@@ -25,7 +25,6 @@ from channels_redis.pubsub import (
 )
 from channels_redis.serializers import registry
 from channels_redis.utils import _wrap_close
-from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -33,6 +32,7 @@ from redis.exceptions import RedisError
 from feeds.retry import Backoff, Jitter
 from feeds.store.connection import connect_subscriber
 from watchlist.gateway.fanout.price_layer import Receiver
+from watchlist.gateway.fanout.reply_reader import ReplyReader
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +76,7 @@ class NoRetry(Retry):
 
 
 class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
-    """One connection to Redis. Repeatedly waits for a message, and then handles all messages that have arrived."""
+    """One connection to Redis. A ReplyReader handles messages; a task handles all other replies, and reconnects."""
 
     def __init__(self, host: dict[str, Any], channel_layer: "PricesLoopLayer") -> None:
         super().__init__(host, channel_layer)
@@ -84,8 +84,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         self._pubsub: Any
         self._has_subscription = asyncio.Event()
         self._unconfirmed: dict[str, asyncio.Future[None]] = {}
-        self._heard = False
-        """Whether Redis has sent a byte since `_watch_silence` last checked."""
+        self._reader: ReplyReader | None = None
         self._fault = ""
         """Why this program dropped the connection. Empty before a drop, and again after the reason is logged."""
 
@@ -149,7 +148,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
                 elif not (self._pubsub and self._pubsub.subscribed):
                     self._has_subscription.clear()
                     await self._has_subscription.wait()
-                await self._receive_available()
+                await self._receive_reply()
             except (RedisError, OSError) as error:
                 failures += 1
                 if failures == 1:
@@ -166,8 +165,10 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         pinged = False
         while True:
             await asyncio.sleep(SILENCE_SECONDS)
-            silent = not self._heard and bool(self._pubsub and self._pubsub.subscribed and self._pubsub.connection)
-            self._heard = False
+            heard = self._reader is not None and self._reader.heard
+            silent = not heard and bool(self._pubsub and self._pubsub.subscribed and self._pubsub.connection)
+            if self._reader is not None:
+                self._reader.heard = False
             if silent and pinged:
                 self._drop_connection("no reply to a ping")
             pinged = silent and not pinged and await self._ping()
@@ -200,20 +201,13 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
                 await connection.disconnect(nowait=True)
             await self._pubsub.connect()
 
-    async def _receive_available(self) -> None:
+    async def _receive_reply(self) -> None:
         connection = self._pubsub.connection
         if connection is None or not connection.is_connected:
             raise ConnectionError("The connection to Redis is closed")  # redis-py would reconnect silently here.
-        reply = await self._pubsub.parse_response(block=True)
-        self._heard = True
-        dispatch = self.channel_layer.dispatch
-        gets = connection._parser._reader.gets
-        while reply is not NOT_ENOUGH_DATA:
-            if type(reply) is list and reply[0] == b"message":
-                dispatch(reply[1], reply[2])
-            else:
-                await self._handle_reply(reply)
-            reply = gets(False)
+        if self._reader is None or self._reader.stream is not connection._reader:
+            self._reader = ReplyReader(connection, self.channel_layer.dispatch)
+        await self._handle_reply(await self._reader.next_reply())
 
     async def _handle_reply(self, reply: Any) -> None:
         if isinstance(reply, Exception):

@@ -5,6 +5,7 @@ and the script.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from django.utils.safestring import SafeString, mark_safe
 
@@ -17,6 +18,13 @@ VALUE_DIGITS = 7
 
 A line with a height of 26 pixels cannot show more digits.
 """
+
+SIZE = f' viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true"'
+KEPT_LINES = 2048
+"""The number of lines whose older points a process keeps. The points of a line take about 3 KB."""
+
+TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in range(WIDTH * 10 + 1))
+"""The texts of the coordinates from 0 to WIDTH, in tenths of a pixel."""
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:
@@ -31,11 +39,12 @@ def draw_line(values: Sequence[float], reference: float, side: str) -> SafeStrin
     if len(values) < MIN_POINTS:
         return SafeString("")
     low, high = min(values), max(values)
-    level = f"M0 {_write_y(reference, low, high)}H{WIDTH}" if low < reference < high else ""
-    data = " ".join(f"{value:.{VALUE_DIGITS}g}" for value in values)
-    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
-    lines = f'<path class="level" d="{level}"/><path d="{write_path(values)}"/>'
-    return mark_safe(f'<svg class="{side}" data-values="{data}" {size} aria-hidden="true">{lines}</svg>')  # noqa: S308 - numbers only
+    level = f"M0 {_write_all_y((reference,), low, high)[0]}H{WIDTH}" if low < reference < high else ""
+    older_data, older_path = _write_older(tuple(values[:-1]), low, high)
+    data = f"{older_data} {values[-1]:.{VALUE_DIGITS}g}"
+    path = f"{older_path}L{_write_newest_point(values[-1], low, high)}"
+    lines = f'<path class="level" d="{level}"/><path d="{path}"/>'
+    return mark_safe(f'<svg class="{side}" data-values="{data}"{SIZE}>{lines}</svg>')  # noqa: S308 - numbers only
 
 
 def write_path(values: Sequence[float]) -> str:
@@ -44,21 +53,39 @@ def write_path(values: Sequence[float]) -> str:
     The coordinates are rounded to tenths of a pixel.
     """
     low, high = min(values), max(values)
-    step = WIDTH / (len(values) - 1)
-    points = (f"{_write_tenths(place * step)} {_write_y(value, low, high)}" for place, value in enumerate(values))
-    return "M" + "L".join(points)
+    return f"{_write_older(tuple(values[:-1]), low, high)[1]}L{_write_newest_point(values[-1], low, high)}"
 
 
-def _write_y(value: float, low: float, high: float) -> str:
-    """Returns the distance of a value from the top edge in pixels.
+def _write_newest_point(value: float, low: float, high: float) -> str:
+    return f"{WIDTH} {_write_all_y((value,), low, high)[0]}"
 
-    If all values are equal, the distance is half the height.
+
+@lru_cache(maxsize=KEPT_LINES)
+def _write_older(values: tuple[float, ...], low: float, high: float) -> tuple[str, str]:
+    """Returns the `data-values` and the path of all points but the newest one.
+
+    `low` and `high` include the newest point. The texts are kept, because during a minute only the newest price of a
+    line changes.
     """
-    share = (value - low) / (high - low) if high > low else 0.5
-    return _write_tenths(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN))
+    data = " ".join([f"%.{VALUE_DIGITS}g"] * len(values)) % values  # faster than formatting each value
+    points = zip(_write_all_x(len(values)), _write_all_y(values, low, high), strict=True)
+    return data, "M" + "L".join([f"{x} {y}" for x, y in points])
 
 
-def _write_tenths(number: float) -> str:
-    # Rounds halves up, as JavaScript's Math.floor(number * 10 + 0.5) does.
-    tenths = int(number * 10 + 0.5)
-    return f"{tenths // 10}.{tenths % 10}".removesuffix(".0")
+@lru_cache(maxsize=SPARKLINE_POINTS)
+def _write_all_x(count: int) -> tuple[str, ...]:
+    """Returns the distances of `count` points from the left edge in pixels. One more point is at the right edge."""
+    step = WIDTH / count
+    return tuple(TENTHS[int(place * step * 10 + 0.5)] for place in range(count))
+
+
+def _write_all_y(values: Sequence[float], low: float, high: float) -> list[str]:
+    """Returns the distances of values from the top edge in pixels.
+
+    If all values are equal, the distance is half the height. Halves of a tenth are rounded up, as JavaScript's
+    Math.floor(number * 10 + 0.5) does.
+    """
+    if low == high:
+        return [TENTHS[HEIGHT * 5]] * len(values)
+    bottom, span, height = HEIGHT - MARGIN, high - low, HEIGHT - 2 * MARGIN
+    return [TENTHS[int((bottom - (value - low) / span * height) * 10 + 0.5)] for value in values]

@@ -104,6 +104,29 @@ async def test_a_burst_arrives_completely_and_in_order(redis_server, redis_clien
         assert [int(data) for _, data in listener.messages] == list(range(5000))
 
 
+async def test_an_error_of_the_receiver_is_logged_and_loses_neither_later_messages_nor_the_connection(
+    redis_server, redis_client, caplog
+):
+    class Failing(Listener):
+        def receive(self, channel, data):
+            super().receive(channel, data)
+            if data == b"bad":
+                raise ValueError("a fault of the receiver")
+
+    async with Failing(redis_server) as listener:
+        await listener.join("prices.AAPL")
+        with redis_client.pipeline(transaction=True) as pipe:
+            for data in (b"good", b"bad", b"late"):
+                pipe.publish("prices.AAPL", data)
+            pipe.execute()
+        await until(lambda: len(listener.messages) == 3)
+        await until(lambda: "channel layer failed" in caplog.text)
+        redis_client.publish("prices.AAPL", b"last")
+        await until(lambda: listener.messages[-1:] == [(b"prices.AAPL", b"last")])
+        assert [data for _, data in listener.messages] == [b"good", b"bad", b"late", b"last"]
+        assert listener.disconnects == 0
+
+
 async def test_a_cut_connection_is_reported_and_reconnected_with_all_groups(redis_server, redis_client):
     async with Listener(redis_server) as listener:
         await listener.join("prices.AAPL", "prices.GOOG")

@@ -5,7 +5,7 @@ Traces the real page on the real server. A separate process publishes the update
 - 200 rows with 10 updates a second each
 - the same rows with an animation in every frame
 - the traffic of 50 rows
-- the cost of the first paint (tests.bench.paint)
+- the cost of the first paint (tests.bench.page.paint)
 
 Prints a table of the results with their limits and writes `build/bench-page.json`.
 """
@@ -25,8 +25,8 @@ from typing import Any
 from playwright.sync_api import Browser, Page, WebSocket, expect, sync_playwright
 
 from tests.bench.gateway import BUILD, commit, end
+from tests.bench.page.trace import CATEGORIES, LONG, Trace, join_traces, read_trace
 from tests.bench.serving import ROOT
-from tests.bench.trace import CATEGORIES, LONG, Trace, join_traces, read_trace
 from tests.support.browser.chromium import launch_browser
 from tests.support.browser.market import put_bars
 from tests.support.browser.site import Site
@@ -206,7 +206,7 @@ def measure_traffic(bench: BenchSite, seconds: float) -> dict[str, float]:
 
 
 def measure_paint() -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.paint", str(FEW_ROWS)]
+    command = [sys.executable, "-m", "tests.bench.page.paint", str(FEW_ROWS)]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     figures: dict[str, Any] = json.loads(output.splitlines()[-1])
     return figures
@@ -218,7 +218,7 @@ def list_figures(
     return [
         Figure(f"{FEW_ROWS} rows: HTML, KB", paint["html_bytes"] / 1e3, ".1f"),
         Figure(f"{FEW_ROWS} rows: HTML after gzip -6, KB", paint["html_gzip_bytes"] / 1e3, ".1f", maximum=60),
-        Figure(f"{FEW_ROWS} rows: rendering, ms of CPU, median of 30", paint["render_ms"], ".1f", maximum=30),
+        Figure(f"{FEW_ROWS} rows: rendering, ms of CPU, median of 30", paint["render_ms"], ".1f", maximum=8),
         Figure(f"{FEW_ROWS} rows: queries", paint["queries"], "d", maximum=8),
         Figure("scripts before a chart is opened, gzip -6, KiB", paint["script_gzip_bytes"] / 1024, ".1f", maximum=44),
         Figure(f"{FEW_ROWS} rows: received, MB an hour", traffic["mb_an_hour"], ".1f", maximum=60),

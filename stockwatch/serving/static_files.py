@@ -1,0 +1,36 @@
+"""Serves static files in a chain of middlewares that runs in a thread."""
+
+from collections.abc import Callable
+
+from asgiref.sync import async_to_sync
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from servestatic.middleware import ServeStaticMiddleware
+
+NO_FILE = HttpResponse()
+"""Stands for the response of the next middleware."""
+
+
+async def find_no_file(_request: HttpRequest) -> HttpResponseBase:
+    return NO_FILE
+
+
+class StaticFilesMiddleware:
+    """Answers requests for static files with ServeStatic, and passes on all other requests.
+
+    ServeStatic's own middleware runs only in the event loop. With it in the chain, each request would change from the
+    thread to the event loop and back.
+    """
+
+    sync_capable, async_capable = True, False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+        self._files = ServeStaticMiddleware(find_no_file)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith(self._files.static_prefix):
+            response: HttpResponseBase = async_to_sync(self._files)(request)
+            if response is not NO_FILE:
+                return response
+        return self._get_response(request)
