@@ -92,10 +92,18 @@ def read_source(headers: Headers) -> str:
 
     An update without a valid source header is simulated.
     """
-    value = dict(headers or ()).get(SOURCE_HEADER)
+    value = (headers if isinstance(headers, dict) else dict(headers or ())).get(SOURCE_HEADER)
     if not isinstance(value, bytes) or not 0 < len(value) <= MAX_SOURCE_LENGTH:
         return SIMULATED
     return value.decode() if value.isascii() and value.isalnum() and value == value.lower() else SIMULATED
+
+
+def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
+    """Returns the source of the update in a record, and the missed spans that the record names."""
+    if not headers:
+        return SIMULATED, ()
+    values = dict(headers)
+    return read_source(values), read_missed(values) if MISSED_HEADER in values else ()
 
 
 def read_missed(headers: Headers) -> tuple[Span, ...]:

@@ -26,7 +26,7 @@ from feeds.recorder.past_writer import PastWriter, Simulation
 from feeds.recorder.pending import PendingUpdate, first_group
 from feeds.recorder.recent_bars import RecentBars
 from feeds.recorder.schedule import Schedule
-from feeds.records import read_missed, read_source, read_update
+from feeds.records import read_headers, read_update
 from feeds.retry import Backoff, Outage
 from feeds.wire import latest_timestamp
 
@@ -142,9 +142,8 @@ class Recorder:
             self._pending_offsets[partition] = (record.offset() or 0) + 1
             try:
                 update = read_update(record.key(), record.value(), latest)
-                headers = record.headers()
-                missed = read_missed(headers) if headers else ()
-                self._pending.append(PendingUpdate(update, read_source(headers), partition, missed))
+                source, missed = read_headers(record.headers())
+                self._pending.append(PendingUpdate(update, source, partition, missed))
             except BadRecord as error:
                 metrics.SKIPPED.labels(error.kind).inc()
         if records and self._paused:

@@ -1,6 +1,15 @@
 import pytest
 
-from feeds.records import MAX_MISSED_BYTES, MAX_SPANS, Span, encode_missed, read_missed, read_source, unite
+from feeds.records import (
+    MAX_MISSED_BYTES,
+    MAX_SPANS,
+    Span,
+    encode_missed,
+    read_headers,
+    read_missed,
+    read_source,
+    unite,
+)
 from feeds.source_names import SIMULATED
 
 
@@ -28,6 +37,13 @@ def test_a_record_without_a_valid_source_is_simulated(headers: object):
 
 
 FIRST, LAST = 1_766_480_000_000_000, 1_766_480_060_000_000
+
+
+def test_source_and_missed_spans_are_read_together():
+    value = f"{FIRST}-{LAST}".encode()
+    assert read_headers(None) == (SIMULATED, ())
+    assert read_headers([("source", b"kraken")]) == ("kraken", ())
+    assert read_headers([("missed", value), ("source", b"kraken")]) == ("kraken", (Span(FIRST, LAST),))
 
 
 def test_missed_spans_are_read_as_they_were_encoded():
