@@ -110,8 +110,9 @@ bench-feed: dev ## compare real prices with the ledger of a fake exchange, under
 bench-peers: dev ## measure the gateway beside other servers that are installed, or whose paths PEERS names
 	@exec $(PY) -m tests.bench.peers $(PEERS)
 
-shot: dev ## take pictures of the page
-	@exec $(PY) -m tests.browser.shots
+shot: dev ## take pictures of the page, also of the states of real sources
+	@$(PY) -m tests.browser.shots
+	@exec $(PY) -m tests.browser.feed_shots
 
 local:
 	@sh .ci/venv local

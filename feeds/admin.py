@@ -6,14 +6,13 @@ other apps. Therefore this app finds uses through the database relations to tick
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.utils import NestedObjects
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Count, ProtectedError, QuerySet
@@ -26,8 +25,10 @@ from import_export.formats.base_formats import CSV
 from feeds.models import Ticker
 from feeds.source_names import SIMULATED
 from feeds.store.quote_reader import read_quotes
-from feeds.tickers.concurrent_form import ConcurrentTickerForm
+from feeds.tickers.concurrent_form import ConcurrentTickerForm, TickerFormSet
 from feeds.tickers.csv_file import TickerResource
+from feeds.tickers.deletion import reasons_to_keep
+from feeds.tickers.natives import describe_namesake
 from feeds.wire import Update, age_us
 
 BASE_PRICE = "Base price"
@@ -96,6 +97,9 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, form=ConcurrentTickerForm, **kwargs)
+
+    def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_formset(request, formset=TickerFormSet, **kwargs)
 
     # --- Display ----------------------------------------------------------------------------------------------------
 
@@ -215,12 +219,16 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         self._switch(request, queryset, active=False)
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Ticker], active: bool) -> None:
-        changed = list(queryset.exclude(active=active))
-        for ticker in changed:
+        changed = 0
+        for ticker in queryset.exclude(active=active):
             ticker.active = active
+            if reason := describe_namesake(ticker):
+                self.message_user(request, f"{ticker} stays off. {reason}", messages.ERROR)
+                continue
             ticker.save(update_fields=["active"])
             self.log_change(request, ticker, [{"changed": {"fields": ["Active"]}}])
-        self.message_user(request, f"Switched {'on' if active else 'off'}: {len(changed)}.", messages.SUCCESS)
+            changed += 1
+        self.message_user(request, f"Switched {'on' if active else 'off'}: {changed}.", messages.SUCCESS)
 
     # --- Deletion ---------------------------------------------------------------------------------------------------
 
@@ -254,20 +262,6 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
             request, "Nothing was deleted: a ticker came into use. Switch it off instead.", messages.ERROR
         )
         return HttpResponseRedirect(reverse("admin:feeds_ticker_changelist"))
-
-
-def reasons_to_keep(ticker: Ticker) -> Iterable[str]:
-    """Yields a sentence for each reason why a ticker cannot be deleted.
-
-    Yields nothing if the ticker is switched off and unused.
-    """
-    if ticker.active:
-        yield f"{ticker} is active."
-    collector = NestedObjects(using=ticker._state.db or "default")
-    collector.collect([ticker])
-    if users := len(collector.protected):
-        kind = next(iter(collector.protected))._meta
-        yield f"{ticker} is used by {users} {kind.verbose_name if users == 1 else kind.verbose_name_plural}."
 
 
 def describe_price_change(previous: float, price: float) -> str:

@@ -180,6 +180,21 @@ class Tape(models.Model):
         return self.symbol
 
 
+class MissedSpan(models.Model):
+    """A span of time in which trades of a tape were lost: missed, and not fetched later.
+
+    `first` and `last` are in unix microseconds, both included. Recorded bars that a span touches are incomplete. The
+    spans of a tape do not overlap.
+    """
+
+    tape = models.ForeignKey(Tape, models.CASCADE, related_name="missed_spans")
+    first = models.BigIntegerField()
+    last = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.tape} {self.first}-{self.last}"
+
+
 class Origin(models.IntegerChoices):
     """Where a bar comes from.
 

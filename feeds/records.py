@@ -1,7 +1,8 @@
-"""Reads the update in a Kafka record. Pure."""
+"""Reads the update in a Kafka record, and the headers of the record. Pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -11,6 +12,16 @@ from feeds.wire import Update, decode
 
 SOURCE_HEADER, ID_HEADER = "source", "id"
 """The headers of a record with a real trade: the source, and the vendor's id of the trade."""
+
+MISSED_HEADER = "missed"
+"""The header of a record that follows lost trades of its symbol: the missed spans of these trades."""
+
+MAX_SPANS = 8
+"""How many missed spans one header has at most."""
+
+MAX_MISSED_BYTES = MAX_SPANS * len("1766480000000000-1766480000000000,")
+
+_SPANS = re.compile(rb"\d{16}-\d{16}(?:,\d{16}-\d{16})*")
 
 Headers = Mapping[str, bytes | str | None] | Sequence[tuple[str, bytes | str | None]] | None
 
@@ -26,6 +37,17 @@ class Record(Protocol):
     def partition(self) -> int | None: ...
     def offset(self) -> int | None: ...
     def timestamp(self) -> tuple[int, int]: ...
+
+
+class Span(NamedTuple):
+    """A span of time in which trades of a symbol were missed and could not be fetched.
+
+    `first` and `last` are in unix microseconds, both included. They are the times of the known trades before and after
+    the lost ones.
+    """
+
+    first: int
+    last: int
 
 
 class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
@@ -70,7 +92,48 @@ def read_source(headers: Headers) -> str:
 
     An update without a valid source header is simulated.
     """
-    value = dict(headers or ()).get(SOURCE_HEADER)
+    value = (headers if isinstance(headers, dict) else dict(headers or ())).get(SOURCE_HEADER)
     if not isinstance(value, bytes) or not 0 < len(value) <= MAX_SOURCE_LENGTH:
         return SIMULATED
     return value.decode() if value.isascii() and value.isalnum() and value == value.lower() else SIMULATED
+
+
+def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
+    """Returns the source of the update in a record, and the missed spans that the record names."""
+    if not headers:
+        return SIMULATED, ()
+    values = dict(headers)
+    return read_source(values), read_missed(values) if MISSED_HEADER in values else ()
+
+
+def read_missed(headers: Headers) -> tuple[Span, ...]:
+    """Returns the missed spans in the headers of a record.
+
+    A header that is too long or has another form is ignored.
+    """
+    value = dict(headers or ()).get(MISSED_HEADER)
+    if not isinstance(value, bytes) or len(value) > MAX_MISSED_BYTES or _SPANS.fullmatch(value) is None:
+        return ()
+    pairs = [part.split(b"-") for part in value.split(b",")]
+    spans = [Span(int(first), int(last)) for first, last in pairs]
+    return tuple(span for span in spans if span.first <= span.last)
+
+
+def encode_missed(spans: Iterable[Span]) -> bytes:
+    """Returns the value of the header for at most MAX_SPANS missed spans."""
+    return ",".join(f"{first:016}-{last:016}" for first, last in spans).encode()
+
+
+def unite(spans: Iterable[Span], limit: int = MAX_SPANS) -> tuple[Span, ...]:
+    """Returns the spans in ascending order. Spans that overlap become one span.
+
+    If more than `limit` spans remain, the oldest ones are united.
+    """
+    united: list[Span] = []
+    for span in sorted(spans):
+        if united and span.first <= united[-1].last:
+            united[-1] = Span(united[-1].first, max(united[-1].last, span.last))
+        else:
+            united.append(span)
+    surplus = len(united) - limit
+    return tuple([Span(united[0].first, united[surplus].last), *united[surplus + 1 :]] if surplus > 0 else united)

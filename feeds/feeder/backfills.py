@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from functools import partial
 from random import Random
 
 import structlog
@@ -18,6 +19,12 @@ MAX_ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
 
+REPAIR_SECONDS = 180.0
+"""How long after a loss of trades the bars are fetched.
+
+By then the minute of the loss is closed, and the recorder has saved which bars are incomplete.
+"""
+
 
 class Backfills:
     """A queue of symbols whose bars must be fetched. All symbols belong to one source."""
@@ -29,23 +36,46 @@ class Backfills:
         self._queue: deque[tuple[str, str]] = deque()
         self._attempts: dict[str, int] = {}
         self._has_work = asyncio.Event()
+        self._timers: dict[tuple[str, bool], asyncio.TimerHandle] = {}
+        """The planned repairs. The keys are pairs: a symbol, and whether the repair waits for the end of the day."""
 
     def add(self, symbol: str, native: str) -> None:
         """Puts a symbol in the queue, so that its bars up to now are fetched.
 
-        Call this method when the symbol is opened, and after a gap that could not be filled.
+        Call this method when the symbol is opened.
         """
         if (symbol, native) not in self._queue:
             self._queue.append((symbol, native))
             self._has_work.set()
 
+    def add_later(self, symbol: str, native: str) -> None:
+        """Plans to fetch the bars of a symbol that has lost trades.
+
+        The bars are fetched twice: when the minute of the loss is closed, and when the market day is over. Call this
+        method in the event loop.
+        """
+        for waits_for_day, seconds in ((False, 0.0), (True, self._backfill.seconds_of_day_left())):
+            if (symbol, waits_for_day) not in self._timers:
+                repair = partial(self._repair, symbol, native, waits_for_day)
+                timer = asyncio.get_running_loop().call_later(REPAIR_SECONDS + seconds, repair)
+                self._timers[symbol, waits_for_day] = timer
+
+    def _repair(self, symbol: str, native: str, waits_for_day: bool) -> None:
+        del self._timers[symbol, waits_for_day]
+        self.add(symbol, native)
+
     async def run(self) -> None:
         """Runs until it is cancelled."""
-        while True:
-            while not self._queue:
-                self._has_work.clear()
-                await self._has_work.wait()
-            await self._fetch_first()
+        try:
+            while True:
+                while not self._queue:
+                    self._has_work.clear()
+                    await self._has_work.wait()
+                await self._fetch_first()
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()
 
     async def _fetch_first(self) -> None:
         symbol, native = self._queue.popleft()

@@ -73,13 +73,15 @@ class MissedTrades:
     async def _fetch_first(self) -> None:
         wanted = self._queue[0]
         try:
-            trades = await self._fetch(wanted.native, wanted.gap)
+            trades, rest = await self._fetch(wanted.native, wanted.gap)
         except (RequestFailed, BadMessage) as error:
             await self._retry(error)
         else:
             self._queue.popleft()
             self._backoff.reset()
             self._feed.fill(wanted.native, wanted.gap, trades)
+            if rest is not None:
+                self._feed.give_up(wanted.native, rest)
 
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
         """Moves the first gap to the end of the queue, or gives up the gap."""
@@ -94,8 +96,11 @@ class MissedTrades:
         )
         self._feed.give_up(wanted.native, wanted.gap)
 
-    async def _fetch(self, native: str, gap: Gap) -> list[Trade]:
-        """Returns the trades of all pages. Raises RequestFailed and BadMessage."""
+    async def _fetch(self, native: str, gap: Gap) -> tuple[list[Trade], Gap | None]:
+        """Returns the trades of all pages, and the rest of the gap if there are too many pages.
+
+        Raises RequestFailed and BadMessage.
+        """
         history = self._source.history
         request = history.trades(native, gap.after, gap.until)
         trades: list[Trade] = []
@@ -105,4 +110,5 @@ class MissedTrades:
             body = await self._client.get(request)
             page, request = history.read_trades(native, request, body, gap.after, gap.until)
             trades += page
-        return sorted(trades, key=lambda trade: (trade.sequence or 0, trade.timestamp))
+        trades.sort(key=lambda trade: (trade.sequence or 0, trade.timestamp))
+        return trades, None if request is None else Gap(trades[-1] if trades else gap.after, gap.until)

@@ -15,7 +15,7 @@ from feeds.errors import BrokerUnavailable
 from feeds.feeder.trades.backlog import Accepted, Backlog
 from feeds.feeder.trades.numbering import Numbering
 from feeds.kafka.producer import Headers, UpdateProducer
-from feeds.records import ID_HEADER, SOURCE_HEADER, TopicEnd
+from feeds.records import ID_HEADER, MISSED_HEADER, SOURCE_HEADER, Span, TopicEnd, encode_missed, unite
 from feeds.sources.events import Trade
 from feeds.wire import latest_timestamp
 
@@ -49,13 +49,14 @@ PRODUCER_OPTIONS = {
 class PublishedSymbol(msgspec.Struct):
     """The state of one symbol. `prices` are the best bid and ask.
 
-    `can_fetch` says whether missed trades can be fetched.
+    `can_fetch` says whether missed trades can be fetched. `missed` are the missed spans that no record names yet.
     """
 
     numbering: Numbering
     source: bytes
     can_fetch: bool
     prices: tuple[float, float] | None = None
+    missed: tuple[Span, ...] = ()
 
 
 class Publisher:
@@ -79,6 +80,9 @@ class Publisher:
         self._clock = clock
         self._now = now
         self._symbols: dict[str, PublishedSymbol] = {}
+        self._unsent_missed: dict[tuple[str, bytes], tuple[Span, ...]] = {}
+        """The missed spans of closed symbols. The keys are pairs of symbol and source."""
+
         self._stalled_since: float | None = None
         self._checked_at = clock()
         self._is_frozen = False
@@ -102,7 +106,8 @@ class Publisher:
     def open(self, symbol: str, source: str, end: TopicEnd | None, can_fetch: bool) -> None:
         """Begins to accept trades of a symbol. The symbol's seq_ids continue from `end`."""
         numbering = Numbering(symbol, end, self._now() // 1_000_000)
-        self._symbols[symbol] = PublishedSymbol(numbering, source.encode(), can_fetch)
+        missed = self._unsent_missed.pop((symbol, source.encode()), ())
+        self._symbols[symbol] = PublishedSymbol(numbering, source.encode(), can_fetch, missed=missed)
 
     def close(self, symbols: Collection[str]) -> None:
         """Drops the waiting trades of symbols.
@@ -110,7 +115,9 @@ class Publisher:
         Updates that were sent may still be unacknowledged, see `drain`.
         """
         for symbol in symbols:
-            self._symbols.pop(symbol, None)
+            closed = self._symbols.pop(symbol, None)
+            if closed is not None and closed.missed:
+                self._unsent_missed[symbol, closed.source] = closed.missed
             self._backlog.drop(symbol)
 
     def set_prices(self, symbol: str, prices: tuple[float, float] | None) -> None:
@@ -120,6 +127,11 @@ class Publisher:
         """
         if (published := self._symbols.get(symbol)) is not None:
             published.prices = prices
+
+    def note_missed(self, symbol: str, spans: Sequence[Span]) -> None:
+        """Notes spans of time that lack trades. The next record of the symbol names these spans."""
+        if (published := self._symbols.get(symbol)) is not None:
+            published.missed = unite([*published.missed, *spans])
 
     def add(self, symbol: str, trades: Sequence[Accepted]) -> None:
         """Adds trades of a symbol. `pump` sends them."""
@@ -203,8 +215,11 @@ class Publisher:
         headers: Headers = [(SOURCE_HEADER, published.source)]
         if trade.id:
             headers.append((ID_HEADER, trade.id))
+        if published.missed:
+            headers.append((MISSED_HEADER, encode_missed(published.missed)))
         try:
             self._producer.send(symbol, published.numbering.encode(trade, late, published.prices), headers)
+            published.missed = ()
         except BrokerUnavailable as error:
             # The queue has room for far more than MAX_UNACKNOWLEDGED. The caller of `failed` reads the topic again.
             self._producer.failed["queue full"] += 1

@@ -151,6 +151,9 @@ class ConnectedSource(RunningSource):
         super().check()
         for native, gap in self.feed.take_gaps():
             self._missed.add(native, gap)
+        for symbol, native in self.feed.take_incomplete().items():
+            if self._backfills is not None:
+                self._backfills.add_later(symbol, native)
 
     async def _follow_instruments(self) -> None:
         """Fetches the list of instruments regularly, to report symbols unknown to the source."""

@@ -70,6 +70,7 @@ class SourceFeed:
         self._counts = Counts()
         self._symbols: dict[str, FedSymbol] = {}
         self._natives: dict[str, str] = {}
+        self._incomplete: dict[str, str] = {}
         self._warned_of_clock = False
         self._observed_at = 0
         self.is_market_open = True
@@ -141,13 +142,21 @@ class SourceFeed:
         """
         self.is_market_open = is_open(self.source.market, self._now() // 1000)
         now = self._clock()
-        for fed in self._symbols.values():
+        for native, fed in self._symbols.items():
             if accepted := fed.feed.check(now):
                 self._publisher.add(fed.symbol, accepted)
+            if fed.feed.lost.spans:
+                self._publisher.note_missed(fed.symbol, fed.feed.lost.take_spans())
+                self._incomplete[fed.symbol] = native
 
     def take_gaps(self) -> list[tuple[str, Gap]]:
         """Returns the gaps that were found since the last call, each with its native symbol."""
         return [(native, gap) for native, fed in self._symbols.items() for gap in fed.feed.take_gaps()]
+
+    def take_incomplete(self) -> dict[str, str]:
+        """Returns the symbols that lost trades since the last call, as a dict from symbol to native symbol."""
+        incomplete, self._incomplete = self._incomplete, {}
+        return incomplete
 
     def fill(self, native: str, gap: Gap, trades: Iterable[Trade]) -> None:
         """Publishes missed trades. `trades` are all trades that the source has for the gap."""

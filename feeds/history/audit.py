@@ -1,12 +1,14 @@
 """Compares the recorded bars of a market day with the bars of the source."""
 
 from datetime import date
+from typing import Any
 
 from asgiref.sync import sync_to_async
 
 from feeds.bar_layout import VOLUME_UNIT
 from feeds.history.comparison import MINUTE_US, Comparison, RecordedMinute, compare_minutes
 from feeds.history.market_days import MarketDays
+from feeds.history.missed_spans import read_spans, touched_minutes
 from feeds.history.pages import Fetch, fetch_pages
 from feeds.history.past_bars import MINUTE_SECONDS
 from feeds.history.transactions import translate_errors
@@ -44,7 +46,14 @@ class Audit:
                 id__gte=base + self._begin // MINUTE_US, id__lt=base + self._end // MINUTE_US
             )
             columns = rows.values_list("id", "open", "high", "low", "close", "count", "volume", "origin")
-            return {row[0] - base: RecordedMinute(*row[1:7], is_fetched=row[7] != Origin.RECORDED) for row in columns}
+            lacking = touched_minutes(read_spans(tape.pk, self._begin, self._end), self._begin, self._end)
+            return {row[0] - base: _read_minute(row, row[0] - base in lacking) for row in columns}
+
+
+def _read_minute(row: tuple[Any, ...], lacks_trades: bool) -> RecordedMinute:
+    _, open_, high, low, close, count, volume, origin = row
+    is_fetched = origin != Origin.RECORDED
+    return RecordedMinute(open_, high, low, close, count, volume, is_fetched, lacks_trades and not is_fetched)
 
 
 def _summarize(symbol: str, minutes: int, found: Comparison) -> SymbolAudit:
@@ -59,4 +68,5 @@ def _summarize(symbol: str, minutes: int, found: Comparison) -> SymbolAudit:
         found.repeated if found.is_counted else None,
         found.lost_units * VOLUME_UNIT,
         found.repeated_units * VOLUME_UNIT,
+        incomplete=found.incomplete,
     )

@@ -2,7 +2,8 @@
 
 Bars are fetched in ranges of time. The end of each complete range is stored. A backfill that was interrupted begins at
 the first range that is not complete. A later backfill of the same ticker fetches only newer bars. These bars also fill
-times in which nothing was recorded. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
+times in which nothing was recorded. Bars that lack trades are fetched again, as far as they are not older than the days
+and minutes of a backfill. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from asgiref.sync import sync_to_async
 
 from feeds.history.market_days import MarketDays
+from feeds.history.missed_spans import find_incomplete
 from feeds.history.pages import Fetch, fetch_pages
 from feeds.history.past_bars import (
     MINUTE_SECONDS,
@@ -75,6 +77,11 @@ class Backfill:
         day_start, minute_start = tape.days_fetched_to or 0, tape.minutes_fetched_to or 0
         if again:
             day_start = minute_start = 0
+        else:
+            since = self._now() - MINUTES_OF_DAYS * DAY_US
+            incomplete = await sync_to_async(find_incomplete)(tape.pk, since)
+            day_start = min(day_start, incomplete.day or day_start)
+            minute_start = min(minute_start, incomplete.minute or minute_start)
         fetched = FetchedBars(
             await self._fetch_bars(tape, native, DAY_SECONDS, days, day_start),
             await self._fetch_bars(tape, native, MINUTE_SECONDS, min(days, MINUTES_OF_DAYS), minute_start),
@@ -82,6 +89,11 @@ class Backfill:
         if any(fetched) or not tape.has_past:
             await sync_to_async(complete_past)(tape.pk)
         return fetched
+
+    def seconds_of_day_left(self) -> float:
+        """Returns how long the market day of now lasts, in seconds."""
+        now = self._now()
+        return (self._market_days.begin(self._market_days.day_at(now) + 1) - now) / SECOND_US
 
     async def _fetch_bars(self, tape: Tape, native: str, interval: int, days: int, fetched_to: int) -> int:
         """Fetches bars of the last `days` days, from `fetched_to` on. Returns the number of bars.

@@ -14,6 +14,7 @@ class RecordedMinute(msgspec.Struct, frozen=True):
     """A minute in our database.
 
     `volume` is in VOLUME_UNITs. `is_fetched` says that a fetched bar has replaced an incomplete recorded bar.
+    `is_incomplete` says that trades of the minute were lost, and that no fetched bar has replaced the recorded bar.
     """
 
     open: float
@@ -23,13 +24,14 @@ class RecordedMinute(msgspec.Struct, frozen=True):
     count: int
     volume: int
     is_fetched: bool = False
+    is_incomplete: bool = False
 
 
 class Comparison:
     """The sums over all minutes of one symbol. `feeds.store.audit_reports.SymbolAudit` explains the sums."""
 
     def __init__(self) -> None:
-        self.exact = self.different = self.missing = self.replaced = 0
+        self.exact = self.different = self.missing = self.replaced = self.incomplete = 0
         self.lost = self.repeated = self.lost_units = self.repeated_units = 0
         self.is_counted = True
 
@@ -72,6 +74,7 @@ def compare_minutes(recorded: Mapping[int, RecordedMinute], bars: Sequence[Bar])
     compared.
     """
     comparison = Comparison()
+    comparison.incomplete = sum(minute.is_incomplete for minute in recorded.values())
     by_minute = {bar.start // MINUTE_US: bar for bar in bars}
     for minute, bar in by_minute.items():
         comparison.add(recorded.get(minute), bar)

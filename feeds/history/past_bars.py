@@ -5,8 +5,8 @@ A recorded bar and a bar of another origin may belong to the same period. Then o
 - Recorded or simulated: the recorded bar stays.
 - Recorded or fetched: the recorded bar stays if it is complete. Otherwise the fetched bar stays.
 
-A recorded bar is complete if recording missed no trades. Then its volume and its count are at least those of the
-fetched bar. If the source does not give the count, only the volumes are compared.
+A recorded bar is complete if recording missed no trades. Then no missed span touches the bar, and its volume and its
+count are at least those of the fetched bar. If the source does not give the count, only the volumes are compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from feeds.bar_layout import MAX_VOLUME, VOLUME_UNIT
+from feeds.history.missed_spans import lacks_trades_of_day, lacks_trades_of_minute
 from feeds.history.transactions import ROWS_PER_TRANSACTION, chunks, translate_errors
 from feeds.models import MinuteBar, Origin, Tape
 from feeds.sources.events import Bar
@@ -30,16 +31,20 @@ VALUE_COLUMNS = ("open", "high", "low", "close", "count", "first_seq", "last_seq
 MINUTE_COLUMNS = ("id", "first_us", "last_us", *VALUE_COLUMNS)
 DAY_COLUMNS = ("tape_id", "day", "first_at", "last_at", *VALUE_COLUMNS)
 
+LACKS_TRADES = {"feeds_minutebar": lacks_trades_of_minute, "feeds_daybar": lacks_trades_of_day}
+"""A dict from table to a function that returns the SQL condition that a bar is incomplete."""
 
-def is_complete(recorded: str, fetched: str) -> str:
+
+def is_complete(table: str, recorded: str, fetched: str) -> str:
     """Returns the SQL condition that a recorded bar is complete.
 
-    `recorded` and `fetched` are the SQL names of the two rows. Sums of rounded sizes may differ in the last digits.
-    Therefore a relative difference of 1e-9 does not count.
+    `recorded` and `fetched` are the SQL names of the two rows of `table`. Sums of rounded sizes may differ in the last
+    digits. Therefore a relative difference of 1e-9 does not count.
     """
     return (
         f'({recorded}."count" >= {fetched}."count" '
-        f"AND {recorded}.volume >= {fetched}.volume - {fetched}.volume / 1000000000 - 1)"
+        f"AND {recorded}.volume >= {fetched}.volume - {fetched}.volume / 1000000000 - 1 "
+        f"AND NOT {LACKS_TRADES[table](recorded)})"
     )
 
 
@@ -61,7 +66,7 @@ def _replaces(table: str) -> str:
     """Returns the condition under which a fetched or simulated bar replaces the stored one."""
     return (
         f"{table}.origin <> {Origin.RECORDED} "
-        f"OR (excluded.origin = {Origin.FETCHED} AND NOT {is_complete(table, 'excluded')})"
+        f"OR (excluded.origin = {Origin.FETCHED} AND NOT {is_complete(table, table, 'excluded')})"
     )
 
 

@@ -60,9 +60,10 @@ def describe(found: SymbolAudit) -> str:
     """Returns the line of a symbol."""
     if found.problem:
         return f"{found.symbol}: {found.problem}"
+    incomplete = f", {found.incomplete} incomplete" if found.incomplete else ""
     trades = "" if found.lost is None else f"lost {found.lost}, repeated {found.repeated} trades; "
     return (
         f"{found.symbol}: {trades}lost volume {found.lost_volume:.8f}, repeated volume {found.repeated_volume:.8f}; "
         f"{found.minutes} minutes: {found.exact} exact, {found.different} different, {found.missing} missing, "
-        f"{found.replaced} replaced"
+        f"{found.replaced} replaced{incomplete}"
     )

@@ -32,7 +32,7 @@ def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
     condition = (
         f"{table}.origin = {Origin.SIMULATED_PAST} "
         f'OR (excluded."count" >= {table}."count" '
-        f"AND ({table}.origin = {Origin.RECORDED} OR {is_complete('excluded', table)}))"
+        f"AND ({table}.origin = {Origin.RECORDED} OR {is_complete(table, 'excluded', table)}))"
     )
     return make_upsert(table, key, columns, f"origin = {Origin.RECORDED}", condition)
 

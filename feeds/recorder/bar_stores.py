@@ -10,6 +10,7 @@ from random import Random
 
 from feeds import metrics
 from feeds.bar_layout import MINUTES
+from feeds.history.missed_spans import save_spans
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
 from feeds.recorder.open_bars import OpenBars
@@ -108,6 +109,9 @@ class BarStores:
         return self._database(self._save)
 
     def _save(self) -> None:
+        # Before the bars, because a bar that lacks trades replaces no fetched bar.
+        for tape_id, spans in self._open_bars.unsaved_spans():
+            save_spans(tape_id, spans)
         metrics.SAVED.inc(self._archive.save(self._open_bars.unsaved_minutes(), self._open_bars.unsaved_days()))
         self._archive.save_closes(self._open_bars.symbols_with_unsaved_close())
         self._open_bars.mark_saved()

@@ -26,7 +26,7 @@ from feeds.recorder.past_writer import PastWriter, Simulation
 from feeds.recorder.pending import PendingUpdate, first_group
 from feeds.recorder.recent_bars import RecentBars
 from feeds.recorder.schedule import Schedule
-from feeds.records import read_source, read_update
+from feeds.records import read_headers, read_update
 from feeds.retry import Backoff, Outage
 from feeds.wire import latest_timestamp
 
@@ -142,7 +142,8 @@ class Recorder:
             self._pending_offsets[partition] = (record.offset() or 0) + 1
             try:
                 update = read_update(record.key(), record.value(), latest)
-                self._pending.append(PendingUpdate(update, read_source(record.headers()), partition))
+                source, missed = read_headers(record.headers())
+                self._pending.append(PendingUpdate(update, source, partition, missed))
             except BadRecord as error:
                 metrics.SKIPPED.labels(error.kind).inc()
         if records and self._paused:
@@ -153,12 +154,14 @@ class Recorder:
         oldest_second, oldest_minute = int(self._now()) - SECONDS.slots, self._oldest_minute()
         while self._pending:
             group = first_group(self._pending)
-            updates = [update for update, _, _ in group.updates]
+            updates = [pending.update for pending in group.updates]
             if not self._stores.load(updates, group.sources, oldest_second, oldest_minute):
                 return
             added = 0
-            for update, _, partition in group.updates:
+            for update, _, partition, missed in group.updates:
                 added += self._open_bars.add(update, partition, oldest_second, oldest_minute)
+                if missed:
+                    self._open_bars.note_missed(update.symbol, missed)
             metrics.RECORDED.inc(added)
             metrics.KNOWN.inc(len(updates) - added)
             del self._pending[: len(updates)]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from feeds.history.market_days import SourceDays
 from feeds.recorder.bars import Bar
 from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US, SymbolBars
+from feeds.records import Span, unite
 from feeds.source_names import SIMULATED
 from feeds.wire import Update
 
@@ -32,6 +33,9 @@ class BarsToFetch(NamedTuple):
     minutes: BarStarts
     days: BarStarts
 
+
+MAX_UNSAVED_SPANS = 1000
+"""How many missed spans of a symbol are kept between two saves. Beyond that, the oldest spans are united."""
 
 NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 
@@ -155,6 +159,17 @@ class OpenBars:
             if symbol_bars.days.unsaved:
                 yield symbol_bars, symbol_bars.days.unsaved_bars()
 
+    def note_missed(self, symbol: str, spans: Collection[Span]) -> None:
+        """Notes spans of time in which trades of a symbol were lost."""
+        symbol_bars = self.by_symbol[symbol]
+        symbol_bars.missed = unite([*symbol_bars.missed, *spans], MAX_UNSAVED_SPANS)
+
+    def unsaved_spans(self) -> Iterator[tuple[int, tuple[Span, ...]]]:
+        """Yields pairs: the id of a tape that has unsaved missed spans, and these spans."""
+        for symbol_bars in self._all:
+            if symbol_bars.missed:
+                yield symbol_bars.tape_id, symbol_bars.missed
+
     def symbols_with_unsaved_close(self) -> list[SymbolBars]:
         """Returns the symbols whose previous close is not in the database yet."""
         return [symbol_bars for symbol_bars in self._all if symbol_bars.has_unsaved_close]
@@ -175,6 +190,7 @@ class OpenBars:
         """Treats all minutes and days as saved in the database from now on."""
         self._earlier.clear()
         for symbol_bars in self.by_symbol.values():
+            symbol_bars.missed = ()
             for series in (symbol_bars.minutes, symbol_bars.days):
                 series.unsaved.clear()
                 series.trim()

@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from feeds.records import Span
 from feeds.wire import Update
 
 
 class PendingUpdate(NamedTuple):
-    """An update whose bars are not loaded yet, with its source and its Kafka partition."""
+    """An update whose bars are not loaded yet, with its source and its Kafka partition.
+
+    `missed` are the missed spans that the record of the update names.
+    """
 
     update: Update
     source: str
     partition: int
+    missed: tuple[Span, ...] = ()
 
 
 class Group(NamedTuple):
@@ -24,7 +29,7 @@ class Group(NamedTuple):
 def first_group(pending: Sequence[PendingUpdate]) -> Group:
     """Returns the longest beginning of `pending` in which no symbol changes its source."""
     sources: dict[str, str] = {}
-    for place, (update, source, _) in enumerate(pending):
+    for place, (update, source, *_) in enumerate(pending):
         if sources.setdefault(update.symbol, source) != source:
             return Group(pending[:place], sources)
     return Group(pending, sources)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from feeds.history.market_days import MarketDays
 from feeds.recorder.bars import Bar
 from feeds.recorder.past import NO_PAST, Past, PreviousDay, find_previous_day
+from feeds.records import Span
 from feeds.source_names import SIMULATED
 from feeds.wire import Update
 
@@ -65,7 +66,8 @@ class SymbolBars:
 
     `market_days` is the calendar of the source. `is_outdated` says that the ticker has another source by now. `tape_id`
     is the id of the symbol's tape in the database. `partition` is the Kafka partition of the last update, or -1 before
-    the first update. `saved_close` is the previous close that the database has.
+    the first update. `saved_close` is the previous close that the database has. `missed` are the missed spans that the
+    database does not have yet.
     """
 
     __slots__ = (
@@ -73,6 +75,7 @@ class SymbolBars:
         "is_outdated",
         "market_days",
         "minutes",
+        "missed",
         "partition",
         "past",
         "previous_day",
@@ -115,6 +118,7 @@ class SymbolBars:
         self.past = past
         self.source = source
         self.is_outdated = False
+        self.missed: tuple[Span, ...] = ()
 
     @property
     def previous_close(self) -> float | None:

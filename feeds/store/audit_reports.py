@@ -23,7 +23,8 @@ class SymbolAudit(msgspec.Struct, frozen=True):
     `different`, `missing` or `replaced`. A minute is `missing` if nothing was recorded. A minute is `replaced` if
     recording was incomplete, and a fetched bar replaced the recorded bar before the audit. `lost` and `repeated` are
     numbers of trades; they are None if the source does not count trades. `lost_volume` and `repeated_volume` are in
-    units of the instrument. `problem` is the reason if the symbol could not be compared.
+    units of the instrument. `problem` is the reason if the symbol could not be compared. `incomplete` is the number of
+    recorded minutes of which the feeder has reported lost trades, and which no fetched bar has replaced.
     """
 
     symbol: str
@@ -37,6 +38,7 @@ class SymbolAudit(msgspec.Struct, frozen=True):
     lost_volume: float = 0.0
     repeated_volume: float = 0.0
     problem: str = ""
+    incomplete: int = 0
 
 
 class AuditReport(msgspec.Struct, frozen=True):

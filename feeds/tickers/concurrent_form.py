@@ -1,4 +1,4 @@
-"""Defines a form for tickers that never overwrites another person's changes."""
+"""Defines forms for tickers that never overwrite another person's changes."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from django import forms
 from django.utils.text import capfirst
 
 from feeds.models import Ticker
+from feeds.tickers.natives import describe_namesake, native_of
 
 
 class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -46,3 +47,25 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
         label = capfirst(field.label or name)
         message = f"{label} was changed from {shown} to {stored} by another person. Reload the page to change it again."
         self.add_error(name, message)
+
+    def _post_clean(self) -> None:
+        """Refuses a native symbol that another active ticker of the source has."""
+        super()._post_clean()  # type: ignore[misc]  # the stubs lack this method
+        if not self.errors and (reason := describe_namesake(self.instance)):
+            self.add_error("native" if "native" in self.fields else "active", reason)
+
+
+class TickerFormSet(forms.BaseModelFormSet):  # type: ignore[type-arg]  # generic in the stubs only
+    """The tickers of a page of the admin's list, which are saved together."""
+
+    def clean(self) -> None:
+        """Refuses to switch on two tickers that have the same native symbol at one source."""
+        super().clean()
+        switched_on: dict[tuple[str, str], str] = {}
+        for form in self.forms:
+            ticker = form.instance
+            if not form.errors and ticker.active and "active" in form.changed_data:
+                native = native_of(ticker.source, ticker.symbol, ticker.native)
+                other = switched_on.setdefault((ticker.source, native), ticker.symbol)
+                if native and other != ticker.symbol:
+                    form.add_error("active", f"{other} has the same native symbol: switch on only one of the two.")

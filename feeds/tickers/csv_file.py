@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from import_export import resources
 from import_export.resources import Diff
 from import_export.results import Error
@@ -11,6 +12,7 @@ from feeds.csv_cells import escape, unescape
 from feeds.models import Ticker
 from feeds.symbols import upper_case
 from feeds.tickers.csv_values import read_whole_number, read_yes_or_no
+from feeds.tickers.natives import describe_namesake
 
 COLUMNS = ("symbol", "name", "base_price", "volatility", "decimals", "active", "source", "native", "currency")
 ESCAPED_COLUMNS = ("name", "native")
@@ -107,6 +109,12 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         for column in ESCAPED_COLUMNS:
             if column in row:  # a file without this column leaves its values as they are
                 row[column] = unescape(str(row[column] or ""))
+
+    def validate_instance(self, instance: Ticker, *args: Any, **kwargs: Any) -> None:
+        """Also refuses a native symbol that another active ticker of the source has."""
+        super().validate_instance(instance, *args, **kwargs)
+        if reason := describe_namesake(instance):
+            raise ValidationError({"native": reason})
 
     def import_instance(self, instance: Ticker, row: Any, **kwargs: Any) -> None:
         """Stores the previous base price in the ticker, for the change log."""

@@ -13,6 +13,7 @@ from feeds.errors import BadTicker
 from feeds.models import Ticker
 from feeds.source_names import SIMULATED
 from feeds.symbols import SYMBOL_RULE, is_symbol
+from feeds.tickers.natives import native_of
 from feeds.tickers.starters import Starter
 
 log = structlog.get_logger(__name__)
@@ -103,8 +104,9 @@ def seed_source(source: str, starters: Sequence[Starter], replace: bool) -> int:
 
     Returns the number of created or changed tickers. A symbol that has a ticker of another source keeps this ticker. If
     `replace` is true, the table was filled a moment ago, and no person has edited the table. In this case, a simulated
-    ticker of the symbol gets the new source.
+    ticker of the symbol gets the new source. Raises BadTicker if two starters have the same native symbol.
     """
+    _check_natives(source, starters)
     with transaction.atomic():
         if Ticker.objects.filter(source=source).exists():
             return 0
@@ -116,3 +118,11 @@ def seed_source(source: str, starters: Sequence[Starter], replace: bool) -> int:
         Ticker.objects.bulk_create(new, ignore_conflicts=True)
     log.info("tickers of the source seeded", source=source, count=len(new) + changed)
     return len(new) + changed
+
+
+def _check_natives(source: str, starters: Sequence[Starter]) -> None:
+    symbols: dict[str, str] = {}
+    for starter in starters:
+        native = native_of(source, starter.symbol, "")
+        if (other := symbols.setdefault(native, starter.symbol)) != starter.symbol:
+            raise BadTicker(f"{starter.symbol} and {other} have the same native symbol {native} of {source}")

@@ -82,6 +82,7 @@ function paint() {
   const serverTime = clock.now(now);
   const age = quotes.isFrozen ? serverTime - pausedAt : quotes.age(serverTime);
   status.problem = sources?.problem(serverTime);
+  status.isClosed = sources?.areAllClosed ?? false;
   status.paint(age, quotes.hasSimulated ? staleAfter * SILENT_SHARE : Infinity, now);
   table.refresh();
 }

@@ -2,7 +2,9 @@
 
 import { rowsOf } from "./row.js";
 
-const REPLACED_REGIONS = ["heading", "tabs", "said", "add-state", "pick-state", "change-state"];
+const REPLACED_REGIONS = [
+  "heading", "tabs", "said", "add-state", "pick-state", "change-state", "source-badge", "source-note",
+];
 
 // Defines `hx-swap="merge"` for htmx. `onMerge(hasErrors, texts)` is called after each merge, with what the answer says.
 // While `isBurst()`, an answer does not replace the errors of the answers before it.

@@ -42,6 +42,12 @@ export class Sources {
     return { label: `${title || source}: ${STATE_WORDS[state] ?? "no connection"}${others}`, detail, hint: reason || "" };
   }
 
+  // Whether the page has symbols, and the market of all of them is closed.
+  get areAllClosed() {
+    const symbols = this.#quotes.symbols();
+    return symbols.length > 0 && symbols.every((symbol) => this.#quotes.get(symbol).symbolState === "closed");
+  }
+
   // Those of real sources.
   #shownQuotes() {
     return this.#quotes.symbols().map((symbol) => this.#quotes.get(symbol)).filter(({ source }) => source);

@@ -7,6 +7,7 @@ export class Status {
   isPaused = false;
   isPolling = false;
   problem; // of a source of prices: { label, detail, hint }
+  isClosed = false; // the market of all symbols on the page
   #element;
   #label;
   #detail; // counts seconds, so it is not announced
@@ -62,6 +63,7 @@ export class Status {
     if (name === "waiting") return ["waiting", "Reconnecting", `in ${Math.max(1, Math.ceil((until - now) / 1000))} s`];
     if (name === "connecting") return ["waiting", isRetry ? "Reconnecting" : "Connecting", isRetry ? "now" : ""];
     if (this.problem) return ["stale", this.problem.label, this.problem.detail];
+    if (this.isClosed) return ["live", "Market closed", ""];
     if (age === undefined) return ["stale", "No prices yet", ""];
     if (Number.isNaN(age)) return ["stale", "Age of prices unknown", ""];
     if (age > silentAfter) return ["stale", "No new prices", ageText];

@@ -78,6 +78,63 @@ def test_a_ticker_names_its_source_native_symbol_and_currency(staff):
     assert Ticker.objects.values_list("source", "native", "currency").get() == ("binance", "BTCUSDT", "USDT")
 
 
+NAMESAKE = "The active ticker BTC/USD has the native symbol BTC-USD of Coinbase Exchange already."
+
+
+@pytest.mark.parametrize("native", ["", "BTC-USD"])
+def test_a_native_symbol_that_another_active_ticker_has_is_refused_with_its_name(staff, make_ticker, native):
+    make_ticker("BTC/USD", source="coinbase", native=native)
+    fields = FIELDS | {"symbol": "XBT", "source": "coinbase", "native": "BTC-USD"}
+    assert NAMESAKE in text_of(staff.post(LIST + "add/", fields))
+    assert not Ticker.objects.filter(symbol="XBT").exists()
+    del fields["active"]
+    staff.post(LIST + "add/", fields)
+    assert Ticker.objects.get(symbol="XBT").active is False
+
+
+def test_the_list_switches_no_ticker_on_whose_native_symbol_another_one_has(staff, make_ticker):
+    make_ticker("BTC/USD", source="coinbase")
+    other = make_ticker("XBT", source="coinbase", native="BTC-USD", active=False)
+    assert NAMESAKE in edit_in_list(staff, other)
+    html = text_of(staff.post(LIST, {"action": "switch_on", "_selected_action": [other.pk]}, follow=True))
+    assert f"XBT stays off. {NAMESAKE}" in html
+    assert "Switched on: 0." in html
+    other.refresh_from_db()
+    assert other.active is False
+
+
+def test_the_list_does_not_switch_two_tickers_with_one_native_symbol_on_at_once(staff, make_ticker):
+    tickers = [
+        make_ticker("XBT", source="coinbase", native="BTC-USD", active=False),
+        make_ticker("BTC/USD", source="coinbase", active=False),
+        make_ticker("ONE", native="X", active=False),
+        make_ticker("TWO", native="X", active=False),
+    ]
+    form = {"form-TOTAL_FORMS": "4", "form-INITIAL_FORMS": "4", "_save": "Save"}
+    for number, ticker in enumerate(sorted(tickers, key=lambda ticker: ticker.symbol)):
+        form |= {f"form-{number}-id": str(ticker.pk)} | {f"form-{number}-{key}": value for key, value in FIELDS.items()}
+    html = text_of(staff.post(LIST, form, follow=True))
+    assert "BTC/USD has the same native symbol: switch on only one of the two." in html
+    assert not Ticker.objects.filter(active=True).exists()
+
+
+def test_tickers_that_share_a_native_symbol_already_can_be_edited(staff, make_ticker):
+    make_ticker("BTC/USD", source="coinbase")
+    other = make_ticker("XBT", source="coinbase", native="BTC-USD")
+    edit_in_list(staff, other, name="Bitcoin")
+    other.refresh_from_db()
+    assert (other.name, other.active) == ("Bitcoin", True)
+
+
+def test_an_import_refuses_a_native_symbol_that_another_active_ticker_or_line_has(staff, make_ticker):
+    make_ticker("BTC/USD", source="coinbase")
+    lines = ["XBT,x,5,1,2,1,coinbase,BTC-USD,", "ETH/USD,x,5,1,2,1,coinbase,,", "ETHER,x,5,1,2,1,coinbase,ETH-USD,"]
+    html = import_file(staff, "\n".join([EXPORTED_HEADER, *lines]))
+    assert NAMESAKE in html
+    assert "The active ticker ETH/USD has the native symbol ETH-USD of Coinbase Exchange already." in html
+    assert Ticker.objects.count() == 1
+
+
 def test_tickers_are_filtered_by_source(staff, make_ticker):
     make_ticker("AAPL")
     make_ticker("BTC/USD", source="kraken")

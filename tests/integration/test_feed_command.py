@@ -223,6 +223,45 @@ def test_a_ticker_that_changes_its_source_goes_on_without_a_break(
     assert counts_up(TopicReader(brokers).read()["BTC/USD"])
 
 
+def test_a_minute_whose_trades_are_lost_is_incomplete_until_the_bar_of_the_exchange_replaces_it(
+    start: Start, exchange: KrakenExchange, brokers: str, database: Path, redis_client: redis.Redis
+):
+    minute_us = 60_000_000
+    begin = (time.time_ns() // 1000 // minute_us - 3) * minute_us
+    prices = {0: "97000", 1: "99000", 2: "97500"}
+    recorder, feed = start("runrecorder"), start("runfeed", "kraken")
+    wait_until(lambda: feed.text.count("bars fetched") == len(SYMBOLS) and exchange.clients)
+    exchange.trade("BTC/USD", prices[0], "0.25", time=begin)
+    wait_until(lambda: len(TopicReader(brokers).read()) == 1)
+    exchange.set_fault("country_refused")  # the open connection stays, and each request fails for good
+    exchange.trade("BTC/USD", prices[1], "0.5", time=begin + 1_000_000, sent=False)
+    exchange.trade("BTC/USD", prices[2], "0.25", time=begin + 2_000_000)
+    wait_until(lambda: feed.logged("missed trades cannot be fetched"))
+    exchange.trade("BTC/USD", prices[2], "0.25", time=begin + 2 * minute_us)
+
+    def next_record_names_span() -> bool:
+        exchange.trade("BTC/USD", prices[2], "0.25", time=begin + 2 * minute_us)
+        return any("missed" in update["headers"] for update in TopicReader(brokers).read()["BTC/USD"])
+
+    wait_until(next_record_names_span)
+    assert feed.end() == 0
+    wait_until(lambda: read_rows(database, "SELECT first, last FROM feeds_missedspan"), 120, "a missed span")
+    assert recorder.end() == 0
+    assert read_rows(database, "SELECT first, last FROM feeds_missedspan") == [(begin, begin + 2_000_000)]
+    minute = f"SELECT origin, high, volume FROM feeds_minutebar WHERE id & 4294967295 = {begin // minute_us}"
+    assert read_rows(database, minute) == [(0, 97500.0, 50_000_000)]
+
+    exchange.clear_fault("country_refused")
+    backfill = start("backfill", "BTC/USD", "--days", "1")
+    assert backfill.process.wait(60) == 0
+    assert read_rows(database, minute) == [(1, 99000.0, 100_000_000)]
+
+
+def read_rows(database: Path, query: str) -> list[tuple]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
 def test_a_second_feeder_of_a_source_ends_with_one_line(start: Start, exchange: KrakenExchange):
     first = start("runfeed", "kraken")
     wait_until(lambda: first.logged("feeder ready"))

@@ -9,12 +9,13 @@ class Gap(msgspec.Struct, frozen=True):
     """The trades between `after` and `until` that did not arrive.
 
     `missing` is the number of these trades; 0 if the number is unknown. `after` and `until` may be stand-ins, see
-    `with_sequence`.
+    `with_sequence`. `is_open` says that `until` has not come yet, so that the time of `until` is unknown.
     """
 
     after: Trade
     until: Trade
     missing: int = 0
+    is_open: bool = False
 
 
 class Counts(msgspec.Struct):

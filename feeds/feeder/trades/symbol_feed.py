@@ -9,6 +9,7 @@ from itertools import pairwise
 from feeds.feeder.trades.backlog import Accepted
 from feeds.feeder.trades.gaps import Counts, Gap, is_after, neighbour, sequence_of, with_sequence
 from feeds.feeder.trades.known_trades import MAX_KNOWN, KnownTrades
+from feeds.feeder.trades.lost_trades import LostTrades
 from feeds.feeder.trades.missing_ranges import MissingRanges
 from feeds.records import PublishedTrade
 from feeds.sources.events import Trade
@@ -19,9 +20,6 @@ HOLD_SECONDS = 2.0
 MAX_HOLE = 100_000
 """How many numbers a hole in the topic may have. A longer hole is a jump of the vendor's numbers."""
 
-MAX_LOST_RANGES = 1000
-"""How many ranges of lost numbers are remembered for each symbol."""
-
 ANNOUNCED_SECONDS = 1.0
 """How long to wait for a trade that the source announced. After that, the trade counts as missed."""
 
@@ -31,7 +29,7 @@ class SymbolFeed:
 
     `is_sequential` says whether `Trade.sequence` shows missed trades. `can_fetch` says whether missed trades can be
     fetched. `published` are trades of this source at the end of the topic, in the order of the topic. `counts` may be
-    shared by several symbols. Times are in seconds of a monotonic clock.
+    shared by several symbols. Times are in seconds of a monotonic clock. `lost` holds the lost trades.
     """
 
     def __init__(
@@ -49,7 +47,7 @@ class SymbolFeed:
         self._counts = counts
         self._known = KnownTrades(limit)
         self._missing = MissingRanges()
-        self._lost = MissingRanges()
+        self.lost = LostTrades()
         self._latest = 0
         self._newest: Trade | None = None
         self._published = 0
@@ -102,10 +100,11 @@ class SymbolFeed:
 
     def fill(self, gap: Gap, trades: Iterable[Trade]) -> list[Accepted]:
         """Takes all trades that the source returned for a gap. Returns the trades to publish now."""
-        new = [trade for trade in trades if self._accept_fetched(trade)]
+        found = list(trades)
+        new = [trade for trade in found if self._accept_fetched(trade)]
         self._counts.fetched += len(new)
         if self._is_sequential:
-            self._lose(gap)
+            self._lose(gap, found)
         if self._held_until is None:
             return self._number(new, late=True)
         self._held[:0] = new
@@ -117,19 +116,21 @@ class SymbolFeed:
             self._lose(gap)
         else:
             self._counts.unfilled += max(gap.missing, 1)
+            self.lost.add_span(gap.after.timestamp, gap.until.timestamp)
 
-    def _lose(self, gap: Gap) -> None:
+    def _lose(self, gap: Gap, known: Sequence[Trade] = ()) -> None:
         """Counts the still missing trades of a gap as lost. A lost trade that comes later is published late."""
-        bounds = sequence_of(gap.after), sequence_of(gap.until)
-        for first, last in self._missing.between(*bounds):
-            self._lost.add(first, last)
-        self._lost.keep_highest(MAX_LOST_RANGES)
-        self._counts.unfilled += self._missing.remove_between(*bounds)
+        newest = self._newest
+        has_ended = not gap.is_open or (newest is not None and sequence_of(newest) >= sequence_of(gap.until))
+        end = (self._latest if gap.is_open else gap.until.timestamp) if has_ended else None
+        self._counts.unfilled += self.lost.add(gap, self._missing, end, known)
 
     def note_merged(self, trades: Sequence[Trade]) -> None:
         """Takes back trades that will not be published. If trades can be fetched, opens a gap for them."""
         self._counts.merged += len(trades)
         if not self._can_fetch:
+            # The newest trade has the sum of all sizes, so that the bar of this trade is wrong too.
+            self.lost.add_span(min(trade.timestamp for trade in trades), self._latest)
             return
         self._known.forget(trades)
         trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # some are late
@@ -169,7 +170,7 @@ class SymbolFeed:
                 self._missing.add(before + 1, number - 1)
         if self._missing:
             first, last = self._missing.bounds
-            self._add_gap(trades[first - 1], trades[last + 1], self._missing.size)
+            self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
         """Removes all past trades except the newest one. Used for a symbol without a known trade."""
@@ -215,7 +216,7 @@ class SymbolFeed:
             self._counts.jumps += 1
             self._published = sequence
             self._advance(trade, accepted)
-        elif self._lost.remove(sequence):
+        elif self.lost.remove(sequence):
             accepted += self._number([trade], late=True)
         else:
             self._counts.repeats += 1
@@ -238,6 +239,7 @@ class SymbolFeed:
             self._newest = trade
         self._may_have_missed = False
         self._latest = max(self._latest, trade.timestamp)
+        self.lost.end(trade.timestamp)
         if self._held_until is not None:
             self._held.append(trade)
         else:
@@ -245,7 +247,7 @@ class SymbolFeed:
 
     def _open_gap(self, after: Trade, until: Trade, missing: int, now: float) -> None:
         """Notes missed trades. Live trades wait if the missed trades can be fetched."""
-        if self._add_gap(after, until, missing) and self._held_until is None:
+        if self._add_gap(Gap(after, until, missing)) and self._held_until is None:
             self._held_until = now + HOLD_SECONDS
 
     def _open_announced_gap(self, sequence: int) -> None:
@@ -253,14 +255,12 @@ class SymbolFeed:
         if newest is None or newest.sequence is None or sequence <= newest.sequence:
             return
         self._missing.add(newest.sequence + 1, sequence)
-        missing = sequence - newest.sequence
         self._newest = with_sequence(newest, sequence)
-        self._add_gap(newest, with_sequence(newest, sequence + 1), missing)
+        self._add_gap(Gap(newest, with_sequence(newest, sequence + 1), sequence - newest.sequence, is_open=True))
 
-    def _add_gap(self, after: Trade, until: Trade, missing: int) -> bool:
-        gap = Gap(after, until, missing)
+    def _add_gap(self, gap: Gap) -> bool:
         self._counts.gaps += 1
-        self._counts.missed += missing
+        self._counts.missed += gap.missing
         if not self._can_fetch:
             self.give_up(gap)
             return False
@@ -270,7 +270,7 @@ class SymbolFeed:
     def _accept_fetched(self, trade: Trade) -> bool:
         # The number decides, because `_known` may have forgotten a trade that came before.
         sequence = trade.sequence if self._is_sequential else None
-        is_new = sequence is None or self._missing.remove(sequence) or self._lost.remove(sequence)
+        is_new = sequence is None or self._missing.remove(sequence) or self.lost.remove(sequence)
         if not (self._known.add(trade) and is_new):
             self._counts.repeats += 1
             return False

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from feeds.store.feed_state import FEED_PREFIX, FeedState
 from tests.support.browser.axe import violations_on
-from tests.support.browser.page import DESKTOP, PHONE, cell, create_list, expect_status, row_of
+from tests.support.browser.page import DESKTOP, PHONE, cell, create_list, expect_status, list_tab, row_of
 from tests.support.browser.site import Site
 
 pytestmark = pytest.mark.browser
@@ -70,6 +70,18 @@ def test_the_status_names_a_silent_source_and_its_rows_are_stale_until_it_is_con
     expect(row_of(coins_page, "BTC/USD")).not_to_have_class(STALE)
 
 
+def test_the_label_of_the_sources_follows_the_list(coins_page: Page):
+    badge, note = coins_page.locator("header .source"), coins_page.locator("footer p").first
+    expect(badge).to_have_text("Kraken")
+    expect(note).to_contain_text("Prices from Kraken. Not investment advice.")
+    list_tab(coins_page, "Main").click()
+    expect(badge).to_have_text("Mixed sources")
+    expect(badge).to_have_attribute("title", "Prices from Kraken, some simulated")
+    expect(note).to_contain_text("Prices from Kraken, some simulated. Not investment advice.")
+    list_tab(coins_page, "Coins").click()
+    expect(badge).to_have_text("Kraken")
+
+
 @pytest.mark.parametrize("state", ["reconnecting", "maintenance"])
 def test_the_status_names_the_state_of_a_source(kraken_site: Site, coins_page: Page, state: str):
     put_state(kraken_site, state, "the exchange says so")
@@ -101,6 +113,24 @@ def test_a_symbol_that_is_not_traded_shows_a_word_and_its_last_price(
     expect(cell(coins_page, "BTC/USD", "age")).to_have_text(word)
     put_state(kraken_site, "connected")
     expect(cell(coins_page, "BTC/USD", "age")).to_have_text(re.compile(r"^\d min$"))
+
+
+def test_the_status_says_that_the_market_of_all_symbols_is_closed(kraken_site: Site, coins_page: Page):
+    put_state(kraken_site, "connected", closed=["BTC/USD"])
+    expect(cell(coins_page, "BTC/USD", "age")).to_have_text("Closed")
+    expect_status(coins_page, "live", "Live")
+    put_state(kraken_site, "connected", closed=COINS)
+    expect_status(coins_page, "live", "Market closed")
+    expect(coins_page.locator("#status small")).to_have_text("")
+    put_state(kraken_site, "silent", closed=COINS)
+    expect_status(coins_page, "stale", "Kraken: silent")
+
+
+def test_a_new_price_of_a_stale_row_has_no_coloured_background(kraken_site: Site, coins_page: Page):
+    put_state(kraken_site, "maintenance")
+    expect(row_of(coins_page, "BTC/USD")).to_have_class(STALE)
+    coins_page.evaluate("document.querySelector('tr[data-symbol=\"BTC/USD\"] td.last').classList.add('flash-down')")
+    assert violations_on(coins_page) == []
 
 
 def test_a_phone_shows_the_age_of_a_quiet_symbol_and_the_word_of_a_closed_one(

@@ -42,6 +42,30 @@ async def test_the_bars_of_all_symbols_are_fetched(exchange: CoinbaseExchange, c
     assert await completed() == {"BTC/USD", "ETH/USD"}
 
 
+async def test_the_bars_of_a_symbol_that_lost_trades_are_fetched_when_minute_and_day_are_over(
+    exchange: CoinbaseExchange, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("feeds.feeder.backfills.REPAIR_SECONDS", 0.01)
+    async with open_backfill(COINBASE, exchange) as backfill:
+        monkeypatch.setattr(backfill, "seconds_of_day_left", lambda: 0.2)
+        backfills = Backfills("coinbase", backfill, Random(1))
+        for _ in range(3):
+            backfills.add_later("BTC/USD", "BTC-USD")
+        assert len(backfills._timers) == 2
+        await run_until(backfills, lambda: caplog.text.count("bars fetched") == 2)
+        assert backfills._timers == {}
+
+
+async def test_a_feeder_that_ends_fetches_nothing_later(exchange: CoinbaseExchange, caplog: pytest.LogCaptureFixture):
+    async with open_backfill(COINBASE, exchange) as backfill:
+        backfills = Backfills("coinbase", backfill, Random(1))
+        backfills.add_later("BTC/USD", "BTC-USD")
+        backfills.add("BTC/USD", "BTC-USD")
+        timers = list(backfills._timers.values())
+        await run_until(backfills, lambda: "bars fetched" in caplog.text)
+        assert [timer.cancelled() for timer in timers] == [True, True]
+
+
 async def test_a_failed_symbol_is_fetched_again(exchange: CoinbaseExchange, caplog: pytest.LogCaptureFixture):
     exchange.set_fault("requests_fail")
     async with open_backfill(COINBASE, exchange) as backfill:

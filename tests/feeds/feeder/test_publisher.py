@@ -8,7 +8,7 @@ from feeds.errors import BrokerUnavailable
 from feeds.feeder import publisher as module
 from feeds.feeder.publisher import FREEZE_SECONDS, MAX_UNACKNOWLEDGED, STALL_SECONDS, Publisher
 from feeds.feeder.trades.backlog import Backlog
-from feeds.records import TopicEnd
+from feeds.records import Span, TopicEnd
 from feeds.sources.events import Trade
 from feeds.wire import MAX_AHEAD_US
 from tests.support.feeder.source import TopicList
@@ -83,6 +83,38 @@ def test_a_trade_without_an_id_has_no_header_id(publisher: Publisher, topic: Top
     publisher.pump()
 
     assert topic.records[0][2] == [("source", b"kraken")]
+
+
+def test_the_next_record_of_a_symbol_names_the_spans_that_lack_trades(publisher: Publisher, topic: TopicList):
+    publisher.note_missed("A", [Span(BEGIN, BEGIN + 5)])
+    publisher.note_missed("A", [Span(BEGIN + 5, BEGIN + 9), Span(BEGIN + 20, BEGIN + 30)])
+    publisher.note_missed("C", [Span(BEGIN, BEGIN + 5)])
+    publisher.add("B", live(1))
+    publisher.add("A", live(40, 41))
+    publisher.pump()
+
+    headers = [(symbol, dict(headers).get("missed")) for symbol, _, headers in topic.records]
+    value = f"{BEGIN}-{BEGIN + 9},{BEGIN + 20}-{BEGIN + 30}".encode()
+    assert headers == [("B", None), ("A", value), ("A", None)]
+
+
+def test_missed_spans_of_a_closed_symbol_wait_until_the_symbol_is_open_again_at_the_same_source(
+    publisher: Publisher, topic: TopicList
+):
+    publisher.note_missed("A", [Span(BEGIN, BEGIN + 5)])
+    publisher.close(["A"])
+    publisher.open("A", "coinbase", None, can_fetch=True)
+    publisher.add("A", live(1))
+    publisher.pump()
+    publisher.close(["A"])
+    publisher.open("A", "kraken", None, can_fetch=True)
+    publisher.add("A", live(2))
+    publisher.pump()
+
+    assert [dict(headers).get("missed") for _, _, headers in topic.records] == [
+        None,
+        f"{BEGIN}-{BEGIN + 5}".encode(),
+    ]
 
 
 def test_a_symbol_that_is_not_open_is_ignored(publisher: Publisher, topic: TopicList):
@@ -204,10 +236,12 @@ def test_an_update_that_cannot_be_queued_counts_as_failed(publisher: Publisher, 
 
     topic.send = refuse
     publisher.add("A", live(1))
+    publisher.note_missed("A", [Span(BEGIN, BEGIN + 5)])
     with capture_logs():
         publisher.pump()
 
     assert publisher.failed == 1
+    assert publisher._symbols["A"].missed == (Span(BEGIN, BEGIN + 5),)
 
 
 async def test_the_trades_of_messages_that_are_ready_together_are_sent_by_one_call(

@@ -4,9 +4,12 @@ import pytest
 from asgiref.sync import sync_to_async
 
 from feeds.feeder.network.http_client import RequestFailed
+from feeds.history.backfill import FetchedBars
+from feeds.history.missed_spans import save_spans
 from feeds.models import DayBar, MinuteBar, Origin, Tape
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
+from feeds.records import Span
 from feeds.sources.adapter import Source
 from feeds.sources.binance import BINANCE
 from feeds.sources.coinbase import COINBASE
@@ -16,6 +19,7 @@ from tests.exchanges.binance import BinanceExchange
 from tests.exchanges.coinbase import CoinbaseExchange
 from tests.exchanges.kraken import KrakenExchange
 from tests.exchanges.server import Exchange
+from tests.support.bars import UTC_DAYS
 from tests.support.history.exchange_bars import DAY_US, MINUTE_US, NOW, Row, add_trades, ledger_bars, open_backfill
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("closed_connections")]
@@ -34,7 +38,7 @@ def stored_days(origin: Origin = Origin.FETCHED) -> list[Row]:
     return [(bar.first_at, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in rows]
 
 
-async def run(source: Source, exchange: Exchange, now: int = NOW, again: bool = False) -> tuple[int, int]:
+async def run(source: Source, exchange: Exchange, now: int = NOW, again: bool = False) -> FetchedBars:
     async with open_backfill(source, exchange, now) as backfill:
         return await backfill.run("BTC/USD", source.to_native("BTC/USD"), again=again)
 
@@ -106,6 +110,47 @@ async def test_a_later_backfill_fetches_only_what_is_newer():
         assert len(exchange.requests) - done <= 2
         await run(COINBASE, exchange, NOW + 3 * MINUTE_US, again=True)
         assert len(exchange.requests) > 2 * done
+
+
+async def test_minutes_that_lack_trades_are_fetched_again_and_replaced():
+    begin = NOW // MINUTE_US * MINUTE_US
+    with CoinbaseExchange(["BTC/USD"], clock=lambda: NOW / 1e6) as exchange:
+        add_trades(exchange, 3 * MINUTE_US)
+        await run(COINBASE, exchange)
+        await sync_to_async(record)("BTC/USD", 5)
+        assert await run(COINBASE, exchange) == (0, 0)
+        tape = await Tape.objects.aget()
+        add_trades(exchange, MINUTE_US - 1)
+        await sync_to_async(save_spans)(tape.pk, [Span(begin - MINUTE_US, begin - 1)])
+        assert (await run(COINBASE, exchange))[1] == 1
+    assert await sync_to_async(stored_minutes)(Origin.RECORDED) == []
+    tape = await Tape.objects.aget()
+    assert (tape.past_version, tape.minutes_fetched_to) == (2, begin)
+
+
+async def test_a_day_that_lacks_trades_is_fetched_when_it_is_over():
+    with CoinbaseExchange(["BTC/USD"], clock=lambda: NOW / 1e6) as exchange:
+        add_trades(exchange, DAY_US)
+        await run(COINBASE, exchange)
+        await sync_to_async(record_day)("BTC/USD", NOW)
+        tape = await Tape.objects.aget()
+        await sync_to_async(save_spans)(tape.pk, [Span(NOW, NOW + 5)])
+        assert (await run(COINBASE, exchange)).days == 0
+        add_trades(exchange, 0)
+        assert (await run(COINBASE, exchange, NOW + DAY_US)).days >= 1
+        async with open_backfill(COINBASE, exchange) as backfill:
+            assert backfill.seconds_of_day_left() == (DAY_US - NOW % DAY_US) / 1e6
+    assert await sync_to_async(stored_days)(Origin.RECORDED) == []
+
+
+def record_day(symbol: str, at: int) -> None:
+    """Records a day of five trades from `at` on."""
+    archive = BarArchive()
+    [symbol_bars] = archive.load_symbols({symbol: -1}, {symbol: "coinbase"})
+    bar = Bar(UTC_DAYS.day_at(at))
+    for number in range(5):
+        bar.add(Update(symbol, 7.0, at + number, number, 0.5))
+    archive.save([], [(symbol_bars, [bar])])
 
 
 def record(symbol: str, trades: int) -> None:

@@ -1,11 +1,13 @@
 import pytest
 
 from feeds.bar_layout import MAX_VOLUME
+from feeds.history.missed_spans import save_spans
 from feeds.history.past_bars import complete_past, save_days, save_minutes
 from feeds.models import DayBar, MinuteBar, Origin, Tape
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar as RecordedBar
 from feeds.recorder.symbol_bars import MINUTE_US, SymbolBars
+from feeds.records import Span
 from feeds.sources.events import Bar
 from feeds.wire import Update
 
@@ -108,6 +110,62 @@ def test_a_recorded_bar_wins_only_if_it_has_all_trades_of_the_fetched_bar(
     if not recorded_first:
         record(archive, symbol_bars, trades)
     assert stored_origins() == {winner}
+
+
+@pytest.mark.parametrize("recorded_first", [True, False])
+@pytest.mark.parametrize(
+    ("span", "winner"),
+    [
+        ((-9, -1), (Origin.RECORDED, Origin.RECORDED)),
+        ((-9, 0), (Origin.FETCHED, Origin.RECORDED)),
+        ((MINUTE_US - 1, MINUTE_US), (Origin.FETCHED, Origin.RECORDED)),
+        ((MINUTE_US, 2 * MINUTE_US), (Origin.RECORDED, Origin.RECORDED)),
+    ],
+)
+def test_a_recorded_minute_that_a_missed_span_touches_does_not_win(
+    archive: BarArchive,
+    symbol_bars: SymbolBars,
+    span: tuple[int, int],
+    winner: tuple[Origin, Origin],
+    recorded_first: bool,
+):
+    begin = MINUTE * MINUTE_US
+    save_spans(symbol_bars.tape_id, [Span(begin + span[0], begin + span[1])])
+    if recorded_first:
+        record(archive, symbol_bars, trades=5)
+    save_past(symbol_bars, past_bar(volume=3.0, count=3), Origin.FETCHED)
+    if not recorded_first:
+        record(archive, symbol_bars, trades=5)
+    assert (MinuteBar.objects.get().origin, DayBar.objects.get().origin) == winner
+
+
+@pytest.mark.parametrize("recorded_first", [True, False])
+@pytest.mark.parametrize(
+    ("span", "winner"), [((-9, -1), Origin.RECORDED), ((2, 3), Origin.FETCHED), ((-9, 9), Origin.FETCHED)]
+)
+def test_a_recorded_day_that_a_missed_span_touches_does_not_win(
+    archive: BarArchive, symbol_bars: SymbolBars, span: tuple[int, int], winner: Origin, recorded_first: bool
+):
+    first = recorded_bar(5, TODAY).first_at
+    other = Tape.objects.create(symbol="MSFT").pk
+    save_spans(other, [Span(0, 2**62)])
+    save_spans(symbol_bars.tape_id, [Span(first + span[0], first + span[1])])
+    if recorded_first:
+        record(archive, symbol_bars, trades=5)
+    save_past(symbol_bars, past_bar(volume=3.0, count=3), Origin.FETCHED)
+    if not recorded_first:
+        record(archive, symbol_bars, trades=5)
+    assert DayBar.objects.get().origin == winner
+
+
+def test_a_bar_of_the_simulated_past_never_replaces_a_recorded_bar_that_lacks_trades(
+    archive: BarArchive, symbol_bars: SymbolBars
+):
+    save_spans(symbol_bars.tape_id, [Span(0, 2**62)])
+    save_past(symbol_bars, past_bar(), Origin.SIMULATED_PAST)
+    record(archive, symbol_bars, trades=1)
+    save_past(symbol_bars, past_bar(volume=1e6, count=9), Origin.SIMULATED_PAST)
+    assert stored_origins() == {Origin.RECORDED}
 
 
 def test_a_fetched_bar_has_no_runs_of_the_recorded_bar_that_it_replaces(archive: BarArchive, symbol_bars: SymbolBars):

@@ -6,9 +6,13 @@ import pytest
 import redis
 from django.core.management import CommandError, call_command
 
-from feeds.models import Ticker
+from feeds.history.missed_spans import save_spans
+from feeds.history.past_bars import save_minutes
+from feeds.models import Origin, Tape, Ticker
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.bars import Bar
+from feeds.records import Span
+from feeds.sources.events import Bar as PastBar
 from feeds.store.audit_reports import SymbolAudit, read_reports
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer
@@ -63,6 +67,21 @@ def test_an_audit_prints_and_stores_what_was_lost_and_repeated(
     assert (report.source, report.day) == ("binance", datetime.fromtimestamp(begin / 1e6, UTC).date().isoformat())
     assert report.symbols == [SymbolAudit(SYMBOL, 3, 0, 2, 1, 0, 2, 1, 2.0, 1.0)]
     assert redis_client.ttl("audit:binance") > 86_400
+
+
+def test_minutes_that_lack_trades_are_counted_as_incomplete(
+    exchange: BinanceExchange, redis_client: redis.Redis, capsys: pytest.CaptureFixture[str]
+):
+    begin = yesterday(exchange)
+    times = [begin + number * MINUTE_US for number in range(4)]
+    exchange.trades([(SYMBOL, "7.5", "1", at) for at in times], sent=False)
+    record(*(Update(SYMBOL, 7.5, at, number, 1.0) for number, at in enumerate(times)))
+    tape = Tape.objects.get()
+    save_spans(tape.pk, [Span(begin - MINUTE_US, begin), Span(times[2] - 1, times[2] + 1)])
+    save_minutes(tape.pk, [PastBar(times[2], 7.5, 7.5, 7.5, 7.5, 1.0, 1)], Origin.FETCHED)
+    call_command("feed", "audit", "binance")
+    assert "4 minutes: 3 exact, 0 different, 0 missing, 1 replaced, 2 incomplete\n" in capsys.readouterr().out
+    assert read_reports(redis_client, ["binance"])[0].symbols[0].incomplete == 2
 
 
 def test_a_complete_day_is_exact(exchange: BinanceExchange, capsys: pytest.CaptureFixture[str]):

@@ -6,9 +6,10 @@ import redis
 
 from feeds import metrics
 from feeds.bar_layout import MINUTES, SECONDS, decode_day
-from feeds.models import DayBar, MinuteBar
+from feeds.models import DayBar, MinuteBar, MissedSpan
 from feeds.recorder import bar_stores, schedule
 from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US
+from feeds.records import Span, encode_missed
 from feeds.wire import Update
 from tests.support.kafka.fixtures import Produce, committed
 from tests.support.recorder import (
@@ -79,6 +80,37 @@ def test_a_replay_of_the_whole_topic_changes_no_row_and_restores_deleted_rows(
     factory.group = f"group-{uuid4().hex}"
     factory.run_until_read(count)
     assert (stored_minutes(), stored_days()) == rows
+
+
+def test_missed_spans_of_records_are_stored_once_and_survive_a_replay_of_the_topic(
+    factory: RecorderFactory, produce: Produce
+):
+    updates = [update for update in make_feed(10) if update.symbol == "BTC/USD"]
+    spans = [Span(NOON, NOON + 5), Span(NOON + 5, NOON + 9), Span(NOON - 100, NOON - 50)]
+    produce(*updates, source="kraken")
+    for number, span in enumerate(spans):
+        late = Update("BTC/USD", 100.0, NOON + number, 10**9 + number)
+        produce(late, source="kraken", missed=encode_missed([span]))
+    produce(Update("AAPL", 1.5, NOON, 1), missed=b"9" * 10_000)
+    count = len(updates) + len(spans) + 1
+    factory.run_until_read(count)
+
+    def stored() -> list[tuple[object, ...]]:
+        rows = MissedSpan.objects.order_by("first")
+        return list(rows.values_list("tape__symbol", "tape__source", "first", "last"))
+
+    expected = [("BTC/USD", "kraken", NOON - 100, NOON - 50), ("BTC/USD", "kraken", NOON, NOON + 9)]
+    assert stored() == expected
+    minutes = stored_minutes()
+    for delete in (False, True):
+        if delete:
+            MissedSpan.objects.all().delete()
+            MinuteBar.objects.all().delete()
+            DayBar.objects.all().delete()
+        factory.group = f"group-{uuid4().hex}"
+        factory.run_until_read(count)
+        assert stored() == expected
+        assert stored_minutes() == minutes
 
 
 def test_a_new_day_has_a_previous_close_in_both_stores_and_a_late_update_changes_it(

@@ -8,6 +8,7 @@ from feeds.recorder.bars import Bar
 from feeds.recorder.open_bars import BarStarts, OpenBars
 from feeds.recorder.past import Past, PreviousDay
 from feeds.recorder.symbol_bars import MINUTE_US, SECOND_US, BarSeries, SymbolBars
+from feeds.records import Span
 from feeds.source_names import SIMULATED
 from feeds.wire import Update
 from tests.support.bars import DAY_US, FIRST_DAY, NO_OLDEST, UTC_DAYS, UTC_EVERYWHERE
@@ -205,6 +206,19 @@ def test_bars_of_an_earlier_source_are_dropped_with_their_partition():
         open_bars.add(Update("AAPL", 1.5, MINUTE_US, 1), 7, *NO_OLDEST)
     open_bars.drop_partitions([7])
     assert list(open_bars.unsaved_minutes()) == []
+
+
+def test_missed_spans_are_unsaved_until_the_next_save_even_those_of_an_earlier_source():
+    open_bars = OpenBars(UTC_EVERYWHERE)
+    open_bars.add_symbol(SymbolBars("AAPL", 1))
+    open_bars.add_symbol(SymbolBars("BRK.B", 2))
+    open_bars.note_missed("AAPL", [Span(1, 5)])
+    open_bars.note_missed("AAPL", [Span(20, 30), Span(4, 9)])
+    open_bars.add_symbol(SymbolBars("AAPL", 3, source="kraken"))
+    assert list(open_bars.unsaved_spans()) == [(1, (Span(1, 9), Span(20, 30)))]
+    open_bars.note_missed("AAPL", [Span(40, 50)])
+    open_bars.mark_saved()
+    assert list(open_bars.unsaved_spans()) == []
 
 
 def test_a_changed_past_gives_the_newest_day_another_previous_close():

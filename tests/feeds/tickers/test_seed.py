@@ -105,6 +105,12 @@ def test_a_simulated_ticker_of_a_table_that_was_just_filled_changes_its_source()
     assert dict(Ticker.objects.values_list("symbol", "source")) == {"BTC/USD": "coinbase", "ETH/USD": "kraken"}
 
 
+def test_two_starters_with_one_native_symbol_are_refused():
+    with pytest.raises(BadTicker, match="BTC-USD and BTC/USD have the same native symbol BTC-USD of coinbase"):
+        seed_source("coinbase", [BITCOIN, ETHER, BITCOIN._replace(symbol="BTC-USD")], replace=False)
+    assert not Ticker.objects.exists()
+
+
 @pytest.mark.parametrize("source", [name for name in SOURCE_NAMES if name not in {SIMULATED, REPLAY}])
 @pytest.mark.parametrize("feed", ["iex", "crypto", "test"])
 def test_each_starter_is_a_valid_ticker_that_its_source_can_have(source: str, feed: str):

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from feeds.kafka.embedded import EmbeddedCluster
-from feeds.records import SOURCE_HEADER
+from feeds.records import MISSED_HEADER, SOURCE_HEADER
 from feeds.wire import Update, encode
 from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.distribution import KafkaNotInstalled
@@ -52,15 +52,18 @@ Produce = Callable[..., None]
 def produce(kafka: str, topic: str) -> Iterator[Produce]:
     """Yields a function that produces updates or (key, value) pairs.
 
-    A `source` becomes the header of all records. The function returns when Kafka has acknowledged all records.
+    A `source` becomes a header of all records, and so does `missed`. The function returns when Kafka has acknowledged
+    all records.
     """
     options = {"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 0, "log_level": 2}
     producer = Producer(options | {"message.max.bytes": MAX_MESSAGE_BYTES})
 
-    def send(*records: Update | tuple[bytes | None, bytes | None], source: str = "") -> None:
+    def send(*records: Update | tuple[bytes | None, bytes | None], source: str = "", missed: bytes = b"") -> None:
+        named = [(SOURCE_HEADER, source.encode()), (MISSED_HEADER, missed)]
+        headers = [(name, value) for name, value in named if value]
         for record in records:
             key, value = (record.symbol.encode(), encode(record)) if isinstance(record, Update) else record
-            producer.produce(topic, value, key, headers=[(SOURCE_HEADER, source.encode())] if source else None)
+            producer.produce(topic, value, key, headers=headers or None)
         assert producer.flush(60) == 0
 
     yield send

@@ -11,7 +11,7 @@ from tests.support.watchlist.pages import text_of
 pytestmark = pytest.mark.django_db
 
 ETH = SymbolAudit("ETH/USD", problem="HTTP 500")
-BTC = SymbolAudit("BTC/USD", 1440, 1437, 1, 1, 1, 2, 0, 0.00000012, 0.0)
+BTC = SymbolAudit("BTC/USD", 1440, 1437, 1, 1, 1, 2, 0, 0.00000012, 0.0, incomplete=4321)
 SOL = SymbolAudit("SOL/USD", 3, 3)
 
 
@@ -25,6 +25,7 @@ def test_the_page_shows_the_newest_report_of_each_source(client: Client, report:
     html = text_of(client.get(reverse("audit")))
     assert "Kraken, 2026-11-22" in html
     assert "0.00000012" in html
+    assert "<td>4321</td>" in html
     assert "HTTP 500" in html
     assert "Coinbase" not in html
 

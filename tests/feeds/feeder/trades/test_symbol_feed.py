@@ -159,6 +159,71 @@ def test_a_gap_that_is_given_up_is_lost():
     assert numbers(feed.check(HOLD_SECONDS)) == [4]
 
 
+def spans(feed: SymbolFeed) -> list[tuple[int, int]]:
+    """Takes the missed spans of a feed. The times are in microseconds after BEGIN."""
+    return [(first - BEGIN, last - BEGIN) for first, last in feed.lost.take_spans()]
+
+
+def test_lost_trades_leave_a_missed_span():
+    feed = make_feed()
+    feed.receive([trade(1)], 0.0)
+    feed.receive([trade(4)], 0.0)
+    (gap,) = feed.take_gaps()
+    assert spans(feed) == []
+    feed.give_up(gap)
+    assert spans(feed) == [(1, 4)]
+
+
+def test_trades_that_the_source_does_not_have_leave_a_missed_span_between_their_neighbours():
+    feed = make_feed()
+    feed.receive([trade(1)], 0.0)
+    feed.receive([trade(9)], 0.0)
+    (gap,) = feed.take_gaps()
+    feed.fill(gap, [trade(number) for number in (2, 3, 6, 7, 8)])
+    assert spans(feed) == [(3, 6)]
+
+
+def test_an_announced_trade_that_is_lost_leaves_a_span_up_to_the_next_trade():
+    feed = make_feed()
+    feed.receive([trade(1)], 0.0)
+    feed.announce(3, 0.0)
+    feed.check(1.0)
+    (gap,) = feed.take_gaps()
+    feed.give_up(gap)
+    assert spans(feed) == []
+    feed.receive([trade(4, time=70)], 2.0)
+    assert spans(feed) == [(1, 70)]
+
+
+def test_an_announced_trade_that_is_lost_after_the_next_trade_leaves_a_span_up_to_the_newest_trade():
+    feed = make_feed()
+    feed.receive([trade(1)], 0.0)
+    feed.announce(3, 0.0)
+    feed.check(1.0)
+    (gap,) = feed.take_gaps()
+    feed.receive([trade(4, time=70)], 2.0)
+    feed.give_up(gap)
+    assert spans(feed) == [(1, 70)]
+
+
+def test_a_gap_of_a_source_without_numbers_that_is_given_up_leaves_a_missed_span():
+    feed = make_feed(sequential=False)
+    feed.receive([unnumbered(1)], 0.0)
+    feed.note_reconnected()
+    feed.receive([unnumbered(5)], 1.0)
+    (gap,) = feed.take_gaps()
+    feed.give_up(gap)
+    assert spans(feed) == [(1, 5)]
+
+
+def test_merged_trades_that_cannot_be_fetched_leave_a_span_up_to_the_trade_that_has_their_sizes():
+    feed = make_feed(can_fetch=False)
+    trades = [trade(number) for number in (1, 2, 3, 4)]
+    feed.receive(trades, 0.0)
+    feed.note_merged([trades[2], trades[1]])
+    assert spans(feed) == [(2, 4)]
+
+
 def test_fetched_repeats_are_dropped():
     counts = Counts()
     feed = make_feed(counts)

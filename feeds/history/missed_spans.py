@@ -1,0 +1,110 @@
+"""Stores the spans of time in which trades were lost, and finds the recorded bars that lack trades.
+
+A recorded bar is incomplete if a missed span of its tape touches it. The spans are stored, and not marks at the bars,
+because a bar may be recorded after its span is known. Therefore the order of the records makes no difference.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from django.db import transaction
+
+from feeds.history.transactions import translate_errors
+from feeds.models import MINUTE_BITS, DayBar, MinuteBar, MissedSpan, Origin
+from feeds.records import Span, unite
+
+MINUTE_US = 60_000_000
+
+MAX_SPANS_OF_TAPE = 1000
+"""How many missed spans a tape keeps. Beyond that, the oldest spans are united."""
+
+
+def save_spans(tape_id: int, spans: Iterable[Span]) -> None:
+    """Adds missed spans to a tape. The call may be repeated. Raises BarArchiveUnavailable."""
+    with translate_errors(), transaction.atomic():
+        rows = {Span(row.first, row.last): row for row in MissedSpan.objects.filter(tape_id=tape_id)}
+        united = set(unite([*rows, *spans], MAX_SPANS_OF_TAPE))
+        MissedSpan.objects.filter(pk__in=[row.pk for span, row in rows.items() if span not in united]).delete()
+        new = sorted(united.difference(rows))
+        MissedSpan.objects.bulk_create([MissedSpan(tape_id=tape_id, first=first, last=last) for first, last in new])
+
+
+def read_spans(tape_id: int, since: int, until: int) -> list[Span]:
+    """Returns the missed spans of a tape between two moments, oldest first.
+
+    The moments are in unix microseconds. Raises BarArchiveUnavailable.
+    """
+    with translate_errors():
+        rows = MissedSpan.objects.filter(tape_id=tape_id, last__gte=since, first__lt=until).order_by("first")
+        return [Span(first, last) for first, last in rows.values_list("first", "last")]
+
+
+def touched_minutes(spans: Iterable[Span], begin: int, end: int) -> set[int]:
+    """Returns the numbers of the minutes from `begin` to `end` that a span touches.
+
+    The moments are in unix microseconds. Minutes are counted from 1970.
+    """
+    clipped = ((max(span.first, begin), min(span.last, end - 1)) for span in spans)
+    return {minute for first, last in clipped for minute in range(first // MINUTE_US, last // MINUTE_US + 1)}
+
+
+class Incomplete(NamedTuple):
+    """Where the oldest incomplete bars of a tape begin, in unix microseconds. None stands for no such bar."""
+
+    minute: int | None = None
+    day: int | None = None
+
+
+def find_incomplete(tape_id: int, since: int) -> Incomplete:
+    """Returns where the incomplete bars begin that lack trades after `since`. Raises BarArchiveUnavailable.
+
+    `since` is in unix microseconds.
+    """
+    spans = read_spans(tape_id, since, 2**63 - 1)
+    with translate_errors():
+        minute = _oldest(_find_minute(tape_id, span, since) for span in spans)
+        return Incomplete(minute, _oldest(_find_day(tape_id, span) for span in spans))
+
+
+def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
+    """Returns where the first recorded minute of a span begins. Skips minutes before `since`."""
+    base = MinuteBar.key(tape_id, 0)
+    first, last = max(span.first, since) // MINUTE_US, span.last // MINUTE_US
+    rows = MinuteBar.objects.filter(id__gte=base + first, id__lte=base + last, origin=Origin.RECORDED)
+    key = rows.order_by("id").values_list("id", flat=True).first()
+    return None if key is None else (key - base) * MINUTE_US
+
+
+def _find_day(tape_id: int, span: Span) -> int | None:
+    """Returns the time of the first update of the first recorded day of a span."""
+    rows = DayBar.objects.filter(
+        tape_id=tape_id, origin=Origin.RECORDED, last_at__gte=span.first, first_at__lte=span.last
+    )
+    return rows.order_by("day").values_list("first_at", flat=True).first()
+
+
+def _oldest(moments: Iterable[int | None]) -> int | None:
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def lacks_trades_of_minute(row: str) -> str:
+    """Returns the SQL condition that a missed span touches a minute. `row` is the SQL name of the minute."""
+    begin = f"({row}.id & {(1 << MINUTE_BITS) - 1}) * {MINUTE_US}"
+    return _exists(f"{row}.id >> {MINUTE_BITS}", begin, f"{begin} + {MINUTE_US - 1}")
+
+
+def lacks_trades_of_day(row: str) -> str:
+    """Returns the SQL condition that a missed span touches a recorded day. `row` is the SQL name of the day.
+
+    The condition compares with the first and the last update of the day. A span begins or ends with a recorded update,
+    so that no span lies before the first or after the last update of a day.
+    """
+    return _exists(f"{row}.tape_id", f"{row}.first_at", f"{row}.last_at")
+
+
+def _exists(tape: str, begin: str, end: str) -> str:
+    """Returns the SQL condition that a tape has a missed span between two moments, both included."""
+    return (
+        "EXISTS (SELECT 1 FROM feeds_missedspan AS missed "  # noqa: S608 - all names are constants
+        f'WHERE missed.tape_id = ({tape}) AND missed."last" >= {begin} AND missed."first" <= {end})'
+    )

@@ -1,0 +1,42 @@
+"""Finds tickers that share a native symbol of a source.
+
+A source sends one stream of prices for each native symbol, so that only one active ticker can have it. The database
+cannot state this rule as a constraint: most tickers leave `native` empty, and only the source knows what follows from
+their symbols. Rows that break the rule already stay as they are. The feeder reports and ignores all but one of them.
+"""
+
+from feeds.errors import UnknownSource
+from feeds.models import Ticker
+from feeds.source_names import REPLAY, SIMULATED, SOURCE_TITLES
+from feeds.sources.registry import find_source
+
+
+def native_of(source: str, symbol: str, native: str) -> str:
+    """Returns the native symbol of a ticker. Returns an empty text if the source has none for the ticker."""
+    if source == SIMULATED:
+        return ""
+    if native or source == REPLAY:
+        return native or symbol
+    try:
+        return find_source(source).to_native(symbol)
+    except (UnknownSource, ValueError):
+        return ""
+
+
+def describe_namesake(ticker: Ticker) -> str:
+    """Returns a sentence about another active ticker with the native symbol of this ticker.
+
+    Returns an empty text if there is no such ticker, or if this ticker is not active or has not changed its native
+    symbol. So a row that breaks the rule already can be edited.
+    """
+    if not ticker.active or ticker.source == SIMULATED:
+        return ""
+    columns = "source", "symbol", "native"
+    stored = Ticker.objects.filter(pk=ticker.pk, active=True).values_list(*columns).first()
+    native = native_of(ticker.source, ticker.symbol, ticker.native)
+    if not native or (stored is not None and (stored[0], native_of(*stored)) == (ticker.source, native)):
+        return ""
+    others = Ticker.objects.filter(source=ticker.source, active=True).exclude(symbol=ticker.symbol).order_by("symbol")
+    other = next((row[1] for row in others.values_list(*columns) if native_of(*row) == native), None)
+    title = SOURCE_TITLES.get(ticker.source, ticker.source)
+    return "" if other is None else f"The active ticker {other} has the native symbol {native} of {title} already."
