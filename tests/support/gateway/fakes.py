@@ -86,6 +86,8 @@ class FakeTransport:
 class FakePriceLayer:
     """A channel layer in memory. `publish` and `disconnect` simulate Redis."""
 
+    lost_nodes = ()
+
     def __init__(self) -> None:
         self.groups: set[str] = set()
         self.error: Exception | None = None
