@@ -1,8 +1,9 @@
 """Computes slots, tags and names in a Redis Cluster, and knows which node serves each slot.
 
 A cluster has 16,384 slots. The slot of a key follows from its tag, the text between the first braces. All keys and the
-channel of a symbol have the same tag, so that one script can write the quote and publish the update. There are 128
-tags, evenly spread over the slots. Therefore each node gets nearly the same number of tags.
+channel of a symbol have the same tag, so that one script can write the quote and publish the update. There are 64
+tags, evenly spread over the slots. Therefore each node gets nearly the same number of tags. More tags would spread
+better over many nodes, but need more calls of the script.
 
 Pure: no I/O. The threads of a process may share a `SlotMap`: each change replaces a whole list or one slot.
 """
@@ -15,7 +16,7 @@ from string import ascii_lowercase, digits
 from typing import Any, NamedTuple
 
 SLOTS = 16_384
-TAGS = 128
+TAGS = 64
 TAG_LENGTH = 3
 TAG_SLOTS = SLOTS // TAGS
 PREFIX_LENGTH = TAG_LENGTH + len("{}.")

@@ -169,6 +169,7 @@ class RedisCluster:
         node.start()
         self.nodes.append(node)
         self._meet([node])
+        self.wait_until_healthy()
         return node
 
     def replica_of(self, master: ClusterNode) -> ClusterNode:
