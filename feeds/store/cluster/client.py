@@ -125,6 +125,23 @@ class ClusterClient(redis.Redis):
             raise ClusterDownError("no node serves some of the slots")
         return all(self.node_client(node).ping() for node in self.slots.owners)
 
+    def lost_nodes(self) -> list[str]:
+        """Returns the addresses of the nodes that serve slots and do not answer.
+
+        Returns the addresses of the settings if no node answers.
+        """
+        try:
+            self.refresh()
+        except redis.RedisError:
+            return [str(node) for node in self.slots.seeds]
+        return [str(node) for node in self.slots.owners if not self._answers(node)]
+
+    def _answers(self, node: Node) -> bool:
+        try:
+            return bool(self.node_client(node).ping())
+        except redis.RedisError:
+            return False
+
     def scan_iter(self, *args: Any, **options: Any) -> Iterator[Any]:
         self.refresh()
         for node in self.slots.owners:

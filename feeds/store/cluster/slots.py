@@ -12,12 +12,12 @@ from binascii import crc_hqx
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import product
-from string import ascii_lowercase, digits
 from typing import Any, NamedTuple
 
 SLOTS = 16_384
 TAGS = 64
 TAG_LENGTH = 3
+TAG_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 TAG_SLOTS = SLOTS // TAGS
 PREFIX_LENGTH = TAG_LENGTH + len("{}.")
 """The length of the prefix `{tag}.` of each key and channel of a symbol."""
@@ -43,7 +43,7 @@ def make_tags() -> tuple[str, ...]:
     ever change.
     """
     tags: dict[int, str] = {}
-    for characters in product(digits + ascii_lowercase, repeat=TAG_LENGTH):
+    for characters in product(TAG_CHARACTERS, repeat=TAG_LENGTH):
         tag = "".join(characters)
         tags.setdefault(key_slot(tag.encode()) // TAG_SLOTS, tag)
         if len(tags) == TAGS:
