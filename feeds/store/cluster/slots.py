@@ -52,7 +52,6 @@ def make_tags() -> tuple[str, ...]:
 
 
 _PREFIXES = tuple(f"{{{tag}}}." for tag in make_tags())
-TAG_OF_PREFIX = {prefix: number for number, prefix in enumerate(_PREFIXES)}
 SLOT_OF_TAG = tuple(key_slot(prefix.encode()) for prefix in _PREFIXES)
 
 

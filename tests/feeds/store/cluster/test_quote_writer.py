@@ -81,6 +81,17 @@ def test_updates_are_published_in_the_sharded_channel_of_their_symbol(redis_clus
     ]
 
 
+def test_the_commands_are_spread_evenly_over_the_masters(redis_cluster: RedisCluster, writer):
+    symbols = [f"SYM{number:04d}" for number in range(500)]
+    masters = [node for node in redis_cluster.running if node.run("ROLE")[0] == b"master"]
+    before = [node.commands for node in masters]
+    for number in range(1, 31):
+        assert writer.write(make_batch(number, symbols=symbols)) == len(symbols)
+    counts = [node.commands - count for node, count in zip(masters, before, strict=True)]
+    assert len(counts) == 3
+    assert max(counts) <= 1.25 * sum(counts) / 3
+
+
 def test_a_batch_is_written_while_slots_are_half_moved_and_after(redis_cluster: RedisCluster, writer, stored):
     writer.write(make_batch(1))
     symbols_by_slot: dict[int, list[str]] = {}

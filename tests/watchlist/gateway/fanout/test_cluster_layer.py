@@ -116,6 +116,18 @@ async def test_channels_follow_a_slot_to_another_node(listener: Listener):
     await listener.wait_for(*SYMBOLS)
 
 
+async def test_channels_follow_a_slot_to_a_node_that_was_added():
+    with RedisCluster(replicas=0) as cluster:
+        listener = Listener(cluster)
+        await listener.join(*SYMBOLS)
+        node = await asyncio.to_thread(cluster.add_node)
+        cluster.migrate(slot_of("S0"), node)
+        await listener.wait_for(*SYMBOLS)
+        assert "lost" not in listener.events
+        assert node.run("PUBSUB", "SHARDNUMSUB", channel_of("S0"))[1] == 1
+        await listener.layer.flush()
+
+
 async def test_a_frozen_node_is_noticed_and_replaced(listener: Listener):
     await listener.join(*SYMBOLS)
     node = listener.cluster.owner(slot_of("S0"))
