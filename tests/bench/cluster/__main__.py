@@ -1,12 +1,12 @@
 """Measures what a Redis Cluster costs beside one server: `python -m tests.bench.cluster`.
 
-The same updates are written to one server, and to clusters of three masters without and with replicas. Prints the CPU
-time of the servers and of the writer for each update, and the share of the busiest master in the commands.
+The same updates are written to one server and to a cluster of three masters, both without and with replicas. Prints
+the CPU time of the servers and of the writer for each update, and the share of the busiest master in the commands.
 """
 
 import argparse
 import time
-from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 
 from feeds.store.batch import Batch
@@ -16,6 +16,7 @@ from feeds.store.connection import connect
 from feeds.wire import Update, encode
 from stockwatch.local.redis_server import RedisServer
 from tests.support.servers.redis_cluster import RedisCluster
+from tests.support.waiting import wait_until
 
 NODES = 3
 
@@ -24,7 +25,7 @@ def cpu_seconds(servers: list[RedisServer]) -> float:
     """Returns the CPU time that the processes of these servers have used."""
     total = 0.0
     for server in servers:
-        with connect({"host": server.host, "port": server.port}) as client:
+        with connect(address_of(server)) as client:
             info = client.info("cpu")
         total += info["used_cpu_user"] + info["used_cpu_sys"]
     return total
@@ -62,8 +63,19 @@ def measure(
 
 
 def count_commands(server: RedisServer) -> int:
-    with connect({"host": server.host, "port": server.port}) as client:
+    with connect(address_of(server)) as client:
         return int(client.info("stats")["total_commands_processed"])
+
+
+def address_of(server: RedisServer) -> dict[str, object]:
+    return {"host": server.host, "port": server.port}
+
+
+def replicate(primary: RedisServer, replica: RedisServer) -> None:
+    """Makes a server the replica of another one, and waits until it is in step."""
+    with connect(address_of(replica)) as client:
+        client.replicaof(primary.host, str(primary.port))
+        wait_until(lambda: client.info("replication")["master_link_status"] == "up")
 
 
 def main() -> None:
@@ -85,15 +97,17 @@ def main() -> None:
         )
         return used / count
 
-    with RedisServer() as server, RedisCluster(NODES, 0) as bare, RedisCluster(NODES, 1) as full:
-        runs: list[tuple[str, Callable[[], float]]] = [
-            ("one server", lambda: run("one server", {"host": server.host, "port": server.port}, [server], 1)),
-            ("cluster", lambda: run("cluster", bare.address, [*bare.masters], NODES)),
-            ("cluster with replicas", lambda: run("cluster with replicas", full.address, [*full.nodes], NODES)),
-        ]
+    with ExitStack() as stack:
+        server, primary, replica = (stack.enter_context(RedisServer()) for _ in range(3))
+        bare, full = (stack.enter_context(RedisCluster(NODES, replicas)) for replicas in (0, 1))
+        replicate(primary, replica)
         for _ in range(options.pairs):
-            single, *clusters = [each() for _, each in runs]
-            print("CPU per update beside one server:", ", ".join(f"{each / single:.2f}" for each in clusters))
+            single = run("one server", address_of(server), [server], 1)
+            cluster = run("cluster", bare.address, [*bare.masters], NODES)
+            print(f"CPU per update, cluster beside one server: {cluster / single:.2f}")
+            single = run("one server with a replica", address_of(primary), [primary, replica], 1)
+            cluster = run("cluster with replicas", full.address, [*full.nodes], NODES)
+            print(f"CPU per update, both with replicas: {cluster / single:.2f}")
 
 
 if __name__ == "__main__":

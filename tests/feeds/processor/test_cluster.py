@@ -114,7 +114,10 @@ def test_each_node_has_a_worker(redis_cluster: RedisCluster, market: Market, sta
     assert running.stop() is True
 
 
-def test_a_dead_node_pauses_no_other_node_and_loses_no_last_price(bare_cluster: RedisCluster, produce, start: Start):
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+def test_a_node_without_answers_pauses_no_other_node_and_loses_no_last_price(
+    bare_cluster: RedisCluster, produce, start: Start, fault: str
+):
     market = Market(bare_cluster, produce)
     market.trade()
     running = start(bare_cluster)
@@ -122,14 +125,14 @@ def test_a_dead_node_pauses_no_other_node_and_loses_no_last_price(bare_cluster: 
     merged = metric("merged_total")
     node = bare_cluster.masters[1]
     others = set(SYMBOLS) - symbols_of(bare_cluster, node)
-    bare_cluster.kill(node)
+    getattr(bare_cluster, fault)(node)
 
     for _ in range(4):  # more updates than may be pending, and more than are kept for each partition
         market.trade(500)
         market.wait_for_newest(*others)
     wait_until(lambda: metric("blocked_workers") == 1, 60, "one blocked worker")
     assert not running.processor._paused
-    bare_cluster.heal()
+    bare_cluster.thaw(node) if fault == "freeze" else bare_cluster.heal()
     market.wait_for_newest(*SYMBOLS)
     wait_until(lambda: metric("blocked_workers") == 0, 60, "no blocked worker")
     assert metric("merged_total") > merged
