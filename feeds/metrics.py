@@ -65,6 +65,11 @@ DELAY = Histogram(
     "From the producer's timestamp of the first record of a write until it is in Redis.",
     buckets=LATENCY_BUCKETS,
 )
+MERGED = Counter(
+    "stockwatch_processor_merged",
+    "Updates that were not published, because a node did not answer for long and newer updates of the symbol came.",
+)
+BLOCKED_WORKERS = Gauge("stockwatch_processor_blocked_workers", "Workers whose last write to Redis has failed.")
 STALLED_WORKERS = Gauge("stockwatch_processor_workers_held", "Workers without progress for more than 30 s.")
 
 LOST_RECORDS = Counter("stockwatch_consumer_lost", "Records deleted from the topic before they were read.")

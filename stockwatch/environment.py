@@ -189,6 +189,11 @@ class Environment:
                 raise BadVariable(name, ",".join(values), allowed)
         return values
 
+    def nodes(self, name: str, default: str) -> tuple[tuple[str, int], ...]:
+        """Returns host and port of each `host:port` of a comma-separated list. The list must not be empty."""
+        pairs = (address.rpartition(":") for address in self.addresses(name, default))
+        return tuple((host.strip("[]"), int(port)) for host, _, port in pairs)
+
     def origins(self, name: str, default: str, wildcard: bool = True) -> list[str]:
         """Returns the web origins, such as `https://example.org`, of a comma-separated list.
 

@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from feeds.errors import StoreUnavailable
+from feeds.store.cluster.client import ClusterClient
 from feeds.store.connection import PROBE, connect
 from watchlist.lists.search import served_sources
 from watchlist.prices.source_states import read_source_states
@@ -44,9 +45,10 @@ def show_ready(_request: HttpRequest) -> HttpResponse:
     if "redis" not in down:  # Without Redis no price arrives either.
         down += [name for name, passes in more_checks.items() if not passes()]
     sources = {} if {"redis", "database"}.intersection(down) else describe_source_states()
+    body = {"sources": sources, **describe_nodes()}
     if down:
-        return JsonResponse({"status": "not ready", "down": down, "sources": sources}, status=503)
-    return JsonResponse({"status": "ready", "sources": sources})
+        return JsonResponse({"status": "not ready", "down": down, **body}, status=503)
+    return JsonResponse({"status": "ready", **body})
 
 
 @login_not_required
@@ -74,8 +76,20 @@ def describe_source_states() -> dict[str, dict[str, Any]]:
     }
 
 
+def describe_nodes() -> dict[str, list[str]]:
+    """Returns a dict with the key `lost_nodes`: the addresses of the nodes of a cluster that do not answer.
+
+    Returns an empty dict if Redis is one server.
+    """
+    client = connect(settings.REDIS, PROBE)
+    try:
+        return {"lost_nodes": client.lost_nodes()} if isinstance(client, ClusterClient) else {}
+    finally:
+        client.close()
+
+
 def redis_answers() -> bool:
-    """Returns whether Redis answers a PING within a second."""
+    """Returns whether Redis answers a PING within a second. In a cluster, all nodes that serve slots must answer."""
     client = connect(settings.REDIS, PROBE)
     try:
         return _succeeds(client.ping)

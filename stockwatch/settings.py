@@ -54,15 +54,22 @@ configure(level=LOGGER_LEVEL, form=LOGGER_FORMAT)
 
 # --- Redis ----------------------------------------------------------------------------------------------------------
 _ONE_SERVER = ": one server, without redis://, user or password (REDIS_PASSWORD holds the password)"
-REDIS_HOST, REDIS_PORT = env.address("REDIS_ADDR", "localhost:6379", _ONE_SERVER)
+REDIS_CLUSTER = env.boolean("REDIS_CLUSTER")
 REDIS_PASSWORD = env.text("REDIS_PASSWORD")
 REDIS_DB = env.integer("REDIS_DB", 0, maximum=1023)
-REDIS: dict[str, Any] = {
-    "host": REDIS_HOST or "localhost",
-    "port": REDIS_PORT,
-    "password": REDIS_PASSWORD or None,
-    "db": REDIS_DB,
-}
+REDIS: dict[str, Any]
+if REDIS_CLUSTER:
+    if REDIS_DB:
+        raise BadVariable("REDIS_DB", str(REDIS_DB), "0 when REDIS_CLUSTER is true: a cluster has no other database")
+    REDIS = {"nodes": env.nodes("REDIS_ADDR", "localhost:6379"), "password": REDIS_PASSWORD or None}
+    _host, _port = REDIS["nodes"][0]
+    _redis_host = {"host": _host, "port": _port, "password": REDIS_PASSWORD or None, "protocol": 2}
+    _price_layer = ("watchlist.gateway.fanout.cluster_layer.ClusterChannelLayer", REDIS)
+else:
+    _host, _port = env.address("REDIS_ADDR", "localhost:6379", _ONE_SERVER)
+    REDIS = {"host": _host or "localhost", "port": _port, "password": REDIS_PASSWORD or None, "db": REDIS_DB}
+    _redis_host = {**REDIS, "protocol": 2}
+    _price_layer = ("watchlist.gateway.fanout.channel_layer.PricesChannelLayer", {"hosts": [_redis_host]})
 
 # --- Kafka ----------------------------------------------------------------------------------------------------------
 KAFKA_BROKERS = ",".join(env.addresses("KAFKA_BROKERS", "localhost:9092"))
@@ -226,14 +233,11 @@ TEMPLATES = [
 ]
 CHANNEL_LAYERS = {
     # The groups of this layer are the Redis channels prices.SYMBOL. Only the gateway's intake uses this layer.
-    "prices": {
-        "BACKEND": "watchlist.gateway.fanout.channel_layer.PricesChannelLayer",
-        "CONFIG": {"hosts": [{**REDIS, "protocol": 2}]},
-    },
+    "prices": {"BACKEND": _price_layer[0], "CONFIG": _price_layer[1]},
     # For other uses of Channels. The gateway does not use this layer.
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [{**REDIS, "protocol": 2}]},
+        "CONFIG": {"hosts": [_redis_host]},
     },
 }
 

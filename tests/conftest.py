@@ -9,6 +9,7 @@ import redis
 from hypothesis import HealthCheck, settings
 
 from stockwatch.local.redis_server import RedisServer
+from tests.support.servers.redis_cluster import RedisCluster
 
 pytest_plugins = [
     "tests.support.watchlist.fixtures",
@@ -64,6 +65,23 @@ def redis_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
     client.script_flush()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def shared_cluster() -> Iterator[RedisCluster]:
+    with RedisCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def redis_cluster(shared_cluster: RedisCluster) -> Iterator[RedisCluster]:
+    """A Redis Cluster without keys: three masters, each with a replica.
+
+    A test may kill nodes and move slots. Nodes that a test has killed are started again.
+    """
+    shared_cluster.clear()
+    yield shared_cluster
+    shared_cluster.heal()
 
 
 def _count_skips(config: pytest.Config) -> dict[str, int]:

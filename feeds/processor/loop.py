@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from functools import partial
-from queue import Empty, SimpleQueue
 from random import Random
 
 import structlog
@@ -19,11 +18,13 @@ from feeds.dead_letters import make_dead_letter
 from feeds.errors import BadRecord, BrokerUnavailable
 from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
-from feeds.processor.offset_ledger import OffsetLedger, ReadSpan, WorkerProgress
+from feeds.processor.node_routing import NodeRouting
+from feeds.processor.offset_ledger import OffsetLedger, ReadSpan
 from feeds.processor.partitions import split_records
-from feeds.processor.worker import Worker, WriteTask
+from feeds.processor.worker import WriteTask
+from feeds.processor.worker_pool import POLL_SECONDS, WorkerPool
 from feeds.records import Record
-from feeds.retry import Backoff, Outage
+from feeds.retry import Backoff
 from feeds.store.quote_writer import QuoteWriter
 from feeds.wire import latest_timestamp
 
@@ -45,7 +46,6 @@ PAUSE_AFTER_SECONDS = 0.2
 A pause discards the records that the client has fetched ahead.
 """
 
-POLL_SECONDS = 0.02
 MAX_RETRY_SECONDS = 1.0
 
 DRAIN_SECONDS = 3.0
@@ -72,7 +72,8 @@ class Processor:
     """Reads updates, writes them to Redis, and stores the offsets of finished records.
 
     A record is finished when its update is in Redis, or when its dead letter is acknowledged. `open_writer` returns a
-    new writer for each worker. `clock` returns seconds since any fixed moment; `now` returns unix seconds.
+    new writer for each worker. `routing` chooses the worker of a symbol in a cluster; None stands for one server.
+    `clock` returns seconds since any fixed moment; `now` returns unix seconds.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Processor:
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        routing: NodeRouting | None = None,
     ) -> None:
         self._consumer = consumer
         self._dead_letters = dead_letters
@@ -92,15 +94,10 @@ class Processor:
         self._clock = clock
         self._now = now
         self._ledger = OffsetLedger()
-        self._progress = WorkerProgress(workers)
-        self._finished: SimpleQueue[tuple[int, list[WriteTask]]] = SimpleQueue()
-        self._redis = Outage("Redis")
         self._rng = rng or Random()  # noqa: S311
-        self._workers = [
-            Worker(number, open_writer(), self._finished, self._redis, self._rng) for number in range(workers)
-        ]
+        self._pool = WorkerPool(open_writer, workers, self._rng, clock, routing)
+        self._progress = self._pool.progress
         self._paused = False
-        self._stalled: set[int] = set()
         self._checked_at = 0.0
         self._invalid_records = 0
         self._stop = threading.Event()
@@ -108,7 +105,7 @@ class Processor:
     @property
     def failed(self) -> bool:
         """Whether a bug has ended a worker. The processor ends after such a bug."""
-        return any(worker.failed for worker in self._workers)
+        return self._pool.failed
 
     def run(self, stop: threading.Event) -> bool:
         """Processes records until `stop` is set or the consumer is drained.
@@ -122,8 +119,7 @@ class Processor:
         if not self._join():
             return True
         self._dead_letters.prepare(stop.wait)
-        for worker in self._workers:
-            worker.start()
+        self._pool.start()
         try:
             while not (stop.is_set() or self.failed or self._dead_letters.failure or self._consumer.drained):
                 self._turn()
@@ -165,16 +161,14 @@ class Processor:
         Gives valid records to workers, and queues dead letters for invalid records.
         """
         metrics.READ.inc(len(records))
-        now = self._clock()
         latest = latest_timestamp(int(self._now() * 1_000_000))
-        for number, partition in split_records(records, len(self._workers), latest).items():
+        for number, partition in split_records(records, self._pool.count, latest, self._pool.choose).items():
             assigned = [(worker, updates) for worker, updates in enumerate(partition.by_worker) if updates]
             span = self._ledger.open(number, partition.next_offset, len(assigned) + len(partition.invalid))
             for record, error in partition.invalid:
                 self._send_dead_letter(span, record, error)
             for worker, updates in assigned:
-                self._progress.assign(worker, len(updates), now)
-                self._workers[worker].inbox.put(WriteTask(span, updates, partition.produced_ms))
+                self._pool.assign(worker, WriteTask(span, updates, partition.produced_ms, number))
 
     def _send_dead_letter(self, span: ReadSpan, record: Record, error: BadRecord) -> None:
         """Queues a dead letter for a record that is not a valid update.
@@ -199,15 +193,7 @@ class Processor:
         Waits up to `wait` seconds for the first task.
         """
         self._dead_letters.poll()
-        try:
-            while True:
-                worker, tasks = self._finished.get(timeout=wait) if wait else self._finished.get_nowait()
-                wait = 0.0
-                for task in tasks:
-                    self._progress.complete(worker, len(task.updates), self._clock())
-                    self._ledger.finish_part(task.span)
-        except Empty:
-            pass
+        self._pool.collect(self._ledger, wait)
         if offsets := self._ledger.advance():
             self._consumer.store(offsets)
 
@@ -237,18 +223,13 @@ class Processor:
         `updates` is the limit for the pending updates of each worker. `dead_letters` is the limit for the
         unacknowledged dead letters.
         """
-        return self._progress.max_pending >= updates or self._dead_letters.pending >= dead_letters
+        return self._pool.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
-        """Logs which workers are stalled, and how many invalid records got no log line."""
+        """Logs which workers are stalled, and how many invalid records got no log line. Follows moved slots."""
         self._checked_at = self._clock()
-        stalled = self._progress.stalled(STALLED_AFTER_SECONDS, self._checked_at)
-        metrics.STALLED_WORKERS.set(len(stalled))
-        for number in sorted(stalled.keys() - self._stalled):
-            log.warning("worker stalled", worker=number, updates=stalled[number], seconds=STALLED_AFTER_SECONDS)
-        for number in sorted(self._stalled - stalled.keys()):
-            log.info("worker resumed", worker=number)
-        self._stalled = set(stalled)
+        self._pool.check(STALLED_AFTER_SECONDS)
+        self._pool.reroute(self._collect)
         if self._invalid_records > MAX_LOGGED_RECORDS:
             count = self._invalid_records - MAX_LOGGED_RECORDS
             log.warning("more invalid records, see `manage.py deadletters list`", count=count)
@@ -284,15 +265,12 @@ class Processor:
     def _finish(self) -> bool:
         started = self._clock()
         finished = self._drain()
-        for worker in self._workers:
-            worker.abandon.set()
-            worker.inbox.put(None)
+        self._pool.stop()
         unfinished = self._ledger.pending()
         self._ledger.fence()
         self._dead_letters.close()
         self._consumer.leave(max(started + STOP_SECONDS - self._clock(), 1.0))
-        for worker in self._workers:
-            worker.join(max(started + STOP_SECONDS - self._clock(), 0.0))
+        self._pool.join(started + STOP_SECONDS)
         if not finished:
             log.warning("stopped with unfinished records, they will be read again", reads=unfinished)
         return finished

@@ -89,6 +89,14 @@ class WorkerProgress:
         """The highest number of pending updates that any worker has."""
         return max(self._pending)
 
+    def max_pending_except(self, late: Collection[int], share: int) -> int:
+        """Like `max_pending`. Of the updates of late workers, counts only one in `share`."""
+        return max(count // share if worker in late else count for worker, count in enumerate(self._pending))
+
+    def pending(self, worker: int) -> int:
+        """Returns how many updates of a worker are pending."""
+        return self._pending[worker]
+
     def assign(self, worker: int, count: int, now: float) -> None:
         """Adds `count` updates to the pending updates of a worker."""
         if not self._pending[worker]:

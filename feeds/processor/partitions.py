@@ -3,8 +3,8 @@
 Pure: no I/O, no framework. The bytes of a record's value are passed on unchanged.
 """
 
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from zlib import crc32
 
 from feeds.errors import BadRecord
@@ -42,11 +42,15 @@ class FetchedPartition:
         return (self.last.offset() or 0) + 1
 
 
-def split_records(records: Iterable[Record], workers: int, latest: int) -> dict[int, FetchedPartition]:
+def split_records(
+    records: Iterable[Record], workers: int, latest: int, choose: Callable[[str], int] | None = None
+) -> dict[int, FetchedPartition]:
     """Validates records and splits them by partition and worker.
 
-    `latest` is the greatest accepted timestamp, see `feeds.wire.latest_timestamp`.
+    `latest` is the greatest accepted timestamp, see `feeds.wire.latest_timestamp`. `choose` returns the worker of a
+    symbol; the default is `choose_worker`.
     """
+    choose = choose or partial(choose_worker, workers=workers)
     partitions: dict[int, FetchedPartition] = {}
     partition, current = None, -1
     for record in records:
@@ -62,6 +66,6 @@ def split_records(records: Iterable[Record], workers: int, latest: int) -> dict[
         except BadRecord as error:
             partition.invalid.append((record, error))
         else:
-            worker = choose_worker(update.symbol, workers) if workers > 1 else 0
+            worker = choose(update.symbol) if workers > 1 else 0
             partition.by_worker[worker].append((update, value or b""))
     return partitions

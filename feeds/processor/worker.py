@@ -14,6 +14,7 @@ from feeds import metrics
 from feeds.errors import StoreUnavailable
 from feeds.processor.offset_ledger import ReadSpan
 from feeds.retry import Backoff, Outage
+from feeds.stale import is_newer
 from feeds.store.batch import Batch, EncodedUpdate
 from feeds.store.quote_writer import QuoteWriter
 
@@ -26,19 +27,45 @@ Each update blocks Redis for 2 us.
 """
 
 
+MAX_MERGED_UPDATES = 5_000
+"""While a node of a cluster does not answer, at most this many updates of each partition are kept.
+
+Of more updates, only the newest of each symbol is kept, so that a long failure does not use up the memory.
+"""
+MERGE_SECONDS = 0.05
+
+
 class WriteTask:
     """The updates that one worker has to write for one span.
 
     A span stands for the records that one read returned from one partition. `produced_ms` is the time when the first
-    record of the span was produced, in unix milliseconds.
+    record of the span was produced, in unix milliseconds. `partition` is the number of the span's partition. `size` is
+    the number of updates before any merge.
     """
 
-    __slots__ = ("produced_ms", "span", "updates")
+    __slots__ = ("partition", "produced_ms", "size", "span", "updates")
 
-    def __init__(self, span: ReadSpan, updates: list[EncodedUpdate], produced_ms: int) -> None:
+    def __init__(self, span: ReadSpan, updates: list[EncodedUpdate], produced_ms: int, partition: int = 0) -> None:
         self.span = span
         self.updates = updates
         self.produced_ms = produced_ms
+        self.partition = partition
+        self.size = len(updates)
+
+    def merge(self, later: "WriteTask") -> None:
+        """Adds the updates of a later task of the same partition.
+
+        With more than MAX_MERGED_UPDATES, keeps only the newest update of each symbol.
+        """
+        self.updates = [*self.updates, *later.updates]
+        if len(self.updates) > MAX_MERGED_UPDATES:
+            newest: dict[str, EncodedUpdate] = {}
+            for update, value in self.updates:
+                known = newest.get(update.symbol)
+                if known is None or is_newer(update, known[0]):
+                    newest[update.symbol] = update, value
+            metrics.MERGED.inc(len(self.updates) - len(newest))
+            self.updates = list(newest.values())
 
 
 class Worker(threading.Thread):
@@ -47,7 +74,11 @@ class Worker(threading.Thread):
     One write may contain several tasks. When the updates of a task are in Redis, the worker puts the task into the
     queue `finished`. The worker retries a write until the write succeeds, until another member of the group owns the
     partitions, or until `abandon` is set. None in the inbox ends the worker. `failed` says whether a bug has ended the
-    worker.
+    worker. `blocked` says whether the last write has failed.
+
+    A worker that `merges` writes to a node of a cluster. While the node does not answer, the worker merges later tasks
+    into the first unfinished task of their partition, so that reading can continue for other nodes. A merged task is
+    finished at once. The offset of its records is not committed before that first task is finished, too.
     """
 
     def __init__(
@@ -57,12 +88,15 @@ class Worker(threading.Thread):
         finished: "SimpleQueue[tuple[int, list[WriteTask]]]",
         outage: Outage,
         rng: Random,
+        merges: bool = False,
     ) -> None:
         super().__init__(name=f"worker-{number}", daemon=True)
         self.number = number
         self.inbox: SimpleQueue[WriteTask | None] = SimpleQueue()
         self.abandon = threading.Event()
         self.failed = False
+        self.blocked = False
+        self._merges = merges
         self._writer = writer
         self._finished = finished
         self._outage = outage
@@ -112,15 +146,47 @@ class Worker(threading.Thread):
             try:
                 written = self._writer.write(batch)
             except StoreUnavailable as error:
+                self.blocked = True
                 self._outage.begin(error)
                 metrics.WRITE_RETRIES.inc()
-                if self.abandon.wait(self._backoff()):
+                if self._wait(tasks, self._backoff()):
                     return False
                 continue
+            self.blocked = False
             self._outage.end()
             self._backoff.reset()
             self._count(batch, written, min(task.produced_ms for task in owned))
             return True
+
+    def _wait(self, tasks: list[WriteTask], seconds: float) -> bool:
+        """Waits before the next attempt. Merges tasks meanwhile. Returns whether `abandon` was set."""
+        if not self._merges:
+            return self.abandon.wait(seconds)
+        deadline = time.monotonic() + seconds
+        while not self.abandon.wait(MERGE_SECONDS):
+            self._merge_inbox(tasks)
+            if time.monotonic() >= deadline:
+                return False
+        return True
+
+    def _merge_inbox(self, tasks: list[WriteTask]) -> None:
+        """Moves the tasks of the inbox to `tasks`, or merges them into the tasks of their partitions."""
+        first = {task.partition: task for task in reversed(tasks) if not task.span.fenced}
+        while True:
+            try:
+                task = self.inbox.get_nowait()
+            except Empty:
+                return
+            if task is None:
+                self.inbox.put(None)  # the next call of `_take_tasks` ends the worker
+                return
+            earlier = first.get(task.partition)
+            if earlier is None or earlier.span.fenced:
+                tasks.append(task)
+                first[task.partition] = task
+            else:
+                earlier.merge(task)
+                self._finished.put((self.number, [task]))
 
     def _count(self, batch: Batch, written: int, produced_ms: int) -> None:
         now = time.time()

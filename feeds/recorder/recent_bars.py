@@ -6,7 +6,7 @@ new bar overwrites the oldest bar. TTLs delete the bars of symbols that get no u
 nor the database. A write may be repeated. Redis may lose everything at any time; after that, the rings have fewer bars.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from feeds.recorder.bars import Bar
 from feeds.recorder.open_bars import BarStarts
 from feeds.recorder.symbol_bars import SECOND_US, BarSeries, SymbolBars
 from feeds.store.connection import Script, answering
+from feeds.store.keys import is_cluster, raise_first_error, read_many, symbol_prefix
 
 SYMBOLS_PER_CALL = 100
 """How many symbols one call of the script writes.
@@ -43,6 +44,9 @@ class RecentBars:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._prefix = symbol_prefix(client)
+        self._created: list[SymbolBars] = []
+        """Symbols that had no ring of minutes. `write` has not returned them yet, because a later call failed."""
         self._write_bars = Script(client, WRITE_BARS)
         seconds_ttl, minutes_ttl, day_ttl = (
             ttl // timedelta(milliseconds=1) for ttl in (SECONDS_TTL, MINUTES_TTL, DAY_TTL)
@@ -54,19 +58,26 @@ class RecentBars:
 
         Returns the symbols that had no ring of minutes. Either these symbols are new, or Redis has lost their minutes.
         """
-        created: list[SymbolBars] = []
-        for at in range(0, len(symbols), SYMBOLS_PER_CALL):
-            batch = symbols[at : at + SYMBOLS_PER_CALL]
-            keys: list[str] = []
-            arguments: list[Any] = [*self._sizes_and_ttls]
-            for symbol_bars in batch:
-                keys += _keys(symbol_bars.symbol)
-                arguments += _slots(SECONDS, symbol_bars.seconds)
-                arguments += _slots(MINUTES, symbol_bars.minutes)
-                arguments.append(_encode_day(symbol_bars) if symbol_bars.days.unwritten else b"")
-            flags = self._write_bars(keys, arguments)
-            created += [symbol_bars for symbol_bars, is_new in zip(batch, flags, strict=True) if is_new]
+        batches = list(self._split(symbols))
+        replies = self._write_bars.call_each(map(self._make_call, batches))
+        for batch, flags in zip(batches, replies, strict=True):
+            if not isinstance(flags, redis.RedisError):
+                self._created += [symbol_bars for symbol_bars, is_new in zip(batch, flags, strict=True) if is_new]
+        with answering():
+            raise_first_error(replies)
+        created, self._created = self._created, []
         return created
+
+    def _make_call(self, batch: Sequence[SymbolBars]) -> tuple[list[str], list[Any]]:
+        """Returns the keys and the arguments with which the script writes these symbols."""
+        keys: list[str] = []
+        arguments: list[Any] = [*self._sizes_and_ttls]
+        for symbol_bars in batch:
+            keys += self._keys(symbol_bars.symbol)
+            arguments += _slots(SECONDS, symbol_bars.seconds)
+            arguments += _slots(MINUTES, symbol_bars.minutes)
+            arguments.append(_encode_day(symbol_bars) if symbol_bars.days.unwritten else b"")
+        return keys, arguments
 
     def restore_minutes(self, symbol_bars: SymbolBars, bars: Sequence[Bar]) -> None:
         """Writes minutes that Redis has lost. Raises StoreUnavailable.
@@ -81,7 +92,7 @@ class RecentBars:
         series.unwritten.update(series.bars)
         no_seconds, no_day = 0, b""
         arguments = [*self._sizes_and_ttls, no_seconds, *_slots(MINUTES, series), no_day]
-        self._write_bars([*_keys(symbol_bars.symbol)], arguments)
+        self._write_bars([*self._keys(symbol_bars.symbol)], arguments)
 
     def newest_seconds(self, sources: Mapping[str, str]) -> Mapping[str, int]:
         """Returns a dict from each symbol to the symbol's newest second in Redis.
@@ -90,7 +101,8 @@ class RecentBars:
         Seconds are numbered from 1970; -1 stands for none. Raises StoreUnavailable.
         """
         with answering():
-            values: Any = self._client.mget([day_key(symbol) for symbol in sources])
+            values = read_many(self._client, [self._prefix(symbol) + day_key(symbol) for symbol in sources])
+            raise_first_error(values)
         days = {symbol: _decode_day(value) for symbol, value in zip(sources, values, strict=True)}
         self.forget([symbol for symbol, day in days.items() if day is not None and day.source != sources[symbol]])
         return {
@@ -102,7 +114,10 @@ class RecentBars:
         """Deletes the recent bars of these symbols. Raises StoreUnavailable."""
         if symbols:
             with answering():
-                self._client.delete(*(key for symbol in symbols for key in _keys(symbol)))
+                pipe = self._client.pipeline(transaction=False)
+                for symbol in symbols:
+                    pipe.delete(*self._keys(symbol))
+                pipe.execute()
 
     def fetch_seconds(self, wanted: BarStarts) -> None:
         """Reads the wanted bars of seconds from Redis into memory.
@@ -113,7 +128,7 @@ class RecentBars:
         for symbol_bars, starts in wanted:
             for start in starts:
                 [(begin, end)] = SECONDS.byte_ranges(start, start)
-                pipe.getrange(SECONDS.key(symbol_bars.symbol), begin, end)
+                pipe.getrange(self._prefix(symbol_bars.symbol) + SECONDS.key(symbol_bars.symbol), begin, end)
         with answering():
             values = iter(pipe.execute() if wanted else [])
         for symbol_bars, starts in wanted:
@@ -123,9 +138,24 @@ class RecentBars:
     def close(self) -> None:
         self._client.close()
 
+    def _keys(self, symbol: str) -> tuple[str, str, str]:
+        prefix = self._prefix(symbol)
+        return prefix + SECONDS.key(symbol), prefix + MINUTES.key(symbol), prefix + day_key(symbol)
 
-def _keys(symbol: str) -> tuple[str, str, str]:
-    return SECONDS.key(symbol), MINUTES.key(symbol), day_key(symbol)
+    def _split(self, symbols: Sequence[SymbolBars]) -> Iterator[Sequence[SymbolBars]]:
+        """Yields parts of these symbols that one call of the script may write.
+
+        In a cluster, the keys of a call have the same slot.
+        """
+        groups = [symbols]
+        if is_cluster(self._client):
+            by_prefix: dict[str, list[SymbolBars]] = {}
+            for symbol_bars in symbols:
+                by_prefix.setdefault(self._prefix(symbol_bars.symbol), []).append(symbol_bars)
+            groups = list(by_prefix.values())
+        for group in groups:
+            for at in range(0, len(group), SYMBOLS_PER_CALL):
+                yield group[at : at + SYMBOLS_PER_CALL]
 
 
 def _slots(ring: BarRing, series: BarSeries) -> list[Any]:

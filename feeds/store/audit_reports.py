@@ -11,8 +11,10 @@ import msgspec
 import redis
 
 from feeds.store.connection import answering
+from feeds.store.keys import group_prefix
 
 AUDIT_PREFIX = "audit:"
+AUDIT_GROUP = "audit"
 TTL = timedelta(days=8)
 
 
@@ -59,14 +61,18 @@ _decode = msgspec.json.Decoder(AuditReport).decode
 def write_report(client: redis.Redis, report: AuditReport) -> None:
     """Stores a report instead of the earlier one of its source. Raises StoreUnavailable."""
     with answering():
-        client.set(AUDIT_PREFIX + report.source, msgspec.json.encode(report), ex=TTL)
+        client.set(_prefix(client) + report.source, msgspec.json.encode(report), ex=TTL)
 
 
 def read_reports(client: redis.Redis, sources: Collection[str]) -> list[AuditReport]:
     """Returns the newest reports of these sources. Leaves out values of another shape. Raises StoreUnavailable."""
     with answering():
-        values: list[Any] = client.mget([AUDIT_PREFIX + source for source in sources])
+        values: list[Any] = client.mget([_prefix(client) + source for source in sources])
     return [report for value in values if (report := _read(value)) is not None]
+
+
+def _prefix(client: redis.Redis) -> str:
+    return group_prefix(client, AUDIT_GROUP) + AUDIT_PREFIX
 
 
 def _read(value: bytes | None) -> AuditReport | None:

@@ -4,7 +4,7 @@ A profile says how long a client waits and how often the client retries. No clie
 """
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha1
@@ -18,6 +18,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from feeds.errors import StoreUnavailable
+from feeds.store.cluster.async_client import AsyncClusterClient
+from feeds.store.cluster.client import ClusterClient
+from feeds.store.cluster.slots import Node, SlotMap
 
 log = structlog.get_logger(__name__)
 
@@ -89,15 +92,40 @@ class AsyncMasterConnection(redis.asyncio.Connection):
             raise NotMaster(f"the server is not the master: {error}") from error
 
 
-def connect(address: Mapping[str, Any], profile: Profile = PIPELINE) -> redis.Redis:
-    """Returns a client of the Redis at `host`, `port`, `password` and `db`."""
+def connect(address: Mapping[str, Any], profile: Profile = PIPELINE, slots: SlotMap | None = None) -> redis.Redis:
+    """Returns a client of a server or of a cluster.
+
+    The address of a server has `host`, `port`, `password` and `db`. The address of a cluster has `nodes`, a tuple of
+    pairs of host and port, and `password`. Clients of a cluster may share `slots`.
+    """
+    if "nodes" in address:
+        return ClusterClient(slots or make_slots(address), lambda node: _open(_node_address(address, node), profile))
+    return _open(address, profile)
+
+
+def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> redis.asyncio.Redis:
+    """Returns an asyncio client of a server or of a cluster. `address` is an address as in `connect`."""
+    if "nodes" in address:
+        return AsyncClusterClient(make_slots(address), lambda node: _open_async(_node_address(address, node), profile))
+    return _open_async(address, profile)
+
+
+def make_slots(address: Mapping[str, Any]) -> SlotMap:
+    """Returns the slots of a cluster before the first answer. They can be shared by clients."""
+    return SlotMap(Node(host, port) for host, port in address["nodes"])
+
+
+def _node_address(address: Mapping[str, Any], node: Node) -> dict[str, Any]:
+    return {"host": node.host, "port": node.port, "password": address.get("password")}
+
+
+def _open(address: Mapping[str, Any], profile: Profile) -> redis.Redis:
     retry = Retry(NoBackoff(), profile.retries)
     pool = redis.ConnectionPool(connection_class=MasterConnection, **_options(address, profile), retry=retry)
     return redis.Redis.from_pool(pool)
 
 
-def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> redis.asyncio.Redis:
-    """Returns an asyncio client of the Redis at `host`, `port`, `password` and `db`."""
+def _open_async(address: Mapping[str, Any], profile: Profile) -> redis.asyncio.Redis:
     retry = redis.asyncio.retry.Retry(NoBackoff(), profile.retries)
     options = _options(address, profile)
     pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)
@@ -120,7 +148,7 @@ def warn_of_shared_channels(address: Mapping[str, Any]) -> None:
 
     Publications reach all databases of a server. Therefore a database number does not separate installations.
     """
-    if database := address["db"]:
+    if database := address.get("db"):
         log.warning(
             "REDIS_DB separates keys, but not channels: give each installation its own Redis server", db=database
         )
@@ -165,3 +193,22 @@ class Script:
                 return self._client.evalsha(self._digest, len(keys), *keys, *arguments)
             except redis.exceptions.NoScriptError:
                 return self._client.eval(self._text, len(keys), *keys, *arguments)
+
+    def call_each(self, calls: Iterable[tuple[list[str], list[Any]]]) -> list[Any]:
+        """Runs the script once for each pair of keys and arguments. Returns the results.
+
+        On one server, raises StoreUnavailable at the first failure. In a cluster, makes all calls, in one round trip
+        per node. A RedisError then takes the place of each result that is missing.
+        """
+        if not isinstance(self._client, ClusterClient):
+            return [self(keys, arguments) for keys, arguments in calls]
+        rest = [(len(keys), *keys, *arguments) for keys, arguments in calls]
+        with answering():
+            replies = self._client.run_commands([(("EVALSHA", self._digest, *each), {}) for each in rest])
+            unknown = [
+                place for place, reply in enumerate(replies) if isinstance(reply, redis.exceptions.NoScriptError)
+            ]
+            again = self._client.run_commands([(("EVAL", self._text, *rest[place]), {}) for place in unknown])
+        for place, reply in zip(unknown, again, strict=True):
+            replies[place] = reply
+        return replies

@@ -10,8 +10,10 @@ import msgspec
 import redis
 
 from feeds.store.connection import answering
+from feeds.store.keys import group_prefix
 
 FEED_PREFIX = "feed:"
+FEED_GROUP = "feed"
 TTL_MS = 10_000
 MAX_STATE_BYTES = 1024 * 1024
 
@@ -39,13 +41,14 @@ class FeedStateStore:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._prefix = feed_prefix(client)
 
     def write(self, states: Mapping[str, FeedState]) -> None:
         """Stores the states of sources for the next ten seconds. Raises StoreUnavailable."""
         with answering():
             pipeline = self._client.pipeline(transaction=False)
             for source, state in states.items():
-                pipeline.set(FEED_PREFIX + source, msgspec.json.encode(state), px=TTL_MS)
+                pipeline.set(self._prefix + source, msgspec.json.encode(state), px=TTL_MS)
             pipeline.execute()
 
     def read(self, sources: Collection[str]) -> dict[str, FeedState]:
@@ -57,7 +60,7 @@ class FeedStateStore:
         if not names:
             return {}
         with answering():
-            values: list[Any] = self._client.mget([FEED_PREFIX + name for name in names])
+            values: list[Any] = self._client.mget([self._prefix + name for name in names])
         states = {name: decode_state(value) for name, value in zip(names, values, strict=True)}
         return {name: state for name, state in states.items() if state is not None}
 
@@ -65,7 +68,12 @@ class FeedStateStore:
         """Deletes the states of sources, when their feeder ends. Raises StoreUnavailable."""
         if sources:
             with answering():
-                self._client.delete(*(FEED_PREFIX + source for source in sources))
+                self._client.delete(*(self._prefix + source for source in sources))
+
+
+def feed_prefix(client: Any) -> str:
+    """Returns the prefix of the keys of all sources. In a cluster, all these keys have the same slot."""
+    return group_prefix(client, FEED_GROUP) + FEED_PREFIX
 
 
 def decode_state(value: bytes | None) -> FeedState | None:

@@ -19,6 +19,7 @@ import redis
 
 from feeds.store.connection import Script
 from feeds.store.holders import Holder
+from feeds.store.keys import group_prefix
 
 CLAIM_SYMBOLS = Path(__file__).with_name("claim_symbols.lua").read_text()
 RELEASE_SYMBOLS = Path(__file__).with_name("release_symbols.lua").read_text()
@@ -36,8 +37,9 @@ class Ownership:
 
     def __init__(self, client: redis.Redis, topic: str, holder: Holder) -> None:
         self._client = client
-        self._prefix = f"owner:{topic}:"
-        self._last_owners = f"owners:{topic}"
+        group = group_prefix(client, f"owners:{topic}")  # a script uses all these keys together
+        self._prefix = f"{group}owner:{topic}:"
+        self._last_owners = f"{group}owners:{topic}"
         self._holder = holder
         self._claim = Script(client, CLAIM_SYMBOLS)
         self._release = Script(client, RELEASE_SYMBOLS)

@@ -9,11 +9,12 @@ from django.conf import settings
 
 from feeds.errors import BadRecord
 from feeds.store.connection import PROBE, connect
+from feeds.store.keys import first_error, read_many, symbol_prefix
 from feeds.wire import Update, decode, latest_timestamp, stock_key
 
 
 def read_quotes(symbols: Sequence[str]) -> dict[str, Update] | None:
-    """Returns a dict from symbol to quote, or None if Redis is unreachable.
+    """Returns a dict from symbol to quote, or None if Redis or a node of a cluster is unreachable.
 
     Symbols without a quote are left out.
     """
@@ -21,11 +22,14 @@ def read_quotes(symbols: Sequence[str]) -> dict[str, Update] | None:
         return {}
     client = connect(settings.REDIS, PROBE)
     try:
-        values: list[Any] = client.mget([stock_key(symbol) for symbol in symbols])
+        prefix = symbol_prefix(client)
+        values: list[Any] = read_many(client, [prefix(symbol) + stock_key(symbol) for symbol in symbols])
     except redis.RedisError:
         return None
     finally:
         client.close()
+    if first_error(values) is not None:
+        return None
     quotes = map(_decode, values)
     return {quote.symbol: quote for quote in quotes if quote is not None}
 

@@ -4,13 +4,14 @@ A script in Redis compares the updates with the stored quotes. Therefore no writ
 writer.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import redis
 
-from feeds.store.batch import Batch
+from feeds.store.batch import Batch, SymbolUpdates
 from feeds.store.connection import Script
 from feeds.wire import CHANNEL_PREFIX, STOCK_PREFIX, stock_key
 
@@ -26,7 +27,7 @@ class QuoteWriter:
     def __init__(self, client: redis.Redis, ttl: timedelta) -> None:
         self._client = client
         self._head = (ttl // timedelta(milliseconds=1), CHANNEL_PREFIX, len(STOCK_PREFIX))
-        self._write = Script(client, WRITE_IF_NEWER)
+        self._run = Script(client, WRITE_IF_NEWER)
 
     def write(self, batch: Batch) -> int:
         """Stores and publishes the updates that are newer than the stored quotes.
@@ -34,14 +35,18 @@ class QuoteWriter:
         Returns how many updates were newer. The other updates of the batch are stale. Raises StoreUnavailable. After
         this error, the same batch may be written again.
         """
-        keys: list[str] = []
-        arguments: list[Any] = [*self._head]
-        for symbol, updates in batch.by_symbol.items():
-            first, last, values = updates.first, updates.last, updates.values
-            keys.append(stock_key(symbol))
-            arguments += (len(values), first.timestamp, first.seq_id, last.timestamp, last.seq_id)
-            arguments += values
-        return int(self._write(keys, arguments))
+        keys = [stock_key(symbol) for symbol in batch.by_symbol]
+        return int(self._run(keys, [*self._head, *script_arguments(batch.by_symbol.values())]))
 
     def close(self) -> None:
         self._client.close()
+
+
+def script_arguments(symbols: Iterable[SymbolUpdates]) -> list[Any]:
+    """Returns the arguments of the script that describe the updates of these symbols."""
+    arguments: list[Any] = []
+    for updates in symbols:
+        first, last, values = updates.first, updates.last, updates.values
+        arguments += (len(values), first.timestamp, first.seq_id, last.timestamp, last.seq_id)
+        arguments += values
+    return arguments

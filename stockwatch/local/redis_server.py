@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import weakref
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -75,12 +76,13 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 class RedisServer:
     """One Redis process that listens on loopback and keeps its data in memory only.
 
-    A restart with `stop` and `start` keeps the port.
+    A restart with `stop` and `start` keeps the port. `options` are further options of the command line.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, options: Sequence[str] = ()) -> None:
         self.host = "127.0.0.1"
         self.port = port or free_port()
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -116,7 +118,7 @@ class RedisServer:
         options = ["--port", str(self.port), "--bind", self.host, "--save", "", "--appendonly", "no"]
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603
-                [find_redis_binary(), *options, "--dir", self._folder.name],
+                [find_redis_binary(), *options, "--dir", self._folder.name, *self._options],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches only the parent, which stops the processes in order

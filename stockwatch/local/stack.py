@@ -21,6 +21,7 @@ import redis
 
 from feeds.kafka.embedded import EmbeddedCluster
 from feeds.store.connection import PROBE, connect
+from feeds.store.keys import is_cluster
 from feeds.wire import STOCK_PREFIX
 from stockwatch.local.redis_server import RedisServer
 from stockwatch.local.supervisor import ChildExit, Supervisor
@@ -170,6 +171,7 @@ class Stack:
             self._supervisor.watch("redis", self._redis.process, self._redis.log)
             self._redis.wait_until_ready()
             self.overrides |= {"REDIS_ADDR": self._redis.address, "REDIS_PASSWORD": "", "REDIS_DB": "0"}
+            self.overrides |= {"REDIS_CLUSTER": "false"}
 
     @property
     def page_url(self) -> str:
@@ -254,7 +256,8 @@ class Stack:
             address = {"host": self._redis.host, "port": self._redis.port}
         client = connect(address, PROBE)
         with suppress(redis.RedisError), client:
-            return next(client.scan_iter(match=STOCK_PREFIX + "*", count=1000), None) is not None
+            pattern = ("{*}." if is_cluster(client) else "") + STOCK_PREFIX + "*"
+            return next(client.scan_iter(match=pattern, count=1000), None) is not None
         return False
 
     def _is_page_ready(self) -> bool:

@@ -27,6 +27,7 @@ Addresses that share a place are counted together. The place depends on a secret
 address that shares the place of another client.
 """
 SECRET_BYTES = 16
+MAXIMUM_ENDINGS = ("_timestamp_seconds", "_nodes_lost")
 MINIMUM_GAUGES = (
     *("stockwatch_fast_path", "stockwatch_channel_layer_connected", "stockwatch_database_answers"),
     "stockwatch_compresses_small_cohorts",
@@ -189,4 +190,4 @@ def _total(sample: Sample, other_values: list[float]) -> float:
     values = [sample.value, *other_values]
     if sample.name in MINIMUM_GAUGES:
         return min(values)
-    return max(values) if sample.name.endswith("_timestamp_seconds") else sum(values)
+    return max(values) if sample.name.endswith(MAXIMUM_ENDINGS) else sum(values)

@@ -39,7 +39,7 @@ PURE_LIBRARIES = frozenset(
         *("durationpy", "msgspec"),
     }
 )
-PURE_IMPORTS = ("from django.utils.safestring import", "from urllib.parse import")
+PURE_IMPORTS = ("from binascii import crc_hqx", "from django.utils.safestring import", "from urllib.parse import")
 """Lines that import a pure part of an impure library."""
 DECLARED_PURE = frozenset(pure_modules())
 

@@ -398,3 +398,16 @@ def test_the_address_of_a_server_is_a_url_or_empty(value: str, expected: str):
 def test_another_address_is_refused(value: str):
     with pytest.raises(BadVariable, match="a URL that begins with wss://"):
         Environment({"A": value}).server_url("A", "wss", "ws")
+
+
+def test_a_cluster_has_several_nodes_and_no_other_database():
+    assert run_check(REDIS_CLUSTER="true", REDIS_ADDR="one:6379,[::1]:6380").returncode == 0
+    ended = run_check(REDIS_CLUSTER="true", REDIS_DB="3")
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "stockwatch: REDIS_DB='3' cannot be used: it must be 0 when REDIS_CLUSTER is true: "
+        "a cluster has no other database\n"
+    )
+    ended = run_check(REDIS_CLUSTER="true", REDIS_ADDR="redis://one:6379")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("stockwatch: REDIS_ADDR='redis://one:6379' cannot be used: it must be host:port")

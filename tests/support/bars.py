@@ -1,9 +1,11 @@
-"""Constants that tests of bars share."""
+"""Constants and functions that tests of bars share."""
 
 from datetime import UTC, time
 
 from feeds.history.market_days import MarketDays, SourceDays
-from feeds.recorder.symbol_bars import MINUTE_US
+from feeds.recorder.open_bars import OpenBars
+from feeds.recorder.symbol_bars import MINUTE_US, SymbolBars
+from feeds.wire import Update
 
 DAY_US = 24 * 60 * MINUTE_US
 
@@ -16,3 +18,13 @@ FIRST_DAY = UTC_DAYS.day_at(0)
 
 NO_OLDEST = (-1, -1)
 """The oldest second and minute of a recorder that retains everything."""
+
+
+def open_bars_of(*updates: Update) -> OpenBars:
+    """Returns the open bars of these updates, as a recorder without stored bars has them."""
+    open_bars = OpenBars(UTC_EVERYWHERE)
+    for update in updates:
+        if update.symbol not in open_bars.by_symbol:
+            open_bars.add_symbol(SymbolBars(update.symbol, 1))
+        open_bars.add(update, 0, *NO_OLDEST)
+    return open_bars

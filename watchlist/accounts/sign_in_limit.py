@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
+from feeds.store.keys import group_prefix
 from watchlist.accounts.throttle import address_of
 from watchlist.prices.quotes import redis_client
 
@@ -32,6 +33,9 @@ NAME_LIMIT_FACTOR = 5
 
 Therefore one address alone cannot block a name. The address reaches its own limit first.
 """
+
+KEY_GROUP = "sign-in"
+"""The scripts use the keys of an address and of a name together, so that both need the same slot in a cluster."""
 
 COUNT_ATTEMPT = """
 -- KEYS: the failure counts of an address and of a name. ARGV: their lifetime in ms, then the maximum of each.
@@ -173,7 +177,8 @@ def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
 def clear_failures(name: str) -> None:
     """Clears the failure count of a name, after a password reset by e-mail."""
     try:
-        redis_client().delete(name_key(name))
+        client = redis_client()
+        client.delete(group_prefix(client, KEY_GROUP) + name_key(name))
     except redis.RedisError as error:
         log.warning("Redis unavailable, failed sign-ins not cleared", error=type(error).__name__)
 
@@ -232,7 +237,9 @@ def _was_right(request: HttpRequest) -> bool:
 
 def _run(script: str, keys: list[str], *arguments: int) -> int:
     try:
-        return int(redis_client().register_script(script)(keys=keys, args=arguments))
+        client = redis_client()
+        prefix = group_prefix(client, KEY_GROUP)
+        return int(client.register_script(script)(keys=[prefix + key for key in keys], args=arguments))
     except redis.RedisError as error:
         log.warning("Redis unavailable, sign-in not throttled", error=type(error).__name__)
         return 0

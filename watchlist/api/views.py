@@ -60,7 +60,7 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
     form of an update in `/ws`. `source` is the source of all these quotes. If there are several sources, `source` is
     `mixed`. Without a quote, `source` is `none`. A symbol without a price or without a served ticker is left out.
     Answers 400 if symbols are missing, invalid or too many.
-    Answers 503 if Redis is unavailable.
+    Answers 503 if Redis, or a node of a cluster that holds one of the quotes, is unavailable.
     """
     sources = _read_sources(request)
     if sources is None:

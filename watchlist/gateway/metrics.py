@@ -68,6 +68,9 @@ class GatewayCollector(Collector):
         yield gauge(
             "channel_layer_connected", "1 if the subscription to Redis is connected", int(self._intake.connected)
         )
+        yield gauge(
+            "redis_nodes_lost", "Nodes of a Redis Cluster whose connection is lost", len(self._intake.lost_nodes)
+        )
         yield gauge("database_answers", "1 if tickers, lists and accounts can be read", int(self._database.available))
         yield gauge(
             "newest_update_timestamp_seconds", "Unix time of the newest update received", hub.newest_timestamp / 1e6

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
-from feeds.store.feed_state import FEED_PREFIX, FeedState, decode_state
+from feeds.store.feed_state import FeedState, decode_state, feed_prefix
 from watchlist.gateway import protocol
 from watchlist.gateway.catalog import Catalog, Listing
 from watchlist.gateway.messages import StateMessage, make_state
@@ -50,7 +50,8 @@ class SourceChanges:
     async def read(self, redis: Any) -> None:
         """Reads the states once and sends changes. Raises RedisError or OSError."""
         sources = with_state(self._catalog.sources)
-        values = await redis.mget([FEED_PREFIX + source for source in sources]) if sources else []
+        prefix = feed_prefix(redis)
+        values = await redis.mget([prefix + source for source in sources]) if sources else []
         pairs = zip(sources, values, strict=True)
         self._states = {source: self._check(source, decode_state(value)) for source, value in pairs}
         self._closed = frozenset(

@@ -80,6 +80,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         "has_currencies": any(row.currency for row in rows),
         "suggestions": suggest_tickers(tickers),
         "available": quotes.available,
+        "partly_available": bool(quotes.updates),
         "full": len(tickers) >= MAX_SYMBOLS,
         "max_symbols": MAX_SYMBOLS,
         "room_for_lists": len(tabs) < MAX_LISTS,

@@ -13,6 +13,7 @@ from django.db import connection
 
 from feeds.bar_layout import MINUTES, SECONDS, BarRing
 from feeds.models import DayBar, MinuteBar, Tape
+from feeds.store.keys import symbol_prefix
 from watchlist.prices.candles import MAX_CANDLES, Candle, CandleSeries, choose_step_minutes, join_candles
 from watchlist.prices.quotes import redis_client
 
@@ -136,9 +137,11 @@ def _read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle
     `first` and `last` are the numbers of the first and the last bar, counted from 1970. Returns an empty list if Redis
     is unreachable.
     """
-    pipe = redis_client().pipeline(transaction=False)
+    client = redis_client()
+    key = symbol_prefix(client)(symbol) + ring.key(symbol)
+    pipe = client.pipeline(transaction=False)
     for begin, end in ring.byte_ranges(first, last):
-        pipe.getrange(ring.key(symbol), begin, end)
+        pipe.getrange(key, begin, end)
     try:
         parts: list[Any] = pipe.execute()
     except redis.RedisError as error:

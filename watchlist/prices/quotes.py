@@ -16,6 +16,7 @@ from django.conf import settings
 
 from feeds.errors import BadRecord
 from feeds.store.connection import PAGE, connect
+from feeds.store.keys import first_error, read_many, symbol_prefix
 from feeds.wire import Update, decode, latest_timestamp, stock_key
 
 log = structlog.get_logger(__name__)
@@ -25,8 +26,8 @@ log = structlog.get_logger(__name__)
 class Quotes:
     """The result of reading quotes.
 
-    `updates` is a dict from symbol to quote. Symbols without a quote are missing. `available` is False if Redis did not
-    answer.
+    `updates` is a dict from symbol to quote. Symbols without a quote are missing. `available` is False if Redis, or a
+    node of a cluster, did not answer.
     """
 
     updates: Mapping[str, Update] = field(default_factory=dict)
@@ -34,20 +35,27 @@ class Quotes:
 
 
 def read_quotes(symbols: Sequence[str]) -> Quotes:
-    """Reads the quotes of these symbols with one MGET command."""
+    """Reads the quotes of these symbols in one round trip.
+
+    In a cluster, the symbols of a node that does not answer are missing, and `available` is False.
+    """
     if not symbols:
         return Quotes()
+    client = redis_client()
+    prefix = symbol_prefix(client)
     try:
-        values: list[Any] = redis_client().mget([stock_key(symbol) for symbol in symbols])
-    except redis.RedisError as error:
+        values: list[Any] = read_many(client, [prefix(symbol) + stock_key(symbol) for symbol in symbols])
+        error = first_error(values)
+    except redis.RedisError as reason:
+        values, error = [None] * len(symbols), reason
+    if error is not None:
         log.warning("quotes unavailable in Redis", error=type(error).__name__)
-        return Quotes(available=False)
     pairs = ((symbol, _decode_quote(symbol, value)) for symbol, value in zip(symbols, values, strict=True))
-    return Quotes({symbol: update for symbol, update in pairs if update is not None})
+    return Quotes({symbol: update for symbol, update in pairs if update is not None}, available=error is None)
 
 
 def redis_client() -> redis.Redis:
-    """Returns the Redis client of this process. The client connects to the server in `settings.REDIS`."""
+    """Returns the Redis client of this process. `settings.REDIS` names the server or the cluster."""
     return _client(**settings.REDIS)
 
 
@@ -56,9 +64,9 @@ def _client(**where: Any) -> redis.Redis:
     return connect(where, PAGE)
 
 
-def _decode_quote(symbol: str, value: bytes | None) -> Update | None:
+def _decode_quote(symbol: str, value: object) -> Update | None:
     """Decodes the value of `stock:SYMBOL`. Returns None if the value is not a quote of this symbol."""
-    if value is None:
+    if not isinstance(value, bytes):
         return None
     try:
         update = decode(value, latest_timestamp(time.time_ns() // 1000))

@@ -15,6 +15,7 @@ from django.db.models import OuterRef, Subquery
 from feeds.bar_layout import MINUTES, NewestDay, day_key, decode_day
 from feeds.errors import BadRecord
 from feeds.models import DayBar, Tape
+from feeds.store.keys import symbol_prefix
 from watchlist.prices.day import SPARKLINE_POINTS, Day
 from watchlist.prices.quotes import redis_client
 
@@ -38,11 +39,13 @@ def _read_redis(symbols: Sequence[str], now: datetime) -> dict[str, Day]:
     last = int(now.timestamp()) // 60
     first = last - SPARKLINE_POINTS + 1
     ranges = MINUTES.byte_ranges(first, last)
-    pipe = redis_client().pipeline(transaction=False)
-    pipe.mget([day_key(symbol) for symbol in symbols])
+    client = redis_client()
+    prefix = symbol_prefix(client)
+    pipe = client.pipeline(transaction=False)
+    pipe.mget([prefix(symbol) + day_key(symbol) for symbol in symbols])
     for symbol in symbols:
         for begin, end in ranges:
-            pipe.getrange(MINUTES.key(symbol), begin, end)
+            pipe.getrange(prefix(symbol) + MINUTES.key(symbol), begin, end)
     values: list[Any]
     values, *parts = pipe.execute()
     days = {}

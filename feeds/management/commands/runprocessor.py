@@ -12,9 +12,9 @@ from feeds.kafka.consumer import UpdateConsumer
 from feeds.kafka.dead_letter_topic import DeadLetterTopic
 from feeds.metrics import serve_metrics
 from feeds.processor.loop import Processor
+from feeds.processor.writers import plan_writers
 from feeds.stop_signals import stop_event
-from feeds.store.connection import PIPELINE, connect, warn_of_shared_channels
-from feeds.store.quote_writer import QuoteWriter
+from feeds.store.connection import warn_of_shared_channels
 
 
 class Command(BaseCommand):
@@ -38,10 +38,10 @@ class Command(BaseCommand):
         )
         dead_letters = DeadLetterTopic(settings.KAFKA_BROKERS, settings.KAFKA_DLQ_TOPIC, settings.KAFKA_DLQ_RETENTION)
 
-        def open_writer() -> QuoteWriter:
-            return QuoteWriter(connect(settings.REDIS, PIPELINE), settings.PROCESSOR_STOCK_TTL)
-
-        processor = Processor(consumer, dead_letters, open_writer, settings.PROCESSOR_NUM_WORKERS, settings.KAFKA_TOPIC)
+        plan = plan_writers(settings.REDIS, settings.PROCESSOR_STOCK_TTL, settings.PROCESSOR_NUM_WORKERS)
+        processor = Processor(
+            consumer, dead_letters, plan.open_writer, plan.workers, settings.KAFKA_TOPIC, routing=plan.routing
+        )
         try:
             finished = processor.run(stop)
         except PermanentError as error:

@@ -118,3 +118,13 @@ def test_max_pending_is_that_of_the_worker_with_most_updates():
     progress.assign(2, 9, now=0.0)
 
     assert progress.max_pending == 9
+
+
+def test_the_updates_of_late_workers_count_in_part():
+    progress = WorkerProgress(2)
+    progress.assign(0, 100, 0.0)
+    progress.assign(1, 7, 0.0)
+    assert (progress.pending(0), progress.pending(1), progress.max_pending) == (100, 7, 100)
+    assert progress.max_pending_except({0}, 50) == 7
+    assert progress.max_pending_except({0}, 10) == 10
+    assert progress.max_pending_except(set(), 10) == 100

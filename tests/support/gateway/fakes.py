@@ -109,6 +109,8 @@ def inflate_payload(frame: bytes) -> bytes:
 class FakePriceLayer:
     """A channel layer in memory. `publish` and `disconnect` simulate Redis."""
 
+    lost_nodes = ()
+
     def __init__(self) -> None:
         self.groups: set[str] = set()
         self.error: Exception | None = None

@@ -272,6 +272,8 @@ class PricesChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
     Holds one PricesLoopLayer per event loop.
     """
 
+    lost_nodes = ()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, serializer_format="raw", **kwargs)
 

@@ -15,6 +15,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from feeds.retry import Backoff, Jitter
+from feeds.store.keys import raise_first_error, read_many_async, symbol_prefix
 from feeds.wire import channel_name, stock_key
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.price_layer import PriceLayer
@@ -65,6 +66,11 @@ class Intake:
             self._resync_periodically(),
         )
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
+
+    @property
+    def lost_nodes(self) -> Sequence[str]:
+        """The addresses of the nodes of a cluster whose connection is lost."""
+        return self._layer.lost_nodes if self._tasks else ()
 
     async def stop(self) -> None:
         if not self._tasks:
@@ -131,15 +137,17 @@ class Intake:
             await self._layer.group_discard(channel_name(symbol), self._channel)
             self._joined.discard(symbol)
         missing = list(self._symbols - self._joined)
-        joins = (self._layer.group_add(channel_name(symbol), self._channel) for symbol in missing)
-        results = await asyncio.gather(*joins, return_exceptions=True)
-        joined = [symbol for symbol, result in zip(missing, results, strict=True) if result is None]
-        self._joined.update(joined)
-        self._request_quotes(joined)
+        results = await asyncio.gather(*map(self._join, missing), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
         self.connected, self.interrupted = not self._lost, self._lost
+
+    async def _join(self, symbol: str) -> None:
+        """Joins a group, then requests the quote at once: other groups may have to wait for a node of a cluster."""
+        await self._layer.group_add(channel_name(symbol), self._channel)
+        self._joined.add(symbol)
+        self._request_quotes([symbol])
 
     async def _read_unread(self) -> None:
         unread, self._unread = self._unread, set()
@@ -150,12 +158,14 @@ class Intake:
             raise
 
     async def _read_quotes(self, symbols: Sequence[str]) -> None:
+        prefix = symbol_prefix(self._redis)
         for start in range(0, len(symbols), MGET_SYMBOLS):
             part = symbols[start : start + MGET_SYMBOLS]
-            values = await self._redis.mget([stock_key(symbol) for symbol in part])
+            values = await read_many_async(self._redis, [prefix(symbol) + stock_key(symbol) for symbol in part])
             for symbol, value in zip(part, values, strict=True):
-                if value is not None:
+                if isinstance(value, bytes):
                     self._hub.receive(channel_name(symbol).encode(), value, from_store=True)
+            raise_first_error(values)
 
     async def _resync_periodically(self) -> None:
         while True:

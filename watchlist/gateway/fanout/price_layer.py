@@ -1,6 +1,6 @@
 """Defines the methods of a channel layer that the intake calls. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 Receiver = Callable[[bytes, bytes], None]
@@ -8,7 +8,11 @@ Receiver = Callable[[bytes, bytes], None]
 
 
 class PriceLayer(Protocol):
-    """The part of a channel layer that the intake uses. All methods may raise RedisError or OSError."""
+    """The part of a channel layer that the intake uses. All asynchronous methods may raise RedisError or OSError."""
+
+    @property
+    def lost_nodes(self) -> Sequence[str]:
+        """The addresses of the nodes of a cluster whose connection is lost. Always empty on one server."""
 
     def set_receiver(
         self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]

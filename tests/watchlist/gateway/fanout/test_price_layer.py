@@ -1,10 +1,13 @@
-"""The contract of a price layer, for the real layer on Redis and for the fake of the tests."""
+"""The contract of a price layer, for the real layers on Redis and on a cluster, and for the fake of the tests."""
 
 import pytest
 
+from feeds.store.cluster.slots import key_slot, tag_prefix
+from feeds.wire import channel_symbol
 from tests.support.gateway.fakes import FakePriceLayer
 from tests.support.waiting import until
 from watchlist.gateway.fanout.channel_layer import PricesChannelLayer
+from watchlist.gateway.fanout.cluster_layer import ClusterChannelLayer
 
 
 class RealRedis:
@@ -21,6 +24,22 @@ class RealRedis:
         self._client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
 
 
+class RealCluster:
+    """The layer for a cluster, and the side of Redis."""
+
+    def __init__(self, cluster):
+        self.layer = ClusterChannelLayer(**cluster.address)
+        self._cluster = cluster
+
+    def publish(self, group, data):
+        channel = (tag_prefix(channel_symbol(group)) + group).encode()
+        return self._cluster.owner(key_slot(channel)).run("SPUBLISH", channel, data)
+
+    def interrupt(self):
+        for node in self._cluster.nodes:
+            node.run("CLIENT", "KILL", "TYPE", "pubsub")
+
+
 class FakeRedis:
     """The fake layer, and the side of Redis."""
 
@@ -35,9 +54,12 @@ class FakeRedis:
         self.layer.reconnect()
 
 
-@pytest.fixture(params=["real", "fake"])
-async def redis_side(request, redis_server, redis_client):
-    side = RealRedis(redis_server, redis_client) if request.param == "real" else FakeRedis()
+@pytest.fixture(params=["real", "cluster", "fake"])
+async def redis_side(request):
+    if request.param == "real":
+        side = RealRedis(request.getfixturevalue("redis_server"), request.getfixturevalue("redis_client"))
+    else:
+        side = FakeRedis() if request.param == "fake" else RealCluster(request.getfixturevalue("redis_cluster"))
     yield side
     await side.layer.flush()
 

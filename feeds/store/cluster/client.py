@@ -1,0 +1,279 @@
+"""A Redis client that sends each command to the node of a cluster that serves the command's slot.
+
+`ClusterClient` and its pipeline have the methods of redis-py's client. They support the commands that this project
+uses. The keys of one command must have the same slot. Unlike redis-py's client for clusters, this client connects only
+when it needs a node, asks for the slots only when they are unknown or have changed, and keeps nodes apart: in a
+pipeline, a node that does not answer affects only its own commands.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import redis
+from redis.client import Pipeline
+from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
+
+from feeds.store.cluster.slots import Node, SlotMap, command_slot
+
+MAX_REDIRECTIONS = 5
+REFRESH_SECONDS = 0.2
+"""The least time between two questions for the slots."""
+
+UNANSWERED = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)
+"""Errors after which another node may serve the slot. MovedError and AskError are other errors."""
+REDIRECTED = (AskError, TryAgainError)
+"""A node serves the slot no longer, or hands it over. MovedError is an AskError."""
+
+Command = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class ClusterClient(redis.Redis):
+    """A client of a cluster. Thread-safe.
+
+    `slots` may be shared by the clients of a process. `open_node` returns a client of one node.
+    """
+
+    def __init__(self, slots: SlotMap, open_node: Callable[[Node], redis.Redis]) -> None:
+        self._nodes: dict[Node, redis.Redis] = {}
+        self._open_node = open_node
+        self._lock = threading.Lock()
+        self._refreshed_at = float("-inf")
+        self._fault = ""
+        self.slots = slots
+        super().__init__(connection_pool=open_node(slots.seeds[0]).connection_pool)
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Runs one command on the node that serves its key. Follows redirections."""
+        slot = command_slot(args)
+        if slot is None:
+            return self._run_on_all(args, options)
+        if args[0] == "MGET":
+            [values] = self.run_commands([(args, options)])
+            if isinstance(values, redis.RedisError):
+                raise values
+            return values
+        for _ in range(MAX_REDIRECTIONS):
+            node = self.find_owner(slot)
+            try:
+                return self.node_client(node).execute_command(*args, **options)
+            except MovedError as error:
+                self._follow_move(error, node)
+            except AskError as error:
+                return self._ask(Node(error.host or node.host, error.port), args, options)
+            except UNANSWERED:
+                if not self._has_new_owner(slot, node):
+                    raise
+        raise ClusterDownError(f"slot {slot} is redirected again and again")
+
+    def pipeline(self, *_: Any, **__: Any) -> "ClusterPipeline":
+        """Returns a pipeline. The pipeline is never a transaction, because its commands may have different slots."""
+        return ClusterPipeline(self, self.connection_pool, self.response_callbacks, False, None)
+
+    def run_commands(self, commands: Sequence[Command]) -> list[Any]:
+        """Runs commands, in one round trip per node. Returns a reply or an error for each command.
+
+        The keys of an MGET may have different slots.
+        """
+        commands, lengths = split_reads(commands)
+        replies: list[Any] = [None] * len(commands)
+        by_node: dict[Node, list[int]] = {}
+        for place, (args, _) in enumerate(commands):
+            try:
+                by_node.setdefault(self.find_owner(command_slot(args) or 0), []).append(place)
+            except redis.RedisError as error:
+                replies[place] = error
+        for node, places in by_node.items():
+            part = self._run_on_node(node, [commands[place] for place in places])
+            for place, reply in zip(places, part, strict=True):
+                replies[place] = reply
+        return join_reads(replies, lengths) if lengths else replies
+
+    def _run_on_node(self, node: Node, commands: list[Command]) -> list[Any]:
+        pipe = self.node_client(node).pipeline(transaction=False)
+        for args, options in commands:
+            pipe.execute_command(*args, **options)
+        try:
+            replies = pipe.execute(raise_on_error=False)
+        except redis.RedisError as error:
+            replies = [error] * len(commands)
+        return [
+            self._repeat(command, node, reply) if isinstance(reply, (*UNANSWERED, *REDIRECTED)) else reply
+            for command, reply in zip(commands, replies, strict=True)
+        ]
+
+    def _repeat(self, command: Command, node: Node, error: redis.RedisError) -> Any:
+        """Runs a command again if its node has redirected it, or if another node serves its slot now.
+
+        Returns the reply or an error.
+        """
+        args, options = command
+        if isinstance(error, UNANSWERED) and not self._has_new_owner(command_slot(args) or 0, node):
+            return error
+        if isinstance(error, MovedError):
+            self._follow_move(error, node)
+        try:
+            return self.execute_command(*args, **options)
+        except redis.RedisError as again:
+            return again
+
+    def ping(self, **_: Any) -> bool:
+        """Asks every node that serves slots. Raises the error of a node, or ClusterDownError if a slot has no node."""
+        self.refresh()
+        if not self.slots.is_complete:
+            raise ClusterDownError("no node serves some of the slots")
+        return all(self.node_client(node).ping() for node in self.slots.owners)
+
+    def lost_nodes(self) -> list[str]:
+        """Returns the addresses of the nodes that serve slots and do not answer.
+
+        Returns the addresses of the settings if no node answers.
+        """
+        try:
+            self.refresh()
+        except redis.RedisError:
+            return [str(node) for node in self.slots.seeds]
+        return [str(node) for node in self.slots.owners if not self._answers(node)]
+
+    def _answers(self, node: Node) -> bool:
+        try:
+            return bool(self.node_client(node).ping())
+        except redis.RedisError:
+            return False
+
+    def scan_iter(self, *args: Any, **options: Any) -> Iterator[Any]:
+        self.refresh()
+        for node in self.slots.owners:
+            yield from self.node_client(node).scan_iter(*args, **options)
+
+    def close(self) -> None:
+        for client in list(self._nodes.values()):
+            client.close()
+        super().close()
+
+    def node_client(self, node: Node) -> Any:
+        """Returns the client of one node."""
+        with self._lock:
+            client = self._nodes.get(node)
+            if client is None:
+                client = self._nodes[node] = self._open_node(node)
+            return client
+
+    def find_owner(self, slot: int) -> Node:
+        """Returns the node that serves a slot. Raises RedisError if no node is known to."""
+        node = self.slots.owner(slot)
+        if node is None:
+            self.refresh()
+            node = self.slots.owner(slot)
+        if node is None:
+            raise ClusterDownError(f"no node serves slot {slot}{self._fault}")
+        return node
+
+    def refresh(self) -> None:
+        """Asks the nodes, one after the other, which node serves each slot.
+
+        Does nothing if the last call was less than REFRESH_SECONDS ago. Raises RedisError if no node answers.
+        """
+        with self._lock:
+            if time.monotonic() < self._refreshed_at + REFRESH_SECONDS:
+                return
+            self._refreshed_at = time.monotonic()
+        failure: redis.RedisError = redis.ConnectionError("no node is known")
+        for node in list(self.slots.known):
+            try:
+                self.slots.replace(self.node_client(node).execute_command("CLUSTER SLOTS"), node)
+            except redis.RedisError as error:
+                self.slots.put_last(node)
+                failure = error
+            else:
+                self._fault = ""
+                return
+        self._fault = f", because the nodes do not tell their slots: {failure}"
+        raise failure
+
+    def _run_on_all(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Runs a command without a key on all nodes that serve slots.
+
+        Returns the first reply. Raises the error of a node only if no node replies.
+        """
+        self.find_owner(0)
+        replies, failure = [], None
+        for node in self.slots.owners:
+            try:
+                replies.append(self.node_client(node).execute_command(*args, **options))
+            except redis.RedisError as error:
+                failure = error
+        if failure is not None and not replies:
+            raise failure
+        return replies[0]
+
+    def _ask(self, node: Node, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Runs a command on the node that is taking over the slot."""
+        pipe = self.node_client(node).pipeline(transaction=False)
+        pipe.execute_command("ASKING")
+        pipe.execute_command(*args, **options)
+        return pipe.execute()[1]
+
+    def _follow_move(self, error: MovedError, asked: Node) -> None:
+        self.slots.move(error.slot_id, Node(error.host or asked.host, error.port))
+
+    def _has_new_owner(self, slot: int, node: Node) -> bool:
+        """Returns whether another node than `node` serves the slot now."""
+        try:
+            self.refresh()
+        except redis.RedisError:
+            return False
+        return self.slots.owner(slot) not in {node, None}
+
+
+def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[int, int]]:
+    """Replaces each MGET by commands GET, because the keys may have different slots.
+
+    Returns the commands, and a dict from the place of the first GET to the number of keys.
+    """
+    if not any(args[0] == "MGET" for args, _ in commands):
+        return commands, {}
+    split: list[Command] = []
+    lengths = {}
+    for args, options in commands:
+        if args[0] == "MGET":
+            lengths[len(split)] = len(args) - 1
+            split += [(("GET", key), {}) for key in args[1:]]
+        else:
+            split.append((args, options))
+    return split, lengths
+
+
+def join_reads(replies: Sequence[Any], lengths: Mapping[int, int]) -> list[Any]:
+    """Joins the replies of the commands from `split_reads`. The reply of an MGET with an error is this error."""
+    joined: list[Any] = []
+    place = 0
+    while place < len(replies):
+        length = lengths.get(place, 0)
+        values = list(replies[place : place + length])
+        error = next((value for value in values if isinstance(value, redis.RedisError)), values)
+        joined.append(error if length else replies[place])
+        place += length or 1
+    return joined
+
+
+class ClusterPipeline(Pipeline):
+    """Collects commands for several nodes. `execute` sends them, in one round trip per node."""
+
+    def __init__(self, cluster: ClusterClient, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._cluster = cluster
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Returns the replies in the order of the commands. All nodes get their commands, even if one fails.
+
+        If `raise_on_error` is true, raises the first error. Otherwise, returns errors among the replies.
+        """
+        commands, self.command_stack = self.command_stack, []
+        replies = self._cluster.run_commands(commands)
+        if raise_on_error:
+            for reply in replies:
+                if isinstance(reply, redis.RedisError):
+                    raise reply
+        return replies

@@ -1,0 +1,150 @@
+"""Computes slots, tags and names in a Redis Cluster, and knows which node serves each slot.
+
+A cluster has 16,384 slots. The slot of a key follows from its tag, the text between the first braces. All keys and the
+channel of a symbol have the same tag, so that one script can write the quote and publish the update. There are 64
+tags, evenly spread over the slots. Therefore each node gets nearly the same number of tags. More tags would spread
+better over many nodes, but need more calls of the script.
+
+Pure: no I/O. The threads of a process may share a `SlotMap`: each change replaces a whole list or one slot.
+"""
+
+from binascii import crc_hqx
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import product
+from typing import Any, NamedTuple
+
+SLOTS = 16_384
+TAGS = 64
+TAG_LENGTH = 3
+TAG_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+TAG_SLOTS = SLOTS // TAGS
+PREFIX_LENGTH = TAG_LENGTH + len("{}.")
+"""The length of the prefix `{tag}.` of each key and channel of a symbol."""
+
+KEYLESS = frozenset({"PING", "INFO", "SCRIPT LOAD", "CLUSTER SLOTS", "SCAN"})
+SCRIPTS = frozenset({"EVAL", "EVALSHA"})
+
+
+def key_slot(key: bytes) -> int:
+    """Returns the slot of a key or a channel."""
+    start = key.find(b"{")
+    if start >= 0:
+        end = key.find(b"}", start + 1)
+        if end > start + 1:
+            key = key[start + 1 : end]
+    return crc_hqx(key, 0) % SLOTS
+
+
+def make_tags() -> tuple[str, ...]:
+    """Returns the tags. The slot of tag number n is one of the TAG_SLOTS slots from n * TAG_SLOTS on.
+
+    Of all tags with such a slot, takes the first in the order of the alphabet. Keys depend on the tags, so no tag may
+    ever change.
+    """
+    tags: dict[int, str] = {}
+    for characters in product(TAG_CHARACTERS, repeat=TAG_LENGTH):
+        tag = "".join(characters)
+        tags.setdefault(key_slot(tag.encode()) // TAG_SLOTS, tag)
+        if len(tags) == TAGS:
+            break
+    return tuple(tags[number] for number in range(TAGS))
+
+
+_PREFIXES = tuple(f"{{{tag}}}." for tag in make_tags())
+SLOT_OF_TAG = tuple(key_slot(prefix.encode()) for prefix in _PREFIXES)
+
+
+@lru_cache(maxsize=1 << 16)
+def tag_number(symbol: str) -> int:
+    """Returns the number of the symbol's tag."""
+    return crc_hqx(symbol.encode(), 0) % SLOTS // TAG_SLOTS
+
+
+def tag_prefix(symbol: str) -> str:
+    """Returns `{tag}.`, with which each key and the channel of a symbol begin in a cluster."""
+    return _PREFIXES[tag_number(symbol)]
+
+
+def command_slot(arguments: Sequence[Any]) -> int | None:
+    """Returns the slot of a command's first key, or None if the command has no key.
+
+    `arguments` are the name of the command and its arguments. Knows only the commands that this project uses.
+    """
+    name = arguments[0]
+    if name in KEYLESS:
+        return None
+    key = arguments[3] if name in SCRIPTS else arguments[1]
+    return key_slot(key if isinstance(key, bytes) else str(key).encode())
+
+
+class Node(NamedTuple):
+    """The address of a node."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class SlotMap:
+    """Which node serves each slot.
+
+    `version` grows with each change. `known` holds all nodes that can be asked for the slots: nodes that answered come
+    first. At the start, these are the seeds, which the settings name.
+    """
+
+    def __init__(self, seeds: Iterable[Node]) -> None:
+        self.seeds = tuple(seeds)
+        self.known = list(self.seeds)
+        self.version = 0
+        self._owners: list[Node | None] = [None] * SLOTS
+
+    def owner(self, slot: int) -> Node | None:
+        """Returns the node that serves a slot. Returns None if no node does, or if the slots are not known yet."""
+        return self._owners[slot]
+
+    @property
+    def owners(self) -> list[Node]:
+        """Returns all nodes that serve slots, in the order of their first slots."""
+        return [node for node in dict.fromkeys(self._owners) if node is not None]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether each slot has a node."""
+        return None not in self._owners
+
+    def move(self, slot: int, node: Node) -> None:
+        """Notes that a node serves a slot now."""
+        if self._owners[slot] != node:
+            self._owners[slot] = node
+            self.version += 1
+            if node not in self.known:
+                self.known = [*self.known, node]
+
+    def replace(self, reply: Iterable[Sequence[Any]], asked: Node) -> None:
+        """Takes over the reply of CLUSTER SLOTS from the node `asked`.
+
+        Each item of the reply holds a first slot, a last slot, the master, and the replicas. A node begins with host
+        and port. An empty host stands for the host of `asked`.
+        """
+        owners: list[Node | None] = [None] * SLOTS
+        known = dict.fromkeys([asked])
+        for first, last, *nodes in reply:
+            named = [_read_node(node, asked) for node in nodes]
+            owners[first : last + 1] = [named[0]] * (last + 1 - first)
+            known.update(dict.fromkeys(named))
+        self.known = list(known | dict.fromkeys(self.seeds))
+        if owners != self._owners:
+            self._owners = owners
+            self.version += 1
+
+    def put_last(self, node: Node) -> None:
+        """Makes a node that did not answer the last to be asked."""
+        self.known = [each for each in self.known if each != node] + [node]
+
+
+def _read_node(node: Sequence[Any], asked: Node) -> Node:
+    host = node[0].decode() if isinstance(node[0], bytes) else node[0]
+    return Node(asked.host if host in {None, "", "?"} else host, int(node[1]))

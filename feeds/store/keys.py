@@ -1,0 +1,67 @@
+"""Reads many keys at once, and names keys for one server or for a cluster.
+
+The client decides: on one server, all names are plain. In a cluster, the keys of a symbol begin with the symbol's tag,
+and the keys of a group, such as the states of all sources, begin with the name of the group.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import redis
+
+from feeds.store.cluster.async_client import AsyncClusterClient
+from feeds.store.cluster.client import ClusterClient
+from feeds.store.cluster.slots import tag_prefix
+
+
+def is_cluster(client: Any) -> bool:
+    """Returns whether this is a client of a cluster."""
+    return isinstance(client, ClusterClient | AsyncClusterClient)
+
+
+def symbol_prefix(client: Any) -> Callable[[str], str]:
+    """Returns a function that returns the prefix of a symbol's keys and channel."""
+    return tag_prefix if is_cluster(client) else _no_prefix
+
+
+def group_prefix(client: Any, group: str) -> str:
+    """Returns the prefix of keys that one command or one script uses together."""
+    return f"{{{group}}}." if is_cluster(client) else ""
+
+
+def read_many(client: redis.Redis, keys: Sequence[str]) -> list[Any]:
+    """Returns the value of each key; None if the key does not exist.
+
+    In a cluster, an error takes the place of each value whose node does not answer. Raises RedisError if one server
+    does not answer.
+    """
+    if not keys:
+        return []
+    if isinstance(client, ClusterClient):
+        return client.run_commands([(("GET", key), {}) for key in keys])
+    values: Any = client.mget(keys)
+    return list(values)
+
+
+async def read_many_async(client: Any, keys: Sequence[str]) -> list[Any]:
+    """Like `read_many`, with an asyncio client."""
+    if not keys:
+        return []
+    if isinstance(client, AsyncClusterClient):
+        return await client.run_commands([("GET", key) for key in keys])
+    return list(await client.mget(keys))
+
+
+def first_error(values: Sequence[Any]) -> redis.RedisError | None:
+    """Returns the first error among values that `read_many` returned."""
+    return next((value for value in values if isinstance(value, redis.RedisError)), None)
+
+
+def raise_first_error(values: Sequence[Any]) -> None:
+    """Raises the first RedisError among values, if there is one."""
+    if (error := first_error(values)) is not None:
+        raise error
+
+
+def _no_prefix(_symbol: str) -> str:
+    return ""

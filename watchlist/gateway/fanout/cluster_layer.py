@@ -1,0 +1,216 @@
+"""The channel layer `prices` for a Redis Cluster.
+
+The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. Only the nodes that serve a channel's slot know the
+messages of the channel, so this layer has one connection to each node. A task keeps each channel at the node that
+serves its slot. The task asks for the slots again when a node is lost, refuses a subscription or drops a channel, and
+every few seconds. Messages are lost while a channel has no node; afterwards the intake reads the quotes again.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from redis.exceptions import RedisError
+
+from feeds.store.cluster.async_client import AsyncClusterClient
+from feeds.store.cluster.slots import PREFIX_LENGTH, Node, SlotMap, key_slot, tag_prefix
+from feeds.store.connection import SUBSCRIBER, connect_async
+from feeds.wire import channel_symbol
+from watchlist.gateway.fanout.node_subscriber import NodeSubscriber
+from watchlist.gateway.fanout.price_layer import Receiver
+
+CONFIRM_SECONDS = 5.0
+"""How long a node may take to confirm a subscription. After this time, the connection to the node is dropped."""
+RETRY_SECONDS = 0.25
+"""The wait between two attempts to place channels that have no node."""
+REFRESH_SECONDS = 5.0
+"""The interval at which the slots are asked for while nothing fails."""
+
+
+class ClusterChannelLayer:
+    """Implements `PriceLayer`. The setting CHANNEL_LAYERS names this class if REDIS_CLUSTER is true.
+
+    `nodes` are pairs of host and port. Serves one event loop at a time.
+    """
+
+    def __init__(self, nodes: Sequence[tuple[str, int]], password: str | None = None) -> None:
+        self._address = {"nodes": tuple(nodes), "password": password}
+        self._client: AsyncClusterClient | None = None
+        self._slots: SlotMap
+        self._changed: asyncio.Event
+        self._placing: asyncio.Task[None]
+        self._wanted: dict[bytes, int] = {}
+        """The slot of each joined channel."""
+        self._waiting: dict[bytes, asyncio.Future[None]] = {}
+        self._missing: set[bytes] = set()
+        """Channels that were confirmed, and then lost their node."""
+        self._subscribers: dict[Node, NodeSubscriber] = {}
+        self._stale = True
+        self._receiver: Receiver = lambda _channel, _data: None
+        self._on_disconnect: Callable[[], None] = lambda: None
+        self._on_reconnect: Callable[[], None] = lambda: None
+
+    @property
+    def lost_nodes(self) -> list[str]:
+        """The addresses of the nodes that serve joined channels and cannot be reached."""
+        return [str(node) for node, subscriber in self._subscribers.items() if subscriber.failures]
+
+    def set_receiver(
+        self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
+    ) -> None:
+        self._receiver, self._on_disconnect, self._on_reconnect = receiver, on_disconnect, on_reconnect
+
+    async def new_channel(self) -> str:
+        return "prices"
+
+    async def group_add(self, group: str, channel: str) -> None:  # noqa: ARG002
+        self._start()
+        name = _channel_of(group)
+        if name in self._wanted and name not in self._waiting and name not in self._missing:
+            return
+        self._wanted[name] = key_slot(name)
+        waiting = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
+        self._changed.set()
+        try:
+            await self._wait_confirmed(name, waiting)
+        except BaseException:
+            if self._waiting.get(name) is waiting:
+                self._forget(name)
+            raise
+
+    async def _wait_confirmed(self, name: bytes, waiting: "asyncio.Future[None]") -> None:
+        # Waits twice: if this process is blocked during the first wait, the second wait reads the reply.
+        for _ in range(2):
+            await asyncio.wait({waiting}, timeout=CONFIRM_SECONDS / 2)
+            if waiting.done():
+                return waiting.result()
+        owner = self._slots.owner(self._wanted.get(name, 0))
+        if owner in self._subscribers:
+            self._subscribers[owner].drop()
+        raise TimeoutError(f"no node confirmed a subscription within {CONFIRM_SECONDS} s")
+
+    async def group_discard(self, group: str, channel: str) -> None:  # noqa: ARG002
+        self._forget(_channel_of(group))
+        if self._client is not None:
+            self._changed.set()
+
+    async def flush(self) -> None:
+        """Closes the connections to all nodes."""
+        if self._client is None:
+            return
+        client, self._client = self._client, None
+        self._placing.cancel()
+        await asyncio.gather(self._placing, return_exceptions=True)
+        subscribers, self._subscribers = self._subscribers, {}
+        for subscriber in subscribers.values():
+            await subscriber.close()
+        await client.aclose()
+        self._wanted.clear()
+        self._missing.clear()
+
+    def on_confirmed(self, channel: bytes) -> None:
+        waiting = self._waiting.pop(channel, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+        if channel in self._missing:
+            self._missing.discard(channel)
+            if not self._missing:
+                self._on_reconnect()
+
+    def on_dropped(self, channel: bytes) -> None:
+        if channel in self._wanted:
+            self._missing.add(channel)
+            self._place_again()
+
+    def on_refused(self, node: Node) -> None:  # noqa: ARG002
+        self._place_again()
+
+    def on_lost(self, node: Node, error: Exception) -> None:
+        subscriber = self._subscribers.get(node)
+        if subscriber is None:
+            return
+        if lost := subscriber.confirmed & self._wanted.keys():
+            self._missing |= lost
+            self._on_disconnect()
+        for channel in subscriber.channels & self._waiting.keys():
+            self._fail(channel, error)
+        self._place_again()
+
+    def _start(self) -> None:
+        if self._client is None:
+            self._changed = asyncio.Event()
+            client = connect_async(self._address, SUBSCRIBER)
+            assert isinstance(client, AsyncClusterClient)  # noqa: S101 - the address has `nodes`
+            self._client, self._slots = client, client.slots
+            self._placing = asyncio.ensure_future(self._keep_placed(client))
+
+    def _forget(self, name: bytes) -> None:
+        self._wanted.pop(name, None)
+        self._waiting.pop(name, None)
+        self._missing.discard(name)
+
+    def _place_again(self) -> None:
+        self._stale = True
+        self._changed.set()
+
+    async def _keep_placed(self, client: AsyncClusterClient) -> None:
+        while True:
+            self._changed.clear()
+            if self._stale:
+                try:
+                    await client.refresh()
+                    self._stale = False
+                except (RedisError, OSError) as error:
+                    self._fail_unplaced(error)
+            await self._place()
+            unsettled = bool(self._missing or self._waiting)
+            try:
+                await asyncio.wait_for(self._changed.wait(), RETRY_SECONDS if unsettled else REFRESH_SECONDS)
+            except TimeoutError:
+                self._stale = True
+            if unsettled:
+                await asyncio.sleep(RETRY_SECONDS / 5)  # many events come together when a node is lost
+
+    def _fail_unplaced(self, error: Exception) -> None:
+        """Ends the waiting for channels whose nodes are unknown."""
+        for channel in [name for name in self._waiting if self._slots.owner(self._wanted[name]) is None]:
+            self._fail(channel, error)
+
+    def _fail(self, channel: bytes, error: Exception) -> None:
+        """Ends the waiting for a channel. The intake joins the group again later."""
+        waiting = self._waiting.pop(channel)
+        self._wanted.pop(channel, None)
+        if not waiting.done():
+            waiting.set_exception(ConnectionError(f"no node serves a channel: {type(error).__name__}"))
+            waiting.exception()  # Marks the error as seen: a cancelled subscriber awaits no result.
+
+    async def _place(self) -> None:
+        """Gives each subscriber the channels of its node. Opens and closes subscribers."""
+        by_node: dict[Node, set[bytes]] = {}
+        for channel, slot in self._wanted.items():
+            if (node := self._slots.owner(slot)) is not None:
+                by_node.setdefault(node, set()).add(channel)
+        for node in self._subscribers.keys() - by_node.keys():
+            subscriber = self._subscribers.pop(node)
+            self._note_moved(subscriber, set())
+            await subscriber.close()
+        for node, channels in by_node.items():
+            if node not in self._subscribers:
+                address = {"host": node.host, "port": node.port, "password": self._address["password"]}
+                self._subscribers[node] = NodeSubscriber(node, connect_async(address, SUBSCRIBER), self, self._pass_on)
+            subscriber = self._subscribers[node]
+            if channels != subscriber.channels or channels != subscriber.confirmed:
+                self._note_moved(subscriber, channels)
+                subscriber.set_channels(frozenset(channels))
+
+    def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
+        """Notes which confirmed channels another node gets."""
+        self._missing |= (subscriber.confirmed - channels) & self._wanted.keys()
+
+    def _pass_on(self, channel: bytes, data: bytes) -> None:
+        if channel in self._wanted:  # messages may be on their way when a group is left
+            self._receiver(channel[PREFIX_LENGTH:], data)
+
+
+def _channel_of(group: str) -> bytes:
+    """Returns the channel of a group."""
+    return (tag_prefix(channel_symbol(group)) + group).encode()
