@@ -11,10 +11,6 @@ class Clock:
         """Returns monotonic seconds, to measure intervals."""
         return time.monotonic()
 
-    def cpu_seconds(self) -> float:
-        """Returns the CPU time that this process has used."""
-        return time.process_time()
-
     def cpu_wait_seconds(self) -> float:
         """Returns how long the main thread was ready to run and waited for a core. 0 if the system does not tell."""
         try:
