@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 from redis.exceptions import RedisError
 
+from feeds.store.keys import is_cluster
 from feeds.wire import RATE_LIMIT_PREFIX
 from watchlist.gateway.limits import Limits
 
@@ -77,12 +78,10 @@ class Check(NamedTuple):
 class ConnectionRate:
     """Asks Redis whether addresses or accounts may open another connection now."""
 
-    def __init__(self, redis: Any, limits: Limits, on_unanswered: Callable[[], None], max_keys: int = MAX_KEYS) -> None:
-        """`on_unanswered` is called for each check that Redis does not answer.
-
-        `max_keys` is 1 if the buckets of one call may be on different servers.
-        """
-        self._max_keys = max_keys
+    def __init__(self, redis: Any, limits: Limits, on_unanswered: Callable[[], None]) -> None:
+        """`on_unanswered` is called for each check that Redis does not answer."""
+        # In a cluster, the buckets of one call would be on different nodes.
+        self._max_keys = 1 if is_cluster(redis) else MAX_KEYS
         self._script = redis.register_script(BUCKETS_SCRIPT)
         self._limits = limits
         self._on_unanswered = on_unanswered

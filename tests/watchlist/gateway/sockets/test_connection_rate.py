@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import pytest
 from redis.asyncio import Redis
 
+from feeds.store.connection import connect_async
 from stockwatch.local.redis_server import free_port
+from tests.support.servers.redis_cluster import RedisCluster
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.sockets import connection_rate
 from watchlist.gateway.sockets.connection_rate import MAX_KEYS, ConnectionRate
@@ -152,13 +154,16 @@ async def test_connections_that_wait_together_share_one_call(redis_server, redis
     await redis.aclose()
 
 
-async def test_calls_may_be_limited_to_one_bucket(redis_server, redis_client, generous_timeout):
-    redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
-    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: None, max_keys=1)
-    await rate.seconds_to_wait("first")
-    redis_client.config_resetstat()
-    await asyncio.gather(*(rate.seconds_to_wait(f"subject {number}") for number in range(3)))
-    assert redis_client.info("commandstats")["cmdstat_evalsha"]["calls"] == 3
+async def test_on_a_cluster_connections_that_wait_together_are_all_checked(
+    redis_cluster: RedisCluster, generous_timeout
+):
+    redis = connect_async(redis_cluster.address)
+    unanswered = []
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: unanswered.append(1))
+    subjects = [f"203.0.113.{number}" for number in range(60)]
+    assert await asyncio.gather(*(rate.seconds_to_wait(subject) for subject in subjects)) == [0] * 60
+    assert all(await asyncio.gather(*(rate.seconds_to_wait(subject) for subject in subjects)))
+    assert unanswered == []
     await redis.aclose()
 
 
