@@ -98,8 +98,9 @@ bench-replay: dev ## records a day of 500 symbols three times and compares the r
 bench-feed: dev ## compare real prices with the ledger of a fake exchange, under faults and load, in 45 minutes
 	@exec $(PY) -m tests.bench.feed
 
-shot: dev ## take pictures of the page
-	@exec $(PY) -m tests.browser.shots
+shot: dev ## take pictures of the page, also of the states of real sources
+	@$(PY) -m tests.browser.shots
+	@exec $(PY) -m tests.browser.feed_shots
 
 local:
 	@sh .ci/venv local

@@ -194,7 +194,7 @@ class KrakenExchange(Exchange):
     def _answer_bars(self, symbol: str, parameters: dict[str, str]) -> Answer:
         interval, since = int(parameters.get("interval", 1)) * 60, int(parameters.get("since", 0))
         bars = _with_empty_bars(self.ledger.bars(symbol, interval), interval * 1_000_000, self.now())
-        rows = [_row(bar) for bar in bars[-MAX_BARS:]]
+        rows = [_row(bar) for bar in bars]
         newer = [row for row in rows if row[0] > since] or rows[-1:]
         last = rows[-2][0] if len(rows) > 1 else 0
         return _result({pair_names(symbol)["key"]: newer, "last": last})
@@ -205,12 +205,16 @@ def _result(result: object) -> Answer:
 
 
 def _with_empty_bars(bars: Sequence[LedgerBar], length: int, now: int) -> list[LedgerBar]:
-    """Adds an empty bar for each interval without a trade, including the current interval."""
+    """Returns the newest MAX_BARS bars, with an empty one for each interval without a trade, up to the current one."""
+    if not bars:
+        return []
     by_start = {bar.start: bar for bar in bars}
+    first = max(bars[0].start, now // length * length - (MAX_BARS - 1) * length)
+    price = next((bar.close for bar in reversed(bars) if bar.start < first), Decimal(0))
     filled: list[LedgerBar] = []
-    for start in range(bars[0].start, now + 1, length) if bars else ():
-        price = filled[-1].close if filled else Decimal(0)
+    for start in range(first, now + 1, length):
         filled.append(by_start.get(start) or LedgerBar(start, price, price, price, price, Decimal(0), 0))
+        price = filled[-1].close
     return filled
 
 
