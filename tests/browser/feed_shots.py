@@ -241,13 +241,15 @@ def main() -> None:
         for days in range(30, 0, -1):
             alpaca.trades(make_closes(days, rng), sent=False)
         with LocalStack(kraken, alpaca) as stack, sync_playwright() as playwright:
-            coins.start()
             browser = launch_browser(playwright)
             photographer = Photographer(browser, stack.address)
-            photographer.create_lists()
-            take_all(photographer, kraken, lambda: alpaca.trades(make_closes(0, rng)))
-            coins.stop()
-            browser.close()
+            coins.start()
+            try:
+                photographer.create_lists()
+                take_all(photographer, kraken, lambda: alpaca.trades(make_closes(0, rng)))
+            finally:
+                coins.stop()
+                browser.close()
 
 
 if __name__ == "__main__":
