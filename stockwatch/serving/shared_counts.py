@@ -14,9 +14,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
+import structlog
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
+
+log = structlog.get_logger(__name__)
 
 COUNT = struct.Struct("<q")
 ADDRESS_COUNT = struct.Struct("<i")
@@ -113,7 +116,7 @@ class SharedCounts:
     def store_metrics(self, families: Iterable[Metric]) -> None:
         """Writes the samples of this process to its file. The other processes read this file."""
         samples = [
-            StoredSample(sample.name, dict(sample.labels), sample.value, family.type in {"counter", "histogram"})
+            StoredSample(sample.name, dict(sample.labels), float(sample.value), family.type in {"counter", "histogram"})
             for family in families
             for sample in family.samples
             if sample.name.startswith("stockwatch_")
@@ -130,14 +133,22 @@ class SharedCounts:
         samples: list[StoredSample] = []
         for path in self._folder.glob("*.json"):
             if path != self._file(self._slot):
-                samples += msgspec.json.decode(path.read_bytes(), type=list[StoredSample])
+                samples += read_samples(path)
         for path in self._folder.glob("*.gone"):
-            stored = msgspec.json.decode(path.read_bytes(), type=list[StoredSample])
-            samples += [sample for sample in stored if sample.is_counter]
+            samples += [sample for sample in read_samples(path) if sample.is_counter]
         return samples
 
     def _file(self, slot: int) -> Path:
         return self._folder / f"{slot}.json"
+
+
+def read_samples(path: Path) -> list[StoredSample]:
+    """Returns the samples in a file. A file that cannot be read has none: metrics must not stop a gateway."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[StoredSample])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        log.error("metrics of a process not read", file=path.name, reason=str(error))
+        return []
 
 
 def memory_size(slots: int) -> int:

@@ -1,7 +1,8 @@
 import os
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from structlog.testing import capture_logs
 
 from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
 
@@ -97,3 +98,23 @@ def test_counters_of_a_dead_process_are_kept_and_gauges_are_not(make_counts):
     successor.sent.labels("a").inc(1)
     successor.store()
     assert {'stockwatch_sent_total{reason="a"} 4.0', "stockwatch_newest_timestamp_seconds 0.0"} <= first.lines()
+
+
+def test_a_gauge_may_be_true_or_false(make_counts):
+    first, second = make_counts(0), make_counts(1)
+    gauge = Metric("stockwatch_fast_path", "…", "gauge")
+    gauge.add_sample("stockwatch_fast_path", {}, True)
+    first.store_metrics([gauge])
+    assert [sample.value for sample in second.load_other_metrics()] == [1.0]
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"\xff", b'[{"name":"stockwatch_sent_total","labels":{},"value":"x"}]'])
+def test_a_broken_file_of_another_process_is_reported_and_loses_no_other_metric(make_counts, tmp_path, content):
+    first, second = Process(make_counts(0)), Process(make_counts(1))
+    second.sent.labels("a").inc(3)
+    second.store()
+    for name in ("2.json", "2.gone"):
+        (tmp_path / name).write_bytes(content)
+    with capture_logs() as lines:
+        assert 'stockwatch_sent_total{reason="a"} 3.0' in first.lines()
+    assert [line["event"] for line in lines] == ["metrics of a process not read"] * 2
