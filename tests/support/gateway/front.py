@@ -12,6 +12,7 @@ from watchlist.gateway.front.front import Front
 from watchlist.gateway.gateway import Gateway
 
 TIMEOUT_SECONDS = 60
+READ_BYTES = 64 * 1024
 
 
 class LocalFront:
@@ -73,6 +74,8 @@ class LocalFront:
         await until(lambda: not (self.sessions or len(self.front.unread) or len(self.front.lingering)))
 
     def stop(self) -> None:
+        for session in list(self.gateway.sessions):
+            session.outbox.transport.abort()
         self.front.stop()
         for sock in (*self._clients, *self.handed_over, self.listener):
             sock.close()
@@ -81,7 +84,7 @@ class LocalFront:
 async def read(client: socket.socket, count: int) -> bytes:
     """Returns `count` bytes, or fewer at the end of the connection."""
     data = b""
-    while len(data) < count and (more := await _receive(client, count - len(data))):
+    while len(data) < count and (more := await _receive(client, min(READ_BYTES, count - len(data)))):
         data += more
     return data
 

@@ -9,6 +9,7 @@ from stockwatch.serving.connection_limit import ConnectionLimit
 from tests.support.gateway.fakes import FakeClock
 from tests.support.gateway.front import LocalFront, StartFront
 from watchlist.gateway.front import front as front_module
+from watchlist.gateway.front import upgrades
 from watchlist.gateway.front.poller import EpollPoller, LoopPoller
 
 
@@ -20,7 +21,15 @@ def poller(request, monkeypatch):
 
 
 @pytest.fixture
-async def start_front(start_local_gateway, poller) -> AsyncIterator[StartFront]:
+def tunings(monkeypatch) -> list[bool]:
+    """Keeps the front from tuning the process of the tests. Returns a list that has one element for each tuning."""
+    found: list[bool] = []
+    monkeypatch.setattr(upgrades, "tune_server", lambda: found.append(True))
+    return found
+
+
+@pytest.fixture
+async def start_front(start_local_gateway, poller, tunings) -> AsyncIterator[StartFront]:
     """Returns a function that starts a front. All fronts are stopped after the test."""
     started: list[LocalFront] = []
 

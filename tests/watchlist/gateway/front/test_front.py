@@ -119,6 +119,16 @@ async def test_open_sockets_are_no_http_connections(start_front):
     assert (front.sessions, front.http_count()) == (3, 0)
 
 
+async def test_the_process_is_tuned_once_at_the_first_upgrade(start_front, tunings):
+    front = start_front()
+    await front.dial(b"GET")
+    await until(lambda: front.handed_over)
+    assert tunings == []
+    for _ in range(2):
+        await front.upgrade()
+    assert tunings == [True]
+
+
 async def test_a_client_that_leaves_at_any_step_leaves_nothing(start_front):
     front = start_front(max_http=10)
     for data in (b"", make_upgrade("a"), make_upgrade("a") + make_frame(TEXT, b'["AAPL"]')[:9]):
