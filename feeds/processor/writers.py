@@ -10,7 +10,7 @@ import redis
 from feeds.processor.node_routing import NodeRouting
 from feeds.store.cluster.client import ClusterClient
 from feeds.store.cluster.quote_writer import open_quote_writer
-from feeds.store.connection import PIPELINE, connect, make_slots
+from feeds.store.connection import PIPELINE, connect, is_cluster_address, make_slots
 from feeds.store.quote_writer import QuoteWriter
 
 NODE_WORKERS = 16
@@ -32,7 +32,7 @@ def plan_writers(address: Mapping[str, Any], ttl: timedelta, workers: int) -> Wr
     Asks a cluster for its slots. If no node answers, the workers ask again later. `workers` is the number of workers
     for one server.
     """
-    if "nodes" not in address:
+    if not is_cluster_address(address):
         return WriterPlan(lambda: open_quote_writer(connect(address, PIPELINE), ttl), workers, None)
     slots = make_slots(address)
     client = connect(address, PIPELINE, slots)

@@ -98,16 +98,21 @@ def connect(address: Mapping[str, Any], profile: Profile = PIPELINE, slots: Slot
     The address of a server has `host`, `port`, `password` and `db`. The address of a cluster has `nodes`, a tuple of
     pairs of host and port, and `password`. Clients of a cluster may share `slots`.
     """
-    if "nodes" in address:
+    if is_cluster_address(address):
         return ClusterClient(slots or make_slots(address), lambda node: _open(_node_address(address, node), profile))
     return _open(address, profile)
 
 
 def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> redis.asyncio.Redis:
     """Returns an asyncio client of a server or of a cluster. `address` is an address as in `connect`."""
-    if "nodes" in address:
+    if is_cluster_address(address):
         return AsyncClusterClient(make_slots(address), lambda node: _open_async(_node_address(address, node), profile))
     return _open_async(address, profile)
+
+
+def is_cluster_address(address: Mapping[str, Any]) -> bool:
+    """Returns whether this is the address of a cluster, not of one server."""
+    return "nodes" in address
 
 
 def make_slots(address: Mapping[str, Any]) -> SlotMap:
@@ -171,6 +176,8 @@ def answering() -> Iterator[None]:
     """Turns errors of the Redis client into StoreUnavailable."""
     try:
         yield
+    except redis.exceptions.MovedError as error:
+        raise StoreUnavailable("another node of the cluster serves this key: set REDIS_CLUSTER=true") from error
     except redis.RedisError as error:
         raise StoreUnavailable(f"{type(error).__name__}: {str(error)[:200]}") from error
 

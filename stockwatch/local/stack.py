@@ -20,7 +20,7 @@ from typing import NamedTuple
 import redis
 
 from feeds.kafka.embedded import EmbeddedCluster
-from feeds.store.connection import PROBE, connect
+from feeds.store.connection import PROBE, connect, is_cluster_address
 from feeds.store.keys import is_cluster
 from feeds.wire import STOCK_PREFIX
 from stockwatch.local.redis_server import RedisServer
@@ -171,7 +171,8 @@ class Stack:
             self._supervisor.watch("redis", self._redis.process, self._redis.log)
             self._redis.wait_until_ready()
             self.overrides |= {"REDIS_ADDR": self._redis.address, "REDIS_PASSWORD": "", "REDIS_DB": "0"}
-            self.overrides |= {"REDIS_CLUSTER": "false"}
+            if is_cluster_address(self._plan.redis):
+                self.overrides["REDIS_CLUSTER"] = "false"
 
     @property
     def page_url(self) -> str:

@@ -1,7 +1,7 @@
 """A processor that writes to a real cluster, while nodes fail, slots move and nodes are added."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 
 import pytest
@@ -41,16 +41,16 @@ class Market:
             *(Update(symbol, 1.5, at(number), number) for number in range(first, self.number + 1) for symbol in SYMBOLS)
         )
 
-    def stored(self) -> dict[str, int]:
+    def stored(self, symbols: Collection[str] = SYMBOLS) -> dict[str, int]:
         """Returns the seq_id of the quote of each symbol. Leaves out symbols whose node does not answer."""
-        values = read_many(self._client, [f"{tag_prefix(symbol)}stock:{symbol}" for symbol in SYMBOLS])
-        pairs = zip(SYMBOLS, values, strict=True)
+        values = read_many(self._client, [f"{tag_prefix(symbol)}stock:{symbol}" for symbol in symbols])
+        pairs = zip(symbols, values, strict=True)
         return {symbol: int(v.rpartition(b":")[2].strip(b"}")) for symbol, v in pairs if isinstance(v, bytes)}
 
     def wait_for_newest(self, *symbols: str) -> None:
         """Waits until the newest update of each symbol is stored."""
         newest = dict.fromkeys(symbols, self.number)
-        wait_until(lambda: newest.items() <= self.stored().items(), 60, "the newest update of each symbol")
+        wait_until(lambda: newest.items() <= self.stored(symbols).items(), 60, "the newest update of each symbol")
 
     def close(self) -> None:
         self._client.close()

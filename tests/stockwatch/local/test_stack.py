@@ -21,10 +21,11 @@ from stockwatch.local.stack import (
 )
 from stockwatch.local.supervisor import Supervisor
 
+ONE_SERVER: dict[str, object] = {"host": "127.0.0.1", "port": 1, "password": None, "db": 0}
 
-def make_stack(parts: str, host: str = "127.0.0.1") -> tuple[Stack, Supervisor]:
+
+def make_stack(parts: str, host: str = "127.0.0.1", redis: dict[str, object] = ONE_SERVER) -> tuple[Stack, Supervisor]:
     supervisor = Supervisor(io.StringIO())
-    redis = {"host": "127.0.0.1", "port": 1, "password": None, "db": 0}
     return Stack(Plan(choose_parts(parts, False), host, 8081, Path("manage.py"), {}, redis), supervisor), supervisor
 
 
@@ -118,6 +119,13 @@ def test_own_servers_are_described_with_an_export_line():
         address = stack.overrides["REDIS_ADDR"]
     assert "Redis in memory" in description
     assert export == f"export REDIS_ADDR={address} REDIS_PASSWORD='' REDIS_DB=0"
+
+
+def test_an_own_server_is_no_cluster_even_if_the_settings_name_one():
+    stack, _ = make_stack("redis", redis={"nodes": (("127.0.0.1", 1),), "password": None})
+    with stack:
+        stack.start_servers()
+        assert stack.describe_servers()[1].endswith(" REDIS_DB=0 REDIS_CLUSTER=false")
 
 
 def test_external_servers_are_described_as_those_of_the_environment():

@@ -67,7 +67,11 @@ class ClusterChannelLayer:
         name = _channel_of(group)
         if name in self._wanted and name not in self._waiting and name not in self._missing:
             return
-        self._wanted[name] = key_slot(name)
+        slot = key_slot(name)
+        owner = self._slots.owner(slot)
+        if owner in self._subscribers and self._subscribers[owner].failures:
+            raise ConnectionError(f"{owner} cannot be reached")  # at once, so that other groups do not wait
+        self._wanted[name] = slot
         waiting = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
         self._changed.set()
         try:

@@ -8,6 +8,7 @@ confirm a subscription. Sockets never wait for the intake, and errors of the int
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -102,7 +103,8 @@ class Intake:
     ) -> None:
         """Runs `step` immediately and after each change. Repeats a failed step after a wait.
 
-        The wait grows with each failure. `on_failure` is called after each failure.
+        The wait grows with each failure. A change ends the wait early, because the step may succeed for other symbols.
+        `on_failure` is called after each failure.
         """
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
@@ -117,10 +119,16 @@ class Intake:
                 on_failure()
                 if failures == 1:
                     log.warning("prices unavailable", reason=type(error).__name__, symbols=len(self._symbols))
-                await asyncio.sleep(backoff())
+                await asyncio.sleep(FIRST_BACKOFF_SECONDS / 2)
+                await self._wait_for_change(changed, backoff())
             except Exception:
                 log.exception("intake failed")
                 await asyncio.sleep(1)
+
+    @staticmethod
+    async def _wait_for_change(changed: asyncio.Event, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), seconds)
 
     async def _attach(self) -> None:
         if not self._channel:

@@ -122,6 +122,14 @@ def test_a_server_without_a_cluster_is_refused(redis_server: RedisServer):
     client.close()
 
 
+def test_a_node_of_a_cluster_is_not_taken_for_one_server(redis_cluster: RedisCluster):
+    node = redis_cluster.other_master(key_slot(b"key"))
+    client = connect({"host": node.host, "port": node.port}, PROBE)
+    with pytest.raises(StoreUnavailable, match="set REDIS_CLUSTER=true"):
+        Script(client, "return 1")(["key"], [])
+    client.close()
+
+
 def test_a_slot_without_a_node_is_an_error(redis_cluster: RedisCluster, client):
     client.ping()
     client.slots._owners[key_slot(b"key-0")] = None
