@@ -5,8 +5,8 @@ channel, as any program may do. A message contains exactly the published bytes. 
 parser passes each message straight to the receiver in 3.5 us. Otherwise each message passes through a queue and
 `receive()` in 35 us, as in other channel layers.
 
-Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py; tests cover each
-of these names. The channel layer of channels_redis does not report a lost connection. `PricesChannelLayer` logs a lost
+Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py; tests cover
+each of these names. The channel layer of channels_redis does not report a lost connection. `PricesChannelLayer` logs a lost
 connection once, and reconnects with backoff and jitter. It reports the disconnect and the reconnect, because messages
 in between are lost. A connection through a proxy or NAT can fail without an error. A silent connection is therefore
 pinged, and is dropped if no reply comes.
