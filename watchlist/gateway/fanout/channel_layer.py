@@ -6,10 +6,10 @@ parser passes each message straight to the receiver in 3.5 us. Otherwise each me
 `receive()` in 35 us, as in other channel layers.
 
 Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py; tests cover
-each of these names. The channel layer of channels_redis does not report a lost connection. `PricesChannelLayer` logs a lost
-connection once, and reconnects with backoff and jitter. It reports the disconnect and the reconnect, because messages
-in between are lost. A connection through a proxy or NAT can fail without an error. A silent connection is therefore
-pinged, and is dropped if no reply comes.
+each of these names. The channel layer of channels_redis does not report a lost connection. `PricesChannelLayer` logs a
+lost connection once, and reconnects with backoff and jitter. It reports the disconnect and the reconnect, because
+messages in between are lost. A connection through a proxy or NAT can fail without an error. A silent connection is
+therefore pinged, and is dropped if no reply comes.
 """
 
 import asyncio
