@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -94,6 +94,12 @@ bench-charts: dev ## measure chart queries over 21.6 million minute bars; on Pos
 
 bench-replay: dev ## records a day of 500 symbols three times and compares the rows
 	@exec $(PY) -m tests.bench.replay
+
+bench-sockets: dev ## hold 100,000 sockets on this machine
+	@exec $(PY) -m tests.bench.scale.many_sockets
+
+bench-keys: dev ## measure what size, bid and ask cost gateway and processor
+	@exec $(PY) -m tests.bench.feed.extra_keys
 
 bench-feed: dev ## compare real prices with the ledger of a fake exchange, under faults and load, in 45 minutes
 	@exec $(PY) -m tests.bench.feed

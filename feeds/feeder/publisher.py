@@ -41,6 +41,8 @@ PAUSE_SECONDS = 0.005
 PRODUCER_OPTIONS = {
     # An update that expired in the queue would be lost. The limits above bound the queue instead.
     "message.timeout.ms": 0,
+    # With 20,000 trades per second, batches of 5 ms cost client and brokers far less CPU time than batches of 1 ms.
+    "linger.ms": 5,
 }
 
 
@@ -80,6 +82,7 @@ class Publisher:
         self._stalled_since: float | None = None
         self._checked_at = clock()
         self._is_frozen = False
+        self._is_pump_due = False
         self.ahead = 0
 
     @property
@@ -123,11 +126,17 @@ class Publisher:
         if symbol in self._symbols:
             self._backlog.add(symbol, trades)
 
-    def pump(self) -> None:
-        """Sends as many waiting trades as possible.
+    def pump_soon(self) -> None:
+        """Calls `pump` when the event loop has no message left that is ready now.
 
-        Call this method after each message, and ten times a second.
+        Call this method after each message. One call of `pump` for many messages costs far less than a call for each.
         """
+        if not self._is_pump_due:
+            self._is_pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump_due)
+
+    def pump(self) -> None:
+        """Sends as many waiting trades as possible. Call this method ten times a second."""
         now = self._clock()
         self._note_freeze(now)
         self._producer.poll()
@@ -165,6 +174,10 @@ class Publisher:
     def report(self) -> None:
         """Logs failures and outages. Call this method about once a second."""
         self._producer.log_failures()
+
+    def _pump_due(self) -> None:
+        self._is_pump_due = False
+        self.pump()
 
     def _note_freeze(self, now: float) -> None:
         if now - self._checked_at > FREEZE_SECONDS:

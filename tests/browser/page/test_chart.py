@@ -10,6 +10,7 @@ from feeds import bar_layout
 from tests.support.browser.market import put_bars
 from tests.support.browser.page import DESKTOP, cell, expect_status, row_of
 from tests.support.browser.site import Site
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -84,13 +85,13 @@ def test_a_paused_page_shows_one_price_in_row_drawer_and_chart(site: Site, open_
     expect(drawer.locator("dd.high")).not_to_have_text("300.00")
     expect(cell(page, "AAPL", "last")).to_have_text("200.00")
     expect(page.locator(".cross")).to_be_empty()
-    assert "200.00" in legend_at_the_newest_bar(page)
+    wait_until(lambda: "200.00" in legend_at_the_newest_bar(page))
     page.keyboard.press("p")
     expect(drawer.locator(".last")).to_have_text("300.00")
     expect(cell(page, "AAPL", "last")).to_have_text("300.00")
     page.mouse.move(0, 0)
     expect(page.locator(".cross")).to_be_empty()
-    assert "300.00" in legend_at_the_newest_bar(page)
+    wait_until(lambda: "300.00" in legend_at_the_newest_bar(page))
 
 
 def test_range_and_kind_are_those_that_were_chosen_last(site: Site, open_page: Callable[..., Page]):
@@ -119,7 +120,7 @@ def test_the_legend_shows_the_volume_of_the_bar(site: Site, open_page: Callable[
     page = open_page("/s/AAPL", **DESKTOP)
     expect(page.locator(".cross")).to_be_empty()
     expect(page.locator(".chart canvas").first).to_be_visible()
-    assert legend_at_the_newest_bar(page).endswith("V 1.00")
+    wait_until(lambda: legend_at_the_newest_bar(page).endswith("V 1.00"))
 
 
 def test_the_ranges_reach_from_five_minutes_to_a_year(site: Site, open_page: Callable[..., Page]):

@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import pytest
@@ -207,3 +208,21 @@ def test_an_update_that_cannot_be_queued_counts_as_failed(publisher: Publisher, 
         publisher.pump()
 
     assert publisher.failed == 1
+
+
+async def test_the_trades_of_messages_that_are_ready_together_are_sent_by_one_call(
+    publisher: Publisher, topic: TopicList
+):
+    for number in (1, 2, 3):
+        publisher.add("A", live(number))
+        publisher.pump_soon()
+    assert (topic.records, topic.polls) == ([], 0)
+
+    await asyncio.sleep(0)
+
+    assert ids(topic, "A") == [1, 2, 3]
+    assert topic.polls == 1
+    publisher.add("A", live(4))
+    publisher.pump_soon()
+    await asyncio.sleep(0)
+    assert ids(topic, "A") == [1, 2, 3, 4]

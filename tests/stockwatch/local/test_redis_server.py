@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from stockwatch.local.redis_server import RedisNotStarted, RedisServer, find_redis_binary, free_port
+from stockwatch.local.redis_server import SERVER_PORTS, RedisNotStarted, RedisServer, find_redis_binary, free_port
 
 
 def connect(server: RedisServer) -> redis.Redis:
@@ -69,6 +69,21 @@ def test_a_port_in_use_raises_an_error_with_the_server_s_log():
         with pytest.raises(RedisNotStarted, match=r"did not start on 127\.0\.0\.1:(?s:.*)in use"):
             server.start()
         server.close()
+
+
+def test_a_free_port_is_none_that_outgoing_connections_get():
+    ports = {free_port() for _ in range(20)}
+    assert len(ports) > 10
+    assert ports <= set(SERVER_PORTS)
+
+
+def test_if_no_port_is_free_the_error_names_the_address(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setattr("stockwatch.local.redis_server.SERVER_PORTS", range(port, port + 1))
+        monkeypatch.setattr("stockwatch.local.redis_server.PORT_ATTEMPTS", 1)
+        with pytest.raises(OSError, match=rf"no port from {port} to {port} is free on 127\.0\.0\.1"):
+            free_port()
 
 
 def test_an_answer_of_another_server_on_the_port_does_not_count():

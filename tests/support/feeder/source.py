@@ -46,6 +46,7 @@ class TopicList:
         self.records: list[tuple[str, bytes, list[tuple[str, str | bytes | None]]]] = []
         self.counts: Counter[str] = Counter()
         self.is_stalled = False
+        self.polls = 0
         self._acknowledged = 0
 
     @property
@@ -62,6 +63,7 @@ class TopicList:
         self.counts[symbol] += 1
 
     def poll(self, _timeout: float = 0.0) -> None:
+        self.polls += 1
         if not self.is_stalled:
             self._acknowledged = len(self.records)
 
@@ -121,6 +123,7 @@ class FedSource:
         while True:
             self.running.update_natives()
             self.running.check()
+            self.publisher.resume()  # no other process can have taken the symbols during a pause of this process
             self.publisher.pump()
             await asyncio.sleep(0.01)
 

@@ -48,9 +48,9 @@ def test_the_newest_of_each_symbol_can_go_first_and_the_others_are_late():
     assert len(backlog) == 7
     assert taken(backlog, 1) == [("A", [3], [False])]
     assert taken(backlog) == [
+        ("B", [5], [False]),
         ("C", [8], [False]),
         ("A", [1, 2], [True, True]),
-        ("B", [5], [False]),
         ("C", [7, 6], [True, True]),
     ]
 

@@ -1,0 +1,114 @@
+"""Holds 100,000 sockets on one machine: `make bench-sockets`, or `python -m tests.bench.scale.many_sockets [SOCKETS]`.
+
+Each socket has one of 500 symbols. Each symbol has one update per second. The gateway has as many processes as the
+limit of open files needs. All processes share the cores with the clients, Redis and the publisher. Prints JSON:
+connected, refused and closed sockets, delays, and the resident memory of all gateway processes.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from stockwatch.local.redis_server import RedisServer, free_port
+from tests.bench.gateway import build
+from tests.bench.serving import ROOT, Served
+from tests.support.waiting import wait_until
+
+SYMBOLS = 500
+SECONDS = 30
+WARM_UP_SECONDS = 60
+"""How long all clients wait after their own connections, so that the others connect too."""
+FREE_FILES = 2_000
+"""How many files each process keeps free, because the kernel does not share out connections evenly."""
+REQUEST = '{"action":"subscribe","payload":{"symbols":%}}'
+
+
+def count_processes(sockets: int) -> int:
+    """Returns how many processes the limit of open files needs, for the gateway and for the clients."""
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return ceil(sockets / (limit - FREE_FILES))
+
+
+def find_workers(parent: int, processes: int) -> list[int]:
+    """Returns the pids of the gateway's processes that serve. A single process serves by itself."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [parent] if processes == 1 else [int(child) for child in children]
+
+
+def read_resident(pid: int) -> float:
+    """Returns the resident memory of a process in megabytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@contextmanager
+def run_gateway(redis_address: str, folder: Path, processes: int) -> Iterator[tuple[int, list[int]]]:
+    """Runs a gateway without limits on connections. Yields its port and the pids of its processes."""
+    port = free_port()
+    environment = os.environ | {
+        "REDIS_ADDR": redis_address,
+        "DATABASE_URL": f"sqlite:///{folder}/bench.sqlite3",
+        "GATEWAY_VALID_TICKERS": ",".join(f"S{number}" for number in range(SYMBOLS)),
+        "GATEWAY_MAX_CONNECTIONS": "0",
+        "GATEWAY_MAX_PER_ADDRESS": "0",
+        "GATEWAY_MAX_HTTP_PER_ADDRESS": "0",
+        "LOGGER_LEVEL": "warning",
+    }
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
+    command = [sys.executable, "manage.py", "rungateway", "--host", "127.0.0.1", "--port", str(port)]
+    gateway = subprocess.Popen([*command, "--processes", str(processes)], cwd=ROOT, env=environment)
+    try:
+        wait_until(lambda: len(find_workers(gateway.pid, processes)) == processes, 60, "start of all processes")
+        wait_until(lambda: Served(port, gateway).is_alive, 60, "start of the gateway")
+        yield port, find_workers(gateway.pid, processes)
+    finally:
+        gateway.terminate()
+        gateway.wait(60)
+
+
+def run_clients(port: int, pids: list[int], sockets: int, processes: int) -> list[dict[str, Any]]:
+    """Connects all sockets from several processes. Returns the figures of each process."""
+    wsload = str(build("wsload"))
+    each = ceil(sockets / processes)
+    command = [wsload, "127.0.0.1", str(port), "/ws", str(each), str(SECONDS), REQUEST]
+    command += ["-k", "1", "-m", str(SYMBOLS), "-w", str(WARM_UP_SECONDS), "-p", ",".join(map(str, pids))]
+    clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    return [json.loads(client.communicate()[0]) for client in clients]
+
+
+def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the figures of all client processes together. Delays are those of the slowest process."""
+    sums = ("conns", "alive", "refused", "closed", "silent", "updates_s")
+    worst = ("connect_s", "p50_ms", "p99_ms", "max_ms", "rss_mb")
+    return {name: sum(row[name] for row in rows) for name in sums} | {
+        name: max(row[name] for row in rows) for name in worst
+    }
+
+
+def main(sockets: int) -> int:
+    processes = count_processes(sockets)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(RedisServer())
+        port, pids = stack.enter_context(run_gateway(server.address, folder, processes))
+        publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(SYMBOLS), "1", "3600"]
+        published = subprocess.Popen(publisher, cwd=ROOT)
+        stack.callback(published.wait)
+        stack.callback(published.kill)
+        before = sum(map(read_resident, pids))
+        figures = summarize(run_clients(port, pids, sockets, processes))
+    figures |= {"processes": processes, "kb_per_socket": (figures["rss_mb"] - before) * 1024 / sockets}
+    print(json.dumps(figures, indent=1))
+    return 0 if figures["alive"] == figures["conns"] and not figures["silent"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
