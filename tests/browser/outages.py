@@ -15,13 +15,13 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from stockwatch.local.redis_server import RedisServer
+from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.browser.chromium import launch_browser
 from tests.support.browser.site import PASSWORD, STAFF, TICKERS
 from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.programs import Program
 from tests.support.servers.postgres import Postgres
-from tests.support.servers.processes import ProcessReaper, server_port
+from tests.support.servers.processes import ProcessReaper
 from tests.support.waiting import wait_until
 
 PARTS = ("redis", "kafka", "gateway", "database")
@@ -59,9 +59,9 @@ class System:
         self._stack.enter_context(self.brokers)
         self.postgres = Postgres()
         self._stack.callback(self.postgres.close)
-        self.redis = RedisServer(server_port())
+        self.redis = RedisServer(free_port())
         self._stack.callback(self.redis.close)
-        self.port = server_port()
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.programs: list[Program] = []
 

@@ -15,8 +15,9 @@ from uuid import uuid4
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata
 
+from stockwatch.local.redis_server import free_port
 from tests.support.kafka.distribution import CLUSTER, PROPERTIES, KafkaNotInstalled, formatted, jars, java
-from tests.support.servers.processes import ProcessReaper, server_port
+from tests.support.servers.processes import ProcessReaper
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 90.0
@@ -37,7 +38,7 @@ class Broker:
     def __init__(self, node: int, folder: Path, reaper: ProcessReaper, tuning: tuple[str, ...]) -> None:
         self.node = node
         self.folder = folder
-        self.port, self.controller = server_port(), server_port()
+        self.port, self.controller = free_port(), free_port()
         self._reaper = reaper
         self._tuning = tuning
         self._process: subprocess.Popen[bytes] | None = None

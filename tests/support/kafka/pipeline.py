@@ -9,12 +9,12 @@ import redis
 
 from feeds.kafka.topic import Topic
 from feeds.wire import stock_key
-from stockwatch.local.redis_server import RedisServer
+from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.kafka.brokers import Brokers
 from tests.support.kafka.fixtures import committed
 from tests.support.kafka.programs import Program
 from tests.support.kafka.traffic import Feed, UpdateListener, read_log
-from tests.support.servers.processes import ProcessReaper, server_port
+from tests.support.servers.processes import ProcessReaper
 from tests.support.update_ledger import Ledger, Report
 from tests.support.waiting import wait_until
 
@@ -33,7 +33,7 @@ class Pipeline:
         self.topic = f"ticks-{uuid4().hex[:12]}"
         self.group = f"group-{self.topic}"
         self.folder = folder
-        self.redis = RedisServer(server_port())
+        self.redis = RedisServer(free_port())
         self._reaper = reaper
         self.start_redis()
         self.address: dict[str, object] = {"host": self.redis.host, "port": self.redis.port}

@@ -12,7 +12,8 @@ from urllib.request import ProxyHandler, build_opener
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.servers.processes import ProcessReaper, server_port
+from stockwatch.local.redis_server import free_port
+from tests.support.servers.processes import ProcessReaper
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,7 +34,7 @@ class Program:
         self._reaper = reaper
         self._port = 0
         if (variable := METRICS.get(self.command)) is not None:
-            self._port = server_port()
+            self._port = free_port()
             variables = variables | {variable: str(self._port)}
         self.process = subprocess.Popen(
             [sys.executable, *command],

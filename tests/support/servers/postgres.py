@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psycopg
 
-from tests.support.servers.processes import ProcessReaper, server_port
+from stockwatch.local.redis_server import free_port
+from tests.support.servers.processes import ProcessReaper
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 60.0
@@ -59,7 +60,7 @@ class Postgres:
             os.chown(self._folder, self._user["user"], self._user["group"])
         self._reaper = ProcessReaper(self._folder)
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = server_port()
+        self.port = free_port()
         self.address = f"postgres://stockwatch@127.0.0.1:{self.port}/stockwatch"
         self._run("initdb", "-D", str(self._data), "-U", "stockwatch", "-A", "trust", "-E", "UTF8", "--no-sync")
 

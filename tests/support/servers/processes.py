@@ -1,7 +1,5 @@
-"""Finds free ports for servers. Ends server processes when the tests end."""
+"""Ends server processes when the tests end."""
 
-import random
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,22 +7,6 @@ from pathlib import Path
 from stockwatch.local import reaper
 
 TIMEOUT_SECONDS = 90.0
-
-
-def server_port() -> int:
-    """Returns a free port outside the ephemeral range.
-
-    Such a port is still free when a server restarts.
-    """
-    for port in random.sample(range(20_000, 30_000), 200):
-        with socket.socket() as candidate:
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                candidate.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port from 20000 to 30000")
 
 
 class ProcessReaper:

@@ -13,8 +13,7 @@ from typing import Any
 import redis
 
 from feeds.store.cluster.slots import SLOTS
-from stockwatch.local.redis_server import RedisServer
-from tests.support.servers.processes import server_port
+from stockwatch.local.redis_server import RedisServer, free_port
 from tests.support.waiting import wait_until
 
 NODE_TIMEOUT_MS = 1500
@@ -25,9 +24,9 @@ class ClusterNode(RedisServer):
     """One node. After a restart, a node knows its id and the other nodes."""
 
     def __init__(self) -> None:
-        self.bus_port = server_port()
+        self.bus_port = free_port()
         super().__init__(
-            server_port(),
+            free_port(),
             [
                 *("--cluster-enabled", "yes", "--cluster-port", str(self.bus_port)),
                 *("--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
