@@ -15,7 +15,7 @@ from feeds.store.cluster.slots import key_slot, tag_prefix
 from feeds.store.connection import connect
 from feeds.store.keys import read_many
 from feeds.wire import Update, decode
-from tests.support.gateway.process import SYMBOLS, GatewayProcess, receive_frame
+from tests.support.gateway.process import FRAME_TIMEOUT_SECONDS, SYMBOLS, GatewayProcess, receive_frame
 from tests.support.kafka.traffic import read_log
 from tests.support.servers.commands import Command
 from tests.support.servers.redis_cluster import ClusterNode, RedisCluster
@@ -88,8 +88,9 @@ class Client:
 
     def receive_until(self, *symbols: str, after: int) -> None:
         """Receives until each of these symbols has an update that is newer than `after`, in unix microseconds."""
-        missing = set(symbols)
+        missing, deadline = set(symbols), time.monotonic() + FRAME_TIMEOUT_SECONDS
         while missing:
+            assert time.monotonic() < deadline, f"no newer update of {missing}"
             frame = receive_frame(self.socket)
             if "seq_id" not in frame:
                 continue
@@ -114,6 +115,7 @@ def client(pipeline: Pipeline) -> Iterator[Client]:
         client = Client(socket)
         client.receive_until(*SYMBOLS, after=now())
         yield client
+    pipeline.cluster.heal()  # also after a test that failed
 
 
 def test_prices_flow_from_the_generator_to_sockets_pages_and_bars(pipeline: Pipeline, client: Client):
