@@ -139,6 +139,11 @@ def test_addresses_are_separated_by_commas():
     assert make(BROKERS="a:1, [::1]:2").addresses("BROKERS", "x:1") == ["a:1", "[::1]:2"]
 
 
+def test_nodes_have_a_host_without_brackets_and_a_port():
+    assert make(NODES="a:1, [::1]:2").nodes("NODES", "x:1") == (("a", 1), ("::1", 2))
+    assert make().nodes("NODES", "x:1") == (("x", 1),)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -43,11 +43,10 @@ def make_tags() -> tuple[str, ...]:
     ever change.
     """
     tags: dict[int, str] = {}
-    for characters in product(TAG_CHARACTERS, repeat=TAG_LENGTH):
-        tag = "".join(characters)
+    names = map("".join, product(TAG_CHARACTERS, repeat=TAG_LENGTH))
+    while len(tags) < TAGS:
+        tag = next(names)
         tags.setdefault(key_slot(tag.encode()) // TAG_SLOTS, tag)
-        if len(tags) == TAGS:
-            break
     return tuple(tags[number] for number in range(TAGS))
 
 
