@@ -23,6 +23,7 @@ from tests.bench.publisher import PRICE, encode
 
 KINDS = ("padded", "trades")
 SYMBOLS = 100
+SIZE = 12.5
 
 
 def fill(brokers: str, keys: str, updates: int) -> str:
@@ -32,7 +33,7 @@ def fill(brokers: str, keys: str, updates: int) -> str:
     base = time.time_ns() // 1000 - updates
     for number in range(updates):
         update = Update(f"T{number % SYMBOLS}", PRICE, base + number, number // SYMBOLS + 1)
-        producer.send(update.symbol, encode(update, keys))
+        producer.send(update.symbol, encode(update, keys, SIZE))
         if number % 1000 == 0:
             producer.poll()
     assert producer.close(60) == 0, "updates were lost"
@@ -82,10 +83,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--embedded", action="store_true", help="embedded brokers even if there is Java")
     parser.add_argument("--updates", type=int, default=1_000_000, help="updates in each topic for the processor")
     parser.add_argument("--runs", type=int, default=5, help="runs of each kind")
+    parser.add_argument("--processor-only", action="store_true", help="does not measure the gateway")
     arguments = parser.parse_args(argv)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        compare_gateway(arguments.runs, folder)
+        if not arguments.processor_only:
+            compare_gateway(arguments.runs, folder)
         compare_processor(arguments, stack.enter_context(RedisServer()), folder, stack)
     return 0
 
