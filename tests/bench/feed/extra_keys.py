@@ -24,6 +24,7 @@ from tests.bench.publisher import PRICE, encode
 KINDS = ("padded", "trades")
 SYMBOLS = 100
 SIZE = 12.5
+MAX_UNACKNOWLEDGED = 50_000
 
 
 def fill(brokers: str, keys: str, updates: int) -> str:
@@ -34,8 +35,8 @@ def fill(brokers: str, keys: str, updates: int) -> str:
     for number in range(updates):
         update = Update(f"T{number % SYMBOLS}", PRICE, base + number, number // SYMBOLS + 1)
         producer.send(update.symbol, encode(update, keys, SIZE))
-        if number % 1000 == 0:
-            producer.poll()
+        while producer.unacknowledged > MAX_UNACKNOWLEDGED:
+            producer.poll(0.01)
     assert producer.close(60) == 0, "updates were lost"
     return topic
 
