@@ -11,10 +11,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
 from feeds.kafka.producer import UpdateProducer
+from feeds.kafka.topic import Topic
 from feeds.wire import Update
 from stockwatch.local.redis_server import RedisServer
 from tests.bench import gateway
@@ -30,6 +32,7 @@ MAX_UNACKNOWLEDGED = 50_000
 def fill(brokers: str, keys: str, updates: int) -> str:
     """Fills a new topic with updates of 100 symbols. Returns the name of the topic."""
     topic = f"bench-keys-{keys}-{time.time_ns()}"
+    Topic(brokers, topic, timeout=30.0).ensure(timedelta(hours=1), time.sleep)
     producer = UpdateProducer(brokers, topic, {"linger.ms": 50})
     base = time.time_ns() // 1000 - updates
     for number in range(updates):
