@@ -162,7 +162,7 @@ class BinanceAdapter:
         if reader is None:
             return _read_other(decode(_OTHER_DATA, data).event)
         event = reader(data)
-        # A late message of an ended subscription would be a price of a symbol that nobody asked for.
+        # A message may arrive after its subscription has ended. Its symbol is not wanted any more.
         return event if event is not None and event.native in self._acknowledged else Heartbeat()
 
     def _acknowledge(self, request_id: int | str | None) -> list[Event]:

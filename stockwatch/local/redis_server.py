@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 from types import TracebackType
+from typing import Protocol, Self
 
 import redis
 
@@ -73,7 +74,27 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-class RedisServer:
+class StartedInBlock(Protocol):
+    """Runs a server inside a `with` block."""
+
+    def start(self) -> None: ...
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:  # also Ctrl-C while the server starts
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class RedisServer(StartedInBlock):
     """One Redis process that listens on loopback and keeps its data in memory only.
 
     A restart with `stop` and `start` keeps the port. `options` are further options of the command line.
@@ -171,16 +192,3 @@ class RedisServer:
         if self._folder:
             self._folder.cleanup()
             self._folder = None
-
-    def __enter__(self) -> "RedisServer":
-        try:
-            self.start()
-        except BaseException:  # also Ctrl-C while the server starts
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

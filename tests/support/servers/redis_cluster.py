@@ -7,13 +7,12 @@ import random
 import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any
 
 import redis
 
 from feeds.store.cluster.slots import SLOTS
-from stockwatch.local.redis_server import RedisServer, free_port
+from stockwatch.local.redis_server import RedisServer, StartedInBlock, free_port
 from tests.support.waiting import wait_until
 
 NODE_TIMEOUT_MS = 1500
@@ -52,7 +51,7 @@ class ClusterNode(RedisServer):
             return int(client.info("stats")["total_commands_processed"])
 
 
-class RedisCluster:
+class RedisCluster(StartedInBlock):
     """A cluster of masters, each with a number of replicas. All data is in memory only."""
 
     def __init__(self, masters: int = 3, replicas: int = 1) -> None:
@@ -206,16 +205,3 @@ class RedisCluster:
                 stack.callback(node.close)
                 if node._process is not None and node.process.poll() is None:
                     node.process.kill()  # All data is in memory, so nothing is left to save.
-
-    def __enter__(self) -> "RedisCluster":
-        try:
-            self.start()
-        except BaseException:  # also Ctrl-C while the nodes start
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
