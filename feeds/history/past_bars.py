@@ -38,8 +38,8 @@ LACKS_TRADES = {"feeds_minutebar": lacks_trades_of_minute, "feeds_daybar": lacks
 def is_complete(table: str, recorded: str, fetched: str) -> str:
     """Returns the SQL condition that a recorded bar is complete.
 
-    `recorded` and `fetched` are the SQL names of the two rows of `table`. Sums of rounded sizes may differ in the last
-    digits. Therefore a relative difference of 1e-9 does not count.
+    The condition compares two rows of `table`. `recorded` and `fetched` are the aliases of these rows in SQL. Sums of
+    rounded sizes may differ in the last digits. Therefore a relative difference of 1e-9 does not count.
     """
     return (
         f'({recorded}."count" >= {fetched}."count" '

@@ -40,8 +40,8 @@ def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
 def _round(value: float, decimals: int) -> str:
     """Returns a number of at least 0 without group marks. A half is rounded up.
 
-    `format` also rounds the exact value and is much faster than Decimal, but rounds a half to even. A float is a half
-    only if its product with two to the power of `decimals` + 1 is an odd whole number. This product is exact.
+    `format` is much faster than Decimal, but rounds a half to the even digit. Therefore Decimal is used for each number
+    that may lie at a half. Such a number times 2 ** (decimals + 1) is an odd whole number.
     """
     if value * 2.0 ** (decimals + 1) % 2.0 != 1.0:
         return f"{value:.{decimals}f}"

@@ -74,7 +74,7 @@ def _write_older(values: tuple[float, ...], low: float, high: float) -> tuple[st
 
 @lru_cache(maxsize=SPARKLINE_POINTS)
 def _write_all_x(count: int) -> tuple[str, ...]:
-    """Returns the distances of `count` points from the left edge in pixels. One more point is at the right edge."""
+    """Returns the x coordinates of `count` points in pixels. The distances are equal; the right edge stays free."""
     step = WIDTH / count
     return tuple(TENTHS[int(place * step * 10 + 0.5)] for place in range(count))
 
