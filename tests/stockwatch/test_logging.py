@@ -18,13 +18,13 @@ Line = Callable[[], dict[str, object]]
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
     target = io.StringIO()
     configure(level="info", form="json", stream=target)
     yield target
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**config)
 
 
 @pytest.fixture
