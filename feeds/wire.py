@@ -6,8 +6,10 @@ updates, keys and channel names. Therefore no byte may change.
 
 import json
 from math import inf
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from feeds.errors import BadRecord
 from feeds.symbols import SYMBOL_RULE, is_symbol
@@ -41,21 +43,31 @@ although the valid update has a lower timestamp. `write_if_newer.lua` has the sa
 """
 
 
+_Positive = Annotated[float, Meta(gt=0)]
+"""A number above zero. The decoder refuses numbers that are too large for a double, so the number is finite."""
+
+_Timestamp = Annotated[int, Meta(ge=MIN_TIMESTAMP)]
+_SeqId = Annotated[int, Meta(ge=0, lt=MAX_NUMBER)]
+
+
 class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """One price of one symbol.
 
     `price` is in the instrument's currency, `timestamp` in unix microseconds. `seq_id` grows by one with each update of
     the symbol. `size` is the size of the trade in shares or coins; `bid` and `ask` are the best prices at that time. An
     update may lack any of these three keys; the missing number is 0.
+
+    The limits of the numbers hold for decoded updates only. They are checked by the decoder, because checks in Python
+    would take as long as the decoding.
     """
 
     symbol: str
-    price: float
-    timestamp: int
-    seq_id: int
-    size: float = 0.0
-    bid: float = 0.0
-    ask: float = 0.0
+    price: _Positive
+    timestamp: _Timestamp
+    seq_id: _SeqId
+    size: _Positive = 0.0
+    bid: _Positive = 0.0
+    ask: _Positive = 0.0
 
     @property
     def order(self) -> tuple[int, int]:
@@ -82,6 +94,9 @@ class _ForeignUpdate(msgspec.Struct, gc=False):
 REQUIRED_KEYS = ("symbol", "price", "timestamp", "seq_id")
 REQUIRED_COMMAS = len(REQUIRED_KEYS) - 1
 """The number of commas in an update with only the required keys. No symbol contains a comma."""
+
+ALL_COMMAS = REQUIRED_COMMAS + 3
+"""The number of commas in an update that also has `size`, `bid` and `ask`."""
 
 MAX_KNOWN_SYMBOLS = 1 << 16
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -141,17 +156,44 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
         if not value.isascii():
             value.decode()  # the decoder does not check ignored keys, but clients get the whole value
         update = _decode(value)
-        # The decoder knows every key here, so the number of commas shows whether a key is repeated.
-        commas = value.count(b",")
-        if commas != REQUIRED_COMMAS and commas != REQUIRED_COMMAS + _count_trade_keys(update):
-            update = _decode_other(value)
     except DECODE_ERRORS as error:
-        update = _decode_other(value, error)
+        return _decode_other(value, latest, error)
+    # The decoder knows every key here, so the number of commas shows whether a key is repeated.
+    commas = value.count(b",")
+    if not (
+        commas == REQUIRED_COMMAS
+        or (commas == ALL_COMMAS and update.size and update.bid and update.ask)
+        or commas == REQUIRED_COMMAS + _count_trade_keys(update)
+    ):
+        return _decode_other(value, latest)
     if update.symbol not in _known_symbols:
-        if not is_symbol(update.symbol):
-            raise BadRecord(f"the symbol is not {SYMBOL_RULE}", "symbol")
-        if len(_known_symbols) < MAX_KNOWN_SYMBOLS:
-            _known_symbols.add(update.symbol)
+        _check_symbol(update.symbol)
+    if update.timestamp > latest:
+        raise _refuse_order(update)
+    return update
+
+
+def _check_symbol(symbol: str) -> None:
+    """Raises BadRecord if the symbol breaks the rule for symbols."""
+    if not is_symbol(symbol):
+        raise BadRecord(f"the symbol is not {SYMBOL_RULE}", "symbol")
+    if len(_known_symbols) < MAX_KNOWN_SYMBOLS:
+        _known_symbols.add(symbol)
+
+
+def _count_trade_keys(update: Update) -> int:
+    """Returns how many of `size`, `bid` and `ask` a decoded update has."""
+    return (update.size > 0) + (update.bid > 0) + (update.ask > 0)
+
+
+def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> Update:
+    """Decodes a value that may have unknown keys, repeated keys, or numbers outside their limits.
+
+    Raises BadRecord if the value is no update. `error` is the error of the decoder; None if there was no error.
+    """
+    update = _decode_keys(value, error)
+    if update.symbol not in _known_symbols:
+        _check_symbol(update.symbol)
     if not 0 < update.price < inf:
         raise BadRecord("the price is not a finite number above zero", "price")
     if not (MIN_TIMESTAMP <= update.timestamp <= latest and 0 <= update.seq_id < MAX_NUMBER):
@@ -159,16 +201,8 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
     return update
 
 
-def _count_trade_keys(update: Update) -> int:
-    """Returns how many of `size`, `bid` and `ask` are finite numbers above zero."""
-    return (0 < update.size < inf) + (0 < update.bid < inf) + (0 < update.ask < inf)
-
-
-def _decode_other(value: bytes, error: Exception | None = None) -> Update:
-    """Decodes a value that may have unknown keys, repeated keys, or numbers that are not valid.
-
-    Raises BadRecord if the value is no update. `error` is the error of the decoder; None if there was no error.
-    """
+def _decode_keys(value: bytes, error: Exception | None) -> Update:
+    """Decodes a value whose numbers may be outside their limits. Raises BadRecord if a key is wrong."""
     try:
         if error is not None and not isinstance(error, msgspec.ValidationError):
             raise error
