@@ -41,8 +41,9 @@ PAUSE_SECONDS = 0.005
 PRODUCER_OPTIONS = {
     # An update that expired in the queue would be lost. The limits above bound the queue instead.
     "message.timeout.ms": 0,
-    # With 20,000 trades per second, batches of 5 ms cost client and brokers far less CPU time than batches of 1 ms.
-    "linger.ms": 5,
+    # With 20,000 trades per second on two cores, the p99 delay is lower than with 5 ms: the brokers need less CPU time
+    # for larger batches.
+    "linger.ms": 25,
 }
 
 

@@ -26,7 +26,9 @@ COMPRESSED = str(Path(__file__).with_name("compressed.py"))
 FACTOR = "100"
 """The feeder fetches merged trades this many times as fast as Kraken allows."""
 
-WARM_UP_SECONDS = 10.0
+WARM_UP_SECONDS = 60.0
+"""New brokers compile their code in this time. Compilers and clients share the cores of this machine."""
+
 AFTER_SECONDS = 15.0
 MAX_MEGABYTES_MORE = 160.0
 """How much the resident memory may grow in MB while Kafka stands still. Waiting trades take 64 MB of this."""
