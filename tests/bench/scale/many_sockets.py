@@ -7,10 +7,12 @@ connected, refused and closed sockets, delays, and the resident memory of all ga
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from math import ceil
@@ -80,8 +82,19 @@ def run_clients(port: int, pids: list[int], sockets: int, processes: int) -> lis
     each = ceil(sockets / processes)
     command = [wsload, "127.0.0.1", str(port), "/ws", str(each), str(SECONDS), REQUEST]
     command += ["-k", "1", "-m", str(SYMBOLS), "-w", str(WARM_UP_SECONDS), "-p", ",".join(map(str, pids))]
-    clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    clients = [
+        subprocess.Popen([*command, "-a", str(number * each)], stdout=subprocess.PIPE, text=True)
+        for number in range(processes)
+    ]
     return [json.loads(client.communicate()[0]) for client in clients]
+
+
+def count_reasons(port: int) -> dict[str, float]:
+    """Returns why connections were refused and closed: the counters of all processes, by name and reason."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    found = re.findall(r"^stockwatch_((?:refused|closed)_total{.*}) (\S+)$", text, re.MULTILINE)
+    return {name: float(value) for name, value in found if float(value)}
 
 
 def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -105,6 +118,7 @@ def main(sockets: int) -> int:
         stack.callback(published.kill)
         before = sum(map(read_resident, pids))
         figures = summarize(run_clients(port, pids, sockets, processes))
+        figures |= count_reasons(port)
     figures |= {"processes": processes, "kb_per_socket": (figures["rss_mb"] - before) * 1024 / sockets}
     print(json.dumps(figures, indent=1))
     return 0 if figures["alive"] == figures["conns"] and not figures["silent"] else 1
