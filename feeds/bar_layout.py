@@ -19,7 +19,10 @@ from feeds.wire import describe_decode_error
 DAY_PREFIX = "day:"
 
 VOLUME_UNIT = 1e-8
-"""The unit of volumes. A volume is a whole number, because sums of whole numbers are exact."""
+"""The unit of volumes. The volume 150_000_000 stands for 1.5 shares or coins.
+
+Volumes are whole numbers, because sums of whole numbers are exact.
+"""
 
 MAX_VOLUME = 2**63 - 1
 """The greatest volume of a bar: 92 billion shares or coins.
@@ -147,8 +150,8 @@ class BarRing:
     def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
         """Decodes `data`, which was read from `byte_ranges(first, last)`.
 
-        Returns pairs of bar number and slot, oldest first. Skips slots that are empty or incomplete, and slots that
-        hold an older or a newer bar.
+        Returns pairs of bar number and slot, oldest first. Skips empty slots, and a slot that is cut off at the end of
+        `data`. Also skips a slot that holds an older or a newer bar than the wanted bar.
         """
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 

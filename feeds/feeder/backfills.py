@@ -40,9 +40,9 @@ class Backfills:
         """The planned repairs. The keys are pairs: a symbol, and whether the repair waits for the end of the day."""
 
     def add(self, symbol: str, native: str) -> None:
-        """Puts a symbol in the queue, so that its bars up to now are fetched.
+        """Puts a symbol in the queue. `run` then fetches the bars of the symbol up to now.
 
-        Call this method when the symbol is opened.
+        Call this method when this process begins to feed the symbol.
         """
         if (symbol, native) not in self._queue:
             self._queue.append((symbol, native))

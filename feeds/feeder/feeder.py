@@ -64,9 +64,9 @@ class FeedTotals(msgspec.Struct, frozen=True):
 class Feeder:
     """Feeds the symbols of some sources.
 
-    `leases` has one lease for each source. `read_subscriptions` returns a dict from source to another dict, which maps
-    symbols to native symbols. `read_ends` takes symbols and returns a dict from symbol to TopicEnd. Both functions may
-    raise TransientError.
+    `leases` has one lease for each source. `read_subscriptions` returns a dict from source to symbols and their native
+    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` takes symbols and returns a dict from symbol to
+    TopicEnd. Both functions may raise TransientError.
     """
 
     def __init__(

@@ -148,7 +148,7 @@ class OwnedSymbols:
         """
         try:
             await self._publisher.drain()
-            async with self._lock:  # a claim at the same time would take them again
+            async with self._lock:  # a claim at the same time would take the symbols again
                 self._releasing.difference_update(symbols)
                 if unwanted := [symbol for symbol in symbols if symbol not in self._wanted]:
                     self._owned.difference_update(unwanted)

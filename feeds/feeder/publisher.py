@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 MAX_UNACKNOWLEDGED = 5_000
 """How many updates may be unacknowledged.
 
-After a stall of Kafka, these updates arrive before the newest prices.
+After a stall, Kafka delivers all these updates before it delivers newer prices.
 """
 
 STALL_SECONDS = 2.0
@@ -139,9 +139,10 @@ class Publisher:
             self._backlog.add(symbol, trades)
 
     def pump_soon(self) -> None:
-        """Calls `pump` when the event loop has no message left that is ready now.
+        """Schedules one call of `pump` after the messages that the event loop has ready now.
 
-        Call this method after each message. One call of `pump` for many messages costs far less than a call for each.
+        Call this method after each message. One call of `pump` for many messages costs far less than a call for each
+        message.
         """
         if not self._is_pump_due:
             self._is_pump_due = True

@@ -71,9 +71,9 @@ class GeneratorLoop:
     """Feeds one topic: sends the updates of the simulator to this topic.
 
     The loop feeds only symbols that `ownership` gives to this process. `read_tickers` returns all simulated tickers,
-    active or not. `read_last_updates` takes symbols and returns a dict from symbol to last update. It also creates a
-    missing topic. `read_tickers` and `read_last_updates` may raise TransientError. `interval` is in seconds. `clock`
-    returns seconds since any fixed moment; `now` returns unix nanoseconds.
+    active or not. `read_last_updates` takes symbols and returns a dict from symbol to last update. If the topic does
+    not exist, `read_last_updates` creates the topic. Both functions may raise TransientError. `interval` is in seconds.
+    `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds.
     """
 
     def __init__(

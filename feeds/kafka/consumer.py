@@ -241,7 +241,7 @@ class UpdateConsumer:
     def pause(self) -> None:
         """Pauses all assigned partitions.
 
-        Continue to call `read`, because otherwise this member must leave the group.
+        Keep calling `read` during the pause. Otherwise Kafka removes this member from the group.
         """
         self._opened().pause(self._opened().assignment())
 

@@ -47,9 +47,9 @@ class Period:
 class UpdateProducer:
     """Sends updates to one topic.
 
-    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. If a
-    caller waits for Kafka for another purpose, the caller begins and ends `outage` too. `failures` is a metric with the
-    label `reason` that counts failed updates.
+    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed.
+    `failures` is a metric with the label `reason` that counts failed updates. `outage` logs when Kafka is unavailable.
+    Other calls to Kafka can share `outage`, so that one outage is logged once.
     """
 
     def __init__(

@@ -132,7 +132,7 @@ class History(Protocol):
         ...
 
     def read_instruments(self, body: bytes) -> Mapping[str, bool]:
-        """Returns a dict from each native symbol to whether it is traded now."""
+        """Returns a dict from native symbol to whether the instrument is traded now, such as `{"BTC-USD": True}`."""
         ...
 
 

@@ -46,7 +46,7 @@ ALREADY_AUTHENTICATED = 403
 """The code of an error that needs no action, because the connection works."""
 
 WAIT_AFTER_LIMIT = 90.0
-"""For how many seconds Alpaca still counts a lost connection."""
+"""How many seconds to wait after the error 406. For this long, Alpaca still counts a connection that was lost."""
 
 FAILURES = {
     401: Failure("Alpaca says that the connection is not authenticated"),
@@ -124,7 +124,7 @@ class _Status(msgspec.Struct):
 
 
 class _Control(msgspec.Struct):
-    """A part of a message about the connection. `trades` lists all symbols whose trades are subscribed."""
+    """A part of a message about the connection. `trades` lists all symbols with a subscription to trades."""
 
     msg: str = ""
     code: int = 0
@@ -184,9 +184,9 @@ class AlpacaAdapter:
         return replies
 
     def _subscribe_chunk(self, natives: tuple[str, ...]) -> list[str]:
-        """Returns a request for trades and quotes, and another one for statuses.
+        """Returns one request for trades and quotes, and a second request for statuses.
 
-        If the request for statuses fails, prices still come. Some feeds have no statuses.
+        Some feeds have no statuses. If the second request fails, prices still come.
         """
         requests = [self._request("subscribe", {"trades": natives, "quotes": natives}, natives)]
         if self._feed.has_statuses:
@@ -250,9 +250,10 @@ class AlpacaAdapter:
         return [FAILURES.get(error.code, Failure(reason))]
 
     def _refuse(self, natives: tuple[str, ...], reason: str) -> Sequence[Event]:
-        """Refuses a single symbol. Of several symbols, requests the two halves again.
+        """Handles a refused request. Requests the two halves of several symbols again, or refuses a single symbol.
 
-        Therefore a bad symbol does not affect the others, and a limit of symbols is used completely.
+        In this way one bad symbol does not affect the other symbols. If Alpaca limits the number of symbols, the limit
+        is reached.
         """
         wanted = tuple(native for native in natives if native in self._wanted)
         if len(wanted) > 1:

@@ -173,7 +173,7 @@ class BinanceAdapter:
 
     def _fail(self, request_id: int | str | None, reason: str) -> list[Event]:
         event = self._answers.pop(request_id, None)
-        if isinstance(event, Heartbeat):  # an unsubscription failed: its messages are ignored already
+        if isinstance(event, Heartbeat):  # an unsubscription failed: the symbol is ignored already
             return [event]
         if isinstance(event, Subscribed):
             self._wanted.difference_update(event.natives)

@@ -157,9 +157,10 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence of a trade, or None if the trade has none.
+    """Returns the sequence of a trade, or None if the trade has no sequence.
 
-    The ids of the source must be sequences, because a trade that was read back from Kafka has only an id.
+    A trade that was read back from Kafka has only an id. Then the id is the sequence. Use this function only for
+    sources whose ids are sequences.
     """
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
         return int(trade.id)

@@ -10,9 +10,9 @@ from feeds.tickers.natives import describe_namesake, native_of
 
 
 class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """Compares the values in the database with the values that the page showed.
+    """A form that finds out whether another person has changed the ticker since the page was loaded.
 
-    Hidden fields of the page contain the values that the page showed.
+    Hidden fields hold the values that the page showed. The form compares these values with the values in the database.
     """
 
     class Meta:
@@ -33,9 +33,9 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
         return cleaned
 
     def _compare(self, name: str, field: forms.Field, cleaned: dict[str, Any]) -> None:
-        """Keeps the stored value if this person has not changed the field.
+        """Refuses the submitted value of a field that another person has changed meanwhile.
 
-        Refuses this person's value if another person has also changed the field.
+        If the submitter has not changed the field, keeps the other person's value.
         """
         stored = self.initial[name]
         shown = field.to_python(self.data.get(self.add_initial_prefix(name)))

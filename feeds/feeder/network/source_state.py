@@ -6,8 +6,8 @@ from feeds.sources.events import SourceState
 class SourceStateTracker:
     """The state of a source, the reason for the state, and the time of its last change.
 
-    `now` is in unix microseconds. After silence, an acknowledgement alone does not make the source connected. A dead
-    service may acknowledge and then send nothing.
+    `now` is in unix microseconds. A silent source becomes connected again when it sends data. An acknowledgement is not
+    enough, because a broken service may acknowledge subscriptions and then send nothing.
     """
 
     def __init__(self, now: int) -> None:

@@ -76,7 +76,7 @@ class Backlog:
         return taken
 
     def put_newest_first(self) -> None:
-        """Lets the newest trade of each symbol leave before all other trades.
+        """Makes `take` return the newest trade of each symbol before all other trades.
 
         The other trades of the symbol are late from now on. Call this method after a stall, so that current prices are
         published first.

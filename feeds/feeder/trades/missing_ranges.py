@@ -61,7 +61,7 @@ class MissingRanges:
         return [(first, last) for first, last in parts if first <= last]
 
     def keep_highest(self, count: int) -> None:
-        """Removes all ranges but the `count` highest ones."""
+        """Keeps only the `count` highest ranges."""
         del self._ranges[:-count]
 
     def remove_between(self, after: int, until: int) -> int:

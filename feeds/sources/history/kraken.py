@@ -152,9 +152,9 @@ def _read_result(body: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
-    """Returns the rows: the value of the only key beside `last`.
+    """Returns the rows of a response such as `{"XXBTZUSD": [rows], "last": …}`.
 
-    This key is one of several names of the pair.
+    The key of the rows is one of several names of the pair. Raises BadMessage if there is not exactly one such key.
     """
     rows = [raw for name, raw in result.items() if name != "last"]
     if len(rows) != 1:
