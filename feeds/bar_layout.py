@@ -71,10 +71,10 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 72 bytes, little-endian.
 
-    The slot is empty if `update_count` is 0. `cycle` distinguishes the bars that use the same slot one after the other.
-    `cycle` is the bar's number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us`
-    are the times of the first and the last update, in microseconds from the start of the bar; `first_seq` and
-    `last_seq` are the seq_ids of these two updates. `volume` is in VOLUME_UNITs.
+    The slot is empty if `update_count` is 0. `cycle` tells which of the bars that share the slot is in it: the bar's
+    number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us` are the times of the
+    first and the last update, in microseconds from the start of the bar. `first_seq` and `last_seq` are the seq_ids of
+    these two updates. `volume` is in VOLUME_UNITs.
     """
 
     cycle: int
@@ -142,7 +142,7 @@ class BarRing:
         """Returns the bytes of the slot for bar number `start`.
 
         `ohlc_count` holds open, high, low, close and count. `within_us` holds the times of the first and the last
-        update, in microseconds from the start of the bar; `seq_ids` holds the seq_ids of these two updates. `volume` is
+        update, in microseconds from the start of the bar. `seq_ids` holds the seq_ids of these two updates. `volume` is
         in VOLUME_UNITs.
         """
         return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids, volume)

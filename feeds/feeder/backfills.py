@@ -89,7 +89,10 @@ class Backfills:
             log.info("bars fetched", source=self._source, symbol=symbol, days=fetched.days, minutes=fetched.minutes)
 
     async def _retry(self, symbol: str, native: str, error: Exception) -> None:
-        """Puts a symbol at the end of the queue, or gives up the symbol."""
+        """Puts a symbol at the end of the queue after `error`, and waits.
+
+        Gives up the symbol if no retry helps, or after MAX_ATTEMPTS attempts.
+        """
         attempts = self._attempts.pop(symbol, 0) + 1
         is_permanent = isinstance(error, RequestFailed) and error.is_permanent
         if is_permanent or attempts >= MAX_ATTEMPTS:

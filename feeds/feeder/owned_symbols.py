@@ -23,7 +23,10 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 Subscriptions = Mapping[str, tuple[str, str]]
-"""A dict from symbol to a pair: the name of the source, and the native symbol."""
+"""A dict from symbol to a pair: the name of the source, and the native symbol.
+
+An example is `{"BTC/USD": ("coinbase", "BTC-USD")}`.
+"""
 
 
 class Ownership(Protocol):

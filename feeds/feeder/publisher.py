@@ -134,12 +134,12 @@ class Publisher:
             published.missed = unite([*published.missed, *spans])
 
     def add(self, symbol: str, trades: Sequence[Accepted]) -> None:
-        """Adds trades of a symbol. `pump` sends them."""
+        """Adds trades of a symbol to the backlog. `pump` sends the trades later."""
         if symbol in self._symbols:
             self._backlog.add(symbol, trades)
 
     def pump_soon(self) -> None:
-        """Schedules one call of `pump` after the messages that the event loop has ready now.
+        """Schedules one call of `pump`. The event loop first handles the messages that it has ready now.
 
         Call this method after each message. One call of `pump` for many messages costs far less than a call for each
         message.

@@ -254,7 +254,7 @@ class SourceFeed:
 
 
 NO_DATA = (Subscribed, SymbolRefused, SourceStatus)
-"""The events that show that the source answers, but not that data flow."""
+"""Events without market data. These events show only that the source answers."""
 
 
 def can_fetch_trades(source: Source, native: str) -> bool:

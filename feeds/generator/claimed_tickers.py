@@ -47,7 +47,7 @@ class ClaimedTickers:
         self._resumed: dict[str, Grant] = {}
 
     def prepare(self, stop: threading.Event) -> bool:
-        """Reads the tickers, claims them and reads their last updates, with retries.
+        """Reads the tickers, claims their symbols and reads the symbols' last updates, with retries.
 
         Returns False if `stop` was set first.
         """

@@ -33,7 +33,8 @@ REPORT_SECONDS = 1.0
 STALL_SECONDS = 1.0
 """After a longer stall of the loop, the symbols are renewed before the next update.
 
-If the whole process was suspended, its symbols may have expired, and another process may publish them now.
+If the whole process was suspended, the claims of its symbols may have expired. Then another process may publish these
+symbols now.
 """
 
 FLUSH_SECONDS = 7.0
@@ -43,7 +44,7 @@ FLUSH_SECONDS_IN_OUTAGE = 3.0
 """The time limit that replaces FLUSH_SECONDS if Kafka is unavailable."""
 
 JOIN_SECONDS = 3.0
-"""The time limit at the end for a renewal that is in progress."""
+"""When the generator ends, it waits this long for a renewal that is in progress."""
 
 MAX_POLL_PAUSE_SECONDS = 0.5
 """The longest pause between two polls of the producer.

@@ -16,7 +16,7 @@ from feeds.records import Span, unite
 MINUTE_US = 60_000_000
 
 MAX_SPANS_OF_TAPE = 1000
-"""How many missed spans a tape keeps. If there are more, the oldest spans are merged into one span."""
+"""How many missed spans a tape keeps. If there are more, the oldest spans become one span."""
 
 
 def save_spans(tape_id: int, spans: Iterable[Span]) -> None:
@@ -106,7 +106,7 @@ def lacks_trades_of_day(row: str) -> str:
 
 
 def _exists(tape: str, begin: str, end: str) -> str:
-    """Returns the SQL condition that a tape has a missed span between two moments, both included."""
+    """Returns the SQL condition that a missed span of a tape overlaps the time from `begin` to `end`."""
     return (
         "EXISTS (SELECT 1 FROM feeds_missedspan AS missed "  # noqa: S608 - all names are constants
         f'WHERE missed.tape_id = ({tape}) AND missed."last" >= {begin} AND missed."first" <= {end})'

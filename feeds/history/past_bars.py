@@ -1,6 +1,6 @@
 """Saves bars that were not recorded: fetched bars and simulated bars.
 
-A recorded bar and a bar of another origin may belong to the same period. Then only one of them stays in the table:
+A recorded bar and a bar of another origin may belong to the same period. The table keeps only one of the two bars:
 
 - Recorded or simulated: the recorded bar stays.
 - Recorded or fetched: the recorded bar stays if it is complete. Otherwise the fetched bar stays.

@@ -87,7 +87,7 @@ class UpdateProducer:
         return self._unacknowledged
 
     def send(self, symbol: str, value: bytes, headers: Headers | None = None) -> None:
-        """Queues one update. `value` is the encoded update, `headers` are those of the record.
+        """Queues one update. `value` is the encoded update, `headers` are the headers of the record.
 
         Raises BrokerUnavailable if the queue stays full for half a second. After this error the update is not queued,
         and the call may be repeated.

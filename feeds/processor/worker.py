@@ -135,7 +135,7 @@ class Worker(threading.Thread):
         return tasks
 
     def _write(self, tasks: list[WriteTask]) -> bool:
-        """Writes the tasks whose span is not fenced.
+        """Writes the tasks. Skips a task if another member of the group owns its partition now.
 
         Returns False if `abandon` was set before a write succeeded.
         """
@@ -160,7 +160,7 @@ class Worker(threading.Thread):
             return True
 
     def _wait(self, tasks: list[WriteTask], seconds: float) -> bool:
-        """Waits before the next attempt. Merges tasks meanwhile. Returns whether `abandon` was set."""
+        """Waits before the next attempt, and merges tasks during the wait. Returns whether `abandon` was set."""
         if not self._merges:
             return self.abandon.wait(seconds)
         deadline = time.monotonic() + seconds
@@ -171,7 +171,7 @@ class Worker(threading.Thread):
         return True
 
     def _merge_inbox(self, tasks: list[WriteTask]) -> None:
-        """Moves the tasks of the inbox to `tasks`, or merges them into the tasks of their partitions."""
+        """Moves each task of the inbox to `tasks`, or merges it into an earlier task of the same partition."""
         first = {task.partition: task for task in reversed(tasks) if not task.span.fenced}
         while True:
             try:

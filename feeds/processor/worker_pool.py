@@ -1,6 +1,6 @@
-"""The workers of a processor: hands tasks to them, takes finished tasks back, and watches their progress.
+"""Hands tasks to the workers of a processor, and takes finished tasks back.
 
-All methods are called by the reading thread.
+Also watches the progress of the workers. Only the reading thread calls the methods.
 """
 
 import time
@@ -35,7 +35,10 @@ POLL_SECONDS = 0.02
 
 
 class WorkerPool:
-    """The workers. `routing` chooses the worker of a symbol in a cluster; None stands for one server."""
+    """The workers of one processor.
+
+    `routing` chooses the worker of a symbol in a cluster; None stands for one server.
+    """
 
     def __init__(
         self,

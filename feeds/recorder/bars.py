@@ -102,7 +102,7 @@ class Bar:
         self.volume = min(self.volume + round(update.size * UNITS_PER_ONE), MAX_VOLUME)
 
     def _add_out_of_sequence(self, update: Update) -> bool:
-        """Adds an update that does not directly follow the last one.
+        """Adds an update that does not directly follow the last update of the bar.
 
         The new update is a repeat, or is late, or follows a gap. Returns whether the bar changed.
         """

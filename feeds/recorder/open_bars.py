@@ -36,7 +36,7 @@ class BarsToFetch(NamedTuple):
 
 
 MAX_UNSAVED_SPANS = 1000
-"""How many missed spans of a symbol are kept between two saves. Beyond that, the oldest spans are united."""
+"""How many missed spans of a symbol are kept between two saves. If there are more, the oldest spans become one span."""
 
 NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 

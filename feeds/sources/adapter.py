@@ -137,7 +137,7 @@ class History(Protocol):
 
 
 def no_headers(_credentials: Credentials) -> Mapping[str, str]:
-    """Returns the headers of a source whose HTTP service wants no credentials."""
+    """Returns an empty dict, for a source whose HTTP service needs no credentials."""
     return {}
 
 
@@ -145,8 +145,8 @@ class Source(msgspec.Struct, frozen=True):
     """The properties of a source.
 
     `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` takes the credentials.
-    `to_native` and `to_symbol` translate between our symbols and native ones; `to_symbol` returns None if none of our
-    symbols fits a native symbol.
+    `to_native` turns our symbol into the native symbol. `to_symbol` turns a native symbol into our symbol, or returns
+    None if the result is not a valid symbol.
 
     `url` and `rest_url` are the addresses that the vendor documents; settings can replace these addresses.
     `silent_seconds` is the longest time without any message before the connection counts as dead. `send_interval` is

@@ -2,7 +2,7 @@
 
 Pure: no I/O. https://docs.alpaca.markets/docs/streaming-market-data describes the protocol.
 
-Corrections and cancellations of trades make no events. The prices, counts and volumes stay as they were published.
+Corrections and cancellations of trades make no events. Published prices, counts and volumes are not corrected.
 Withdrawn trades are left out only when trades are fetched over HTTP.
 """
 
@@ -34,7 +34,7 @@ CHUNK = 100
 """The greatest number of symbols in one request."""
 
 STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolState.TRADING)
-"""A dict from the codes of `statuses` to states: digits on tapes A and B, letters on tape C."""
+"""A dict from status code to state. Shares on tapes A and B have digits as codes, shares on tape C have letters."""
 
 REFUSED_REQUEST = frozenset({400, 405, 409, 410})
 """The codes of errors that concern the oldest unanswered request, if there is one.
@@ -229,7 +229,7 @@ class AlpacaAdapter:
         return [Ready()]
 
     def _read_subscription(self, part: msgspec.Raw) -> Sequence[Event]:
-        """Returns an event with the new symbols in the list of all subscriptions.
+        """Reads a list of all subscriptions. Returns an event with the symbols that are new in this list.
 
         A feeder waits some time for symbols that are missing in the list.
         """
@@ -252,8 +252,8 @@ class AlpacaAdapter:
     def _refuse(self, natives: tuple[str, ...], reason: str) -> Sequence[Event]:
         """Handles a refused request. Requests the two halves of several symbols again, or refuses a single symbol.
 
-        In this way one bad symbol does not affect the other symbols. If Alpaca limits the number of symbols, the limit
-        is reached.
+        In this way one bad symbol does not affect the other symbols. If too many symbols were requested, as many as
+        allowed are subscribed in the end.
         """
         wanted = tuple(native for native in natives if native in self._wanted)
         if len(wanted) > 1:

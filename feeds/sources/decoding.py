@@ -91,7 +91,10 @@ def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
 
 
 def read_time(text: str) -> int:
-    """Reads a time in RFC 3339. Returns unix microseconds; further digits are cut off."""
+    """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Returns unix microseconds.
+
+    Cuts off digits after the microseconds.
+    """
     match = _TIME.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if match is None:
         raise BadMessage("a time is not in RFC 3339")
@@ -125,7 +128,7 @@ def check_timestamp(timestamp: int) -> int:
 
 
 def read_seconds(value: Decimal) -> int:
-    """Converts unix seconds to unix microseconds. Further digits are cut off."""
+    """Converts unix seconds to unix microseconds. Cuts off digits after the microseconds."""
     if not value.is_finite() or not 0 <= value < MAX_NUMBER:
         raise BadMessage("a time is not in unix seconds")
     return check_timestamp(int(value * 1_000_000))

@@ -78,7 +78,7 @@ class Replay(msgspec.Struct, frozen=True):
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """A line as a dict from column to text, with a symbol and a time."""
+    """One line of a file: a dict from column to text, and the symbol and the time of the line."""
 
     line: int
     cells: Mapping[str, str]
@@ -108,7 +108,7 @@ def read_replay(lines: Iterable[str], symbol: str = "") -> list[ReplayTrade]:
 def read_replay_file(lines: Iterable[str], symbol: str = "") -> Replay:
     """Returns the trades of a file and the form of its times. Raises BadReplay.
 
-    `symbol` is the symbol of a file that has no such column.
+    If the file has no column `symbol`, all trades get the argument `symbol`.
     """
     times = _TimeReader()
     rows = _read_rows(lines, symbol, times)

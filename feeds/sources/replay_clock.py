@@ -1,4 +1,4 @@
-"""Decides when each trade of a replay is due, and sets its new time.
+"""Decides when each trade of a replay is due, and gives the trade a new time.
 
 Pure: the clock is an argument.
 """

@@ -1,6 +1,6 @@
 """Stores the newest audit of each source in Redis, where the page `/feeds/audit` reads it.
 
-The Redis string `audit:SOURCE` holds JSON. It is kept for eight days.
+The Redis string `audit:SOURCE` holds JSON. The string is kept for eight days.
 """
 
 from collections.abc import Collection

@@ -1,7 +1,7 @@
 """Reads many keys at once, and names keys for one server or for a cluster.
 
-The client decides: on one server, all names are plain. In a cluster, the keys of a symbol begin with the symbol's tag,
-and the keys of a group, such as the states of all sources, begin with the name of the group.
+The kind of the client decides the names. On one server, names have no prefix. In a cluster, the keys of a symbol begin
+with the symbol's tag. The keys of a group, such as the states of all sources, begin with the name of the group.
 """
 
 from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ from feeds.sources.registry import find_source
 
 
 def native_of(source: str, symbol: str, native: str) -> str:
-    """Returns the native symbol of a ticker. Returns an empty text if the source has none for the ticker."""
+    """Returns the native symbol of a ticker, or an empty text if the source cannot have the ticker."""
     if source == SIMULATED:
         return ""
     if native or source == REPLAY:

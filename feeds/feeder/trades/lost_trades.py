@@ -1,6 +1,6 @@
-"""Remembers the lost trades of one symbol, and the spans of time that lack them. Pure.
+"""Remembers the lost trades of one symbol, and the spans of time in which trades were lost. Pure.
 
-A trade is lost if it was missed and cannot be fetched. Bars of a span that lacks trades are incomplete.
+A trade is lost if it was missed and cannot be fetched. Bars that touch such a span are incomplete.
 """
 
 from bisect import bisect

@@ -73,7 +73,7 @@ class SymbolFeed:
         return accepted
 
     def note_reconnected(self) -> None:
-        """Notes that a new connection has replaced a lost one. Trades may be missing."""
+        """Notes that a new connection has replaced a lost connection. Trades may be missing."""
         self._may_have_missed = self._newest is not None
 
     def announce(self, sequence: int, now: float) -> None:
@@ -164,7 +164,7 @@ class SymbolFeed:
         return Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
 
     def _open_holes(self, numbers: Sequence[int], trades: Mapping[int, Trade]) -> None:
-        """Opens a gap for numbers that the topic lacks, because the last process ended too early."""
+        """Opens a gap for numbers that are missing in the topic. The last process ended before it sent these trades."""
         for before, number in pairwise(numbers):
             if 1 < number - before <= MAX_HOLE:
                 self._missing.add(before + 1, number - 1)
@@ -173,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Removes all past trades except the newest one. Used for a symbol without a known trade."""
+        """Removes all past trades except the newest past trade. Used for a symbol without a known trade."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades

@@ -46,7 +46,7 @@ _WITHDRAWN = frozenset({"canceled", "incorrect"})
 class TradeRow(msgspec.Struct):
     """A trade, as the stream and the history send it.
 
-    In the history, `update` says that the trade was withdrawn later.
+    Only the history sends `update`. It is `canceled` or `incorrect` if the trade was withdrawn later.
     """
 
     id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="i")

@@ -91,7 +91,7 @@ class KrakenHistory:
     ) -> tuple[Sequence[Trade], Request | None]:
         """Returns the trades of a response in the order of their sequences.
 
-        The next response may contain the last of these trades again. The caller drops repeats.
+        The next response may repeat the last of these trades. The caller drops repeats.
         """
         result = _read_result(body)
         missed = missed_sequences(after, until)

@@ -145,7 +145,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
         raise failure
 
     async def _run_on_all(self, args: Arguments, options: dict[str, Any]) -> Any:
-        """Runs a command without a key on all nodes that serve slots.
+        """Runs a command on all nodes that serve slots, because the command has no key.
 
         Returns the first reply. Raises the error of a node only if no node replies.
         """

@@ -1,7 +1,7 @@
 """Sends each Redis command to the node of a cluster that serves the command's slot.
 
-`ClusterClient` and its pipeline have the methods of redis-py's client. They support the commands that this project
-uses. The keys of one command must have the same slot. `ClusterClient` differs from redis-py's client for clusters:
+`ClusterClient` and its pipeline have the methods of redis-py's client, and support the commands that this project uses.
+The keys of one command must have the same slot. `ClusterClient` differs from redis-py's client for clusters:
 
 - `ClusterClient` connects to a node only when it needs this node.
 - `ClusterClient` asks for the slots only when the slots are unknown or have changed.
@@ -21,7 +21,7 @@ from feeds.store.cluster.slots import Node, SlotMap, command_slot
 
 MAX_REDIRECTIONS = 5
 REFRESH_SECONDS = 0.2
-"""The least time between two questions for the slots."""
+"""The shortest time between two requests for the slots, in seconds."""
 
 UNANSWERED = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)
 """Errors after which another node may serve the slot. MovedError and AskError are other errors."""
@@ -198,7 +198,7 @@ class ClusterClient(redis.Redis):
         raise failure
 
     def _run_on_all(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Runs a command without a key on all nodes that serve slots.
+        """Runs a command on all nodes that serve slots, because the command has no key.
 
         Returns the first reply. Raises the error of a node only if no node replies.
         """
@@ -268,16 +268,16 @@ def join_reads(replies: Sequence[Any], lengths: Mapping[int, int]) -> list[Any]:
 
 
 class ClusterPipeline(Pipeline):
-    """Collects commands for several nodes. `execute` sends them, in one round trip per node."""
+    """Collects commands for several nodes. `execute` sends the commands, in one round trip per node."""
 
     def __init__(self, cluster: ClusterClient, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._cluster = cluster
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Returns the replies in the order of the commands. All nodes get their commands, even if one fails.
+        """Returns the replies in the order of the commands. If a node fails, the other nodes still get their commands.
 
-        If `raise_on_error` is true, raises the first error. Otherwise, returns errors among the replies.
+        If `raise_on_error` is true, raises the first error. Otherwise, the errors are among the replies.
         """
         commands, self.command_stack = self.command_stack, []
         replies = self._cluster.run_commands(commands)

@@ -61,7 +61,7 @@ def tag_number(symbol: str) -> int:
 
 
 def tag_prefix(symbol: str) -> str:
-    """Returns `{tag}.`, with which each key and the channel of a symbol begin in a cluster."""
+    """Returns `{tag}.`. In a cluster, each key and the channel of a symbol begin with this prefix."""
     return _PREFIXES[tag_number(symbol)]
 
 
