@@ -71,10 +71,10 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 72 bytes, little-endian.
 
-    The slot is empty if `update_count` is 0. `cycle` tells which of the bars that share the slot is in it: the bar's
-    number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us` are the times of the
-    first and the last update, in microseconds from the start of the bar. `first_seq` and `last_seq` are the seq_ids of
-    these two updates. `volume` is in VOLUME_UNITs.
+    The slot is empty if `update_count` is 0. Bars of different times use the same slot. `cycle` tells these bars apart:
+    `cycle` is the bar's number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us`
+    are the times of the first and the last update, in microseconds from the start of the bar. `first_seq` and
+    `last_seq` are the seq_ids of these two updates. `volume` is in VOLUME_UNITs.
     """
 
     cycle: int

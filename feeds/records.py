@@ -14,7 +14,7 @@ SOURCE_HEADER, ID_HEADER = "source", "id"
 """The headers of a record with a real trade: the source, and the vendor's id of the trade."""
 
 MISSED_HEADER = "missed"
-"""The header of a record that follows lost trades of its symbol: the missed spans of these trades."""
+"""The header that lists missed spans. A record has this header if trades of its symbol were lost before the record."""
 
 MAX_SPANS = 8
 """How many missed spans one header has at most."""

@@ -100,7 +100,7 @@ class MissedTrades:
         self._feed.give_up(wanted.native, wanted.gap)
 
     async def _fetch(self, native: str, gap: Gap) -> tuple[list[Trade], Gap | None]:
-        """Returns the trades of a gap. After MAX_PAGES responses, also returns the rest of the gap, otherwise None.
+        """Returns the trades of a gap, and a smaller gap if MAX_PAGES responses were not enough.
 
         Raises RequestFailed and BadMessage.
         """

@@ -178,7 +178,7 @@ class Publisher:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def drain(self) -> None:
-        """Returns when Kafka has acknowledged what was sent before this call."""
+        """Returns when Kafka has acknowledged all updates that were sent before this call."""
         is_finished = self._producer.barrier()
         while not is_finished():
             self._producer.poll()

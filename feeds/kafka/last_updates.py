@@ -28,7 +28,7 @@ The first search uses the smallest number. If a symbol is still missing, the nex
 """
 
 END_WINDOWS = (8_000, 50_000)
-"""Like WINDOWS, but for `read_ends`, which needs more records of each symbol."""
+"""The numbers that `read_ends` uses instead of WINDOWS, because it needs more records of each symbol."""
 
 MAX_RECORDS = 5_000
 """How many records one `consume` call returns at most."""

@@ -94,7 +94,10 @@ class WorkerPool:
         self._workers[worker].inbox.put(task)
 
     def collect(self, ledger: OffsetLedger, wait: float = 0.0) -> None:
-        """Marks the parts of finished tasks as finished. Waits up to `wait` seconds for the first task."""
+        """Takes finished tasks from the workers, and counts their parts of spans in `ledger` as finished.
+
+        Waits up to `wait` seconds for the first task.
+        """
         try:
             while True:
                 worker, tasks = self._finished.get(timeout=wait) if wait else self._finished.get_nowait()

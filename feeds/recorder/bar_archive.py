@@ -113,7 +113,7 @@ class BarArchive:
             ]
 
     def find_outdated(self, symbols: Iterable[SymbolBars]) -> list[SymbolBars]:
-        """Returns the symbols whose ticker has another source. Raises BarArchiveUnavailable."""
+        """Returns the symbols whose ticker has another source than their bars. Raises BarArchiveUnavailable."""
         with translate_errors():
             sources = dict(Ticker.objects.values_list("symbol", "source"))
         return [found for found in symbols if sources.get(found.symbol, found.source) != found.source]

@@ -60,7 +60,7 @@ class ReportedError(BadMessage):
 
 
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
-    """Returns a message in the decoder's shape. `limit` is the greatest length in bytes, or in characters of a str."""
+    """Decodes a message into the decoder's type. `limit` is the greatest length in bytes, or in characters of a str."""
     if len(message) > limit:
         raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")
     try:
@@ -86,7 +86,7 @@ def decode_parts(
 
 
 def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
-    """Returns the body of an HTTP response in the decoder's shape."""
+    """Decodes the body of an HTTP response into the decoder's type."""
     return decode(decoder, body, MAX_BODY_BYTES)
 
 
@@ -183,7 +183,7 @@ def is_native(text: str) -> bool:
 
 
 def check_native(native: str) -> str:
-    """Returns the native symbol. Raises BadMessage if it is not valid."""
+    """Returns the native symbol. Raises BadMessage if the symbol is not valid."""
     if not is_native(native):
         raise BadMessage("a symbol is not short printable ASCII")
     return native

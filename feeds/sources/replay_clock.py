@@ -20,8 +20,8 @@ def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterato
     """Yields each trade of one pass, and the time at which the trade is due.
 
     The first trade is due at `start`, in unix microseconds. `speed` seconds of the file pass in one second. The trades
-    keep their order. A trade that is older than the trade before it is due at the same time as that trade, but keeps
-    its older time. The id of a trade contains `start`. Therefore two passes have different ids.
+    keep their order. If a trade is older than the previous trade, both are due at the same time, but the older trade
+    keeps its own time. The id of a trade contains `start`. Therefore two passes have different ids.
     """
     due, first = start, trades[0].time
     for index, trade in enumerate(trades):

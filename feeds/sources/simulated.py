@@ -17,7 +17,7 @@ HALF_LIFE_SECONDS = 30 * 60.0
 
 BASIS_POINT = 1e-4
 VOLATILITY_INTERVAL_SECONDS = 0.1
-"""The volatility of an instrument is its price movement in this time, in seconds."""
+"""The volatility of an instrument is its typical price movement in this time, in seconds."""
 
 MAX_LOG_PRICE = 690.0
 """The limit of a log price. With this limit, `exp` stays finite."""
@@ -172,7 +172,7 @@ class PriceSimulator:
         self._active: list[RandomWalk] = []
 
     def resume(self, last: Update) -> None:
-        """Makes the symbol of `last` continue after `last`, even if its walk has begun already.
+        """Makes the walk of a symbol continue after the update `last`, even if the walk has begun already.
 
         After several calls for one symbol, the newest update counts.
         """

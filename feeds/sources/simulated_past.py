@@ -40,7 +40,7 @@ SLOW_BASIS_POINTS = 120.0
 """How far the slow walk moves in a day, in basis points, for an instrument with the volatility 1."""
 
 MAX_SLOW_DEVIATION = 0.03
-"""The limit of the mean's daily movement.
+"""The limit for how far the slow walk moves in a day: 3 percent of the price.
 
 With this limit, the chart of a year stays readable for a volatile instrument.
 """

@@ -60,7 +60,7 @@ _decode = msgspec.json.Decoder(AuditReport).decode
 
 
 def write_report(client: redis.Redis, report: AuditReport) -> None:
-    """Stores a report instead of the earlier one of its source. Raises StoreUnavailable."""
+    """Stores a report. Replaces the earlier report of the same source. Raises StoreUnavailable."""
     with answering():
         client.set(_prefix(client) + report.source, msgspec.json.encode(report), ex=TTL)
 

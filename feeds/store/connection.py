@@ -45,10 +45,10 @@ OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
-"""For health checks and other clients that are closed after one command."""
+"""The profile for health checks and other clients that are closed after one command."""
 
 SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
-"""For pub/sub. These time-outs cover the handshake and writes; the channel layer watches reads."""
+"""The profile for pub/sub. Its time-outs cover the handshake and writes. The channel layer watches reads."""
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """Socket options. The kernel closes a connection about 10 s after the last acknowledgement.
 

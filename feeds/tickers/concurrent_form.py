@@ -49,14 +49,14 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
         self.add_error(name, message)
 
     def _post_clean(self) -> None:
-        """Refuses a native symbol that another active ticker of the source has."""
+        """Refuses a native symbol that another active ticker of the same source has."""
         super()._post_clean()  # type: ignore[misc]  # the stubs lack this method
         if not self.errors and (reason := describe_namesake(self.instance)):
             self.add_error("native" if "native" in self.fields else "active", reason)
 
 
 class TickerFormSet(forms.BaseModelFormSet):  # type: ignore[type-arg]  # generic in the stubs only
-    """The tickers of a page of the admin's list, which are saved together."""
+    """The forms of all tickers on one page of the admin's list. The forms are saved together."""
 
     def clean(self) -> None:
         """Refuses to switch on two tickers that have the same native symbol at one source."""

@@ -16,7 +16,7 @@ MAX_LOST_RANGES = 1000
 
 
 class LostTrades:
-    """The lost trades of one symbol. `spans` are the missed spans that were not taken yet."""
+    """The lost trades of one symbol. `spans` are the missed spans that `take_spans` has not returned yet."""
 
     __slots__ = ("_numbers", "_open_since", "spans")
 
@@ -60,7 +60,7 @@ class LostTrades:
             self.add_span(since, timestamp)
 
     def remove(self, number: int) -> bool:
-        """Removes the number of a lost trade that has come. Returns whether the trade was lost."""
+        """Removes the number of a lost trade that has arrived. Returns whether the trade was lost."""
         return self._numbers.remove(number)
 
     def take_spans(self) -> tuple[Span, ...]:

@@ -234,7 +234,7 @@ class SymbolFeed:
         self._advance(trade, accepted)
 
     def _advance(self, trade: Trade, accepted: list[Accepted]) -> None:
-        """Makes a trade the newest one. Publishes the trade, or holds it if live trades wait."""
+        """Makes a trade the newest trade. Publishes the trade, or holds it if live trades wait."""
         if not (self._newest is not None and trade.sequence is None and trade.timestamp < self._newest.timestamp):
             self._newest = trade
         self._may_have_missed = False

@@ -1,7 +1,7 @@
 """Requests trades, bars and pairs from Kraken over HTTP.
 
-Pure. Kraken sends errors with the HTTP status 200. The names of pairs differ from those in the WebSocket protocol:
-`XBTUSD` or `XXBTZUSD` for `BTC/USD`. Trades are found only by their ids, because their times are inexact floating-point
+Pure. Kraken sends errors with the HTTP status 200. A pair has another name than in the WebSocket protocol: `XBTUSD` or
+`XXBTZUSD` for `BTC/USD`. Trades are found only by their ids, because the times of trades are inexact floating-point
 numbers.
 """
 

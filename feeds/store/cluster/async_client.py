@@ -1,4 +1,4 @@
-"""Like `feeds.store.cluster.client`, for asyncio."""
+"""An asyncio version of `feeds.store.cluster.client`."""
 
 import asyncio
 from collections.abc import Callable, Sequence
