@@ -95,7 +95,7 @@ class OwnedSymbols:
             self._start(self._open(ready))
 
     async def release_all(self, seconds: float) -> None:
-        """Closes all symbols. Releases them if Kafka acknowledges all updates within `seconds` seconds."""
+        """Closes all symbols. Releases the symbols if Kafka acknowledges all updates within `seconds` seconds."""
         self._wanted = {}
         self._start_release(self._fed.keys())
         if self._tasks:

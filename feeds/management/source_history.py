@@ -53,7 +53,7 @@ async def open_history(name: str) -> AsyncIterator[SourceHistory]:
 
 
 def find_tickers(symbols: list[str], source: str = "") -> dict[str, list[tuple[str, str]]]:
-    """Returns a dict from source to pairs of symbol and native symbol.
+    """Returns a dict from source to pairs of symbol and native symbol, such as `{"kraken": [("BTC/USD", "")]}`.
 
     A native symbol may be empty. If `symbols` is empty, finds all active tickers. If `source` is given, finds only
     tickers of this source. Raises CommandError if a symbol has no ticker with a history.

@@ -104,7 +104,7 @@ def connect(address: Mapping[str, Any], profile: Profile = PIPELINE, slots: Slot
 
 
 def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> redis.asyncio.Redis:
-    """Returns an asyncio client of a server or of a cluster. `address` is an address as in `connect`."""
+    """Returns an asyncio client of a server or of a cluster. `connect` describes the shape of `address`."""
     if is_cluster_address(address):
         return AsyncClusterClient(make_slots(address), lambda node: _open_async(_node_address(address, node), profile))
     return _open_async(address, profile)

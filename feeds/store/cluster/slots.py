@@ -56,7 +56,7 @@ SLOT_OF_TAG = tuple(key_slot(prefix.encode()) for prefix in _PREFIXES)
 
 @lru_cache(maxsize=1 << 16)
 def tag_number(symbol: str) -> int:
-    """Returns the number of the symbol's tag."""
+    """Returns the number of the symbol's tag, from 0 to 63."""
     return crc_hqx(symbol.encode(), 0) % SLOTS // TAG_SLOTS
 
 
