@@ -235,10 +235,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
     ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
-        """Returns what Django shows before a deletion, with the reasons against the deletion.
+        """Returns what Django shows before a deletion of tickers, and the reasons against the deletion.
 
-        Django's fourth result is a list of protected objects. This method replaces the fourth result by a list of
-        sentences: the reasons to keep the tickers. Django refuses the deletion if this list is not empty.
+        Django's own fourth result is a list of protected objects. This method returns sentences in their place. Each
+        sentence is a reason to keep one of the tickers. If there is any sentence, Django refuses the deletion.
         """
         to_delete, counts, lacking, _protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, lacking, [reason for ticker in objs for reason in reasons_to_keep(ticker)]

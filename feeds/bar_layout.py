@@ -19,7 +19,10 @@ from feeds.wire import describe_decode_error
 DAY_PREFIX = "day:"
 
 VOLUME_UNIT = 1e-8
-"""The unit of volumes. A volume is a whole number, because sums of whole numbers are exact."""
+"""The unit of volumes. The volume 150_000_000 stands for 1.5 shares or coins.
+
+Volumes are whole numbers, because sums of whole numbers are exact.
+"""
 
 MAX_VOLUME = 2**63 - 1
 """The greatest volume of a bar: 92 billion shares or coins.
@@ -68,9 +71,9 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 72 bytes, little-endian.
 
-    The slot is empty if `update_count` is 0. `cycle` distinguishes the bars that use the same slot one after the other.
+    The slot is empty if `update_count` is 0. Bars of different times use the same slot. `cycle` tells these bars apart:
     `cycle` is the bar's number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us`
-    are the times of the first and the last update, in microseconds from the start of the bar; `first_seq` and
+    are the times of the first and the last update, in microseconds from the start of the bar. `first_seq` and
     `last_seq` are the seq_ids of these two updates. `volume` is in VOLUME_UNITs.
     """
 
@@ -139,7 +142,7 @@ class BarRing:
         """Returns the bytes of the slot for bar number `start`.
 
         `ohlc_count` holds open, high, low, close and count. `within_us` holds the times of the first and the last
-        update, in microseconds from the start of the bar; `seq_ids` holds the seq_ids of these two updates. `volume` is
+        update, in microseconds from the start of the bar. `seq_ids` holds the seq_ids of these two updates. `volume` is
         in VOLUME_UNITs.
         """
         return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids, volume)
@@ -147,8 +150,8 @@ class BarRing:
     def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
         """Decodes `data`, which was read from `byte_ranges(first, last)`.
 
-        Returns pairs of bar number and slot, oldest first. Skips slots that are empty or incomplete, and slots that
-        hold an older or a newer bar.
+        Returns pairs of bar number and slot, oldest first. Skips empty slots, and a slot that is cut off at the end of
+        `data`. Also skips a slot that holds an older or a newer bar than the wanted bar.
         """
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 

@@ -263,8 +263,8 @@ class MinuteBar(BarColumns):
 class DayBar(BarColumns):
     """A bar of one market day and one tape, kept forever.
 
-    `day` is the date on which the market day begins, at the time MARKET_DAY_START. `first_at` and `last_at` are the
-    times of the first and the last update.
+    `day` is the date on which the market day begins. `first_at` and `last_at` are the times of the first and the last
+    update, in unix microseconds.
     """
 
     tape = models.ForeignKey(Tape, models.PROTECT, related_name="days", db_index=False)

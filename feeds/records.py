@@ -14,7 +14,7 @@ SOURCE_HEADER, ID_HEADER = "source", "id"
 """The headers of a record with a real trade: the source, and the vendor's id of the trade."""
 
 MISSED_HEADER = "missed"
-"""The header of a record that follows lost trades of its symbol: the missed spans of these trades."""
+"""The header that lists missed spans. A record has this header if trades of its symbol were lost before the record."""
 
 MAX_SPANS = 8
 """How many missed spans one header has at most."""
@@ -42,8 +42,8 @@ class Record(Protocol):
 class Span(NamedTuple):
     """A span of time in which trades of a symbol were missed and could not be fetched.
 
-    `first` and `last` are in unix microseconds, both included. They are the times of the known trades before and after
-    the lost ones.
+    `first` and `last` are in unix microseconds, both included. `first` is the time of the known trade before the lost
+    trades. `last` is the time of the known trade after the lost trades.
     """
 
     first: int
@@ -127,7 +127,7 @@ def encode_missed(spans: Iterable[Span]) -> bytes:
 def unite(spans: Iterable[Span], limit: int = MAX_SPANS) -> tuple[Span, ...]:
     """Returns the spans in ascending order. Spans that overlap become one span.
 
-    If more than `limit` spans remain, the oldest ones are united.
+    If more than `limit` spans remain, the oldest ones become one span.
     """
     united: list[Span] = []
     for span in sorted(spans):

@@ -64,10 +64,10 @@ class Jitter(Enum):
     """
 
     FULL = "full"
-    """From half the ceiling of the first attempt up to the current ceiling."""
+    """A wait lies between half the ceiling of the first attempt and the current ceiling."""
 
     EQUAL = "equal"
-    """From half the current ceiling up to the current ceiling."""
+    """A wait lies between half the current ceiling and the current ceiling."""
 
 
 class Backoff:

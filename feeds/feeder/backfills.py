@@ -40,9 +40,9 @@ class Backfills:
         """The planned repairs. The keys are pairs: a symbol, and whether the repair waits for the end of the day."""
 
     def add(self, symbol: str, native: str) -> None:
-        """Puts a symbol in the queue, so that its bars up to now are fetched.
+        """Puts a symbol in the queue. `run` then fetches the bars of the symbol up to now.
 
-        Call this method when the symbol is opened.
+        Call this method when this process begins to feed the symbol.
         """
         if (symbol, native) not in self._queue:
             self._queue.append((symbol, native))
@@ -89,7 +89,10 @@ class Backfills:
             log.info("bars fetched", source=self._source, symbol=symbol, days=fetched.days, minutes=fetched.minutes)
 
     async def _retry(self, symbol: str, native: str, error: Exception) -> None:
-        """Puts a symbol at the end of the queue, or gives up the symbol."""
+        """Puts a symbol at the end of the queue after `error`, and waits.
+
+        Gives up the symbol if no retry helps, or after MAX_ATTEMPTS attempts.
+        """
         attempts = self._attempts.pop(symbol, 0) + 1
         is_permanent = isinstance(error, RequestFailed) and error.is_permanent
         if is_permanent or attempts >= MAX_ATTEMPTS:

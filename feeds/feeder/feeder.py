@@ -55,7 +55,7 @@ class States(Protocol):
 
 
 class FeedTotals(msgspec.Struct, frozen=True):
-    """How many updates the brokers acknowledged, and how many they did not."""
+    """How many updates the brokers acknowledged, and how many updates were not acknowledged."""
 
     delivered: int
     undelivered: int
@@ -64,9 +64,9 @@ class FeedTotals(msgspec.Struct, frozen=True):
 class Feeder:
     """Feeds the symbols of some sources.
 
-    `leases` has one lease for each source. `read_subscriptions` returns a dict from source to another dict, which maps
-    symbols to native symbols. `read_ends` takes symbols and returns a dict from symbol to TopicEnd. Both functions may
-    raise TransientError.
+    `leases` has one lease for each source. `read_subscriptions` returns a dict from source to symbols and their native
+    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` takes symbols and returns a dict from symbol to
+    TopicEnd. Both functions may raise TransientError.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Feeder:
         self._sources[source].open_symbol(symbol, native, end)
 
     def close(self, symbols: Collection[str]) -> None:
-        """Stops feeding these symbols. They may belong to several sources."""
+        """Stops feeding these symbols. The symbols may belong to several sources."""
         for running in self._sources.values():
             running.feed.close([symbol for symbol in symbols if symbol in running.feed.symbols])
 

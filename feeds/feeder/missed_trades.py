@@ -84,7 +84,10 @@ class MissedTrades:
                 self._feed.give_up(wanted.native, rest)
 
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
-        """Moves the first gap to the end of the queue, or gives up the gap."""
+        """Moves the first gap to the end of the queue after `error`, and waits.
+
+        Gives up the gap if no retry helps, or after MAX_ATTEMPTS attempts.
+        """
         wanted = self._queue.popleft()
         wanted.attempts += 1
         if wanted.attempts < MAX_ATTEMPTS and not (isinstance(error, RequestFailed) and error.is_permanent):
@@ -97,7 +100,7 @@ class MissedTrades:
         self._feed.give_up(wanted.native, wanted.gap)
 
     async def _fetch(self, native: str, gap: Gap) -> tuple[list[Trade], Gap | None]:
-        """Returns the trades of all pages, and the rest of the gap if there are too many pages.
+        """Returns the trades of a gap, and a smaller gap if MAX_PAGES responses were not enough.
 
         Raises RequestFailed and BadMessage.
         """

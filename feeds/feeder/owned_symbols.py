@@ -23,7 +23,10 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 Subscriptions = Mapping[str, tuple[str, str]]
-"""A dict from symbol to a pair: the name of the source, and the native symbol."""
+"""A dict from symbol to a pair: the name of the source, and the native symbol.
+
+An example is `{"BTC/USD": ("coinbase", "BTC-USD")}`.
+"""
 
 
 class Ownership(Protocol):
@@ -92,7 +95,7 @@ class OwnedSymbols:
             self._start(self._open(ready))
 
     async def release_all(self, seconds: float) -> None:
-        """Closes all symbols. Releases them if Kafka acknowledges all updates within `seconds` seconds."""
+        """Closes all symbols. Releases the symbols if Kafka acknowledges all updates within `seconds` seconds."""
         self._wanted = {}
         self._start_release(self._fed.keys())
         if self._tasks:
@@ -148,7 +151,7 @@ class OwnedSymbols:
         """
         try:
             await self._publisher.drain()
-            async with self._lock:  # a claim at the same time would take them again
+            async with self._lock:  # a claim at the same time would take the symbols again
                 self._releasing.difference_update(symbols)
                 if unwanted := [symbol for symbol in symbols if symbol not in self._wanted]:
                     self._owned.difference_update(unwanted)

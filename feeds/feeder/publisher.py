@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 MAX_UNACKNOWLEDGED = 5_000
 """How many updates may be unacknowledged.
 
-After a stall of Kafka, these updates arrive before the newest prices.
+After a stall, Kafka delivers all these updates before it delivers newer prices.
 """
 
 STALL_SECONDS = 2.0
@@ -135,14 +135,15 @@ class Publisher:
             published.missed = unite([*published.missed, *spans])
 
     def add(self, symbol: str, trades: Sequence[Accepted]) -> None:
-        """Adds trades of a symbol. `pump` sends them."""
+        """Adds trades of a symbol to the backlog. `pump` sends the trades later."""
         if symbol in self._symbols:
             self._backlog.add(symbol, trades)
 
     def pump_soon(self) -> None:
-        """Calls `pump` when the event loop has no message left that is ready now.
+        """Schedules one call of `pump`. The event loop first handles the messages that it has ready now.
 
-        Call this method after each message. One call of `pump` for many messages costs far less than a call for each.
+        Call this method after each message. One call of `pump` for many messages costs far less than a call for each
+        message.
         """
         if not self._is_pump_due:
             self._is_pump_due = True
@@ -178,7 +179,7 @@ class Publisher:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def drain(self) -> None:
-        """Returns when Kafka has acknowledged what was sent before this call."""
+        """Returns when Kafka has acknowledged all updates that were sent before this call."""
         is_finished = self._producer.barrier()
         while not is_finished():
             self._producer.poll()

@@ -58,11 +58,11 @@ class RunningSource:
         await self._runner.run()
 
     def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
-        """Returns a dict from symbol to native symbol.
+        """Returns a dict from symbol to native symbol, such as `{"BTC/USD": "BTC-USD"}`.
 
-        `subscriptions` is a dict of the same kind. An empty native symbol there means: the source derives the native
-        symbol. Leaves out and reports symbols that the source cannot have. If several symbols have the same native
-        symbol, keeps one of these symbols and reports the others.
+        `subscriptions` is such a dict too, but its native symbols may be empty. The source derives an empty native
+        symbol from the symbol. Leaves out and reports symbols that the source cannot have. If several symbols have the
+        same native symbol, keeps the first of these symbols and reports the others.
         """
         symbols: dict[str, str] = {}
         for symbol, native in subscriptions.items():

@@ -169,7 +169,10 @@ class SourceFeed:
             fed.feed.give_up(gap)
 
     def set_instruments(self, instruments: Mapping[str, bool]) -> None:
-        """Takes a dict from each native symbol of the source to whether it is traded now."""
+        """Updates the states of symbols from the source's list of instruments.
+
+        `instruments` is a dict such as `{"BTC/USD": True}`: from native symbol to whether the instrument is traded now.
+        """
         for native, fed in self._symbols.items():
             if native not in instruments:
                 self._refuse(native, "not in the list of the source")
@@ -234,10 +237,10 @@ class SourceFeed:
             log.warning("symbol refused by the source", source=self.source.name, symbol=fed.symbol, reason=reason)
 
     def _observe(self, events: Sequence[Event], receipt: int) -> None:
-        """Notes the time from the newest trade of a message to its receipt.
+        """Adds the delay of a message to the metrics: the time from its newest trade to its receipt.
 
-        Skips past trades. Of messages within a millisecond, only the first counts: a histogram costs as much time as
-        the decoding of a message.
+        Skips past trades. Observes at most one message per millisecond, because one observation costs as much CPU time
+        as decoding a message.
         """
         last = events[-1]
         if type(last) is not Trade or last.past or 0 <= receipt - self._observed_at < OBSERVE_US:
@@ -251,7 +254,7 @@ class SourceFeed:
 
 
 NO_DATA = (Subscribed, SymbolRefused, SourceStatus)
-"""The events that show that the source answers, but not that data flow."""
+"""Events without market data. These events show only that the source answers."""
 
 
 def can_fetch_trades(source: Source, native: str) -> bool:

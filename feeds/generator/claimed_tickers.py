@@ -25,7 +25,7 @@ class ClaimedTickers:
     """The tickers that the generator feeds now.
 
     One thread calls `prepare` and `refresh`; the thread of the loop calls `apply`. `read_tickers` returns all simulated
-    tickers, active or not. `redis` is an Outage, which the renewal of the lease ends.
+    tickers, active or not. `redis` is the Outage of Redis. This class only begins the outage; the loop ends it.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ClaimedTickers:
         self._resumed: dict[str, Grant] = {}
 
     def prepare(self, stop: threading.Event) -> bool:
-        """Reads the tickers, claims them and reads their last updates, with retries.
+        """Reads the tickers, claims their symbols and reads the symbols' last updates, with retries.
 
         Returns False if `stop` was set first.
         """
@@ -61,7 +61,10 @@ class ClaimedTickers:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of tickers, and the number of symbols that continue after an update."""
+        """The dict `{"tickers": …, "continued": …}`, for the log.
+
+        `tickers` counts all tickers. `continued` counts the symbols that already have an update in the topic.
+        """
         grants = self._claims.grants.values()
         return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}
 
@@ -90,7 +93,8 @@ class ClaimedTickers:
 
     def apply(self) -> None:
         """Passes the current tickers to the simulator. Ends the grants of removed tickers."""
-        # A symbol is granted only after its ticker was read. So the grants are read first: then no ticker is missing.
+        # A symbol is granted only after its ticker was read. The grants are read before the tickers, so that no ticker
+        # is missing.
         grants = self._claims.grants
         instruments = self._instruments
         if self._applied is not None and grants is self._applied[0] and instruments is self._applied[1]:

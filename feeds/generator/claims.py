@@ -22,7 +22,8 @@ class Grant:
     """The right to feed one symbol until `end` is called.
 
     `last` is the update to continue after; None if the topic has no update of the symbol. The loop that feeds the
-    symbol calls `end`. After that, `is_finished` returns whether all sent updates are finished.
+    symbol calls `end`. After that, `is_finished` returns whether each update that was sent is acknowledged or has
+    failed.
     """
 
     __slots__ = ("is_finished", "last")

@@ -33,7 +33,8 @@ REPORT_SECONDS = 1.0
 STALL_SECONDS = 1.0
 """After a longer stall of the loop, the symbols are renewed before the next update.
 
-If the whole process was suspended, its symbols may have expired, and another process may publish them now.
+If the whole process was suspended, the claims of its symbols may have expired. Then another process may publish these
+symbols now.
 """
 
 FLUSH_SECONDS = 7.0
@@ -43,7 +44,7 @@ FLUSH_SECONDS_IN_OUTAGE = 3.0
 """The time limit that replaces FLUSH_SECONDS if Kafka is unavailable."""
 
 JOIN_SECONDS = 3.0
-"""The time limit at the end for a renewal that is in progress."""
+"""When the generator ends, it waits this long for a renewal that is in progress."""
 
 MAX_POLL_PAUSE_SECONDS = 0.5
 """The longest pause between two polls of the producer.
@@ -71,9 +72,9 @@ class GeneratorLoop:
     """Feeds one topic: sends the updates of the simulator to this topic.
 
     The loop feeds only symbols that `ownership` gives to this process. `read_tickers` returns all simulated tickers,
-    active or not. `read_last_updates` takes symbols and returns a dict from symbol to last update. It also creates a
-    missing topic. `read_tickers` and `read_last_updates` may raise TransientError. `interval` is in seconds. `clock`
-    returns seconds since any fixed moment; `now` returns unix nanoseconds.
+    active or not. `read_last_updates` takes symbols and returns a dict from symbol to last update. If the topic does
+    not exist, `read_last_updates` creates the topic. Both functions may raise TransientError. `interval` is in seconds.
+    `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 """Fetches a ticker's bars from its source: a year of days, a week of minutes.
 
 Bars are fetched in ranges of time. The end of each complete range is stored. A backfill that was interrupted begins at
-the first range that is not complete. A later backfill of the same ticker fetches only newer bars. These bars also fill
-times in which nothing was recorded. Bars that lack trades are fetched again, as far as they are not older than the days
-and minutes of a backfill. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
+the first range that is not complete. A later backfill of the same ticker fetches only newer bars. But if bars of the
+last MINUTES_OF_DAYS days lack trades, the backfill begins at the oldest of these bars. Fetched bars also fill times in
+which nothing was recorded. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -68,10 +68,11 @@ class Backfill:
         self._now = now
 
     async def run(self, symbol: str, native: str, days: int = DAY_COUNT, again: bool = False) -> FetchedBars:
-        """Fetches the missing closed bars of the last `days` days.
+        """Fetches closed bars of at most the last `days` days.
 
-        If `again` is true, also fetches bars that were fetched before. Raises BarArchiveUnavailable, BadMessage, and
-        the errors of `fetch`. After an error, a further call continues.
+        Begins where the last backfill ended, or earlier, at the oldest bar that lacks trades. If `again` is true,
+        fetches all bars of the last `days` days. Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`.
+        After an error, call the method again to continue.
         """
         tape = await sync_to_async(find_tape)(symbol, self._source.name)
         day_start, minute_start = tape.days_fetched_to or 0, tape.minutes_fetched_to or 0
@@ -91,7 +92,7 @@ class Backfill:
         return fetched
 
     def seconds_of_day_left(self) -> float:
-        """Returns how long the market day of now lasts, in seconds."""
+        """Returns the number of seconds until the current market day ends."""
         now = self._now()
         return (self._market_days.begin(self._market_days.day_at(now) + 1) - now) / SECOND_US
 

@@ -1,4 +1,4 @@
-"""Compares the recorded minutes of a symbol with those of its source. Pure."""
+"""Compares the recorded minutes of a symbol with the minutes of its source. Pure."""
 
 from collections.abc import Mapping, Sequence
 

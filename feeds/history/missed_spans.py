@@ -1,7 +1,7 @@
 """Stores the spans of time in which trades were lost, and finds the recorded bars that lack trades.
 
-A recorded bar is incomplete if a missed span of its tape touches it. The spans are stored, and not marks at the bars,
-because a bar may be recorded after its span is known. Therefore the order of the records makes no difference.
+A recorded bar is incomplete if a missed span of its tape touches the bar. A bar may be recorded before or after its
+span is stored. Therefore bars are not marked as incomplete: queries compare bars with spans.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from feeds.records import Span, unite
 MINUTE_US = 60_000_000
 
 MAX_SPANS_OF_TAPE = 1000
-"""How many missed spans a tape keeps. Beyond that, the oldest spans are united."""
+"""How many missed spans a tape keeps. If there are more, the oldest spans become one span."""
 
 
 def save_spans(tape_id: int, spans: Iterable[Span]) -> None:
@@ -56,9 +56,9 @@ class Incomplete(NamedTuple):
 
 
 def find_incomplete(tape_id: int, since: int) -> Incomplete:
-    """Returns where the incomplete bars begin that lack trades after `since`. Raises BarArchiveUnavailable.
+    """Returns where the oldest incomplete minute and the oldest incomplete day of a tape begin.
 
-    `since` is in unix microseconds.
+    Ignores missed spans before `since`, in unix microseconds. Raises BarArchiveUnavailable.
     """
     spans = read_spans(tape_id, since, 2**63 - 1)
     with translate_errors():
@@ -67,7 +67,10 @@ def find_incomplete(tape_id: int, since: int) -> Incomplete:
 
 
 def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
-    """Returns where the first recorded minute of a span begins. Skips minutes before `since`."""
+    """Returns the start of the first recorded minute that a span touches. Skips minutes before `since`.
+
+    Both times are in unix microseconds.
+    """
     base = MinuteBar.key(tape_id, 0)
     first, last = max(span.first, since) // MINUTE_US, span.last // MINUTE_US
     rows = MinuteBar.objects.filter(id__gte=base + first, id__lte=base + last, origin=Origin.RECORDED)
@@ -76,7 +79,7 @@ def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
 
 
 def _find_day(tape_id: int, span: Span) -> int | None:
-    """Returns the time of the first update of the first recorded day of a span."""
+    """Finds the first recorded day that a span touches. Returns the time of the day's first update."""
     rows = DayBar.objects.filter(
         tape_id=tape_id, origin=Origin.RECORDED, last_at__gte=span.first, first_at__lte=span.last
     )
@@ -96,14 +99,14 @@ def lacks_trades_of_minute(row: str) -> str:
 def lacks_trades_of_day(row: str) -> str:
     """Returns the SQL condition that a missed span touches a recorded day. `row` is the SQL name of the day.
 
-    The condition compares with the first and the last update of the day. A span begins or ends with a recorded update,
-    so that no span lies before the first or after the last update of a day.
+    The condition compares the span with the time from the day's first update to its last update. A missed span always
+    begins or ends at a recorded update. Therefore this comparison finds each span of the day.
     """
     return _exists(f"{row}.tape_id", f"{row}.first_at", f"{row}.last_at")
 
 
 def _exists(tape: str, begin: str, end: str) -> str:
-    """Returns the SQL condition that a tape has a missed span between two moments, both included."""
+    """Returns the SQL condition that a missed span of a tape overlaps the time from `begin` to `end`."""
     return (
         "EXISTS (SELECT 1 FROM feeds_missedspan AS missed "  # noqa: S608 - all names are constants
         f'WHERE missed.tape_id = ({tape}) AND missed."last" >= {begin} AND missed."first" <= {end})'

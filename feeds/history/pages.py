@@ -8,7 +8,7 @@ from feeds.sources.events import Bar
 MAX_PAGES = 100
 """How many responses one range may need.
 
-Because of this limit, a source that never ends a range does not block the other tickers.
+Without this limit, a source that sends responses without an end would block the other tickers.
 """
 
 Fetch = Callable[[Request], Awaitable[bytes]]

@@ -1,6 +1,6 @@
 """Saves bars that were not recorded: fetched bars and simulated bars.
 
-A recorded bar and a bar of another origin may belong to the same period. Then only one of them stays in the table:
+A recorded bar and a bar of another origin may belong to the same period. The table keeps only one of the two bars:
 
 - Recorded or simulated: the recorded bar stays.
 - Recorded or fetched: the recorded bar stays if it is complete. Otherwise the fetched bar stays.
@@ -51,7 +51,8 @@ def is_complete(table: str, recorded: str, fetched: str) -> str:
 def make_upsert(table: str, key: Sequence[str], columns: Sequence[str], assignment: str, condition: str) -> str:
     """Returns the SQL that inserts a row, or replaces the row with the same key if `condition` holds.
 
-    `assignment` is one more assignment of the replacement. In both texts `excluded` is the new row.
+    The replacement sets all columns. `assignment` sets one more column. `assignment` and `condition` are SQL; in both,
+    `excluded` stands for the new row.
     """
     names = ", ".join(f'"{name}"' for name in columns)
     placeholders = ", ".join(["%s"] * len(columns))
@@ -63,7 +64,7 @@ def make_upsert(table: str, key: Sequence[str], columns: Sequence[str], assignme
 
 
 def _replaces(table: str) -> str:
-    """Returns the condition under which a fetched or simulated bar replaces the stored one."""
+    """Returns the SQL condition under which a fetched or simulated bar replaces the stored bar."""
     return (
         f"{table}.origin <> {Origin.RECORDED} "
         f"OR (excluded.origin = {Origin.FETCHED} AND NOT {is_complete(table, table, 'excluded')})"

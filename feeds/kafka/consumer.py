@@ -105,9 +105,10 @@ class UpdateConsumer:
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
         """Joins the group.
 
-        `on_revoke` gets partitions that this member must give up, and may still store and commit offsets. `on_lost`
-        gets partitions that another member owns already. `wait` sleeps for the given seconds. Raises BrokerUnavailable
-        if no broker answers. For a missing topic, raises TopicRefused if `once` is true, otherwise BrokerUnavailable.
+        `on_revoke` gets the partitions that this member must give up. `on_revoke` may still store and commit offsets.
+        `on_lost` gets partitions that another member owns already. `wait` sleeps for the given seconds. Raises
+        BrokerUnavailable if no broker answers. For a missing topic, raises TopicRefused if `once` is true, otherwise
+        BrokerUnavailable.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:
@@ -241,7 +242,7 @@ class UpdateConsumer:
     def pause(self) -> None:
         """Pauses all assigned partitions.
 
-        Continue to call `read`, because otherwise this member must leave the group.
+        Keep calling `read` during the pause. Otherwise Kafka removes this member from the group.
         """
         self._opened().pause(self._opened().assignment())
 

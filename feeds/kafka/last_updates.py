@@ -28,7 +28,7 @@ The first search uses the smallest number. If a symbol is still missing, the nex
 """
 
 END_WINDOWS = (8_000, 50_000)
-"""Like WINDOWS, but for `read_ends`, which needs more records of each symbol."""
+"""The numbers that `read_ends` uses instead of WINDOWS, because it needs more records of each symbol."""
 
 MAX_RECORDS = 5_000
 """How many records one `consume` call returns at most."""
@@ -68,9 +68,9 @@ class LastUpdates:
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
         """Returns a dict from each symbol to its newest update.
 
-        The returned update has the greatest seq_id of the symbol. This seq_id may come from an older update, because
-        real trades may arrive late. Leaves out symbols that have no update within the largest of WINDOWS. Raises
-        BrokerUnavailable.
+        The seq_id of the returned update is the greatest seq_id of the symbol. A real trade that arrives late has an
+        older time and a greater seq_id. Then the newest update gets the seq_id of the late trade. Leaves out symbols
+        that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
         """
         found: dict[str, Update] = {}
 
@@ -186,7 +186,7 @@ class LastUpdates:
 
 
 def newest_with_greatest_number(update: Update, known: Update | None) -> Update:
-    """Returns the newer update, with the greater seq_id of the two updates."""
+    """Returns the newer update. Replaces its seq_id by the greater seq_id of both updates."""
     if known is None:
         return update
     newest = update if is_newer(update, known) else known

@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 class OffsetGaps:
-    """Checks the offsets that one consumer reads."""
+    """Looks for gaps in the offsets that one consumer reads."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic

@@ -47,9 +47,9 @@ class Period:
 class UpdateProducer:
     """Sends updates to one topic.
 
-    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. If a
-    caller waits for Kafka for another purpose, the caller begins and ends `outage` too. `failures` is a metric with the
-    label `reason` that counts failed updates.
+    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed.
+    `failures` is a metric with the label `reason` that counts failed updates. `outage` logs when Kafka is unavailable.
+    Other calls to Kafka can share `outage`, so that one outage is logged once.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class UpdateProducer:
         return self._unacknowledged
 
     def send(self, symbol: str, value: bytes, headers: Headers | None = None) -> None:
-        """Queues one update. `value` is the encoded update, `headers` are those of the record.
+        """Queues one update. `value` is the encoded update, `headers` are the headers of the record.
 
         Raises BrokerUnavailable if the queue stays full for half a second. After this error the update is not queued,
         and the call may be repeated.

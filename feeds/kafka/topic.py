@@ -66,7 +66,7 @@ class Topic:
         return self._parse(self._metadata(None))
 
     def find(self, wait: Callable[[float], object], seconds: float) -> TopicDescription:
-        """Waits until the generator has created the topic, and returns its description.
+        """Waits until the generator has created the topic, and returns the topic's description.
 
         `wait` sleeps for the given seconds. Raises BrokerUnavailable after `seconds` seconds.
         """

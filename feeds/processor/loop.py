@@ -200,8 +200,8 @@ class Processor:
     def _limit_pending(self) -> None:
         """Stops reading while too many updates or dead letters are pending.
 
-        Waits up to PAUSE_AFTER_SECONDS, then pauses the partitions and returns. After a pause, `read` keeps this member
-        in its group. Resumes paused partitions when few updates and dead letters are pending.
+        Waits up to PAUSE_AFTER_SECONDS, then pauses the partitions and returns. While the partitions are paused, calls
+        of `read` keep this member in its group. Resumes the partitions when few updates and dead letters are pending.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
@@ -259,7 +259,10 @@ class Processor:
         self._ledger.fence(partitions)
 
     def _on_lost(self, partitions: Collection[int]) -> None:
-        """Fences partitions that another member owns already. Commits nothing."""
+        """Fences partitions that another member owns already: workers start no more writes for these partitions.
+
+        Commits nothing.
+        """
         self._ledger.fence(partitions)
 
     def _finish(self) -> bool:

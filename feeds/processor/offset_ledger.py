@@ -90,7 +90,10 @@ class WorkerProgress:
         return max(self._pending)
 
     def max_pending_except(self, late: Collection[int], share: int) -> int:
-        """Like `max_pending`. Of the updates of late workers, counts only one in `share`."""
+        """Returns the highest number of pending updates that any worker has.
+
+        The count of each worker in `late` is divided by `share` first.
+        """
         return max(count // share if worker in late else count for worker, count in enumerate(self._pending))
 
     def pending(self, worker: int) -> int:

@@ -28,9 +28,9 @@ Each update blocks Redis for 2 us.
 
 
 MAX_MERGED_UPDATES = 5_000
-"""While a node of a cluster does not answer, at most this many updates of each partition are kept.
+"""How many updates of a partition are kept while a node of a cluster does not answer.
 
-Of more updates, only the newest of each symbol is kept, so that a long failure does not use up the memory.
+If there are more updates, only the newest update of each symbol is kept. This limits memory during a long failure.
 """
 MERGE_SECONDS = 0.05
 
@@ -72,13 +72,14 @@ class Worker(threading.Thread):
     """Writes the tasks in its inbox to Redis in order.
 
     One write may contain several tasks. When the updates of a task are in Redis, the worker puts the task into the
-    queue `finished`. The worker retries a write until the write succeeds, until another member of the group owns the
-    partitions, or until `abandon` is set. None in the inbox ends the worker. `failed` says whether a bug has ended the
-    worker. `blocked` says whether the last write has failed.
+    queue `finished`. The worker retries a write until one of these happens: the write succeeds, another member of the
+    group owns the partitions, or `abandon` is set. None in the inbox ends the worker. `failed` says whether a bug has
+    ended the worker. `blocked` says whether the last write has failed.
 
-    A worker that `merges` writes to a node of a cluster. While the node does not answer, the worker merges later tasks
-    into the first unfinished task of their partition, so that reading can continue for other nodes. A merged task is
-    finished at once. The offset of its records is not committed before that first task is finished, too.
+    If `merges` is true, the worker writes to a node of a cluster. While the node does not answer, the worker merges
+    each later task into the first unfinished task of the same partition. The later task then counts as finished, so
+    that reading can continue for other nodes. Offsets are committed in order. Therefore the offset of a later task is
+    not committed before the first task is finished.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class Worker(threading.Thread):
         return tasks
 
     def _write(self, tasks: list[WriteTask]) -> bool:
-        """Writes the tasks whose span is not fenced.
+        """Writes the tasks. Skips a task if another member of the group owns its partition now.
 
         Returns False if `abandon` was set before a write succeeded.
         """
@@ -159,7 +160,7 @@ class Worker(threading.Thread):
             return True
 
     def _wait(self, tasks: list[WriteTask], seconds: float) -> bool:
-        """Waits before the next attempt. Merges tasks meanwhile. Returns whether `abandon` was set."""
+        """Waits before the next attempt, and merges tasks during the wait. Returns whether `abandon` was set."""
         if not self._merges:
             return self.abandon.wait(seconds)
         deadline = time.monotonic() + seconds
@@ -170,7 +171,7 @@ class Worker(threading.Thread):
         return True
 
     def _merge_inbox(self, tasks: list[WriteTask]) -> None:
-        """Moves the tasks of the inbox to `tasks`, or merges them into the tasks of their partitions."""
+        """Moves each task of the inbox to `tasks`, or merges it into an earlier task of the same partition."""
         first = {task.partition: task for task in reversed(tasks) if not task.span.fenced}
         while True:
             try:

@@ -1,6 +1,6 @@
-"""The workers of a processor: hands tasks to them, takes finished tasks back, and watches their progress.
+"""Hands tasks to the workers of a processor, and takes finished tasks back.
 
-All methods are called by the reading thread.
+Also watches the progress of the workers. Only the reading thread calls the methods.
 """
 
 import time
@@ -23,9 +23,10 @@ log = structlog.get_logger(__name__)
 
 LATE_AFTER_SECONDS = 0.1
 LATE_SHARE = 50
-"""In a cluster, a worker that finishes nothing for LATE_AFTER_SECONDS may have this many times the updates of others.
+"""A late worker may have this many times as many pending updates as another worker.
 
-Its node may have failed. Reading continues for the other nodes meanwhile.
+A worker of a cluster is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed. Its node
+may be down. Reading continues meanwhile for the symbols of other nodes.
 """
 
 REROUTE_SECONDS = 1.0
@@ -34,7 +35,10 @@ POLL_SECONDS = 0.02
 
 
 class WorkerPool:
-    """The workers. `routing` chooses the worker of a symbol in a cluster; None stands for one server."""
+    """The workers of one processor.
+
+    `routing` chooses the worker of a symbol in a cluster; None stands for one server.
+    """
 
     def __init__(
         self,
@@ -73,7 +77,7 @@ class WorkerPool:
     def max_pending(self) -> int:
         """The highest number of pending updates that any worker has.
 
-        In a cluster, the pending updates of a late worker count only in part.
+        In a cluster, the count of a late worker is divided by LATE_SHARE first.
         """
         if self._routing is None:
             return self.progress.max_pending
@@ -90,7 +94,10 @@ class WorkerPool:
         self._workers[worker].inbox.put(task)
 
     def collect(self, ledger: OffsetLedger, wait: float = 0.0) -> None:
-        """Marks the parts of finished tasks as finished. Waits up to `wait` seconds for the first task."""
+        """Takes finished tasks from the workers, and counts their parts of spans in `ledger` as finished.
+
+        Waits up to `wait` seconds for the first task.
+        """
         try:
             while True:
                 worker, tasks = self._finished.get(timeout=wait) if wait else self._finished.get_nowait()
@@ -118,8 +125,9 @@ class WorkerPool:
     def reroute(self, collect: Callable[[float], None]) -> None:
         """Gives the tags of moved slots to the workers of their new nodes.
 
-        Waits until the workers that lose tags have written everything; `collect` takes their finished tasks. If they
-        take too long or their node does not answer, nothing changes: each worker can write to every node.
+        First waits until the workers that lose tags have written all updates. `collect` takes their finished tasks. If
+        the wait takes longer than REROUTE_SECONDS, or the node of such a worker does not answer, no tag changes its
+        worker. This does no harm, because each worker can write to every node.
         """
         if self._routing is None or not self._routing.has_changed:
             return

@@ -14,7 +14,7 @@ from feeds.store.connection import PIPELINE, connect, is_cluster_address, make_s
 from feeds.store.quote_writer import QuoteWriter
 
 NODE_WORKERS = 16
-"""The number of workers for a cluster. An idle worker costs nothing. Of more nodes, some share a worker."""
+"""The number of workers for a cluster. With more nodes, some nodes share a worker. An idle worker costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)

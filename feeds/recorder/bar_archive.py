@@ -2,9 +2,9 @@
 
 A tape is a recorded symbol of one source. Only this module writes recorded bars. This module knows neither Kafka nor
 Redis. Transactions are short, because SQLite allows one writer at a time. A save may be repeated. A bar replaces a
-recorded bar only if the new bar has at least as many updates. This rule protects the stored bars from a recorder that
-does not know yet that it has lost its partitions. `feeds.history.past_bars` says when a bar replaces a bar that was not
-recorded.
+recorded bar only if the new bar has at least as many updates. A recorder that has lost its partitions may not know this
+yet. Because of the rule, such a recorder cannot replace a stored bar by an older version. `feeds.history.past_bars`
+says when a bar replaces a bar that was not recorded.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -113,7 +113,7 @@ class BarArchive:
             ]
 
     def find_outdated(self, symbols: Iterable[SymbolBars]) -> list[SymbolBars]:
-        """Returns the symbols whose ticker has another source. Raises BarArchiveUnavailable."""
+        """Returns the symbols whose ticker has another source than their bars. Raises BarArchiveUnavailable."""
         with translate_errors():
             sources = dict(Ticker.objects.values_list("symbol", "source"))
         return [found for found in symbols if sources.get(found.symbol, found.source) != found.source]

@@ -13,9 +13,9 @@ A bar depends only on the *set* of its updates. The order of the updates, their 
 `volume` is the sum of the sizes of the counted updates. A volume is a whole number of units of 1e-8. Therefore the
 order of the updates makes no difference. An update without a size adds nothing.
 
-The prices are right for any updates. The count is right too, with one exception. In this exception, two feeds use the
-same seq_ids for one symbol within one bar, *and* their updates arrive interleaved. Then an update of one feed can be
-taken for a repeat of an update of the other feed.
+The prices of a bar are always right. The count can be too low, but only in a rare case: two feeds give the same seq_ids
+to one symbol within one bar, and their updates alternate. Then the bar can take an update of one feed for a repeat of
+an update of the other feed.
 """
 
 from bisect import insort
@@ -27,9 +27,9 @@ from feeds.wire import Update
 MAX_RUNS = 64
 """How many runs a bar keeps at most.
 
-If there are more runs, the two oldest runs are merged. After that, a late update between these two runs changes the
-prices, but not the count. A feed that loses records needs several runs. A feed that numbers the updates of all symbols
-in one sequence needs many runs.
+If there are more runs, the two oldest runs are merged into one run. A late update between these two runs then changes
+the prices of the bar, but not its count. A bar has several runs if its feed loses records. A bar has many runs if its
+feed numbers the updates of all symbols in one sequence.
 """
 
 ALL_SEQ_IDS = (0, 2**53)
@@ -102,7 +102,7 @@ class Bar:
         self.volume = min(self.volume + round(update.size * UNITS_PER_ONE), MAX_VOLUME)
 
     def _add_out_of_sequence(self, update: Update) -> bool:
-        """Adds an update that does not directly follow the last one.
+        """Adds an update that does not directly follow the last update of the bar.
 
         The new update is a repeat, or is late, or follows a gap. Returns whether the bar changed.
         """

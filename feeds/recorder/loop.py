@@ -171,7 +171,7 @@ class Recorder:
     def _complete_pasts(self) -> None:
         """Writes a part of a missing past, and follows changes that other programs made in the database.
 
-        Does nothing during a backlog, because prices come first.
+        Does nothing while updates are pending, because new prices are more urgent.
         """
         if self._pending or self._open_bars.new_bars > MAX_NEW_BARS:
             return

@@ -4,8 +4,9 @@ Open bars are the bars in memory. "Write" means: copy bars to Redis. "Save" mean
 means: copy bars from Redis or the database into memory.
 
 Offsets are committed only after all added updates are written and saved. Therefore all bars stay exact after a restart.
-When a recorder meets a symbol for the first time, Redis and the database contain all bars of earlier recorders. A bar
-up to `newest_stored` must be fetched before an update is added to this bar. Any later bar is new.
+When a recorder meets a symbol for the first time, Redis and the database contain all bars of earlier recorders.
+`newest_stored` is the start of the newest of these bars. A bar that starts at `newest_stored` or earlier must be
+fetched before an update is added to the bar. A bar that starts later is new.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -35,7 +36,7 @@ class BarsToFetch(NamedTuple):
 
 
 MAX_UNSAVED_SPANS = 1000
-"""How many missed spans of a symbol are kept between two saves. Beyond that, the oldest spans are united."""
+"""How many missed spans of a symbol are kept between two saves. If there are more, the oldest spans become one span."""
 
 NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 

@@ -1,11 +1,11 @@
-"""Defines what the recorder knows about days before the newest one. Pure."""
+"""Defines what the recorder knows about market days before the newest market day. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 
 class PreviousDay(NamedTuple):
-    """A day before the newest one, with its last price. `day` is an ordinal."""
+    """A market day before the newest one, and its last price. `day` is an ordinal (`date.toordinal`)."""
 
     day: int
     close: float

@@ -1,4 +1,7 @@
-"""Writes the simulated past of new symbols, in steps between which the recorder reads Kafka."""
+"""Writes the simulated past of new symbols step by step.
+
+The recorder reads Kafka between two steps.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -143,7 +143,7 @@ class RecentBars:
         return prefix + SECONDS.key(symbol), prefix + MINUTES.key(symbol), prefix + day_key(symbol)
 
     def _split(self, symbols: Sequence[SymbolBars]) -> Iterator[Sequence[SymbolBars]]:
-        """Yields parts of these symbols that one call of the script may write.
+        """Yields groups of these symbols. One call of the script can write one group.
 
         In a cluster, the keys of a call have the same slot.
         """

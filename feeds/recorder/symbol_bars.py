@@ -20,8 +20,8 @@ class BarSeries:
     """The open bars of one symbol and one length: seconds, minutes or days.
 
     `bars` is a dict from start (`Bar.start`) to bar. `newest` is the latest start. A bar that starts after
-    `newest_stored` and is not in memory exists neither in Redis nor in the database. `unwritten` holds the starts of
-    the bars that Redis does not have yet. `unsaved` holds the starts of the bars that the database does not have yet.
+    `newest_stored` is in memory, or does not exist yet. `unwritten` holds the starts of the bars that Redis does not
+    have yet. `unsaved` holds the starts of the bars that the database does not have yet.
     """
 
     __slots__ = ("bars", "newest", "newest_stored", "unsaved", "unwritten")

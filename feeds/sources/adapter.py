@@ -132,12 +132,12 @@ class History(Protocol):
         ...
 
     def read_instruments(self, body: bytes) -> Mapping[str, bool]:
-        """Returns a dict from each native symbol to whether it is traded now."""
+        """Returns a dict from native symbol to whether the instrument is traded now, such as `{"BTC-USD": True}`."""
         ...
 
 
 def no_headers(_credentials: Credentials) -> Mapping[str, str]:
-    """Returns the headers of a source whose HTTP service wants no credentials."""
+    """Returns an empty dict, for a source whose HTTP service needs no credentials."""
     return {}
 
 
@@ -145,8 +145,8 @@ class Source(msgspec.Struct, frozen=True):
     """The properties of a source.
 
     `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` takes the credentials.
-    `to_native` and `to_symbol` translate between our symbols and native ones; `to_symbol` returns None if none of our
-    symbols fits a native symbol.
+    `to_native` turns our symbol into the native symbol. `to_symbol` turns a native symbol into our symbol, or returns
+    None if the result is not a valid symbol.
 
     `url` and `rest_url` are the addresses that the vendor documents; settings can replace these addresses.
     `silent_seconds` is the longest time without any message before the connection counts as dead. `send_interval` is

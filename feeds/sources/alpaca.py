@@ -2,7 +2,7 @@
 
 Pure: no I/O. https://docs.alpaca.markets/docs/streaming-market-data describes the protocol.
 
-Corrections and cancellations of trades make no events. The prices, counts and volumes stay as they were published.
+Corrections and cancellations of trades make no events. Published prices, counts and volumes are not corrected.
 Withdrawn trades are left out only when trades are fetched over HTTP.
 """
 
@@ -34,7 +34,7 @@ CHUNK = 100
 """The greatest number of symbols in one request."""
 
 STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolState.TRADING)
-"""A dict from the codes of `statuses` to states: digits on tapes A and B, letters on tape C."""
+"""A dict from status code to state. Shares on tapes A and B have digits as codes, shares on tape C have letters."""
 
 REFUSED_REQUEST = frozenset({400, 405, 409, 410})
 """The codes of errors that concern the oldest unanswered request, if there is one.
@@ -46,7 +46,7 @@ ALREADY_AUTHENTICATED = 403
 """The code of an error that needs no action, because the connection works."""
 
 WAIT_AFTER_LIMIT = 90.0
-"""For how many seconds Alpaca still counts a lost connection."""
+"""How many seconds to wait after the error 406. For this long, Alpaca still counts a connection that was lost."""
 
 FAILURES = {
     401: Failure("Alpaca says that the connection is not authenticated"),
@@ -124,7 +124,7 @@ class _Status(msgspec.Struct):
 
 
 class _Control(msgspec.Struct):
-    """A part of a message about the connection. `trades` lists all symbols whose trades are subscribed."""
+    """A part of a message about the connection. `trades` lists all symbols with a subscription to trades."""
 
     msg: str = ""
     code: int = 0
@@ -184,9 +184,9 @@ class AlpacaAdapter:
         return replies
 
     def _subscribe_chunk(self, natives: tuple[str, ...]) -> list[str]:
-        """Returns a request for trades and quotes, and another one for statuses.
+        """Returns one request for trades and quotes, and a second request for statuses.
 
-        If the request for statuses fails, prices still come. Some feeds have no statuses.
+        Some feeds have no statuses. If the second request fails, prices still come.
         """
         requests = [self._request("subscribe", {"trades": natives, "quotes": natives}, natives)]
         if self._feed.has_statuses:
@@ -229,7 +229,7 @@ class AlpacaAdapter:
         return [Ready()]
 
     def _read_subscription(self, part: msgspec.Raw) -> Sequence[Event]:
-        """Returns an event with the new symbols in the list of all subscriptions.
+        """Reads a list of all subscriptions. Returns an event with the symbols that are new in this list.
 
         A feeder waits some time for symbols that are missing in the list.
         """
@@ -250,9 +250,10 @@ class AlpacaAdapter:
         return [FAILURES.get(error.code, Failure(reason))]
 
     def _refuse(self, natives: tuple[str, ...], reason: str) -> Sequence[Event]:
-        """Refuses a single symbol. Of several symbols, requests the two halves again.
+        """Handles a refused request. Requests the two halves of several symbols again, or refuses a single symbol.
 
-        Therefore a bad symbol does not affect the others, and a limit of symbols is used completely.
+        In this way one bad symbol does not affect the other symbols. If too many symbols were requested, as many as
+        allowed are subscribed in the end.
         """
         wanted = tuple(native for native in natives if native in self._wanted)
         if len(wanted) > 1:

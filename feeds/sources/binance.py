@@ -46,7 +46,7 @@ QUOTE_ASSETS = (
     *("FDUSD", "USDT", "USDC", "TUSD", "USD1", "EURI", "DOGE", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "JPY", "PLN"),
     *("MXN", "ARS", "ZAR", "UAH", "RON", "CZK", "COP", "AUD", "GBP", "IDR", "DAI", "XRP", "SOL", "TRX"),
 )
-"""The second halves of native symbols, the longest ones first."""
+"""The possible second halves of native symbols, such as `USDT` in `BTCUSDT`. Longer names come first."""
 
 TERMS = "Binance's terms of use allow its prices for personal use; ask Binance before any commercial use"
 
@@ -57,7 +57,7 @@ class _Error(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    """A message of any kind: `stream` with `data`, an answer with `id`, or the event `serverShutdown`."""
+    """A message of one of three kinds: `stream` with `data`, an answer with `id`, or the event `serverShutdown`."""
 
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
@@ -173,7 +173,7 @@ class BinanceAdapter:
 
     def _fail(self, request_id: int | str | None, reason: str) -> list[Event]:
         event = self._answers.pop(request_id, None)
-        if isinstance(event, Heartbeat):  # an unsubscription failed: its messages are ignored already
+        if isinstance(event, Heartbeat):  # an unsubscription failed: the symbol is ignored already
             return [event]
         if isinstance(event, Subscribed):
             self._wanted.difference_update(event.natives)

@@ -4,7 +4,7 @@ Pure. The trade ids of a product grow by one. Therefore the ids also serve as se
 symbol `BTC/USD`.
 
 The adapter first subscribes to the channel `status`. The acknowledgement shows that the feed accepts subscriptions. The
-subscription also keeps the connection open, because Coinbase cuts a connection that subscribes to nothing within 5 s.
+subscription to `status` also keeps the connection open. Coinbase cuts a connection without a subscription after 5 s.
 
 Coinbase ignores a whole subscription if one product is unknown. If the error names the product, the adapter sends the
 chunk again without this product. Otherwise the adapter sends the two halves of the chunk.
@@ -168,7 +168,7 @@ class CoinbaseAdapter:
         return _request("subscribe", chunk)
 
     def _keep_waiting(self, is_kept: Callable[[str], bool]) -> None:
-        """Removes symbols from the unacknowledged chunks if `is_kept` returns False for the symbol."""
+        """Keeps only some symbols in the unacknowledged chunks: those for which `is_kept` returns True."""
         kept = (tuple(filter(is_kept, chunk)) for chunk in self._waiting)
         self._waiting = [chunk for chunk in kept if chunk]
 
@@ -193,13 +193,13 @@ class CoinbaseAdapter:
         return [BestPrices(ticker.product_id, bid, ask, timestamp)] if is_routed and bid and ask else []
 
     def _read_beat(self, beat: _Beat) -> list[Event]:
-        """Reads a heartbeat. Ignores the last trade id 0, because Coinbase once sent 0 for months."""
+        """Reads a heartbeat. Ignores a last trade id of 0, because Coinbase once sent 0 for months."""
         if not beat.last_trade_id or not self._routes.is_acknowledged(beat.product_id):
             return []
         return [Heartbeat(), LatestSequence(beat.product_id, beat.last_trade_id)]
 
     def _read_subscriptions(self, subscriptions: _Subscriptions) -> list[Event]:
-        """Reads an acknowledgement, which lists all that is subscribed now."""
+        """Reads an acknowledgement. An acknowledgement lists all current subscriptions."""
         events: list[Event] = [] if self._is_ready else [Ready()]
         self._is_ready = True
         natives = {
@@ -232,7 +232,7 @@ class CoinbaseAdapter:
         return [SymbolRefused(native, reason) for native in sorted(named)]
 
     def _divide(self, chunk: tuple[str, ...], reason: str) -> list[Event]:
-        """Sends the halves of a refused chunk, or reports its only symbol."""
+        """Sends the two halves of a refused chunk again. If the chunk has a single symbol, reports the refusal."""
         if len(chunk) == 1:
             self._waiting.remove(chunk)
             return [SymbolRefused(chunk[0], reason or "no reason")]

@@ -60,7 +60,7 @@ class ReportedError(BadMessage):
 
 
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
-    """Returns a message in the decoder's shape. `limit` is the greatest length in bytes, or in characters of a str."""
+    """Decodes a message into the decoder's type. `limit` is the greatest length in bytes, or in characters of a str."""
     if len(message) > limit:
         raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")
     try:
@@ -86,12 +86,15 @@ def decode_parts(
 
 
 def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
-    """Returns the body of an HTTP response in the decoder's shape."""
+    """Decodes the body of an HTTP response into the decoder's type."""
     return decode(decoder, body, MAX_BODY_BYTES)
 
 
 def read_time(text: str) -> int:
-    """Reads a time in RFC 3339. Returns unix microseconds; further digits are cut off."""
+    """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Returns unix microseconds.
+
+    Cuts off digits after the microseconds.
+    """
     match = _TIME.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if match is None:
         raise BadMessage("a time is not in RFC 3339")
@@ -125,7 +128,7 @@ def check_timestamp(timestamp: int) -> int:
 
 
 def read_seconds(value: Decimal) -> int:
-    """Converts unix seconds to unix microseconds. Further digits are cut off."""
+    """Converts unix seconds to unix microseconds. Cuts off digits after the microseconds."""
     if not value.is_finite() or not 0 <= value < MAX_NUMBER:
         raise BadMessage("a time is not in unix seconds")
     return check_timestamp(int(value * 1_000_000))
@@ -157,9 +160,10 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence of a trade, or None if the trade has none.
+    """Returns the sequence of a trade, or None if the trade has no sequence.
 
-    The ids of the source must be sequences, because a trade that was read back from Kafka has only an id.
+    A trade that was read back from Kafka has only an id. Then the id is the sequence. Use this function only for
+    sources whose ids are sequences.
     """
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
         return int(trade.id)
@@ -179,7 +183,7 @@ def is_native(text: str) -> bool:
 
 
 def check_native(native: str) -> str:
-    """Returns the native symbol. Raises BadMessage if it is not valid."""
+    """Returns the native symbol. Raises BadMessage if the symbol is not valid."""
     if not is_native(native):
         raise BadMessage("a symbol is not short printable ASCII")
     return native

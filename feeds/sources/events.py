@@ -86,7 +86,7 @@ class Heartbeat(msgspec.Struct, frozen=True, gc=False):
 class LatestSequence(msgspec.Struct, frozen=True, gc=False):
     """The source names the sequence of a symbol's newest trade.
 
-    If this sequence is greater than the greatest received one, trades were missed.
+    Trades were missed if all received sequences are lower than this sequence.
     """
 
     native: str

@@ -60,7 +60,7 @@ SYSTEM_STATES = {
     "maintenance": SourceState.MAINTENANCE,
     "post_only": SourceState.MAINTENANCE,
 }
-"""Orders are matched only in the state "online". In other states there are no trades."""
+"""A dict from the state of Kraken's engine to our state. Trades happen only in the state "online"."""
 
 PAIR_STATES = {
     "online": SymbolState.TRADING,

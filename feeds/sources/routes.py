@@ -1,6 +1,6 @@
-"""Keeps the requested and acknowledged native symbols of one connection, and their states.
+"""Keeps which native symbols of a connection are requested and acknowledged, and the symbols' states.
 
-Pure. Only prices of acknowledged symbols are routed, because a source may send prices of a symbol that was never
+Pure. Only prices of acknowledged symbols are passed on, because a source may send prices of a symbol that was never
 requested.
 """
 
@@ -37,7 +37,7 @@ class Routes:
         return native in self._asked
 
     def is_acknowledged(self, native: str) -> bool:
-        """Returns whether to route prices of this symbol."""
+        """Returns whether prices of this symbol may be passed on."""
         return native in self._acknowledged
 
     def acknowledge(self, natives: Iterable[str]) -> list[Event]:

@@ -17,7 +17,7 @@ HALF_LIFE_SECONDS = 30 * 60.0
 
 BASIS_POINT = 1e-4
 VOLATILITY_INTERVAL_SECONDS = 0.1
-"""The interval to which an instrument's volatility refers."""
+"""The volatility of an instrument is its typical price movement in this time, in seconds."""
 
 MAX_LOG_PRICE = 690.0
 """The limit of a log price. With this limit, `exp` stays finite."""
@@ -124,7 +124,7 @@ class RandomWalk:
         self._set_parameters(instrument)
 
     def step(self, now: int) -> Update:
-        """Returns the next update. `now` is in unix microseconds; timestamps always grow."""
+        """Returns the next update. `now` is in unix microseconds. Each timestamp is greater than the last timestamp."""
         price = max(round(exp(self._log_price), self._instrument.decimals), self._min_price)
         self._timestamp = max(now, self._timestamp + 1)
         # The first seq_id is the time in unix milliseconds. It is higher than any earlier seq_id, even after a purge of
@@ -172,7 +172,7 @@ class PriceSimulator:
         self._active: list[RandomWalk] = []
 
     def resume(self, last: Update) -> None:
-        """Makes the symbol of `last` continue after `last`, even if its walk has begun already.
+        """Makes the walk of a symbol continue after the update `last`, even if the walk has begun already.
 
         After several calls for one symbol, the newest update counts.
         """

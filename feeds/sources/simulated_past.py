@@ -37,10 +37,10 @@ PART_SECONDS = 4 * 3_600
 """The length of the parts from which the older days are made. A day has six parts."""
 
 SLOW_BASIS_POINTS = 120.0
-"""How many basis points the mean moves in a day, for an instrument with the volatility 1."""
+"""How far the slow walk moves in a day, in basis points, for an instrument with the volatility 1."""
 
 MAX_SLOW_DEVIATION = 0.03
-"""The limit of the mean's daily movement.
+"""The limit for how far the slow walk moves in a day: 3 percent of the price.
 
 With this limit, the chart of a year stays readable for a volatile instrument.
 """

@@ -1,6 +1,6 @@
 """Stores the newest audit of each source in Redis, where the page `/feeds/audit` reads it.
 
-The Redis string `audit:SOURCE` holds JSON. It is kept for eight days.
+The Redis string `audit:SOURCE` holds JSON. The string is kept for eight days.
 """
 
 from collections.abc import Collection
@@ -19,14 +19,15 @@ TTL = timedelta(days=8)
 
 
 class SymbolAudit(msgspec.Struct, frozen=True):
-    """Compares the recorded minutes of a symbol and a day with the source's minutes.
+    """The result of comparing the recorded minutes of a symbol and a day with the source's minutes.
 
     `minutes` is the number of minutes in which the source has trades. Each of these minutes counts as `exact`,
     `different`, `missing` or `replaced`. A minute is `missing` if nothing was recorded. A minute is `replaced` if
     recording was incomplete, and a fetched bar replaced the recorded bar before the audit. `lost` and `repeated` are
     numbers of trades; they are None if the source does not count trades. `lost_volume` and `repeated_volume` are in
-    units of the instrument. `problem` is the reason if the symbol could not be compared. `incomplete` is the number of
-    recorded minutes of which the feeder has reported lost trades, and which no fetched bar has replaced.
+    units of the instrument. If the symbol could not be compared, `problem` is the reason. `incomplete` is the number of
+    recorded minutes that lack trades because the feeder lost them. Minutes that a fetched bar has replaced do not
+    count.
     """
 
     symbol: str
@@ -59,7 +60,7 @@ _decode = msgspec.json.Decoder(AuditReport).decode
 
 
 def write_report(client: redis.Redis, report: AuditReport) -> None:
-    """Stores a report instead of the earlier one of its source. Raises StoreUnavailable."""
+    """Stores a report. Replaces the earlier report of the same source. Raises StoreUnavailable."""
     with answering():
         client.set(_prefix(client) + report.source, msgspec.json.encode(report), ex=TTL)
 

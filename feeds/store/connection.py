@@ -41,14 +41,14 @@ class Profile:
 PIPELINE = Profile(socket_timeout=2.0, connect_timeout=1.0, retries=1)
 GATEWAY = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=1)
 OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
-"""The profile for leases and owners. They expire after 3 s; a renewal ends before that."""
+"""The profile for leases and owners. Their keys expire after 3 s. With this profile, a renewal takes less time."""
 
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
-"""For health checks and other clients that are closed after one command."""
+"""The profile for health checks and other clients that are closed after one command."""
 
 SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
-"""For pub/sub. These time-outs cover the handshake and writes; the channel layer watches reads."""
+"""The profile for pub/sub. Its time-outs cover the handshake and writes. The channel layer watches reads."""
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """Socket options. The kernel closes a connection about 10 s after the last acknowledgement.
 
@@ -104,7 +104,7 @@ def connect(address: Mapping[str, Any], profile: Profile = PIPELINE, slots: Slot
 
 
 def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> redis.asyncio.Redis:
-    """Returns an asyncio client of a server or of a cluster. `address` is an address as in `connect`."""
+    """Returns an asyncio client of a server or of a cluster. `connect` describes the shape of `address`."""
     if is_cluster_address(address):
         return AsyncClusterClient(make_slots(address), lambda node: _open_async(_node_address(address, node), profile))
     return _open_async(address, profile)
@@ -116,7 +116,10 @@ def is_cluster_address(address: Mapping[str, Any]) -> bool:
 
 
 def make_slots(address: Mapping[str, Any]) -> SlotMap:
-    """Returns the slots of a cluster before the first answer. They can be shared by clients."""
+    """Returns the slot map of a cluster. All slots are unknown until a client asks for them.
+
+    Several clients can share the slot map.
+    """
     return SlotMap(Node(host, port) for host, port in address["nodes"])
 
 
@@ -205,7 +208,7 @@ class Script:
         """Runs the script once for each pair of keys and arguments. Returns the results.
 
         On one server, raises StoreUnavailable at the first failure. In a cluster, makes all calls, in one round trip
-        per node. A RedisError then takes the place of each result that is missing.
+        per node. The result of a failed call is then a RedisError.
         """
         if not isinstance(self._client, ClusterClient):
             return [self(keys, arguments) for keys, arguments in calls]

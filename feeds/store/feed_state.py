@@ -65,14 +65,20 @@ class FeedStateStore:
         return {name: state for name, state in states.items() if state is not None}
 
     def remove(self, sources: Collection[str]) -> None:
-        """Deletes the states of sources, when their feeder ends. Raises StoreUnavailable."""
+        """Deletes the states of sources. Raises StoreUnavailable.
+
+        Call this method when the feeder of these sources ends.
+        """
         if sources:
             with answering():
                 self._client.delete(*(self._prefix + source for source in sources))
 
 
 def feed_prefix(client: Any) -> str:
-    """Returns the prefix of the keys of all sources. In a cluster, all these keys have the same slot."""
+    """Returns the prefix of the keys that hold the states of sources.
+
+    In a cluster, all these keys have the same slot.
+    """
     return group_prefix(client, FEED_GROUP) + FEED_PREFIX
 
 

@@ -36,9 +36,9 @@ class Holder:
         self.name = f"{self._host}:{self._pid}:{run}:{uuid4().hex}"
 
     def is_dead(self, name: str) -> bool:
-        """Returns whether another holder is a process of this host and has ended.
+        """Returns whether the holder `name` was a process of this host that has ended.
 
-        A holder with our own process id but another run has ended too, because it ran in this container before us.
+        A holder with our own process id and another run has ended too. Its program ran in this container before ours.
         """
         host, pid, run = parse_holder(name)
         if host != self._host:

@@ -24,8 +24,8 @@ class Lease:
     """A right that at most one program has at a time.
 
     The holder renews the lease about once a second. The lease is the Redis key `lease:NAME` with a TTL. The value of
-    the key is the holder's name. `right` describes the holder in error messages, for example `generator feeds
-    market_ticks`.
+    the key is the holder's name. `right` describes the holder in error messages, such as `another generator feeds
+    market_ticks: …`.
     """
 
     def __init__(self, client: redis.Redis, name: str, right: str, holder: Holder) -> None:

@@ -47,8 +47,8 @@ class Ownership:
     def claim(self, symbols: Collection[str]) -> set[str]:
         """Takes free symbols and renews our own symbols. Returns the symbols that we own now.
 
-        A symbol is also free if its owner is an ended process of this host. Raises StoreUnavailable. After this error,
-        it is unknown which symbols were taken. The call may be repeated.
+        A symbol is also free if its owner was a process of this host that has ended. Raises StoreUnavailable. After
+        this error, it is unknown which symbols were taken. The call may be repeated.
         """
         others = self._claim_all(symbols)
         if dead := [name for name in set(others.values()) if self._holder.is_dead(name)]:
@@ -75,7 +75,7 @@ class Ownership:
         self._client.close()
 
     def _claim_all(self, symbols: Collection[str], dead: Collection[str] = (), renews: bool = False) -> dict[str, str]:
-        """Returns a dict from symbol to holder, only for symbols that we do not own."""
+        """Claims symbols. Returns a dict from symbol to holder, for the symbols that we do not own."""
         holders: dict[str, str] = {}
         arguments = [self._holder.name, TTL // timedelta(milliseconds=1), int(renews), *dead]
         for chunk in self._chunks(symbols):

@@ -111,7 +111,7 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
                 row[column] = unescape(str(row[column] or ""))
 
     def validate_instance(self, instance: Ticker, *args: Any, **kwargs: Any) -> None:
-        """Also refuses a native symbol that another active ticker of the source has."""
+        """Validates a ticker. Also refuses a native symbol that another active ticker of the same source has."""
         super().validate_instance(instance, *args, **kwargs)
         if reason := describe_namesake(instance):
             raise ValidationError({"native": reason})

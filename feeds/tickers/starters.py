@@ -1,6 +1,6 @@
 """Defines the tickers with which each source of real prices starts. Pure.
 
-The base prices are rough. They matter only until the first close.
+The base prices are rough. A base price matters only until the first close.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Tracks a connection's requests for native symbols, and their acknowledgements. Pure.
+"""Tracks which subscriptions of one connection the source has acknowledged. Pure.
 
 A request that stays unanswered is repeated once. If the repeated request stays unanswered too, the symbol counts as
 unknown to the source.

@@ -53,10 +53,10 @@ Handler = Callable[[Sequence[Event], int], None]
 
 
 class Connection:
-    """One connection with an adapter of its own. No state of an earlier connection is left.
+    """One connection with an adapter of its own. Nothing is taken over from an earlier connection.
 
-    `is_expected_silent` returns whether silence is no fault now, for example because the market is closed. `ready` is
-    set when all symbols are subscribed. `replace_due` is set when another connection must replace this connection.
+    `is_expected_silent` returns whether silence is normal now, for example because the market is closed. `ready` is set
+    when all symbols are subscribed. `replace_due` is set when another connection must replace this connection.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Connection:
             self._subscribe(sorted(added))
 
     def close(self) -> None:
-        """Makes `run` return with the kind REPLACED."""
+        """Ends the connection. `run` then returns an Ending of the kind REPLACED."""
         self._end(Ending(EndingKind.REPLACED))
 
     async def _use(self, socket: ClientConnection) -> Ending:
@@ -211,7 +211,7 @@ class Connection:
                     await asyncio.sleep(self._source.send_interval)
                 self._has_outgoing.clear()
         except ConnectionClosed:
-            return  # the reading side reports it
+            return  # the loop that reads messages reports the end
 
     async def _watch(self) -> None:
         """Ends a silent connection, and repeats requests that the source does not acknowledge."""
@@ -247,7 +247,7 @@ class Connection:
         if self._socket is None:
             return
         if ending.kind is EndingKind.SILENT:
-            self._socket.transport.abort()  # the other side would not answer a close frame either
+            self._socket.transport.abort()  # a silent source would not answer a close frame
         elif self._closing is None:
             self._closing = asyncio.create_task(self._socket.close())
 

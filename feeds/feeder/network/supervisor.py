@@ -1,4 +1,4 @@
-"""Keeps one source connected if it has symbols, and notes the source's state.
+"""Keeps a source with wanted symbols connected, and notes the state of the source.
 
 If a connection ends unexpectedly, the supervisor waits and opens a new connection. After an error that no retry
 corrects, the wait is long.

@@ -1,7 +1,7 @@
 """Holds trades that wait for Kafka, within a limit of memory. Pure.
 
-If the limit is exceeded, only the newest trade of each symbol stays. The caller gets the other trades, and fetches them
-later if the source offers that.
+If the limit is exceeded, only the newest trade of each symbol stays. The caller gets the removed trades. If the source
+offers missed trades, the caller fetches the removed trades later.
 """
 
 from collections import deque
@@ -39,7 +39,7 @@ class Backlog:
 
     @property
     def is_full(self) -> bool:
-        """Whether `reduce` must be called."""
+        """Whether the backlog has more trades than its limit. In this case `reduce` must be called."""
         return self._size > self._max_trades
 
     @property
@@ -58,7 +58,7 @@ class Backlog:
     def take(self, limit: int) -> list[tuple[str, Sequence[Accepted]]]:
         """Removes and returns up to `limit` trades, by symbol.
 
-        If only a part of a symbol's trades fits, this symbol is the last one in the next call.
+        If `limit` splits the trades of a symbol, this symbol comes last in the next call.
         """
         taken: list[tuple[str, Sequence[Accepted]]] = self._take_first(limit) if self._first else []
         limit -= len(taken)
@@ -76,7 +76,7 @@ class Backlog:
         return taken
 
     def put_newest_first(self) -> None:
-        """Lets the newest trade of each symbol leave before all other trades.
+        """Makes `take` return the newest trade of each symbol before all other trades.
 
         The other trades of the symbol are late from now on. Call this method after a stall, so that current prices are
         published first.

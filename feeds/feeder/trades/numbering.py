@@ -43,8 +43,8 @@ class Numbering:
         """Returns the next update as JSON.
 
         The four keys of every update come first. Then come `size`, `bid` and `ask`. `prices` are the best bid and ask.
-        A late trade keeps its own time if this time is before the newest published time. Otherwise the update gets a
-        time one microsecond before the newest published time. Therefore a late trade never replaces a newer price.
+        A late trade keeps its own time if this time is older than the newest published time. If not, its update gets
+        the newest published time minus one microsecond. Therefore a late trade never replaces a newer price.
         """
         timestamp = trade.timestamp
         if timestamp >= self.newest:

@@ -18,7 +18,7 @@ HOLD_SECONDS = 2.0
 """How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""How many numbers a hole in the topic may have. A longer hole is a jump of the vendor's numbers."""
+"""How many trades in a row can be missing in the topic. If more numbers are missing, the vendor has skipped them."""
 
 ANNOUNCED_SECONDS = 1.0
 """How long to wait for a trade that the source announced. After that, the trade counts as missed."""
@@ -73,11 +73,11 @@ class SymbolFeed:
         return accepted
 
     def note_reconnected(self) -> None:
-        """Notes that a new connection has replaced a lost one. Trades may be missing."""
+        """Notes that a new connection has replaced a lost connection. Trades may be missing."""
         self._may_have_missed = self._newest is not None
 
     def announce(self, sequence: int, now: float) -> None:
-        """Notes the sequence of the source's newest trade. The sequence 0 stands for an unknown one."""
+        """Notes the sequence of the source's newest trade. 0 stands for an unknown sequence."""
         newest = self._newest
         if sequence and newest is not None and newest.sequence is not None and sequence > newest.sequence:
             if self._announced is None:
@@ -126,14 +126,14 @@ class SymbolFeed:
         self._counts.unfilled += self.lost.add(gap, self._missing, end, known)
 
     def note_merged(self, trades: Sequence[Trade]) -> None:
-        """Takes back trades that will not be published. If trades can be fetched, opens a gap for them."""
+        """Takes back trades that will not be published. Opens a gap for these trades if trades can be fetched."""
         self._counts.merged += len(trades)
         if not self._can_fetch:
             # The newest trade has the sum of all sizes, so that the bar of this trade is wrong too.
             self.lost.add_span(min(trade.timestamp for trade in trades), self._latest)
             return
         self._known.forget(trades)
-        trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # some are late
+        trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # late trades are out of order
         first, last = trades[0], trades[-1]
         if first.sequence is not None:
             self._missing.add_each(trade.sequence for trade in trades if trade.sequence is not None)
@@ -164,7 +164,7 @@ class SymbolFeed:
         return Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
 
     def _open_holes(self, numbers: Sequence[int], trades: Mapping[int, Trade]) -> None:
-        """Opens a gap for numbers that the topic lacks, because the last process ended too early."""
+        """Opens a gap for numbers that are missing in the topic. The last process ended before it sent these trades."""
         for before, number in pairwise(numbers):
             if 1 < number - before <= MAX_HOLE:
                 self._missing.add(before + 1, number - 1)
@@ -173,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Removes all past trades except the newest one. Used for a symbol without a known trade."""
+        """Removes all past trades except the newest past trade. Used for a symbol without a known trade."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -201,9 +201,9 @@ class SymbolFeed:
             self._receive_lower(trade, sequence, accepted)
 
     def _receive_lower(self, trade: Trade, sequence: int, accepted: list[Accepted]) -> None:
-        """Handles a trade whose number is not above the newest: a missed trade, a repeat, or a jump of numbers.
+        """Handles a trade whose sequence is not above the newest sequence.
 
-        Each lower number is published, missing or lost. After a jump of numbers, the trade has the latest time.
+        The trade was missing or lost, or is a repeat. But if its time is the latest, the vendor's numbers have jumped.
         """
         if self._missing.remove(sequence):
             self._counts.fetched += 1
@@ -234,7 +234,7 @@ class SymbolFeed:
         self._advance(trade, accepted)
 
     def _advance(self, trade: Trade, accepted: list[Accepted]) -> None:
-        """Makes a trade the newest one. Publishes the trade, or holds it if live trades wait."""
+        """Makes a trade the newest trade. Publishes the trade, or holds it if live trades wait."""
         if not (self._newest is not None and trade.sequence is None and trade.timestamp < self._newest.timestamp):
             self._newest = trade
         self._may_have_missed = False
@@ -287,7 +287,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns each trade, and whether the trade is late. `late` is for trades without a sequence."""
+        """Returns pairs: a trade, and whether the trade is late. `late` applies to trades without a sequence."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence

@@ -46,7 +46,7 @@ _WITHDRAWN = frozenset({"canceled", "incorrect"})
 class TradeRow(msgspec.Struct):
     """A trade, as the stream and the history send it.
 
-    In the history, `update` says that the trade was withdrawn later.
+    Only the history sends `update`. It is `canceled` or `incorrect` if the trade was withdrawn later.
     """
 
     id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="i")
@@ -101,8 +101,8 @@ def make_headers(credentials: Credentials) -> Mapping[str, str]:
 class AlpacaHistory:
     """The requests of Alpaca's HTTP service.
 
-    `folder` is the path of an asset class. `parameters` belong to all requests. `more` are further parameters of
-    requests for bars. If `has_trades` is false, missed trades are not requested.
+    `folder` is the path of an asset class, such as `/v2/stocks`. `parameters` belong to all requests. `more` are
+    further parameters of requests for bars. If `has_trades` is false, missed trades are not requested.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Requests trades, bars and pairs from Kraken over HTTP.
 
-Pure. Kraken sends errors with the HTTP status 200. The names of pairs differ from those in the WebSocket protocol:
-`XBTUSD` or `XXBTZUSD` for `BTC/USD`. Trades are found only by their ids, because their times are inexact floating-point
+Pure. Kraken sends errors with the HTTP status 200. A pair has another name than in the WebSocket protocol: `XBTUSD` or
+`XXBTZUSD` for `BTC/USD`. Trades are found only by their ids, because the times of trades are inexact floating-point
 numbers.
 """
 
@@ -91,7 +91,7 @@ class KrakenHistory:
     ) -> tuple[Sequence[Trade], Request | None]:
         """Returns the trades of a response in the order of their sequences.
 
-        The next response may contain the last of these trades again. The caller drops repeats.
+        The next response may repeat the last of these trades. The caller drops repeats.
         """
         result = _read_result(body)
         missed = missed_sequences(after, until)
@@ -152,9 +152,9 @@ def _read_result(body: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
-    """Returns the rows: the value of the only key beside `last`.
+    """Returns the rows of a response such as `{"XXBTZUSD": [rows], "last": …}`.
 
-    This key is one of several names of the pair.
+    The key of the rows is one of several names of the pair. Raises BadMessage if there is not exactly one such key.
     """
     rows = [raw for name, raw in result.items() if name != "last"]
     if len(rows) != 1:

@@ -1,4 +1,4 @@
-"""Like `feeds.store.cluster.client`, for asyncio."""
+"""An asyncio version of `feeds.store.cluster.client`."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -72,9 +72,9 @@ class AsyncClusterClient(redis.asyncio.Redis):
         ]
 
     async def _repeat(self, args: Arguments, node: Node, error: RedisError) -> Any:
-        """Runs a command again if its node has redirected it, or if another node serves its slot now.
+        """Runs a command again after `error`, the error of its first run. Returns the reply or an error.
 
-        Returns the reply or an error.
+        If `node` did not answer and no other node serves the slot now, returns `error` instead.
         """
         if isinstance(error, UNANSWERED) and not await self._has_new_owner(command_slot(args) or 0, node):
             return error
@@ -98,7 +98,10 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return client
 
     async def find_owner(self, slot: int) -> Node:
-        """Returns the node that serves a slot. Raises RedisError if no node is known to."""
+        """Returns the node that serves a slot. Calls `refresh` first if the node is unknown.
+
+        Raises RedisError if no node serves the slot, or if no node answers.
+        """
         node = self.slots.owner(slot)
         if node is None:
             await self.refresh()
@@ -110,8 +113,8 @@ class AsyncClusterClient(redis.asyncio.Redis):
     async def refresh(self) -> None:
         """Asks the nodes, one after the other, which node serves each slot.
 
-        Several callers share one question. Does nothing if the last answer is less than REFRESH_SECONDS old. Raises
-        RedisError if no node answers.
+        Callers at the same time share one request. Does nothing if the last answer is less than REFRESH_SECONDS old.
+        Raises RedisError if no node answers.
         """
         loop = asyncio.get_running_loop()
         if self._refreshing is None:
@@ -142,7 +145,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
         raise failure
 
     async def _run_on_all(self, args: Arguments, options: dict[str, Any]) -> Any:
-        """Runs a command without a key on all nodes that serve slots.
+        """Runs a command on all nodes that serve slots, because the command has no key.
 
         Returns the first reply. Raises the error of a node only if no node replies.
         """
@@ -165,7 +168,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return (await pipe.execute())[1]
 
     async def _has_new_owner(self, slot: int, node: Node) -> bool:
-        """Returns whether another node than `node` serves the slot now."""
+        """Asks for the slots. Returns whether another node than `node` serves the slot now."""
         try:
             await self.refresh()
         except RedisError:

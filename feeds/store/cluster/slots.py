@@ -37,10 +37,10 @@ def key_slot(key: bytes) -> int:
 
 
 def make_tags() -> tuple[str, ...]:
-    """Returns the tags. The slot of tag number n is one of the TAG_SLOTS slots from n * TAG_SLOTS on.
+    """Returns one tag for each range of TAG_SLOTS slots.
 
-    Of all tags with such a slot, takes the first in the order of the alphabet. Keys depend on the tags, so no tag may
-    ever change.
+    The slot of tag number n lies in the range that begins at slot n * TAG_SLOTS. Of the possible tags, the first in
+    alphabetical order is used. No tag may ever change, because keys contain tags.
     """
     tags: dict[int, str] = {}
     names = map("".join, product(TAG_CHARACTERS, repeat=TAG_LENGTH))
@@ -56,12 +56,12 @@ SLOT_OF_TAG = tuple(key_slot(prefix.encode()) for prefix in _PREFIXES)
 
 @lru_cache(maxsize=1 << 16)
 def tag_number(symbol: str) -> int:
-    """Returns the number of the symbol's tag."""
+    """Returns the number of the symbol's tag, from 0 to 63."""
     return crc_hqx(symbol.encode(), 0) % SLOTS // TAG_SLOTS
 
 
 def tag_prefix(symbol: str) -> str:
-    """Returns `{tag}.`, with which each key and the channel of a symbol begin in a cluster."""
+    """Returns `{tag}.`. In a cluster, each key and the channel of a symbol begin with this prefix."""
     return _PREFIXES[tag_number(symbol)]
 
 
@@ -90,8 +90,8 @@ class Node(NamedTuple):
 class SlotMap:
     """Which node serves each slot.
 
-    `version` grows with each change. `known` holds all nodes that can be asked for the slots: nodes that answered come
-    first. At the start, these are the seeds, which the settings name.
+    `version` grows with each change. `known` holds all nodes that can be asked for the slots. The node that answered
+    last comes first. `seeds` are the nodes that the settings name. At the start, only the seeds are known.
     """
 
     def __init__(self, seeds: Iterable[Node]) -> None:
@@ -140,7 +140,7 @@ class SlotMap:
             self.version += 1
 
     def put_last(self, node: Node) -> None:
-        """Makes a node that did not answer the last to be asked."""
+        """Moves a node that did not answer to the end of `known`, so that it is asked last."""
         self.known = [each for each in self.known if each != node] + [node]
 
 
