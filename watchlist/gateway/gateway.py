@@ -119,16 +119,16 @@ class Gateway:
     ) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        Connections.share describes the first two functions. `save_metrics` stores the metrics of this process for
-        the other processes. It is called about once per second.
+        `Connections.share` describes the first two functions. `save_metrics` stores the metrics of this process for the
+        other processes. The gateway calls `save_metrics` about once per second.
         """
         self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
-        """Refuses new connections, and closes each open socket with code 4001. Returns how long this takes.
+        """Refuses new connections, and closes each open socket with code 4001.
 
-        Connections.drain describes the arguments and the result.
+        `Connections.drain` describes the arguments and the result.
         """
         return self.connections.drain(least, longest)
 

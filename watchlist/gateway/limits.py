@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All limits. Times are in seconds.
+    """All limits. Times are in seconds. `send_buffer` is a number of updates.
 
     The first twelve limits are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_.
     """

@@ -72,8 +72,8 @@ class ListChanges:
         """Sends each signed-in socket a `list` frame for each list that has changed.
 
         `read` holds the web sessions whose lists were read. `versions` maps each valid web session in `read` to the
-        versions of the account's lists. The first time, a socket is sent a frame for each list. A socket with waiting
-        state messages is skipped, and is sent the changes after a later reading.
+        versions of the account's lists. After the first reading, a socket is sent a frame for each list. A socket with
+        waiting state messages is skipped, and is sent the changes after a later reading.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
@@ -108,9 +108,9 @@ def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSes
 
 
 def _read_password_hashes(accounts: Iterable[int]) -> dict[int, str]:
-    """Returns a dict from account id to the password hash of valid web sessions.
+    """Returns a dict from the id of each active account to the account's password hash.
 
-    Inactive accounts are missing.
+    The valid web sessions of an account have the same password hash.
     """
     users = get_user_model().objects.filter(pk__in=set(accounts), is_active=True).only("password")
     return {user.pk: user.get_session_auth_hash() for user in users}

@@ -63,7 +63,7 @@ class Cohort:
     cannot send before its interval ends. At the next flush of a paced cohort, the new member is therefore sent only
     updates that are newer than the join.
 
-    Methods return how many updates were sent. An update that is sent to two sockets counts twice.
+    Methods that send return how many updates were sent. An update that is sent to two sockets counts twice.
     """
 
     __slots__ = (
@@ -121,7 +121,7 @@ class Cohort:
         return sent
 
     def add_member(self, outbox: Outbox, version: int) -> int:
-        """Adds a socket that already has all updates up to `version`.
+        """Adds a socket that already has all updates up to the serial number `version`.
 
         Returns how many updates the other members were sent.
         """
@@ -136,7 +136,7 @@ class Cohort:
         """Sends a new member the newest updates of its new symbols. Returns how many updates were sent.
 
         If a thousand clients connect with the same list, they share a block until an update arrives. A small cohort
-        keeps no block, so that a thousand clients with their own lists need no memory for blocks.
+        keeps no block, because a thousand clients with different lists would need memory for a thousand blocks.
         """
         block = self._snapshot
         if block is None or block.messages != messages:
@@ -182,8 +182,8 @@ class Cohort:
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
         """Returns the newest update of each symbol. Omits updates whose version is at most `version`.
 
-        Also omits updates that `flush_first` has sent. If `snapshot` is False, also omits quotes that were read from
-        Redis.
+        Also omits updates that `flush_first` has sent. If the delivery's `snapshot` is False, also omits quotes that
+        were read from Redis.
         """
         snapshot, early = self.delivery.snapshot, self._early
         return [

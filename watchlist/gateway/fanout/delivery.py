@@ -45,9 +45,9 @@ class Block(msgspec.Struct, frozen=True, gc=False):
     batches: Sequence[Framed] | None = None
 
     def split(self) -> Sequence[Framed]:
-        """Returns the frames, each with its messages. A stalled socket needs to know which messages are in a frame.
+        """Returns each frame with its messages. An outbox keeps the messages whose frames were not sent.
 
-        Builds no frame: `data` may hold compressed frames, which another call might build differently.
+        Builds no compressed frame again, because a new frame could differ from the frame in `data`.
         """
         return [((message,), message.frame) for message in self.messages] if self.batches is None else self.batches
 
@@ -116,7 +116,7 @@ class Delivery:
         return Block(messages, b"".join([frame for _, frame in batches]), batches)
 
     def frame_messages(self, messages: Sequence[Message], sockets: int = 1) -> list[Framed]:
-        """Returns the frames of a socket with `batch`, each with its messages. Compresses only updates."""
+        """Returns frames for sockets with `batch`, each frame with its messages. Compresses only frames of updates."""
         compressor = self.compressor
         make_frame = text_frame if compressor is None else partial(compressor.make_frame, sockets=sockets)
         framed: list[Framed] = []

@@ -70,7 +70,7 @@ class Intake:
 
     @property
     def lost_nodes(self) -> Sequence[str]:
-        """The addresses of the nodes of a cluster whose connection is lost."""
+        """The addresses of the cluster nodes to which the connection is lost. Empty without a cluster."""
         return self._layer.lost_nodes if self._tasks else ()
 
     async def stop(self) -> None:
@@ -152,7 +152,7 @@ class Intake:
         self.connected, self.interrupted = not self._lost, self._lost
 
     async def _join(self, symbol: str) -> None:
-        """Joins a group, then requests the quote at once: other groups may have to wait for a node of a cluster."""
+        """Joins the group of a symbol, then requests the quote. Does not wait until other groups are joined."""
         await self._layer.group_add(channel_name(symbol), self._channel)
         self._joined.add(symbol)
         self._request_quotes([symbol])

@@ -57,7 +57,8 @@ class Outbox:
     """Sends the messages for one socket, or keeps them while the socket is stalled.
 
     A stall begins when the socket takes only a part of a block. The stall ends when the transport is empty again.
-    `open` is False during a stall. `stalled_at` is the time when the last stall began. `closed` is True after `close`.
+    `open` is False during a stall. `stalled_at` is the start of the last stall, in monotonic seconds. `closed` is True
+    after `close`.
     """
 
     __slots__ = (
