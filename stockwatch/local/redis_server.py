@@ -51,8 +51,7 @@ def find_redis_binary() -> str:
 def free_port(host: str = "127.0.0.1") -> int:
     """Returns a TCP port that no process listens on.
 
-    The system gives no outgoing connection this port before the caller listens on it. Raises OSError if no port is
-    free.
+    The system never uses such a port for an outgoing connection. Raises OSError if no port is free.
     """
     for port in Random().sample(SERVER_PORTS, PORT_ATTEMPTS):  # noqa: S311
         with suppress(OSError), socket.create_server((host, port)):

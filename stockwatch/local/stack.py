@@ -45,15 +45,14 @@ SERVICES = {
     "gateway": Service("rungateway", 4.0),
 }
 STOP_ORDER = (("generator", "feeder"), ("processor", "recorder"), ("gateway",))
-"""The services, in the order of the path of a price.
+"""The services, in the order in which a price passes through them.
 
 Services stop in this order, so that updates under way still arrive.
 """
 STOP_STEP_SECONDS = 2.0
 """How long services may take to end before the next services get SIGTERM.
 
-Therefore all services end within 8 seconds. Usually each
-step takes less than a second.
+Therefore all services end within 8 seconds. Usually each step takes less than a second.
 """
 PARTS = (*SERVERS, *SERVICES)
 BROKER_COUNT = 3

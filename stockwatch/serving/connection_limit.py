@@ -22,9 +22,9 @@ class ConnectionLimit:
         self.counts = AddressCounts()
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address that a connection of a host counts for; None if the connection does not count.
+        """Returns the address for which a connection from `host` counts. Returns None if the connection does not count.
 
-        `host` is the peer's address; None for a peer without an address.
+        `host` is the peer's address, or None for a peer without an address.
         """
         if not self._max or host is None or is_trusted(host, self._trusted):
             return None

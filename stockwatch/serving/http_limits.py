@@ -54,9 +54,9 @@ PHRASES = {
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """A request whose body is counted while the body arrives. Twisted parses no forms.
+    """A request that counts the bytes and the parts of its body while the body arrives.
 
-    Django parses forms in a thread.
+    Twisted does not parse forms. Django parses forms in a thread.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -66,7 +66,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     def process(self) -> Any:
         processed = super().process()
-        if self.transport is None:  # Daphne gave it to the protocol of the WebSocket.
+        if self.transport is None:  # Daphne gave the transport to the protocol of the WebSocket.
             self.channel.leave_count()
         return processed
 
@@ -83,7 +83,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
 
 class LimitedChannel(HTTPChannel):  # type: ignore[misc]
-    """One HTTP connection. Each state has a deadline.
+    """One HTTP connection. The first byte, the headers, the body and the next request have deadlines.
 
     Received bytes do not extend a deadline.
     """
@@ -103,7 +103,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         if self._address is None:
             return
         self._limit.counts.add(self._address)
-        # A refused connection counts until it ends. A client that opens more of them gets no response.
+        # A refused connection counts until its end. Above twice the limit, the client gets no response.
         if self._limit.is_exceeded(self._address, times=2):
             self.transport.abortConnection()
         elif self._limit.is_exceeded(self._address):
