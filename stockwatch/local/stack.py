@@ -101,9 +101,10 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run.
 
-    `only` is a comma-separated list; an empty text means all parts. All parts include the feeder only if `has_feeds` is
-    true. `has_feeds` says whether FEEDS names a source. If `external` is true, Redis and Kafka are left out, because
-    the settings name external servers. Raises StackFailure if a name is unknown or no part is left.
+    `only` is a list such as `redis,gateway`. If `only` is empty, the result contains all parts. Without `has_feeds`,
+    the feeder is then left out. `has_feeds` says whether FEEDS names a source. If `external` is true, Redis and Kafka
+    are left out, because the settings name external servers. Raises StackFailure if a name is unknown or no part is
+    left.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts

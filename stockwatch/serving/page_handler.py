@@ -1,4 +1,4 @@
-"""Runs each HTTP request in one thread, and only a few requests at the same time.
+"""Runs each HTTP request in one thread. Limits the number of simultaneous requests.
 
 Django's own handler runs each hook of each middleware in the thread separately. A page then needs about twenty switches
 between the event loop and the thread. Each switch takes as long as rendering several table rows. `PageHandler` runs the

@@ -38,7 +38,7 @@ def is_public_host(host: str) -> bool:
 
 
 def find_restricted_sources() -> Iterable[str]:
-    """Returns the titles of the restricted sources of served tickers, such as `Kraken`.
+    """Returns the titles of the restricted sources of served tickers, such as `Alpaca`.
 
     Returns no titles if the database does not answer. The gateway reports such an outage itself.
     """

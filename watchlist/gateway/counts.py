@@ -30,7 +30,7 @@ class GatewayCounts:
 
 
 class HubCounts:
-    """Counts updates. The counters are plain attributes, because the hub changes them for each update.
+    """Counts updates. The counters are plain attributes, because the hub changes a counter for each update.
 
     Each published update adds 1 to one of these counters:
 

@@ -1,4 +1,4 @@
-"""Decides when a long-lived socket is closed, so that its client connects to another process. Pure."""
+"""Decides when rotation closes a socket, so that the client connects to another process. Pure."""
 
 import math
 import random

@@ -1,9 +1,8 @@
 """The channel layer `prices` for a Redis Cluster.
 
-The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. A node sends only the messages of the channels whose
-slots it serves. This layer therefore has one connection to each node with joined channels. A task subscribes to each
-channel at the node that serves the channel's slot. The task reads the slot map again every few seconds, and immediately
-if:
+The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. A node sends only the messages of channels in its
+own slots. This layer therefore has one connection to each node with joined channels. A task subscribes to each channel
+at the node that serves the channel's slot. The task reads the slot map again every few seconds, and immediately if:
 
 - the connection to a node is lost,
 - a node refuses a subscription,

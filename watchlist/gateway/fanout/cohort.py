@@ -61,7 +61,7 @@ class Cohort:
     A joining socket receives the newest update of each symbol from the hub, and must not receive this update twice. A
     prompt cohort therefore sends its waiting updates to the other members before the socket joins. A paced cohort
     cannot send before its interval ends. At the next flush of a paced cohort, the new member is therefore sent only
-    updates that are newer than the join.
+    updates that came after the join.
 
     Methods that send return how many updates were sent. An update that is sent to two sockets counts twice.
     """

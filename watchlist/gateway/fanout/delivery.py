@@ -29,7 +29,7 @@ class BadOptions(WatchlistError):
 
 
 Framed = tuple[Sequence[Message], bytes]
-"""Messages, and the frame that holds them."""
+"""Messages, and the frame that contains these messages."""
 
 
 @final
@@ -101,7 +101,7 @@ class Delivery:
         return replace(self, keep_all=mode == "all", hertz=hertz, snapshot=snapshot)
 
     def as_options(self) -> dict[str, Any]:
-        """Returns a dict of the current options, in the form that an `ack` reply contains.
+        """Returns the options for an `ack` reply, such as `{"mode": "latest", "max_hz": 2.0, "snapshot": True}`.
 
         `max_hz` is None if there is no limit. `max_hz` is also None in mode `all`, because this mode ignores the limit.
         """

@@ -124,8 +124,7 @@ class FrameReader:
         """The bytes of an incomplete frame. `read` waits until `_partial` has `_needed` bytes."""
         self._needed = 0
         self._message: bytearray | None = None
-        """The joined payloads of an incomplete message. The first frame of the message sets `_kind` and
-        `_compressed`."""
+        """The joined payloads of an incomplete message. The first frame sets `_kind` and `_compressed`."""
         self._kind = 0
         self._compressed = False
 
@@ -173,8 +172,7 @@ class FrameReader:
         return header + length
 
     def _is_invalid(self, first: int, length: int) -> bool:
-        """Returns True if a frame must not begin with these two bytes now. `length` is the length in the second
-        byte."""
+        """Returns True if no frame may begin with these two bytes now. `length` comes from the second byte."""
         if first not in (PLAIN_FIRST_BYTES if self._extension is None else COMPRESSED_FIRST_BYTES):
             return True
         if first & 8:

@@ -79,7 +79,7 @@ class Front:
             self._loop.remove_reader(self._listener.fileno())
 
     def stop(self) -> None:
-        """Stops accepting connections. Closes the sockets without a first byte and the lingering sockets."""
+        """Stops accepting connections. Closes the lingering sockets, and the sockets that have sent no byte yet."""
         self.stop_accepting()
         if self._timer is not None:
             self._timer.cancel()

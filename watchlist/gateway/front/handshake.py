@@ -21,8 +21,7 @@ ACCEPT_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """The GUID of RFC 6455, section 1.3. The header Sec-WebSocket-Accept is computed with this GUID."""
 
 HEADERS = re.compile(r"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]+:[\t -~]*\r\n)+")
-"""Header lines. A name with `_` is not plain. Daphne drops such a header, because CGI does not distinguish `_` and
-`-`."""
+"""Header lines. A name with an underscore is not plain, because Daphne drops such a header."""
 REQUEST_LINE = re.compile(r"GET /ws/?(?:\?([!-\"$-~]*))? HTTP/1\.1")
 """The first line of a plain request. The query contains no space and no `#`."""
 HOST = re.compile(r"(?:[0-9A-Za-z.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")

@@ -32,7 +32,7 @@ class Handler(Protocol):
 
 
 class Poller(Protocol):
-    """Watches sockets. A socket must be removed before it is closed or given to another owner."""
+    """Watches sockets. Call `remove` before you close a socket or give the socket to another owner."""
 
     def add(self, fd: int, handler: Handler) -> None: ...
 

@@ -23,8 +23,7 @@ class HttpLimit(Protocol):
     counts: AddressCounts
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address for which a connection from `host` counts. Returns None if the connection does not
-        count."""
+        """Returns the address for which a connection from `host` counts, or None if the connection does not count."""
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
         """Returns whether the address has more connections than `times` the limit."""

@@ -51,7 +51,7 @@ for position, key in ipairs(KEYS) do
 end
 return waits
 """
-"""A script that returns the seconds to wait for each key, or -1 for a bucket that cannot be used.
+"""A Redis script. Returns the seconds to wait for each key, or -1 for a bucket that cannot be used.
 
 The arguments are the rate, the burst, and a text with one character per key: `1` takes a token, `0` takes no token.
 """

@@ -21,7 +21,7 @@ from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.web_sessions import AccountSession
 
 RETRY_SPREAD_MS = 1000
-"""Each client that receives a `reconnect` frame waits a random time before it connects. This is the longest time."""
+"""A `reconnect` frame asks the client to wait a random number of milliseconds, less than this number."""
 
 
 class Connections:

@@ -82,7 +82,7 @@ def find_missing_name(send: Any) -> str:
 def find_connection(transport: Any) -> Any:
     """Returns Twisted's TCP connection.
 
-    This is `transport` itself, or the connection below `transport` if `transport` is a TLS layer.
+    If `transport` is a TLS layer, returns the connection below this layer. Otherwise returns `transport`.
     """
     # Checks the class and not the object, because a TLS layer forwards unknown names to the connection.
     return transport if hasattr(type(transport), "dataBuffer") else getattr(transport, "transport", None)
