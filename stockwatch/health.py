@@ -38,7 +38,7 @@ def show_ready(_request: HttpRequest) -> HttpResponse:
     """Answers 200 if Redis and the database answer and prices arrive.
 
     Otherwise answers 503 with the names of the failed checks. Both answers contain the states of the sources of real
-    prices. A source that is not connected fails no check, because a restart of the gateway does not repair a source.
+    prices. A disconnected source does not make a check fail, because a restart of the gateway does not repair a source.
     """
     checks = {"redis": redis_answers, "database": database_answers}
     down = [name for name, answers in checks.items() if not answers()]

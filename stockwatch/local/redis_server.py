@@ -22,9 +22,9 @@ import redis
 from feeds.store.connection import PROBE, connect
 
 SERVER_PORTS = range(15_000, 32_000)
-"""Ports for servers.
+"""The ports from which `free_port` chooses.
 
-Linux gives ports from 32768 to outgoing connections; macOS and Windows give ports from 49152.
+Outgoing connections use other ports: from 32768 on Linux, and from 49152 on macOS and Windows.
 """
 PORT_ATTEMPTS = 100
 

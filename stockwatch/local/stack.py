@@ -101,10 +101,9 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run.
 
-    `only` is a list such as `redis,gateway`. If `only` is empty, the result contains all parts. Without `has_feeds`,
-    the feeder is then left out. `has_feeds` says whether FEEDS names a source. If `external` is true, Redis and Kafka
-    are left out, because the settings name external servers. Raises StackFailure if a name is unknown or no part is
-    left.
+    `only` is a list such as `redis,gateway`. If `only` is empty, the result contains all parts, but the feeder only if
+    FEEDS names a source. `has_feeds` says whether FEEDS names a source. If `external` is true, Redis and Kafka are left
+    out, because the settings name external servers. Raises StackFailure if a name is unknown or no part is left.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts

@@ -217,7 +217,7 @@ class Supervisor:
             self._wait(child, deadline)
 
     def _terminate(self, child: Child) -> float:
-        """Sends SIGTERM to a child that has not got SIGTERM before.
+        """Sends SIGTERM to a child, unless SIGTERM was sent before.
 
         Returns the time when SIGTERM was sent.
         """

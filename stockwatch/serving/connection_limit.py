@@ -31,7 +31,7 @@ class ConnectionLimit:
         return client_address((host, 0))
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
-        """Returns whether the address has more connections than `times` the limit."""
+        """Returns whether the address has more connections than the limit multiplied by `times`."""
         return self.counts.count(address) > times * self._max
 
 

@@ -23,9 +23,9 @@ from stockwatch.serving.multipart_parts import PartCounter
 from watchlist.gateway.front.unread import FIRST_BYTE_SECONDS
 
 MAX_BODY_BYTES = 1024 * 1024
-"""The largest body of a request."""
+"""The largest allowed body of a request."""
 MAX_UPLOAD_BYTES = 16 * 1024 * 1024
-"""The largest body of a request to one of UPLOAD_PATHS."""
+"""The largest allowed body of a request to one of UPLOAD_PATHS."""
 UPLOAD_PATHS = re.compile(rb"/transfer/(preview|import)/|/admin/[a-z_]+/[a-z_]+/(process_)?import/")
 HEAD_SECONDS = 20.0
 """The time limit from a request's first byte to the end of its headers."""
@@ -169,7 +169,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
             super().timeoutConnection()
 
     def max_body_bytes(self) -> int:
-        """Returns the largest body, in bytes, of the request that is being received."""
+        """Returns the largest allowed body of the current request, in bytes."""
         path = self._path.partition(b"?")[0]
         return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(path) else MAX_BODY_BYTES
 
@@ -198,7 +198,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
 
 
 class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
-    """Writes the method of a request. Leaves out path and query, which are client text."""
+    """Writes the method of a request. Leaves out the path and the query, which are text from the client."""
 
     def write_entry(self, host: str, date: Any, request: str, *arguments: Any, **options: Any) -> None:
         word = request.partition(" ")[0]

@@ -22,7 +22,10 @@ class Limits:
     pong_wait: float = 60.0
     ping_period: float = 54.0
     max_age: float = 0.0
-    """After this time a socket is closed, so that its client connects to another process. 0 means never."""
+    """The longest age of a socket. 0 means no limit.
+
+    An old socket is closed, so that its client connects to another process.
+    """
     first_request: float = 10.0
     messages_per_second: float = 5.0
     messages_burst: int = 20

@@ -15,8 +15,8 @@ from django.http import HttpRequest
 class AccountSession:
     """A web session of an account. `account` is the id of the account.
 
-    `password_hash` is the account's hash at the time when the web session was looked up. A new password changes the
-    account's hash and ends all web sessions with the old hash.
+    `key` is the session key in the cookie. `password_hash` is the account's password hash at the time of the look-up. A
+    new password changes this hash, and ends all web sessions with the old hash.
     """
 
     key: str

@@ -27,7 +27,7 @@ def spread(items: Sequence[Item], seconds: float, rng: random.Random) -> Iterato
     """Yields a pair of a delay in seconds and an item, for each item in random order.
 
     The function divides `seconds` into equal parts, one part for each item. The delay of an item is a random moment in
-    the item's part. Delays that are random in the whole time would sometimes bring many clients at once.
+    the item's part. Without these parts, many clients would sometimes come at once.
     """
     for position, item in enumerate(rng.sample(items, len(items))):
         yield (position + rng.random()) * seconds / len(items), item

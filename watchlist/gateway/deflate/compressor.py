@@ -32,9 +32,9 @@ class Compressor:
     The streams are reused: the creation of a new stream can take ten times as long as the compression of a short
     payload. After each payload, a full flush makes the stream forget the payload.
 
-    `input_bytes` is the size of all compressed payloads before compression. `output_bytes` is their size after
-    compression. Each payload counts once, even if many sockets are sent the frame. `busy` says whether small cohorts
-    are sent uncompressed frames.
+    `input_bytes` is the total size of all compressed payloads before compression. `output_bytes` is the total size
+    after compression. Each payload counts once, even if many sockets are sent the frame. `busy` says whether small
+    cohorts are sent uncompressed frames.
     """
 
     def __init__(self) -> None:

@@ -114,7 +114,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
     async def unsubscribe(self, channel: str) -> None:
         """Unsubscribes from a Redis channel. Forgets the channel even if the command fails.
 
-        A reconnect subscribes again to every channel that was not forgotten.
+        A reconnect subscribes again to all channels except forgotten channels.
         """
         try:
             await super().unsubscribe(channel)

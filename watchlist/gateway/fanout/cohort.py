@@ -135,7 +135,7 @@ class Cohort:
     def send_snapshot(self, outbox: Outbox, messages: Sequence[UpdateMessage]) -> int:
         """Sends a new member the newest updates of its new symbols. Returns how many updates were sent.
 
-        If a thousand clients connect with the same list, they share a block until an update arrives. A small cohort
+        If a thousand clients connect with the same list, all share a block until an update arrives. A small cohort
         keeps no block, because a thousand clients with different lists would need memory for a thousand blocks.
         """
         block = self._snapshot
@@ -196,7 +196,7 @@ class Cohort:
         ]
 
     def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
-        """Sends each joining socket the updates of the symbols since its join. Returns how many updates were sent.
+        """Sends each joining socket the updates that came after its join. Returns how many updates were sent.
 
         If a thousand clients reconnect at once, most of them lack the same updates. Such sockets share a block.
         """

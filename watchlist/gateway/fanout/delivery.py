@@ -59,7 +59,7 @@ class Delivery:
     If `batch` is True, each frame holds an array of updates, otherwise one update. If `keep_all` is True, the mode is
     `all`, otherwise `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. If `snapshot` is
     True, a new subscription starts with the newest known update of each symbol. `compressor` compresses arrays of
-    updates. It is None if the client has not negotiated compression. All sockets of a process share one compressor.
+    updates. `compressor` is None if the client has not negotiated compression. All sockets of a process share it.
     """
 
     batch: bool = False

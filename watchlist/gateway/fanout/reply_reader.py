@@ -1,4 +1,4 @@
-"""Handles the messages of a pub/sub connection without a task, when the bytes arrive.
+"""Handles pub/sub messages as soon as their bytes arrive, without a task.
 
 redis-py reads in a task: each arrival of bytes wakes the task, and the wakeup passes through seven coroutines. If few
 updates arrive together, the wakeup costs more than the updates.

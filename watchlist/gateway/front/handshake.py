@@ -56,7 +56,7 @@ class Upgrade:
 
 
 def parse_upgrade(data: bytes) -> Upgrade | None:
-    """Returns the plain upgrade request at the start of `data`. Returns None if `data` has no such start."""
+    """Returns the plain upgrade request at the start of `data`. Returns None if `data` starts with other bytes."""
     end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
     if end < 0 or not data.startswith(b"GET /ws") or not data[:end].isascii():
         return None

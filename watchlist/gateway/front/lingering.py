@@ -15,9 +15,9 @@ from watchlist.gateway.front.poller import Poller
 LINGER_SECONDS = 1.0
 """How long the client may take to close its side of the connection."""
 MAX_DROPPED_BYTES = 4 * 1024 * 1024
-"""The most bytes of input that one socket may drop. If more input arrives, the connection is reset."""
+"""The most bytes of input that are dropped for one socket. If more input arrives, the connection is reset."""
 MAX_SOCKETS = 500
-"""The most sockets that linger. A further socket closes the oldest lingering socket.
+"""The most sockets that linger. If a further socket is added, the oldest lingering socket is closed.
 
 Without this limit, a client that is refused repeatedly could use up the file descriptors of the process.
 """

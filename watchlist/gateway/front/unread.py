@@ -26,7 +26,7 @@ class HttpLimit(Protocol):
         """Returns the address for which a connection from `host` counts, or None if the connection does not count."""
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
-        """Returns whether the address has more connections than `times` the limit."""
+        """Returns whether the address has more connections than the limit multiplied by `times`."""
 
 
 class UnreadSockets:

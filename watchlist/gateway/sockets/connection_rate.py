@@ -61,7 +61,10 @@ REPLY_TIMEOUT_SECONDS = 0.2
 MAX_KEYS = 128
 """The most buckets of one call. Redis serves no other client during a call, which takes about a millisecond."""
 PAUSE_SECONDS = 1.0
-"""The pause without calls after a time-out. Otherwise each connection would wait while Redis does not reply."""
+"""How long no call is made after a time-out.
+
+Without this pause, each connection would wait while Redis does not reply.
+"""
 
 
 class Check(NamedTuple):

@@ -63,16 +63,16 @@ class Connections:
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
 
     def is_address_full(self, address: str) -> bool:
-        """Returns whether the address has as many open sockets as one address may have."""
+        """Returns whether the address has reached the limit of open sockets per address."""
         limit = self.context.limits.max_per_address
         return 0 < limit <= self._per_address.count(address)
 
     def share(self, note_connections: Callable[[int], int], note_address: Callable[[str, int], int]) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        `note_connections` is called with the number of connections of this process. The function stores this number for
-        the other processes, and returns the number of connections of all other processes. `note_address` does the same
-        for one address, see `AddressCounts.share`.
+        `note_connections` is called with the number of connections of this process. `note_connections` stores this
+        number for the other processes, and returns the number of connections of the other processes. `note_address`
+        does the same for one address. `AddressCounts.share` describes `note_address`.
         """
         self._note_connections = note_connections
         self._per_address.share(note_address)
@@ -151,7 +151,7 @@ class Connections:
     def announce_database(self, available: bool) -> None:
         """Tells the open sockets with `?meta=1` whether the database is available.
 
-        If a socket opens during an outage, `open` tells this socket.
+        `open` tells each socket that opens during an outage.
         """
         self._database_available = available
         message = make_service_message(available=available)

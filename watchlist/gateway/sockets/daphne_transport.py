@@ -66,7 +66,7 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns a missing private name that direct writes need. Returns "" if no name is missing."""
+    """Returns the first missing private name that direct writes need. Returns "" if all names exist."""
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
     if transport is None:
