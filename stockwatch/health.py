@@ -35,7 +35,7 @@ def show_alive(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 def show_ready(_request: HttpRequest) -> HttpResponse:
-    """Answers 200 if Redis and the database answer and prices arrive.
+    """Answers 200 if Redis answers, the database answers, and prices arrive.
 
     Otherwise answers 503 with the names of the failed checks. Both answers contain the states of the sources of real
     prices. A disconnected source does not make a check fail, because a restart of the gateway does not repair a source.

@@ -1,4 +1,4 @@
-"""Warns if a public site shows prices of sources that forbid public sites."""
+"""Warns if a public site shows prices that must not be public."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address

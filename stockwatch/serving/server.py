@@ -32,8 +32,8 @@ DRAIN_CHECK_SECONDS = 0.05
 class GatewayServer(Server):  # type: ignore[misc]
     """Daphne's server. The front accepts connections from `listener`, a bound socket.
 
-    `parent` is the process id of the parent, or None if no parent must be watched. The server drains and stops when the
-    parent has died.
+    `parent` is the process id of the parent if several processes serve the gateway, otherwise None. The server drains
+    and stops when the parent has died.
     """
 
     def __init__(self, listener: socket.socket, parent: int | None) -> None:

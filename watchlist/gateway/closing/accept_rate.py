@@ -32,8 +32,8 @@ class AcceptRate:
     """Computes the accept rate from CPU time and from the number of accepted connections.
 
     A second with few new connections shows the CPU time of other work, such as prices and pages. A second with many new
-    connections shows the CPU time of other work plus that of the connections. The rate is lower if other processes use
-    the cores, because this process then gets less than a whole core.
+    connections shows the CPU time of other work plus the CPU time of the new connections. If other processes use the
+    cores, this process gets less than a whole core, and the rate is lower.
     """
 
     def __init__(self) -> None:

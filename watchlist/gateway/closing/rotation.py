@@ -6,7 +6,8 @@ import random
 YOUNGEST_SHARE = 0.75
 """The shortest lifetime of a socket, as a share of the longest lifetime.
 
-If a process dies, its clients connect again within seconds. Random lifetimes spread the closes of these sockets.
+If a process dies, its clients connect again within seconds. Without random lifetimes, all these sockets would later be
+closed at once.
 """
 USED_SHARE = 0.1
 """Rotation closes sockets at no more than this share of the accept rate."""

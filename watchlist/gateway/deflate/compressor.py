@@ -15,7 +15,7 @@ MIN_SOCKETS = 8
 MANY_SOCKETS = 64
 """For a cohort with this number of sockets or more, the compressor uses more CPU time and makes smaller frames."""
 BUSY_SHARE = 0.5
-"""The share of a core above which the process is busy."""
+"""A process that uses more than this share of a core is busy."""
 COMPRESSED_TEXT = 0xC1
 """The first byte of a compressed text frame: FIN, RSV1 and the opcode of text."""
 FLUSH_END = 4

@@ -196,7 +196,7 @@ class Cohort:
         ]
 
     def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
-        """Sends each joining socket the updates that came after its join. Returns how many updates were sent.
+        """Sends each joining socket the updates of `symbols` after its join. Returns how many updates were sent.
 
         If a thousand clients reconnect at once, most of them lack the same updates. Such sockets share a block.
         """

@@ -1,7 +1,7 @@
 """Reads updates from Redis into the hub, with one subscription per symbol and process.
 
-For each symbol, the intake joins the channel-layer group, waits for the confirmation, and then reads the quote. In this
-order no update is missed. A resync reads the quotes of all symbols again. Resyncs happen every RESYNC_SECONDS and after
+For each symbol, the intake joins the channel-layer group, waits for the confirmation, and then reads the quote. This
+order misses no update. A resync reads the quotes of all symbols again. Resyncs happen every RESYNC_SECONDS and after
 each reconnect. One task joins groups and another task reads quotes. Quotes are therefore read even if Redis does not
 confirm a subscription. Sockets never wait for the intake, and errors of the intake do not affect sockets.
 """
@@ -152,7 +152,10 @@ class Intake:
         self.connected, self.interrupted = not self._lost, self._lost
 
     async def _join(self, symbol: str) -> None:
-        """Joins the group of a symbol, then requests the quote. Does not wait until other groups are joined."""
+        """Joins the group of a symbol, then requests the quote.
+
+        Does not wait for other groups, because the node of another group may be lost.
+        """
         await self._layer.group_add(channel_name(symbol), self._channel)
         self._joined.add(symbol)
         self._request_quotes([symbol])

@@ -186,7 +186,7 @@ class FrontConnection:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def _depart(self) -> None:
-        """Ends the session. The socket lingers, so that the client can receive all bytes."""
+        """Ends the session. Passes the socket to `LingeringSockets`, so that the client can receive all bytes."""
         if not self._ended:
             self._ended = True
             self._lingering.add(self._sock, self._rest or b"", watched=True)

@@ -65,7 +65,7 @@ class Front:
 
     @property
     def is_idle(self) -> bool:
-        """Returns True if no upgrade request is being checked and no socket lingers. Open sessions do not count."""
+        """Returns True if no upgrade request is being checked and `lingering` is empty. Open sessions do not count."""
         return not (self._connections.pending_count or len(self.lingering))
 
     def stop_accepting(self) -> None:
@@ -79,7 +79,7 @@ class Front:
             self._loop.remove_reader(self._listener.fileno())
 
     def stop(self) -> None:
-        """Stops accepting connections. Closes the lingering sockets, and the sockets that have sent no byte yet."""
+        """Stops accepting connections. Closes the sockets in `unread` and in `lingering`."""
         self.stop_accepting()
         if self._timer is not None:
             self._timer.cancel()

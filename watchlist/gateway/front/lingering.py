@@ -53,7 +53,7 @@ class LingeringSockets:
         self._sockets.pop(lingering, None)
 
     def sweep(self) -> None:
-        """Closes the sockets whose time is over. Call this method about once per second."""
+        """Closes the sockets whose deadline has passed. Call this method about once per second."""
         now = self._clock()
         for lingering in list(self._sockets):
             if lingering.deadline > now:

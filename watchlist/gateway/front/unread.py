@@ -76,7 +76,7 @@ class UnreadSockets:
         close_socket(unread.sock)
 
     def sweep(self) -> None:
-        """Closes the sockets whose time is over. Call this method about once per second."""
+        """Closes the sockets whose deadline has passed. Call this method about once per second."""
         now = self._clock()
         for unread in list(self._sockets):
             if unread.deadline > now:
