@@ -14,9 +14,9 @@ ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z0-9_]+)\s*=\s*(.*)", re.DOTALL)
 QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"\s*(?:#.*)?|'([^']*)'\s*(?:#.*)?""", re.DOTALL)
 COMMENT = re.compile(r"(?:^|\s+)#.*", re.DOTALL)
 ESCAPE = re.compile(r"\\([^rnt])")
-"""A backslash and the next character, except in escapes of line ends and tabs.
+"""A backslash and the next character. Escapes of line ends and tabs do not match.
 
-django-environ also keeps these escapes unchanged.
+Therefore these escapes stay unchanged in a value, as in django-environ.
 """
 
 

@@ -88,7 +88,7 @@ class Environment:
         return values
 
     def server_url(self, name: str, *schemes: str) -> str:
-        """Returns the URL of a server without a final slash, or an empty text."""
+        """Returns the URL of a server, such as `wss://example.org`. Removes a final slash. The URL may be empty."""
         value = self.text(name).rstrip("/")
         if value and not re.fullmatch(rf"({'|'.join(schemes)})://[^\s/?#]+(/[^\s?#]*)?(\?[^\s#]*)?", value):
             raise BadVariable(name, value, f"empty, or a URL that begins with {schemes[0]}://")

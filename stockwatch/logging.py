@@ -81,7 +81,7 @@ def describe_without_messages(error: BaseException) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Escapes control characters, because they could command the terminal or forge a line.
+    """Escapes control characters, because a control character could command the terminal or forge a line.
 
     Tabs and line feeds stay.
     """

@@ -22,9 +22,9 @@ import redis
 from feeds.store.connection import PROBE, connect
 
 SERVER_PORTS = range(15_000, 32_000)
-"""Ports for servers.
+"""The ports from which `free_port` chooses.
 
-Linux gives ports from 32768 to outgoing connections; macOS and Windows give ports from 49152.
+Outgoing connections use other ports: from 32768 on Linux, and from 49152 on macOS and Windows.
 """
 PORT_ATTEMPTS = 100
 
@@ -51,8 +51,7 @@ def find_redis_binary() -> str:
 def free_port(host: str = "127.0.0.1") -> int:
     """Returns a TCP port that no process listens on.
 
-    The system gives no outgoing connection this port before the caller listens on it. Raises OSError if no port is
-    free.
+    The system never uses such a port for an outgoing connection. Raises OSError if no port is free.
     """
     for port in Random().sample(SERVER_PORTS, PORT_ATTEMPTS):  # noqa: S311
         with suppress(OSError), socket.create_server((host, port)):

@@ -45,15 +45,14 @@ SERVICES = {
     "gateway": Service("rungateway", 4.0),
 }
 STOP_ORDER = (("generator", "feeder"), ("processor", "recorder"), ("gateway",))
-"""The services, in the order of the path of a price.
+"""The services, in the order in which a price passes through them.
 
 Services stop in this order, so that updates under way still arrive.
 """
 STOP_STEP_SECONDS = 2.0
 """How long services may take to end before the next services get SIGTERM.
 
-Therefore all services end within 8 seconds. Usually each
-step takes less than a second.
+Therefore all services end within 8 seconds. Usually each step takes less than a second.
 """
 PARTS = (*SERVERS, *SERVICES)
 BROKER_COUNT = 3
@@ -102,9 +101,9 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run.
 
-    `only` is a comma-separated list; an empty text means all parts. All parts include the feeder only if `has_feeds` is
-    true. `has_feeds` says whether FEEDS names a source. If `external` is true, Redis and Kafka are left out, because
-    the settings name external servers. Raises StackFailure if a name is unknown or no part is left.
+    `only` is a list such as `redis,gateway`. If `only` is empty, the result contains all parts, but the feeder only if
+    FEEDS names a source. `has_feeds` says whether FEEDS names a source. If `external` is true, Redis and Kafka are left
+    out, because the settings name external servers. Raises StackFailure if a name is unknown or no part is left.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts

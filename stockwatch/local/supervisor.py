@@ -1,7 +1,7 @@
 """Starts child processes, forwards their output, reports exits, and stops children in order.
 
-Each child leads its own session. Therefore Ctrl-C in the terminal
-reaches only the parent, which then stops the children in order. If the parent is killed, `reaper` ends the children.
+Each child leads its own session. Therefore Ctrl-C in the terminal reaches only the parent. The parent then stops the
+children in order. If the parent is killed, `reaper` ends the children.
 """
 
 import os
@@ -217,7 +217,7 @@ class Supervisor:
             self._wait(child, deadline)
 
     def _terminate(self, child: Child) -> float:
-        """Sends SIGTERM to a child that has not got SIGTERM before.
+        """Sends SIGTERM to a child, unless SIGTERM was sent before.
 
         Returns the time when SIGTERM was sent.
         """

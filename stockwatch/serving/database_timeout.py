@@ -1,6 +1,6 @@
 """Limits how long a query of this process waits for PostgreSQL.
 
-A proxy or NAT may drop the bytes of a connection without an error. Without a limit, libpq and its thread would then
+A proxy or NAT may drop the bytes of a connection without an error. Without a limit, the thread of a query would then
 wait until the process ends. Commands such as `migrate` have no limit, because their queries may take long.
 """
 

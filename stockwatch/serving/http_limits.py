@@ -23,9 +23,9 @@ from stockwatch.serving.multipart_parts import PartCounter
 from watchlist.gateway.front.unread import FIRST_BYTE_SECONDS
 
 MAX_BODY_BYTES = 1024 * 1024
-"""The largest body of a request."""
+"""The largest allowed body of a request."""
 MAX_UPLOAD_BYTES = 16 * 1024 * 1024
-"""The largest body of a request to one of UPLOAD_PATHS."""
+"""The largest allowed body of a request to one of UPLOAD_PATHS."""
 UPLOAD_PATHS = re.compile(rb"/transfer/(preview|import)/|/admin/[a-z_]+/[a-z_]+/(process_)?import/")
 HEAD_SECONDS = 20.0
 """The time limit from a request's first byte to the end of its headers."""
@@ -54,9 +54,9 @@ PHRASES = {
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """A request whose body is counted while the body arrives. Twisted parses no forms.
+    """A request that counts the bytes and the parts of its body while the body arrives.
 
-    Django parses forms in a thread.
+    Twisted does not parse forms. Django parses forms in a thread.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -66,7 +66,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     def process(self) -> Any:
         processed = super().process()
-        if self.transport is None:  # Daphne gave it to the protocol of the WebSocket.
+        if self.transport is None:  # Daphne gave the transport to the protocol of the WebSocket.
             self.channel.leave_count()
         return processed
 
@@ -83,7 +83,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
 
 class LimitedChannel(HTTPChannel):  # type: ignore[misc]
-    """One HTTP connection. Each state has a deadline.
+    """One HTTP connection. The first byte, the headers, the body and the next request have deadlines.
 
     Received bytes do not extend a deadline.
     """
@@ -103,7 +103,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         if self._address is None:
             return
         self._limit.counts.add(self._address)
-        # A refused connection counts until it ends. A client that opens more of them gets no response.
+        # A refused connection counts until its end. Above twice the limit, the client gets no response.
         if self._limit.is_exceeded(self._address, times=2):
             self.transport.abortConnection()
         elif self._limit.is_exceeded(self._address):
@@ -169,7 +169,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
             super().timeoutConnection()
 
     def max_body_bytes(self) -> int:
-        """Returns the largest body, in bytes, of the request that is being received."""
+        """Returns the largest allowed body of the current request, in bytes."""
         path = self._path.partition(b"?")[0]
         return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(path) else MAX_BODY_BYTES
 
@@ -198,7 +198,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
 
 
 class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
-    """Writes the method of a request. Leaves out path and query, which are client text."""
+    """Writes the method of a request. Leaves out the path and the query, which are text from the client."""
 
     def write_entry(self, host: str, date: Any, request: str, *arguments: Any, **options: Any) -> None:
         word = request.partition(" ")[0]

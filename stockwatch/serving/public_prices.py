@@ -1,4 +1,4 @@
-"""Warns if a public site shows prices of sources that forbid public sites."""
+"""Warns if a public site shows prices that must not be public."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -38,9 +38,9 @@ def is_public_host(host: str) -> bool:
 
 
 def find_restricted_sources() -> Iterable[str]:
-    """Returns the titles of the restricted sources that served tickers have.
+    """Returns the titles of the restricted sources of served tickers, such as `Alpaca`.
 
-    Returns no titles if the database does not answer, because the gateway reports this outage.
+    Returns no titles if the database does not answer. The gateway reports such an outage itself.
     """
     try:
         return sorted(title_of(source) for source in NOT_FOR_THE_PUBLIC & served_sources())

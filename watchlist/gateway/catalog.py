@@ -21,8 +21,8 @@ from watchlist.prices.source_labels import ALWAYS, kind_of_sources, market_of
 class Listing:
     """The attributes of a ticker that clients see.
 
-    `base` is the base price, or None if unknown. `previous_close` is None before the first close. `market` is a result
-    of `market_of`.
+    `base` is the base price, or None if unknown. `previous_close` is None before the first close. `market` is `open`,
+    `closed`, or `always` for a symbol that is traded around the clock.
     """
 
     symbol: str
@@ -63,8 +63,8 @@ class Catalog:
 
     `only` is the setting GATEWAY_VALID_TICKERS. If `only` contains symbols, clients may subscribe to these symbols and
     to no others. If `only` is empty, clients may subscribe to the symbols of all active tickers. `loaded` says whether
-    the table has been read. `sources` are the sources of all active tickers that clients may subscribe to.
-    `source` is the result of `kind_of_sources` for these sources.
+    the table has been read. `sources` are the sources of all active tickers that clients may subscribe to. `source` is
+    the kind of these sources, such as `live`; `kind_of_sources` describes the kinds.
     """
 
     def __init__(self, only: Sequence[str] = ()) -> None:

@@ -1,7 +1,7 @@
 """Connects, starts and stops the parts of one gateway process.
 
-The gateway starts at the first connection, because the parts need the event loop of the server. Servers such as Daphne
-do not announce this event loop: they send no lifespan events of ASGI.
+The gateway starts at the first connection, because the parts need the running event loop of the server. An earlier
+start is not possible, because servers such as Daphne send no lifespan events of ASGI.
 """
 
 import asyncio
@@ -105,7 +105,7 @@ class Gateway:
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Ends all tasks of the gateway. The sockets stay open until the server closes them."""
+        """Ends all tasks of the gateway. Does not close the sockets: the server closes the sockets later."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -119,16 +119,16 @@ class Gateway:
     ) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        Connections.share describes the first two functions. `save_metrics` stores the metrics of this process for
-        the other processes. It is called about once per second.
+        `Connections.share` describes the first two functions. `save_metrics` stores the metrics of this process for the
+        other processes. The gateway calls `save_metrics` about once per second.
         """
         self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
-        """Refuses new connections, and closes each open socket with code 4001. Returns how long this takes.
+        """Refuses new connections, and closes each open socket with code 4001.
 
-        Connections.drain describes the arguments and the result.
+        `Connections.drain` describes the arguments and the result.
         """
         return self.connections.drain(least, longest)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All limits. Times are in seconds.
+    """All limits. Times are in seconds. `send_buffer` is a number of updates.
 
     The first twelve limits are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_.
     """
@@ -22,7 +22,10 @@ class Limits:
     pong_wait: float = 60.0
     ping_period: float = 54.0
     max_age: float = 0.0
-    """After this time a socket is closed, so that its client connects to another process. 0 means never."""
+    """The longest age of a socket. 0 means no limit.
+
+    An old socket is closed, so that its client connects to another process.
+    """
     first_request: float = 10.0
     messages_per_second: float = 5.0
     messages_burst: int = 20

@@ -1,9 +1,12 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second for all signed-in sockets together, with three queries. A web session ends when it
-expires or when its row is deleted. A web session also ends when the password changes or the account is deactivated. The
-next reading notices the end. After this reading, the socket counts as a visitor's socket and receives no more `list`
-frames.
+Reads the database once per second for all signed-in sockets together, with three queries. The next reading after the
+end of a web session notices the end. The socket then counts as a visitor's socket, and receives no more `list` frames.
+A web session ends if:
+
+- the session expires or its row is deleted,
+- the password of the account changes,
+- the account is deactivated.
 """
 
 import asyncio
@@ -56,7 +59,7 @@ class ListChanges:
                 log.debug("lists cannot be read", reason=type(error).__name__)
 
     async def _find_accounts(self) -> None:
-        """Looks up the web sessions that could not be looked up when their clients connected."""
+        """Looks up each web session whose look-up failed when the client connected."""
         for session in list(self._connections.sessions):
             if (key := session.unverified_key) is not None:
                 session.account_session = await find_account_session(key)
@@ -72,8 +75,8 @@ class ListChanges:
         """Sends each signed-in socket a `list` frame for each list that has changed.
 
         `read` holds the web sessions whose lists were read. `versions` maps each valid web session in `read` to the
-        versions of the account's lists. The first time, a socket is sent a frame for each list. A socket with waiting
-        state messages is skipped, and is sent the changes after a later reading.
+        versions of the account's lists. After the first reading, a socket is sent a frame for each list. A socket with
+        waiting state messages is skipped, and is sent the changes after a later reading.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
@@ -91,7 +94,10 @@ class ListChanges:
 
 @sync_to_async
 def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSession, Versions]:
-    """Returns the list versions of each web session that is still valid. Raises django.db.DatabaseError."""
+    """Returns a dict from each valid web session to the versions of the account's lists.
+
+    Web sessions that have ended are missing. Raises django.db.DatabaseError.
+    """
     close_old_connections()
     account_sessions = list(account_sessions)
     keys = {account_session.key for account_session in account_sessions}
@@ -108,9 +114,9 @@ def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSes
 
 
 def _read_password_hashes(accounts: Iterable[int]) -> dict[int, str]:
-    """Returns a dict from account id to the password hash of valid web sessions.
+    """Returns a dict from the id of each active account to the account's password hash.
 
-    Inactive accounts are missing.
+    The valid web sessions of an account have the same password hash.
     """
     users = get_user_model().objects.filter(pk__in=set(accounts), is_active=True).only("password")
     return {user.pk: user.get_session_auth_hash() for user in users}

@@ -1,7 +1,7 @@
 """Sends `ticker` frames to clients when the admin has changed a ticker.
 
-Reads the ticker table every 0.5 s and compares it with the catalog. Therefore a new base price reaches an open page.
-Django's signals do not suffice, because `QuerySet.update` sends no signal.
+Reads the ticker table every 0.5 s, and compares the table with the catalog. Therefore a new base price reaches an open
+page. Django's signals do not suffice, because `QuerySet.update` sends no signal.
 """
 
 import asyncio

@@ -64,7 +64,7 @@ class Command(BaseCommand):
 def parse_shared_counts(worker: str, shared: str) -> SharedCounts:
     """Returns the SharedCounts that two arguments of a child process describe.
 
-    `worker` has the form `slot/count`. `shared` has the form `memory:folder`.
+    `worker` has the form `slot/count`, such as `0/4`. `shared` has the form `memory:folder`, such as `7:/tmp/counts`.
     """
     slot, _, count = worker.partition("/")
     memory, _, folder = shared.partition(":")

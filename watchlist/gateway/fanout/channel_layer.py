@@ -1,15 +1,15 @@
 """The channel layer `prices`, whose groups are the Redis channels `prices.SYMBOL`.
 
 `group_add("prices.AAPL", channel)` subscribes to the Redis channel `prices.AAPL`. `group_send` publishes in a Redis
-channel, as any program may do. A message contains exactly the published bytes. After `set_receiver` was called, the
-parser passes each message straight to the receiver in 3.5 us. Otherwise each message passes through a queue and
-`receive()` in 35 us, as in other channel layers.
+channel, as any program may do. A message contains exactly the published bytes. After a call of `set_receiver`, the
+parser passes each message straight to the receiver, which takes 3.5 us. Without a receiver, each message passes through
+a queue and `receive()`, which takes 35 us.
 
 Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py; tests cover
 each of these names. The channel layer of channels_redis does not report a lost connection. `PricesChannelLayer` logs a
-lost connection once, and reconnects with backoff and jitter. It reports the disconnect and the reconnect, because
-messages in between are lost. A connection through a proxy or NAT can fail without an error. A silent connection is
-therefore pinged, and is dropped if no reply comes.
+lost connection once, and reconnects with backoff and jitter. `PricesChannelLayer` also reports each disconnect and each
+reconnect, because messages in between are lost. A connection through a proxy or NAT can fail without an error. A silent
+connection is therefore pinged, and is dropped if no reply comes.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         self._unconfirmed: dict[str, asyncio.Future[None]] = {}
         self._reader: ReplyReader | None = None
         self._fault = ""
-        """Why this program dropped the connection. Empty before a drop, and again after the reason is logged."""
+        """Why this process dropped the connection. Empty before the drop, and after the log record about the drop."""
 
     async def subscribe(self, channel: str) -> None:
         """Subscribes to a Redis channel, and waits for the confirmation. Raises RedisError or OSError."""
@@ -114,7 +114,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
     async def unsubscribe(self, channel: str) -> None:
         """Unsubscribes from a Redis channel. Forgets the channel even if the command fails.
 
-        A reconnect subscribes again to every channel that was not forgotten.
+        A reconnect subscribes again to all channels except forgotten channels.
         """
         try:
             await super().unsubscribe(channel)

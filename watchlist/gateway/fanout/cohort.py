@@ -61,9 +61,9 @@ class Cohort:
     A joining socket receives the newest update of each symbol from the hub, and must not receive this update twice. A
     prompt cohort therefore sends its waiting updates to the other members before the socket joins. A paced cohort
     cannot send before its interval ends. At the next flush of a paced cohort, the new member is therefore sent only
-    updates that are newer than the join.
+    updates that came after the join.
 
-    Methods return how many updates were sent. An update that is sent to two sockets counts twice.
+    Methods that send return how many updates were sent. An update that is sent to two sockets counts twice.
     """
 
     __slots__ = (
@@ -121,7 +121,7 @@ class Cohort:
         return sent
 
     def add_member(self, outbox: Outbox, version: int) -> int:
-        """Adds a socket that already has all updates up to `version`.
+        """Adds a socket that already has all updates up to the serial number `version`.
 
         Returns how many updates the other members were sent.
         """
@@ -135,8 +135,8 @@ class Cohort:
     def send_snapshot(self, outbox: Outbox, messages: Sequence[UpdateMessage]) -> int:
         """Sends a new member the newest updates of its new symbols. Returns how many updates were sent.
 
-        If a thousand clients connect with the same list, they share a block until an update arrives. A small cohort
-        keeps no block, so that a thousand clients with their own lists need no memory for blocks.
+        If a thousand clients connect with the same list, all share a block until an update arrives. A small cohort
+        keeps no block, because a thousand clients with different lists would need memory for a thousand blocks.
         """
         block = self._snapshot
         if block is None or block.messages != messages:
@@ -182,8 +182,8 @@ class Cohort:
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
         """Returns the newest update of each symbol. Omits updates whose version is at most `version`.
 
-        Also omits updates that `flush_first` has sent. If `snapshot` is False, also omits quotes that were read from
-        Redis.
+        Also omits updates that `flush_first` has sent. If the delivery's `snapshot` is False, also omits quotes that
+        were read from Redis.
         """
         snapshot, early = self.delivery.snapshot, self._early
         return [
@@ -196,7 +196,7 @@ class Cohort:
         ]
 
     def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
-        """Sends each joining socket the updates of the symbols since its join. Returns how many updates were sent.
+        """Sends each joining socket the updates of `symbols` after its join. Returns how many updates were sent.
 
         If a thousand clients reconnect at once, most of them lack the same updates. Such sockets share a block.
         """

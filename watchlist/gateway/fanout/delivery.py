@@ -29,7 +29,7 @@ class BadOptions(WatchlistError):
 
 
 Framed = tuple[Sequence[Message], bytes]
-"""Messages, and the frame that holds them."""
+"""Messages, and the frame that contains these messages."""
 
 
 @final
@@ -45,9 +45,9 @@ class Block(msgspec.Struct, frozen=True, gc=False):
     batches: Sequence[Framed] | None = None
 
     def split(self) -> Sequence[Framed]:
-        """Returns the frames, each with its messages. A stalled socket needs to know which messages are in a frame.
+        """Returns each frame with its messages. An outbox keeps the messages whose frames were not sent.
 
-        Builds no frame: `data` may hold compressed frames, which another call might build differently.
+        Builds no compressed frame again, because a new frame could differ from the frame in `data`.
         """
         return [((message,), message.frame) for message in self.messages] if self.batches is None else self.batches
 
@@ -59,7 +59,7 @@ class Delivery:
     If `batch` is True, each frame holds an array of updates, otherwise one update. If `keep_all` is True, the mode is
     `all`, otherwise `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. If `snapshot` is
     True, a new subscription starts with the newest known update of each symbol. `compressor` compresses arrays of
-    updates. It is None if the client has not negotiated compression. All sockets of a process share one compressor.
+    updates. `compressor` is None if the client has not negotiated compression. All sockets of a process share it.
     """
 
     batch: bool = False
@@ -101,7 +101,7 @@ class Delivery:
         return replace(self, keep_all=mode == "all", hertz=hertz, snapshot=snapshot)
 
     def as_options(self) -> dict[str, Any]:
-        """Returns a dict of the current options, in the form that an `ack` reply contains.
+        """Returns the options for an `ack` reply, such as `{"mode": "latest", "max_hz": 2.0, "snapshot": True}`.
 
         `max_hz` is None if there is no limit. `max_hz` is also None in mode `all`, because this mode ignores the limit.
         """
@@ -116,7 +116,7 @@ class Delivery:
         return Block(messages, b"".join([frame for _, frame in batches]), batches)
 
     def frame_messages(self, messages: Sequence[Message], sockets: int = 1) -> list[Framed]:
-        """Returns the frames of a socket with `batch`, each with its messages. Compresses only updates."""
+        """Returns frames for sockets with `batch`, each frame with its messages. Compresses only frames of updates."""
         compressor = self.compressor
         make_frame = text_frame if compressor is None else partial(compressor.make_frame, sockets=sockets)
         framed: list[Framed] = []

@@ -8,7 +8,7 @@ second. An update takes this path to a prompt cohort:
 3. `flush` runs 1 ms later, or up to 6 ms later with many cohorts. For each cohort, `flush` joins the frames to one
    block, and writes this block to all sockets of the cohort.
 
-A thousand pages with the same list therefore cost one join. A `Pacer` flushes the cohorts that have a limit.
+A thousand pages with the same list therefore need one join. A `Pacer` flushes the cohorts that have a limit.
 
 Pure: no I/O, no await, no framework; the clock is an argument. All calls come from one thread. The hub holds the state
 of a symbol only while a socket is subscribed to the symbol. The hub never waits for a socket: an outbox sends or keeps
@@ -30,7 +30,7 @@ from watchlist.gateway.messages import UpdateMessage
 FLUSH_SECONDS = 0.001
 """The shortest delay from an update to its flush, in seconds. Updates in this time share one write per socket."""
 COHORT_FLUSH_SECONDS = 5e-6
-"""Seconds that each cohort of one flush adds to the delay of the next flush.
+"""Each cohort in a flush adds this number of seconds to the delay of the next flush.
 
 A thousand different lists need a thousand joins and writes. With a longer delay, more updates share a join and a write.
 """

@@ -1,7 +1,7 @@
-"""One connection to a node of a Redis Cluster, which receives sharded pub/sub messages.
+"""Receives sharded pub/sub messages from one node of a Redis Cluster.
 
-The connection subscribes again after a loss. A connection through a proxy or NAT can fail without an error. A silent
-connection is therefore pinged, and is dropped if no reply comes.
+After a lost connection, the subscriber connects and subscribes again. A connection through a proxy or NAT can fail
+without an error. A silent connection is therefore pinged, and is dropped if no reply comes.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 2.0
 SILENCE_SECONDS = 2.0
-"""A connection is pinged after this time without a byte from the node, and is lost after twice this time."""
+"""A connection is pinged after this time without a byte from the node, and is dropped after twice this time."""
 READ_BYTES = 256 * 1024
 
 
 class SubscriberEvents(Protocol):
-    """What a subscriber reports."""
+    """The methods that a subscriber calls to report events."""
 
     def on_confirmed(self, channel: bytes) -> None:
         """The node sends the messages of this channel from now on."""
@@ -39,7 +39,7 @@ class SubscriberEvents(Protocol):
         """The node has refused a subscription, because another node serves the slot."""
 
     def on_lost(self, node: Node, error: Exception) -> None:
-        """The node cannot be reached. Called after each failed attempt to connect, too."""
+        """The connection to the node is lost, or an attempt to connect has failed."""
 
 
 class NodeSubscriber:
@@ -52,7 +52,7 @@ class NodeSubscriber:
         self.channels: frozenset[bytes] = frozenset()
         self.confirmed: set[bytes] = set()
         self.failures = 0
-        """The number of lost connections and failed attempts since the last success."""
+        """The number of lost connections and failed attempts to connect since the last successful attempt."""
         self._client = client
         self._events = events
         self._receive = receive

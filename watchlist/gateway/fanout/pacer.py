@@ -5,7 +5,7 @@ from collections.abc import Callable
 from watchlist.gateway.fanout.cohort import Cohort
 
 PHASES = 8
-"""An interval has this many equal parts. Each cohort is flushed in one part, so that the work is spread."""
+"""The number of equal parts of an interval. Cohorts are flushed in different parts, which spreads the work."""
 
 Schedule = Callable[[float, Callable[[], None]], object]
 """A function that calls another function after a number of seconds, in the same thread."""

@@ -1,8 +1,8 @@
 """Ends connections so that the client receives the last bytes.
 
-After the last bytes our side of the connection is shut down. Then input is read and dropped until the client closes its
-side. If the socket were closed while input is unread, the kernel would reset the connection, and the client might lose
-the close frame or the response.
+After the last bytes, the gateway shuts down its side of the connection. The socket then lingers: the gateway reads and
+drops input until the client closes its side. If the gateway closed a socket with unread input, the kernel would reset
+the connection. The client might then lose the close frame or the response.
 """
 
 import socket
@@ -13,13 +13,13 @@ from contextlib import suppress
 from watchlist.gateway.front.poller import Poller
 
 LINGER_SECONDS = 1.0
-"""How long the client has to close its side."""
+"""How long the client may take to close its side of the connection."""
 MAX_DROPPED_BYTES = 4 * 1024 * 1024
-"""How much input is dropped. If more input arrives, the connection is reset."""
+"""The most bytes of input that are dropped for one socket. If more input arrives, the connection is reset."""
 MAX_SOCKETS = 500
-"""The most sockets that linger. If there are more, the oldest is closed.
+"""The most sockets that linger. If a further socket is added, the oldest lingering socket is closed.
 
-Otherwise a client that is refused again and again could use up the file descriptors of the process.
+Without this limit, a client that is refused repeatedly could use up the file descriptors of the process.
 """
 READ_BYTES = 64 * 1024
 RESET = struct.pack("ii", 1, 0)
@@ -27,7 +27,7 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class LingeringSockets:
-    """The sockets that are being ended. `clock` returns monotonic seconds."""
+    """Holds the lingering sockets. `clock` returns monotonic seconds."""
 
     def __init__(self, poller: Poller, clock: Callable[[], float]) -> None:
         self.poller = poller
@@ -38,7 +38,7 @@ class LingeringSockets:
         return len(self._sockets)
 
     def add(self, sock: socket.socket, rest: bytes, *, watched: bool) -> None:
-        """Sends `rest` and ends the connection. `watched` says whether the poller already watches the socket."""
+        """Sends `rest`, then lets the socket linger. `watched` says whether the poller already watches the socket."""
         lingering = LingeringSocket(self, sock, rest, self._clock() + LINGER_SECONDS)
         if len(self._sockets) >= MAX_SOCKETS:
             next(iter(self._sockets)).end()
@@ -53,7 +53,7 @@ class LingeringSockets:
         self._sockets.pop(lingering, None)
 
     def sweep(self) -> None:
-        """Closes the sockets whose time is over. Call this method about once per second."""
+        """Closes the sockets whose deadline has passed. Call this method about once per second."""
         now = self._clock()
         for lingering in list(self._sockets):
             if lingering.deadline > now:
@@ -67,7 +67,7 @@ class LingeringSockets:
 
 
 class LingeringSocket:
-    """One socket. `deadline` is in monotonic seconds."""
+    """One socket that lingers until `deadline`, in monotonic seconds."""
 
     __slots__ = ("_dropped_bytes", "_owner", "_rest", "_sock", "deadline")
 
@@ -98,7 +98,7 @@ class LingeringSocket:
             self._owner.poller.wait_writable(self._sock.fileno(), False)
 
     def _send(self) -> bool:
-        """Sends the last bytes, and then shuts down our side. Returns True if bytes wait for the socket."""
+        """Sends the last bytes, then shuts down the sending side. Returns True if unsent bytes remain."""
         try:
             if self._rest:
                 self._rest = self._rest[self._sock.send(self._rest) :]
@@ -115,7 +115,7 @@ class LingeringSocket:
         self.end()
 
     def end(self) -> None:
-        """Closes the socket. A client that has not taken the last bytes gets a reset."""
+        """Closes the socket. Resets the connection if unsent bytes remain."""
         self._owner.discard(self)
         if self._sock.fileno() >= 0:
             self._owner.poller.remove(self._sock.fileno())
@@ -123,7 +123,7 @@ class LingeringSocket:
 
 
 def close_socket(sock: socket.socket, *, reset: bool = False) -> None:
-    """Closes a socket. If `reset` is True, unsent bytes are dropped."""
+    """Closes a socket. If `reset` is True, drops unsent bytes and resets the connection."""
     if reset:
         with suppress(OSError):  # the connection has ended
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

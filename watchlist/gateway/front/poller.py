@@ -25,19 +25,19 @@ class Handler(Protocol):
         """Called while the socket has input, has been closed by the client, or is broken."""
 
     def on_writable(self) -> None:
-        """Called while the socket accepts output, if the poller was told to wait for that."""
+        """Called while the socket accepts output. `Poller.wait_writable` starts and stops these calls."""
 
     def on_error(self) -> None:
-        """Called after another method has raised an error. Closes the socket."""
+        """Called after `on_readable` or `on_writable` has raised an error. Closes the socket."""
 
 
 class Poller(Protocol):
-    """Watches sockets. A socket must be removed before it is closed or given to another owner."""
+    """Watches sockets. Call `remove` before you close a socket or give the socket to another owner."""
 
     def add(self, fd: int, handler: Handler) -> None: ...
 
     def replace(self, fd: int, handler: Handler) -> None:
-        """Gives a watched socket to another handler, which waits for input only."""
+        """Replaces the handler of a watched socket. The new handler waits for input only."""
 
     def wait_writable(self, fd: int, wanted: bool) -> None:
         """Starts or stops the calls of `on_writable`."""
@@ -88,7 +88,7 @@ class LoopPoller:
 
 
 class EpollPoller:
-    """Registers one epoll object in the event loop, and the sockets in this object."""
+    """Registers one epoll object in the event loop, and registers the sockets in this object."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -117,9 +117,9 @@ class EpollPoller:
         self._handlers.clear()
 
     def _dispatch(self) -> None:
-        """Serves the sockets with events.
+        """Calls the handlers of the sockets with events.
 
-        A handler may close other sockets. Then their events in the same list are ignored.
+        A handler may close the socket of another handler. The events of a closed socket are ignored.
         """
         for fd, events in self._epoll.poll(0, MAX_EVENTS):
             handler = self._handlers.get(fd)
@@ -132,7 +132,10 @@ class EpollPoller:
 
 
 def run_handler(handler: Handler, call: Callable[[], None]) -> None:
-    """Calls a method of a handler. An error ends this socket, otherwise it would be raised again and again."""
+    """Calls a method of a handler. If the method raises an error, calls `on_error` to close the socket.
+
+    If the socket stayed open, the same event would raise the error again.
+    """
     try:
         call()
     except Exception:

@@ -30,7 +30,7 @@ NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
 """The refusal if a private gateway cannot look up the web session of the client."""
 NO_TICKERS = Refusal("no tickers", 503, CloseCode.FULL, 5)
 CHECK_TIMEOUT_SECONDS = 10.0
-"""How long a check in a task may take. The database has time-outs of its own, which are shorter as a rule."""
+"""How long a check in a task may take. The time-outs of the database are usually shorter."""
 
 log = structlog.get_logger(__name__)
 
@@ -152,7 +152,7 @@ class Admission:
         return self._find_no_room(address, True) or Admitted(options, address)
 
     def _check_head(self, request: ConnectionRequest) -> ConnectionOptions | Refusal:
-        """Makes the checks that need nothing but the request."""
+        """Checks the origin and the query of a request. Returns the options in the query, or a refusal."""
         if not allows_origin(request.headers.get("origin"), self._limits.allowed_origins):
             return Refusal("origin", 403, CloseCode.BAD_REQUESTS)
         try:
@@ -165,7 +165,7 @@ class Admission:
         return client_address(request.peer, forwarded, self._limits.trusted_proxies)
 
     def _find_no_room(self, address: str, pending: bool) -> Refusal | None:
-        """Returns the refusal of one more connection from the address. Returns None if there is room."""
+        """Returns a refusal if the gateway cannot hold one more socket from the address. Otherwise returns None."""
         if self._connections.is_address_full(address):
             return Refusal("address full", 429, CloseCode.CROWDED, 5)
         if self._connections.closing:
@@ -175,9 +175,9 @@ class Admission:
         return None
 
     def _read_key(self, headers: Mapping[str, str], options: ConnectionOptions) -> str | None:
-        """Returns the key of the web session for which a client may act, or None.
+        """Returns the key of the web session in the cookie. Returns None if the client must not use the account.
 
-        A page of another origin may not act for the person who looks at the page. Programs send no Origin
+        A page of another origin must not use the account of the person who views the page. Programs send no Origin
         header. Programs need an account only if the gateway is private.
         """
         origin = headers.get("origin")

@@ -21,7 +21,7 @@ from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.web_sessions import AccountSession
 
 RETRY_SPREAD_MS = 1000
-"""Clients that receive a `reconnect` frame wait a random time up to this before they connect again."""
+"""A `reconnect` frame asks the client to wait a random number of milliseconds, less than this number."""
 
 
 class Connections:
@@ -31,7 +31,7 @@ class Connections:
     """
 
     def __init__(self, context: SessionContext, rng: random.Random | None = None) -> None:
-        """`rng` chooses the moments at which sockets are closed by a drain or because of their age."""
+        """`rng` chooses when a drain or the rotation closes each socket."""
         self.context = context
         self.accept_rate = AcceptRate()
         self.sessions: dict[Session, None] = {}
@@ -63,16 +63,16 @@ class Connections:
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
 
     def is_address_full(self, address: str) -> bool:
-        """Returns whether the address has as many open sockets as one address may have."""
+        """Returns whether the address has reached the limit of open sockets per address."""
         limit = self.context.limits.max_per_address
         return 0 < limit <= self._per_address.count(address)
 
     def share(self, note_connections: Callable[[int], int], note_address: Callable[[str, int], int]) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        `note_connections` is called with the number of connections of this process. The function stores this number for
-        the other processes, and returns the number of connections of all other processes. `note_address` does the same
-        for one address, see `AddressCounts.share`.
+        `note_connections` is called with the number of connections of this process. `note_connections` stores this
+        number for the other processes, and returns the number of connections of the other processes. `note_address`
+        does the same for one address. `AddressCounts.share` describes `note_address`.
         """
         self._note_connections = note_connections
         self._per_address.share(note_address)
@@ -137,9 +137,9 @@ class Connections:
         self._share_count()
 
     def _rotate(self, now: float) -> None:
-        """Closes the sockets that have reached their age, the oldest first.
+        """Closes sockets whose lifetime is over, the oldest socket first.
 
-        The close frame could not reach a client that does not read now. The socket of such a client is closed later.
+        A client that does not read now could not receive the close frame. The socket of such a client is closed later.
         """
         most = most_closes(self.accept_rate.per_second, now - self._rotated_at)
         self._rotated_at = now
@@ -151,7 +151,7 @@ class Connections:
     def announce_database(self, available: bool) -> None:
         """Tells the open sockets with `?meta=1` whether the database is available.
 
-        If a socket opens during an outage, `open` tells this socket.
+        `open` tells each socket that opens during an outage.
         """
         self._database_available = available
         message = make_service_message(available=available)
@@ -162,8 +162,8 @@ class Connections:
     def announce_sources(self, messages: Mapping[str, StateMessage]) -> None:
         """Tells the open sockets with `?meta=1` about the sources whose messages have changed.
 
-        `messages` is a dict from the source of served tickers to the `feed` message about this source. `open` sends the
-        messages to each new socket.
+        `messages` maps each source of served tickers to the `feed` message about the source. `open` sends all messages
+        to each new socket.
         """
         changed = [message for source, message in messages.items() if self._source_messages.get(source) != message]
         self._source_messages = messages
@@ -172,10 +172,11 @@ class Connections:
                 session.outbox.send(changed)
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
-        """Refuses new connections, and closes each open socket with code 4001. Returns how long this takes.
+        """Refuses new connections, and closes each open socket with code 4001. Returns how many seconds this takes.
 
-        The time is in seconds. It follows the number of sockets and the accept rate, from `least` to `longest`. The
-        sockets are closed one after the other, in random order. If the time is 0, they are closed before the return.
+        `drain_seconds` computes the time from the number of sockets, the accept rate, `least` and `longest`. The
+        sockets are closed one after another, in random order. If the time is 0, all sockets are closed before this
+        method returns.
         """
         self.closing = True
         seconds = drain_seconds(len(self.sessions), self.accept_rate.per_second, least, longest)

@@ -66,7 +66,7 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns a missing private name that direct writes need. Returns "" if no name is missing."""
+    """Returns the first missing private name that direct writes need. Returns "" if all names exist."""
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
     if transport is None:
@@ -82,7 +82,7 @@ def find_missing_name(send: Any) -> str:
 def find_connection(transport: Any) -> Any:
     """Returns Twisted's TCP connection.
 
-    This is `transport` itself, or the connection below `transport` if `transport` is a TLS layer.
+    If `transport` is a TLS layer, returns the connection below this layer. Otherwise returns `transport`.
     """
     # Checks the class and not the object, because a TLS layer forwards unknown names to the connection.
     return transport if hasattr(type(transport), "dataBuffer") else getattr(transport, "transport", None)

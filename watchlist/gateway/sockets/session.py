@@ -26,10 +26,10 @@ CLOSE_TIMEOUT_SECONDS = 1.0
 class Session:
     """The state of one socket.
 
-    `closing_since` is the time when the gateway began to close the socket, 0.0 before. `account_session` is the web
-    session of the signed-in account. `list_versions` are the list versions that the client was sent. `unverified_key`
-    is the key of a web session that is not looked up yet. `rotates_at` is the time after which the gateway closes the
-    socket because of its age. Only `Connections.open` and `ListChanges` set the last four attributes.
+    `closing_since` is the time when the gateway began to close the socket. `closing_since` is 0.0 while the socket is
+    open. Only `Connections.open` and `ListChanges` set the next four attributes. `account_session` is the web session
+    of the signed-in account. `list_versions` are the list versions that the client was sent. `unverified_key` is the
+    key of a web session that is not looked up yet. `rotates_at` is the time when the lifetime of the socket is over.
     """
 
     __slots__ = (

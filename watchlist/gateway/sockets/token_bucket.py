@@ -2,7 +2,7 @@
 
 
 class TokenBucket:
-    """A bucket that starts with `burst` tokens. It gains `rate` tokens per second, up to `burst`.
+    """A bucket that starts with `burst` tokens. The bucket gains `rate` tokens per second, up to `burst` tokens.
 
     `now` arguments are in monotonic seconds.
     """
