@@ -1,7 +1,7 @@
-"""Checks that the page which sends a request belongs to the request's account.
+"""Refuses a request if its page was made for a different account.
 
-The person may have signed in or out in another tab, or the web session may have expired. Then the page still shows the
-lists of another account. In that case the request is refused and the page is reloaded.
+An open page does not change when the person signs in or out in another tab, or when the web session expires. The page
+then still shows the lists of the earlier account. A request from such a page is refused, and the page is reloaded.
 """
 
 from collections.abc import Callable
@@ -31,9 +31,9 @@ def page_owner(request: HttpRequest) -> str:
 
 
 def require_same_owner(view: View[P]) -> View[P]:
-    """Wraps a view so that a page of a different owner cannot call the view.
+    """Wraps a view. The view does not run for a request from a page of a different owner.
 
-    After a request from such a page, the browser loads a new page with an explanation.
+    In that case the browser loads a new page with an explanation.
     """
 
     @wraps(view)

@@ -31,10 +31,11 @@ def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: 
 
 
 def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple[UserLists, list[str], list[NamedList]]:
-    """Adds each new list under a name that no other list has.
+    """Adds each new list, with a number in its name if the person already has a list with this name.
 
-    Leaves out a new list if the person has a list with the same name and symbols. Returns three values: all lists of
-    the person, the names of the added lists, and the new lists for which there is no room.
+    Skips a new list if the person has a list with the same name and symbols. Returns three values: all lists of the
+    person, the names of the added lists, and the new lists that were left out. A new list is left out if the person
+    has the maximum number of lists.
     """
     names: list[str] = []
     left_out: list[NamedList] = []
@@ -51,7 +52,7 @@ def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple
 
 
 def free_name(name: str, user_lists: UserLists) -> str:
-    """Returns `name`, with a number if the person already has a list with this name."""
+    """Returns `name`. If the person already has a list with this name, adds a number, such as `Tech 2`."""
     if user_lists.find_by_name(name) is None:
         return name
     endings = (f" {number}" for number in count(2))
@@ -60,7 +61,7 @@ def free_name(name: str, user_lists: UserLists) -> str:
 
 
 def _replace_symbols(user_lists: UserLists, old: NamedList, symbols: tuple[str, ...]) -> UserLists:
-    """Returns a copy in which the list with the name of `old` has these symbols.
+    """Returns a copy of `user_lists` with new symbols in the list that has the name of `old`.
 
     The list is found by its name, because all new lists share the key UNSAVED.
     """
