@@ -125,7 +125,7 @@ def measure_database() -> None:
 
 
 def run(command: list[str], variables: dict[str, str]) -> dict[str, Any]:
-    """Measures one database in a separate process and prints its results."""
+    """Measures one database in a separate process. Prints and returns the results."""
     output = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
     if output.returncode:
         raise SystemExit(output.stderr)

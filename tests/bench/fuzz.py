@@ -49,7 +49,7 @@ ODDITIES = (
     *("[" * 500, '{"a":' * 500, "[" * 200 + "]" * 200, '"' + "x" * 2000 + '"'),
     *("\ufeff", "'", ",", '{"a":1,"a":2}', "//"),
 )
-"""Texts that replace a JSON value in a request."""
+"""Unusual texts. Each of these texts can replace a JSON value in a request."""
 
 
 class Fuzzer:

@@ -144,7 +144,7 @@ class Bench:
             self.report(f"comparison: {Path(comparison).name}", row)
 
     def process(self, processor: MeasuredCommand, updates: int) -> Row:
-        """Measures a processor until it has processed the topic. The result says how many updates it published."""
+        """Measures a processor until the topic is processed. The result has a note with the number of publications."""
         row = processor.measure(updates, 0.02 if self.embedded else 0.2)
         written, stale = "stockwatch_processor_written_total", "stockwatch_processor_stale_total"
         wait_until(lambda: processor.metric(written) + processor.metric(stale) >= updates, 60)

@@ -6,8 +6,8 @@ Each of the symbols S0, S1, … has HZ updates per second. All symbols are updat
 prices are constant, because constant prices take the least CPU time. With `walk`, each symbol has its own prices and
 seq_ids, and sizes are random. Compression then finds no more repetition than in real updates.
 
-With `trades`, updates also have size, bid and ask. With `padded`, updates have only the four required keys. Spaces make
-them as long as the updates of `trades`.
+With `trades`, updates also have size, bid and ask. With `padded`, updates have only the four required keys, and spaces
+up to the length of an update with `trades`.
 """
 
 import random

@@ -8,8 +8,8 @@ three cases:
 - Pages share an address and are visitors. The limit of the address applies to all pages together.
 
 With `--rolling`, a gateway has two processes, which are restarted one after the other. With `--rotation`, one of two
-processes is killed and replaced. Both processes close each socket after at most a second, so that the pages spread over
-both processes. With both options, the measured time is the time that each page has no socket.
+processes is killed and replaced. The gateway closes each socket after at most a second, so that pages also connect to
+the new process. With `--rolling` and with `--rotation`, the measured time is the time that a page has no socket.
 """
 
 import argparse

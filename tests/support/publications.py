@@ -20,7 +20,7 @@ class Publications:
     def take(self) -> list[tuple[bytes, bytes]]:
         """Returns pairs (channel, data) of all messages since the last call.
 
-        The method publishes a marker and reads up to the marker, so that it misses no message.
+        To miss no message, the method publishes a marker and reads up to the marker.
         """
         self._client.publish(CHANNEL_PREFIX, MARKER)
         taken = []

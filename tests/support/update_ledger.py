@@ -4,8 +4,8 @@ An update is identified by its symbol and its order. The log is the topic: the a
 order of their offsets.
 
 The pipeline must publish each *due* update. An update is due if it was acknowledged and is newer than every earlier
-update of its symbol. Earlier updates are the updates before it in the log. Updates that were produced before it and not
-acknowledged also count as earlier, because the log may contain them.
+update of its symbol. Update A is earlier than update B in two cases. First: A is before B in the log. Second: A was
+produced before B and was not acknowledged, because the log may contain A.
 
 The report has one list for each kind of fault. A publication is in at most one list:
 

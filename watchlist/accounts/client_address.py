@@ -27,8 +27,9 @@ def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: S
     `client` is the pair (address, port) of the peer. `forwarded` is an X-Forwarded-For header, such as
     `203.0.113.7, 10.0.0.2`. `trusted` holds the networks of trusted proxies, such as `10.0.0.0/8`.
 
-    The function starts at the peer and reads `forwarded` from right to left. It stops at the first address that is not
-    trusted, and before an unreadable address. Addresses in `forwarded` may have a port or brackets.
+    The function starts at the peer and reads `forwarded` from right to left. The result is the first address that is
+    not trusted. If all addresses are trusted, the result is the last address. Reading also ends before an unreadable
+    address. Addresses in `forwarded` may have a port or brackets.
 
     An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home usually
     has a whole /64 network.

@@ -14,9 +14,9 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 HEADER = "Watchlist-Owner"
-"""The request header that holds the `page_owner` of the page.
+"""The name of the request header that says for which account the page was made, as `page_owner` returns it.
 
-Only scripts send this header. A form that is sent without a script loads a whole new page anyway.
+Only scripts send this header. A form without scripts does not need the header, because it loads a whole new page.
 """
 VISITOR = "0"
 """The owner of a page that was made for a visitor."""

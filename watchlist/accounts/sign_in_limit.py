@@ -37,8 +37,8 @@ Therefore one address alone cannot block a name. The address reaches its own lim
 KEY_GROUP = "sign-in"
 """The group of the Redis keys in this module.
 
-A script uses the key of an address and the key of a name together. In a Redis Cluster, keys of one group have the same
-slot, as scripts need it.
+A script uses the key of an address and the key of a name together. In a Redis Cluster, these keys must have the same
+slot. All keys of a group have the same slot.
 """
 
 COUNT_ATTEMPT = """
@@ -141,12 +141,12 @@ def limit_name_checks(view: View) -> View:
 
 
 def confirm_password(request: HttpRequest) -> None:
-    """Marks the request as one with the right password."""
+    """Marks the request: the person has entered the right password."""
     request.has_confirmed_password = True  # type: ignore[attr-defined]
 
 
 def reveal_name(request: HttpRequest) -> None:
-    """Marks the request as one whose answer tells that a name is taken."""
+    """Marks the request: the answer tells the person that a name is taken."""
     request.has_revealed_name = True  # type: ignore[attr-defined]
 
 
@@ -169,7 +169,7 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 
 @receiver(user_logged_in)
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
-    """Marks the request as one with the right password. Django calls this function after each sign-in.
+    """Marks the request: the person has entered the right password. Django calls this function after each sign-in.
 
     The response does not show whether a person has just signed in: a person who is signed in already gets the same
     redirect.

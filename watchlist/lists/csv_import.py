@@ -1,7 +1,7 @@
 """Reads a person's lists from a file. Pure.
 
-A person exports such a file from this site or another site, or writes a plain list of symbols. Exports of this site
-escape cells with `feeds.csv_cells`. This module removes the escaping, so that an export gives exactly the same lists.
+The file is an export of this site, an export of another site, or a plain list of symbols. Exports of this site escape
+cells with `feeds.csv_cells`. This module removes the escaping. An export of this site therefore gives the same lists.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,7 +17,7 @@ from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, Named
 MAX_FILE_BYTES = 2_500_000
 """The maximum size of an imported file in bytes.
 
-The file has room for MAX_LISTS lists of MAX_SYMBOLS symbols with every column. Django's limit for a form is higher.
+A file of this size has room for MAX_LISTS lists of MAX_SYMBOLS symbols. Django's limit for a form is higher.
 """
 MAX_LINES = MAX_LISTS * (MAX_SYMBOLS + 1)
 DEFAULT_NAME = "Imported"

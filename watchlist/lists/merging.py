@@ -10,9 +10,10 @@ from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, Named
 def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
     """Adds the lists of a file to a person's lists.
 
-    Returns the person's lists afterwards, and sentences about what did not fit. A list of the file may have the same
-    name as a list of the person. In this case, if `replace` is true, the file's symbols replace the symbols of
-    the person's list. If `replace` is false, the file's symbols are added to the person's list.
+    Returns two values: the changed lists of the person, and sentences about lists and symbols that were not added.
+
+    If a list of the file and a list of the person have the same name, `replace` decides. If `replace` is true, the
+    symbols of the file replace the symbols of the person's list. Otherwise the symbols of the file are added.
     """
     problems = []
     for new in new_lists:

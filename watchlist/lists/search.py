@@ -33,8 +33,8 @@ def served_tickers() -> QuerySet[Ticker]:
 def served_names(limit: int) -> list[tuple[str, str]]:
     """Returns pairs (symbol, name) of the first `limit` served tickers, sorted by symbol.
 
-    Each page makes this query. The query is written in SQL, because Django needs longer to build such a query than the
-    database needs to answer the query.
+    Each page makes this query. The query is written in SQL, because Django would need longer to build the query than
+    the database needs to answer it.
     """
     valid = settings.GATEWAY_VALID_TICKERS
     only_valid = f" AND symbol IN ({', '.join(['%s'] * len(valid))})" if valid else ""
@@ -96,7 +96,7 @@ def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
 def _search_accents(text: str) -> Iterator[Ticker]:
     """Yields the tickers with a non-ASCII letter in the name, if the name without accents contains `text`.
 
-    The database cannot search these names, because it may not ignore the case and accents of such letters.
+    These names are not searched by the database: some databases do not ignore the case and accents of these letters.
     """
     for ticker in served_tickers().exclude(name__regex=r"^[ -~]*$"):
         if text in fold(ticker.name):

@@ -89,8 +89,8 @@ class SessionStore(DatabaseSessionStore):
 def merge_changes(before: Mapping[str, Any], own: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a copy of `stored` with the changes of this request.
 
-    `before` is the session as the request first read it, and `own` is the session as the request changed it. `stored`
-    is the session in the database now. A key that is missing in `own` but not in `before` is removed from the copy.
+    `before` is the session data that the request read, and `own` is the same data with the changes of the request.
+    `stored` is the session data in the database now. A key that the request removed is missing in the result.
     """
     merged = dict(stored)
     for key in before.keys() | own.keys():

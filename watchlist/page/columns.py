@@ -245,7 +245,7 @@ def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
 def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
     """Returns the entries of the menu of columns: the shown columns in their order, then the hidden columns.
 
-    The column of symbols is left out, because a person can neither hide nor move it.
+    The column of symbols is left out, because this column cannot be hidden or moved.
     """
     hidden = [column for column in COLUMNS if column not in columns]
     return [
@@ -258,7 +258,8 @@ def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
 def choose_number_width(rows: Sequence[Row]) -> str:
     """Returns the CSS class that makes the columns wide enough for the longest price, from NUMBER_WIDTHS.
 
-    Returns an empty text if no price is that long. Of prices with equally many decimals, the largest is the longest.
+    Returns an empty text if the columns are wide enough without a class. Only the largest of the prices with the same
+    number of decimals is measured, because it is the longest.
     """
     largest: dict[int, tuple[float, Row]] = {}
     for row in rows:

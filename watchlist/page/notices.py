@@ -1,7 +1,7 @@
 """Tells a person the result of a change, with Undo buttons or choices.
 
-The sentences are Django messages. The web session holds the changes that can be undone, and the choices. A page that
-only shows these does not change the web session.
+The sentences are Django messages. The web session holds the changes that can be undone, and the choices. Showing a page
+does not change this part of the web session.
 """
 
 import time

@@ -55,7 +55,7 @@ REFERENCE_NAMES = ("base price", "previous close or base", "previous close")
 class Row:
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
 
-    `update` is the newest update, and `moment` is its time. Both are None for a row without a price. `side` is the
+    `update` is the newest update; None if there is no price. `moment` is the time of the update. `side` is the
     direction of the change: `up`, `down` or `flat`. `stale` says that the price is stale. `pair_is_old` says that bid
     and ask are older than PAIR_OLD_AFTER. `served` says that this site offers the ticker. `year` is the 52-week range;
     None if the range is unknown or was not read. `currency` is shown beside the last price; empty to show none.
@@ -128,7 +128,7 @@ class Row:
 def name_reference(rows: Sequence[Row]) -> str:
     """Returns the name of the reference price of these rows, for a heading.
 
-    `static/watchlist/quotes.js` repeats this rule; `tests/cases/reference_name.json` tests both versions.
+    `static/watchlist/quotes.js` has the same rule. `tests/cases/reference_name.json` tests both functions.
     """
     has_close = {row.day.previous_close is not None for row in rows}
     if len(has_close) == 2:

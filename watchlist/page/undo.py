@@ -79,10 +79,10 @@ class SavedList(msgspec.Struct, frozen=True):
 
 
 class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
-    """The lists that a change created, and the lists whose symbols the change replaced.
+    """A change that created lists or replaced the symbols of lists.
 
-    `before` holds these lists as they were before the change, `after` as they were after the change. `done` is the
-    sentence to show after an undo.
+    `before` holds the changed lists before the change. `after` holds the changed and the new lists after the change.
+    `done` is the sentence to show after an undo.
     """
 
     done: str
@@ -95,7 +95,7 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
         return sum(len(saved.symbols) for saved in (*self.before, *self.after))
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Returns the lists as they were before the change. Raises ListRefused.
+        """Returns the lists without the change. Raises ListRefused.
 
         Symbols that the person added after the change are kept.
         """
@@ -115,7 +115,7 @@ class Undo(msgspec.Struct, frozen=True):
     """A change that can be undone.
 
     `owner` is the `page_owner` of the person who made the change. `at` is the time of the change in ns since 1970.
-    `sentence` tells what was changed, such as `“Tech” was deleted.`
+    `sentence` describes the change, such as `“Tech” was deleted.`
     """
 
     id: str

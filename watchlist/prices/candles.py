@@ -1,6 +1,6 @@
 """Defines the candles of a chart, and joins short candles to longer candles. Pure.
 
-A candle is a bar as a chart shows it. One candle can show several recorded bars.
+A candle is a bar in a chart. One candle can join several recorded bars.
 """
 
 from collections.abc import Iterable, Sequence

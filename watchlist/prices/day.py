@@ -15,11 +15,11 @@ class PriceRange:
     high: float
 
     def include(self, price: float) -> "PriceRange":
-        """Returns this range, extended so that it contains `price`."""
+        """Returns this range, extended to contain `price`."""
         return PriceRange(min(self.low, price), max(self.high, price))
 
     def join(self, other: "PriceRange | None") -> "PriceRange":
-        """Returns this range, extended so that it contains `other`."""
+        """Returns this range, extended to contain the range `other`."""
         return self if other is None else self.include(other.low).include(other.high)
 
     def share(self, price: float) -> float:

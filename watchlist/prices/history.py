@@ -44,8 +44,8 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
     """Returns the candles of the period that ends at `now` and has the length `span`.
 
     If `span` is None, the period begins with the first recorded update. `retention` is how long the database keeps
-    one-minute bars. One-day bars are never deleted. They are read instead of one-minute bars in two cases: the period
-    is longer than `retention`, or one-minute bars do not cover the period.
+    one-minute bars. One-day bars are never deleted. The candles are made of one-day bars in two cases: the period is
+    longer than `retention`, or one-minute bars do not cover the period.
     """
     timestamp = int(now.timestamp())
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
@@ -71,10 +71,10 @@ def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
 
 
 def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
-    """Returns whether the one-minute bars cover the period of length `span`. Its first day may be missing.
+    """Returns whether one-minute bars cover the period of length `span`. The first day of the period may be missing.
 
-    `newest` is the number of the current minute, counted from 1970. For the time before the recording began, there may
-    be only one-day bars, which were fetched or simulated.
+    `newest` is the number of the current minute, counted from 1970. There may be no one-minute bars from the time
+    before the recording began. The one-day bars of that time were fetched or simulated.
     """
     if tape is None or span <= 2 * DAY:
         return True

@@ -30,7 +30,7 @@ COMPARE = ROOT / "tests" / "bench" / "feed" / "compare.py"
 
 
 def compare(stand: Stand, *databases: Path) -> dict[str, Any]:
-    """Runs `compare.py`. Returns the numbers of differences that it printed. It prints examples to standard error."""
+    """Runs `compare.py`. Returns the numbers of differences from its output."""
     files = [stand.folder / "ledger.csv", stand.folder / "topic.csv"]
     command = [sys.executable, COMPARE, *files, str(stand.server.port), *databases]
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
@@ -76,8 +76,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 def is_met(figures: dict[str, Any]) -> bool:
     """Returns whether a case met its requirements.
 
-    One difference is printed, but allowed: the open or close of a bar is the price of a different trade in the same
-    microsecond. The reason is that the feeder publishes a late trade after the other trades of the microsecond.
+    Differences of one kind are printed, but allowed: the open or close of a bar is the price of a different trade in
+    the same microsecond. This happens because the feeder publishes a late trade after the other trades.
     """
     differences = figures.get("compared", {}).get("differences", {})
     return (

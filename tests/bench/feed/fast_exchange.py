@@ -90,7 +90,7 @@ class FastLedger:
 
 
 class FastKraken(KrakenExchange):
-    """Sends `rate` trades per second, for all symbols in turn.
+    """Sends `rate` trades per second, distributed evenly over all symbols.
 
     Every STEP_SECONDS, the trades of a symbol are sent in as few messages as possible.
     """

@@ -178,7 +178,7 @@ def read_memory(page: Page) -> Memory:
 
 
 def measure_rows(bench: BenchSite, seconds: float) -> tuple[Trace, list[Memory]]:
-    """Measures a page in two halves. Collects garbage between the halves, which is not part of the trace."""
+    """Measures a page in two halves. Collects garbage between the halves. The trace does not contain the collection."""
     with bench.page(MANY_ROWS) as (page, _):
         memory = [read_memory(page)]
         first = bench.trace(page, seconds / 2)

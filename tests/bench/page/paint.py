@@ -75,7 +75,7 @@ class Market:
 
 
 def make_clients(market: Market) -> dict[str, Any]:
-    """Returns a dict from the name of a case to a client whose first list has all symbols of the market."""
+    """Returns a dict from the name of a case to its test client. The first list of each client has all symbols."""
     from django.contrib.auth.models import User
     from django.test import Client
     from django.urls import reverse

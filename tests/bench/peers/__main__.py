@@ -1,10 +1,10 @@
 """Compares the gateway with other servers: `make bench-peers`, or `python -m tests.bench.peers [OPTION …] [CASE …]`.
 
 Each server runs alone on one core. The load generator `wsload`, the publisher and Redis run on the other core. The same
-run measures the floor: a minimal server in C, `limit`. This program installs nothing. If a server is not installed, the
-tables do not contain the server, and a note below the tables names it. An option such as `--picows` is the path of a
-Python interpreter that has the package. The option `--centrifugo` is the path of the executable. Prints Markdown, and
-writes `build/bench-peers.md` and `build/bench-peers.json`.
+run measures the floor: a minimal server in C, `limit`. This program installs nothing. A server that is not installed is
+left out, and a note below the tables says so. An option such as `--picows` is the path of a Python interpreter that has
+the package. The option `--centrifugo` is the path of the executable. Prints Markdown, and writes `build/bench-peers.md`
+and `build/bench-peers.json`.
 """
 
 import argparse

@@ -99,7 +99,7 @@ class Site:
     def publish(self, symbol: str, price: float, age: float = 0.0, **more: Any) -> None:
         """Publishes an update as the processor does, with a timestamp from `age` seconds ago.
 
-        `more` holds further keys of the update.
+        `more` holds additional keys of the update.
         """
         self._seq_id += 1
         timestamp = int((time.time() - age) * 1_000_000)

@@ -144,7 +144,7 @@ class FedSource:
     async def wait_for_ledger(self) -> None:
         """Waits until the topic has all trades of the exchange's ledger.
 
-        Asserts that each trade occurs in the topic once, with equal values, and that the seq_ids count up by one.
+        Asserts that each trade occurs in the topic once, with equal values. Asserts that the seq_ids have no gaps.
         """
         await until(self.has_all, what="the topic with all trades")
         for symbol in self.exchange.symbols:

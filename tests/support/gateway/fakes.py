@@ -98,7 +98,7 @@ class FakeTransport:
 
 
 def inflate_payload(frame: bytes) -> bytes:
-    """Returns the payload of a text frame, decompressed if necessary. Each message is decompressed by itself."""
+    """Returns the payload of a text frame. Decompresses a compressed payload without the earlier messages."""
     payload = framing.frame_payload(frame)
     if frame[0] != COMPRESSED_TEXT:
         return payload

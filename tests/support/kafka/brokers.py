@@ -220,9 +220,9 @@ class Brokers:
             self.await_healthy()
 
     def await_healthy(self) -> None:
-        """Waits until all brokers work: creates a topic, and waits until it has three replicas in sync.
+        """Waits until all brokers work. For this, creates a topic and waits until the topic has three replicas in sync.
 
-        The metadata is not enough: it may be outdated if most of the controllers were down.
+        The metadata alone may be outdated if most of the controllers were down.
         """
         name = f"probe-{uuid4().hex[:8]}"
         wait_until(lambda: self._create(name), TIMEOUT_SECONDS, "a controller that creates topics")

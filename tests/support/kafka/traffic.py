@@ -71,7 +71,7 @@ class Feed:
         self.send_record(update.symbol.encode(), encode(update), update)
 
     def send_record(self, key: bytes | None, value: bytes | None, update: Update | None = None) -> None:
-        """Sends any record, even an invalid one.
+        """Sends any record, also an invalid record.
 
         If `update` is not None, adds this update to the ledger when Kafka acknowledges the record.
         """

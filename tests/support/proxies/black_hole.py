@@ -17,8 +17,8 @@ class BlackHoleProxy(TcpProxy):
     """A proxy with two methods, `swallow` and `stall`, that stop the forwarding of all open connections.
 
     `swallow` reads and discards all further bytes, so that the sender still gets TCP acknowledgements. `stall` reads no
-    further bytes, so that the sender's TCP window fills. Both keep the connections open. If `catch_new` is true, both
-    also apply to later connections, until `recover` is called.
+    further bytes, so that the sender's TCP window fills. Connections stay open. If `catch_new` is true, the fault also
+    applies to later connections, until `recover` is called.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
@@ -38,7 +38,7 @@ class BlackHoleProxy(TcpProxy):
         self._change("stall", direction, catch_new)
 
     def recover(self) -> None:
-        """Forwards new connections normally again. Connections that were swallowed or stalled stay so."""
+        """Forwards new connections normally again. Connections with a fault keep the fault."""
         self._catch = ""
 
     def __enter__(self) -> "BlackHoleProxy":

@@ -12,7 +12,7 @@ STALE_AFTER = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class TickerStub:
-    """A ticker without a database. It has the attributes that rows use."""
+    """A ticker without a database, with only the attributes that rows use."""
 
     symbol: str = "AAPL"
     name: str = ""

@@ -16,7 +16,7 @@ def draw_range(price_range: PriceRange | None, price: float | None, low: str, hi
     """Returns an SVG line with a mark at `price`, and the texts `low` and `high` as HTML.
 
     The left end of the line is the low, the right end is the high. If the range is unknown, returns NO_VALUE. If the
-    price is unknown, the line has no mark. `low` and `high` are formatted numbers, so they need no escaping.
+    price is unknown, the line has no mark. `low` and `high` are formatted numbers, which need no escaping.
     """
     if price_range is None:
         return SafeString(NO_VALUE)
