@@ -12,8 +12,8 @@ const MAX_SYMBOLS = 200; // of a request
 const VOLUME_SIZES = [[1e12, "T"], [1e9, "B"], [1e6, "M"]];
 const WIDTH = 100; // of a range bar
 
-// Returns a volume as text, such as `12,345` or `1.23 M`. The server writes the same texts:
-// tests/cases/volumes.json tests both.
+// Returns a volume as text, such as `12,345` or `1.23 M`. The server has the same rule:
+// tests/cases/volumes.json tests this function and the server's.
 export function formatVolume(volume) {
   if (!(volume > 0)) return NO_VALUE;
   for (const [size, letter] of VOLUME_SIZES) {

@@ -23,7 +23,7 @@ export class PriceFeed {
   #wasPolling = false; // whether the poller was running before `suspend`
   #serviceIsKnown = false; // whether this connection has sent a `service` frame
 
-  // `handlers` are the handlers of PriceSocket without onState, and onChange(), which is called when the status
+  // `handlers` are the handlers of PriceSocket, with onChange() in place of onState. onChange() is called when the status
   // changed.
   constructor(status, handlers) {
     this.#status = status;

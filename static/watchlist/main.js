@@ -24,8 +24,7 @@ const staleAfter = Number(dataset.staleAfter);
 setNumerals(dataset);
 const [titleEnd] = document.title.match(/ · [^·]* · [^·]*$/);
 
-// `data-now` is the server's time when the server made the page. The browser received the first byte at about this
-// time.
+// `data-now` is the time at which the server made the page. The browser received its first byte at about this time.
 const [navigation] = performance.getEntriesByType("navigation");
 const clock = new ServerClock(Number(dataset.now) / 1000, navigation?.responseStart ?? performance.now());
 const quotes = new Quotes();

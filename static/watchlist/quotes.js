@@ -6,7 +6,7 @@ const MAX_TIMESTAMP = 8.64e18; // the latest time of a Date, in microseconds
 const MAX_DECIMALS = 20;
 
 // Returns whether `update` is newer than the quote `than`, by (timestamp, seq_id). The server has the same rule:
-// tests/cases/newer_than.json tests both.
+// tests/cases/newer_than.json tests this function and the server's.
 export function isNewer(update, than) {
   if (than.timestamp === undefined) return true;
   if (update.timestamp !== than.timestamp) return update.timestamp > than.timestamp;

@@ -28,7 +28,7 @@ export function readRow(row) {
   const update = price && { price: Number(price), timestamp: Number(timestamp), seq_id: Number(seq), ...pair };
   const day = { previousClose: toNumber(close), open: toNumber(open), high: toNumber(high), low: toNumber(low) };
   if (volume) day.volume = volume * VOLUME_UNIT;
-  // Until the first `feed` frame, a price of a real source is as old as the server says.
+  // Until the first `feed` frame, the server's CSS class says whether a price of a real source is stale.
   const state = { source: row.dataset.source, symbolState: row.dataset.state, isStale: row.classList.contains("stale") };
   const active = !row.classList.contains("off");
   return { base: Number(base), decimals: Number(decimals), active, ...state, ...day, update };

@@ -177,8 +177,8 @@ export class PriceSocket {
     else if (frame.type === "error") this.#handleError(frame);
   }
 
-  // Resets the delay of reconnects. Only an acknowledged subscription does so: a failing gateway may accept a
-  // connection and close it immediately.
+  // Resets the delay of reconnects after an acknowledged subscription. An accepted connection does not reset the delay,
+  // because a failing gateway may accept a connection and close it immediately.
   #acknowledge({ id }) {
     if (!isSubscription(id)) return;
     this.#attempt = this.#failures = 0;

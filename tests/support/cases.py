@@ -17,8 +17,8 @@ def read_cases(name: str) -> list[dict[str, Any]]:
 def to_accepted(order: list[int] | tuple[int, int]) -> tuple[int, int]:
     """Returns an order that the pipeline accepts for an order (timestamp, seq_id) of `newer_than.json`.
 
-    The pipeline refuses some timestamps of this table. They are in the table because pages and the terminal compare any
-    timestamps. If order A is newer than order B, the result for A is newer than the result for B.
+    The table also has timestamps that the pipeline refuses, because pages and the terminal compare any timestamps. If
+    order A is newer than order B, the result for A is newer than the result for B.
     """
     timestamp, seq_id = order
     if timestamp < 10**15:

@@ -171,8 +171,7 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
     """Marks the request: the person has entered the right password. Django calls this function after each sign-in.
 
-    The response does not show whether a person has just signed in: a person who is signed in already gets the same
-    redirect.
+    The redirect of the sign-in view alone proves no password: a person who was signed in before gets the same redirect.
     """
     if request is not None:
         confirm_password(request)

@@ -14,7 +14,7 @@ SNIFFED_LINES = 20
 MAX_JOINED_LINES = 5
 """The maximum number of lines that one quoted cell can span.
 
-The maximum limits the work for a quotation mark that is never closed.
+Without this maximum, a quotation mark that is never closed would cost much work.
 """
 LINE_END = re.compile(r"\r\n|\r|\n")
 SEPARATOR_LINE = re.compile(r"\s*\"?sep=(\t|[,;|])\"?\s*", re.IGNORECASE)

@@ -226,7 +226,7 @@ def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
     """Returns the keys of a list's columns after a person's change.
 
     `action` is `show`, `hide`, `up`, `down` or `default`. `key` is the key of the column to change. A change that is
-    not possible has no effect. If the columns are the default columns, the result is empty.
+    not possible has no effect. If the change leads to the default columns, the result is empty.
     """
     if action == "default":
         return ()

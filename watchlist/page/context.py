@@ -93,7 +93,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
 def clock_values(now: datetime) -> dict[str, Any]:
     """Returns the server's time, and the age in milliseconds after which a price is stale.
 
-    Scripts compute the ages of prices from these values, by the server's clock.
+    With these values, scripts compute the ages of prices by the server's clock.
     """
     return {
         "now": now,

@@ -54,7 +54,7 @@ def choose_step_minutes(minutes: int) -> int:
 
 
 def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
-    """Joins candles to longer candles of `step` seconds. `candles` must be sorted, oldest first, as is the result.
+    """Joins candles to longer candles of `step` seconds. `candles` and the result are sorted, oldest first.
 
     Each joined candle starts at a multiple of `step` seconds since 1970.
     """

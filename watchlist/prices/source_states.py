@@ -1,6 +1,6 @@
 """Reads the states of sources of real prices from Redis.
 
-`runfeed` stores these states. The source `simulated` has no state, because the generator stores none.
+`runfeed` stores these states. The source `simulated` has no state, because the generator stores no state.
 """
 
 from collections.abc import Iterable, Mapping

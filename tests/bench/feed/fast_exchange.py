@@ -3,8 +3,8 @@
     python -m tests.bench.feed.fast_exchange FOLDER SYMBOLS
 
 This program must be faster than the feeder. Therefore messages are made in advance, and only ids and times are filled
-in. Price and size of a trade depend only on its number, so that only times are stored. The commands on standard input
-are `rate TRADES_PER_SECOND`, `ledger FILE` and `end`. Writes the settings for the feeder to FOLDER/exchange.json.
+in. The ledger stores only times, because the number of a trade decides its price and size. The commands on standard
+input are `rate TRADES_PER_SECOND`, `ledger FILE` and `end`. Writes the settings for the feeder to FOLDER/exchange.json.
 Writes the figures of the exchange to FOLDER/sent.json each second.
 """
 

@@ -186,7 +186,7 @@ class Brokers:
         return max(partitions[partition].leader, 0) if partition in partitions else 0
 
     def in_sync(self, topic: str) -> int:
-        """Returns how many replicas of a topic are in sync, in the partition with the fewest; 0 for a missing topic."""
+        """Returns the smallest number of in-sync replicas of all partitions of a topic; 0 if the topic is missing."""
         return min((len(partition.isrs) for partition in self._partitions(topic).values()), default=0)
 
     def _partitions(self, topic: str) -> dict[int, PartitionMetadata]:
