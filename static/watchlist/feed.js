@@ -23,8 +23,8 @@ export class PriceFeed {
   #wasPolling = false; // whether the poller was running before `suspend`
   #serviceIsKnown = false; // whether this connection has sent a `service` frame
 
-  // `handlers` are the handlers of PriceSocket, with onChange() in place of onState. onChange() is called when the status
-  // changed.
+  // `handlers` are the handlers of PriceSocket, with onChange() in place of onState. onChange() is called when the
+  // status changed.
   constructor(status, handlers) {
     this.#status = status;
     this.#handlers = handlers;

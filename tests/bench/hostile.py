@@ -158,7 +158,7 @@ def summarize(delays: list[float]) -> dict[str, float]:
 
 
 def compare(without: list[dict[str, Any]], beside: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Returns the medians of the turns and the ratio of the p99 delays, for each measure."""
+    """Returns a dict from each kind of delay to the medians of both cases, and the ratio of their p99 delays."""
     figures = {}
     for name in MEASURES:
         row = {}

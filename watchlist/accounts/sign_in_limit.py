@@ -202,7 +202,7 @@ def name_key(name: str) -> str:
     contains a hash, because names may be long and are private.
     """
     name = name.strip()
-    # Normalization takes quadratic time. No account has a longer name, and Django does not normalize it either.
+    # Normalization takes quadratic time. No account has a longer name, and Django does not normalize longer names.
     if len(name) <= MAX_NAME_LENGTH:
         name = unicodedata.normalize("NFKC", name)
     return f"throttle:sign-in-name:{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"

@@ -66,7 +66,7 @@ def sniff_separator(lines: Sequence[str]) -> str:
     def rank(separator: str) -> tuple[bool, int, int]:
         return separator in first, sum(separator in sample for sample in samples), first.count(separator)
 
-    return max(SEPARATORS, key=rank)  # the first of equals
+    return max(SEPARATORS, key=rank)  # the first of the separators with an equal rank
 
 
 def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:

@@ -147,7 +147,7 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
     name = " ".join(name.split())
     if not name:
         raise BadName("A list needs a name.")
-    # Normalization takes quadratic time, so it follows the check of the length. It can shorten a name.
+    # Normalization takes quadratic time, so the length is limited first. Normalization can shorten a name.
     if len(name) <= 2 * MAX_NAME_LENGTH:
         name = unicodedata.normalize("NFC", name)
     if len(name) > MAX_NAME_LENGTH:

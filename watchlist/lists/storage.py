@@ -25,7 +25,7 @@ EXAMPLE_NAME = "Main"
 EXAMPLE_SYMBOLS = 12
 SESSION_KEY = "lists"
 
-# Each page makes these two queries. Django would need longer to build them than the database needs to answer them.
+# Each page makes these two queries. Django would need longer to build a query than the database needs to answer it.
 SELECT_TABS = """
 SELECT list.id, list.name, COUNT(entry.id), list.version, list.columns
 FROM watchlist_watchlist AS list

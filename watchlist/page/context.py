@@ -147,6 +147,6 @@ def _shows_years(columns: Sequence[Column]) -> bool:
 def suggest_tickers(listed: Sequence[Ticker]) -> list[Suggestion]:
     """Returns at most MAX_SUGGESTIONS served tickers that are not in `listed`, sorted by symbol."""
     symbols = {ticker.symbol for ticker in listed}
-    # A query that leaves out the listed tickers has a parameter for each of them, and takes longer.
+    # A query that leaves out the listed tickers takes longer, because it has a parameter for each listed ticker.
     served = served_names(MAX_SUGGESTIONS + len(symbols))
     return [Suggestion(symbol, name) for symbol, name in served if symbol not in symbols][:MAX_SUGGESTIONS]

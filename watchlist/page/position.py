@@ -48,5 +48,5 @@ def read_position(parameters: QueryDict) -> PagePosition:
     text = parameters.get("list", "")
     is_key = text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS
     key = int(text) if is_key else None
-    # UNSAVED comes from a page whose list was not stored then. It means the first list, which may be stored by now.
+    # A page sends UNSAVED if its list was not stored. UNSAVED means the first list, which may be stored by now.
     return PagePosition(None if key == UNSAVED else key, read_sort(parameters.get("sort", "")))

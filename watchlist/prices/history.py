@@ -54,7 +54,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
     tape = Tape.objects.of_current_sources().filter(symbol=symbol).first()
     if span is None or span > DAY:
         recorded = _recorded_span(tape, timestamp)
-        # A shorter span gives shorter candles. Redis has a day even if the database lags: use at least a day.
+        # A shorter span gives shorter candles. The span is at least a day, because Redis has the bars of a day.
         span = recorded if span is None else min(span, max(recorded, DAY))
     if span > retention or (span > DAY and not _has_minutes(tape, timestamp // 60, span)):
         return _read_days(tape, now, span)

@@ -32,7 +32,7 @@ register.filter("data_attributes", write_attributes)
 
 @register.filter
 def age(row: Row) -> str:
-    """Returns the time of the row's price. For a symbol that is not traded now, returns a word such as `halted`."""
+    """Returns the text for the age of the row's price: a time, or a word such as `Halted` (see `write_age`)."""
     return write_age(row)
 
 

@@ -31,7 +31,7 @@ UNSUBSCRIBES_PER_SECOND = 95
 TIMEOUT_SECONDS = 30.0
 DRIP_SECONDS = 0.5
 DRIPS = 40
-"""The number of bytes in a slow body. A slow body takes 20 s, so that about twenty slow bodies are sent at a time."""
+"""The number of bytes in a slow body. A slow body takes 20 s, so that about twenty are sent at the same time."""
 
 Attack = Callable[[], str]
 port = 0
