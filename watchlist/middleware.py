@@ -1,6 +1,6 @@
-"""Trusts proxies for the scheme, prolongs web sessions, closes private sites, and answers 503 without a database.
+"""Defines middleware for trusted proxies, web sessions, private sites and database outages.
 
-Open pages show prices without the database. Only lists, accounts and the loading of a page need the database.
+A page that is open shows prices without the database. Lists, accounts and the loading of a page need the database.
 """
 
 import sys
@@ -31,9 +31,9 @@ log = structlog.get_logger(__name__)
 
 
 class TrustedSchemeMiddleware(MiddlewareMixin):
-    """Removes the header X-Forwarded-Proto from requests that no trusted proxy sent.
+    """Removes the header X-Forwarded-Proto from each request that does not come from a trusted proxy.
 
-    Django believes the header in the remaining requests.
+    Django takes the scheme of a request, `http` or `https`, from this header.
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -52,9 +52,9 @@ class DatabaseOutageMiddleware(MiddlewareMixin):
 
 
 class ProlongSessionMiddleware(MiddlewareMixin):
-    """Prolongs a web session that is in use, at most once a day.
+    """Prolongs each web session that is in use, at most once a day.
 
-    Therefore a visitor who only looks at prices keeps the lists.
+    Therefore the lists of a visitor who returns do not expire, even if the visitor changes nothing.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -102,10 +102,10 @@ def refuse_api_request(message: str, status: int) -> JsonResponse:
 
 
 def show_error(request: HttpRequest) -> HttpResponse:
-    """Returns the response to an error that nothing has handled.
+    """Returns the response to an error that no other code handled. Django calls this function as `handler500`.
 
-    Django calls this function as `handler500`. A database outage gives 503. An outage can also happen outside of views,
-    for example when a web session is saved.
+    Answers 503 to a database outage outside of a view, for example when Django saves a web session. Answers 500 to
+    every other error.
     """
     error = sys.exc_info()[1]
     if isinstance(error, Exception) and is_outage(error):
@@ -114,7 +114,7 @@ def show_error(request: HttpRequest) -> HttpResponse:
 
 
 def is_outage(error: Exception) -> bool:
-    """Returns whether the error shows that the database is unavailable.
+    """Returns whether the database is unavailable.
 
     Returns True for a failed connection and for a lock timeout. Returns False for an error in a query.
     """
@@ -136,7 +136,7 @@ def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
 def _render_outage(request: HttpRequest) -> HttpResponse:
     """Returns the 503 page, or JSON for addresses below `/api/`.
 
-    Makes no database query. Therefore the page does not read the account.
+    Makes no database query: the appearance of the page comes from the cookie.
     """
     if request.path.startswith(API_PATH):
         return refuse_api_request("the database is unavailable", 503)

@@ -2,11 +2,12 @@
 
     python -m tests.bench.publisher PORT SYMBOLS HZ SECONDS [walk] [trades|padded]
 
-The symbols S0, S1, … get HZ updates per second, all at the same time. Without `walk` the prices are constant, because
-constant prices cost this process the least CPU time. With `walk` each symbol has its own price and numbers, and sizes
-are random, so that compression finds no more repetition than in real updates. With `trades`, updates also have size,
-bid and ask. With `padded`, updates have only the four required keys, and spaces up to the length of the updates of
-`trades`.
+Each of the symbols S0, S1, … has HZ updates per second. All symbols are updated at the same time. Without `walk`, the
+prices are constant, because constant prices take the least CPU time. With `walk`, each symbol has its own prices and
+seq_ids, and sizes are random. Compression then finds no more repetition than in real updates.
+
+With `trades`, updates also have size, bid and ask. With `padded`, updates have only the four required keys, and spaces
+up to the length of an update with `trades`.
 """
 
 import random

@@ -1,7 +1,7 @@
 """Limits wrong passwords per client address and per account name. The counts are in Redis.
 
 Each attempt is counted as a failure before the password is checked, so that parallel attempts cannot exceed the limit.
-If the password is right, the failure is subtracted again. The answer does not tell whether an account has the name.
+If the password is right, the failure is subtracted again. The answer does not tell whether the account exists.
 
 If Redis is unavailable, every attempt is allowed: an outage must not lock people out.
 """
@@ -35,7 +35,11 @@ Therefore one address alone cannot block a name. The address reaches its own lim
 """
 
 KEY_GROUP = "sign-in"
-"""The scripts use the keys of an address and of a name together, so that both need the same slot in a cluster."""
+"""The group of the Redis keys in this module.
+
+A script uses the key of an address and the key of a name together. In a Redis Cluster, these keys must have the same
+slot. All keys of a group have the same slot.
+"""
 
 COUNT_ATTEMPT = """
 -- KEYS: the failure counts of an address and of a name. ARGV: their lifetime in ms, then the maximum of each.
@@ -112,9 +116,9 @@ def limit_password_checks(view: View) -> View:
 
 
 def limit_name_checks(view: View) -> View:
-    """Wraps the sign-up view, which may tell that a name is taken.
+    """Limits how often the sign-up view tells one address that a name is taken.
 
-    Each answer that a name is taken counts as a failed sign-in of the address.
+    Each such answer counts as a failed sign-in of the address.
     """
 
     @wraps(view)
@@ -137,12 +141,12 @@ def limit_name_checks(view: View) -> View:
 
 
 def confirm_password(request: HttpRequest) -> None:
-    """Sets a mark in the request: the person entered the right password."""
+    """Marks the request: the person has entered the right password."""
     request.has_confirmed_password = True  # type: ignore[attr-defined]
 
 
 def reveal_name(request: HttpRequest) -> None:
-    """Sets a mark in the request: the answer reveals a taken name."""
+    """Marks the request: the answer tells the person that a name is taken."""
     request.has_revealed_name = True  # type: ignore[attr-defined]
 
 
@@ -165,10 +169,9 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 
 @receiver(user_logged_in)
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
-    """Sets a mark in the request: a sign-in succeeded.
+    """Marks the request: the person has entered the right password. Django calls this function after each sign-in.
 
-    Django calls this function after each sign-in. The response alone does not show a sign-in, because people who are
-    signed in already get the same redirect.
+    The redirect of the sign-in view alone proves no password: a person who was signed in before gets the same redirect.
     """
     if request is not None:
         confirm_password(request)
@@ -199,17 +202,14 @@ def name_key(name: str) -> str:
     contains a hash, because names may be long and are private.
     """
     name = name.strip()
-    # Normalization takes quadratic time. No account has a longer name, and Django does not normalize it either.
+    # Normalization takes quadratic time. No account has a longer name, and Django does not normalize longer names.
     if len(name) <= MAX_NAME_LENGTH:
         name = unicodedata.normalize("NFKC", name)
     return f"throttle:sign-in-name:{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"
 
 
 def write_wait(seconds: int) -> str:
-    """Returns a time as text, such as `40 seconds` or `7 minutes`.
-
-    Minutes are rounded up.
-    """
+    """Returns a waiting time in words, such as `40 seconds` or `7 minutes`. Minutes are rounded up."""
     number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
     return f"{number} {unit}{'s' * (number != 1)}"
 

@@ -58,9 +58,11 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
 
     The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
     form of an update in `/ws`. `source` is the source of all these quotes. If there are several sources, `source` is
-    `mixed`. Without a quote, `source` is `none`. A symbol without a price or without a served ticker is left out.
-    Answers 400 if symbols are missing, invalid or too many.
-    Answers 503 if Redis, or a node of a cluster that holds one of the quotes, is unavailable.
+    `mixed`. If the answer has no quotes, `source` is `none`. A symbol without a price or without a served ticker is
+    left out.
+
+    Answers 400 if symbols are missing, invalid or too many. Answers 503 if Redis is unavailable. In a Redis Cluster,
+    answers 503 if the node of any of these symbols is unavailable.
     """
     sources = _read_sources(request)
     if sources is None:

@@ -38,10 +38,11 @@ def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
 
 
 def _round(value: float, decimals: int) -> str:
-    """Returns a number of at least 0 without group marks. A half is rounded up.
+    """Returns a rounded number as text without group marks, such as `98234.50`. `value` is at least 0.
 
-    `format` is much faster than Decimal, but rounds a half to the even digit. Therefore Decimal is used for each number
-    that may lie at a half. Such a number times 2 ** (decimals + 1) is an odd whole number.
+    A half is rounded up. `format` is much faster than Decimal, but rounds a half to the even digit. Therefore Decimal
+    rounds each number that may be exactly between two results. Such a number times 2 ** (decimals + 1) is an odd whole
+    number.
     """
     if value * 2.0 ** (decimals + 1) % 2.0 != 1.0:
         return f"{value:.{decimals}f}"

@@ -1,7 +1,7 @@
 """Reads a person's lists from a file. Pure.
 
-The file was exported by this site or by another site, or is a plain list of symbols. This module undoes the escaping of
-`feeds.csv_cells`, so that an exported file gives exactly the exported lists.
+The file is an export of this site, an export of another site, or a plain list of symbols. Exports of this site escape
+cells with `feeds.csv_cells`. This module removes the escaping. An export of this site therefore gives the same lists.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,7 +17,7 @@ from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, Named
 MAX_FILE_BYTES = 2_500_000
 """The maximum size of an imported file in bytes.
 
-A file of this size can hold twenty lists of 200 symbols with every column. Django's own limit for a form is higher.
+A file of this size has room for MAX_LISTS lists of MAX_SYMBOLS symbols. Django's limit for a form is higher.
 """
 MAX_LINES = MAX_LISTS * (MAX_SYMBOLS + 1)
 DEFAULT_NAME = "Imported"
@@ -48,12 +48,12 @@ class ImportedLists:
 def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> ImportedLists:
     """Reads lists of `known` symbols from the text of a file.
 
-    `name` is the name of the list for symbols without a list in the file. If the file has a header, the columns of
-    symbols and of list names are read. Without a header there are three kinds of lines:
+    If the file names no list for a symbol, the list is called `name`. If the file has a header, the columns of symbols
+    and of list names are read. Without a header there are three kinds of lines:
 
     - a list's name and one symbol
     - any number of symbols
-    - `###NAME`, which names the list for the symbols in the lines below
+    - `###NAME`: the symbols in the lines below belong to the list NAME
     """
     lines = split_lines(text)
     if len(lines) > MAX_LINES + 1:
@@ -107,10 +107,9 @@ class _Reader:
             self._read_without_header(line)
 
     def _is_comment(self, line: Line) -> bool:
-        """Returns whether the line is a comment.
+        """Returns whether the line is a comment, which begins with `#`.
 
-        A comment begins with `#`. A line with as many cells as the header is no comment, because a list may be called
-        `#1`.
+        A line with as many cells as the header is no comment: its first cell may be the name of a list, such as `#1`.
         """
         return line.is_comment and (self._columns is None or len(line.cells) != self._columns.count)
 

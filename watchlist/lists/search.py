@@ -1,4 +1,4 @@
-"""Finds tickers by what a person types: a symbol, a name, or many symbols."""
+"""Finds tickers by a text that a person types: a symbol, a name, or many symbols."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -31,9 +31,9 @@ def served_tickers() -> QuerySet[Ticker]:
 
 
 def served_names(limit: int) -> list[tuple[str, str]]:
-    """Returns symbol and name of the first `limit` served tickers, sorted by symbol.
+    """Returns pairs (symbol, name) of the first `limit` served tickers, sorted by symbol.
 
-    Each page makes this query. Therefore the query is written in SQL: Django would need longer to build the query than
+    Each page makes this query. The query is written in SQL, because Django would need longer to build the query than
     the database needs to answer it.
     """
     valid = settings.GATEWAY_VALID_TICKERS
@@ -80,7 +80,7 @@ def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
 
 
 def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
-    """Returns matches that the database finds. Every database ignores the case of ASCII letters."""
+    """Returns the best matches that the database finds. Every database ignores the case of ASCII letters."""
     rank = Case(
         When(symbol__iexact=text, then=Value(0)),
         When(symbol__istartswith=text, then=Value(1)),
@@ -94,9 +94,9 @@ def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
 
 
 def _search_accents(text: str) -> Iterator[Ticker]:
-    """Yields matches whose names contain non-ASCII letters.
+    """Yields the tickers with a non-ASCII letter in the name, if the name without accents contains `text`.
 
-    Databases fold such letters differently or not at all.
+    These names are not searched by the database: some databases do not ignore the case and accents of these letters.
     """
     for ticker in served_tickers().exclude(name__regex=r"^[ -~]*$"):
         if text in fold(ticker.name):
@@ -104,7 +104,7 @@ def _search_accents(text: str) -> Iterator[Ticker]:
 
 
 def _rank(ticker: Ticker, text: str) -> int:
-    """Returns the rank of a match, by the same rule as the database query."""
+    """Returns the rank of a match: 0 is the best. `_search_database` applies the same rule."""
     symbol, name = ticker.symbol.casefold(), fold(ticker.name)
     matches = (symbol == text, symbol.startswith(text), name.startswith(text), f" {text}" in name)
     return next((rank for rank, matches_so in enumerate(matches) if matches_so), len(matches))

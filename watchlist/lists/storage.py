@@ -1,7 +1,7 @@
 """Stores a person's lists in the database (account) or in the web session (visitor).
 
-Nothing is stored before the first change, so that a visit leaves no data. Before the first change, every person sees
-one example list with the first served tickers. The rules of changing lists are in `lists.rules`.
+Before the first change, nothing is stored, and the person sees one example list with the first served tickers.
+Therefore a visit without a change leaves no data. The rules of changing lists are in `lists.rules`.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ EXAMPLE_NAME = "Main"
 EXAMPLE_SYMBOLS = 12
 SESSION_KEY = "lists"
 
-# Each page makes these two queries. Django would need longer to build them than the database needs to answer them.
+# Each page makes these two queries. Django would need longer to build a query than the database needs to answer it.
 SELECT_TABS = """
 SELECT list.id, list.name, COUNT(entry.id), list.version, list.columns
 FROM watchlist_watchlist AS list
@@ -48,10 +48,10 @@ ListChange = Callable[[UserLists], UserLists]
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """What the tab of a list shows.
+    """The tab of a list on the page.
 
-    `count` is the number of symbols of the list. `version` is the version of the list in the database; 0 if the
-    database does not hold the list. `columns` are the chosen columns of the list.
+    `count` is the number of symbols of the list. `version` is the version of the list in the database, or 0 if the
+    database does not hold the list. `columns` holds the keys of the chosen columns of the list.
     """
 
     key: int
@@ -66,7 +66,7 @@ class ListStore(Protocol):
 
     @property
     def stored(self) -> bool:
-        """Returns whether lists are stored. The person's first change stores the lists."""
+        """Returns whether lists of the person are stored. False before the person's first change."""
 
     def tabs(self) -> list[Tab]:
         """Returns a tab for each list. There is at least one tab."""
@@ -239,7 +239,8 @@ class VisitorLists:
 class MovedLists:
     """The result of moving a visitor's lists into an account that already has lists.
 
-    `added` holds the names of the added lists. `left_out` holds the lists for which there was no room.
+    `added` holds the names of the added lists. `left_out` holds the lists that were not added, because the account has
+    the maximum number of lists.
     """
 
     added: tuple[str, ...] = ()

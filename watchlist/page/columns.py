@@ -1,8 +1,8 @@
 """Defines the columns of the table: heading, cell, sort value and data for scripts. Pure.
 
-The template, the sorting and the data attributes of a row use these definitions. A column whose cells change with live
-prices also needs an entry in `static/watchlist/sort.js` and in `static/watchlist/row.js`. The file `page.css` sets the
-width of each column. A person chooses the columns of each list; `lists.rules` holds the keys of the chosen columns.
+If live prices change the cells of a column, the column also needs an entry in `static/watchlist/sort.js` and in
+`static/watchlist/row.js`. The file `page.css` sets the width of each column. A person chooses the columns of each list.
+`NamedList.columns` in `lists.rules` holds the keys of the chosen columns.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,16 +27,16 @@ SortValue = str | float
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the table. `key` is the name in `?sort=` and the CSS class.
+    """One column of the table. `key` is the name of the column in `?sort=`, and its CSS class.
 
-    `content` is a function that returns the text or HTML of a row's cell. If the template writes the cell, `content` is
-    None. `sort_value` is a function that returns the value by which a row is sorted. The function returns None for a
-    row without a value. If the column cannot be sorted, `sort_value` itself is None.
+    `content` is a function from a row to the text or HTML of the cell. `content` is None if `table_html` writes the
+    cell. `sort_value` is a function from a row to the value for sorting, such as the price. The function returns None
+    for a row without a value. `sort_value` itself is None if the column cannot be sorted.
 
-    `descending_first` says that the first click on the heading sorts in descending order. `follows_side` adds the
-    direction of the row's change to the CSS classes of a cell: up, down or flat. `names_reference` adds the name of the
-    reference price to the heading. `static_heading` replaces the heading if no script runs. `grows_old` adds the CSS
-    class `old` to the cell if bid and ask are old. `hint` explains the column in a tooltip.
+    `descending_first` says that the first click on the heading sorts in descending order. `follows_side` says that a
+    cell has the CSS class `up`, `down` or `flat`. `names_reference` says that the heading names the reference price.
+    `static_heading` is the heading in a browser without scripts; empty if this heading is the same. `grows_old` says
+    that a cell with an old bid or ask has the CSS class `old`. `hint` explains the column in a tooltip.
     """
 
     key: str
@@ -89,10 +89,10 @@ def _age(row: Row) -> SafeString:
 
 
 def write_age(row: Row) -> str:
-    """Returns the time of the price, or a word if the symbol is not traded.
+    """Returns the text for the age of a price: a time, a word from SYMBOL_STATE_WORDS, or `stale` with a time.
 
-    The time of a stale price is marked. If the source is not connected, the price is stale, even if the market was
-    closed before.
+    A symbol that the source does not know always has the word. A halted symbol, or a symbol whose market is closed, has
+    the word only if the price is not stale.
     """
     word = SYMBOL_STATE_WORDS.get(row.symbol_state)
     if word is not None and (row.symbol_state == "unknown" or not row.stale):
@@ -106,7 +106,7 @@ def _price_column(key: str, heading: str, price: Callable[[Row], float | None], 
 
 
 def _range_column(key: str, heading: str, read: Callable[[Row], PriceRange | None], hint: str) -> Column:
-    """Returns a column of price ranges. Rows are sorted by the place of the last price in the range."""
+    """Returns a column of price ranges, sorted by the position of the last price between low and high."""
 
     def content(row: Row) -> SafeString:
         found = read(row)
@@ -164,7 +164,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 DEFAULT_KEYS = ("symbol", "spark", "last", "change", "percent", "volume", "open", "high", "low", "age")
-"""The columns of a list if the person has not chosen columns. Narrow tables hide some of these columns."""
+"""The columns of a list for which the person has not chosen columns. A narrow table hides some of these columns."""
 
 ALWAYS_SHOWN = ("symbol", "age")
 """The columns that cannot be hidden. Without the age, only a colour would tell which prices are old."""
@@ -174,9 +174,9 @@ SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUM
 COLUMNS_BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS}
 
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
-"""Pairs of a minimum number of characters and a CSS class.
+"""Pairs of a number of characters and a CSS class, the largest number first.
 
-A table gets a class if the longest price has at least this number of characters.
+The table has the class of the first pair whose number is at most the length of the longest price.
 """
 
 ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
@@ -195,18 +195,15 @@ ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
     "timestamp": _from_update(lambda update: update.timestamp),
     "seq": _from_update(lambda update: update.seq_id),
 }
-"""Maps the name of each data attribute of a row to a function.
+"""A dict from the name of a data attribute to a function that returns the attribute's value for a row.
 
-Scripts read the attributes. The function returns the value of the attribute.
+Scripts on the page read these attributes.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """An entry in the menu of columns.
-
-    `can_change` says whether the column can be shown and hidden.
-    """
+    """An entry in the menu of columns. `can_change` says whether a person can hide or show the column."""
 
     column: Column
     is_shown: bool
@@ -214,9 +211,9 @@ class ColumnChoice:
 
 
 def pick_columns(keys: Sequence[str]) -> list[Column]:
-    """Returns the columns with these keys, in order, and the columns that are always shown.
+    """Returns the columns with these keys, in the order of the keys, and the columns in ALWAYS_SHOWN.
 
-    The symbol comes first. Keys that no column has are skipped. If there is no key, returns the default columns.
+    The column of symbols comes first. Unknown keys are skipped. If no key is known, returns the default columns.
     """
     known = [key for key in dict.fromkeys(keys) if key in COLUMNS_BY_KEY and key != "symbol"]
     if not known:
@@ -228,8 +225,8 @@ def pick_columns(keys: Sequence[str]) -> list[Column]:
 def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
     """Returns the keys of a list's columns after a person's change.
 
-    `action` is `show`, `hide`, `up`, `down` or `default`; `key` is the column to change. A change that is not possible
-    has no effect. For the default columns, the result is empty.
+    `action` is `show`, `hide`, `up`, `down` or `default`. `key` is the key of the column to change. A change that is
+    not possible has no effect. If the change leads to the default columns, the result is empty.
     """
     if action == "default":
         return ()
@@ -246,9 +243,9 @@ def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
 
 
 def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
-    """Returns the entries of the menu: the shown columns in their order, then all others.
+    """Returns the entries of the menu of columns: the shown columns in their order, then the hidden columns.
 
-    The column of symbols is left out, because this column cannot be moved.
+    The column of symbols is left out, because this column cannot be hidden or moved.
     """
     hidden = [column for column in COLUMNS if column not in columns]
     return [
@@ -259,9 +256,10 @@ def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:
-    """Returns the CSS class that the table needs for its longest price.
+    """Returns the CSS class that makes the columns wide enough for the longest price, from NUMBER_WIDTHS.
 
-    The class is longest, longer, long or empty. Of prices with the same number of decimals, the largest is the longest.
+    Returns an empty text if the columns are wide enough without a class. Only the largest of the prices with the same
+    number of decimals is measured, because it is the longest.
     """
     largest: dict[int, tuple[float, Row]] = {}
     for row in rows:
@@ -277,10 +275,7 @@ def _prices(row: Row) -> tuple[float | None, ...]:
 
 
 def make_cells(row: Row, columns: Sequence[Column] = COLUMNS) -> list[Cell]:
-    """Returns the cells of a row in the order of the columns.
-
-    Cells that the template writes are left out.
-    """
+    """Returns the cells of a row in the order of the columns. Columns without `content` are left out."""
     return [Cell(_css_classes(column, row), column.content(row)) for column in columns if column.content is not None]
 
 
@@ -291,8 +286,8 @@ def _css_classes(column: Column, row: Row) -> str:
 
 
 def row_data(row: Row) -> dict[str, str]:
-    """Returns a dict from the name of a data attribute to its number as text.
+    """Returns the data attributes of a row as a dict, such as `{"base": "224.1", "decimals": "2"}`.
 
-    The numbers are exact and have no group marks. Unknown numbers are left out.
+    The numbers are not rounded and have no group marks. Unknown numbers are left out.
     """
     return {name: repr(value) for name, read in ROW_DATA.items() if (value := read(row)) is not None}

@@ -80,10 +80,7 @@ def preview_import(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def import_lists(request: HttpRequest) -> HttpResponse:
-    """Imports the lists of the preview.
-
-    The form of the preview sends the text that holds the lists.
-    """
+    """Imports the lists of the preview. The form field `text` of the preview holds the lists."""
     text = request.POST.get("text", "")
     imported = _read_lists(text) if len(text) <= MAX_FILE_BYTES else ImportedLists()
     if not imported.lists:
@@ -106,7 +103,7 @@ def import_lists(request: HttpRequest) -> HttpResponse:
 def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tuple[list[str], ChangedLists]:
     """Stores the imported lists. Raises ListRefused.
 
-    Returns sentences about lists and symbols that did not fit. Also returns the change for the undo.
+    Returns two values: sentences about the lists and symbols that were not imported, and the change for the undo.
     """
     store = own_lists(request)
     problems: list[str] = []
@@ -122,9 +119,9 @@ def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tup
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
-    """Returns the person's stored lists. If nothing is stored, returns no lists.
+    """Returns the lists to which an import adds lists: the stored lists, or none before the person's first change.
 
-    Therefore an import replaces the example list.
+    Therefore the first import replaces the example list.
     """
     return lists if store.stored else UserLists(())
 
@@ -136,7 +133,7 @@ def _read_lists(text: str, name: str = DEFAULT_NAME) -> ImportedLists:
 def _read_form(request: HttpRequest) -> tuple[str, str]:
     """Returns the uploaded or pasted text, and a list name. Raises UnreadableFile.
 
-    Symbols for which the text names no list go into the list with the returned name.
+    The list name is for the symbols for which the text names no list.
     """
     upload = request.FILES.get("file")
     text = request.POST.get("text", "")

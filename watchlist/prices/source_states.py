@@ -1,6 +1,6 @@
 """Reads the states of sources of real prices from Redis.
 
-Feeders store these states. The source `simulated` has no state, because the generator stores no state.
+`runfeed` stores these states. The source `simulated` has no state, because the generator stores no state.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,20 +19,20 @@ log = structlog.get_logger(__name__)
 CONNECTED, RECONNECTING = "connected", "reconnecting"
 STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"})
 SYMBOL_STATES = ("unknown", "halted", "closed")
-"""The states of symbols in `feed` frames. A page shows such a state instead of the time of a price."""
+"""The states that a symbol can have in a `feed` frame. A page shows the state instead of the time of the price."""
 NO_FEEDER = "runfeed is not running"
-"""The reason of a source that no feeder feeds."""
+"""The reason why a source is not connected, if no process feeds the source."""
 
 
 def with_state(sources: Iterable[str]) -> list[str]:
-    """Returns the names of the sources that have a state, sorted and without duplicates."""
+    """Returns `sources` without `simulated`, which has no state. The result is sorted and has no duplicates."""
     return sorted({source for source in sources if source != SIMULATED})
 
 
 def check_state(state: FeedState | None, since: int) -> FeedState:
     """Returns `state` if its name is known, otherwise the state of a reconnecting source.
 
-    `state` is None if no feeder feeds the source. `since` is the start of the reconnecting, in unix
+    `state` is None if no process feeds the source. `since` is the time at which the source began to reconnect, in unix
     microseconds.
     """
     if state is None or state.state not in STATES:
@@ -43,7 +43,7 @@ def check_state(state: FeedState | None, since: int) -> FeedState:
 def read_source_states(client: redis.Redis, sources: Iterable[str]) -> Mapping[str, FeedState]:
     """Reads the states of sources with one command. Leaves out `simulated`. Raises StoreUnavailable.
 
-    A source that no feeder feeds counts as reconnecting. `since` is then 0, because the time is unknown.
+    A source that no process feeds counts as reconnecting. Its `since` is 0, because the time is unknown.
     """
     names = with_state(sources)
     found = FeedStateStore(client).read(names)

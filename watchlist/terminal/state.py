@@ -32,10 +32,10 @@ class Feed:
 
 @dataclass(slots=True)
 class Row:
-    """What is known of one symbol.
+    """The ticker and the newest update of one symbol.
 
     `price`, `timestamp` (unix microseconds) and `seq_id` belong to the newest update. `rejection` is the reason why the
-    gateway refused the subscription to the symbol. An empty `rejection` means that the gateway did not refuse.
+    gateway refused the subscription to the symbol. `rejection` is empty if the gateway did not refuse the subscription.
     """
 
     symbol: str
@@ -52,7 +52,7 @@ class Row:
 
     @property
     def change(self) -> float | None:
-        """Returns `price` minus the reference price, or None if either price is unknown."""
+        """Returns `price` minus the reference price; None if one of these prices is unknown."""
         reference = self._reference
         return None if self.price is None or not reference else change(self.price, reference)
 
@@ -130,7 +130,7 @@ class WatchState:
         return states
 
     def troubles(self) -> list[str]:
-        """Returns a text such as `Kraken: silent` for each source of these symbols that is not connected."""
+        """Returns a text such as `Kraken: silent` for each source in `rows` that is not connected."""
         sources = {row.source for row in self.rows.values()}
         return [
             f"{feed.title}: {feed.state}" + (f" ({feed.reason})" if feed.reason else "")
@@ -169,8 +169,8 @@ class WatchState:
     def age(self, row: Row, now: int) -> float | None:
         """Returns the seconds since the newest update of the row, by the gateway's clock.
 
-        The network delay makes the gateway's time uncertain. An update up to a second ahead of the gateway's clock
-        therefore has the age 0. Returns None if the update is further ahead.
+        The gateway's clock is known only up to the network delay. Therefore an update that is up to
+        CLOCK_TOLERANCE_SECONDS in the future has the age 0. Returns None for an update that is later.
         """
         age = (now + self._clock_offset - row.timestamp) / 1e6
         return None if age < -CLOCK_TOLERANCE_SECONDS else max(0.0, age)
@@ -178,7 +178,7 @@ class WatchState:
     def is_stale(self, row: Row, now: int) -> bool:
         """Returns whether the price of a row is stale.
 
-        A price of a real source, old or new, is stale if the source is not connected.
+        A price of a real source is stale if the source is not connected. The age of such a price does not matter.
         """
         if row.price is None:
             return False

@@ -1,7 +1,7 @@
 """Holds 100,000 sockets on one machine: `make bench-sockets`, or `python -m tests.bench.scale.many_sockets [SOCKETS]`.
 
-Each socket has one of 500 symbols. Each symbol has one update per second. The gateway has as many processes as the
-limit of open files needs. All processes share the cores with the clients, Redis and the publisher. Prints JSON:
+Each socket has one of 500 symbols. Each symbol has one update per second. The gateway has several processes, because
+the system limits the open files of a process. Gateway, clients, Redis and publisher share the cores. Prints JSON:
 connected, refused and closed sockets, delays, and the resident memory of all gateway processes.
 """
 
@@ -27,20 +27,23 @@ from tests.support.waiting import wait_until
 SYMBOLS = 500
 SECONDS = 30
 WARM_UP_SECONDS = 60
-"""How long all clients wait after their own connections, so that the others connect too."""
+"""How many seconds a client process waits after its last connection, so that the other client processes can connect."""
 FREE_FILES = 2_000
-"""How many files each process keeps free, because the kernel does not share out connections evenly."""
+"""How many files each process may still open, because the kernel does not distribute connections evenly."""
 REQUEST = '{"action":"subscribe","payload":{"symbols":%}}'
 
 
 def count_processes(sockets: int) -> int:
-    """Returns how many processes the limit of open files needs, for the gateway and for the clients."""
+    """Returns how many processes can hold the sockets together, with the limit of open files per process.
+
+    The gateway and the clients have this number of processes each.
+    """
     _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     return ceil(sockets / (limit - FREE_FILES))
 
 
 def find_workers(parent: int, processes: int) -> list[int]:
-    """Returns the pids of the gateway's processes that serve. A single process serves by itself."""
+    """Returns the pids of the gateway processes that hold sockets. If there is one process, this is `parent`."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [parent] if processes == 1 else [int(child) for child in children]
 
@@ -98,7 +101,7 @@ def count_reasons(port: int) -> dict[str, float]:
 
 
 def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the figures of all client processes together. Delays are those of the slowest process."""
+    """Returns the figures of all client processes together. The delays are the delays of the slowest process."""
     sums = ("conns", "alive", "refused", "closed", "silent", "updates_s")
     worst = ("connect_s", "p50_ms", "p99_ms", "max_ms", "rss_mb")
     return {name: sum(row[name] for row in rows) for name in sums} | {
