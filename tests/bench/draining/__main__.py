@@ -41,13 +41,17 @@ CLOSE_REPLY = b"\x88\x82\x00\x00\x00\x00" + struct.pack("!H", 4001)
 
 
 class Client(asyncio.Protocol):
-    """A client that reconnects to `port`. `waits` holds the seconds from each connect to its first price."""
+    """A client that reconnects to `port`. `waits` holds the seconds from each connect to its first price.
+
+    `live_at` is the time of the first price on the newest socket, in monotonic seconds.
+    """
 
     def __init__(self, number: int, port: int) -> None:
         self._address = socket.inet_ntoa(struct.pack("!I", FIRST_ADDRESS + number))
         self._transport: asyncio.Transport
         self.port = port
         self.waits: list[float] = []
+        self.live_at = 0.0
         self.failures = 0
         self._attempt = 0
         self.live = asyncio.Event()
@@ -74,7 +78,8 @@ class Client(asyncio.Protocol):
         if not self.live.is_set() and b'"seq_id' in data:
             self.live.set()
             self._attempt = 0
-            self.waits.append(time.monotonic() - self._started)
+            self.live_at = time.monotonic()
+            self.waits.append(self.live_at - self._started)
         if RECONNECT_CLOSE in data:
             self._moved = True
             self._transport.write(CLOSE_REPLY)
@@ -116,6 +121,7 @@ async def run_clients(first: int, count: int, port: int, next_port: int) -> None
         "live": sum(client.live.is_set() for client in clients),
         "waits": [round(wait, 4) for wait in waits],
         "failures": sum(client.failures for client in clients),
+        "live_at": [round(client.live_at, 4) for client in clients],
     }
     print(json.dumps(figures), flush=True)
     os._exit(0)
