@@ -1,8 +1,9 @@
 """Holds 100,000 sockets on one machine: `make bench-sockets`, or `python -m tests.bench.scale.many_sockets [SOCKETS]`.
 
-Each socket has one of 500 symbols. Each symbol has one update per second. The gateway has several processes, because
-the system limits the open files of a process. Gateway, clients, Redis and publisher share the cores. Prints JSON:
-connected, refused and closed sockets, delays, and the resident memory of all gateway processes.
+Each socket has one of 500 symbols. Each symbol has one update per second. The updates of all symbols are spread over
+the second. The gateway has several processes, because the system limits the open files of a process. Gateway, clients,
+Redis and publisher share the cores. Prints JSON: connected, refused and closed sockets, delays, and the resident memory
+of all gateway processes.
 """
 
 import json
@@ -115,7 +116,16 @@ def main(sockets: int) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(RedisServer())
         port, pids = stack.enter_context(run_gateway(server.address, folder, processes))
-        publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(SYMBOLS), "1", "3600"]
+        publisher = [
+            sys.executable,
+            "-m",
+            "tests.bench.publisher",
+            str(server.port),
+            str(SYMBOLS),
+            "1",
+            "3600",
+            "spread",
+        ]
         published = subprocess.Popen(publisher, cwd=ROOT)
         stack.callback(published.wait)
         stack.callback(published.kill)
