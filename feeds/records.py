@@ -99,7 +99,7 @@ def read_source(headers: Headers) -> str:
 
 
 def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
-    """Returns the source of the update in a record, and the missed spans that the record names."""
+    """Returns the source of the update in a record, and the spans of time with lost trades that the headers list."""
     if not headers:
         return SIMULATED, ()
     values = dict(headers)
@@ -107,9 +107,9 @@ def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
 
 
 def read_missed(headers: Headers) -> tuple[Span, ...]:
-    """Returns the missed spans in the headers of a record.
+    """Returns the spans of time with lost trades that the headers of a record list.
 
-    A header that is too long or has another form is ignored.
+    If the value of the header is too long or malformed, returns no spans.
     """
     value = dict(headers or ()).get(MISSED_HEADER)
     if not isinstance(value, bytes) or len(value) > MAX_MISSED_BYTES or _SPANS.fullmatch(value) is None:
@@ -120,7 +120,7 @@ def read_missed(headers: Headers) -> tuple[Span, ...]:
 
 
 def encode_missed(spans: Iterable[Span]) -> bytes:
-    """Returns the value of the header for at most MAX_SPANS missed spans."""
+    """Returns the header value that lists these spans of time. There may be at most MAX_SPANS spans."""
     return ",".join(f"{first:016}-{last:016}" for first, last in spans).encode()
 
 

@@ -1,6 +1,6 @@
 """Defines the names of all sources of prices, and the rule for native symbols. Pure.
 
-The models import this module. Therefore this module imports no adapter.
+This module must not import an adapter, because the Django models import it.
 """
 
 import re

@@ -54,11 +54,10 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
     """One price of one symbol.
 
     `price` is in the instrument's currency, `timestamp` in unix microseconds. `seq_id` grows by one with each update of
-    the symbol. `size` is the size of the trade in shares or coins; `bid` and `ask` are the best prices at that time. An
-    update may lack any of these three keys; the missing number is 0.
+    the symbol. `size` is the size of the trade in shares or coins; `bid` and `ask` are the best prices at that time.
+    Each of these three is 0 if it is unknown.
 
-    The limits of the numbers hold for decoded updates only. They are checked by the decoder, because checks in Python
-    would take as long as the decoding.
+    Only the decoder checks that numbers are in their limits; an Update that is made in Python is not checked.
     """
 
     symbol: str

@@ -36,11 +36,11 @@ MERGE_SECONDS = 0.05
 
 
 class WriteTask:
-    """The updates that one worker has to write for one span.
+    """The updates that one worker has to write from one read of one partition.
 
-    A span stands for the records that one read returned from one partition. `produced_ms` is the time when the first
-    record of the span was produced, in unix milliseconds. `partition` is the number of the span's partition. `size` is
-    the number of updates before any merge.
+    `span` is the entry of the offset ledger for the records of this read. `partition` is the partition's number.
+    `produced_ms` is the time when the first record was produced, in unix milliseconds. `size` is the number of updates
+    that the task had at first.
     """
 
     __slots__ = ("partition", "produced_ms", "size", "span", "updates")
@@ -53,9 +53,9 @@ class WriteTask:
         self.size = len(updates)
 
     def merge(self, later: "WriteTask") -> None:
-        """Adds the updates of a later task of the same partition.
+        """Adds the updates of another task, which must be a later one of the same partition.
 
-        With more than MAX_MERGED_UPDATES, keeps only the newest update of each symbol.
+        If the task then has more than MAX_MERGED_UPDATES updates, it keeps only the newest update of each symbol.
         """
         self.updates = [*self.updates, *later.updates]
         if len(self.updates) > MAX_MERGED_UPDATES:
@@ -69,17 +69,16 @@ class WriteTask:
 
 
 class Worker(threading.Thread):
-    """Writes the tasks in its inbox to Redis in order.
+    """A thread that writes the tasks in its inbox to Redis, in order.
 
-    One write may contain several tasks. When the updates of a task are in Redis, the worker puts the task into the
-    queue `finished`. The worker retries a write until one of these happens: the write succeeds, another member of the
-    group owns the partitions, or `abandon` is set. None in the inbox ends the worker. `failed` says whether a bug has
-    ended the worker. `blocked` says whether the last write has failed.
+    One write may contain several tasks. After a write, the worker puts its tasks into the queue `finished`. If a write
+    fails, the worker tries again until it succeeds, another member of the group owns the partitions, or `abandon` is
+    set. None in the inbox ends the worker. `failed` says whether a bug has ended the worker. `blocked` says whether the
+    last write failed.
 
-    If `merges` is true, the worker writes to a node of a cluster. While the node does not answer, the worker merges
-    each later task into the first unfinished task of the same partition. The later task then counts as finished, so
-    that reading can continue for other nodes. Offsets are committed in order. Therefore the offset of a later task is
-    not committed before the first task is finished.
+    With `merges`, a worker whose writes fail does not let its inbox grow. If an earlier task of the same partition is
+    unfinished, a new task's updates are added to it, and the new task is reported as finished. No update is lost,
+    because offsets are committed in order: the offset of the new task waits for the earlier task.
     """
 
     def __init__(
@@ -160,7 +159,10 @@ class Worker(threading.Thread):
             return True
 
     def _wait(self, tasks: list[WriteTask], seconds: float) -> bool:
-        """Waits before the next attempt, and merges tasks during the wait. Returns whether `abandon` was set."""
+        """Waits before the next attempt to write. Returns whether `abandon` was set during the wait.
+
+        If the worker was made with `merges`, takes new tasks from the inbox meanwhile, see `_merge_inbox`.
+        """
         if not self._merges:
             return self.abandon.wait(seconds)
         deadline = time.monotonic() + seconds

@@ -37,7 +37,8 @@ POLL_SECONDS = 0.02
 class WorkerPool:
     """The workers of one processor.
 
-    `routing` chooses the worker of a symbol in a cluster; None stands for one server.
+    In a cluster, `routing` chooses the worker that writes a symbol. `routing` is None if there is only one Redis
+    server.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class WorkerPool:
 
     @property
     def max_pending(self) -> int:
-        """The highest number of pending updates that any worker has.
+        """The number of pending updates of the worker that has the most.
 
-        In a cluster, the count of a late worker is divided by LATE_SHARE first.
+        In a cluster, a late worker may have LATE_SHARE times as many pending updates as the others. Therefore its
+        number is divided by LATE_SHARE before the comparison.
         """
         if self._routing is None:
             return self.progress.max_pending
@@ -94,7 +96,7 @@ class WorkerPool:
         self._workers[worker].inbox.put(task)
 
     def collect(self, ledger: OffsetLedger, wait: float = 0.0) -> None:
-        """Takes finished tasks from the workers, and counts their parts of spans in `ledger` as finished.
+        """Takes the finished tasks from the workers, and reports them to the offset ledger.
 
         Waits up to `wait` seconds for the first task.
         """
@@ -123,11 +125,11 @@ class WorkerPool:
         self._stalled = set(stalled)
 
     def reroute(self, collect: Callable[[float], None]) -> None:
-        """Gives the tags of moved slots to the workers of their new nodes.
+        """Changes which worker writes a symbol, after the slot of the symbol has moved to another node of the cluster.
 
-        First waits until the workers that lose tags have written all updates. `collect` takes their finished tasks. If
-        the wait takes longer than REROUTE_SECONDS, or the node of such a worker does not answer, no tag changes its
-        worker. This does no harm, because each worker can write to every node.
+        First waits until every worker that loses a symbol has written its pending updates. During the wait, calls
+        `collect` to take finished tasks. Changes nothing if the wait takes longer than REROUTE_SECONDS, or if the last
+        write of such a worker failed. Then every symbol stays with its worker, which can write to any node.
         """
         if self._routing is None or not self._routing.has_changed:
             return

@@ -119,14 +119,14 @@ class BarStores:
 
     @property
     def has_lost_minutes(self) -> bool:
-        """Whether Redis has lost minutes that `restore_minutes` has to write back."""
+        """Whether `restore_minutes` has work: Redis lacks minutes of a symbol that the database has."""
         return bool(self._to_restore)
 
     def restore_minutes(self) -> bool:
-        """Copies lost minutes from the database back to Redis.
+        """Copies minutes from the database to Redis, for symbols whose minutes Redis has lost.
 
-        Handles at most MAX_RESTORED_SYMBOLS symbols. The minutes in memory are newer than the saved minutes. Therefore
-        the next `write` writes the minutes in memory again.
+        One call handles at most MAX_RESTORED_SYMBOLS symbols. The copy may overwrite a newer bar in Redis, because the
+        database is updated less often. To correct this, the next `write` writes all minutes in memory again.
         """
         batch = [
             symbol_bars
@@ -152,11 +152,14 @@ class BarStores:
 
     @property
     def has_missing_past(self) -> bool:
-        """Whether `write_past` has work: a symbol without its simulated past."""
+        """Whether a simulated symbol still lacks bars for the time before its first recorded price."""
         return self._past_writer.has_work
 
     def write_past(self) -> bool:
-        """Writes a part of the missing pasts to the database. `restore_minutes` then copies minutes to Redis."""
+        """Invents bars for the time before the first recorded price, and saves some of them to the database.
+
+        One call does a part of the work. `restore_minutes` copies the new minutes to Redis afterwards.
+        """
 
         def write() -> None:
             self._to_restore += self._past_writer.step()
@@ -164,7 +167,11 @@ class BarStores:
         return self._database(write)
 
     def follow_changes(self) -> bool:
-        """Finds bars that another program saved, and tickers with a new source. Then updates Redis."""
+        """Looks in the database for changes that other programs made, and updates Redis.
+
+        There are two kinds of changes. If a symbol got new bars of the past, a later `restore_minutes` copies them to
+        Redis. If a ticker got another source, the bars of its former source are deleted from Redis.
+        """
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []
         outdated: list[SymbolBars] = []

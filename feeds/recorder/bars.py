@@ -3,19 +3,18 @@
 A bar depends only on the *set* of its updates. The order of the updates, their batches and repeats make no difference:
 
 - `open` and `close` are the prices of the first and the last update by (timestamp, seq_id). `high` and `low` are the
-  extremes. Each of these four values is a minimum or a maximum. Therefore a repeat changes nothing, and a late update
-  needs no special handling.
-- `count` is the number of updates. The bar remembers which updates it has counted, and counts a repeat only once. The
-  bar stores the counted updates as runs: ranges of timestamps and seq_ids without a gap. If the seq_ids of a feed grow
-  by one, there is a single run, from the first to the last update. A single run need not be stored. Because of the
-  runs, no Kafka offset has to be stored beside the bars.
+  extremes. A repeat changes none of these four values, and a late update needs no special handling.
+- `count` is the number of updates. The bar remembers which updates it has counted, and counts a repeat only once. It
+  remembers them as runs: ranges of timestamps and seq_ids without a gap. A feed whose seq_ids grow by one gives a
+  single run, from the first to the last update of the bar. A single run is not stored, because the bar's first and last
+  update describe it.
+- `volume` is the sum of the sizes of the counted updates, in whole units of 1e-8. Whole numbers give the same sum in
+  any order. An update without a size adds nothing.
 
-`volume` is the sum of the sizes of the counted updates. A volume is a whole number of units of 1e-8. Therefore the
-order of the updates makes no difference. An update without a size adds nothing.
+Because repeats do no harm, no Kafka offset has to be stored beside the bars.
 
-The prices of a bar are always right. The count can be too low, but only in a rare case: two feeds give the same seq_ids
-to one symbol within one bar, and their updates alternate. Then the bar can take an update of one feed for a repeat of
-an update of the other feed.
+The prices of a bar are always right. The count is too low in one rare case: two feeds use the same seq_ids for one
+symbol, and their updates alternate within a bar. Then an update of one feed can look like a repeat of the other's.
 """
 
 from bisect import insort
@@ -153,11 +152,10 @@ class Bar:
         return True
 
     def absorb(self, other: "Bar") -> bool:
-        """Adds the updates of another bar of the same period.
+        """Adds the updates of another bar of the same symbol and period, which another recorder made.
 
-        Returns False if nothing changed. The other bar comes from another recorder that had the symbol. If each bar
-        knows exactly which updates it has counted, an update that is in both bars is counted once. Otherwise the higher
-        count is used.
+        Returns False if nothing changed. If both bars know exactly which updates they counted, an update that is in
+        both is counted once. Otherwise the result has the higher of the two counts.
         """
         mine, others = self._all_runs, other._all_runs
         if not other.count or all(any(_contains(run, part) for run in mine) for part in others):
@@ -183,9 +181,9 @@ class Bar:
         return self.runs or [(self.first_at, self.last_at, self.first_seq, self.last_seq)]
 
     def mark_range_counted(self) -> None:
-        """Treats all updates between the first and the last update as counted.
+        """Treats every update between the bar's first and last update as counted.
 
-        Call this method for a bar whose runs were not stored, such as a bar in Redis.
+        Call this method for a bar that was read without the list of its counted updates, such as a bar from Redis.
         """
         if self.count != self.last_seq - self.first_seq + 1:
             self.runs = [(self.first_at, self.last_at, *ALL_SEQ_IDS)]

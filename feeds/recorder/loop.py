@@ -86,10 +86,10 @@ class Recorder:
         self._paused = False
 
     def run(self, stop: threading.Event) -> bool:
-        """Runs until `stop` is set. Then saves all bars, commits and leaves the group.
+        """Records until `stop` is set. Then saves all bars, commits the offsets and leaves the group.
 
-        Returns whether the updates of all records that were read are in saved bars. Other records will be read again.
-        Raises GroupRefused if Kafka refuses this member.
+        Returns True if everything that was read is saved. Otherwise the next recorder reads some records again. Raises
+        GroupRefused if Kafka refuses this member.
         """
         if not self._join(stop):
             return True
@@ -131,7 +131,7 @@ class Recorder:
         self._pause_or_resume()
 
     def _read(self) -> None:
-        """Reads records and adds the valid updates to the pending updates.
+        """Reads records from Kafka. Their valid updates wait in memory until `_add_pending` adds them to bars.
 
         Invalid records are only counted, because the processor writes dead letters for these records.
         """
@@ -169,9 +169,9 @@ class Recorder:
         self._pending_offsets.clear()
 
     def _complete_pasts(self) -> None:
-        """Writes a part of a missing past, and follows changes that other programs made in the database.
+        """Does some less urgent work: saves simulated bars, and looks for changes that other programs made.
 
-        Does nothing while updates are pending, because new prices are more urgent.
+        Does nothing while updates wait for their bars, because new prices come first.
         """
         if self._pending or self._open_bars.new_bars > MAX_NEW_BARS:
             return

@@ -90,9 +90,9 @@ class Adapter(Protocol):
 
 
 class History(Protocol):
-    """The requests of a source's HTTP service, and how to read the responses.
+    """Makes the requests for a source's HTTP service, and reads the responses. Does no I/O.
 
-    The methods that read a response raise BadMessage. `status` is the status code of the response.
+    The methods that read a response raise BadMessage.
     """
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:

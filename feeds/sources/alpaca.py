@@ -124,7 +124,7 @@ class _Status(msgspec.Struct):
 
 
 class _Control(msgspec.Struct):
-    """A part of a message about the connection. `trades` lists all symbols with a subscription to trades."""
+    """A message about the connection itself. `trades` lists all symbols with a subscription to trades."""
 
     msg: str = ""
     code: int = 0
@@ -140,10 +140,10 @@ _CONTROL = msgspec.json.Decoder(_Control)
 
 
 class AlpacaAdapter:
-    """The state of one connection.
+    """The state of one connection to Alpaca.
 
-    `_requests` holds a tuple of symbols for each unanswered request, the oldest request first. Alpaca answers in this
-    order and names no request. The tuple is empty if the answer makes no event.
+    `_requests` is a queue of the unanswered requests, because answers come in order and do not name their requests. An
+    item of the queue holds the symbols to report when the answer comes, or an empty tuple.
     """
 
     def __init__(self, credentials: Credentials, feed: Feed) -> None:
@@ -229,9 +229,9 @@ class AlpacaAdapter:
         return [Ready()]
 
     def _read_subscription(self, part: msgspec.Raw) -> Sequence[Event]:
-        """Reads a list of all subscriptions. Returns an event with the symbols that are new in this list.
+        """Reads Alpaca's list of all subscriptions. Returns an event with the symbols that were not listed before.
 
-        A feeder waits some time for symbols that are missing in the list.
+        A symbol that is missing in the list is no error: Alpaca may list it later.
         """
         if self._requests:
             self._requests.popleft()
@@ -250,10 +250,10 @@ class AlpacaAdapter:
         return [FAILURES.get(error.code, Failure(reason))]
 
     def _refuse(self, natives: tuple[str, ...], reason: str) -> Sequence[Event]:
-        """Handles a refused request. Requests the two halves of several symbols again, or refuses a single symbol.
+        """Handles an error that Alpaca sent for a subscription request.
 
-        In this way one bad symbol does not affect the other symbols. If too many symbols were requested, as many as
-        allowed are subscribed in the end.
+        If the request had several symbols, requests each half again. If it had one symbol, returns an event that the
+        symbol is refused. In this way only the bad symbols are refused in the end.
         """
         wanted = tuple(native for native in natives if native in self._wanted)
         if len(wanted) > 1:

@@ -95,8 +95,8 @@ _OTHER_DATA = msgspec.json.Decoder(_OtherData)
 class BinanceAdapter:
     """The state of one connection to `/stream`, where each message names its stream.
 
-    `_answers` is a dict from the id of each open request to the event that the answer makes. `_refused` holds symbols
-    that this adapter refused. The next call of `receive` reports the refused symbols.
+    `_answers` is a dict from the id of an unanswered request to the event that `receive` returns for its answer.
+    `_refused` holds symbols that this adapter cannot request; the next call of `receive` reports them.
     """
 
     def __init__(self, _credentials: Credentials) -> None:

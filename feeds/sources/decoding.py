@@ -1,7 +1,7 @@
-"""Reads messages, times, prices and reasons as sources send them, and refuses what is malformed.
+"""Decodes messages, times, prices and error texts of sources, and refuses what is malformed.
 
-Pure: no I/O. The functions raise BadMessage. The text of a BadMessage contains no part of the message. Only
-ReportedError quotes the reason of a source.
+Pure: no I/O. The functions raise BadMessage. Its text contains no part of the message, except in the subclass
+ReportedError, which quotes the source's error text.
 """
 
 import re
@@ -52,7 +52,7 @@ _arrays = msgspec.json.Decoder(list[msgspec.Raw])
 class ReportedError(BadMessage):
     """A source answered a request with an error.
 
-    The text of the error is the reason of the source, made printable and short.
+    The text is the source's own error text, made printable and short.
     """
 
     def __init__(self, reason: str) -> None:
@@ -118,9 +118,9 @@ def _minute_start(text: str) -> int:
 
 
 def check_timestamp(timestamp: int) -> int:
-    """Returns the timestamp, which is in unix microseconds.
+    """Returns the timestamp, in unix microseconds, if it is in the accepted range.
 
-    Raises BadMessage if Redis and clients cannot compare the timestamp exactly.
+    Raises BadMessage if the time is before 2001, or too large a number for Redis and clients to handle exactly.
     """
     if not MIN_TIMESTAMP <= timestamp < MAX_NUMBER:
         raise BadMessage("a time is before 2001 or too far ahead")
@@ -160,10 +160,10 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence of a trade, or None if the trade has no sequence.
+    """Returns the sequence number of a trade, or None if the trade has none.
 
-    A trade that was read back from Kafka has only an id. Then the id is the sequence. Use this function only for
-    sources whose ids are sequences.
+    A trade that was read back from Kafka has only its id, which is then used as the number. Call this function only for
+    a source whose trade ids are sequence numbers.
     """
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
         return int(trade.id)
@@ -171,7 +171,7 @@ def sequence_of(trade: Trade) -> int | None:
 
 
 def missed_sequences(after: Trade | None, until: Trade) -> range:
-    """Returns the sequences between two trades. The range is empty if the sequence of a trade is unknown."""
+    """Returns the range of sequence numbers between two trades. Empty if one of the trades has no sequence number."""
     first = sequence_of(after) if after is not None else None
     last = sequence_of(until)
     return range(0) if first is None or last is None else range(first + 1, last)

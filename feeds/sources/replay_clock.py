@@ -17,11 +17,11 @@ MAX_TAKEN = 1000
 
 
 def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterator[tuple[int, Trade]]:
-    """Yields each trade of one pass, and the time at which the trade is due.
+    """Yields the trades of one pass through a file, each with the time at which it is due.
 
-    The first trade is due at `start`, in unix microseconds. `speed` seconds of the file pass in one second. The trades
-    keep their order. If a trade is older than the previous trade, both are due at the same time, but the older trade
-    keeps its own time. The id of a trade contains `start`. Therefore two passes have different ids.
+    The first trade is due at `start`, in unix microseconds. After that, `speed` seconds of the file pass in one second.
+    The order of the file is kept. A trade that is older than the trade before it is due together with that trade, but
+    keeps its older timestamp. Ids contain `start`, so that no two passes have the same ids.
     """
     due, first = start, trades[0].time
     for index, trade in enumerate(trades):

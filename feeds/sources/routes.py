@@ -41,7 +41,10 @@ class Routes:
         return native in self._acknowledged
 
     def acknowledge(self, natives: Iterable[str]) -> list[Event]:
-        """Returns the events of an acknowledgement. Leaves out symbols that were not requested."""
+        """Notes that the source acknowledged symbols. Returns events with the symbols and their known states.
+
+        Leaves out symbols that were not requested.
+        """
         acknowledged = tuple(native for native in natives if native in self._asked)
         if not acknowledged:
             return []
@@ -50,9 +53,9 @@ class Routes:
         return [Subscribed(acknowledged), *states]
 
     def set_state(self, native: str, state: SymbolState) -> list[Event]:
-        """Returns a SymbolStatus if the state of an acknowledged symbol changed.
+        """Notes the state of a symbol. Returns an event if the state has changed and the symbol is acknowledged.
 
-        The state of any other symbol is kept for later, because a source lists all symbols before the acknowledgements.
+        A state that comes before the acknowledgement is reported with the acknowledgement.
         """
         is_known = native in self._states
         if self._states.get(native) == state or not (is_known or len(self._states) < MAX_STATES):

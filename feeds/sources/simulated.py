@@ -62,10 +62,11 @@ def size_decimals(base_price: float) -> int:
 
 
 def fast_walk(volatility: float, seconds: float) -> tuple[float, float]:
-    """Returns how a log price moves in `seconds` seconds: a factor and a deviation.
+    """Returns two numbers that describe how a log price moves in `seconds` seconds: a factor and a deviation.
 
-    The distance from the base is multiplied by the factor. The deviation is the standard deviation of the random part.
-    Both numbers are exact for any time. For a short time, the deviation is the volatility times the root of the time.
+    The distance of the log price from its base is multiplied by the factor. A random number with the deviation as
+    standard deviation is then added. Both numbers are exact for any length of time. For a short time, the deviation is
+    the volatility times the root of the time.
     """
     rate = log(2) / HALF_LIFE_SECONDS
     decay = exp(-rate * seconds)
@@ -172,9 +173,9 @@ class PriceSimulator:
         self._active: list[RandomWalk] = []
 
     def resume(self, last: Update) -> None:
-        """Makes the walk of a symbol continue after the update `last`, even if the walk has begun already.
+        """Makes the simulated price of a symbol continue after the update `last`.
 
-        After several calls for one symbol, the newest update counts.
+        Changes nothing if a newer update of the symbol is known already.
         """
         if is_newer(last, self._last_updates.get(last.symbol)):
             self._last_updates[last.symbol] = last

@@ -3,9 +3,9 @@
 Pure: no I/O and no clock. The same instrument, seed and end give the same bars.
 
 A log price is the sum of two random walks. The fast walk returns to a mean, as in `feeds.sources.simulated`. The slow
-walk is this mean. Without the slow walk, a chart of a year would be a flat band. Both walks have the same properties if
-they run back in time. Therefore the walks begin at the first known price and run back in time. The chart then has no
-jump at this price.
+walk moves this mean, because with a fixed mean the chart of a year would be a flat band. The walks are computed
+backwards in time, from the first known price, so that the chart has no jump there. Their random properties are the same
+in both directions.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,10 +47,10 @@ With this limit, the chart of a year stays readable for a volatile instrument.
 
 
 class SimulatedPast:
-    """The past of one instrument, from `end` backwards. `end` is in unix microseconds.
+    """Makes the bars of an instrument for the time before `end`, which is in unix microseconds.
 
-    `price` is the first known price after the past. `interval` is the number of seconds between two updates. An object
-    makes each bar only once. Each method call continues where the previous call stopped.
+    `price` is the first known price after `end`. `interval` is the number of seconds between two simulated updates.
+    Each bar is made only once: a method continues where the call before it stopped.
     """
 
     def __init__(self, instrument: Instrument, interval: float, seed: str, end: int, price: float) -> None:
@@ -111,9 +111,9 @@ class SimulatedPast:
             yield Bar(self._end, open_, high, low, close, round(amount / open_, self._size_decimals))
 
     def _amounts(self, seconds: int) -> tuple[float, float]:
-        """Returns mean and deviation of the amount that is traded in `seconds` seconds.
+        """Returns mean and standard deviation of the amount that is traded in `seconds` seconds.
 
-        The amount is the sum of price times size over all updates. The simulator has the same mean and deviation.
+        The amount is price times size, summed over all updates.
         """
         count = max(1.0, seconds / self._interval)
         return count * MEAN_AMOUNT, sqrt(count) * MEAN_AMOUNT

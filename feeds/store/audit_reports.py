@@ -1,6 +1,7 @@
 """Stores the newest audit of each source in Redis, where the page `/feeds/audit` reads it.
 
-The Redis string `audit:SOURCE` holds JSON. The string is kept for eight days.
+An audit compares the recorded minutes of a day with the minutes that the source reports. The Redis string
+`audit:SOURCE` holds it as JSON for eight days.
 """
 
 from collections.abc import Collection
@@ -19,15 +20,19 @@ TTL = timedelta(days=8)
 
 
 class SymbolAudit(msgspec.Struct, frozen=True):
-    """The result of comparing the recorded minutes of a symbol and a day with the source's minutes.
+    """How well the recorded minutes of a symbol on one day match the minutes that the source reports.
 
-    `minutes` is the number of minutes in which the source has trades. Each of these minutes counts as `exact`,
-    `different`, `missing` or `replaced`. A minute is `missing` if nothing was recorded. A minute is `replaced` if
-    recording was incomplete, and a fetched bar replaced the recorded bar before the audit. `lost` and `repeated` are
-    numbers of trades; they are None if the source does not count trades. `lost_volume` and `repeated_volume` are in
-    units of the instrument. If the symbol could not be compared, `problem` is the reason. `incomplete` is the number of
-    recorded minutes that lack trades because the feeder lost them. Minutes that a fetched bar has replaced do not
-    count.
+    `minutes` is the number of minutes in which the source has trades. It is the sum of four numbers:
+
+    - `exact`: minutes that are equal;
+    - `different`: minutes that are not equal;
+    - `missing`: minutes that were not recorded;
+    - `replaced`: minutes that were recorded incompletely, so that a fetched bar replaced them before the audit.
+
+    `lost` and `repeated` are numbers of trades; they are None if the source does not count trades. `lost_volume` and
+    `repeated_volume` are in units of the instrument. `incomplete` is the number of recorded minutes that lack trades
+    because the feeder lost them; it does not include the replaced minutes. If the symbol could not be compared,
+    `problem` is the reason.
     """
 
     symbol: str

@@ -58,11 +58,11 @@ KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.i
 
 
 class NotMaster(redis.ConnectionError):
-    """The server is a replica now, or has not loaded its data.
+    """The server cannot take writes: it is a replica now, or has not loaded its data.
 
-    NotMaster is a ConnectionError. After a ConnectionError, redis-py closes the connection and repeats the command on a
-    new connection, which may reach the master. After other errors, redis-py keeps the connection. Then a client would
-    stay at a former master for as long as that server runs.
+    NotMaster is a subclass of ConnectionError, because of what redis-py does with that error: it closes the connection
+    and repeats the command on a new one, which may reach the master. After any other error, a client would keep its
+    connection to the former master.
     """
 
 
@@ -143,8 +143,8 @@ def _open_async(address: Mapping[str, Any], profile: Profile) -> redis.asyncio.R
 def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Retry) -> redis.asyncio.Redis:
     """Returns an asyncio client for pub/sub.
 
-    `options` are the options of one host in CHANNEL_LAYERS. The channel layer passes a `retry` of its own, because the
-    channel layer must see each lost connection.
+    `options` are the options of one host in CHANNEL_LAYERS. `retry` decides how often redis-py repeats a failed
+    command. The channel layer allows no repeats, because it must see each lost connection.
     """
     options = _options(options, SUBSCRIBER)
     pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)
@@ -152,9 +152,10 @@ def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Re
 
 
 def warn_of_shared_channels(address: Mapping[str, Any]) -> None:
-    """Writes a warning if the database number is not 0.
+    """Writes a warning to the log if the database number is not 0.
 
-    Publications reach all databases of a server. Therefore a database number does not separate installations.
+    Installations with different database numbers on one server would get each other's messages, because Redis channels
+    are not separated by database.
     """
     if database := address.get("db"):
         log.warning(
@@ -176,7 +177,7 @@ def _options(address: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turns errors of the Redis client into StoreUnavailable."""
+    """A context in which errors of the Redis client become StoreUnavailable."""
     try:
         yield
     except redis.exceptions.MovedError as error:

@@ -52,9 +52,9 @@ class FeedStateStore:
             pipeline.execute()
 
     def read(self, sources: Collection[str]) -> dict[str, FeedState]:
-        """Returns the states of those sources that a feeder feeds. Raises StoreUnavailable.
+        """Returns the states of sources in Redis. Raises StoreUnavailable.
 
-        Leaves out values that have another shape.
+        Leaves out a source that no feeder feeds, and a value that is not a valid state.
         """
         names = list(sources)
         if not names:

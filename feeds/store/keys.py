@@ -1,7 +1,8 @@
-"""Reads many keys at once, and names keys for one server or for a cluster.
+"""Reads many keys at once, and decides how key names begin on one server and in a cluster.
 
-The kind of the client decides the names. On one server, names have no prefix. In a cluster, the keys of a symbol begin
-with the symbol's tag. The keys of a group, such as the states of all sources, begin with the name of the group.
+On one server, names have no prefix. In a cluster, the keys of a symbol begin with the symbol's tag, and keys that are
+used together, such as the states of all sources, begin with a tag of their group. The functions recognize a cluster by
+its client.
 """
 
 from collections.abc import Callable, Sequence

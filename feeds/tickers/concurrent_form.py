@@ -33,9 +33,10 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
         return cleaned
 
     def _compare(self, name: str, field: forms.Field, cleaned: dict[str, Any]) -> None:
-        """Refuses the submitted value of a field that another person has changed meanwhile.
+        """Compares one field with the database, and refuses to overwrite another person's change of it.
 
-        If the submitter has not changed the field, keeps the other person's value.
+        If only the other person has changed the field, keeps that value. If both have changed it, adds an error to the
+        form.
         """
         stored = self.initial[name]
         shown = field.to_python(self.data.get(self.add_initial_prefix(name)))

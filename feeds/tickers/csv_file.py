@@ -48,7 +48,7 @@ class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
 class TextDiff(Diff):  # type: ignore[misc]
     """Shows the changes of an import as plain text.
 
-    The library's HTML has styles. The content security policy blocks these styles.
+    The library's own HTML contains inline styles, which the content security policy blocks.
     """
 
     def as_html(self) -> list[str]:

@@ -1,8 +1,8 @@
 """Finds tickers that share a native symbol of a source.
 
-A source sends one stream of prices for each native symbol. Therefore at most one active ticker may use a native symbol.
-The database cannot check this rule: most tickers leave `native` empty, and the code of the source derives the native
-symbol. Rows that already break the rule are not changed. The feeder uses one of these rows, and reports the others.
+A source sends one stream of prices for each native symbol. Therefore at most one active ticker of a source may use a
+native symbol. The database cannot check this: most tickers leave `native` empty, and only the code of the source knows
+their native symbols. If rows break the rule already, the feeder uses one of them and reports the others.
 """
 
 from feeds.errors import UnknownSource
@@ -24,10 +24,10 @@ def native_of(source: str, symbol: str, native: str) -> str:
 
 
 def describe_namesake(ticker: Ticker) -> str:
-    """Returns a sentence about another active ticker that has the native symbol of this ticker.
+    """Returns a sentence that names another active ticker with the same native symbol at the same source.
 
-    Returns an empty text if there is no such ticker, or if this ticker is switched off. Also returns an empty text if
-    this ticker keeps its stored native symbol. Therefore a person can edit a row that already breaks the rule.
+    Returns an empty text if there is none, or if this ticker is not active. Also returns an empty text if this ticker
+    was already active with this native symbol: otherwise a person could not edit a row that breaks the rule already.
     """
     if not ticker.active or ticker.source == SIMULATED:
         return ""

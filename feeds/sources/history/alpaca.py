@@ -126,10 +126,11 @@ class AlpacaHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades in a response, without `after`, `until` and withdrawn trades.
+        """Returns the missed trades in a response, and the next request or None.
 
-        The first trades are some seconds older than `after`, because late trades may have older times. Therefore some
-        of the trades may be known already.
+        Leaves out the trades `after` and `until`, which are known, and trades that were withdrawn. The result includes
+        some seconds before `after`, because a late trade may have an older time. Therefore some of the trades may be
+        known.
         """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]

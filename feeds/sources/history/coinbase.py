@@ -134,7 +134,7 @@ def _trades_request(native: str, after: int) -> Request:
 def _bars_request(native: str, interval: int, start: int, end: int) -> Request:
     """Returns the request for up to 300 bars from `start`.
 
-    Coinbase includes a bar that begins at the end of a window.
+    The end of the request is the start of the last bar, because Coinbase includes the bar that begins at the end.
     """
     length = interval * 1_000_000
     last = min(start + (MAX_BARS - 1) * length, end)

@@ -1,8 +1,7 @@
 """Requests trades, bars and pairs from Kraken over HTTP.
 
 Pure. Kraken sends errors with the HTTP status 200. A pair has another name than in the WebSocket protocol: `XBTUSD` or
-`XXBTZUSD` for `BTC/USD`. Trades are found only by their ids, because the times of trades are inexact floating-point
-numbers.
+`XXBTZUSD` for `BTC/USD`. Trades are recognized by their ids, because their times are inexact floating-point numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -152,9 +151,10 @@ def _read_result(body: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
-    """Returns the rows of a response such as `{"XXBTZUSD": [rows], "last": …}`.
+    """Returns the JSON text of the rows in a response such as `{"XXBTZUSD": [rows], "last": …}`.
 
-    The key of the rows is one of several names of the pair. Raises BadMessage if there is not exactly one such key.
+    The rows are under the only key besides `last`. This key is not checked, because Kraken has several names for a
+    pair. Raises BadMessage if there is not exactly one such key.
     """
     rows = [raw for name, raw in result.items() if name != "last"]
     if len(rows) != 1:

@@ -72,9 +72,10 @@ class AsyncClusterClient(redis.asyncio.Redis):
         ]
 
     async def _repeat(self, args: Arguments, node: Node, error: RedisError) -> Any:
-        """Runs a command again after `error`, the error of its first run. Returns the reply or an error.
+        """Runs a command again whose first run on `node` failed with `error`. Returns the reply or an error.
 
-        If `node` did not answer and no other node serves the slot now, returns `error` instead.
+        If `node` did not answer and no other node has taken over the slot, does not run the command and returns
+        `error`.
         """
         if isinstance(error, UNANSWERED) and not await self._has_new_owner(command_slot(args) or 0, node):
             return error
@@ -145,7 +146,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
         raise failure
 
     async def _run_on_all(self, args: Arguments, options: dict[str, Any]) -> Any:
-        """Runs a command on all nodes that serve slots, because the command has no key.
+        """Runs a command that has no key, such as `SCRIPT LOAD`, on all nodes that serve slots.
 
         Returns the first reply. Raises the error of a node only if no node replies.
         """
@@ -161,14 +162,14 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return replies[0]
 
     async def _ask(self, node: Node, args: Arguments, options: dict[str, Any]) -> Any:
-        """Runs a command on the node that is taking over the slot."""
+        """Runs a command on `node`, to which the command's slot is being moved from another node."""
         pipe = self.node_client(node).pipeline(transaction=False)
         pipe.execute_command("ASKING")
         pipe.execute_command(*args, **options)
         return (await pipe.execute())[1]
 
     async def _has_new_owner(self, slot: int, node: Node) -> bool:
-        """Asks for the slots. Returns whether another node than `node` serves the slot now."""
+        """Asks which node serves each slot now. Returns whether `slot` has another node than `node`."""
         try:
             await self.refresh()
         except RedisError:

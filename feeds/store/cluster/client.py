@@ -106,9 +106,10 @@ class ClusterClient(redis.Redis):
         ]
 
     def _repeat(self, command: Command, node: Node, error: redis.RedisError) -> Any:
-        """Runs a command again after `error`, the error of its first run. Returns the reply or an error.
+        """Runs a command again whose first run on `node` failed with `error`. Returns the reply or an error.
 
-        If `node` did not answer and no other node serves the slot now, returns `error` instead.
+        If `node` did not answer and no other node has taken over the slot, does not run the command and returns
+        `error`.
         """
         args, options = command
         if isinstance(error, UNANSWERED) and not self._has_new_owner(command_slot(args) or 0, node):
@@ -121,7 +122,10 @@ class ClusterClient(redis.Redis):
             return again
 
     def ping(self, **_: Any) -> bool:
-        """Asks every node that serves slots. Raises the error of a node, or ClusterDownError if a slot has no node."""
+        """Sends a PING to every node that serves slots.
+
+        Raises the error of a node that does not answer, or ClusterDownError if a slot has no node.
+        """
         self.refresh()
         if not self.slots.is_complete:
             raise ClusterDownError("no node serves some of the slots")
@@ -130,7 +134,7 @@ class ClusterClient(redis.Redis):
     def lost_nodes(self) -> list[str]:
         """Returns the addresses of the nodes that serve slots and do not answer.
 
-        If no node answers, returns the addresses in the settings.
+        If no node answers, returns the addresses of the nodes that the settings name.
         """
         try:
             self.refresh()
@@ -198,7 +202,7 @@ class ClusterClient(redis.Redis):
         raise failure
 
     def _run_on_all(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Runs a command on all nodes that serve slots, because the command has no key.
+        """Runs a command that has no key, such as `SCRIPT LOAD`, on all nodes that serve slots.
 
         Returns the first reply. Raises the error of a node only if no node replies.
         """
@@ -214,7 +218,7 @@ class ClusterClient(redis.Redis):
         return replies[0]
 
     def _ask(self, node: Node, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Runs a command on the node that is taking over the slot."""
+        """Runs a command on `node`, to which the command's slot is being moved from another node."""
         pipe = self.node_client(node).pipeline(transaction=False)
         pipe.execute_command("ASKING")
         pipe.execute_command(*args, **options)
@@ -224,7 +228,7 @@ class ClusterClient(redis.Redis):
         self.slots.move(error.slot_id, Node(error.host or asked.host, error.port))
 
     def _has_new_owner(self, slot: int, node: Node) -> bool:
-        """Asks for the slots. Returns whether another node than `node` serves the slot now."""
+        """Asks which node serves each slot now. Returns whether `slot` has another node than `node`."""
         try:
             self.refresh()
         except redis.RedisError:
@@ -233,10 +237,10 @@ class ClusterClient(redis.Redis):
 
 
 def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[int, int]]:
-    """Replaces each MGET by one GET per key, because the keys may have different slots.
+    """Replaces each MGET command by one GET command per key, because the keys may have different slots.
 
-    Returns the new commands and a dict. For each MGET, the dict maps the position of its first GET to the number of its
-    GETs.
+    Returns the new list of commands, and a dict with an item for each MGET: the position of its first GET in the new
+    list, and the number of its GETs. `join_reads` needs the dict.
     """
     if not any(args[0] == "MGET" for args, _ in commands):
         return commands, {}
@@ -252,9 +256,10 @@ def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[in
 
 
 def join_reads(replies: Sequence[Any], lengths: Mapping[int, int]) -> list[Any]:
-    """Returns the replies of the original commands. `replies` and `lengths` belong to the result of `split_reads`.
+    """Joins the replies of GET commands that `split_reads` made from an MGET. Returns one reply per original command.
 
-    The reply of an MGET is a list of values. If one of its GETs failed, the reply is the error of this GET.
+    `replies` are the replies of the commands that `split_reads` returned, and `lengths` is the dict that it returned.
+    The joined reply of an MGET is a list of values, or the first error if one of its GETs failed.
     """
     joined: list[Any] = []
     place = 0
@@ -275,9 +280,10 @@ class ClusterPipeline(Pipeline):
         self._cluster = cluster
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Returns the replies in the order of the commands. If a node fails, the other nodes still get their commands.
+        """Sends the commands. Returns the replies in the order of the commands.
 
-        If `raise_on_error` is true, raises the first error. Otherwise, the errors are among the replies.
+        If a node fails, the other nodes still get their commands. If `raise_on_error` is true, raises the first error.
+        Otherwise the errors are among the replies.
         """
         commands, self.command_stack = self.command_stack, []
         replies = self._cluster.run_commands(commands)

@@ -1,9 +1,11 @@
-"""Computes slots, tags and names in a Redis Cluster, and knows which node serves each slot.
+"""Computes the slots and tags of symbols in a Redis Cluster, and keeps which node serves each slot.
 
 A cluster has 16,384 slots. The slot of a key follows from its tag, the text between the first braces. All keys and the
-channel of a symbol have the same tag, so that one script can write the quote and publish the update. There are 64
-tags, evenly spread over the slots. Therefore each node gets nearly the same number of tags. More tags would spread
-better over many nodes, but need more calls of the script.
+channel of a symbol have the same tag, and thus the same slot. Therefore one script can write the quote of a symbol and
+publish the update.
+
+There are 64 tags, evenly spread over the slots, so that each node gets nearly the same number of tags. With more tags,
+symbols would be spread better over many nodes, but one batch would need more calls of the script.
 
 Pure: no I/O. The threads of a process may share a `SlotMap`: each change replaces a whole list or one slot.
 """
@@ -37,10 +39,10 @@ def key_slot(key: bytes) -> int:
 
 
 def make_tags() -> tuple[str, ...]:
-    """Returns one tag for each range of TAG_SLOTS slots.
+    """Returns 64 tags, one for each range of TAG_SLOTS slots. The slot of each tag lies in the tag's range.
 
-    The slot of tag number n lies in the range that begins at slot n * TAG_SLOTS. Of the possible tags, the first in
-    alphabetical order is used. No tag may ever change, because keys contain tags.
+    Among the possible tags of a range, takes the first in alphabetical order. No tag may ever change, because the keys
+    in Redis contain tags.
     """
     tags: dict[int, str] = {}
     names = map("".join, product(TAG_CHARACTERS, repeat=TAG_LENGTH))
@@ -68,7 +70,8 @@ def tag_prefix(symbol: str) -> str:
 def command_slot(arguments: Sequence[Any]) -> int | None:
     """Returns the slot of a command's first key, or None if the command has no key.
 
-    `arguments` are the name of the command and its arguments. Knows only the commands that this project uses.
+    `arguments` is the command as a list: its name, then its arguments. Only the commands that this project uses are
+    supported.
     """
     name = arguments[0]
     if name in KEYLESS:
@@ -123,10 +126,10 @@ class SlotMap:
                 self.known = [*self.known, node]
 
     def replace(self, reply: Iterable[Sequence[Any]], asked: Node) -> None:
-        """Takes over the reply of CLUSTER SLOTS from the node `asked`.
+        """Replaces the map by the reply of the node `asked` to the command CLUSTER SLOTS.
 
-        Each item of the reply holds a first slot, a last slot, the master, and the replicas. A node begins with host
-        and port. An empty host stands for the host of `asked`.
+        Each item of the reply is a list: first slot, last slot, master, replicas. A node is described by a list that
+        begins with host and port. An empty host stands for the host of `asked`.
         """
         owners: list[Node | None] = [None] * SLOTS
         known = dict.fromkeys([asked])
