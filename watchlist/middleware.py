@@ -94,7 +94,7 @@ class PrivateSiteMiddleware(LoginRequiredMiddleware):
 
 
 def refuse_api_request(message: str, status: int) -> JsonResponse:
-    """Returns an error response of the API. Pages of any site may read all responses of the API."""
+    """Returns an error response of the API with this message. Pages of any site may read the response."""
     response = JsonResponse({"error": message}, status=status)
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cache-Control"] = "no-store"
@@ -136,7 +136,7 @@ def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
 def _render_outage(request: HttpRequest) -> HttpResponse:
     """Returns the 503 page, or JSON for addresses below `/api/`.
 
-    Makes no database query: the appearance of the page comes from the cookie.
+    Makes no database query: the appearance of the page is read from a cookie.
     """
     if request.path.startswith(API_PATH):
         return refuse_api_request("the database is unavailable", 503)

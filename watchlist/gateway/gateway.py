@@ -119,8 +119,8 @@ class Gateway:
     ) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        `Connections.share` describes the first two functions. `save_metrics` stores the metrics of this process for the
-        other processes. The gateway calls `save_metrics` about once per second.
+        `Connections.share` describes `note_connections` and `note_address`. `save_metrics` stores the metrics of this
+        process for the other processes. The gateway calls `save_metrics` about once per second.
         """
         self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics

@@ -1,8 +1,8 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second for all signed-in sockets together, with three queries. The next reading after the
-end of a web session notices the end. The socket then counts as a visitor's socket, and receives no more `list` frames.
-A web session ends if:
+Reads the database once per second for all signed-in sockets together, with three queries. If a reading finds that a web
+session has ended, its sockets count as visitors' sockets from then on, and receive no more `list` frames. A web session
+ends if:
 
 - the session expires or its row is deleted,
 - the password of the account changes,
@@ -74,9 +74,9 @@ class ListChanges:
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
         """Sends each signed-in socket a `list` frame for each list that has changed.
 
-        `read` holds the web sessions whose lists were read. `versions` maps each valid web session in `read` to the
-        versions of the account's lists. After the first reading, a socket is sent a frame for each list. A socket with
-        waiting state messages is skipped, and is sent the changes after a later reading.
+        `read` holds the web sessions whose lists were read from the database. `versions` maps each valid web session in
+        `read` to the versions of the account's lists. A socket that was sent no list yet is sent all lists. If earlier
+        state messages still wait in a socket's outbox, a later call sends the changes to this socket.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
@@ -116,14 +116,17 @@ def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSes
 def _read_password_hashes(accounts: Iterable[int]) -> dict[int, str]:
     """Returns a dict from the id of each active account to the account's password hash.
 
-    The valid web sessions of an account have the same password hash.
+    A web session that has another hash is not valid, because the password has changed since the sign-in.
     """
     users = get_user_model().objects.filter(pk__in=set(accounts), is_active=True).only("password")
     return {user.pk: user.get_session_auth_hash() for user in users}
 
 
 def changed_lists(before: Versions, now: Versions) -> list[StateMessage]:
-    """Returns a `list` message for each new, changed or deleted list. A deleted list has version 0."""
+    """Compares two readings of an account's lists, and returns a `list` message for each list that differs.
+
+    `before` and `now` map the id of each list to its version. The message for a deleted list has version 0.
+    """
     changed = [(number, version) for number, version in now.items() if before.get(number) != version]
     changed += [(number, 0) for number in before if number not in now]
     return [

@@ -1,7 +1,7 @@
 """Reads a person's lists from a file. Pure.
 
-The file is an export of this site, an export of another site, or a plain list of symbols. Exports of this site escape
-cells with `feeds.csv_cells`. This module removes the escaping. An export of this site therefore gives the same lists.
+The file is an export of this site, an export of another site, or a plain list of symbols. In exports of this site,
+`feeds.csv_cells` has escaped some cells. This module removes the escaping, so that the import gives the same lists.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -46,14 +46,16 @@ class ImportedLists:
 
 
 def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> ImportedLists:
-    """Reads lists of `known` symbols from the text of a file.
+    """Reads lists of symbols from the text of a file. Refuses symbols that are not in `known`.
 
-    If the file names no list for a symbol, the list is called `name`. If the file has a header, the columns of symbols
-    and of list names are read. Without a header there are three kinds of lines:
+    If the file has a header, only the columns of symbols and of list names are read. Without a header, each line has
+    one of these forms:
 
     - a list's name and one symbol
     - any number of symbols
     - `###NAME`: the symbols in the lines below belong to the list NAME
+
+    `name` is the name of the list for symbols that the file puts into no list.
     """
     lines = split_lines(text)
     if len(lines) > MAX_LINES + 1:
@@ -78,7 +80,7 @@ def name_of_file(file_name: str) -> str:
 
 
 class _Reader:
-    """Builds the lists line by line."""
+    """Builds lists from an imported file, one line at a time."""
 
     def __init__(self, known: Collection[str], name: str) -> None:
         self._known = known

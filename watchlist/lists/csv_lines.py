@@ -1,7 +1,7 @@
 """Splits an imported text into numbered lines of cells. Pure.
 
-Finds the separator of the cells, and accepts Excel's line `sep=;`. After a wrong quotation mark, only one line is
-unreadable.
+Finds the separator of the cells, and accepts Excel's line `sep=;`. If a quotation mark is wrong, only the line with
+this mark cannot be read.
 """
 
 import csv
@@ -23,7 +23,10 @@ QUOTED = re.compile(r'"[^"]*"')
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `number` counts from 1. `problem` says why the line cannot be read."""
+    """One line of an imported text, split into cells.
+
+    `number` counts from 1. If the line cannot be read, `problem` says why. Otherwise `problem` is empty.
+    """
 
     number: int
     text: str
@@ -56,9 +59,10 @@ def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
 
 
 def sniff_separator(lines: Sequence[str]) -> str:
-    """Returns the separator in most of the first SNIFFED_LINES lines. Prefers a separator that the first line contains.
+    """Returns the character that most likely separates the cells of these lines.
 
-    If several separators are in the same number of lines, returns the most frequent of these in the first line.
+    Of several separators, prefers one that is in the first line, then the one that is in most of the first
+    SNIFFED_LINES lines, then the most frequent one in the first line.
     """
     samples = [QUOTED.sub("", line) for line in lines if not line.startswith("#")][:SNIFFED_LINES]
     first = samples[0] if samples else ""
@@ -70,7 +74,10 @@ def sniff_separator(lines: Sequence[str]) -> str:
 
 
 def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:
-    """Returns the record that begins in the first of `lines`, and the number of lines of the record."""
+    """Reads the first of `lines`, and the lines after it that continue its last cell in quotation marks.
+
+    Returns the read cells as one Line, and how many of `lines` were read.
+    """
     number, first = lines[0]
     for used in range(1, len(lines) + 1):
         text = "\n".join(line for _, line in lines[:used])

@@ -32,11 +32,11 @@ def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: 
 
 
 def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple[UserLists, list[str], list[NamedList]]:
-    """Adds each new list, with a number in its name if the person already has a list with this name.
+    """Adds new lists to a person's lists. If a name is taken, adds a number to the name of the new list.
 
-    Skips a new list if the person has a list with the same name and symbols. Returns three values: all lists of the
-    person, the names of the added lists, and the new lists that were left out. A new list is left out if the person
-    has the maximum number of lists.
+    Skips a new list if the person has a list with the same name and symbols. Otherwise leaves out a new list if the
+    person has the maximum number of lists. Returns three values: all lists of the person, the names of the added lists,
+    and the new lists that were left out.
     """
     names: list[str] = []
     left_out: list[NamedList] = []
@@ -62,9 +62,9 @@ def free_name(name: str, user_lists: UserLists) -> str:
 
 
 def _replace_symbols(user_lists: UserLists, old: NamedList, symbols: tuple[str, ...]) -> UserLists:
-    """Returns a copy of `user_lists` with new symbols in the list that has the name of `old`.
+    """Returns a copy of `user_lists` in which the list `old` has the symbols `symbols`.
 
-    The list is found by its name, because all new lists share the key UNSAVED.
+    Finds the list `old` by its name, because several new lists can have the same key: UNSAVED.
     """
     changed = replace_fields(old, symbols=symbols)
     return UserLists(tuple(changed if each.name == old.name else each for each in user_lists.lists))

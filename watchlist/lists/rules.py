@@ -168,9 +168,10 @@ def name_key(name: str) -> str:
 
 
 def _is_visible(name: str) -> bool:
-    """Returns whether a name contains only printable characters and correct JOINERS.
+    """Returns whether all characters of a name are printable characters or correct joiners.
 
-    A joiner is correct between two parts of an emoji, and between two letters of a script without upper case.
+    Joiners are the invisible characters in JOINERS. A joiner is correct between two parts of an emoji, and between two
+    letters of a script without upper case.
     """
     for before, letter, after in zip(" " + name, name, name[1:] + " ", strict=False):
         joins = letter in JOINERS and _can_be_joined(before) and _can_be_joined(after)

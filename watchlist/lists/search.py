@@ -80,7 +80,10 @@ def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
 
 
 def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
-    """Returns the best matches that the database finds. Every database ignores the case of ASCII letters."""
+    """Searches symbols and names of served tickers in the database. Returns at most `limit`, the best first.
+
+    Ignores the case of ASCII letters. `_search_accents` finds names with other letters.
+    """
     rank = Case(
         When(symbol__iexact=text, then=Value(0)),
         When(symbol__istartswith=text, then=Value(1)),
@@ -94,9 +97,9 @@ def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
 
 
 def _search_accents(text: str) -> Iterator[Ticker]:
-    """Yields the tickers with a non-ASCII letter in the name, if the name without accents contains `text`.
+    """Yields each served ticker that has a non-ASCII letter in its name and `text` in its name without accents.
 
-    These names are not searched by the database: some databases do not ignore the case and accents of these letters.
+    Python compares these names, because some databases do not ignore the case and accents of non-ASCII letters.
     """
     for ticker in served_tickers().exclude(name__regex=r"^[ -~]*$"):
         if text in fold(ticker.name):

@@ -75,7 +75,7 @@ class ListStore(Protocol):
         """Returns the tickers of one list in the person's order. Raises NoSuchList."""
 
     def read(self) -> UserLists:
-        """Returns all lists."""
+        """Returns all lists of the person."""
 
     def change(self, change: ListChange) -> UserLists:
         """Calls the function `change` with the lists, then stores and returns the result.
@@ -87,9 +87,10 @@ class ListStore(Protocol):
 def store_for(
     user: User | AnonymousUser, session: SessionBase, may_start: Callable[[], bool] = lambda: True
 ) -> ListStore:
-    """Returns the store of an account or of a visitor.
+    """Returns the store for the lists of an account or of a visitor.
 
-    `may_start` returns whether a visitor without a web session may get a web session.
+    Before the store starts a web session for a visitor, it calls `may_start`. If `may_start` returns False, the store
+    refuses the change with TooManyVisitors.
     """
     return AccountLists(user) if isinstance(user, User) else VisitorLists(cast("SessionStore", session), may_start)
 

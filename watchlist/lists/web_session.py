@@ -43,7 +43,7 @@ class SessionStore(DatabaseSessionStore):
 
     @property
     def can_be_prolonged(self) -> bool:
-        """Whether this request read a stored session that was last prolonged at least PROLONG_AFTER ago."""
+        """Whether the session was last prolonged at least PROLONG_AFTER ago. False if this request read no session."""
         age = timedelta(seconds=self.get_session_cookie_age())
         return self._expires is not None and self._expires < timezone.now() + age - PROLONG_AFTER
 
@@ -69,7 +69,7 @@ class SessionStore(DatabaseSessionStore):
         self._remember()
 
     def _read_again(self) -> bool:
-        """Locks and reads the row of the session, then applies this request's changes to the data that was read.
+        """Reads and locks the row of the session again, and applies this request's changes to the data in the row.
 
         Returns False if the row does not exist.
         """

@@ -231,7 +231,7 @@ TAB_CHANGES: dict[str, Callable[[UserLists, NamedList, str], UserLists]] = {
 
 
 def find_list(lists: UserLists, position: PagePosition) -> NamedList:
-    """Returns the list that the page shows. Raises NoSuchList."""
+    """Returns the list at `position`, or the first list if `position` has no key. Raises NoSuchList."""
     return lists.lists[0] if position.key is None else lists.find(position.key)
 
 
@@ -248,10 +248,9 @@ def apply_change(request: HttpRequest, change: ListChange) -> UserLists | None:
 
 
 def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the symbols that can be added to the list, and sentences about the refused symbols.
+    """Returns the symbols that can be added to the list, and sentences that say why other symbols cannot.
 
-    Stores nothing. If the list becomes full, the first symbol without room has a sentence. The symbols after this
-    symbol have no sentence.
+    Stores nothing. If the list is full, one sentence says so, and the remaining symbols are ignored.
     """
     added: list[str] = []
     refusals: list[str] = []

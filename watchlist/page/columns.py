@@ -35,8 +35,8 @@ class Column:
 
     `descending_first` says that the first click on the heading sorts in descending order. `follows_side` says that a
     cell has the CSS class `up`, `down` or `flat`. `names_reference` says that the heading names the reference price.
-    `static_heading` is the heading in a browser without scripts; empty if this heading is the same. `grows_old` says
-    that a cell with an old bid or ask has the CSS class `old`. `hint` explains the column in a tooltip.
+    `static_heading`, if not empty, replaces `heading` in a browser without scripts. `grows_old` says that a cell gets
+    the CSS class `old` when its bid or ask is old. `hint` explains the column in a tooltip.
     """
 
     key: str
@@ -89,10 +89,10 @@ def _age(row: Row) -> SafeString:
 
 
 def write_age(row: Row) -> str:
-    """Returns the text for the age of a price: a time, a word from SYMBOL_STATE_WORDS, or `stale` with a time.
+    """Returns the text that shows the age of a price: a time, with `stale` in front if the price is stale.
 
-    A symbol that the source does not know always has the word. A halted symbol, or a symbol whose market is closed, has
-    the word only if the price is not stale.
+    A word from SYMBOL_STATE_WORDS, such as `Halted`, replaces this text in two cases: the source does not know the
+    symbol, or the price is not stale and the symbol is halted or its market is closed.
     """
     word = SYMBOL_STATE_WORDS.get(row.symbol_state)
     if word is not None and (row.symbol_state == "unknown" or not row.stale):
@@ -211,9 +211,10 @@ class ColumnChoice:
 
 
 def pick_columns(keys: Sequence[str]) -> list[Column]:
-    """Returns the columns with these keys, in the order of the keys, and the columns in ALWAYS_SHOWN.
+    """Returns the columns of a table: the column of symbols, then the columns with these keys, in this order.
 
-    The column of symbols comes first. Unknown keys are skipped. If no key is known, returns the default columns.
+    A column in ALWAYS_SHOWN that is not in `keys` is added. Unknown keys are skipped. If no key is known, returns the
+    default columns.
     """
     known = [key for key in dict.fromkeys(keys) if key in COLUMNS_BY_KEY and key != "symbol"]
     if not known:
@@ -256,10 +257,10 @@ def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:
-    """Returns the CSS class that makes the columns wide enough for the longest price, from NUMBER_WIDTHS.
+    """Returns the CSS class that makes the columns wide enough for the longest price of the rows.
 
-    Returns an empty text if the columns are wide enough without a class. Only the largest of the prices with the same
-    number of decimals is measured, because it is the longest.
+    Returns an empty text if no class of NUMBER_WIDTHS is needed. Of all prices with the same number of decimals, the
+    largest price is the longest text. Therefore only this price is measured.
     """
     largest: dict[int, tuple[float, Row]] = {}
     for row in rows:

@@ -136,7 +136,10 @@ def make_rows(
 
 
 def _join_year(year: PriceRange | None, day: Day) -> PriceRange | None:
-    """Returns the 52-week range, extended by the range of the newest day. `year` may lack the last minute's prices."""
+    """Returns the 52-week range `year`, extended to contain the range of the newest day.
+
+    `year` comes from the database, which may lack the prices of the last minute.
+    """
     return day.range if year is None else year.join(day.range)
 
 

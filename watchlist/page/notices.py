@@ -1,7 +1,7 @@
 """Tells a person the result of a change, with Undo buttons or choices.
 
-The sentences are Django messages. The web session holds the changes that can be undone, and the choices. Showing a page
-does not change this part of the web session.
+The sentences are Django messages, which only one page shows. The web session holds the changes that can be undone, and
+the tickers to choose from. Showing a page removes neither from the web session.
 """
 
 import time
@@ -52,10 +52,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """All sentences to show, and the tickers to choose from.
+    """All sentences to show on a page, and the tickers to choose from.
 
-    `undos` are recent changes that can be undone and that have no sentence on this page. `newest_undo` is the id of the
-    newest change that can be undone.
+    `undos` are recent changes that can be undone, without those that have an Undo button beside a sentence.
+    `newest_undo` is the id of the newest change that can be undone, or empty.
     """
 
     sentences: Sequence[Notice]
@@ -71,7 +71,10 @@ def offer_undo(request: HttpRequest, sentence: str, change: Change) -> None:
 
 
 def offer_choices(request: HttpRequest, sentence: str, choices: Sequence[Choice]) -> None:
-    """Offers choices on the next page, beside a sentence. The caller must add the sentence as a message."""
+    """Makes the next page offer `choices` beside `sentence`.
+
+    The caller must also add `sentence` as a Django message. Without this message, the page offers no choices.
+    """
     if may_start_session(request):
         request.session[SESSION_KEY] = msgspec.to_builtins(Offer(sentence, tuple(choices)))
 

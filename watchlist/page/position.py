@@ -30,7 +30,7 @@ class PagePosition:
 
     @property
     def hidden_fields(self) -> SafeString:
-        """Returns the hidden fields of a form. `read_position` reads this position from the fields."""
+        """Returns this position as the hidden fields `list` and `sort` of a form, for `read_position`."""
         key = self.key or ""
         list_field = f'<input type="hidden" name="list" value="{key}">'
         return mark_safe(f'{list_field}<input type="hidden" name="sort" value="{self.sort}">\n')  # noqa: S308 - a number and the key of a column

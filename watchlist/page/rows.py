@@ -1,7 +1,7 @@
 """Makes a row of the table from a ticker, price and market day. Pure.
 
-`static/watchlist/format.js` writes numbers by the same rules. Therefore a live update changes the text of a cell only
-if its value has changed. A test compares this module with the script.
+`static/watchlist/format.js` writes numbers by the same rules, so that a number has the same text on a loaded page and
+after a live update. A test compares this module with the script.
 """
 
 from collections.abc import Sequence
@@ -126,9 +126,10 @@ class Row:
 
 
 def name_reference(rows: Sequence[Row]) -> str:
-    """Returns the name of the reference price of these rows, for a heading.
+    """Returns the name of the reference price for a heading: previous close, base price, or both.
 
-    `static/watchlist/quotes.js` has the same rule. `tests/cases/reference_name.json` tests both functions.
+    The name depends on whether all, no or some rows have a previous close. `static/watchlist/quotes.js` has the same
+    rule. `tests/cases/reference_name.json` tests both functions.
     """
     has_close = {row.day.previous_close is not None for row in rows}
     if len(has_close) == 2:
@@ -179,9 +180,9 @@ def make_row(
 
 
 def _include_price(day: Day, price: float) -> Day:
-    """Returns the day with its high and low extended to the newest price.
+    """Returns `day` with its high and low extended to contain `price`, the newest price.
 
-    The recorder may not have stored this price yet. A day without high and low is returned unchanged.
+    The recorder may not have stored `price` yet. If `day` has no high or no low, returns `day` unchanged.
     """
     if day.high is None or day.low is None or day.low <= price <= day.high:
         return day

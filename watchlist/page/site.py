@@ -16,8 +16,8 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
     """Returns the values for the templates of all pages, by name.
 
     `private` says whether the site requires an account. `sources` is the label of the prices of all served tickers. A
-    page with prices has its own value for `sources`. `appearance` and `sources` are functions that query the database.
-    Therefore a template that does not use these values needs no database.
+    page with prices replaces this label with its own. `appearance` and `sources` are functions that query the database
+    when a template calls them. A template that does not call them needs no database.
     """
     return {
         "appearance": lambda: appearance_of(request),

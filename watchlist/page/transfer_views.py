@@ -101,9 +101,10 @@ def import_lists(request: HttpRequest) -> HttpResponse:
 
 
 def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tuple[list[str], ChangedLists]:
-    """Stores the imported lists. Raises ListRefused.
+    """Merges the imported lists into the person's lists, and stores the result. Raises ListRefused.
 
-    Returns two values: sentences about the lists and symbols that were not imported, and the change for the undo.
+    Returns two values: sentences about the lists and symbols that were not imported, and the change, which the person
+    can undo.
     """
     store = own_lists(request)
     problems: list[str] = []
@@ -119,9 +120,10 @@ def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tup
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
-    """Returns the lists to which an import adds lists: the stored lists, or none before the person's first change.
+    """Returns the lists to which an import adds lists: the stored lists of the person.
 
-    Therefore the first import replaces the example list.
+    Before the person's first change, `lists` holds only the example list, which is not stored. In this case the result
+    is empty, so that the import replaces the example list.
     """
     return lists if store.stored else UserLists(())
 
@@ -131,9 +133,9 @@ def _read_lists(text: str, name: str = DEFAULT_NAME) -> ImportedLists:
 
 
 def _read_form(request: HttpRequest) -> tuple[str, str]:
-    """Returns the uploaded or pasted text, and a list name. Raises UnreadableFile.
+    """Returns the uploaded or pasted text, and a default list name. Raises UnreadableFile.
 
-    The list name is for the symbols for which the text names no list.
+    Symbols for which the text names no list are imported into a list with the default name.
     """
     upload = request.FILES.get("file")
     text = request.POST.get("text", "")

@@ -38,7 +38,7 @@ class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol")
         return 1
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Returns the lists with the removed symbol at its old position. Raises ListRefused."""
+        """Returns `lists` with the removed symbol put back at its old position. Raises ListRefused."""
         named_list = lists.lists[0] if self.list_key == UNSAVED else lists.find(self.list_key)
         return lists.replace(named_list.add(self.symbol, self.position))
 
@@ -61,15 +61,15 @@ class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
         return len(self.symbols)
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Returns the lists with the deleted list at its old position. Raises ListRefused.
+        """Returns `lists` with the deleted list put back at its old position. Raises ListRefused.
 
-        If a list has the same name by now, the deleted list gets a number after its name.
+        If another list now has the same name, a number is added to the name.
         """
         return lists.create(free_name(self.name, lists), self.symbols, self.position, self.columns)
 
 
 class SavedList(msgspec.Struct, frozen=True):
-    """A list before or after a change."""
+    """A copy of a list, as the list was before or after a change."""
 
     key: int
     name: str
@@ -95,9 +95,10 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
         return sum(len(saved.symbols) for saved in (*self.before, *self.after))
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Returns the lists without the change. Raises ListRefused.
+        """Returns `lists` after undoing the change. Raises ListRefused.
 
-        Symbols that the person added after the change are kept.
+        Removes each list that the change created, unless its symbols have changed since. Gives the other lists their
+        old symbols, and keeps the symbols that the person has added since.
         """
         old_keys = {saved.key for saved in self.before}
         created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}
@@ -114,8 +115,8 @@ Change = RemovedSymbol | DeletedList | ChangedLists
 class Undo(msgspec.Struct, frozen=True):
     """A change that can be undone.
 
-    `owner` is the `page_owner` of the person who made the change. `at` is the time of the change in ns since 1970.
-    `sentence` describes the change, such as `“Tech” was deleted.`
+    `owner` is the account or visitor who made the change, as text from `page_owner`. `at` is the time of the change in
+    ns since 1970. `sentence` describes the change, such as `“Tech” was deleted.`
     """
 
     id: str
@@ -135,9 +136,10 @@ def _restore_list(lists: UserLists, saved: SavedList, changed: Sequence[str]) ->
 
 
 def compare_lists(done: str, before: UserLists, after: UserLists) -> ChangedLists:
-    """Returns the lists that differ between `before` and `after`.
+    """Returns the change that leads from the lists `before` to the lists `after`, so that it can be undone.
 
-    `after` must hold the stored lists, with their keys. `done` is the sentence to show after an undo.
+    `after` must be the result of storing the lists, because storing gives new lists their keys. `done` is the sentence
+    to show after an undo.
     """
     old, new = _save_lists(before), _save_lists(after)
     contents = {(saved.key, saved.symbols) for saved in old} & {(saved.key, saved.symbols) for saved in new}
@@ -152,18 +154,19 @@ def _save_lists(lists: UserLists) -> list[SavedList]:
 
 
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
-    """Returns the key of a list after a change was stored.
+    """Returns the key that the list `before` has after a change was stored.
 
-    `before` is the list before the change. A list that is stored for the first time gets a new key, and keeps its
-    position.
+    `lists_before` and `lists_after` are all lists before and after the change. The list is found by its position,
+    because a list gets a new key when it is stored for the first time.
     """
     return lists_after.lists[lists_before.lists.index(before)].key
 
 
 def remember_undo(session: SessionBase, owner: str, sentence: str, change: Change, now: int) -> None:
-    """Adds a change to the web session.
+    """Adds a change to the web session, so that a person can undo the change.
 
-    Removes the oldest changes beyond MAX_UNDOS and beyond MAX_KEPT_SYMBOLS.
+    Then removes the oldest changes until at most MAX_UNDOS changes with at most MAX_KEPT_SYMBOLS symbols remain. The
+    newest change always remains.
     """
     undo = Undo(secrets.token_hex(8), owner, now, sentence, change)
     session[KEY_PREFIX + undo.id] = msgspec.to_builtins(undo)

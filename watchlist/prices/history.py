@@ -71,10 +71,11 @@ def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
 
 
 def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
-    """Returns whether one-minute bars cover the period of length `span`. The first day of the period may be missing.
+    """Returns whether one-minute bars cover a period of length `span` that ends now.
 
-    `newest` is the number of the current minute, counted from 1970. There may be no one-minute bars from the time
-    before the recording began. The one-day bars of that time were fetched or simulated.
+    The bars of the first day of the period may be missing. `newest` is the number of the current minute, counted from
+    1970. One-minute bars can be missing for the time before the recording began, because only one-day bars were fetched
+    or simulated for that time.
     """
     if tape is None or span <= 2 * DAY:
         return True
@@ -87,9 +88,9 @@ def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
 def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> CandleSeries:
     """Returns the candles of the last `minutes` minutes, including the current minute.
 
-    `newest` is the number of the current minute, counted from 1970. Redis is asked for all minutes of a day or less.
-    Of a longer time, Redis is asked only for the last REDIS_TAIL_MINUTES. The database has the minutes before the
-    oldest bar that Redis returned.
+    `newest` is the number of the current minute, counted from 1970. If `minutes` is a day or less, Redis is asked for
+    all minutes, otherwise only for the last REDIS_TAIL_MINUTES. All minutes before the oldest bar from Redis come from
+    the database.
     """
     step = choose_step_minutes(minutes)
     first = (newest - minutes + 1) // step * step

@@ -60,7 +60,10 @@ def kind_of_sources(names: Collection[str]) -> str:
 
 
 def market_of(source: str, is_closed: bool) -> str:
-    """Returns OPEN, CLOSED or ALWAYS. `is_closed` says whether the source reports a closed market."""
+    """Returns the state of the market of a symbol: OPEN, CLOSED, or ALWAYS for a source that never closes.
+
+    `is_closed` says whether the source reports that the market is closed.
+    """
     if is_closed:
         return CLOSED
     return ALWAYS if source in ALWAYS_OPEN else OPEN

@@ -30,7 +30,7 @@ def with_state(sources: Iterable[str]) -> list[str]:
 
 
 def check_state(state: FeedState | None, since: int) -> FeedState:
-    """Returns `state` if its name is known, otherwise the state of a reconnecting source.
+    """Returns `state`, or a state with the name `reconnecting` if `state` is None or has an unknown name.
 
     `state` is None if no process feeds the source. `since` is the time at which the source began to reconnect, in unix
     microseconds.
@@ -67,10 +67,10 @@ def find_symbol_state(state: FeedState | None, symbol: str) -> str:
 
 
 def stale_after(state: FeedState | None, limit: timedelta) -> timedelta:
-    """Returns the age after which a price is stale.
+    """Returns the age after which a price is stale, for a source in this state.
 
-    `state` is the state of the source. The prices of a connected source are never stale, because a symbol may be traded
-    rarely. All prices of a source that is not connected are stale. Without a state, prices are stale after `limit`.
+    The prices of a connected source are never stale, because a symbol may be traded rarely. All prices of a source that
+    is not connected are stale. If `state` is None, returns `limit`.
     """
     if state is None:
         return limit

@@ -113,7 +113,7 @@ class WatchState:
         row.source = printable(frame.get("source", SIMULATED))
 
     def apply_feed(self, frame: Mapping[str, Any]) -> bool:
-        """Stores the contents of a `feed` frame. Returns whether the state or its reason changed."""
+        """Stores the state of a source from a `feed` frame. Returns whether the state or its reason changed."""
         title, state, reason, source = (printable(frame.get(key, "")) for key in ("title", "state", "reason", "source"))
         feed = Feed(title, state, reason, self._read_symbol_states(frame.get("symbols")))
         before = self.feeds.get(source)
@@ -151,7 +151,10 @@ class WatchState:
         self.live, self.state = True, "live"
 
     def apply_heartbeat(self, frame: Mapping[str, Any], now: int) -> bool:
-        """Applies a heartbeat. `now` is the local time in unix microseconds. Returns whether the source changed."""
+        """Stores the gateway's time and the kind of the sources from a heartbeat.
+
+        `now` is the local time in unix microseconds. Returns whether the kind of the sources changed.
+        """
         timestamp = _read_integer(frame.get("timestamp"))
         if timestamp is not None:
             self._clock_offset = timestamp - now
@@ -167,10 +170,10 @@ class WatchState:
         self.feeds.clear()
 
     def age(self, row: Row, now: int) -> float | None:
-        """Returns the seconds since the newest update of the row, by the gateway's clock.
+        """Returns the age of the newest update of the row in seconds, by the gateway's clock.
 
-        The gateway's clock is known only up to the network delay. Therefore an update that is up to
-        CLOCK_TOLERANCE_SECONDS in the future has the age 0. Returns None for an update that is later.
+        Network delay makes the gateway's clock inexact, so that an update can seem to be in the future. Up to
+        CLOCK_TOLERANCE_SECONDS in the future, the age is 0. Beyond that, returns None.
         """
         age = (now + self._clock_offset - row.timestamp) / 1e6
         return None if age < -CLOCK_TOLERANCE_SECONDS else max(0.0, age)
@@ -178,7 +181,8 @@ class WatchState:
     def is_stale(self, row: Row, now: int) -> bool:
         """Returns whether the price of a row is stale.
 
-        A price of a real source is stale if the source is not connected. The age of such a price does not matter.
+        A price from a source of real prices is stale while the source is not connected, whatever the age of the price.
+        A simulated price is stale if it is older than the limit `stale_after`.
         """
         if row.price is None:
             return False

@@ -27,7 +27,10 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class LingeringSockets:
-    """Holds the lingering sockets. `clock` returns monotonic seconds."""
+    """Holds sockets that send their last bytes and then wait for the client to close the connection.
+
+    `clock` returns monotonic seconds.
+    """
 
     def __init__(self, poller: Poller, clock: Callable[[], float]) -> None:
         self.poller = poller
@@ -38,7 +41,10 @@ class LingeringSockets:
         return len(self._sockets)
 
     def add(self, sock: socket.socket, rest: bytes, *, watched: bool) -> None:
-        """Sends `rest`, then lets the socket linger. `watched` says whether the poller already watches the socket."""
+        """Sends `rest`, the last bytes of a connection, then drops input until the client closes the connection.
+
+        `watched` says whether the poller already watches the socket.
+        """
         lingering = LingeringSocket(self, sock, rest, self._clock() + LINGER_SECONDS)
         if len(self._sockets) >= MAX_SOCKETS:
             next(iter(self._sockets)).end()
@@ -53,7 +59,10 @@ class LingeringSockets:
         self._sockets.pop(lingering, None)
 
     def sweep(self) -> None:
-        """Closes the sockets whose deadline has passed. Call this method about once per second."""
+        """Closes each socket whose client has not closed the connection before the socket's deadline.
+
+        Call this method about once per second.
+        """
         now = self._clock()
         for lingering in list(self._sockets):
             if lingering.deadline > now:
@@ -61,13 +70,16 @@ class LingeringSockets:
             lingering.end()
 
     def close(self) -> None:
-        """Closes all sockets."""
+        """Closes all lingering sockets without waiting for their clients."""
         for lingering in list(self._sockets):
             lingering.end()
 
 
 class LingeringSocket:
-    """One socket that lingers until `deadline`, in monotonic seconds."""
+    """A socket that sends its last bytes, then drops input until the client closes the connection.
+
+    The gateway closes the socket at `deadline` (monotonic seconds) at the latest.
+    """
 
     __slots__ = ("_dropped_bytes", "_owner", "_rest", "_sock", "deadline")
 
@@ -98,7 +110,10 @@ class LingeringSocket:
             self._owner.poller.wait_writable(self._sock.fileno(), False)
 
     def _send(self) -> bool:
-        """Sends the last bytes, then shuts down the sending side. Returns True if unsent bytes remain."""
+        """Sends the bytes that are not sent yet. When all bytes are sent, shuts down the sending side.
+
+        Returns True if unsent bytes remain.
+        """
         try:
             if self._rest:
                 self._rest = self._rest[self._sock.send(self._rest) :]

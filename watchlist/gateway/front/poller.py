@@ -19,7 +19,7 @@ MAX_EVENTS = 64
 
 
 class Handler(Protocol):
-    """Serves one socket."""
+    """An object that the poller calls when a socket becomes readable or writable. Each handler serves one socket."""
 
     def on_readable(self) -> None:
         """Called while the socket has input, has been closed by the client, or is broken."""
@@ -40,7 +40,11 @@ class Poller(Protocol):
         """Replaces the handler of a watched socket. The new handler waits for input only."""
 
     def wait_writable(self, fd: int, wanted: bool) -> None:
-        """Starts or stops the calls of `on_writable`."""
+        """Sets whether the poller calls the `on_writable` method of a socket's handler.
+
+        If `wanted` is True, the poller calls the method while the socket accepts output. If `wanted` is False, the
+        poller stops these calls.
+        """
 
     def remove(self, fd: int) -> None: ...
 

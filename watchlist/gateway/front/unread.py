@@ -23,7 +23,7 @@ class HttpLimit(Protocol):
     counts: AddressCounts
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address for which a connection from `host` counts, or None if the connection does not count."""
+        """Returns the address under which connections from `host` are counted, or None if they are not counted."""
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
         """Returns whether the address has more connections than the limit multiplied by `times`."""
@@ -76,7 +76,7 @@ class UnreadSockets:
         close_socket(unread.sock)
 
     def sweep(self) -> None:
-        """Closes the sockets whose deadline has passed. Call this method about once per second."""
+        """Closes each connection that has sent no byte before its deadline. Call this method about once per second."""
         now = self._clock()
         for unread in list(self._sockets):
             if unread.deadline > now:
@@ -84,7 +84,7 @@ class UnreadSockets:
             self.drop(unread)
 
     def close(self) -> None:
-        """Closes all sockets."""
+        """Closes all connections that have sent no byte yet."""
         for unread in list(self._sockets):
             self.drop(unread)
 

@@ -27,7 +27,10 @@ class Upgrades:
         self._tuned = False
 
     def begin(self, sock: socket.socket, peer: Any, upgrade: Upgrade) -> None:
-        """Reads the parsed request from the socket, and checks the connection. Sends the answer now or later."""
+        """Removes the bytes of an upgrade request from the socket's input, then checks the request.
+
+        Sends the answer when the check is done: before this method returns, or later. `upgrade` is the parsed request.
+        """
         if not self._tuned:  # only now all modules are loaded
             self._tuned = True
             tune_server()

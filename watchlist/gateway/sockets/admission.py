@@ -144,7 +144,10 @@ class Admission:
             done(result)
 
     def _decide(self, options: ConnectionOptions, address: str, wait: int) -> Admitted | Refusal:
-        """Returns the result of the checks that follow the rate limit, for a client without a session cookie."""
+        """Accepts or refuses a client that uses no account, after the rate limit was checked.
+
+        `wait` is how many seconds the client must wait because of the rate limit, or 0.
+        """
         if wait:
             return make_rate_refusal(wait)
         if self._private:
@@ -175,10 +178,10 @@ class Admission:
         return None
 
     def _read_key(self, headers: Mapping[str, str], options: ConnectionOptions) -> str | None:
-        """Returns the key of the web session in the cookie. Returns None if the client must not use the account.
+        """Returns the key of the web session in the cookie. Returns None if the connection uses no account.
 
-        A page of another origin must not use the account of the person who views the page. Programs send no Origin
-        header. Programs need an account only if the gateway is private.
+        A page may use the account of the person who views the page only if `is_own_origin` returns True. A program,
+        which sends no Origin header, may use an account only if the gateway is private.
         """
         origin = headers.get("origin")
         is_own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)

@@ -1,8 +1,8 @@
 """Limits how often one address or account opens a connection.
 
-The limit bounds the load when many clients reconnect together. Redis holds one token bucket per address or account. A
-bucket is the hash `ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). The limit therefore
-covers all gateway processes and outlasts restarts. If Redis does not answer, connections are accepted, and
+The limit bounds the load when many clients reconnect together. Redis holds one token bucket per address or account, so
+that the limit covers all gateway processes and outlasts restarts. A bucket is the hash `ratelimit:SUBJECT` with the
+fields `tokens` and `last_refill` (unix seconds). If Redis does not answer, connections are accepted, and
 `on_unanswered` is called.
 
 One call of a script checks all connections that wait. While a call runs, further connections wait for the next call.
@@ -103,7 +103,10 @@ class ConnectionRate:
         return await answer
 
     def ask(self, subject: str, done: Callable[[int], None], *, spend: bool = True) -> None:
-        """Calls `done` later with the result of `seconds_to_wait`. Creates no task for this connection."""
+        """Calls `done` later with the number of seconds that the client must wait.
+
+        `seconds_to_wait` describes the number and the arguments. All connections that wait share one task.
+        """
         self._waiting.append(Check(subject, spend, done))
         if self._task is None:
             self._task = asyncio.ensure_future(self._answer_all())

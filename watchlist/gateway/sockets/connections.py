@@ -55,9 +55,9 @@ class Connections:
         return self._pending
 
     def is_full(self, *, pending: bool) -> bool:
-        """Returns whether one more connection would exceed the limit.
+        """Returns whether the gateway has no room for a connection, because of the limit for all connections.
 
-        `pending` is True if the context manager `pending` already counts this connection.
+        `pending` is True if the connection is already counted as a pending connection.
         """
         limit = self.context.limits.max_connections
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
@@ -125,7 +125,10 @@ class Connections:
         self._share_count()
 
     def sweep(self) -> None:
-        """Handles time-outs, pings, heartbeats and the age of all sessions. Call this method about once per second."""
+        """Closes sockets after a time-out or at their maximum age, and sends the pings and heartbeats that are due.
+
+        Call this method about once per second.
+        """
         clock = self.context.clock
         now = clock.now()
         accepted = self.context.counts.accepted
@@ -151,7 +154,7 @@ class Connections:
     def announce_database(self, available: bool) -> None:
         """Tells the open sockets with `?meta=1` whether the database is available.
 
-        `open` tells each socket that opens during an outage.
+        `open` sends the same message to each socket that is opened during an outage.
         """
         self._database_available = available
         message = make_service_message(available=available)

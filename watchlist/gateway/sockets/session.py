@@ -26,10 +26,10 @@ CLOSE_TIMEOUT_SECONDS = 1.0
 class Session:
     """The state of one socket.
 
-    `closing_since` is the time when the gateway began to close the socket. `closing_since` is 0.0 while the socket is
-    open. Only `Connections.open` and `ListChanges` set the next four attributes. `account_session` is the web session
-    of the signed-in account. `list_versions` are the list versions that the client was sent. `unverified_key` is the
-    key of a web session that is not looked up yet. `rotates_at` is the time when the lifetime of the socket is over.
+    `account_session` is the web session of the signed-in account. `list_versions` are the list versions that the client
+    was sent. `unverified_key` is the key of a web session that is not looked up yet. `rotates_at` is the time when the
+    lifetime of the socket is over. Only `Connections.open` and `ListChanges` set these four attributes. `closing_since`
+    is the time when the gateway began to close the socket, or 0.0 while the socket is open.
     """
 
     __slots__ = (
@@ -83,7 +83,7 @@ class Session:
         self.closing_since = 0.0
 
     def receive_text(self, text: str, now: float) -> None:
-        """Handles one text message of the client."""
+        """Checks a text message of the client against the limits, and carries out its request."""
         if self.closing_since:
             return
         size = len(text)  # checked first, so that a huge text is not encoded
@@ -118,7 +118,7 @@ class Session:
         self.last_pong_at = now
 
     def count_frame(self, now: float) -> bool:
-        """Counts a frame of any kind, including fragments and control frames. Returns False if reading must end."""
+        """Counts a frame of any kind. If the client sends too many frames, closes the socket and returns False."""
         if not self.closing_since and not self._frame_bucket.spend(now):
             self.context.counts.refused["frame rate"] += 1
             self.close(CloseCode.FLOOD, now)
@@ -134,7 +134,7 @@ class Session:
             self.outbox.transport.close(code)
 
     def sweep(self, now: float) -> None:
-        """Handles time-outs, pings and heartbeats. Call this method about once per second."""
+        """Closes the socket after a time-out. Sends pings and heartbeats. Call this method about once per second."""
         limits = self.context.limits
         if self.closing_since:
             if now - self.closing_since > CLOSE_TIMEOUT_SECONDS:

@@ -25,5 +25,5 @@ class TokenBucket:
         return True
 
     def seconds_to_next(self) -> float:
-        """Returns the seconds from the last `spend` until the bucket holds at least one token."""
+        """Returns how many seconds after the last `spend` the bucket holds at least one token again."""
         return max(0.0, (1 - self._tokens) / self._rate)

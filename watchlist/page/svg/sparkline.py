@@ -59,10 +59,10 @@ def _write_newest_point(value: float, low: float, high: float) -> str:
 
 @lru_cache(maxsize=KEPT_LINES)
 def _write_older(values: tuple[float, ...], low: float, high: float) -> tuple[str, str]:
-    """Returns two texts for `values`, which are all values but the newest: the `data-values`, and the SVG path.
+    """Writes all points of a line except the newest. Returns `data-values` and the SVG path as texts.
 
-    `low` and `high` are the lowest and the highest value, including the newest value. The texts are cached, because
-    within a minute only the newest value of a line changes.
+    `values` are the values of these points. `low` and `high` are the lowest and the highest value of the whole line.
+    The texts are cached, because within a minute only the newest value of a line changes.
     """
     data = " ".join([f"%.{VALUE_DIGITS}g"] * len(values)) % values  # faster than formatting each value
     points = zip(_write_all_x(len(values)), _write_all_y(values, low, high), strict=True)
@@ -73,7 +73,7 @@ def _write_older(values: tuple[float, ...], low: float, high: float) -> tuple[st
 def _write_all_x(count: int) -> tuple[str, ...]:
     """Returns the x coordinates of `count` points at equal distances, in pixels, as texts.
 
-    The right edge is left for the newest point.
+    The first point is at the left edge. One more point, the newest, has its place at the right edge.
     """
     step = WIDTH / count
     return tuple(TENTHS[int(place * step * 10 + 0.5)] for place in range(count))
