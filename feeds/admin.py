@@ -1,8 +1,8 @@
 """Defines the admin pages of tickers.
 
 The generator and the gateway apply each change of a ticker within a second. A ticker can be deleted only if the ticker
-is switched off and unused. A use of a ticker is, for example, an entry in a list. This app does not know the models of
-other apps. Therefore this app finds uses through the database relations to tickers.
+is switched off and nothing uses it. For example, an entry in a list uses a ticker. The admin finds the uses through the
+database relations to tickers, because this app does not know the models of other apps.
 """
 
 import time
@@ -167,10 +167,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return format_html('<ul class="changes">{}</ul>', items) if items else "none yet"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Ticker | None = None) -> tuple[str, ...]:
-        """Returns the read-only fields.
+        """Returns the names of the fields that cannot be edited.
 
-        For an existing ticker, `symbol` is a read-only field. All updates that were sent for the ticker have this
-        symbol as their key.
+        The symbol of an existing ticker cannot be edited, because the symbol is the key of the ticker's updates in
+        Kafka.
         """
         return ("symbol", "base_prices") if obj else ("base_prices",)
 
@@ -235,10 +235,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
     ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
-        """Returns what Django shows before a deletion of tickers, and the reasons against the deletion.
+        """Returns what Django shows before tickers are deleted, and the reasons not to delete them.
 
-        Django's own fourth result is a list of protected objects. This method returns sentences in their place. Each
-        sentence is a reason to keep one of the tickers. If there is any sentence, Django refuses the deletion.
+        The result has the same four parts as in Django. The fourth part holds sentences. Each sentence is a reason to
+        keep one of the tickers. If there is any sentence, Django refuses the deletion.
         """
         to_delete, counts, lacking, _protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, lacking, [reason for ticker in objs for reason in reasons_to_keep(ticker)]

@@ -122,10 +122,10 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
     limit: int | None = None
 
     def select(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
-        """Yields each matching dead letter once.
+        """Yields each matching dead letter once, even if the topic contains the dead letter twice.
 
-        With a limit, the dead letters are sorted, oldest first. The topic may contain two dead letters of the same
-        record. This happens if a processor writes a dead letter and ends before it commits the record's offset.
+        This happens if a processor writes the dead letter, but ends before it commits the offset of the refused record.
+        If `limit` is set, the dead letters are sorted, oldest first.
         """
         selected = _distinct(filter(self._matches, dead_letters))
         return selected if self.limit is None else iter(sorted(nlargest(self.limit, selected, key=_time), key=_time))

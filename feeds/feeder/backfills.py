@@ -49,10 +49,10 @@ class Backfills:
             self._has_work.set()
 
     def add_later(self, symbol: str, native: str) -> None:
-        """Plans to fetch the bars of a symbol that has lost trades.
+        """Schedules two fetches of a symbol's bars, to correct bars that lack trades.
 
-        The bars are fetched twice: when the minute of the loss is closed, and when the market day is over. Call this
-        method in the event loop.
+        The first fetch comes after REPAIR_SECONDS, and corrects the bars of minutes. The second fetch comes after the
+        end of the market day, and corrects the bar of the day. Call this method in the event loop.
         """
         for waits_for_day, seconds in ((False, 0.0), (True, self._backfill.seconds_of_day_left())):
             if (symbol, waits_for_day) not in self._timers:
@@ -65,7 +65,7 @@ class Backfills:
         self.add(symbol, native)
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
+        """Fetches the bars of the symbols in the queue, one symbol after the other, until this task is cancelled."""
         try:
             while True:
                 while not self._queue:

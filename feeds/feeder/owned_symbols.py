@@ -45,9 +45,10 @@ class Feeds(Protocol):
 
 
 class OwnedSymbols:
-    """The symbols of this process.
+    """Tracks which symbols this process owns, and feeds the wanted ones.
 
-    `read_ends` takes symbols and returns a dict from symbol to TopicEnd. `read_ends` may raise TransientError.
+    `read_ends` takes symbols and returns a dict from symbol to TopicEnd. A TopicEnd describes the last updates of a
+    symbol in the topic. `read_ends` may raise TransientError.
     """
 
     def __init__(
@@ -80,9 +81,9 @@ class OwnedSymbols:
         return self._fed.keys()
 
     async def follow(self, wanted: Subscriptions) -> None:
-        """Renews the claims. Opens and closes symbols so that the wanted symbols are fed.
+        """Claims the wanted symbols, then begins to feed new symbols and stops feeding unwanted or lost symbols.
 
-        Call this method each second.
+        Call this method each second, because a claim expires if it is not renewed.
         """
         self._wanted = wanted
         await self._claim()
@@ -118,16 +119,19 @@ class OwnedSymbols:
         self._publisher.resume()
 
     def _close_lost(self) -> None:
-        """Stops feeding symbols that another process owns now. Only a process that was paused loses symbols."""
+        """Stops feeding symbols that another process owns now.
+
+        A process loses a symbol only if it was paused for so long that its claim of the symbol expired.
+        """
         lost = self._fed.keys() - self._owned - self._releasing
         if lost:
             log.warning("symbols lost to another process", symbols=sorted(lost)[:20], count=len(lost))
             self._close(lost)
 
     def _has_lost_updates(self) -> bool:
-        """Returns whether Kafka refused updates since the last call.
+        """Returns whether updates were lost on their way to Kafka since the last call.
 
-        If so, the end of the topic must be read again.
+        After a loss, the end of the topic must be read again, to find out which updates are there.
         """
         before, self._failed = self._failed, self._publisher.failed
         return self._failed > before

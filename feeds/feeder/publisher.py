@@ -48,9 +48,10 @@ PRODUCER_OPTIONS = {
 
 
 class PublishedSymbol(msgspec.Struct):
-    """The state of one symbol. `prices` are the best bid and ask.
+    """The state of one symbol in the publisher.
 
-    `can_fetch` says whether missed trades can be fetched. `missed` are the missed spans that no record names yet.
+    `prices` are the best bid and ask; None if unknown. `can_fetch` says whether missed trades can be fetched. `missed`
+    are the missed spans that the next record of the symbol will name.
     """
 
     numbering: Numbering
@@ -63,8 +64,8 @@ class PublishedSymbol(msgspec.Struct):
 class Publisher:
     """Sends the trades of all sources to one topic.
 
-    `on_merged` is called when the backlog is full. Its arguments are a symbol, and the trades of the symbol that will
-    not be sent.
+    If too many trades wait to be sent, some trades are dropped. Then `on_merged` is called for each symbol with dropped
+    trades. Its arguments are the symbol and the dropped trades.
     """
 
     def __init__(
@@ -105,7 +106,11 @@ class Publisher:
         return self._producer.delivered
 
     def open(self, symbol: str, source: str, end: TopicEnd | None, can_fetch: bool) -> None:
-        """Begins to accept trades of a symbol. The symbol's seq_ids continue from `end`."""
+        """Begins to accept trades of a symbol.
+
+        `end` describes the symbol's last updates in the topic. The seq_ids of the new updates continue after those
+        updates.
+        """
         numbering = Numbering(symbol, end, self._now() // 1_000_000)
         missed = self._unsent_missed.pop((symbol, source.encode()), ())
         self._symbols[symbol] = PublishedSymbol(numbering, source.encode(), can_fetch, missed=missed)
@@ -166,9 +171,10 @@ class Publisher:
             self._reduce()
 
     def resume(self) -> None:
-        """Continues after a pause of the process.
+        """Lets `pump` send trades again. After a pause of the process, `pump` sends nothing until this call.
 
-        Call this method when the owned symbols are known again.
+        Another process may have taken over symbols during the pause. Therefore the claims to symbols must be renewed
+        before this call.
         """
         self._is_frozen = False
 

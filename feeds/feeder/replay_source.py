@@ -53,7 +53,7 @@ def no_adapter(_credentials: Credentials) -> Adapter:
 
 
 def replay_source(title: str) -> Source:
-    """Returns the properties of a replay, as a Source."""
+    """Returns a Source that stands for the replay of a file. Such a source has no address."""
     return Source(
         name=REPLAY,
         title=title,

@@ -88,7 +88,11 @@ class SourceFeed:
         return self._natives.keys()
 
     def open(self, symbol: str, native: str, end: TopicEnd | None) -> None:
-        """Begins to feed a symbol. Its updates continue after `end`."""
+        """Begins to feed a symbol.
+
+        `end` describes the symbol's last updates in the topic; None if there are none. The seq_ids of the new updates
+        continue after those updates.
+        """
         trades = end.trades if end is not None else ()
         published = [trade for trade in trades if trade.source == self.source.name]
         can_fetch = can_fetch_trades(self.source, native)
@@ -130,7 +134,10 @@ class SourceFeed:
             fed.feed.note_reconnected()
 
     def note_merged(self, symbol: str, trades: Sequence[Trade]) -> None:
-        """Takes back trades that the publisher dropped because its backlog was full."""
+        """Handles trades that the publisher dropped because its backlog was full.
+
+        If the source offers missed trades, the dropped trades are fetched later. Otherwise they count as lost.
+        """
         fed = self._symbols.get(self._natives.get(symbol, ""))
         if fed is not None:
             fed.feed.note_merged(trades)
@@ -193,7 +200,7 @@ class SourceFeed:
         return states
 
     def report(self) -> None:
-        """Adds to the metrics what was counted since the last call."""
+        """Updates the metrics of this source: its state, and what was counted since the last call."""
         self._metrics.add(self._counts)
         self._metrics.report(self.state.state, self.last_message)
 
@@ -239,8 +246,8 @@ class SourceFeed:
     def _observe(self, events: Sequence[Event], receipt: int) -> None:
         """Adds the delay of a message to the metrics: the time from its newest trade to its receipt.
 
-        Skips past trades. Observes at most one message per millisecond, because one observation costs as much CPU time
-        as decoding a message.
+        A message that ends with a trade of the past is ignored. At most one message per millisecond is observed,
+        because one observation costs as much CPU time as decoding a message.
         """
         last = events[-1]
         if type(last) is not Trade or last.past or 0 <= receipt - self._observed_at < OBSERVE_US:

@@ -25,7 +25,8 @@ class ClaimedTickers:
     """The tickers that the generator feeds now.
 
     One thread calls `prepare` and `refresh`; the thread of the loop calls `apply`. `read_tickers` returns all simulated
-    tickers, active or not. `redis` is the Outage of Redis. This class only begins the outage; the loop ends it.
+    tickers, active or not. `redis` notes whether Redis is unavailable: this class notes the beginning of an outage, and
+    the loop notes the end.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class ClaimedTickers:
         return True
 
     def apply(self) -> None:
-        """Passes the current tickers to the simulator. Ends the grants of removed tickers."""
+        """Makes the simulator feed the current tickers, and gives up the symbols of removed tickers."""
         # A symbol is granted only after its ticker was read. The grants are read before the tickers, so that no ticker
         # is missing.
         grants = self._claims.grants
@@ -107,9 +108,9 @@ class ClaimedTickers:
             log.warning("no active tickers: activate one in the admin")
 
     def _feed(self, instruments: list[Instrument], grants: Mapping[str, Grant]) -> None:
-        """Passes the instruments to the simulator.
+        """Makes the simulator feed these instruments.
 
-        A symbol with a new grant continues after its last update.
+        If this process has just got the right to feed a symbol, the prices continue after the symbol's last update.
         """
         self._simulator.set_instruments(instruments)
         metrics.ACTIVE_TICKERS.set(self._simulator.active_count)

@@ -92,10 +92,10 @@ class Claims:
         return True
 
     def renew(self) -> None:
-        """Renews all symbols, and withdraws the grants of lost symbols. Raises StoreUnavailable.
+        """Renews the claims to all owned symbols. Raises StoreUnavailable.
 
-        Call this method about once a second. After a pause of the whole process, call this method before the next
-        update.
+        A symbol that another process has taken over is no longer fed. Call this method about once a second. After a
+        pause of the whole process, call this method before the next update.
         """
         with self._lock:
             if self._closed:

@@ -124,10 +124,10 @@ class GeneratorLoop:
         return totals
 
     def _acquire_lease(self, stop: threading.Event) -> bool:
-        """Takes the lease, and waits for Redis as long as needed.
+        """Takes the lease of the topic. If Redis does not answer, tries again until Redis answers.
 
-        Returns False if `stop` is set meanwhile. Without Redis, a generator that holds no lease must wait, because
-        another generator may hold the lease.
+        Returns False if `stop` is set meanwhile. The generator must not start without the lease, because another
+        generator may hold the lease.
         """
         backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
         while not stop.is_set():
@@ -142,7 +142,10 @@ class GeneratorLoop:
         return False
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Prepares the tickers. Returns False if `stop` was set first."""
+        """Starts the producer, then reads the tickers and claims their symbols.
+
+        Returns False if `stop` was set first.
+        """
         # Starts the producer, which needs half a second to get its producer id.
         self._producer.poll()
         if not self._tickers.prepare(stop):
@@ -195,7 +198,10 @@ class GeneratorLoop:
                 self._report()
 
     def _renew_after_stall(self) -> None:
-        """Renews the symbols if the loop has stalled. Call this method at least twice per STALL_SECONDS."""
+        """Renews the lease and the claims to symbols if the last call was more than STALL_SECONDS ago.
+
+        Such a pause means that the loop has stalled. Call this method at least twice per STALL_SECONDS.
+        """
         previous, self._alive_at = self._alive_at, self._clock()
         if self._alive_at - previous > STALL_SECONDS:
             log.info("generator stalled, renewing its symbols", seconds=round(self._alive_at - previous, 1))

@@ -1,9 +1,9 @@
 """Fetches a ticker's bars from its source: a year of days, a week of minutes.
 
-Bars are fetched in ranges of time. The end of each complete range is stored. A backfill that was interrupted begins at
-the first range that is not complete. A later backfill of the same ticker fetches only newer bars. But if bars of the
-last MINUTES_OF_DAYS days lack trades, the backfill begins at the oldest of these bars. Fetched bars also fill times in
-which nothing was recorded. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
+Bars are fetched in ranges of time. The end of each complete range is stored, so that the next backfill of the ticker
+fetches only newer bars, also after an interruption. If bars of the last MINUTES_OF_DAYS days lack trades, the next
+backfill begins at the oldest of these bars. Fetched bars also fill times in which nothing was recorded.
+`feeds.history.past_bars` says when a fetched bar replaces a recorded one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -97,9 +97,9 @@ class Backfill:
         return (self._market_days.begin(self._market_days.day_at(now) + 1) - now) / SECOND_US
 
     async def _fetch_bars(self, tape: Tape, native: str, interval: int, days: int, fetched_to: int) -> int:
-        """Fetches bars of the last `days` days, from `fetched_to` on. Returns the number of bars.
+        """Fetches those bars of the last `days` days that begin at `fetched_to` or later. Returns the number of bars.
 
-        `interval` is the length of a bar in seconds.
+        `interval` is the length of a bar in seconds. `fetched_to` is in unix microseconds.
         """
         now = self._now()
         end = now // (interval * SECOND_US) * interval * SECOND_US

@@ -1,7 +1,7 @@
 """Stores the spans of time in which trades were lost, and finds the recorded bars that lack trades.
 
-A recorded bar is incomplete if a missed span of its tape touches the bar. A bar may be recorded before or after its
-span is stored. Therefore bars are not marked as incomplete: queries compare bars with spans.
+A recorded bar is incomplete if a missed span of its tape touches the bar. No column marks such a bar: each query
+compares the bars with the spans. In this way, a span may be stored before or after the bars that it touches.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,10 @@ def touched_minutes(spans: Iterable[Span], begin: int, end: int) -> set[int]:
 
 
 class Incomplete(NamedTuple):
-    """Where the oldest incomplete bars of a tape begin, in unix microseconds. None stands for no such bar."""
+    """The oldest incomplete minute and the oldest incomplete day of a tape, as times in unix microseconds.
+
+    `minute` is the start of the minute. `day` is the time of the day's first update. None stands for no such bar.
+    """
 
     minute: int | None = None
     day: int | None = None
@@ -79,7 +82,10 @@ def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
 
 
 def _find_day(tape_id: int, span: Span) -> int | None:
-    """Finds the first recorded day that a span touches. Returns the time of the day's first update."""
+    """Returns the time of the first update of the first recorded day that a span touches.
+
+    The time is in unix microseconds. Returns None if there is no such day.
+    """
     rows = DayBar.objects.filter(
         tape_id=tape_id, origin=Origin.RECORDED, last_at__gte=span.first, first_at__lte=span.last
     )
@@ -99,8 +105,8 @@ def lacks_trades_of_minute(row: str) -> str:
 def lacks_trades_of_day(row: str) -> str:
     """Returns the SQL condition that a missed span touches a recorded day. `row` is the SQL name of the day.
 
-    The condition compares the span with the time from the day's first update to its last update. A missed span always
-    begins or ends at a recorded update. Therefore this comparison finds each span of the day.
+    The condition is that the span overlaps the time from the day's first update to its last update. Every span of the
+    day overlaps this time, because a missed span begins or ends at a recorded update.
     """
     return _exists(f"{row}.tape_id", f"{row}.first_at", f"{row}.last_at")
 

@@ -36,10 +36,10 @@ LACKS_TRADES = {"feeds_minutebar": lacks_trades_of_minute, "feeds_daybar": lacks
 
 
 def is_complete(table: str, recorded: str, fetched: str) -> str:
-    """Returns the SQL condition that a recorded bar is complete.
+    """Returns the SQL condition that a recorded bar is complete, compared with a fetched bar.
 
-    The condition compares two rows of `table`. `recorded` and `fetched` are the aliases of these rows in SQL. Sums of
-    rounded sizes may differ in the last digits. Therefore a relative difference of 1e-9 does not count.
+    `recorded` and `fetched` are the SQL aliases of two rows of `table`. A volume that is smaller by one billionth
+    counts as equal, because sums of rounded sizes may differ in the last digits.
     """
     return (
         f'({recorded}."count" >= {fetched}."count" '
@@ -51,7 +51,7 @@ def is_complete(table: str, recorded: str, fetched: str) -> str:
 def make_upsert(table: str, key: Sequence[str], columns: Sequence[str], assignment: str, condition: str) -> str:
     """Returns the SQL that inserts a row, or replaces the row with the same key if `condition` holds.
 
-    The replacement sets all columns. `assignment` sets one more column. `assignment` and `condition` are SQL; in both,
+    `assignment` sets one column that the new row does not contain. In the SQL of `assignment` and `condition`,
     `excluded` stands for the new row.
     """
     names = ", ".join(f'"{name}"' for name in columns)
@@ -104,7 +104,10 @@ def _day_row(tape_id: int, day: int, bar: Bar, origin: Origin) -> tuple[Any, ...
 
 
 def _values(bar: Bar, origin: Origin) -> tuple[Any, ...]:
-    """Returns the values of the VALUE_COLUMNS. A bar that was not recorded has no seq_ids."""
+    """Returns the values of a bar in the order of VALUE_COLUMNS.
+
+    The seq_ids are 0, because a bar that was not recorded has no seq_ids.
+    """
     volume = min(round(bar.volume / VOLUME_UNIT), MAX_VOLUME)
     return bar.open, bar.high, bar.low, bar.close, bar.count or 0, 0, 0, volume, int(origin)
 
@@ -126,6 +129,9 @@ def note_fetched(tape_id: int, interval: int, end: int) -> None:
 
 
 def complete_past(tape_id: int) -> None:
-    """Notes that the past of a tape is complete and has changed. Raises BarArchiveUnavailable."""
+    """Notes that the bars before the first recorded bar of a tape are complete. Raises BarArchiveUnavailable.
+
+    Also increases the tape's `past_version`, because bars have changed.
+    """
     with translate_errors():
         Tape.objects.filter(pk=tape_id).update(has_past=True, past_version=F("past_version") + 1)

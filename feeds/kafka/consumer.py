@@ -1,7 +1,7 @@
 """Reads a topic as a member of a consumer group.
 
-Only the thread that calls `read` may use a consumer. The client serializes all calls. Therefore another thread would be
-blocked until `read` returns. A rebalance that waits for the blocked thread would deadlock.
+Only the thread that calls `read` may use a consumer. A call in another thread would block until `read` returns. But if
+Kafka reassigns partitions during `read`, `read` may wait for that other thread, and then neither thread could continue.
 """
 
 import threading
@@ -53,9 +53,9 @@ Rebalance = Callable[[Collection[int]], None]
 class UpdateConsumer:
     """A member of one consumer group that reads one topic.
 
-    The member commits only offsets that were passed to `store`. `outage` logs when Kafka is unavailable. A caller that
-    retries `open` must begin and end `outage` during the retries. If `once` is true, `drained` becomes true when every
-    record that existed at `open` has been read.
+    The member commits only offsets that were passed to `store`. `outage` logs when Kafka is unavailable. The caller of
+    `open` must begin `outage` after a failure of `open`, and end `outage` after a success. If `once` is true, `drained`
+    becomes true when every record that existed at `open` has been read.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class UpdateConsumer:
         return valid
 
     def _handle_events(self, records: Collection[Message]) -> None:
-        """Handles the records that stand for an error or for the end of a partition."""
+        """Handles the special records with which the client reports an error or the end of a partition."""
         for record in records:
             error = record.error()
             if error is None:
@@ -206,7 +206,7 @@ class UpdateConsumer:
                 self._handle_error(error)
 
     def _note_read(self, records: Collection[Message]) -> None:
-        """Removes from `_unread_ends` the partitions that were read to their end."""
+        """Notes which partitions were read as far as they had records at `open`."""
         for record in records:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):
@@ -228,7 +228,8 @@ class UpdateConsumer:
     def commit(self) -> None:
         """Commits the stored offsets and waits for the answer.
 
-        A failure is only logged, because the records will be read again.
+        A failure is only logged. It loses nothing, because the records after the last committed offset will be read
+        again.
         """
         self._commit(self._opened())
 

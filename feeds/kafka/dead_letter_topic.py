@@ -36,8 +36,8 @@ class DeadLetterTopic:
     """Writes dead letters to their topic. Not thread-safe.
 
     `pending` counts the dead letters that are not acknowledged yet. `failure` says why a dead letter could not be
-    written, and is empty if there was no failure. After a failure the processor must stop, because no offset after the
-    refused record may be committed.
+    written, and is empty if there was no failure. After a failure the processor must stop: if the processor committed a
+    later offset, the refused record would be lost.
     """
 
     def __init__(

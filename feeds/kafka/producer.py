@@ -31,7 +31,10 @@ QUEUE_FULL_POLL_SECONDS = 0.05
 
 
 class Period:
-    """The updates that were sent between two barriers. `unfinished` counts the updates without a delivery report."""
+    """The updates that were sent between two calls of `UpdateProducer.barrier`.
+
+    `unfinished` counts the updates without a delivery report.
+    """
 
     __slots__ = ("_handle", "unfinished")
 
@@ -49,7 +52,7 @@ class UpdateProducer:
 
     `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed.
     `failures` is a metric with the label `reason` that counts failed updates. `outage` logs when Kafka is unavailable.
-    Other calls to Kafka can share `outage`, so that one outage is logged once.
+    Code that makes other calls to Kafka may use the same `outage`. Then an outage is logged only once.
     """
 
     def __init__(
@@ -132,7 +135,7 @@ class UpdateProducer:
     def log_failures(self) -> None:
         """Logs the failures since the last call, one line for each reason.
 
-        Begins `outage` if acknowledgements are missing. Call this method about once a second.
+        Also logs an outage of Kafka if acknowledgements are missing. Call this method about once a second.
         """
         for reason, count in (self.failed - self._logged).items():
             log.warning("updates not delivered", reason=reason, count=count, topic=self._topic)

@@ -37,7 +37,10 @@ def make_backfill(source: Source, fetch: Fetch) -> Backfill:
 
 
 def read_market_days(source: Source) -> MarketDays:
-    """Returns the market days of a source. The settings apply if the source has no rule of its own."""
+    """Returns the calendar of market days of a source.
+
+    If the source has no time zone of its own, the settings MARKET_TIME_ZONE and MARKET_DAY_START apply.
+    """
     return make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START).of(source.name)
 
 

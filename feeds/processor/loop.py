@@ -72,8 +72,8 @@ class Processor:
     """Reads updates, writes them to Redis, and stores the offsets of finished records.
 
     A record is finished when its update is in Redis, or when its dead letter is acknowledged. `open_writer` returns a
-    new writer for each worker. `routing` chooses the worker of a symbol in a cluster; None stands for one server.
-    `clock` returns seconds since any fixed moment; `now` returns unix seconds.
+    new writer for each worker. `routing` chooses the worker of each symbol if Redis is a cluster, and is None
+    otherwise. `clock` returns seconds since any fixed moment; `now` returns unix seconds.
     """
 
     def __init__(
@@ -173,8 +173,8 @@ class Processor:
     def _send_dead_letter(self, span: ReadSpan, record: Record, error: BadRecord) -> None:
         """Queues a dead letter for a record that is not a valid update.
 
-        `span` stands for the records that one read returned from one partition. The acknowledgement of the dead letter
-        finishes one part of the span.
+        `span` is the ReadSpan that contains the record. When the brokers acknowledge the dead letter, one part of
+        `span` is finished.
         """
         dead_letter = make_dead_letter(record, self._topic, error, self._now())
         self._dead_letters.send(dead_letter, partial(self._finish_dead_letter, span, error.kind), self._stop.wait)
@@ -226,7 +226,10 @@ class Processor:
         return self._pool.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
-        """Logs which workers are stalled, and how many invalid records got no log line. Follows moved slots."""
+        """Logs which workers are stalled, and how many invalid records were not logged one by one.
+
+        Also changes the workers of symbols that have moved to another node of the Redis Cluster.
+        """
         self._checked_at = self._clock()
         self._pool.check(STALLED_AFTER_SECONDS)
         self._pool.reroute(self._collect)

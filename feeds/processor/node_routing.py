@@ -33,7 +33,10 @@ class NodeRouting:
         return self._worker_of_tag[tag_number(symbol)]
 
     def plan(self) -> set[int]:
-        """Plans the workers for the present slots. Returns the numbers of the workers that lose tags."""
+        """Plans which worker writes the symbols of each tag, based on the nodes that hold the tags now.
+
+        Returns the numbers of the workers that lose tags. `apply` carries out the plan.
+        """
         version = self._slots.version
         owners = [self._slots.owner(slot) for slot in SLOT_OF_TAG]
         workers: dict[Node, int] = {}

@@ -24,9 +24,9 @@ class Acknowledgements:
         return not self._deadlines
 
     def request(self, natives: Iterable[str], now: float) -> None:
-        """Notes that subscriptions to native symbols are requested.
+        """Begins to wait until the source acknowledges subscriptions to these native symbols.
 
-        `now` is the time at which the last message of the request is sent.
+        `now` is the time at which the last message with these subscriptions is sent.
         """
         for native in natives:
             self._deadlines[native] = now + self._timeout

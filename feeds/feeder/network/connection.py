@@ -53,10 +53,11 @@ Handler = Callable[[Sequence[Event], int], None]
 
 
 class Connection:
-    """One connection with an adapter of its own. Nothing is taken over from an earlier connection.
+    """One connection to a source. A new connection uses nothing of an earlier connection.
 
     `is_expected_silent` returns whether silence is normal now, for example because the market is closed. `ready` is set
-    when all symbols are subscribed. `replace_due` is set when another connection must replace this connection.
+    when the source has answered all subscriptions. `replace_due` is set when a new connection should replace this
+    connection, for example because of its age.
     """
 
     def __init__(
@@ -93,7 +94,10 @@ class Connection:
 
     @property
     def has_flowed(self) -> bool:
-        """Whether a message came at least `Source.silent_seconds` after the first acknowledgement."""
+        """Whether this connection has received messages for at least `Source.silent_seconds`.
+
+        The time counts from the first acknowledgement to the last message.
+        """
         first = self._first_acknowledged
         return first is not None and self._last_message - first >= self._source.silent_seconds
 
@@ -241,7 +245,10 @@ class Connection:
         self._check_complete()
 
     def _end(self, ending: Ending) -> None:
-        """Closes the socket. Then `run` returns. Only the first ending counts."""
+        """Closes the socket, so that `run` returns `ending`.
+
+        If this method is called again, `run` still returns the first `ending`.
+        """
         if self._ending is None:
             self._ending = ending
         if self._socket is None:

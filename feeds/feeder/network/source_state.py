@@ -4,10 +4,10 @@ from feeds.sources.events import SourceState
 
 
 class SourceStateTracker:
-    """The state of a source, the reason for the state, and the time of its last change.
+    """Holds the state of a source, the reason for the state, and the time at which the state began.
 
-    `now` is in unix microseconds. A silent source becomes connected again when it sends data. An acknowledgement is not
-    enough, because a broken service may acknowledge subscriptions and then send nothing.
+    Times are in unix microseconds. A silent source becomes connected again when it sends data. An acknowledgement is
+    not enough, because a broken service may acknowledge subscriptions and then send nothing.
     """
 
     def __init__(self, now: int) -> None:

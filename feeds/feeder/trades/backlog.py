@@ -78,7 +78,7 @@ class Backlog:
     def put_newest_first(self) -> None:
         """Makes `take` return the newest trade of each symbol before all other trades.
 
-        The other trades of the symbol are late from now on. Call this method after a stall, so that current prices are
+        The other trades are then published as late trades. Call this method after a stall, so that current prices are
         published first.
         """
         self._put_back()
@@ -98,10 +98,10 @@ class Backlog:
         return dropped
 
     def reduce(self, summed: Iterable[str]) -> dict[str, list[Trade]]:
-        """Keeps only the newest trade of each symbol. Returns the removed trades by symbol.
+        """Removes all trades except the newest trade of each symbol. Returns the removed trades by symbol.
 
-        Trades of the symbols in `summed` cannot be fetched later. Therefore the kept trade of such a symbol gets the
-        sum of all sizes.
+        `summed` are the symbols whose removed trades cannot be fetched later. The newest trade of such a symbol gets
+        the size of all its trades together.
         """
         self._put_back()
         symbols = set(summed)
@@ -128,16 +128,16 @@ class Backlog:
         return taken
 
     def _put_back(self) -> None:
-        """Moves each trade in `_first` back to the beginning of its symbol's waiting trades."""
+        """Puts the trades that `put_newest_first` has set aside back before the other trades of their symbols."""
         for symbol, trade in self._first.items():
             self._waiting.setdefault(symbol, deque()).appendleft(trade)
         self._first.clear()
 
 
 def newest_index(waiting: Sequence[Accepted]) -> int:
-    """Returns the position of the last trade that is not late.
+    """Returns the position of the last trade that is not late: the trade that sets the newest price.
 
-    This trade sets the newest price. If all trades are late, returns the position of the last trade.
+    If all trades are late, returns the position of the last trade.
     """
     last = len(waiting) - 1
     for behind, (_, late) in enumerate(reversed(waiting)):

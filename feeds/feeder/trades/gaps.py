@@ -6,10 +6,10 @@ from feeds.sources.events import Trade
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """The trades between `after` and `until` that did not arrive.
+    """Missed trades of one symbol: the trades between `after` and `until`.
 
-    `missing` is the number of these trades; 0 if the number is unknown. `after` and `until` may be placeholders, see
-    `with_sequence`. If `is_open` is true, the trade `until` has not arrived yet, and its time is unknown.
+    `missing` is the number of missed trades; 0 if the number is unknown. `after` and `until` may be placeholders, which
+    `with_sequence` explains. If `is_open` is true, the trade `until` has not arrived yet, and its time is unknown.
     """
 
     after: Trade

@@ -1,6 +1,6 @@
 """Decides which trades of one symbol to publish, and in which order. Pure.
 
-Drops repeats, and finds missed trades by the vendor's numbers. Live trades wait for missed trades.
+Drops repeats, and finds missed trades. Holds newer trades back for a short time while missed trades are fetched.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,9 +27,9 @@ ANNOUNCED_SECONDS = 1.0
 class SymbolFeed:
     """The trades of one symbol from one source.
 
-    `is_sequential` says whether `Trade.sequence` shows missed trades. `can_fetch` says whether missed trades can be
-    fetched. `published` are trades of this source at the end of the topic, in the order of the topic. `counts` may be
-    shared by several symbols. Times are in seconds of a monotonic clock. `lost` holds the lost trades.
+    `is_sequential` says whether a gap in the numbers `Trade.sequence` means missed trades. `can_fetch` says whether
+    missed trades can be fetched. `published` are trades of this source at the end of the topic, in the order of the
+    topic. Several symbols may share `counts`. `lost` holds the lost trades. Times are in seconds of a monotonic clock.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class SymbolFeed:
             self._announced = None
 
     def check(self, now: float) -> list[Accepted]:
-        """Returns the held trades if their time is up. Call this method several times a second."""
+        """Returns trades that were held back long enough. Call this method several times a second."""
         if self._announced is not None and now >= self._announced[1]:
             self._open_announced_gap(self._announced[0])
         if self._held_until is not None and now >= self._held_until:
@@ -119,14 +119,14 @@ class SymbolFeed:
             self.lost.add_span(gap.after.timestamp, gap.until.timestamp)
 
     def _lose(self, gap: Gap, known: Sequence[Trade] = ()) -> None:
-        """Counts the still missing trades of a gap as lost. A lost trade that comes later is published late."""
+        """Counts trades of a gap that are still missing as lost. A lost trade that still arrives is published late."""
         newest = self._newest
         has_ended = not gap.is_open or (newest is not None and sequence_of(newest) >= sequence_of(gap.until))
         end = (self._latest if gap.is_open else gap.until.timestamp) if has_ended else None
         self._counts.unfilled += self.lost.add(gap, self._missing, end, known)
 
     def note_merged(self, trades: Sequence[Trade]) -> None:
-        """Takes back trades that will not be published. Opens a gap for these trades if trades can be fetched."""
+        """Opens a gap for dropped trades, or notes a missed span if trades cannot be fetched."""
         self._counts.merged += len(trades)
         if not self._can_fetch:
             # The newest trade has the sum of all sizes, so that the bar of this trade is wrong too.
@@ -140,7 +140,7 @@ class SymbolFeed:
         self._gaps.append(Gap(neighbour(first, -1), neighbour(last, 1), len(trades)))
 
     def _resume(self, published: Sequence[PublishedTrade]) -> None:
-        """Continues after the trades that the topic holds."""
+        """Continues after the trades `published`: drops repeats, and opens a gap for trades missing between them."""
         trades = [self._read(old) for old in published]
         for trade in trades:
             self._known.add(trade)
@@ -164,7 +164,7 @@ class SymbolFeed:
         return Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
 
     def _open_holes(self, numbers: Sequence[int], trades: Mapping[int, Trade]) -> None:
-        """Opens a gap for numbers that are missing in the topic. The last process ended before it sent these trades."""
+        """Opens a gap for numbers missing in the topic: trades that an earlier process did not send."""
         for before, number in pairwise(numbers):
             if 1 < number - before <= MAX_HOLE:
                 self._missing.add(before + 1, number - 1)
@@ -173,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Removes all past trades except the newest past trade. Used for a symbol without a known trade."""
+        """Returns the newest past trade and all live trades. Used for the first trades of a symbol."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -201,9 +201,9 @@ class SymbolFeed:
             self._receive_lower(trade, sequence, accepted)
 
     def _receive_lower(self, trade: Trade, sequence: int, accepted: list[Accepted]) -> None:
-        """Handles a trade whose sequence is not above the newest sequence.
+        """Handles a trade whose sequence number is not above the newest number: a missed, lost or repeated trade.
 
-        The trade was missing or lost, or is a repeat. But if its time is the latest, the vendor's numbers have jumped.
+        If the trade was not missing and has the latest time, the vendor's numbers have jumped back.
         """
         if self._missing.remove(sequence):
             self._counts.fetched += 1
@@ -234,7 +234,7 @@ class SymbolFeed:
         self._advance(trade, accepted)
 
     def _advance(self, trade: Trade, accepted: list[Accepted]) -> None:
-        """Makes a trade the newest trade. Publishes the trade, or holds it if live trades wait."""
+        """Accepts a live trade: adds it to `accepted`, or holds it back while missed trades are fetched."""
         if not (self._newest is not None and trade.sequence is None and trade.timestamp < self._newest.timestamp):
             self._newest = trade
         self._may_have_missed = False
@@ -246,7 +246,7 @@ class SymbolFeed:
             accepted += self._number([trade])
 
     def _open_gap(self, after: Trade, until: Trade, missing: int, now: float) -> None:
-        """Notes missed trades. Live trades wait if the missed trades can be fetched."""
+        """Notes missed trades. If they can be fetched, live trades are held back for HOLD_SECONDS at most."""
         if self._add_gap(Gap(after, until, missing)) and self._held_until is None:
             self._held_until = now + HOLD_SECONDS
 
@@ -280,14 +280,14 @@ class SymbolFeed:
         return trade.sets_price
 
     def _release(self) -> list[Accepted]:
-        """Returns the held trades, in the vendor's order."""
+        """Stops holding trades back. Returns the trades that were held back, in the vendor's order."""
         held, self._held, self._held_until = self._held, [], None
         if self._is_sequential:
             held.sort(key=sequence_of)
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns pairs: a trade, and whether the trade is late. `late` applies to trades without a sequence."""
+        """Returns pairs: a trade, and whether it is late. `late` decides for trades without a sequence number."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence
