@@ -186,9 +186,10 @@ def _count_trade_keys(update: Update) -> int:
 
 
 def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> Update:
-    """Decodes a value that may have unknown keys, repeated keys, or numbers outside their limits.
+    """Decodes an update that needs more checks than the fast decoder makes.
 
-    Raises BadRecord if the value is no update. `error` is the error of the decoder; None if there was no error.
+    The value may have unknown or repeated keys, or numbers outside their limits. `error` is the error of the fast
+    decoder, or None if the fast decoder raised no error. Raises BadRecord if the value is not a valid update.
     """
     update = _decode_keys(value, error)
     if update.symbol not in _known_symbols:
@@ -201,7 +202,11 @@ def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> 
 
 
 def _decode_keys(value: bytes, error: Exception | None) -> Update:
-    """Decodes a value whose numbers may be outside their limits. Raises BadRecord if a key is wrong."""
+    """Decodes an update without checking the limits of its numbers.
+
+    Raises BadRecord if the value is not JSON, if a required key is missing, repeated or of another type, or if the
+    value has a key `type`. `error` is the error of the fast decoder, or None.
+    """
     try:
         if error is not None and not isinstance(error, msgspec.ValidationError):
             raise error
@@ -217,7 +222,7 @@ def _decode_keys(value: bytes, error: Exception | None) -> Update:
 
 
 def _read_number(raw: msgspec.Raw | msgspec.UnsetType) -> float:
-    """Returns a number above zero. Returns 0 if the text is anything else."""
+    """Returns the number in a piece of JSON. Returns 0 if the piece is not a finite number above zero."""
     try:
         number = 0.0 if raw is msgspec.UNSET else _decode_number(raw)
     except DECODE_ERRORS:
@@ -253,9 +258,9 @@ def _refuse_order(update: Update) -> BadRecord:
 
 
 def describe_decode_error(error: Exception) -> str:
-    """Returns why decoding failed, without any part of the value.
+    """Returns the reason why a value could not be decoded.
 
-    Bytes of other programs must not get into the log.
+    The reason repeats no part of the value, because text from other programs must not get into the log.
     """
     if isinstance(error, msgspec.ValidationError):
         return str(error).split(" - ")[0].split(", got")[0]

@@ -37,8 +37,8 @@ def show_alive(_request: HttpRequest) -> HttpResponse:
 def show_ready(_request: HttpRequest) -> HttpResponse:
     """Answers 200 if Redis answers, the database answers, and prices arrive.
 
-    Otherwise answers 503 with the names of the failed checks. Both answers contain the states of the sources of real
-    prices. A disconnected source does not make a check fail, because a restart of the gateway does not repair a source.
+    Otherwise answers 503 with the names of the failed checks. If Redis and the database answer, the response also
+    contains the state of each source of real prices. A disconnected source is shown, but does not cause a 503.
     """
     checks = {"redis": redis_answers, "database": database_answers}
     down = [name for name, answers in checks.items() if not answers()]

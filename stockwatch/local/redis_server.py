@@ -49,9 +49,9 @@ def find_redis_binary() -> str:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Returns a TCP port that no process listens on.
+    """Returns a TCP port that no process listens on. Raises OSError if no free port is found.
 
-    The system never uses such a port for an outgoing connection. Raises OSError if no port is free.
+    The port is one of SERVER_PORTS, which the operating system never uses for outgoing connections.
     """
     for port in Random().sample(SERVER_PORTS, PORT_ATTEMPTS):  # noqa: S311
         with suppress(OSError), socket.create_server((host, port)):

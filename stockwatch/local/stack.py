@@ -81,10 +81,10 @@ class StackFailure(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run, and with which settings.
+    """The parts of the stack that shall run, and their settings.
 
-    The services get the variables in `environment`. The stack replaces variables that must name the stack's own
-    servers.
+    The services get the environment variables in `environment`. If the stack runs its own Redis or Kafka, the stack
+    replaces the variables that name Redis or Kafka.
     """
 
     parts: frozenset[str]
@@ -99,11 +99,11 @@ class Plan:
 
 
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
-    """Returns the names of the parts to run.
+    """Returns the names of the parts to run, such as `redis` and `gateway`.
 
-    `only` is a list such as `redis,gateway`. If `only` is empty, the result contains all parts, but the feeder only if
-    FEEDS names a source. `has_feeds` says whether FEEDS names a source. If `external` is true, Redis and Kafka are left
-    out, because the settings name external servers. Raises StackFailure if a name is unknown or no part is left.
+    `only` names the wanted parts, such as `redis,gateway`. An empty `only` means all parts, but the feeder is left out
+    if `has_feeds` is false: then the setting FEEDS names no source. If `external` is true, Redis and Kafka are left
+    out, because external servers are used. Raises StackFailure if a name is unknown or no part is left.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts
@@ -117,10 +117,10 @@ def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozense
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raises StackFailure if the address cannot be bound.
+    """Raises StackFailure if the page cannot use the address, for example because another process does.
 
-    Call this function before any part starts. The page's URL says `localhost`. For this name, browsers also try `::1`.
-    Therefore no other process may listen on `::1`.
+    For a host such as `localhost`, the port must also be free on the other loopback address, `::1` or `127.0.0.1`,
+    because browsers try both. Call this function before any part starts.
     """
     _bind(host, port)
     if other := OTHER_LOOPBACK.get(host):
@@ -156,9 +156,9 @@ class Stack:
         """Environment variables that point services at the stack's own servers."""
 
     def start_servers(self) -> None:
-        """Starts Redis and Kafka if the plan has these parts, and fills `overrides`.
+        """Starts the stack's own Redis and Kafka if the plan has these parts.
 
-        Raises RedisNotStarted and FeedError.
+        Stores the environment variables that name these servers in `overrides`. Raises RedisNotStarted and FeedError.
         """
         if "kafka" in self._plan.parts:
             self._kafka = EmbeddedCluster(brokers=BROKER_COUNT)
@@ -200,8 +200,9 @@ class Stack:
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
         """Starts the services, the processor first, and returns the result of `prepare`.
 
-        `prepare` applies migrations and adds tickers. If a part needs the database, this method calls `prepare` during
-        the start of the processor. If there is a page, `wait_for_page` starts the recorder later.
+        `prepare` applies migrations and adds tickers while the processor starts. If no started service needs the
+        database, `prepare` is not called, and the result is empty. If the plan has a gateway, the recorder does not
+        start here: `wait_for_page` starts the recorder.
         """
         self._start("processor")
         started_at = clock()
@@ -222,13 +223,11 @@ class Stack:
             self._supervisor.start(name, command, {**self._plan.environment, **self.overrides}, service.grace)
 
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
-        """Waits until the page answers and Redis holds a price, at most READY_TIMEOUT_SECONDS.
+        """Waits until the page answers and Redis holds a price. Then starts the recorder.
 
-        Returns the state of the page as a phrase. The phrase is empty if a stop was requested during the wait. Raises
-        StackFailure if a part exits.
-
-        Starts the recorder at the end. An earlier start would delay the first price. The recorder loses nothing,
-        because it reads the topic from the beginning.
+        The wait takes at most READY_TIMEOUT_SECONDS. Returns a phrase such as `is ready`, or an empty text if a stop
+        was requested during the wait. Raises StackFailure if a part exits. The recorder starts last so that it does not
+        delay the first price, and reads the earlier prices from Kafka.
         """
         deadline = clock() + READY_TIMEOUT_SECONDS
         state = "shows no price yet"

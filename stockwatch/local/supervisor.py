@@ -52,7 +52,10 @@ class ChildExit:
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """A request to stop all processes. The reason is a signal or a closed output."""
+    """A request to stop all processes.
+
+    `reason` says why: a signal arrived, or the output of this process was closed.
+    """
 
     reason: str
 
@@ -133,9 +136,10 @@ class Supervisor:
         self.write_line(f"{name:<9} | started as process {process.pid}")
 
     def watch(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Reports the exit of a process that the caller starts and stops.
+        """Reports the exit of a process that the caller has started and will stop.
 
-        `log` must be in a temporary folder. The reaper removes this folder if the supervisor's process is killed.
+        If the supervisor's process is killed, the folder of `log` is removed. Therefore `log` must be in a temporary
+        folder.
         """
         self._send_to_reaper(f"folder {log.parent}")
         self._add(Child(name, process, 0, log), self._wait_for_exit)
@@ -205,9 +209,9 @@ class Supervisor:
             self._children.remove(child)
 
     def terminate(self, names: Sequence[str], timeout: float) -> None:
-        """Sends SIGTERM to children and waits at most `timeout` seconds for their exit.
+        """Sends SIGTERM to the named children and waits at most `timeout` seconds until they exit.
 
-        Does not kill any child. The grace time of each child starts now.
+        Kills no child. If `stop` is called for a child later, the child's grace time counts from this SIGTERM.
         """
         children = [child for child in self._children if child.name in names]
         deadline = monotonic() + timeout

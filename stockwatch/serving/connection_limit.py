@@ -22,7 +22,7 @@ class ConnectionLimit:
         self.counts = AddressCounts()
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address for which a connection from `host` counts. Returns None if the connection does not count.
+        """Returns the address for which a connection counts, or None if the connection does not count.
 
         `host` is the peer's address, or None for a peer without an address.
         """
@@ -31,7 +31,7 @@ class ConnectionLimit:
         return client_address((host, 0))
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
-        """Returns whether the address has more connections than the limit multiplied by `times`."""
+        """Returns whether an address has more open connections than `times` times the limit."""
         return self.counts.count(address) > times * self._max
 
 

@@ -1,10 +1,8 @@
 """Limits size and time of HTTP requests to Daphne, and the connections of one address.
 
-Without these limits, Twisted parses forms in the event loop before the application sees the request. Twisted also waits
-forever for a slow client, and keeps bodies of any size.
-
-`install` replaces the channel and the request class in Daphne's factory. The plain `daphne` command has the same
-limits, because this command imports the application before opening the port.
+Without this module, Twisted would parse forms in the event loop, wait forever for a slow client, and keep bodies of any
+size. `install` makes Daphne use the classes of this module. The plain `daphne` command has the same limits, because it
+imports the application before it opens the port.
 
 Only this module uses private names of Twisted's HTTP server. Tests cover each of these names.
 """
@@ -54,9 +52,10 @@ PHRASES = {
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """A request that counts the bytes and the parts of its body while the body arrives.
+    """An HTTP request that limits the size and the number of parts of its body.
 
-    Twisted does not parse forms. Django parses forms in a thread.
+    Refuses the request as soon as the arriving body exceeds a limit. Leaves the parsing of forms to Django, which
+    parses forms in a thread.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -206,7 +205,10 @@ class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
 
 
 def make_protocol(limit: ConnectionLimit) -> Callable[[Any], Any]:
-    """Returns a function that makes the protocol of a new connection for Daphne's factory."""
+    """Returns a function that Daphne calls to make the protocol of each new HTTP connection.
+
+    `limit` limits how many connections one address may hold open.
+    """
 
     def make_channel(_factory: Any) -> Any:
         return _GenericHTTPChannelProtocol(LimitedChannel(limit))
@@ -215,7 +217,10 @@ def make_protocol(limit: ConnectionLimit) -> Callable[[Any], Any]:
 
 
 def install(limit: ConnectionLimit) -> None:
-    """Applies the limits to all later connections of this process, and removes paths from Daphne's access log."""
+    """Applies the limits of this module to all later connections of this process.
+
+    Also removes paths from Daphne's access log.
+    """
     cli.AccessLogGenerator = PathlessAccessLog
     http_protocol.HTTPFactory.protocol = make_protocol(limit)
     http_protocol.WebRequest = LimitedRequest

@@ -1,13 +1,13 @@
 """Runs each HTTP request in one thread. Limits the number of simultaneous requests.
 
-Django's own handler runs each hook of each middleware in the thread separately. A page then needs about twenty switches
-between the event loop and the thread. Each switch takes as long as rendering several table rows. `PageHandler` runs the
-whole chain of middlewares in the thread at once.
+Django's own handler switches about twenty times between the event loop and a thread for one page, because it runs each
+hook of each middleware separately. Each switch takes as long as rendering several table rows. `PageHandler` switches
+once, and runs all middlewares and the view in the thread.
 
 All threads and the event loop share one interpreter. Without a limit, hundreds of simultaneous requests would delay the
 event loop and all prices. Therefore at most SLOTS requests run at the same time. Further requests wait in order.
 
-A request gives up its slot after SLOT_SECONDS, because a long request probably waits for the database. A slow database
+A request counts for at most SLOT_SECONDS, because a longer request probably waits for the database. A slow database
 therefore does not stop requests that need no database.
 """
 
@@ -26,7 +26,7 @@ SLOT_SECONDS = 0.1
 
 
 class Slots:
-    """Limits how many `with` blocks run at the same time. After `seconds`, a block that still runs no longer counts."""
+    """Limits how many `with` blocks run at the same time. A block that runs longer than `seconds` no longer counts."""
 
     def __init__(self, count: int, seconds: float) -> None:
         self._semaphore = asyncio.Semaphore(count)

@@ -52,8 +52,8 @@ def open_listener(host: str, port: int, *, shared: bool = False, listen: bool = 
 def stop_listening(listener: socket.socket) -> None:
     """Stops a socket from accepting new connections, until `listen` is called again.
 
-    The kernel gives new connections to the other sockets of a shared port. The call affects all processes that hold the
-    socket. The socket stays bound to its port. Connections in the socket's queue are reset.
+    The socket stays bound to its port. Connections that wait in the socket's queue are reset. If other sockets share
+    the port, the kernel gives new connections to these sockets. The call affects all processes that hold the socket.
     """
     with suppress(OSError):  # it does not listen
         listener.shutdown(socket.SHUT_RD)

@@ -17,7 +17,8 @@ log = structlog.get_logger(__name__)
 def warn_of_public_prices() -> None:
     """Logs one warning if a public site serves tickers of restricted sources.
 
-    The terms of a restricted source forbid its prices on a public site. A private site is not public.
+    The terms of a restricted source forbid its prices on a public site. A site is public if PRIVATE is false and other
+    machines may reach the site.
     """
     if settings.PRIVATE or not any(map(is_public_host, settings.ALLOWED_HOSTS)):
         return
@@ -29,7 +30,7 @@ def warn_of_public_prices() -> None:
 
 
 def is_public_host(host: str) -> bool:
-    """Returns whether other machines may reach the site under this entry of ALLOWED_HOSTS."""
+    """Returns whether an entry of ALLOWED_HOSTS lets other machines reach the site."""
     name = host.strip("[].").lower()
     try:
         return not ip_address(name).is_loopback

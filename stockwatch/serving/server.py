@@ -67,7 +67,10 @@ class GatewayServer(Server):  # type: ignore[misc]
         log.info("gateway listening", host=host, port=port)
 
     def _hand_over(self, sock: socket.socket) -> None:
-        """Hands a connection over to Daphne. Daphne duplicates the file descriptor. This method closes `sock`."""
+        """Hands a client's connection over to Daphne, then closes `sock`.
+
+        Daphne keeps a duplicate of the socket.
+        """
         with sock, suppress(OSError):  # the client has left, or no file descriptor is free
             reactor.adoptStreamConnection(sock.fileno(), sock.family, self.http_factory)
 

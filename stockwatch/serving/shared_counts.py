@@ -109,9 +109,9 @@ class SharedCounts:
         return total
 
     def _offset(self, slot: int, place: int) -> int:
-        """Returns the position of a count in the shared memory, in bytes.
+        """Returns where a count is in the shared memory, in bytes from the beginning.
 
-        The count is at `place` in the table of the process `slot`.
+        Each process has a table of counts. `slot` is the number of the process, `place` is the position in its table.
         """
         tables = self._slots * COUNT.size + SECRET_BYTES
         return tables + (slot * ADDRESS_PLACES + place) * ADDRESS_COUNT.size
@@ -165,8 +165,8 @@ SampleKey = tuple[str, frozenset[tuple[str, str]]]
 class AllProcessesCollector(Collector):
     """Collects metrics as totals over all processes.
 
-    `own` holds the collectors of this process. Each sample of these collectors is combined with the values of the other
-    processes.
+    `own` holds the collectors of this process. The values of the other processes are added to each value of these
+    collectors. For some metrics, the smallest or the greatest value is taken instead of the sum.
     """
 
     def __init__(self, own: Iterable[Collector], shared_counts: SharedCounts) -> None:
@@ -191,9 +191,9 @@ class AllProcessesCollector(Collector):
 
     @staticmethod
     def _add_missing_samples(family: Metric, others: dict[SampleKey, list[float]]) -> None:
-        """Adds the samples that only other processes have, for example samples with a rare label.
+        """Adds samples to a metric of this process: the samples that only other processes have.
 
-        Removes the added samples from `others`.
+        `others` maps each sample to its values in other processes. The added samples are removed from `others`.
         """
         for key in [key for key in others if key[0] in {family.name, f"{family.name}_total"}]:
             values = others.pop(key)

@@ -1,4 +1,4 @@
-"""Serves static files in a chain of middlewares that runs in a thread."""
+"""Serves static files from a middleware that runs in a thread."""
 
 from collections.abc import Callable
 

@@ -24,12 +24,13 @@ PLAIN_IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
 def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()) -> str:
     """Returns the address of the client, or "unknown" if the peer has no valid address.
 
-    `client` is the pair (address, port) of the peer. `forwarded` is an X-Forwarded-For header, such as
-    `203.0.113.7, 10.0.0.2`. `trusted` holds the networks of trusted proxies, such as `10.0.0.0/8`.
+    `client` is the pair (address, port) of the peer. `forwarded` is an X-Forwarded-For header, such as `203.0.113.7,
+    10.0.0.2`. An address in `forwarded` may have a port or brackets. `trusted` holds the networks of trusted proxies,
+    such as `10.0.0.0/8`.
 
-    The function starts at the peer and reads `forwarded` from right to left. The result is the first address that is
-    not trusted. If all addresses are trusted, the result is the last address. Reading also ends before an unreadable
-    address. Addresses in `forwarded` may have a port or brackets.
+    If the peer is not a trusted proxy, the peer is the client. Otherwise `forwarded` is read from right to left. The
+    client is the first address that is not trusted. If an address is unreadable or no address is left, the client is
+    the address that was read before.
 
     An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home usually
     has a whole /64 network.

@@ -31,9 +31,9 @@ def page_owner(request: HttpRequest) -> str:
 
 
 def require_same_owner(view: View[P]) -> View[P]:
-    """Wraps a view. The view does not run for a request from a page of a different owner.
+    """Makes a view refuse requests from a page that was made for a different account.
 
-    In that case the browser loads a new page with an explanation.
+    The view does not run. Instead, the browser loads a new page with an explanation.
     """
 
     @wraps(view)

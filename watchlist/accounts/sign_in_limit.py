@@ -77,10 +77,10 @@ View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 
 
 def limit_attempts(view: View) -> View:
-    """Makes a sign-in view answer 429 with `Retry-After` after too many failures.
+    """Makes a sign-in view answer 429 with `Retry-After` after too many failed sign-ins.
 
-    Within SIGN_IN_WINDOW, one address may fail SIGN_IN_FAILURES times. A name may fail NAME_LIMIT_FACTOR times as
-    often, over all addresses together.
+    Within SIGN_IN_WINDOW, at most SIGN_IN_FAILURES sign-ins from one client address may fail. For one account name,
+    NAME_LIMIT_FACTOR times as many sign-ins may fail, counted over all client addresses.
     """
 
     @wraps(view)
@@ -171,7 +171,8 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
     """Marks the request: the person has entered the right password. Django calls this function after each sign-in.
 
-    The redirect of the sign-in view alone proves no password: a person who was signed in before gets the same redirect.
+    The response alone does not show that the password was right: the sign-in view also redirects a person who was
+    signed in before.
     """
     if request is not None:
         confirm_password(request)

@@ -44,10 +44,10 @@ def allow_action(request: HttpRequest, action: str, max_per_hour: int) -> bool:
 
 
 def may_start_session(request: HttpRequest) -> bool:
-    """Returns whether the web session of the request may store data of a visitor.
+    """Returns whether the request may store data in its web session.
 
-    A request that has a web session may always store data. A request without a web session counts as a new web session
-    of its address. Several calls for one request count once.
+    A request that has a web session may always store data. A request without a web session would start a new one. One
+    client address may start at most MAX_NEW_SESSIONS per hour. Several calls for one request count once.
     """
     request.session.get("lists")  # finds out whether the cookie is valid
     if request.session.session_key is not None:

@@ -177,7 +177,7 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 def delete_sessions(user_pk: int) -> None:
     """Deletes every web session of the account.
 
-    Decodes the web sessions of all people: the encoded data of a web session does not tell the account.
+    Decodes the web sessions of all people, because only the decoded data says to which account a web session belongs.
     """
     owned = [row.pk for row in Session.objects.iterator() if row.get_decoded().get("_auth_user_id") == str(user_pk)]
     Session.objects.filter(pk__in=owned).delete()
@@ -189,9 +189,10 @@ def _render_settings(request: HttpRequest, email_form: EmailForm | None) -> Http
 
 
 def _appearance_choices(request: HttpRequest) -> list[dict[str, Any]]:
-    """Returns one dict for each group of radio buttons: theme, palette and density.
+    """Returns the groups of radio buttons for the appearance: theme, palette and density.
 
-    `name` is the name of the setting. `options` are triples: value, label, and whether the value is chosen.
+    Each group is a dict with two keys. `name` is the name of the setting. `options` has a triple for each button: the
+    value, the label, and whether the button is chosen.
     """
     appearance = appearance_of(request)
     return [

@@ -127,10 +127,9 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 
 
 def _read_sources(request: HttpRequest) -> dict[str, str] | None:
-    """Returns a dict from symbol to the name of its source.
+    """Returns a dict from symbol to source for the requested symbols that have a served ticker.
 
-    The dict contains the symbols of `?symbols=` that have a served ticker.
-    Returns None if symbols are missing, invalid or too many.
+    `?symbols=` names the requested symbols. Returns None if symbols are missing, invalid or too many.
     """
     words = request.GET.get("symbols", "").split(",")
     symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))

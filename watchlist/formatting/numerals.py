@@ -26,9 +26,9 @@ PAIR_STARTS = re.compile(r"\B(?=(?:\d{2})*\d{3}$)")
 class Numerals:
     """The marks and the grouping of numbers in one language.
 
-    `group` is the mark between groups of digits. `point` is the mark before the decimals. The last three digits before
-    `point` form a group. The digits in front of this group form groups of `outer_group_size` digits, three or two:
-    India writes 12,34,567. A number with fewer than `min_grouped_digits` digits before `point` is not grouped.
+    `group` is the mark between groups of digits. `point` is the mark before the decimals. The last group before `point`
+    has three digits. Each earlier group has `outer_group_size` digits, three or two: India writes 12,34,567. A number
+    with fewer than `min_grouped_digits` digits before `point` is not grouped.
     """
 
     group: str = ","
@@ -39,7 +39,10 @@ class Numerals:
 
     @property
     def script_values(self) -> dict[str, str]:
-        """Returns a dict from data attribute to value. `format.js` reads these attributes."""
+        """Returns the data attributes that tell `format.js` the marks and the grouping of numbers.
+
+        The result is a dict from the name of the attribute to its value.
+        """
         return {
             "group": self.group,
             "point": self.point,

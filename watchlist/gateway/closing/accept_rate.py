@@ -29,11 +29,11 @@ class Reading(NamedTuple):
 
 
 class AcceptRate:
-    """Computes the accept rate from CPU time and from the number of accepted connections.
+    """Estimates the accept rate from CPU time and from the number of accepted connections.
 
-    A second with few new connections shows the CPU time of other work, such as prices and pages. A second with many new
-    connections shows the CPU time of other work plus the CPU time of the new connections. If other processes use the
-    cores, this process gets less than a whole core, and the rate is lower.
+    Seconds with few new connections show the CPU time of other work, such as prices and pages. In seconds with many new
+    connections, all CPU time above this amount is the cost of the new connections. The rate also falls if other
+    processes use the cores, because this process then gets less than a whole core.
     """
 
     def __init__(self) -> None:

@@ -15,19 +15,21 @@ even if the measured rate is twice the real rate.
 
 
 def drain_seconds(connections: int, accept_rate: float, least: float, longest: float) -> float:
-    """Returns how long a drain takes, in seconds. In this time, processes of the same speed can accept all clients.
+    """Returns how many seconds a drain of `connections` sockets takes.
 
-    `accept_rate` is in connections per second. The result is at least `least` and at most `longest`. If `least` is
-    greater than `longest`, the result is `least`.
+    The drain is so slow that processes with the same accept rate can accept all clients. `accept_rate` is in
+    connections per second. The result is at most `longest` and at least `least`. If `least` is greater than `longest`,
+    the result is `least`.
     """
     return max(least, min(longest, connections / (accept_rate * USED_SHARE)))
 
 
 def spread(items: Sequence[Item], seconds: float, rng: random.Random) -> Iterator[tuple[float, Item]]:
-    """Yields a pair of a delay in seconds and an item, for each item in random order.
+    """Yields a delay in seconds for each item, as pairs of delay and item. The order of the items is random.
 
     The function divides `seconds` into equal parts, one part for each item. The delay of an item is a random moment in
-    the item's part. Without these parts, many clients would sometimes come at once.
+    the item's part. Delays without these parts could by chance be close together, so that many clients would come at
+    once.
     """
     for position, item in enumerate(rng.sample(items, len(items))):
         yield (position + rng.random()) * seconds / len(items), item

@@ -19,7 +19,7 @@ After a longer pause, for example of a suspended process, one step closes no mor
 
 
 def choose_lifetime(max_age: float, rng: random.Random) -> float:
-    """Returns the lifetime of a new socket in seconds. `max_age` is the longest lifetime.
+    """Returns a random lifetime for a new socket, in seconds. The result is at most `max_age`.
 
     If `max_age` is 0, the result is infinite.
     """

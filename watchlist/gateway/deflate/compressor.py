@@ -25,15 +25,15 @@ FLUSH_END = 4
 class Compressor:
     """Compresses payloads of updates for all sockets of one process.
 
-    Never compress a reply, because a reply repeats text of the client. The length of the compressed reply would reveal
-    the rest of the reply.
+    Never compress a reply. A reply repeats text that the client chose, so the length of the compressed reply would
+    reveal other parts of the reply.
 
     The compressor has two zlib streams. The slower stream makes smaller frames, and serves cohorts with many sockets.
     The streams are reused: the creation of a new stream can take ten times as long as the compression of a short
     payload. After each payload, a full flush makes the stream forget the payload.
 
     `input_bytes` is the total size of all compressed payloads before compression. `output_bytes` is the total size
-    after compression. Each payload counts once, even if many sockets are sent the frame. `busy` says whether small
+    after compression. A payload counts once, even if many sockets are sent the frame. While `busy` is True, small
     cohorts are sent uncompressed frames.
     """
 

@@ -25,7 +25,8 @@ class DecompressedTooLarge(WatchlistError):
 def decompress(payload: bytes, limit: int) -> bytes:
     """Returns the decompressed payload of a whole message. Raises BadCompression or DecompressedTooLarge.
 
-    `payload` is the joined payload of all frames of the message. At most `limit` + 1 bytes are decompressed.
+    `payload` is the joined payload of all frames of the message. The message may have at most `limit` bytes, both
+    before and after decompression.
     """
     if len(payload) > limit:  # otherwise a megabyte of empty blocks would take the time of a megabyte
         raise DecompressedTooLarge(f"more than {limit} compressed bytes")

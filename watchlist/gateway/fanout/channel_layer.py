@@ -1,15 +1,16 @@
 """The channel layer `prices`, whose groups are the Redis channels `prices.SYMBOL`.
 
 `group_add("prices.AAPL", channel)` subscribes to the Redis channel `prices.AAPL`. `group_send` publishes in a Redis
-channel, as any program may do. A message contains exactly the published bytes. After a call of `set_receiver`, the
-parser passes each message straight to the receiver, which takes 3.5 us. Without a receiver, each message passes through
-a queue and `receive()`, which takes 35 us.
+channel, as any program may do. A message contains exactly the published bytes. If `set_receiver` has set a function,
+each message is passed straight to the function, which takes 3.5 us. Otherwise each message passes through a queue and
+`receive()`, which takes 35 us.
 
-Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py; tests cover
-each of these names. The channel layer of channels_redis does not report a lost connection. `PricesChannelLayer` logs a
-lost connection once, and reconnects with backoff and jitter. `PricesChannelLayer` also reports each disconnect and each
-reconnect, because messages in between are lost. A connection through a proxy or NAT can fail without an error. A silent
-connection is therefore pinged, and is dropped if no reply comes.
+This layer reports each lost connection and each reconnect, because messages in between are lost. The channel layer of
+channels_redis reports neither. Reconnects have backoff and jitter. If Redis has sent nothing for some time, the
+connection is pinged, and is dropped if no reply comes: a connection through a proxy or NAT can fail without an error.
+
+Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py. Tests cover
+each of these names.
 """
 
 import asyncio
@@ -76,7 +77,10 @@ class NoRetry(Retry):
 
 
 class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
-    """One connection to Redis. A ReplyReader handles messages; a task handles all other replies, and reconnects."""
+    """One connection to Redis, which reconnects after a loss.
+
+    A ReplyReader handles published messages. A task handles all other replies of Redis.
+    """
 
     def __init__(self, host: dict[str, Any], channel_layer: "PricesLoopLayer") -> None:
         super().__init__(host, channel_layer)
@@ -187,7 +191,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             return True
 
     def _drop_connection(self, fault: str) -> None:
-        """Drops the connection. The reading task then gets an error and reconnects."""
+        """Drops the connection. The task that reads from the connection then gets an error and reconnects."""
         connection = self._pubsub.connection if self._pubsub is not None else None
         if connection is not None and connection.is_connected and not connection._writer.transport.is_closing():
             self._fault = fault
@@ -280,7 +284,10 @@ class PricesChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
     def set_receiver(
         self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
     ) -> None:
-        """Sets the functions to call in this event loop; `PriceLayer.set_receiver` describes these functions."""
+        """Sets the functions that this event loop calls with messages and after a lost connection.
+
+        `PriceLayer.set_receiver` describes these functions.
+        """
         self._get_layer().set_receiver(receiver, on_disconnect, on_reconnect)
 
     def _get_layer(self) -> PricesLoopLayer:

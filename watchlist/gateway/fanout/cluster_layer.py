@@ -180,12 +180,12 @@ class ClusterChannelLayer:
                 await asyncio.sleep(RETRY_SECONDS / 5)  # many events come together when a node is lost
 
     def _fail_unplaced(self, error: Exception) -> None:
-        """Makes each waiting `group_add` fail if the node of its channel is unknown."""
+        """Makes `group_add` raise ConnectionError for each waiting channel that no known node serves."""
         for channel in [name for name in self._waiting if self._slots.owner(self._wanted[name]) is None]:
             self._fail(channel, error)
 
     def _fail(self, channel: bytes, error: Exception) -> None:
-        """Makes the waiting `group_add` of a channel fail. The intake calls `group_add` again later."""
+        """Makes the waiting `group_add` of a channel raise ConnectionError. The intake tries again later."""
         waiting = self._waiting.pop(channel)
         self._wanted.pop(channel, None)
         if not waiting.done():
@@ -193,7 +193,10 @@ class ClusterChannelLayer:
             waiting.exception()  # Marks the error as seen: a cancelled subscriber awaits no result.
 
     async def _place(self) -> None:
-        """Gives each subscriber the channels of its node. Opens and closes subscribers."""
+        """Gives each joined channel to the subscriber of the node that serves the channel.
+
+        Opens a subscriber for each new node, and closes the subscribers of nodes without channels.
+        """
         by_node: dict[Node, set[bytes]] = {}
         for channel, slot in self._wanted.items():
             if (node := self._slots.owner(slot)) is not None:
@@ -212,7 +215,10 @@ class ClusterChannelLayer:
                 subscriber.set_channels(frozenset(channels))
 
     def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
-        """Adds to `_missing` the confirmed channels that leave the subscriber. The subscriber keeps `channels`."""
+        """Notes which confirmed channels a subscriber loses, because another node now serves these channels.
+
+        `channels` are the channels that the subscriber keeps. The lost channels are added to `_missing`.
+        """
         self._missing |= (subscriber.confirmed - channels) & self._wanted.keys()
 
     def _pass_on(self, channel: bytes, data: bytes) -> None:
@@ -221,5 +227,5 @@ class ClusterChannelLayer:
 
 
 def _channel_of(group: str) -> bytes:
-    """Returns the channel of a group."""
+    """Returns the Redis channel of a group: `{tag}.prices.AAPL` for the group `prices.AAPL`."""
     return (tag_prefix(channel_symbol(group)) + group).encode()

@@ -34,10 +34,10 @@ Framed = tuple[Sequence[Message], bytes]
 
 @final
 class Block(msgspec.Struct, frozen=True, gc=False):
-    """The frames of some messages. Many sockets share a block.
+    """Messages with their frames, ready to be sent. Many sockets share a block.
 
-    `data` holds the joined frames. `batches` are the frames, each with its messages. `batches` is None if each message
-    has a frame of its own.
+    `data` holds the joined frames. `batches` holds each frame with its messages, or is None if each message has a frame
+    of its own.
     """
 
     messages: Sequence[Message]
@@ -45,9 +45,10 @@ class Block(msgspec.Struct, frozen=True, gc=False):
     batches: Sequence[Framed] | None = None
 
     def split(self) -> Sequence[Framed]:
-        """Returns each frame with its messages. An outbox keeps the messages whose frames were not sent.
+        """Returns the frames of the block one by one, each with its messages.
 
-        Builds no compressed frame again, because a new frame could differ from the frame in `data`.
+        The outbox needs the single frames if the socket took only a part of `data`. Compressed frames are not built
+        again, because a new frame could differ from the frame in `data`.
         """
         return [((message,), message.frame) for message in self.messages] if self.batches is None else self.batches
 
@@ -59,7 +60,7 @@ class Delivery:
     If `batch` is True, each frame holds an array of updates, otherwise one update. If `keep_all` is True, the mode is
     `all`, otherwise `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. If `snapshot` is
     True, a new subscription starts with the newest known update of each symbol. `compressor` compresses arrays of
-    updates. `compressor` is None if the client has not negotiated compression. All sockets of a process share it.
+    updates, or is None if the client has not negotiated compression. All sockets of a process share one compressor.
     """
 
     batch: bool = False
@@ -78,7 +79,11 @@ class Delivery:
 
     @property
     def lasting(self) -> "Delivery":
-        """Returns a copy of this delivery with `snapshot` True. `snapshot` False applies to one request only."""
+        """Returns a copy of this delivery with `snapshot` True.
+
+        The copy has the options that stay in force after a request, because `snapshot` False applies to one request
+        only.
+        """
         return replace(self, snapshot=True)
 
     def with_options(self, options: Any) -> "Delivery":
@@ -116,7 +121,10 @@ class Delivery:
         return Block(messages, b"".join([frame for _, frame in batches]), batches)
 
     def frame_messages(self, messages: Sequence[Message], sockets: int = 1) -> list[Framed]:
-        """Returns frames for sockets with `batch`, each frame with its messages. Compresses only frames of updates."""
+        """Packs messages into frames for sockets with `batch`. Returns each frame with its messages.
+
+        Consecutive updates share a frame, which may be compressed. Any other message has a frame of its own.
+        """
         compressor = self.compressor
         make_frame = text_frame if compressor is None else partial(compressor.make_frame, sockets=sockets)
         framed: list[Framed] = []

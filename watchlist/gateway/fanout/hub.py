@@ -111,9 +111,10 @@ class Hub:
             self.counts.stale += 1
 
     def flush(self) -> None:
-        """Sends the waiting updates to the sockets of each cohort, in one block per socket.
+        """Sends the updates that were added to cohorts. Each socket gets one block.
 
-        A prompt cohort is sent all updates since the last flush. A paced cohort is sent only first updates of symbols.
+        A prompt cohort is sent all updates since the last flush. A paced cohort is sent only the first known update of
+        each new symbol, because the `Pacer` sends its other updates later.
         """
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))
@@ -123,8 +124,8 @@ class Hub:
     def subscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
         """Subscribes a socket to symbols.
 
-        If the delivery has `snapshot`, the socket is sent the newest update of each symbol. The hub sends a known
-        update immediately. If the hub knows no update, the socket waits until the intake has read the quote.
+        If the delivery has `snapshot`, the socket is sent the newest update of each new symbol. If the hub does not
+        know this update yet, the socket gets it after the intake has read the quote.
         """
         new = [symbol for symbol in symbols if symbol not in outbox.symbols]
         known: list[UpdateMessage] = []

@@ -101,10 +101,10 @@ class Intake:
     async def _repeat(
         self, step: Callable[[], Awaitable[None]], changed: asyncio.Event, on_failure: Callable[[], None]
     ) -> None:
-        """Runs `step` immediately and after each change. Repeats a failed step after a wait.
+        """Runs `step` at the start and whenever `changed` is set. Repeats a failed step after a wait.
 
-        The wait grows with each failure. A change ends the wait early, because the step may succeed for other symbols.
-        `on_failure` is called after each failure.
+        The wait grows with each failure. The wait ends early if `changed` is set, because the step may succeed for
+        other symbols. `on_failure` is called after each failure.
         """
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:

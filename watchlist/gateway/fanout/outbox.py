@@ -41,7 +41,7 @@ class Transport(Protocol):
         """
 
     def send_ping(self) -> None:
-        """Sends a ping frame if `direct` is True."""
+        """Sends a ping frame. Only a transport whose `direct` is True can send pings."""
 
     def close(self, code: int) -> None:
         """Starts the closing handshake."""
@@ -142,7 +142,11 @@ class Outbox:
         return self.reply_frame(text_frame(payload))
 
     def reply_frame(self, frame: bytes) -> bool:
-        """Does the same as `reply` with a complete frame, such as a pong frame."""
+        """Sends a complete frame, such as a pong frame, or keeps the frame while the socket is stalled.
+
+        The frame counts as a reply. Returns False if more than MAX_REPLY_BYTES of replies wait. The caller must then
+        close the socket.
+        """
         if not self.closed:
             self.write(Block((ReplyMessage(frame),), frame))
         return self._reply_bytes <= MAX_REPLY_BYTES

@@ -23,7 +23,11 @@ class Pacer:
         self._scheduled = False
 
     def add(self, cohort: Cohort) -> None:
-        """Adds a cohort to the part of the interval that has the fewest cohorts."""
+        """Adds a cohort, to be flushed once per interval.
+
+        The interval has PHASES equal parts, and each cohort is flushed in one part. The new cohort gets the part with
+        the fewest cohorts.
+        """
         cohort.phase = min(range(PHASES), key=lambda number: len(self._phases[number]))
         self._phases[cohort.phase][cohort] = None
         if not self._scheduled:

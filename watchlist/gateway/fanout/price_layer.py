@@ -17,11 +17,11 @@ class PriceLayer(Protocol):
     def set_receiver(
         self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
     ) -> None:
-        """Sets the three functions, which are called in the event loop.
+        """Sets three functions that the layer calls in the event loop.
 
-        `receiver` is called with each later message of a joined group. `on_disconnect` is called once when the
-        connection is lost. `on_reconnect` is called when all groups are joined again. Messages published between these
-        two calls are lost.
+        `receiver` is called with each message of a joined group. `on_disconnect` is called once when the connection is
+        lost. `on_reconnect` is called when all groups are joined again. Messages published between these two calls are
+        lost.
         """
 
     async def new_channel(self) -> str:

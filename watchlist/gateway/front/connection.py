@@ -109,7 +109,7 @@ class FrontConnection:
         self._end(reset=True)
 
     def release(self) -> None:
-        """Does nothing. `_end_session` breaks the reference cycle between connection and session."""
+        """Does nothing, because the connection releases its session in `_end_session`."""
 
     def _send_close(self, code: bytes) -> None:
         if not self._closing:
@@ -157,7 +157,10 @@ class FrontConnection:
         self._end(reset=True)
 
     def _receive(self, session: Session, event: Event, now: float) -> None:
-        """Handles one frame."""
+        """Passes one event of the frame reader on to the session.
+
+        Ends the session if the client sends frames too fast, or if no event can follow this event.
+        """
         if not session.count_frame(now):
             self._depart()
         elif isinstance(event, TextMessage):
@@ -172,7 +175,10 @@ class FrontConnection:
             self._receive_last(session, event, now)
 
     def _receive_last(self, session: Session, event: Close | TooLarge | Failure, now: float) -> None:
-        """Handles the last event of the connection. No frame is read after this event."""
+        """Answers the last event of the connection with a close frame, and ends the session.
+
+        The event is a close frame, a message that is too large, or an invalid frame.
+        """
         if isinstance(event, Close):
             self._send_close(event.code)
         elif isinstance(event, Failure):
@@ -186,7 +192,7 @@ class FrontConnection:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def _depart(self) -> None:
-        """Ends the session. Passes the socket to `LingeringSockets`, so that the client can receive all bytes."""
+        """Ends the session. The socket stays open for a short time, so that the client can receive all bytes."""
         if not self._ended:
             self._ended = True
             self._lingering.add(self._sock, self._rest or b"", watched=True)

@@ -1,7 +1,7 @@
-"""Negotiates WebSocket extensions of the front's connections.
+"""Decides which WebSocket extension a connection of the front uses.
 
-Pure. Only this module decides about extensions. `negotiate` returns the extension that the response to the upgrade
-names. This extension decompresses the client's messages, and holds the compressor of the updates.
+Pure. `negotiate` returns the extension to name in the response to the upgrade request. The extension decompresses the
+client's messages, and holds the compressor of the updates.
 """
 
 from typing import Protocol
@@ -24,7 +24,7 @@ class Extension(Protocol):
 
 
 class Deflate:
-    """The extension permessage-deflate without context takeover. All connections share one object.
+    """The extension permessage-deflate without context takeover. All connections share one instance.
 
     `response` is the value of the header Sec-WebSocket-Extensions in the response to the upgrade.
     """

@@ -88,14 +88,20 @@ class Close(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class TooLarge(msgspec.Struct, frozen=True, gc=False):
-    """A message that exceeds the limit. The message has at least `size` bytes. No event follows."""
+    """An event of `FrameReader`: the client sends a message that is larger than the limit.
+
+    The message has at least `size` bytes. The reader yields no further event.
+    """
 
     size: int
 
 
 @final
 class Failure(msgspec.Struct, frozen=True, gc=False):
-    """A violation of the protocol. No event follows."""
+    """An event of `FrameReader`: the client has broken the WebSocket protocol.
+
+    `code` is the close code to send. The reader yields no further event.
+    """
 
     code: FailureCode
 
@@ -129,7 +135,11 @@ class FrameReader:
         self._compressed = False
 
     def read(self, data: bytes) -> Iterator[Event]:
-        """Yields an event for each frame that `data` completes. If the caller stops early, the rest is dropped."""
+        """Yields an event for each frame that is complete after the bytes in `data`.
+
+        Keeps an incomplete frame for the next call. If the caller stops the iteration early, the remaining bytes are
+        dropped.
+        """
         if self._partial is not None:
             self._partial += data
             if len(self._partial) < self._needed:
@@ -148,10 +158,10 @@ class FrameReader:
                 start += size
 
     def _measure(self, data: bytes, start: int) -> int | Failure | TooLarge:
-        """Checks the header of the frame at `start`.
+        """Checks the header of the frame at `start`. Returns the size of the frame in bytes.
 
-        Returns the size of the frame in bytes. If the header is incomplete, returns how many bytes the next check
-        needs.
+        If the header is incomplete, returns how many bytes the next check needs. If the frame is not acceptable,
+        returns a Failure or TooLarge.
         """
         available = len(data) - start
         if available < 2:
@@ -172,7 +182,11 @@ class FrameReader:
         return header + length
 
     def _is_invalid(self, first: int, length: int) -> bool:
-        """Returns True if no frame may begin with these two bytes now. `length` comes from the second byte."""
+        """Returns whether a frame with this first byte and this length would break the protocol now.
+
+        For example, a frame that continues a message is invalid if no message has begun. `length` comes from the second
+        byte.
+        """
         if first not in (PLAIN_FIRST_BYTES if self._extension is None else COMPRESSED_FIRST_BYTES):
             return True
         if first & 8:
@@ -180,7 +194,7 @@ class FrameReader:
         return (first & 15 == Opcode.CONTINUATION) != (self._message is not None)
 
     def _take(self, data: bytes, start: int, end: int) -> Event:
-        """Returns the event of the complete frame `data[start:end]`."""
+        """Reads the complete frame `data[start:end]`, and returns the frame's event."""
         body = start + HEADER_BYTES.get(data[start + 1] & 0x7F, 6)
         payload = unmask(data[body:end], data[body - 4 : body])
         first, opcode = data[start], data[start] & 15
@@ -205,7 +219,10 @@ class FrameReader:
         return self._end(Close(payload[:2]) if is_close_payload(payload) else PROTOCOL_ERROR)
 
     def _finish(self, kind: int, compressed: bool, payload: bytes) -> Event:
-        """Returns the event of a complete message."""
+        """Returns the event of a complete message, after decompressing and decoding the payload.
+
+        Returns a Failure or TooLarge if the payload cannot be decompressed or decoded.
+        """
         if compressed and self._extension is not None:
             try:
                 payload = self._extension.decompress(payload, self._max_bytes)

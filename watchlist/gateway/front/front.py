@@ -33,10 +33,11 @@ SWEEP_SECONDS = 1.0
 
 
 class Front:
-    """Accepts the connections of a listening socket.
+    """Accepts the connections of a listening socket, and serves them or hands them over to Daphne.
 
-    `hand_over` gives Daphne a duplicate of a socket, and closes the socket. All bytes of the client are still unread.
-    `http_limit` also counts connections that have sent no byte yet.
+    `hand_over` gives Daphne a duplicate of a socket, and closes the socket. The front leaves all bytes of the client
+    unread for Daphne. `http_limit` limits the HTTP connections of one address. A connection that has sent no byte yet
+    counts as an HTTP connection.
     """
 
     def __init__(
@@ -65,7 +66,10 @@ class Front:
 
     @property
     def is_idle(self) -> bool:
-        """Returns True if no upgrade request is being checked and `lingering` is empty. Open sessions do not count."""
+        """Returns True if no upgrade request is being checked and no socket is being closed.
+
+        Open sessions do not count.
+        """
         return not (self._connections.pending_count or len(self.lingering))
 
     def stop_accepting(self) -> None:
@@ -79,7 +83,7 @@ class Front:
             self._loop.remove_reader(self._listener.fileno())
 
     def stop(self) -> None:
-        """Stops accepting connections. Closes the sockets in `unread` and in `lingering`."""
+        """Stops accepting connections. Closes the sockets that have sent no byte yet or whose session has ended."""
         self.stop_accepting()
         if self._timer is not None:
             self._timer.cancel()

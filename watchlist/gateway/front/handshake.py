@@ -1,12 +1,13 @@
 """Parses the upgrade request of a WebSocket and builds the responses.
 
-Pure: no I/O. Only a complete and plain request is parsed. Every server understands a plain request in the same way:
+Pure: no I/O. Only a complete and plain request is parsed. A request is plain if:
 
 - each header has one line and only usual characters,
 - each header in SINGLE_HEADERS appears at most once,
 - no header in OTHER_HEADERS appears.
 
-Daphne answers all other requests. The parser can therefore be stricter than RFC 6455, and reports no errors.
+Every server understands a plain request in the same way. Daphne answers all other requests. The parser can therefore be
+stricter than RFC 6455, and reports no errors.
 """
 
 import re
