@@ -70,7 +70,7 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
 
     @property
     def order(self) -> tuple[int, int]:
-        """The pair that decides which of two updates is newer, see `feeds.stale`."""
+        """Timestamp and seq_id. Of two updates, the one with the greater pair is newer, see `feeds.stale`."""
         return self.timestamp, self.seq_id
 
 

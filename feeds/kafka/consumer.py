@@ -206,7 +206,7 @@ class UpdateConsumer:
                 self._handle_error(error)
 
     def _note_read(self, records: Collection[Message]) -> None:
-        """Notes which partitions were read as far as they had records at `open`."""
+        """Notes which partitions are read completely: up to the last record that the partition had when `open` ran."""
         for record in records:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):

@@ -5,7 +5,8 @@ knows neither Kafka nor Redis. Transactions are short, because SQLite allows one
 
 A save may be repeated. A bar replaces a recorded bar only if it has at least as many updates. This rule keeps out a
 recorder that has lost a partition and does not know it yet: its older version of a bar has fewer updates.
-`feeds.history.past_bars` says when a bar replaces a bar that was not recorded.
+The database also has bars that were fetched from a source. `feeds.history.past_bars` says when a recorded bar replaces
+a fetched bar.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -80,7 +80,7 @@ def preview_import(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def import_lists(request: HttpRequest) -> HttpResponse:
-    """Imports the lists of the preview. The form field `text` of the preview holds the lists."""
+    """Imports lists after the person has seen their preview. The form field `text` holds the imported file."""
     text = request.POST.get("text", "")
     imported = _read_lists(text) if len(text) <= MAX_FILE_BYTES else ImportedLists()
     if not imported.lists:

@@ -93,8 +93,8 @@ class Node(NamedTuple):
 class SlotMap:
     """Which node serves each slot.
 
-    `version` grows with each change. `known` holds all nodes that can be asked for the slots. The node that answered
-    last comes first. `seeds` are the nodes that the settings name. At the start, only the seeds are known.
+    `version` grows with each change. `known` holds all nodes that can be asked for the slots, and begins with the node
+    that gave the newest answer. `seeds` are the nodes that the settings name. At the start, only the seeds are known.
     """
 
     def __init__(self, seeds: Iterable[Node]) -> None:

@@ -44,7 +44,7 @@ class AcceptRate:
         self._cpu = ASSUMED_CPU_SECONDS
 
     def note(self, reading: Reading) -> None:
-        """Notes a reading. Call this method about once per second."""
+        """Updates the accept rate from newly read counters. Call this method about once per second."""
         last, self._last = self._last, reading
         if last is None or reading.now <= last.now:
             return
