@@ -101,9 +101,10 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run, such as `redis` and `gateway`.
 
-    `only` names the wanted parts, such as `redis,gateway`. An empty `only` means all parts. `has_feeds` says whether the
-    setting FEEDS names a source; without a source, the feeder is not one of all parts. If `external` is true, Redis and
-    Kafka are not run, because external servers are used. Raises StackFailure if a name is unknown or no part is left.
+    `only` names the wanted parts, such as `redis,gateway`. An empty `only` means all parts. `has_feeds` says whether
+    the setting FEEDS names a source; without a source, the feeder is not one of all parts. If `external` is true, Redis
+    and Kafka are not run, because external servers are used. Raises StackFailure if a name is unknown or no part is
+    left.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts
