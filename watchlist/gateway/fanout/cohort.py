@@ -101,8 +101,9 @@ class Cohort:
 
     def add_update(self, message: UpdateMessage) -> bool:
         """Adds an update to a prompt cohort. Returns True if this update is the first since the last flush."""
-        self._pending.append(message)
-        return len(self._pending) == 1
+        pending = self._pending
+        pending.append(message)
+        return len(pending) == 1
 
     def add_first(self, tracked: TrackedSymbol) -> bool:
         """Adds the first known update of a symbol to a paced cohort. `flush_first` sends the update.

@@ -99,9 +99,11 @@ class Hub:
             self._count_refused(tracked, payload, from_store, "malformed")
         # The rule of feeds/stale.py, inlined because a call per update would be slower.
         elif timestamp > tracked.timestamp or (timestamp == tracked.timestamp and seq_id > tracked.seq_id):
+            counts = self.counts
+            counts.accepted += 1
             first = tracked.message is None
-            self.counts.accepted += 1
-            self.counts.gaps += not first and seq_id - tracked.seq_id > 1
+            if seq_id - tracked.seq_id > 1 and not first:
+                counts.gaps += 1
             tracked.timestamp, tracked.seq_id = timestamp, seq_id
             tracked.from_store = from_store and first
             if timestamp > self.newest_timestamp:
@@ -181,11 +183,11 @@ class Hub:
     def _add_to_cohorts(self, tracked: TrackedSymbol, message: UpdateMessage) -> None:
         if tracked.message is None:
             self._add_first(tracked)
-        self._version += 1
-        tracked.version = self._version
+        self._version = tracked.version = self._version + 1
         tracked.message = message
+        from_store = tracked.from_store
         for cohort in tracked.cohorts:
-            if tracked.from_store and not cohort.delivery.snapshot:
+            if from_store and not cohort.delivery.snapshot:
                 continue
             if cohort.add_update(message):
                 self._flush_soon(cohort)
