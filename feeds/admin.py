@@ -151,7 +151,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Changes of the base price")
     def base_prices(self, ticker: Ticker) -> str:
-        """Returns the newest changes of the base price as an HTML list.
+        """Returns the newest changes of one ticker's base price as an HTML list.
 
         Each line has the time, the user, the old price and the new price. The newest change comes first. There are at
         most MAX_PRICE_CHANGES lines.
@@ -270,9 +270,9 @@ def describe_price_change(previous: float, price: float) -> str:
 
 
 def age_of(update: Update) -> float | None:
-    """Returns the age of an update, in seconds.
+    """Returns how many seconds ago the producer made an update, by the update's timestamp.
 
-    Returns None if the producer's clock is ahead of ours.
+    Returns None if the timestamp is in the future, because then the producer's clock is ahead of ours.
     """
     age = age_us(update.timestamp, time.time_ns() // 1000)
     return None if age is None else age / 1_000_000

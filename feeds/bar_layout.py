@@ -118,7 +118,7 @@ class BarRing:
         return self.prefix + symbol
 
     def offset(self, start: int) -> int:
-        """Returns the position of the first byte of bar number `start` in the string."""
+        """Returns the position of the first byte of bar number `start` in the Redis string of the ring."""
         return start % self.slots * _SLOT.size
 
     def byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:

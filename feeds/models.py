@@ -1,7 +1,7 @@
 """Defines the database models: tickers, tapes, and the bars of tapes.
 
-A tape is a recorded symbol. The admin edits tickers; the generator and the gateway read them. Only the recorder writes
-tapes and bars.
+A tape is a recorded symbol. The admin edits tickers; the generator and the gateway read them. The recorder writes tapes
+and bars. The feeder and `manage.py backfill` write fetched bars, and a tape for them if there is none.
 """
 
 from typing import Any, ClassVar

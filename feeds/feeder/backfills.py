@@ -40,7 +40,7 @@ class Backfills:
         """The planned repairs. The keys are pairs: a symbol, and whether the repair waits for the end of the day."""
 
     def add(self, symbol: str, native: str) -> None:
-        """Puts a symbol in the queue. `run` then fetches the bars of the symbol up to now.
+        """Puts a symbol in the queue. When its turn comes, `run` fetches the bars of the symbol up to that moment.
 
         Call this method when this process begins to feed the symbol.
         """
@@ -49,10 +49,11 @@ class Backfills:
             self._has_work.set()
 
     def add_later(self, symbol: str, native: str) -> None:
-        """Schedules two fetches of a symbol's bars, to correct bars that lack trades.
+        """Schedules two fetches of a symbol's bars, to correct bars in which some trades are missing.
 
-        The first fetch comes after REPAIR_SECONDS, and corrects the bars of minutes. The second fetch comes after the
-        end of the market day, and corrects the bar of the day. Call this method in the event loop.
+        The first fetch begins REPAIR_SECONDS after this call, and corrects the bars of minutes. The second fetch begins
+        REPAIR_SECONDS after the end of the market day, and corrects the bar of the day. Call this method in the event
+        loop.
         """
         for waits_for_day, seconds in ((False, 0.0), (True, self._backfill.seconds_of_day_left())):
             if (symbol, waits_for_day) not in self._timers:
@@ -89,9 +90,10 @@ class Backfills:
             log.info("bars fetched", source=self._source, symbol=symbol, days=fetched.days, minutes=fetched.minutes)
 
     async def _retry(self, symbol: str, native: str, error: Exception) -> None:
-        """Puts a symbol at the end of the queue after `error`, and waits.
+        """Puts a symbol back at the end of the queue after a failed fetch, then sleeps before the next fetch.
 
-        Gives up the symbol if no retry helps, or after MAX_ATTEMPTS attempts.
+        `error` says why the fetch failed. If no retry can help, or after MAX_ATTEMPTS failures, the symbol is dropped
+        instead.
         """
         attempts = self._attempts.pop(symbol, 0) + 1
         is_permanent = isinstance(error, RequestFailed) and error.is_permanent

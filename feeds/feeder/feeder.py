@@ -1,7 +1,7 @@
 """Runs the feeder: sends the trades of real sources to Kafka.
 
-All sources share one event loop, one producer and the ownership of symbols. Calls that may block run in threads: calls
-to the database and Redis, and the reading of the last updates in the topic.
+All sources share one event loop, one Kafka producer, and one object that claims symbols. Calls that may block run in
+threads: calls to the database and Redis, and the reading of the last updates in the topic.
 """
 
 import asyncio
@@ -93,7 +93,10 @@ class Feeder:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, stop: threading.Event) -> FeedTotals:
-        """Sends trades to Kafka until `stop` is set. Raises LeaseHeld if other processes feed all sources."""
+        """Sends trades to Kafka until `stop` is set.
+
+        Raises LeaseHeld if each source of this feeder is already fed by another process.
+        """
         try:
             if await self._acquire_leases(stop):
                 await self._feed(stop)
@@ -138,7 +141,7 @@ class Feeder:
         return not stop.is_set()
 
     def _drop_source(self, name: str, error: LeaseHeld) -> None:
-        """Stops feeding a source that another process feeds."""
+        """Stops feeding a source, because another process has taken its lease."""
         log.error(str(error))
         del self._leases[name]
         if (task := self._tasks.pop(name, None)) is not None:

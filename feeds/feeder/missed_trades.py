@@ -87,9 +87,10 @@ class MissedTrades:
                 self._feed.give_up(wanted.native, rest)
 
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
-        """Moves the first gap to the end of the queue after `error`, and waits.
+        """Moves the gap whose fetch has failed to the end of the queue, then sleeps before the next fetch.
 
-        Gives up the gap if no retry helps, or after MAX_ATTEMPTS attempts.
+        `error` says why the fetch failed. If no retry can help, or after MAX_ATTEMPTS failures, the gap is given up
+        instead.
         """
         wanted = self._queue.popleft()
         wanted.attempts += 1

@@ -81,9 +81,10 @@ class OwnedSymbols:
         return self._fed.keys()
 
     async def follow(self, wanted: Subscriptions) -> None:
-        """Claims the wanted symbols, then begins to feed new symbols and stops feeding unwanted or lost symbols.
+        """Replaces the set of wanted symbols, and claims these symbols in Redis.
 
-        Call this method each second, because a claim expires if it is not renewed.
+        Begins to feed each wanted symbol that this process owns. Stops feeding each symbol that is no longer wanted or
+        owned. Call this method each second, because a claim expires if it is not renewed.
         """
         self._wanted = wanted
         await self._claim()
@@ -105,7 +106,10 @@ class OwnedSymbols:
                 task.cancel()
 
     async def _claim(self) -> None:
-        """Updates the set of owned symbols. If Redis does not answer, the set stays the same."""
+        """Renews the claims to the symbols in use, and claims the other wanted symbols.
+
+        If Redis does not answer, the set of owned symbols stays the same.
+        """
         try:
             async with self._lock:
                 held = {*self._fed, *self._opening, *self._releasing}
@@ -149,9 +153,9 @@ class OwnedSymbols:
             self._start(self._release(closing))
 
     async def _release(self, symbols: Collection[str]) -> None:
-        """Waits until Kafka has acknowledged all updates, then releases the symbols.
+        """Waits until Kafka has acknowledged all updates, then releases those of `symbols` that are unwanted.
 
-        Symbols that are wanted again stay owned.
+        If a symbol has become wanted again in the meantime, this process keeps it.
         """
         try:
             await self._publisher.drain()
@@ -164,9 +168,9 @@ class OwnedSymbols:
             log.info("symbols not released, they expire by themselves", reason=str(error))
 
     async def _open(self, symbols: Collection[str]) -> None:
-        """Reads the end of the topic.
+        """Reads the last updates of `symbols` in the topic, then begins to feed those symbols.
 
-        After that, begins to feed the symbols that are still owned and wanted.
+        A symbol that is no longer owned or no longer wanted after the reading is left out.
         """
         try:
             ends = await asyncio.to_thread(self._read_ends, symbols)

@@ -93,7 +93,7 @@ class Publisher:
 
     @property
     def has_room(self) -> bool:
-        """Whether fetched trades may be added."""
+        """Whether the backlog has room for missed trades that were fetched."""
         return self._backlog.is_low
 
     @property
@@ -116,9 +116,9 @@ class Publisher:
         self._symbols[symbol] = PublishedSymbol(numbering, source.encode(), can_fetch, missed=missed)
 
     def close(self, symbols: Collection[str]) -> None:
-        """Drops the waiting trades of symbols.
+        """Drops the waiting trades of symbols, and ignores further trades of these symbols until `open` is called.
 
-        Updates that were sent may still be unacknowledged, see `drain`.
+        Updates of these symbols that were sent earlier may still be unacknowledged: `drain` waits for them.
         """
         for symbol in symbols:
             closed = self._symbols.pop(symbol, None)
@@ -135,7 +135,7 @@ class Publisher:
             published.prices = prices
 
     def note_missed(self, symbol: str, spans: Sequence[Span]) -> None:
-        """Notes spans of time that lack trades. The next record of the symbol names these spans."""
+        """Notes spans of time in which trades of a symbol were lost. The next record of this symbol names the spans."""
         if (published := self._symbols.get(symbol)) is not None:
             published.missed = unite([*published.missed, *spans])
 
@@ -155,7 +155,10 @@ class Publisher:
             asyncio.get_running_loop().call_soon(self._pump_due)
 
     def pump(self) -> None:
-        """Sends as many waiting trades as possible. Call this method ten times a second."""
+        """Sends waiting trades until none is left or too many updates are unacknowledged.
+
+        Sends nothing after a pause of the process, until `resume` is called. Call this method ten times a second.
+        """
         now = self._clock()
         self._note_freeze(now)
         self._producer.poll()

@@ -166,7 +166,10 @@ class SourceFeed:
         return incomplete
 
     def fill(self, native: str, gap: Gap, trades: Iterable[Trade]) -> None:
-        """Publishes missed trades. `trades` are all trades that the source has for the gap."""
+        """Publishes the missed trades of a gap, which have been fetched from the source.
+
+        `trades` are all trades that the source has for the gap. Those that had arrived earlier are ignored.
+        """
         if (fed := self._symbols.get(native)) is not None:
             self._publisher.add(fed.symbol, fed.feed.fill(gap, trades))
 
@@ -244,10 +247,10 @@ class SourceFeed:
             log.warning("symbol refused by the source", source=self.source.name, symbol=fed.symbol, reason=reason)
 
     def _observe(self, events: Sequence[Event], receipt: int) -> None:
-        """Adds the delay of a message to the metrics: the time from its newest trade to its receipt.
+        """Adds the delay of a message to the metrics: the time from its last trade to its receipt.
 
-        A message that ends with a trade of the past is ignored. At most one message per millisecond is observed,
-        because one observation costs as much CPU time as decoding a message.
+        A message is ignored if its last event is not a trade, or is a trade from a snapshot. At most one message per
+        millisecond is observed, because one observation costs as much CPU time as decoding a message.
         """
         last = events[-1]
         if type(last) is not Trade or last.past or 0 <= receipt - self._observed_at < OBSERVE_US:

@@ -25,8 +25,7 @@ class ClaimedTickers:
     """The tickers that the generator feeds now.
 
     One thread calls `prepare` and `refresh`; the thread of the loop calls `apply`. `read_tickers` returns all simulated
-    tickers, active or not. `redis` notes whether Redis is unavailable: this class notes the beginning of an outage, and
-    the loop notes the end.
+    tickers, active or not. `redis` is the outage of Redis: this class marks its beginning, and the loop marks its end.
     """
 
     def __init__(

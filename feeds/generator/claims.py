@@ -60,9 +60,10 @@ class Claims:
         self.grants: Mapping[str, Grant] = {}
 
     def take(self, wanted: Collection[str]) -> None:
-        """Claims the wanted symbols that we do not own.
+        """Claims those wanted symbols that this process does not own yet. Raises StoreUnavailable.
 
-        Releases unwanted symbols as soon as their updates are finished. Raises StoreUnavailable.
+        Also releases symbols: each symbol whose grant has ended and whose updates are finished, and each unwanted
+        symbol that has no grant.
         """
         with self._lock:
             if self._closed:

@@ -171,7 +171,7 @@ class GeneratorLoop:
                 log.exception("generator thread failed, it continues", thread=threading.current_thread().name)
 
     def _renew(self) -> None:
-        """Renews the lease and the symbols. Raises LeaseHeld."""
+        """Renews the lease and the claims to symbols. Raises LeaseHeld if another generator has taken the lease."""
         try:
             self._lease.renew()
             self._claims.renew()
@@ -198,9 +198,10 @@ class GeneratorLoop:
                 self._report()
 
     def _renew_after_stall(self) -> None:
-        """Renews the lease and the claims to symbols if the last call was more than STALL_SECONDS ago.
+        """Renews the lease and the claims to symbols if the loop has stalled.
 
-        Such a pause means that the loop has stalled. Call this method at least twice per STALL_SECONDS.
+        The loop has stalled if more than STALL_SECONDS have passed since the previous call of this method. Call this
+        method at least twice per STALL_SECONDS.
         """
         previous, self._alive_at = self._alive_at, self._clock()
         if self._alive_at - previous > STALL_SECONDS:

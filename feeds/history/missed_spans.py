@@ -1,4 +1,4 @@
-"""Stores the spans of time in which trades were lost, and finds the recorded bars that lack trades.
+"""Stores missed spans: times in which trades were lost. Finds the recorded bars that these spans touch.
 
 A recorded bar is incomplete if a missed span of its tape touches the bar. No column marks such a bar: each query
 compares the bars with the spans. In this way, a span may be stored before or after the bars that it touches.
@@ -20,7 +20,10 @@ MAX_SPANS_OF_TAPE = 1000
 
 
 def save_spans(tape_id: int, spans: Iterable[Span]) -> None:
-    """Adds missed spans to a tape. The call may be repeated. Raises BarArchiveUnavailable."""
+    """Adds missed spans to a tape. Adding a span twice has the same effect as adding it once.
+
+    Raises BarArchiveUnavailable.
+    """
     with translate_errors(), transaction.atomic():
         rows = {Span(row.first, row.last): row for row in MissedSpan.objects.filter(tape_id=tape_id)}
         united = set(unite([*rows, *spans], MAX_SPANS_OF_TAPE))
@@ -30,9 +33,9 @@ def save_spans(tape_id: int, spans: Iterable[Span]) -> None:
 
 
 def read_spans(tape_id: int, since: int, until: int) -> list[Span]:
-    """Returns the missed spans of a tape between two moments, oldest first.
+    """Returns the missed spans of a tape that touch the time from `since` to `until`, oldest first.
 
-    The moments are in unix microseconds. Raises BarArchiveUnavailable.
+    Both times are in unix microseconds; `until` is excluded. Raises BarArchiveUnavailable.
     """
     with translate_errors():
         rows = MissedSpan.objects.filter(tape_id=tape_id, last__gte=since, first__lt=until).order_by("first")
@@ -40,9 +43,9 @@ def read_spans(tape_id: int, since: int, until: int) -> list[Span]:
 
 
 def touched_minutes(spans: Iterable[Span], begin: int, end: int) -> set[int]:
-    """Returns the numbers of the minutes from `begin` to `end` that a span touches.
+    """Returns the numbers of those minutes from `begin` to `end` that at least one of the spans touches.
 
-    The moments are in unix microseconds. Minutes are counted from 1970.
+    `begin` and `end` are in unix microseconds; `end` is excluded. Minutes are counted from 1970.
     """
     clipped = ((max(span.first, begin), min(span.last, end - 1)) for span in spans)
     return {minute for first, last in clipped for minute in range(first // MINUTE_US, last // MINUTE_US + 1)}
@@ -59,9 +62,9 @@ class Incomplete(NamedTuple):
 
 
 def find_incomplete(tape_id: int, since: int) -> Incomplete:
-    """Returns where the oldest incomplete minute and the oldest incomplete day of a tape begin.
+    """Returns the oldest incomplete minute and the oldest incomplete day of a tape.
 
-    Ignores missed spans before `since`, in unix microseconds. Raises BarArchiveUnavailable.
+    Ignores missed spans that end before `since`, in unix microseconds. Raises BarArchiveUnavailable.
     """
     spans = read_spans(tape_id, since, 2**63 - 1)
     with translate_errors():
@@ -70,9 +73,9 @@ def find_incomplete(tape_id: int, since: int) -> Incomplete:
 
 
 def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
-    """Returns the start of the first recorded minute that a span touches. Skips minutes before `since`.
+    """Returns the start of the oldest recorded minute that `span` touches; None if there is no such minute.
 
-    Both times are in unix microseconds.
+    Leaves out minutes that end before `since`. The result and `since` are in unix microseconds.
     """
     base = MinuteBar.key(tape_id, 0)
     first, last = max(span.first, since) // MINUTE_US, span.last // MINUTE_US
@@ -82,7 +85,7 @@ def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
 
 
 def _find_day(tape_id: int, span: Span) -> int | None:
-    """Returns the time of the first update of the first recorded day that a span touches.
+    """Returns the time of the first update of the oldest recorded day that `span` touches.
 
     The time is in unix microseconds. Returns None if there is no such day.
     """

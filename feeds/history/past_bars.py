@@ -80,7 +80,10 @@ UPSERT_DAY = _make_past_upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
 
 
 def save_minutes(tape_id: int, bars: Sequence[Bar], origin: Origin) -> None:
-    """Saves minutes in short transactions. The call may be repeated. Raises BarArchiveUnavailable."""
+    """Saves minutes of a tape in short transactions. Saving the same minutes twice has the same effect as once.
+
+    Raises BarArchiveUnavailable.
+    """
     rows = [_minute_row(tape_id, bar, origin) for bar in bars]
     with translate_errors():
         for batch in chunks(rows, ROWS_PER_TRANSACTION):
@@ -89,7 +92,10 @@ def save_minutes(tape_id: int, bars: Sequence[Bar], origin: Origin) -> None:
 
 
 def save_days(tape_id: int, bars: Mapping[int, Bar], origin: Origin) -> None:
-    """Saves days in one transaction. The keys are ordinals of market days. Raises BarArchiveUnavailable."""
+    """Saves days of a tape in one transaction. `bars` is a dict from market day, as an ordinal, to the bar of this day.
+
+    Raises BarArchiveUnavailable.
+    """
     rows = [_day_row(tape_id, day, bar, origin) for day, bar in bars.items()]
     with translate_errors(), transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(UPSERT_DAY, rows)
@@ -119,7 +125,7 @@ def find_tape(symbol: str, source: str) -> Tape:
 
 
 def note_fetched(tape_id: int, interval: int, end: int) -> None:
-    """Notes that bars were fetched up to `end`. Raises BarArchiveUnavailable.
+    """Notes that the bars of a tape were fetched up to `end`. Raises BarArchiveUnavailable.
 
     `interval` is the length of the bars in seconds. `end` is in unix microseconds.
     """

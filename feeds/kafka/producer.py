@@ -133,9 +133,10 @@ class UpdateProducer:
         return lambda: not any(period.unfinished for period in earlier)
 
     def log_failures(self) -> None:
-        """Logs the failures since the last call, one line for each reason.
+        """Logs the updates that have failed since the previous call, one line for each reason.
 
-        Also logs an outage of Kafka if acknowledgements are missing. Call this method about once a second.
+        Also logs that Kafka is unavailable if updates wait for an acknowledgement and none has come for
+        ACK_TIMEOUT_SECONDS. Call this method about once a second.
         """
         for reason, count in (self.failed - self._logged).items():
             log.warning("updates not delivered", reason=reason, count=count, topic=self._topic)

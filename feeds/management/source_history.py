@@ -59,7 +59,7 @@ def find_tickers(symbols: list[str], source: str = "") -> dict[str, list[tuple[s
     """Returns a dict from source to pairs of symbol and native symbol, such as `{"kraken": [("BTC/USD", "")]}`.
 
     A native symbol may be empty. If `symbols` is empty, finds all active tickers. If `source` is given, finds only
-    tickers of this source. Raises CommandError if a symbol has no ticker with a history.
+    tickers of this source. Raises CommandError if one of `symbols` is not found, or its source has no history.
     """
     rows = Ticker.objects.exclude(source__in=WITHOUT_HISTORY).order_by("symbol")
     rows = rows.filter(symbol__in=symbols) if symbols else rows.filter(active=True)

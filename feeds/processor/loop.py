@@ -110,10 +110,10 @@ class Processor:
     def run(self, stop: threading.Event) -> bool:
         """Processes records until `stop` is set or the consumer is drained.
 
-        The consumer is drained when all existing records have been read. At the end, finishes the records in progress,
-        commits and leaves the group. Returns whether all records that were read are finished. Unfinished records will
-        be read again. Raises DeadLetterTopicRefused if a dead letter cannot be written, and GroupRefused if Kafka
-        refuses this member.
+        The consumer is drained when the records that existed at its `open` have been read, see `UpdateConsumer`. At the
+        end, finishes the records in progress, commits and leaves the group. Returns whether all records that were read
+        are finished. Unfinished records will be read again. Raises DeadLetterTopicRefused if a dead letter cannot be
+        written, and GroupRefused if Kafka refuses this member.
         """
         self._stop = stop
         if not self._join():
@@ -218,10 +218,10 @@ class Processor:
             self._collect(wait=POLL_SECONDS)
 
     def _has_pending(self, updates: int, dead_letters: int) -> bool:
-        """Returns whether at least one of two limits is reached.
+        """Returns whether too many updates or dead letters are pending.
 
-        `updates` is the limit for the pending updates of each worker. `dead_letters` is the limit for the
-        unacknowledged dead letters.
+        This is so if at least one worker has `updates` or more pending updates, or if `dead_letters` or more dead
+        letters are unacknowledged.
         """
         return self._pool.max_pending >= updates or self._dead_letters.pending >= dead_letters
 

@@ -10,9 +10,10 @@ from feeds.store.cluster.slots import SLOT_OF_TAG, TAGS, Node, SlotMap, tag_numb
 
 
 class NodeRouting:
-    """The worker of each tag. `workers` is the number of workers.
+    """Says which worker writes the symbols of each tag. `workers` is the number of workers.
 
-    If there are more nodes than workers, some nodes share a worker. Before `apply`, all tags have the first worker.
+    If there are more nodes than workers, some nodes share a worker. Until `apply` is called for the first time, worker
+    0 writes the symbols of all tags.
     """
 
     def __init__(self, slots: SlotMap, workers: int) -> None:

@@ -90,10 +90,10 @@ class WorkerProgress:
         return max(self._pending)
 
     def max_pending_except(self, late: Collection[int], share: int) -> int:
-        """Returns the highest number of pending updates of any worker, but late workers count less.
+        """Returns the highest number of pending updates of any worker, where late workers count less.
 
-        `late` holds the numbers of the late workers. The number of updates of such a worker is first divided by
-        `share`.
+        `late` holds the numbers of the late workers. The count of a late worker is divided by `share` before the
+        comparison.
         """
         return max(count // share if worker in late else count for worker, count in enumerate(self._pending))
 

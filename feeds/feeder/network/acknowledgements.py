@@ -26,7 +26,8 @@ class Acknowledgements:
     def request(self, natives: Iterable[str], now: float) -> None:
         """Begins to wait until the source acknowledges subscriptions to these native symbols.
 
-        `now` is the time at which the last message with these subscriptions is sent.
+        Several messages may be needed to subscribe to the symbols. `now` is the time at which the last of these
+        messages is sent.
         """
         for native in natives:
             self._deadlines[native] = now + self._timeout

@@ -94,9 +94,9 @@ class Connection:
 
     @property
     def has_flowed(self) -> bool:
-        """Whether this connection has received messages for at least `Source.silent_seconds`.
+        """Whether messages have arrived on this connection over a time of at least `Source.silent_seconds`.
 
-        The time counts from the first acknowledgement to the last message.
+        This time begins at the first acknowledgement, and ends at the newest message so far.
         """
         first = self._first_acknowledged
         return first is not None and self._last_message - first >= self._source.silent_seconds
@@ -207,7 +207,7 @@ class Connection:
             self._has_outgoing.set()
 
     async def _send_all(self, socket: ClientConnection) -> None:
-        """Sends messages at the pace of the source."""
+        """Sends the queued messages, with the pauses that the source demands between messages."""
         try:
             while await self._has_outgoing.wait():
                 while self._outgoing:

@@ -84,7 +84,7 @@ class Supervisor:
             await self._close_all()
 
     async def _stay_connected(self) -> Ending:
-        """Opens a connection, and replaces the connection whenever this is due.
+        """Opens a connection, and replaces it whenever `Connection.replace_due` is set.
 
         Returns when a connection has ended and no other connection has replaced it. The result says why that connection
         ended.
@@ -99,9 +99,10 @@ class Supervisor:
             connection = await self._replace(connection)
 
     async def _replace(self, old: Connection) -> Connection:
-        """Opens a new connection. Closes `old` when the new connection has all symbols.
+        """Opens a new connection to replace `old`. Returns the one of the two connections that stays open.
 
-        If the new connection fails or takes too long, keeps `old` instead. Returns the connection that stays.
+        When the source has answered all subscriptions of the new connection, closes `old`. If the new connection fails
+        or takes too long, closes the new connection instead.
         """
         new = self._open()
         tasks = {self._connections[new], self._connections[old]}

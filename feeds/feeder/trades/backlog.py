@@ -128,7 +128,7 @@ class Backlog:
         return taken
 
     def _put_back(self) -> None:
-        """Puts the trades that `put_newest_first` has set aside back before the other trades of their symbols."""
+        """Moves each trade that `put_newest_first` set aside to the front of its symbol's waiting trades."""
         for symbol, trade in self._first.items():
             self._waiting.setdefault(symbol, deque()).appendleft(trade)
         self._first.clear()

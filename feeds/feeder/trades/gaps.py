@@ -6,7 +6,7 @@ from feeds.sources.events import Trade
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Missed trades of one symbol: the trades between `after` and `until`.
+    """Missed trades of one symbol: the trades that lie between the trades `after` and `until`, without these two.
 
     `missing` is the number of missed trades; 0 if the number is unknown. `after` and `until` may be placeholders, which
     `with_sequence` explains. If `is_open` is true, the trade `until` has not arrived yet, and its time is unknown.

@@ -26,11 +26,11 @@ class LostTrades:
         self.spans: tuple[Span, ...] = ()
 
     def add(self, gap: Gap, missing: MissingRanges, end: int | None, known: Sequence[Trade] = ()) -> int:
-        """Counts the missing trades of a gap as lost. Returns how many trades these are.
+        """Counts as lost the trades of a gap that have not arrived. Returns the number of these trades.
 
-        The numbers of these trades are removed from `missing`. `known` are trades within the gap that have arrived.
-        Each missed span begins and ends at the nearest trades that are known. `end` is the time of the first trade
-        after the gap; None if no such trade has come yet.
+        Removes the numbers of these trades from `missing`. `known` are the trades within the gap that have arrived. A
+        missed span reaches from the nearest known trade before the lost trades to the nearest known trade after them.
+        `end` is the time of the first trade after the gap; None if no such trade has come yet.
         """
         bounds = sequence_of(gap.after), sequence_of(gap.until)
         by_sequence = {sequence_of(trade): trade.timestamp for trade in known}

@@ -24,7 +24,7 @@ class MissingRanges:
         return self._ranges[0][0], self._ranges[-1][1]
 
     def add(self, first: int, last: int) -> None:
-        """Adds the numbers from `first` to `last`."""
+        """Adds the numbers from `first` to `last`, both included."""
         kept = []
         for start, end in self._ranges:
             if end < first - 1 or start > last + 1:

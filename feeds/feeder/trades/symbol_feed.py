@@ -86,7 +86,7 @@ class SymbolFeed:
             self._announced = None
 
     def check(self, now: float) -> list[Accepted]:
-        """Returns trades that were held back long enough. Call this method several times a second."""
+        """Returns the trades that have been held back long enough, for publication. Called several times a second."""
         if self._announced is not None and now >= self._announced[1]:
             self._open_announced_gap(self._announced[0])
         if self._held_until is not None and now >= self._held_until:
@@ -119,7 +119,7 @@ class SymbolFeed:
             self.lost.add_span(gap.after.timestamp, gap.until.timestamp)
 
     def _lose(self, gap: Gap, known: Sequence[Trade] = ()) -> None:
-        """Counts trades of a gap that are still missing as lost. A lost trade that still arrives is published late."""
+        """Counts as lost the trades of a gap that have not arrived. If one comes later, it is published as late."""
         newest = self._newest
         has_ended = not gap.is_open or (newest is not None and sequence_of(newest) >= sequence_of(gap.until))
         end = (self._latest if gap.is_open else gap.until.timestamp) if has_ended else None
@@ -140,7 +140,7 @@ class SymbolFeed:
         self._gaps.append(Gap(neighbour(first, -1), neighbour(last, 1), len(trades)))
 
     def _resume(self, published: Sequence[PublishedTrade]) -> None:
-        """Continues after the trades `published`: drops repeats, and opens a gap for trades missing between them."""
+        """Continues after the trades `published`: drops their repeats, opens a gap for numbers missing among them."""
         trades = [self._read(old) for old in published]
         for trade in trades:
             self._known.add(trade)
@@ -164,7 +164,7 @@ class SymbolFeed:
         return Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
 
     def _open_holes(self, numbers: Sequence[int], trades: Mapping[int, Trade]) -> None:
-        """Opens a gap for numbers missing in the topic: trades that an earlier process did not send."""
+        """Opens a gap for sequence numbers missing in the topic: trades that an earlier process did not send."""
         for before, number in pairwise(numbers):
             if 1 < number - before <= MAX_HOLE:
                 self._missing.add(before + 1, number - 1)
@@ -173,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Returns the newest past trade and all live trades. Used for the first trades of a symbol."""
+        """Returns the newest trade with `past`, and all trades without it. Used for the first trades of a symbol."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -203,7 +203,7 @@ class SymbolFeed:
     def _receive_lower(self, trade: Trade, sequence: int, accepted: list[Accepted]) -> None:
         """Handles a trade whose sequence number is not above the newest number: a missed, lost or repeated trade.
 
-        If the trade was not missing and has the latest time, the vendor's numbers have jumped back.
+        If the trade was not missed and has the latest time of all, the vendor's numbers have jumped back.
         """
         if self._missing.remove(sequence):
             self._counts.fetched += 1
@@ -223,7 +223,7 @@ class SymbolFeed:
         self._latest = max(self._latest, trade.timestamp)
 
     def _receive_other(self, trade: Trade, now: float, accepted: list[Accepted]) -> None:
-        """Handles a trade without a number."""
+        """Handles a trade without a sequence number: drops a repeat, and opens a gap if trades may have been missed."""
         newest = self._newest
         if not self._known.add(trade):
             self._counts.repeats += 1
@@ -234,7 +234,7 @@ class SymbolFeed:
         self._advance(trade, accepted)
 
     def _advance(self, trade: Trade, accepted: list[Accepted]) -> None:
-        """Accepts a live trade: adds it to `accepted`, or holds it back while missed trades are fetched."""
+        """Accepts a new trade: adds it to `accepted`, or holds it back while missed trades are fetched."""
         if not (self._newest is not None and trade.sequence is None and trade.timestamp < self._newest.timestamp):
             self._newest = trade
         self._may_have_missed = False
@@ -246,7 +246,7 @@ class SymbolFeed:
             accepted += self._number([trade])
 
     def _open_gap(self, after: Trade, until: Trade, missing: int, now: float) -> None:
-        """Notes missed trades. If they can be fetched, live trades are held back for HOLD_SECONDS at most."""
+        """Notes a gap. If its missed trades can be fetched, newer trades are held back for HOLD_SECONDS at most."""
         if self._add_gap(Gap(after, until, missing)) and self._held_until is None:
             self._held_until = now + HOLD_SECONDS
 
@@ -287,7 +287,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns pairs: a trade, and whether it is late. `late` decides for trades without a sequence number."""
+        """Returns pairs: a trade, and whether it is late. Without a sequence number, the argument `late` says so."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence
