@@ -1,6 +1,7 @@
 """Defines middleware for trusted proxies, web sessions, private sites and database outages.
 
-A page that is open shows prices without the database. Lists, accounts and the loading of a page need the database.
+A page that is already loaded shows prices even while the database is unavailable. Lists, accounts and the loading of a
+page need the database.
 """
 
 import sys
@@ -54,7 +55,8 @@ class DatabaseOutageMiddleware(MiddlewareMixin):
 class ProlongSessionMiddleware(MiddlewareMixin):
     """Prolongs each web session that is in use, at most once a day.
 
-    Therefore the lists of a visitor who returns do not expire, even if the visitor changes nothing.
+    The web session of a visitor holds the visitor's lists. A visitor who returns therefore keeps the lists, even
+    without changing anything.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -80,7 +82,10 @@ class PrivateSiteMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # the base class only redirects
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
-        """Answers 401 below `/api/`. Redirects other requests to the page for signing in."""
+        """Answers a request without a signed-in account, for a view that requires an account.
+
+        The answer is 401 below `/api/`. For all other addresses, the answer is a redirect to the sign-in page.
+        """
         if request.path.startswith(API_PATH):
             return refuse_api_request("this site is private: sign in first", 401)
         is_htmx = bool(getattr(request, "htmx", False))
@@ -114,7 +119,7 @@ def show_error(request: HttpRequest) -> HttpResponse:
 
 
 def is_outage(error: Exception) -> bool:
-    """Returns whether the database is unavailable.
+    """Returns whether a database error means that the database is unavailable.
 
     Returns True for a failed connection and for a lock timeout. Returns False for an error in a query.
     """
@@ -125,7 +130,7 @@ def is_outage(error: Exception) -> bool:
 
 
 def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
-    """Logs the outage and returns the 503 response."""
+    """Logs that the database is unavailable, and returns the response with the status 503."""
     log.warning("database unavailable, request not served", error=type(error).__name__)
     response = _render_outage(request)
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)

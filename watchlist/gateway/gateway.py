@@ -80,9 +80,10 @@ class Gateway:
         self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
     async def start(self) -> ConnectionRate:
-        """Starts the gateway at the first call. Waits for the tickers, then returns the rate limit of connections.
+        """Starts the gateway if it is not started yet, and waits until the tickers have been read.
 
-        Raises an error of the database if the tickers have never been read and cannot be read now.
+        Returns the ConnectionRate, which limits how often an address or account connects. Raises an error of the
+        database if the tickers have never been read and cannot be read now.
         """
         if self._start_task is None:
             self._start_task = asyncio.ensure_future(self._start())
@@ -142,7 +143,7 @@ class Gateway:
         return self.connections.sessions
 
     def count_tasks(self) -> int:
-        """Returns the number of tasks of the event loop. Returns 0 before the start."""
+        """Returns the number of tasks of the event loop; 0 before the gateway is started."""
         return len(asyncio.all_tasks(self._loop)) if self._start_task is not None else 0
 
     def _schedule(self, delay: float, flush: Callable[[], None]) -> None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All limits. Times are in seconds. `send_buffer` is a number of updates.
+    """The limits of a gateway for each client and for the number of clients.
 
-    The first twelve limits are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_.
+    Times are in seconds. `send_buffer` is a number of updates. The first twelve attributes are settings with the prefix
+    GATEWAY_ or GATEWAY_TIMEOUTS_.
     """
 
     allowed_origins: tuple[str, ...] = ("*",)

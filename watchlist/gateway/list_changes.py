@@ -47,7 +47,10 @@ class ListChanges:
         self._private = private
 
     async def follow(self) -> None:
-        """Reads the lists and sends changes, until this task is cancelled. Pauses while the database is unavailable."""
+        """Reads the lists of the signed-in clients and sends changes, until this task is cancelled.
+
+        Pauses while the database is unavailable.
+        """
         while True:
             await asyncio.sleep(READ_SECONDS)
             if not self._database.available:
@@ -94,9 +97,10 @@ class ListChanges:
 
 @sync_to_async
 def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSession, Versions]:
-    """Returns a dict from each valid web session to the versions of the account's lists.
+    """Returns a dict from each valid web session in `account_sessions` to the versions of its account's lists.
 
-    Web sessions that have ended are missing. Raises django.db.DatabaseError.
+    Web sessions that have ended are missing. The versions are a dict from the id of a list to the list's version.
+    Raises django.db.DatabaseError.
     """
     close_old_connections()
     account_sessions = list(account_sessions)

@@ -245,8 +245,8 @@ def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str)
 def feed(source: str, title: str, state: str, reason: str, since: int, symbols: Mapping[str, Iterable[str]]) -> bytes:
     """Returns the `feed` frame about a source of real prices, for clients with `?meta=1`.
 
-    `title` is the name that people see, such as `Kraken`. `since` is in unix microseconds. `symbols` maps the name of a
-    state of symbols, such as `halted`, to the symbols in this state.
+    `title` is the name that people see, such as `Kraken`. `since` is the time of the last change of `state`, in unix
+    microseconds. `symbols` maps the name of a state of symbols, such as `halted`, to the symbols in this state.
     """
     frame = {"type": "feed", "source": source, "title": title, "state": state, "reason": reason, "since": since}
     return msgspec.json.encode(frame | {"symbols": symbols})

@@ -37,7 +37,10 @@ class SourceChanges:
         self._closed: frozenset[tuple[str, str]] = frozenset()
 
     async def follow(self, redis: Any) -> None:
-        """Reads the states and sends changes, until this task is cancelled. `redis` is an asyncio client."""
+        """Reads the states of the sources and sends changes, until this task is cancelled.
+
+        `redis` is an asyncio client.
+        """
         while True:
             try:
                 await self.read(redis)
@@ -48,7 +51,7 @@ class SourceChanges:
             await asyncio.sleep(READ_SECONDS)
 
     async def read(self, redis: Any) -> None:
-        """Reads the states once and sends changes. Raises RedisError or OSError."""
+        """Reads the states of the sources once and sends changes. Raises RedisError or OSError."""
         sources = with_state(self._catalog.sources)
         prefix = feed_prefix(redis)
         values = await redis.mget([prefix + source for source in sources]) if sources else []

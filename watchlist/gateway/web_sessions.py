@@ -26,7 +26,10 @@ class AccountSession:
 
 
 def read_session_key(cookies: str) -> str | None:
-    """Returns the session key in a Cookie header. Returns None if the header contains no valid key."""
+    """Returns the session key in a Cookie header.
+
+    Returns None if the header contains no session key, or a key with other characters than letters and digits.
+    """
     try:
         found = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:

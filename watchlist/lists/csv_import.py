@@ -109,9 +109,10 @@ class _Reader:
             self._read_without_header(line)
 
     def _is_comment(self, line: Line) -> bool:
-        """Returns whether the line is a comment, which begins with `#`.
+        """Returns whether a line is a comment: whether the line begins with `#`, but not with `###`.
 
-        A line with as many cells as the header is no comment: its first cell may be the name of a list, such as `#1`.
+        In a file with a header, a line with as many cells as the header is no comment: the first cell may be the name
+        of a list, such as `#1`.
         """
         return line.is_comment and (self._columns is None or len(line.cells) != self._columns.count)
 
@@ -144,7 +145,7 @@ class _Reader:
                 self._add(line, self._section, spelling, shown=spelling)
 
     def _names_a_list(self, cells: Sequence[str]) -> bool:
-        """Returns whether the first cell is the name of a list.
+        """Returns whether the first cell of a line is the name of a list, in a file without a header.
 
         A cell that may be a symbol is never the name of a list.
         """
@@ -155,7 +156,7 @@ class _Reader:
         return not self._find(cells[2]) if len(cells) > 2 else True
 
     def _split_words(self, cells: Sequence[str]) -> Iterator[str]:
-        """Yields the cells. Splits a cell such as `AAPL MSFT` into its words.
+        """Yields the cells of a line that are not empty. Splits a cell such as `AAPL MSFT` into its words.
 
         A cell is split if its first word is a symbol and the whole cell is no symbol.
         """
@@ -173,9 +174,9 @@ class _Reader:
             self._refuse(line, reason, shown)
 
     def _add_symbol(self, name: str, spelling: str) -> str:
-        """Adds the symbol to the list and returns an empty string.
+        """Adds a symbol to the list called `name` and returns an empty string.
 
-        If the symbol is refused, returns the reason.
+        If the symbol or the name is refused, returns the reason.
         """
         try:
             named_list = NamedList(0, check_name(name, ()))

@@ -74,9 +74,9 @@ def sniff_separator(lines: Sequence[str]) -> str:
 
 
 def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:
-    """Reads the first of `lines`, and the lines after it that continue its last cell in quotation marks.
+    """Reads one record: the first of `lines`, and more lines if a cell in quotation marks continues in them.
 
-    Returns the read cells as one Line, and how many of `lines` were read.
+    Returns the record as a Line, and the number of lines that the record takes.
     """
     number, first = lines[0]
     for used in range(1, len(lines) + 1):

@@ -31,7 +31,7 @@ def clean_spelling(spelling: str) -> str:
 def _possible_symbols(text: str) -> Iterator[str]:
     """Yields the text, then other symbols that the text may mean.
 
-    The most exact symbol comes first.
+    A symbol that differs less from the text comes earlier.
     """
     yield text
     text = EXCHANGE.sub("", text.removeprefix("$"), count=1)

@@ -34,7 +34,7 @@ def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: 
 def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple[UserLists, list[str], list[NamedList]]:
     """Adds new lists to a person's lists. If a name is taken, adds a number to the name of the new list.
 
-    Skips a new list if the person has a list with the same name and symbols. Otherwise leaves out a new list if the
+    Ignores a new list if the person has a list with the same name and symbols. Any other new list is left out if the
     person has the maximum number of lists. Returns three values: all lists of the person, the names of the added lists,
     and the new lists that were left out.
     """

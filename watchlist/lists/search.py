@@ -67,8 +67,8 @@ def find_ticker(symbol: str) -> Ticker | None:
 def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
     """Returns the served tickers that match a text, the best matches first.
 
-    An exact symbol comes first. Symbols and names that begin with the text come before other matches. Ignores case and
-    accents.
+    If the text is the whole symbol of a ticker, this ticker comes first. Tickers whose symbol or name begins with the
+    text come before other matches. Ignores case and accents.
     """
     # No name has an unprintable character, and PostgreSQL raises an error for NUL.
     text = " ".join("".join(filter(str.isprintable, " ".join(text.split()))).split())[:MAX_QUERY_LENGTH]
@@ -107,7 +107,7 @@ def _search_accents(text: str) -> Iterator[Ticker]:
 
 
 def _rank(ticker: Ticker, text: str) -> int:
-    """Returns the rank of a match: 0 is the best. `_search_database` applies the same rule."""
+    """Returns how well a ticker matches the text: 0 is the best match. `_search_database` applies the same rule."""
     symbol, name = ticker.symbol.casefold(), fold(ticker.name)
     matches = (symbol == text, symbol.startswith(text), name.startswith(text), f" {text}" in name)
     return next((rank for rank, matches_so in enumerate(matches) if matches_so), len(matches))

@@ -62,7 +62,7 @@ class Tab:
 
 
 class ListStore(Protocol):
-    """Reads and changes the lists of one person. Only `change` writes."""
+    """Reads and changes the lists of one person. Only the method `change` writes."""
 
     @property
     def stored(self) -> bool:

@@ -91,8 +91,10 @@ def _age(row: Row) -> SafeString:
 def write_age(row: Row) -> str:
     """Returns the text that shows the age of a price: a time, with `stale` in front if the price is stale.
 
-    A word from SYMBOL_STATE_WORDS, such as `Halted`, replaces this text in two cases: the source does not know the
-    symbol, or the price is not stale and the symbol is halted or its market is closed.
+    Returns a word from SYMBOL_STATE_WORDS, such as `Halted`, instead of this text in two cases:
+
+    - the source does not know the symbol,
+    - the symbol is halted or its market is closed, and the price is not stale.
     """
     word = SYMBOL_STATE_WORDS.get(row.symbol_state)
     if word is not None and (row.symbol_state == "unknown" or not row.stale):

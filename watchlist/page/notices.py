@@ -1,7 +1,7 @@
-"""Tells a person the result of a change, with Undo buttons or choices.
+"""Tells a person the result of a change in sentences with Undo buttons or choices.
 
-The sentences are Django messages, which only one page shows. The web session holds the changes that can be undone, and
-the tickers to choose from. Showing a page removes neither from the web session.
+Each sentence is a Django message, which is shown on one page only. The web session holds the changes that can be
+undone, and the tickers to choose from. Showing a page removes neither from the web session.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Supplies the values that all pages show: a context processor, and the header of the admin pages."""
+"""Supplies the values that the templates of all pages need, and the header of the admin pages."""
 
 from functools import cache
 from typing import Any

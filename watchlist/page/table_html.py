@@ -55,7 +55,7 @@ def write_headings(headings: Iterable[Heading], address: str, key: int | None, r
 
 
 def write_reference(name: str) -> SafeString:
-    """Returns the name of the reference price. A script changes the name when a market day begins."""
+    """Returns the name of the reference price as HTML. A script changes the name when a market day begins."""
     names = escape("|".join(REFERENCE_NAMES))
     return mark_safe(f'<span data-references="{names}">{escape(name)}</span>')  # noqa: S308 - escaped
 

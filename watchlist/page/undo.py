@@ -1,6 +1,6 @@
 """Keeps changes in the web session, so that a person can undo them.
 
-Each change has its own key in the session. Therefore a concurrent request does not overwrite the change.
+Each change has its own key in the session, so that two concurrent requests do not overwrite each other's changes.
 """
 
 import secrets
@@ -97,8 +97,8 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
     def restore(self, lists: UserLists) -> UserLists:
         """Returns `lists` after undoing the change. Raises ListRefused.
 
-        Removes each list that the change created, unless its symbols have changed since. Gives the other lists their
-        old symbols, and keeps the symbols that the person has added since.
+        Removes each list that the change created, unless the list's symbols have changed since. In each list whose
+        symbols the change replaced, puts the old symbols back and keeps the symbols that the person has added since.
         """
         old_keys = {saved.key for saved in self.before}
         created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}
@@ -156,8 +156,9 @@ def _save_lists(lists: UserLists) -> list[SavedList]:
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
     """Returns the key that the list `before` has after a change was stored.
 
-    `lists_before` and `lists_after` are all lists before and after the change. The list is found by its position,
-    because a list gets a new key when it is stored for the first time.
+    `before` is the list as it was before the change. `lists_before` and `lists_after` are all lists of the person
+    before and after the change. The list is found by its position, because it gets a new key when it is stored for the
+    first time.
     """
     return lists_after.lists[lists_before.lists.index(before)].key
 

@@ -1,4 +1,4 @@
-"""Defines the candles of a chart, and joins short candles to longer candles. Pure.
+"""Defines the candles of a chart, and joins short candles into longer candles. Pure.
 
 A candle is a bar in a chart. One candle can join several recorded bars.
 """
@@ -54,7 +54,7 @@ def choose_step_minutes(minutes: int) -> int:
 
 
 def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
-    """Joins candles to longer candles of `step` seconds. `candles` and the result are sorted, oldest first.
+    """Joins candles into longer candles of `step` seconds. `candles` and the result are sorted, oldest first.
 
     Each joined candle starts at a multiple of `step` seconds since 1970.
     """

@@ -62,7 +62,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
 
 
 def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
-    """Returns the time from the first recorded update of a symbol until `timestamp`.
+    """Returns how long a symbol has been recorded: from its first recorded update until `timestamp`.
 
     The result is at least a minute. `timestamp` is in unix seconds.
     """
@@ -73,9 +73,9 @@ def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
 def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
     """Returns whether one-minute bars cover a period of length `span` that ends now.
 
-    The bars of the first day of the period may be missing. `newest` is the number of the current minute, counted from
-    1970. One-minute bars can be missing for the time before the recording began, because only one-day bars were fetched
-    or simulated for that time.
+    Returns True even if the bars of the first day of the period are missing. Always returns True if the period is at
+    most two days long. `newest` is the number of the current minute, counted from 1970. The time before the recording
+    began can lack one-minute bars, because only one-day bars were fetched or simulated for that time.
     """
     if tape is None or span <= 2 * DAY:
         return True

@@ -30,10 +30,10 @@ def with_state(sources: Iterable[str]) -> list[str]:
 
 
 def check_state(state: FeedState | None, since: int) -> FeedState:
-    """Returns `state`, or a state with the name `reconnecting` if `state` is None or has an unknown name.
+    """Returns `state` if it has a known name. Otherwise returns a state with the name `reconnecting`.
 
-    `state` is None if no process feeds the source. `since` is the time at which the source began to reconnect, in unix
-    microseconds.
+    `state` is None if no process feeds the source. `since` is the time, in unix microseconds, at which the source began
+    to reconnect.
     """
     if state is None or state.state not in STATES:
         return FeedState(RECONNECTING, NO_FEEDER, since, 0)
@@ -70,7 +70,7 @@ def stale_after(state: FeedState | None, limit: timedelta) -> timedelta:
     """Returns the age after which a price is stale, for a source in this state.
 
     The prices of a connected source are never stale, because a symbol may be traded rarely. All prices of a source that
-    is not connected are stale. If `state` is None, returns `limit`.
+    is not connected are stale. If no state of the source is known, `state` is None and the result is `limit`.
     """
     if state is None:
         return limit

@@ -39,7 +39,7 @@ def age(row: Row) -> str:
 @register.simple_tag
 @cache
 def module_preloads() -> SafeString:
-    """Returns an HTML link to each of MODULES, so that the browser loads the scripts early.
+    """Returns an HTML link to each script in MODULES, so that the browser loads these scripts early.
 
     The result is cached, because the addresses of static files do not change while a process runs.
     """

@@ -130,7 +130,10 @@ class WatchState:
         return states
 
     def troubles(self) -> list[str]:
-        """Returns a text such as `Kraken: silent` for each source in `rows` that is not connected."""
+        """Returns a text such as `Kraken: silent` for each source that is not connected.
+
+        Only the sources of the symbols in `rows` are included.
+        """
         sources = {row.source for row in self.rows.values()}
         return [
             f"{feed.title}: {feed.state}" + (f" ({feed.reason})" if feed.reason else "")
@@ -192,7 +195,7 @@ class WatchState:
 
 
 def is_update(frame: Mapping[str, Any]) -> bool:
-    """Returns whether a frame is a price update. An update may contain more keys, for example `type`."""
+    """Returns whether a frame is a price update, which has the keys `price` and `seq_id`."""
     return "price" in frame and "seq_id" in frame
 
 

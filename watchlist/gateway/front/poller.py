@@ -32,12 +32,18 @@ class Handler(Protocol):
 
 
 class Poller(Protocol):
-    """Watches sockets. Call `remove` before you close a socket or give the socket to another owner."""
+    """Calls the handler of each watched socket when the socket becomes readable or writable.
+
+    Call `remove` before you close a socket or give the socket to another owner.
+    """
 
     def add(self, fd: int, handler: Handler) -> None: ...
 
     def replace(self, fd: int, handler: Handler) -> None:
-        """Replaces the handler of a watched socket. The new handler waits for input only."""
+        """Replaces the handler of a watched socket.
+
+        Of the new handler, only `on_readable` is called until `wait_writable` is called.
+        """
 
     def wait_writable(self, fd: int, wanted: bool) -> None:
         """Sets whether the poller calls the `on_writable` method of a socket's handler.
@@ -56,7 +62,7 @@ def make_poller(loop: asyncio.AbstractEventLoop) -> Poller:
 
 
 class LoopPoller:
-    """Registers each socket in the event loop."""
+    """A poller that registers each socket in the event loop. All systems except Linux use this poller."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -92,7 +98,7 @@ class LoopPoller:
 
 
 class EpollPoller:
-    """Registers one epoll object in the event loop, and registers the sockets in this object."""
+    """A poller that registers one epoll object in the event loop, and all sockets in this object."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -1,8 +1,8 @@
 """Holds accepted connections that have sent no byte yet.
 
-The front needs the first bytes of a connection to decide whether the front or Daphne serves the connection. Until then,
-the connection counts as an HTTP connection of its address, and has a time limit. Daphne's connections have the same
-time limit.
+The front needs the first bytes of a connection to decide whether the front or Daphne serves the connection. Until the
+first byte arrives, the connection counts as an HTTP connection of its address. If no byte arrives within
+FIRST_BYTE_SECONDS, the front closes the connection. Daphne's connections have the same time limit for their first byte.
 """
 
 import socket
@@ -26,7 +26,7 @@ class HttpLimit(Protocol):
         """Returns the address under which connections from `host` are counted, or None if they are not counted."""
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
-        """Returns whether the address has more connections than the limit multiplied by `times`."""
+        """Returns whether the address has more open HTTP connections than the limit per address times `times`."""
 
 
 class UnreadSockets:
@@ -114,7 +114,7 @@ class UnreadSocket:
         self._owner.take(self)
 
     def on_writable(self) -> None:
-        """Does nothing: no output waits."""
+        """Does nothing: the gateway sends nothing until the client has sent its first byte."""
 
     def on_error(self) -> None:
         self._owner.drop(self)

@@ -67,9 +67,10 @@ class Admitted:
 
 
 class Admission:
-    """Checks connections. `start` starts the gateway, and raises an error if the tickers cannot be read.
+    """Decides for each connection whether to accept it.
 
-    A `private` gateway accepts only clients with the session cookie of a signed-in account.
+    `start` starts the gateway, and raises an error if the tickers cannot be read. A `private` gateway accepts only
+    clients with the session cookie of a signed-in account.
     """
 
     def __init__(
@@ -89,11 +90,14 @@ class Admission:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def check(self, scope: Scope, *, pending: bool = True) -> Admitted | Refusal:
-        """Checks a connection of an ASGI server. The arguments and the result are those of `check_request`."""
+        """Decides whether to accept the connection that an ASGI server describes in `scope`.
+
+        The other argument and the result are those of `check_request`.
+        """
         return await self.check_request(ConnectionRequest.from_scope(scope), pending=pending)
 
     async def check_request(self, request: ConnectionRequest, *, pending: bool = True) -> Admitted | Refusal:
-        """Checks a connection. Returns Admitted, or the Refusal of the first check that fails.
+        """Decides whether to accept a connection. Returns Admitted, or the Refusal of the first check that fails.
 
         `pending` is True for a connection that waits to be accepted. Such a connection is already counted, and the
         check takes a token of the rate limit. `pending` is False for a request to `/ws/status`.
@@ -205,7 +209,10 @@ class Admission:
             return None, key
 
     async def answer_status(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answers `GET /ws/status`. The status is always 200, because browsers report other statuses as errors."""
+        """Answers `GET /ws/status`: says in JSON whether the client could open a WebSocket connection now.
+
+        The HTTP status is always 200, because browsers report other statuses as errors.
+        """
         result = await self.check(scope, pending=False)
         body: dict[str, object] = {"ok": True, "connections": self._connections.total}
         if isinstance(result, Refusal):

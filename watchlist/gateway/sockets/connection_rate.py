@@ -157,7 +157,10 @@ class ConnectionRate:
 
     @staticmethod
     async def _call(call: Awaitable[Reply]) -> Reply:
-        """Returns the reply of Redis. Raises TimeoutError if no reply comes within REPLY_TIMEOUT_SECONDS."""
+        """Waits for the reply of Redis to `call`, and returns the reply.
+
+        Raises TimeoutError if no reply comes within REPLY_TIMEOUT_SECONDS.
+        """
         task = asyncio.ensure_future(call)
         # Waits twice: if this process is blocked during the first wait, the second wait reads the reply.
         for _ in range(2):

@@ -46,7 +46,11 @@ class Connections:
 
     @property
     def total(self) -> int:
-        """Returns the number of connections of all processes, without pending connections of this process."""
+        """Returns the number of connections of all processes together.
+
+        Connections of this process that are not accepted yet are left out. Such connections of the other processes are
+        included.
+        """
         return len(self.sessions) + self._share_count()
 
     @property
@@ -63,7 +67,7 @@ class Connections:
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
 
     def is_address_full(self, address: str) -> bool:
-        """Returns whether the address has reached the limit of open sockets per address."""
+        """Returns whether the sockets of the address in all processes have reached the limit per address."""
         limit = self.context.limits.max_per_address
         return 0 < limit <= self._per_address.count(address)
 
@@ -154,7 +158,7 @@ class Connections:
     def announce_database(self, available: bool) -> None:
         """Tells the open sockets with `?meta=1` whether the database is available.
 
-        `open` sends the same message to each socket that is opened during an outage.
+        `open` sends the message about an outage to each socket with `?meta=1` that is opened during the outage.
         """
         self._database_available = available
         message = make_service_message(available=available)
@@ -165,8 +169,8 @@ class Connections:
     def announce_sources(self, messages: Mapping[str, StateMessage]) -> None:
         """Tells the open sockets with `?meta=1` about the sources whose messages have changed.
 
-        `messages` maps each source of served tickers to the `feed` message about the source. `open` sends all messages
-        to each new socket.
+        `messages` maps each source of served tickers to the `feed` message about the source. `open` sends all these
+        messages to each new socket with `?meta=1`.
         """
         changed = [message for source, message in messages.items() if self._source_messages.get(source) != message]
         self._source_messages = messages
@@ -175,11 +179,11 @@ class Connections:
                 session.outbox.send(changed)
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
-        """Refuses new connections, and closes each open socket with code 4001. Returns how many seconds this takes.
+        """Refuses new connections, and closes each open socket with code 4001 within the returned number of seconds.
 
-        `drain_seconds` computes the time from the number of sockets, the accept rate, `least` and `longest`. The
-        sockets are closed one after another, in random order. If the time is 0, all sockets are closed before this
-        method returns.
+        `drain_seconds` computes this number from the number of sockets, the accept rate, `least` and `longest`. The
+        sockets are closed one after another, in random order. If the number of seconds is 0, all sockets are closed
+        before this method returns.
         """
         self.closing = True
         seconds = drain_seconds(len(self.sessions), self.accept_rate.per_second, least, longest)

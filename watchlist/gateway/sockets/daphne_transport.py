@@ -66,7 +66,10 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns the first missing private name that direct writes need. Returns "" if all names exist."""
+    """Returns the first private name of Daphne, autobahn or Twisted that direct writes need and that does not exist.
+
+    Returns "" if all names exist.
+    """
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
     if transport is None:

@@ -23,8 +23,8 @@ def route_sockets(admission: Admission, connections: Connections) -> Application
 def route_requests(admission: Admission, pages: Application) -> Application:
     """Returns the ASGI application for HTTP requests.
 
-    The application answers requests to `/ws/status`. A request to `/ws` without an upgrade gets 426. All other requests
-    go to `pages`.
+    The application answers requests to `/ws/status`. A request to `/ws` without an upgrade gets 426. The application
+    `pages` answers all other requests.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -83,7 +83,7 @@ class Session:
         self.closing_since = 0.0
 
     def receive_text(self, text: str, now: float) -> None:
-        """Checks a text message of the client against the limits, and carries out its request."""
+        """Carries out the request in a text message of the client, or refuses the message if a limit is exceeded."""
         if self.closing_since:
             return
         size = len(text)  # checked first, so that a huge text is not encoded
@@ -118,7 +118,7 @@ class Session:
         self.last_pong_at = now
 
     def count_frame(self, now: float) -> bool:
-        """Counts a frame of any kind. If the client sends too many frames, closes the socket and returns False."""
+        """Counts a frame of any kind from the client. If frames come too often, closes the socket and returns False."""
         if not self.closing_since and not self._frame_bucket.spend(now):
             self.context.counts.refused["frame rate"] += 1
             self.close(CloseCode.FLOOD, now)

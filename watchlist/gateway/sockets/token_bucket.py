@@ -1,4 +1,4 @@
-"""Defines a token bucket, which limits how often a socket sends. Pure."""
+"""Defines a token bucket, which limits how much a client may send. Pure."""
 
 
 class TokenBucket:
