@@ -51,7 +51,7 @@ class Span(NamedTuple):
 
 
 class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
-    """A trade in a record at the end of the topic. `id` is the vendor's id."""
+    """One of the last trades of a symbol that were published to a topic. `id` is the vendor's id."""
 
     source: str
     id: str
@@ -60,7 +60,7 @@ class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
 
 
 class TopicEnd(msgspec.Struct, frozen=True):
-    """What the records at the end of the topic say about one symbol.
+    """What the last records of a topic say about one symbol.
 
     `seq_id` is the greatest seq_id, and `timestamp` is the newest timestamp. The two numbers may come from different
     records, because a late trade has a greater seq_id and an older time. `trades` are in the order of the topic.
@@ -107,9 +107,9 @@ def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
 
 
 def read_missed(headers: Headers) -> tuple[Span, ...]:
-    """Returns the spans of time with lost trades that the headers of a record list.
+    """Returns the spans of time with lost trades that the header MISSED_HEADER of a record lists.
 
-    If the value of the header is too long or malformed, returns no spans.
+    Returns no spans if this header is missing, too long or malformed.
     """
     value = dict(headers or ()).get(MISSED_HEADER)
     if not isinstance(value, bytes) or len(value) > MAX_MISSED_BYTES or _SPANS.fullmatch(value) is None:
@@ -127,7 +127,7 @@ def encode_missed(spans: Iterable[Span]) -> bytes:
 def unite(spans: Iterable[Span], limit: int = MAX_SPANS) -> tuple[Span, ...]:
     """Returns the spans in ascending order. Spans that overlap become one span.
 
-    If more than `limit` spans remain, the oldest ones become one span.
+    If more than `limit` spans remain, the oldest ones are joined into one, so that `limit` spans remain.
     """
     united: list[Span] = []
     for span in sorted(spans):

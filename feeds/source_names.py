@@ -1,6 +1,6 @@
 """Defines the names of all sources of prices, and the rule for native symbols. Pure.
 
-This module must not import an adapter, because the Django models import it.
+This module must not import an adapter. Otherwise the Django models, which import this module, would load the adapter.
 """
 
 import re

@@ -24,9 +24,9 @@ def choose_worker(symbol: str, workers: int) -> int:
 class FetchedPartition:
     """The records of one partition from one read.
 
-    `by_worker` has one list for each worker: the valid updates for this worker, in order. `invalid` holds pairs: an
-    invalid record, and its error. `last` is the last record. `produced_ms` is the producer's timestamp of the first
-    record, in unix milliseconds.
+    `by_worker` has one list for each worker: the valid updates for this worker, oldest offset first. `invalid` holds
+    pairs: an invalid record, and its error. `last` is the last record. `produced_ms` is the producer's timestamp of the
+    first record, in unix milliseconds.
     """
 
     __slots__ = ("by_worker", "invalid", "last", "produced_ms")

@@ -39,8 +39,8 @@ class WriteTask:
     """The updates that one worker has to write from one read of one partition.
 
     `span` is the entry of the offset ledger for the records of this read. `partition` is the partition's number.
-    `produced_ms` is the time when the first record was produced, in unix milliseconds. `size` is the number of updates
-    that the task had at first.
+    `produced_ms` is the time when the first of these records was produced, in unix milliseconds. `size` is the number
+    of updates that the task had before other tasks were merged into it.
     """
 
     __slots__ = ("partition", "produced_ms", "size", "span", "updates")
@@ -53,9 +53,9 @@ class WriteTask:
         self.size = len(updates)
 
     def merge(self, later: "WriteTask") -> None:
-        """Adds the updates of another task, which must be a later one of the same partition.
+        """Adds the updates of `later`, a later task of the same partition, to this task.
 
-        If the task then has more than MAX_MERGED_UPDATES updates, it keeps only the newest update of each symbol.
+        If this task then has more than MAX_MERGED_UPDATES updates, it keeps only the newest update of each symbol.
         """
         self.updates = [*self.updates, *later.updates]
         if len(self.updates) > MAX_MERGED_UPDATES:
@@ -77,8 +77,9 @@ class Worker(threading.Thread):
     last write failed.
 
     With `merges`, a worker whose writes fail does not let its inbox grow. If an earlier task of the same partition is
-    unfinished, a new task's updates are added to it, and the new task is reported as finished. No update is lost,
-    because offsets are committed in order: the offset of the new task waits for the earlier task.
+    unfinished, a new task's updates are added to it, and the new task is reported as finished. If the process is killed
+    before these updates are written, it reads them from Kafka again after its restart: no offset after an unfinished
+    task is committed.
     """
 
     def __init__(
@@ -173,7 +174,11 @@ class Worker(threading.Thread):
         return True
 
     def _merge_inbox(self, tasks: list[WriteTask]) -> None:
-        """Moves each task of the inbox to `tasks`, or merges it into an earlier task of the same partition."""
+        """Takes all tasks from the inbox.
+
+        A task is merged into an earlier task of the same partition in `tasks`. If there is none, the task is added to
+        `tasks`.
+        """
         first = {task.partition: task for task in reversed(tasks) if not task.span.fenced}
         while True:
             try:

@@ -76,10 +76,11 @@ class WorkerPool:
 
     @property
     def max_pending(self) -> int:
-        """The number of pending updates of the worker that has the most.
+        """The highest number of pending updates of any worker, but late workers of a cluster count less.
 
-        In a cluster, a late worker may have LATE_SHARE times as many pending updates as the others. Therefore its
-        number is divided by LATE_SHARE before the comparison.
+        A worker is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed. The number of
+        updates of a late worker is divided by LATE_SHARE before the comparison. Therefore, if one node is down, reading
+        continues for the other nodes.
         """
         if self._routing is None:
             return self.progress.max_pending
@@ -113,7 +114,7 @@ class WorkerPool:
     def check(self, stalled_after: float) -> None:
         """Logs which workers are stalled, and which have resumed.
 
-        A worker is stalled if it has finished nothing for more than `stalled_after` seconds.
+        A worker is stalled if it has pending updates and has finished no update for more than `stalled_after` seconds.
         """
         stalled = self.progress.stalled(stalled_after, self._clock())
         metrics.STALLED_WORKERS.set(len(stalled))

@@ -3,8 +3,9 @@
 A tape is the row of one recorded symbol of one source; its bars refer to it. Only this module writes recorded bars. It
 knows neither Kafka nor Redis. Transactions are short, because SQLite allows one writer at a time.
 
-A save may be repeated. A bar replaces a recorded bar only if it has at least as many updates. This rule keeps out a
-recorder that has lost a partition and does not know it yet: its older version of a bar has fewer updates.
+A save may be repeated. A bar replaces a recorded bar only if the new bar has at least as many updates. This rule keeps
+out a recorder that has lost a partition and does not know it yet: its older version of a bar has fewer updates.
+
 The database also has bars that were fetched from a source. `feeds.history.past_bars` says when a recorded bar replaces
 a fetched bar.
 """
@@ -54,10 +55,10 @@ class BarArchive:
     ) -> list[SymbolBars]:
         """Returns one SymbolBars for each symbol in `newest_seconds`.
 
-        A SymbolBars holds the bars of one symbol in memory. At first it contains the newest two days; other bars are
-        fetched later. `newest_seconds` is a dict from symbol to the number of the newest second that Redis has; -1
-        stands for none. `sources` is a dict from symbol to source; a symbol that is missing there is simulated. A
-        symbol that the database does not know gets a new row. Raises BarArchiveUnavailable.
+        A SymbolBars holds the bars of one symbol in memory. At first it has only the newest two recorded day bars;
+        other bars are fetched later. `newest_seconds` is a dict from symbol to the number of the newest second that
+        Redis has; -1 stands for none. `sources` is a dict from symbol to source; a symbol that is missing there is
+        simulated. A symbol that the database does not know gets a new row. Raises BarArchiveUnavailable.
         """
         wanted = {(symbol, sources.get(symbol, SIMULATED)): second for symbol, second in newest_seconds.items()}
         with translate_errors():
@@ -208,8 +209,8 @@ class BarArchive:
     def read_minutes(self, symbol_bars: SymbolBars, since: int) -> list[Bar]:
         """Reads the minutes of a symbol from the database, oldest first, to fill its ring in Redis.
 
-        The first minute is `since`, counted from 1970. Minutes that were not recorded are included. A count of 0
-        becomes 1, because 0 marks an empty slot of a ring. Raises BarArchiveUnavailable.
+        The result has the minutes from `since` on, counted from 1970: recorded, fetched from the source, or simulated.
+        A count of 0 becomes 1, because 0 marks an empty slot of a ring. Raises BarArchiveUnavailable.
         """
         first, end = MinuteBar.key(symbol_bars.tape_id, since), MinuteBar.key(symbol_bars.tape_id + 1, 0)
         with translate_errors():

@@ -1,8 +1,8 @@
 """Moves bars between memory, Redis and the database, with retries.
 
 If Redis or the database is unavailable, no method raises an error. Each method returns whether it succeeded. The caller
-repeats a failed call later. After a failure, further calls return False immediately for some time. This time grows with
-each failure.
+repeats a failed call later. After a failure of Redis, calls that need Redis return False immediately for some time,
+which grows with each failure. The same holds for the database.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -81,7 +81,7 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches the stored bars of these updates, except bars that are in memory.
+        """Fetches the stored bars to which these updates belong, except bars that are in memory.
 
         Bars may be missing in memory after a start, for late updates, and when old records are read again.
         """
@@ -119,7 +119,7 @@ class BarStores:
 
     @property
     def has_lost_minutes(self) -> bool:
-        """Whether `restore_minutes` has work: Redis lacks minutes of a symbol that the database has."""
+        """Whether `restore_minutes` has work: Redis may lack minutes that the database has."""
         return bool(self._to_restore)
 
     def restore_minutes(self) -> bool:
@@ -152,13 +152,14 @@ class BarStores:
 
     @property
     def has_missing_past(self) -> bool:
-        """Whether a simulated symbol still lacks bars for the time before its first recorded price."""
+        """Whether at least one simulated symbol lacks some of the bars for the time before its first recorded price."""
         return self._past_writer.has_work
 
     def write_past(self) -> bool:
-        """Invents bars for the time before the first recorded price, and saves some of them to the database.
+        """Invents bars for simulated symbols, and saves these bars to the database.
 
-        One call does a part of the work. `restore_minutes` copies the new minutes to Redis afterwards.
+        The bars are for the time before a symbol's first recorded price. One call makes only some of the missing bars:
+        call this method while `has_missing_past` is true. `restore_minutes` copies new minutes to Redis afterwards.
         """
 
         def write() -> None:

@@ -123,9 +123,10 @@ class Bar:
         return changed
 
     def _count_once(self, at: int, seq: int) -> bool:
-        """Counts an update if no run contains the update. Returns whether the update was counted.
+        """Counts an update, unless the bar has counted it already. Returns whether the update was counted now.
 
-        A counted update is joined with the run directly before it and the run directly after it.
+        The bar keeps the counted updates as runs: ranges without a gap. The update is joined with the run directly
+        before it and the run directly after it.
         """
         runs = [(self.first_at, self.last_at, self.first_seq, self.last_seq)] if self.runs is None else self.runs
         before = after = None
@@ -201,7 +202,7 @@ class Bar:
 
 
 def _length(runs: list[Run]) -> int:
-    """Returns how many updates the runs contain. A run has no gap."""
+    """Returns how many updates these runs contain together. A run is a range of seq_ids without a gap."""
     return sum(last_seq - first_seq + 1 for _, _, first_seq, last_seq in runs)
 
 
@@ -210,7 +211,7 @@ def _contains(run: Run, other: Run) -> bool:
 
 
 def _unite(runs: list[Run]) -> list[Run]:
-    """Merges runs that overlap or follow each other without a gap."""
+    """Merges runs, which are ranges of counted updates, if they overlap or follow each other without a gap."""
     united: list[Run] = []
     for run in sorted(runs):
         last = united[-1] if united else None

@@ -150,7 +150,7 @@ class Recorder:
             self._source.pause()  # a rebalance has assigned partitions that are not paused
 
     def _add_pending(self) -> None:
-        """Adds all pending updates to their bars. Stops at updates whose bars cannot be loaded."""
+        """Adds pending updates to their bars, in order. Stops before the first updates whose bars cannot be loaded."""
         oldest_second, oldest_minute = int(self._now()) - SECONDS.slots, self._oldest_minute()
         while self._pending:
             group = first_group(self._pending)
@@ -219,7 +219,7 @@ class Recorder:
             self._source.resume()
 
     def _save_within(self, seconds: float) -> bool:
-        """Repeats the save for at most `seconds` seconds, until a save succeeds.
+        """Tries to save until a save succeeds, for at most `seconds` seconds.
 
         Returns whether a save succeeded.
         """
@@ -230,7 +230,11 @@ class Recorder:
         return saved
 
     def _on_revoked(self, partitions: Collection[int]) -> None:
-        """Saves and commits before another member gets these partitions."""
+        """Saves all bars and commits the offsets, before another member gets these partitions.
+
+        Then drops the bars of these partitions. If the save fails, the next member reads the records of unsaved bars
+        again.
+        """
         if not self._save_within(REVOKED_SAVE_SECONDS):
             log.warning("partitions revoked with unsaved bars, their records will be read again", partitions=partitions)
         self._source.commit()

@@ -5,9 +5,9 @@ means: copy bars from Redis or the database into memory.
 
 A restart loses no update: an offset is committed only when the bars of all earlier updates are written and saved.
 
-An update must be added to the stored bar of its period if there is one. A bar that starts at `newest_stored` or earlier
-may be stored without being in memory. The recorder fetches such a bar before it adds an update. A bar that starts later
-is in memory, or does not exist yet.
+An update must be added to the stored bar of its period if there is one. Each series of bars has a time `newest_stored`.
+A bar that starts at this time or earlier may be stored without being in memory. The recorder fetches such a bar before
+it adds an update. A bar that starts later is in memory, or does not exist yet.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ The starts (`Bar.start`) are in ascending order.
 
 
 class BarsToFetch(NamedTuple):
-    """The stored bars that must be in memory before an update is added."""
+    """The stored bars that must be fetched into memory before certain updates are added to them."""
 
     seconds: BarStarts
     minutes: BarStarts

@@ -26,7 +26,7 @@ RESTS_PER_STEP = 2
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """The parameters of all simulated pasts. `interval` is in seconds."""
+    """The parameters of all simulated pasts. `interval` is the number of seconds between two simulated updates."""
 
     interval: float
     seed: str
@@ -35,9 +35,9 @@ class Simulation:
 class PastWriter:
     """Writes bars for the time before the first recorded price of each simulated symbol.
 
-    Each symbol first gets the minutes of one day, because sparklines and the shorter charts need them. After that, each
-    symbol gets a week of minutes and a year of days. If the work is interrupted, it is done again from the beginning,
-    with the same bars.
+    Each symbol first gets the minutes of the 24 hours before that price, because sparklines and the shorter charts need
+    them. After that, each symbol gets the rest of a week of minutes, and a year of days. If the work is interrupted, it
+    is done again from the beginning, with the same bars.
     """
 
     def __init__(self, simulation: Simulation) -> None:

@@ -27,7 +27,10 @@ class Group(NamedTuple):
 
 
 def first_group(pending: Sequence[PendingUpdate]) -> Group:
-    """Returns the first updates of `pending`, up to the first update whose symbol changes its source."""
+    """Returns the first updates of `pending`, up to the first update whose symbol has another source than before.
+
+    That update is not included.
+    """
     sources: dict[str, str] = {}
     for place, (update, source, *_) in enumerate(pending):
         if sources.setdefault(update.symbol, source) != source:

@@ -69,7 +69,10 @@ class RecentBars:
         return created
 
     def _make_call(self, batch: Sequence[SymbolBars]) -> tuple[list[str], list[Any]]:
-        """Returns the keys and the arguments for one call of the script that writes the bars of these symbols."""
+        """Returns the keys and the arguments for one call of `write_bars.lua`.
+
+        The call writes the bars of these symbols to Redis.
+        """
         keys: list[str] = []
         arguments: list[Any] = [*self._sizes_and_ttls]
         for symbol_bars in batch:
@@ -143,7 +146,7 @@ class RecentBars:
         return prefix + SECONDS.key(symbol), prefix + MINUTES.key(symbol), prefix + day_key(symbol)
 
     def _split(self, symbols: Sequence[SymbolBars]) -> Iterator[Sequence[SymbolBars]]:
-        """Divides symbols into groups, so that one call of the script can write each group.
+        """Divides symbols into groups. One call of the script `write_bars.lua` can write the bars of one group.
 
         A group has at most SYMBOLS_PER_CALL symbols. In a cluster, all keys of a group have the same slot.
         """
@@ -159,7 +162,7 @@ class RecentBars:
 
 
 def _slots(ring: BarRing, series: BarSeries) -> list[Any]:
-    """Returns the script's arguments for the bars of one ring that Redis does not have yet.
+    """Returns arguments of the script `write_bars.lua`: the bars of one ring that Redis does not have yet.
 
     The first argument is the number of bars. An offset in the ring and the bytes follow for each bar. A bar is left out
     if it is so old that a newer bar has its place in the ring.

@@ -65,10 +65,10 @@ class BarSeries:
 class SymbolBars:
     """The open bars of one symbol from one source.
 
-    `market_days` is the calendar of the source. `is_outdated` says that the ticker has another source by now. `tape_id`
-    is the id of the symbol's tape in the database. `partition` is the Kafka partition of the last update, or -1 before
-    the first update. `saved_close` is the previous close that the database has. `missed` are the missed spans that the
-    database does not have yet.
+    `market_days` is the calendar of the source. `is_outdated` says whether the ticker has another source by now.
+    `tape_id` is the id of the symbol's tape in the database. `partition` is the Kafka partition of the last update, or
+    -1 before the first update. `saved_close` is the previous close that the database has. `missed` are the missed spans
+    that the database does not have yet.
     """
 
     __slots__ = (
@@ -149,10 +149,10 @@ class SymbolBars:
         return self.previous_close != self.saved_close
 
     def add_to_day(self, start: int, update: Update) -> bool:
-        """Adds an update to the day bar at `start`.
+        """Adds an update to the day bar at `start`. Returns False if the update is a repeat.
 
-        Also keeps `previous_day` right: it changes when a new day begins, and when a late update belongs to an earlier
-        day. Returns False if the update is a repeat.
+        Also updates `previous_day`, the last recorded day before the newest one. It changes when a new day begins, and
+        when a late update belongs to an earlier day.
         """
         before = self.newest_day
         if (bar := self.days.add(start, update)) is None:

@@ -43,7 +43,7 @@ class Credentials(msgspec.Struct, frozen=True):
     secret: str = ""
 
     def __repr__(self) -> str:
-        """Hides the secret, because logs show this text."""
+        """Returns a text for logs that says whether key and secret are set, but does not contain them."""
         return f"Credentials(key={'set' if self.key else 'empty'}, secret={'set' if self.secret else 'empty'})"
 
 
@@ -85,7 +85,7 @@ class Adapter(Protocol):
         ...
 
     def replies(self) -> Sequence[str]:
-        """Returns the messages to send after the last `receive`, such as the credentials."""
+        """Returns the messages to send now, such as the credentials. Call this method after each `receive`."""
         ...
 
 
@@ -105,9 +105,9 @@ class History(Protocol):
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades in a response, and the next request or None.
+        """Returns the missed trades in a response, and the next request or None.
 
-        Returns only trades strictly between `after` and `until`.
+        Leaves out the trades `after` and `until`, which are known. The caller drops other trades that it knows.
         """
         ...
 
@@ -123,7 +123,7 @@ class History(Protocol):
     ) -> tuple[Sequence[Bar], Request | None]:
         """Returns the closed bars in a response, and the next request or None.
 
-        Returns only bars that start in the range from `start` to `end`.
+        Returns only bars that start at `start` or later, and end at `end` or earlier.
         """
         ...
 

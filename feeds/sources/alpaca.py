@@ -184,9 +184,9 @@ class AlpacaAdapter:
         return replies
 
     def _subscribe_chunk(self, natives: tuple[str, ...]) -> list[str]:
-        """Returns one request for trades and quotes, and a second request for statuses.
+        """Returns a request for trades and quotes and, if the feed has statuses, a second request for statuses.
 
-        Some feeds have no statuses. If the second request fails, prices still come.
+        If only the second request fails, prices still come.
         """
         requests = [self._request("subscribe", {"trades": natives, "quotes": natives}, natives)]
         if self._feed.has_statuses:

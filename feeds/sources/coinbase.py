@@ -120,7 +120,7 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
 
 
 class CoinbaseAdapter:
-    """The protocol state of one connection."""
+    """The protocol state of one connection to Coinbase."""
 
     def __init__(self) -> None:
         self._routes = Routes()

@@ -171,7 +171,10 @@ def sequence_of(trade: Trade) -> int | None:
 
 
 def missed_sequences(after: Trade | None, until: Trade) -> range:
-    """Returns the range of sequence numbers between two trades. Empty if one of the trades has no sequence number."""
+    """Returns the range of the sequence numbers between two trades, without the numbers of these trades.
+
+    The range is empty if one of the trades has no sequence number.
+    """
     first = sequence_of(after) if after is not None else None
     last = sequence_of(until)
     return range(0) if first is None or last is None else range(first + 1, last)

@@ -130,7 +130,7 @@ _pairs = msgspec.json.Decoder(_Pair)
 
 
 class KrakenAdapter:
-    """The protocol state of one connection."""
+    """The protocol state of one connection to Kraken."""
 
     def __init__(self) -> None:
         self._routes = Routes()

@@ -20,8 +20,9 @@ def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterato
     """Yields the trades of one pass through a file, each with the time at which it is due.
 
     The first trade is due at `start`, in unix microseconds. After that, `speed` seconds of the file pass in one second.
-    The order of the file is kept. A trade that is older than the trade before it is due together with that trade, but
-    keeps its older timestamp. Ids contain `start`, so that no two passes have the same ids.
+    A trade gets a new timestamp: its time in the file, moved and scaled in this way. The order of the file is kept. A
+    late trade, which is older than a trade before it in the file, is due together with that trade, but gets an older
+    timestamp. Ids contain `start`, so that no two passes have the same ids.
     """
     due, first = start, trades[0].time
     for index, trade in enumerate(trades):

@@ -136,7 +136,7 @@ class RandomWalk:
         return Update(self._instrument.symbol, price, self._timestamp, self._seq_id, self._size(price), bid, ask)
 
     def _best_prices(self, price: float) -> tuple[float, float]:
-        """Returns bid and ask. One of the two is the price of the trade."""
+        """Returns bid and ask for a trade at `price`. One of the two equals `price`."""
         if price > self._spread and self._random() < 0.5:
             return round(price - self._spread, self._instrument.decimals), price
         return price, round(price + self._spread, self._instrument.decimals)

@@ -50,7 +50,8 @@ class SimulatedPast:
     """Makes the bars of an instrument for the time before `end`, which is in unix microseconds.
 
     `price` is the first known price after `end`. `interval` is the number of seconds between two simulated updates.
-    Each bar is made only once: a method continues where the call before it stopped.
+    Bars are made backwards in time. A call of `minutes` or `bars` makes only bars that are older than those of earlier
+    calls.
     """
 
     def __init__(self, instrument: Instrument, interval: float, seed: str, end: int, price: float) -> None:
@@ -66,7 +67,10 @@ class SimulatedPast:
         self._size_decimals = size_decimals(instrument.base_price)
 
     def minutes(self, count: int) -> list[Bar]:
-        """Returns the newest `count` minutes before `end`, oldest first."""
+        """Makes the next `count` minutes, backwards in time. Returns them oldest first.
+
+        The newest of them ends at `end`, or, after an earlier call, where the bars of that call begin.
+        """
         return list(self._walk(MINUTE_SECONDS, count))[::-1]
 
     def bars(self, day_at: Callable[[int], int]) -> "PastBars":

@@ -1,7 +1,7 @@
 """Stores the newest audit of each source in Redis, where the page `/feeds/audit` reads it.
 
 An audit compares the recorded minutes of a day with the minutes that the source reports. The Redis string
-`audit:SOURCE` holds it as JSON for eight days.
+`audit:SOURCE` holds the newest audit of a source as JSON for eight days.
 """
 
 from collections.abc import Collection
@@ -71,7 +71,10 @@ def write_report(client: redis.Redis, report: AuditReport) -> None:
 
 
 def read_reports(client: redis.Redis, sources: Collection[str]) -> list[AuditReport]:
-    """Returns the newest reports of these sources. Leaves out values of another shape. Raises StoreUnavailable."""
+    """Returns the newest report of each of these sources. Raises StoreUnavailable.
+
+    Leaves out a source if Redis has no valid report of it.
+    """
     with answering():
         values: list[Any] = client.mget([_prefix(client) + source for source in sources])
     return [report for value in values if (report := _read(value)) is not None]

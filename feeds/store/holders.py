@@ -23,7 +23,7 @@ def is_alive(pid: int) -> bool:
 class Holder:
     """The identity under which a process holds leases or symbols. `name` is unique: `host:pid:run:token`.
 
-    `run` is the same for all holders of one process, and another one after each start of a program.
+    `run` is the same for all holders of one process. Each start of a program makes a new `run`.
     """
 
     def __init__(

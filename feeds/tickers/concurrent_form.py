@@ -35,8 +35,8 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
     def _compare(self, name: str, field: forms.Field, cleaned: dict[str, Any]) -> None:
         """Compares one field with the database, and refuses to overwrite another person's change of it.
 
-        If only the other person has changed the field, keeps that value. If both have changed it, adds an error to the
-        form.
+        If only the other person has changed the field, keeps the value in the database. If both persons have changed
+        it, adds an error to the form.
         """
         stored = self.initial[name]
         shown = field.to_python(self.data.get(self.add_initial_prefix(name)))

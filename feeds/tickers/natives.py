@@ -26,8 +26,9 @@ def native_of(source: str, symbol: str, native: str) -> str:
 def describe_namesake(ticker: Ticker) -> str:
     """Returns a sentence that names another active ticker with the same native symbol at the same source.
 
-    Returns an empty text if there is none, or if this ticker is not active. Also returns an empty text if this ticker
-    was already active with this native symbol: otherwise a person could not edit a row that breaks the rule already.
+    Returns an empty text if there is none, or if this ticker is not active. Also returns an empty text if the database
+    has this ticker as active with this native symbol already: otherwise a person could not edit a row that breaks the
+    rule.
     """
     if not ticker.active or ticker.source == SIMULATED:
         return ""

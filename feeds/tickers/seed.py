@@ -100,11 +100,11 @@ def _check(ticker: Ticker) -> None:
 
 
 def seed_source(source: str, starters: Sequence[Starter], replace: bool) -> int:
-    """Creates the tickers of a source if the source has no tickers. Returns the number of created or changed tickers.
+    """Creates the tickers `starters` of a source, if the source has no tickers yet.
 
-    If a symbol has a ticker already, no new ticker is created for it. If `replace` is true, an existing simulated
-    ticker gets the new source. Set `replace` only for a table that was just filled and that no person has edited.
-    Raises BadTicker if two starters have the same native symbol.
+    Returns the number of created or changed tickers. If a symbol has a ticker already, no new ticker is created for it.
+    If `replace` is true, an existing simulated ticker gets the new source. Set `replace` only for a table that was just
+    filled and that no person has edited. Raises BadTicker if two of the starters have the same native symbol.
     """
     _check_natives(source, starters)
     with transaction.atomic():

@@ -1,7 +1,7 @@
 """Requests missed trades and bars from Alpaca, and reads the responses.
 
 Pure: no I/O. https://docs.alpaca.markets/reference/stockbars and /stocktrades describe the requests. The list of all
-instruments is on another server. Therefore `instruments` returns None.
+instruments is on another server, which this module does not ask. Therefore `instruments` returns None.
 """
 
 from collections.abc import Mapping, Sequence
@@ -128,9 +128,9 @@ class AlpacaHistory:
     ) -> tuple[Sequence[Trade], Request | None]:
         """Returns the missed trades in a response, and the next request or None.
 
-        Leaves out the trades `after` and `until`, which are known, and trades that were withdrawn. The result includes
-        some seconds before `after`, because a late trade may have an older time. Therefore some of the trades may be
-        known.
+        Leaves out the trades `after` and `until`, which are known, and trades that were withdrawn. The result may
+        contain other known trades: it begins some seconds before `after`, because a missed trade may have an older time
+        than `after`.
         """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]

@@ -74,7 +74,7 @@ class CoinbaseHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades of one page in the order of their sequences. The next page has older trades."""
+        """Returns the missed trades of one page, in the order of their sequences. The next page has older trades."""
         rows = _read(_trade_rows, body)
         missed = missed_sequences(after, until)
         trades = [

@@ -88,7 +88,7 @@ class KrakenHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades of a response in the order of their sequences.
+        """Returns the missed trades in a response, in the order of their sequences.
 
         The next response may repeat the last of these trades. The caller drops repeats.
         """
@@ -112,7 +112,7 @@ class KrakenHistory:
     def read_bars(
         self, _native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars, oldest first. Bars without a trade are left out."""
+        """Returns the closed bars from `start` to `end`, oldest first. Leaves out bars without a trade."""
         length = int(request.parameters["interval"]) * 60_000_000
         rows = decode_body(_bar_rows, _rows(_read_result(body)))
         closed = rows[:-1]  # the last row is the unfinished bar
@@ -163,7 +163,10 @@ def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
 
 
 def _read_last(result: Mapping[str, msgspec.Raw]) -> int:
-    """Returns the time of the last row in unix nanoseconds, or 0 if there is no row."""
+    """Returns the field `last` of a response: the time of its last trade in unix nanoseconds.
+
+    Returns 0 if the field is missing.
+    """
     last = str(decode_body(_last, result.get("last", b"0")))
     if not (last.isascii() and last.isdecimal() and len(last) < 20):
         raise BadMessage("the time of the last row is not in unix nanoseconds")

@@ -1,8 +1,8 @@
 """Writes quotes to the nodes of a cluster and publishes them.
 
-The symbols of a batch that have the same tag, and thus the same slot, are written by one atomic call of the script. All
-calls for one node go in one round trip. The script publishes in sharded channels, because Redis sends a message of any
-other channel to all nodes of the cluster.
+The symbols of a batch that have the same tag, and thus the same slot, are written by one atomic call of a script, a
+variant of `write_if_newer.lua`. All calls for one node go in one round trip. The script publishes in sharded channels,
+because Redis sends a message of any other channel to all nodes of the cluster.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,10 @@ class ClusterQuoteWriter(QuoteWriter):
             return sum(int(reply) for reply in map(_check, replies))
 
     def _make_call(self, part: Symbols) -> tuple[list[str], list[Any]]:
-        """Returns the keys and the arguments for one call of the script. All symbols of the call have the same tag."""
+        """Returns the keys and the arguments for one call of the script that writes quotes.
+
+        All symbols of the call have the same tag.
+        """
         prefix = tag_prefix(part[0][0])
         head = (self._ttl_ms, prefix + CHANNEL_PREFIX, PREFIX_LENGTH + len(STOCK_PREFIX))
         arguments = [*head, *script_arguments(updates for _, updates in part)]
