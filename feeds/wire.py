@@ -70,7 +70,10 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
 
     @property
     def order(self) -> tuple[int, int]:
-        """Timestamp and seq_id. Of two updates, the one with the greater pair is newer, see `feeds.stale`."""
+        """The pair (timestamp, seq_id) of this update.
+
+        Of two updates of a symbol, the one with the greater pair is newer.
+        """
         return self.timestamp, self.seq_id
 
 
@@ -202,10 +205,11 @@ def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> 
 
 
 def _decode_keys(value: bytes, error: Exception | None) -> Update:
-    """Decodes an update without checking the limits of its numbers.
+    """Decodes the JSON text `value` as an update, but does not check the limits of its numbers.
 
     Raises BadRecord if the value is not JSON, if a required key is missing, repeated or of another type, or if the
-    value has a key `type`. `error` is the error of the fast decoder, or None.
+    value has a key `type`. The fast decoder has tried the value before. `error` is the error that the fast decoder
+    raised, or None.
     """
     try:
         if error is not None and not isinstance(error, msgspec.ValidationError):

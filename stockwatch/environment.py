@@ -74,14 +74,14 @@ class Environment:
         return value
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
-        """Returns the value of the variable `name` in lower case. Raises BadVariable if it is not in `allowed`."""
+        """Returns the value of a variable in lower case. Raises BadVariable if the value is not in `allowed`."""
         value = self.text(name, default).lower()
         if value not in allowed:
             raise BadVariable(name, value, "one of " + ", ".join(allowed))
         return value
 
     def choices(self, name: str, allowed: Sequence[str]) -> list[str]:
-        """Returns the words of a comma-separated list in lower case, each once. All words must be allowed."""
+        """Returns the words of a comma-separated list in lower case, each once. Each word must be in `allowed`."""
         values = list(dict.fromkeys(value.lower() for value in self.texts(name)))
         if not set(values) <= set(allowed):
             raise BadVariable(name, ",".join(values), "empty, or some of " + ", ".join(allowed) + " between commas")

@@ -54,7 +54,10 @@ def show_ready(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 def show_metrics(_request: HttpRequest) -> HttpResponse:
-    """Returns all metrics of this process in the Prometheus text format."""
+    """Returns the metrics in the Prometheus text format.
+
+    If several processes serve the gateway, the gateway's metrics are totals over these processes.
+    """
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -72,13 +72,14 @@ class TooManyLists(ListRefused):
 
 
 class TooManyVisitors(ListRefused):
-    """A visitor cannot store data, because one address has started too many web sessions."""
+    """A visitor cannot store data, because the visitor's client address has started too many web sessions."""
 
 
 class BadName(ListRefused):
     """A list cannot have this name.
 
-    The name is empty, too long, not printable, or used by another list. Also raised if a person deletes the only list.
+    The name is empty, too long, not printable, or used by another list. Also raised if a person tries to delete the
+    only list.
     """
 
 

@@ -20,9 +20,9 @@ DEMO_USERNAME = "demo"
 def prepare_database() -> None:
     """Brings the database tables up to date, and adds the first tickers if there is no ticker yet.
 
-    The first tickers are those in the settings, or else about forty demonstration tickers. A source in the setting
-    FEEDS that has no ticker also gets its first tickers. Raises BadTicker if a ticker or a price in the settings is not
-    valid.
+    The first tickers are those in the setting RUNSTACK_TICKERS, or about forty demonstration tickers if this setting is
+    empty. Then each source in the setting FEEDS gets tickers, unless the source already has a ticker. Raises BadTicker
+    if a ticker or a price in the settings is not valid.
     """
     executor = MigrationExecutor(connection)
     # The `migrate` command takes a second even if there is nothing to do.

@@ -47,9 +47,10 @@ def signal_group(group: int, number: int) -> bool:
 
 
 def clean_up(groups: list[int], folders: list[str]) -> None:
-    """Ends process groups, the newest first, then removes folders.
+    """Ends process groups, then removes folders.
 
-    Sends SIGTERM to each group. If a group still runs after TERMINATION_SECONDS, sends SIGKILL.
+    Sends SIGTERM to each group, in the reverse order of `groups`. If a group still runs after TERMINATION_SECONDS,
+    sends SIGKILL to this group.
     """
     running = [group for group in reversed(groups) if signal_group(group, signal.SIGTERM)]
     deadline = time.monotonic() + TERMINATION_SECONDS

@@ -127,7 +127,7 @@ class RedisServer(StartedInBlock):
     def start(self) -> None:
         """Starts the server and waits until the server answers.
 
-        Raises RedisNotStarted. The message contains the end of the server's log.
+        Raises RedisNotStarted if the server does not start. The message contains the end of the server's log.
         """
         self.launch()
         self.wait_until_ready()

@@ -83,8 +83,8 @@ class StackFailure(RuntimeError):
 class Plan:
     """The parts of the stack that shall run, and their settings.
 
-    The services get the environment variables in `environment`. If the stack runs its own Redis or Kafka, the stack
-    replaces the variables that name Redis or Kafka.
+    The services get the environment variables in `environment`. If the stack runs its own Redis, the stack replaces the
+    variables that name Redis. The same applies to Kafka.
     """
 
     parts: frozenset[str]
@@ -101,10 +101,10 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run, such as `redis` and `gateway`.
 
-    `only` names the wanted parts, such as `redis,gateway`. An empty `only` means all parts. `has_feeds` says whether
-    the setting FEEDS names a source; without a source, the feeder is not one of all parts. If `external` is true, Redis
-    and Kafka are not run, because external servers are used. Raises StackFailure if a name is unknown or no part is
-    left.
+    `only` names the parts to run, such as `redis,gateway`. If `only` is empty, all parts run, but the feeder runs only
+    if `has_feeds` is true. `has_feeds` says whether the setting FEEDS names a source. If `external` is true, Redis and
+    Kafka do not run, because external servers are used. Raises StackFailure if `only` contains an unknown name, or if
+    the result would be empty.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts
@@ -159,7 +159,8 @@ class Stack:
     def start_servers(self) -> None:
         """Starts the stack's own Redis and Kafka if the plan has these parts.
 
-        Stores the environment variables that name these servers in `overrides`. Raises RedisNotStarted and FeedError.
+        Afterwards, `overrides` contains the environment variables with the addresses of the started servers. Raises
+        RedisNotStarted or FeedError if a server does not start.
         """
         if "kafka" in self._plan.parts:
             self._kafka = EmbeddedCluster(brokers=BROKER_COUNT)
@@ -184,10 +185,10 @@ class Stack:
         return f"http://{name}:{self._plan.port}"
 
     def describe_servers(self) -> list[str]:
-        """Returns lines for the user. The lines name the servers in use.
+        """Returns lines of text that tell the user which servers the stack uses.
 
-        If the stack runs its own servers, the last line is a shell command. After this command, other commands in the
-        same shell use the stack's servers.
+        If the stack runs its own Redis or Kafka, the last line is a shell command. After this command, other commands
+        in the same shell use the stack's servers.
         """
         if not self.overrides:
             return ["stockwatch: using the Redis and Kafka that .env and the environment name"]
@@ -227,8 +228,8 @@ class Stack:
         """Waits until the page answers and Redis holds a price. Then starts the recorder.
 
         The wait takes at most READY_TIMEOUT_SECONDS. Returns a phrase such as `is ready`, or an empty text if a stop
-        was requested during the wait. Raises StackFailure if a part exits. The recorder starts last so that it does not
-        delay the first price, and reads the earlier prices from Kafka.
+        was requested during the wait. Raises StackFailure if a part exits. If the recorder started earlier, it would
+        delay the first price. The late start loses no price, because the recorder reads earlier prices from Kafka.
         """
         deadline = clock() + READY_TIMEOUT_SECONDS
         state = "shows no price yet"

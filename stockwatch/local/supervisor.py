@@ -191,7 +191,7 @@ class Supervisor:
             return None
 
     def expect_exit(self, name: str) -> None:
-        """Prevents the report of a child's exit.
+        """Notes that the exit of a child is expected, so that the exit is not reported.
 
         Call this method before you stop the child.
         """
@@ -201,7 +201,8 @@ class Supervisor:
     def stop(self, name: str) -> None:
         """Ends a child and its process group.
 
-        Sends SIGTERM, waits up to the grace time of the child, then sends SIGKILL to the group.
+        Sends SIGTERM to the child, and waits until the child exits or its grace time has passed. In both cases, sends
+        SIGKILL to the group, because other processes of the group may still run.
         """
         for child in [child for child in self._children if child.name == name]:
             self._end(child)
@@ -209,7 +210,7 @@ class Supervisor:
             self._children.remove(child)
 
     def terminate(self, names: Sequence[str], timeout: float) -> None:
-        """Sends SIGTERM to the named children and waits at most `timeout` seconds until they exit.
+        """Sends SIGTERM to the named children, and waits until all have exited, at most `timeout` seconds.
 
         Kills no child. If `stop` is called for a child later, the child's grace time counts from this SIGTERM.
         """

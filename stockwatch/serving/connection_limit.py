@@ -22,7 +22,7 @@ class ConnectionLimit:
         self.counts = AddressCounts()
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address for which a connection counts, or None if the connection does not count.
+        """Returns the address whose count a connection increases, or None if the connection does not count.
 
         `host` is the peer's address, or None for a peer without an address.
         """

@@ -173,9 +173,9 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(path) else MAX_BODY_BYTES
 
     def refuse(self, status: int) -> None:
-        """Sends an empty response with this status and ends the connection.
+        """Sends an empty response with the given status and ends the connection.
 
-        Drops the rest of the request.
+        The rest of the request is dropped.
         """
         if self._refused:
             return
@@ -197,7 +197,10 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
 
 
 class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
-    """Writes the method of a request. Leaves out the path and the query, which are text from the client."""
+    """Writes an access log without the path and the query of requests.
+
+    Path and query are text from the client, which must not get into the log.
+    """
 
     def write_entry(self, host: str, date: Any, request: str, *arguments: Any, **options: Any) -> None:
         word = request.partition(" ")[0]

@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 def warn_of_public_prices() -> None:
-    """Logs one warning if a public site serves tickers of restricted sources.
+    """Logs one warning if this site is public and serves tickers of restricted sources.
 
     The terms of a restricted source forbid its prices on a public site. A site is public if PRIVATE is false and other
     machines may reach the site.

@@ -28,9 +28,10 @@ def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: S
     10.0.0.2`. An address in `forwarded` may have a port or brackets. `trusted` holds the networks of trusted proxies,
     such as `10.0.0.0/8`.
 
-    If the peer is not a trusted proxy, the peer is the client. Otherwise `forwarded` is read from right to left. The
-    client is the first address that is not trusted. If an address is unreadable or no address is left, the client is
-    the address that was read before.
+    If the peer is not a trusted proxy, the peer is the client. Otherwise the addresses in `forwarded` are read from
+    right to left, and the client is the first address that is not a trusted proxy. The reading stops early at an
+    unreadable address. If all addresses that were read are trusted proxies, the client is the last of them, or the peer
+    if none was read.
 
     An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home usually
     has a whole /64 network.

@@ -1,7 +1,8 @@
 """Limits wrong passwords per client address and per account name. The counts are in Redis.
 
-Each attempt is counted as a failure before the password is checked, so that parallel attempts cannot exceed the limit.
-If the password is right, the failure is subtracted again. The answer does not tell whether the account exists.
+Each attempt to sign in is counted as a failure before the password is checked, so that parallel attempts cannot exceed
+the limit. If the password is right, one failure is subtracted from the count of the address, and the count of the name
+is cleared. The response does not tell whether the account exists.
 
 If Redis is unavailable, every attempt is allowed: an outage must not lock people out.
 """
@@ -93,7 +94,7 @@ def limit_attempts(view: View) -> View:
 
 
 def limit_password_checks(view: View) -> View:
-    """Wraps a view that asks a signed-in person for the password again.
+    """Limits wrong passwords in a view that asks a signed-in person for the password again.
 
     A wrong password counts as a failed sign-in. A password counts as right if the view calls `confirm_password` or
     redirects.
@@ -116,7 +117,7 @@ def limit_password_checks(view: View) -> View:
 
 
 def limit_name_checks(view: View) -> View:
-    """Limits how often the sign-up view tells one address that a name is taken.
+    """Limits how often the sign-up view tells one client address that a name is taken.
 
     Each such answer counts as a failed sign-in of the address.
     """
@@ -141,19 +142,21 @@ def limit_name_checks(view: View) -> View:
 
 
 def confirm_password(request: HttpRequest) -> None:
-    """Marks the request: the person has entered the right password."""
+    """Notes in the request that the person has entered the right password."""
     request.has_confirmed_password = True  # type: ignore[attr-defined]
 
 
 def reveal_name(request: HttpRequest) -> None:
-    """Marks the request: the answer tells the person that a name is taken."""
+    """Notes in the request that the response tells the person that a name is taken."""
     request.has_revealed_name = True  # type: ignore[attr-defined]
 
 
 def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-    """Counts an attempt. Calls the view if the attempt is allowed.
+    """Calls the view if one more attempt to enter a password is allowed. Otherwise answers 429.
 
-    If the password was right, the attempt is subtracted from the failures.
+    The attempt is counted as a failure before the call. If the password was right, one failure is subtracted from the
+    count of the address, and the count of the name is cleared. If the view raises an error before it has found the
+    password right, one failure is subtracted from both counts.
     """
     if wait := _count_attempt(keys):
         return _refuse(request, wait)
@@ -169,10 +172,10 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 
 @receiver(user_logged_in)
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
-    """Marks the request: the person has entered the right password. Django calls this function after each sign-in.
+    """Notes in the request that the person has entered the right password.
 
-    The response alone does not show that the password was right: the sign-in view also redirects a person who was
-    signed in before.
+    Django calls this function after each sign-in. The response alone does not show that the password was right: the
+    sign-in view also redirects a person who was signed in before.
     """
     if request is not None:
         confirm_password(request)
@@ -188,7 +191,7 @@ def clear_failures(name: str) -> None:
 
 
 def attempt_keys(request: HttpRequest) -> list[str]:
-    """Returns two Redis keys of an attempt: one of the address, one of the name."""
+    """Returns the two Redis keys that count failed sign-ins: one of the client address, one of the account name."""
     return [address_key(request), name_key(request.POST.get("username", ""))]
 
 
@@ -216,9 +219,9 @@ def write_wait(seconds: int) -> str:
 
 
 def _count_attempt(keys: list[str]) -> int:
-    """Counts an attempt. Returns 0 if the attempt is allowed.
+    """Adds 1 to the failure counts under `keys` and returns 0.
 
-    Otherwise returns the milliseconds to wait.
+    If one of the counts is at its maximum, changes no count, and returns the milliseconds to wait.
     """
     lifetime = int(settings.SIGN_IN_WINDOW.total_seconds() * 1000)
     max_failures = settings.SIGN_IN_FAILURES

@@ -47,7 +47,7 @@ def may_start_session(request: HttpRequest) -> bool:
     """Returns whether the request may store data in its web session.
 
     A request that has a web session may always store data. A request without a web session would start a new one. One
-    client address may start at most MAX_NEW_SESSIONS per hour. Several calls for one request count once.
+    client address may start at most MAX_NEW_SESSIONS web sessions per hour. Several calls for one request count once.
     """
     request.session.get("lists")  # finds out whether the cookie is valid
     if request.session.session_key is not None:

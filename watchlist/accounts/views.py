@@ -114,7 +114,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def change_appearance(request: HttpRequest) -> HttpResponse:
-    """Changes theme, palette, density and time zone.
+    """Changes theme, palette, density and time zone for the person who sends the form.
 
     A setting that the form does not contain does not change.
     """

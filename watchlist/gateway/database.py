@@ -1,8 +1,8 @@
 """Monitors whether the database answers, and limits how many queries wait for the database.
 
 Lists and accounts need the database; prices do not. When the database becomes unavailable or available, the gateway
-tells clients with `?meta=1`. The monitor sends no query of its own. Every 0.5 s the gateway reads the tickers, and the
-monitor watches whether this succeeds.
+tells the clients that connected with `?meta=1`. The monitor sends no query of its own. Every 0.5 s the gateway reads
+the tickers, and the monitor watches whether this succeeds.
 """
 
 import asyncio

@@ -29,11 +29,12 @@ class Reading(NamedTuple):
 
 
 class AcceptRate:
-    """Estimates the accept rate from CPU time and from the number of accepted connections.
+    """Estimates how many connections per second this process can accept beside its other work.
 
-    Seconds with few new connections show the CPU time of other work, such as prices and pages. In seconds with many new
-    connections, all CPU time above this amount is the cost of the new connections. The rate also falls if other
-    processes use the cores, because this process then gets less than a whole core.
+    A second with few new connections shows the CPU time of other work, such as prices and pages. In a second with many
+    new connections, this time of other work is subtracted from the used CPU time. The rest is the cost of the new
+    connections. The estimate also falls if other processes use the cores, because this process then gets less than a
+    whole core.
     """
 
     def __init__(self) -> None:
@@ -44,7 +45,7 @@ class AcceptRate:
         self._cpu = ASSUMED_CPU_SECONDS
 
     def note(self, reading: Reading) -> None:
-        """Updates the accept rate from newly read counters. Call this method about once per second."""
+        """Updates the estimated accept rate from a new reading. Call this method about once per second."""
         last, self._last = self._last, reading
         if last is None or reading.now <= last.now:
             return
@@ -60,6 +61,6 @@ class AcceptRate:
 
     @property
     def per_second(self) -> float:
-        """Returns how many connections per second this process can accept beside its other work."""
+        """Returns the estimated number of connections per second that this process can accept beside its other work."""
         free_share = max(MIN_FREE_SHARE, self._core_share - self._other_share)
         return max(SLOWEST, free_share * self._count / max(self._cpu, self._count / FASTEST))

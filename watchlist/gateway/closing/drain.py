@@ -17,9 +17,9 @@ even if the measured rate is twice the real rate.
 def drain_seconds(connections: int, accept_rate: float, least: float, longest: float) -> float:
     """Returns how many seconds a drain of `connections` sockets takes.
 
-    The drain is so slow that processes with the same accept rate can accept all clients. `accept_rate` is in
-    connections per second. The result is at most `longest` and at least `least`. If `least` is greater than `longest`,
-    the result is `least`.
+    The result is at most `longest` and at least `least`. If `least` is greater than `longest`, the result is `least`.
+    Within these bounds, the drain closes USED_SHARE times `accept_rate` sockets per second, so that the processes to
+    which the clients then connect can accept all clients. `accept_rate` is in connections per second.
     """
     return max(least, min(longest, connections / (accept_rate * USED_SHARE)))
 

@@ -60,9 +60,10 @@ class Compressor:
         return frame_header(COMPRESSED_TEXT, len(packed)) + packed
 
     def note_cpu(self, cpu_seconds: float, now: float) -> None:
-        """Decides whether the process is busy. Call this method about once per second.
+        """Sets `busy` to True if this process has used more than BUSY_SHARE of a core since the previous call.
 
-        `cpu_seconds` is the CPU time that the process has used since its start. `now` is in monotonic seconds.
+        Otherwise sets `busy` to False. Call this method about once per second. `cpu_seconds` is the CPU time that the
+        process has used since its start. `now` is in monotonic seconds.
         """
         self.busy = cpu_seconds - self._cpu_seconds > BUSY_SHARE * (now - self._noted_at)
         self._cpu_seconds, self._noted_at = cpu_seconds, now

@@ -180,7 +180,7 @@ class ClusterChannelLayer:
                 await asyncio.sleep(RETRY_SECONDS / 5)  # many events come together when a node is lost
 
     def _fail_unplaced(self, error: Exception) -> None:
-        """Makes `group_add` raise ConnectionError for each waiting channel that no known node serves."""
+        """Makes each waiting `group_add` raise ConnectionError if no known node serves the slot of its channel."""
         for channel in [name for name in self._waiting if self._slots.owner(self._wanted[name]) is None]:
             self._fail(channel, error)
 
@@ -215,9 +215,10 @@ class ClusterChannelLayer:
                 subscriber.set_channels(frozenset(channels))
 
     def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
-        """Notes which confirmed channels a subscriber loses, because another node now serves these channels.
+        """Adds the confirmed channels that a subscriber loses to `_missing`.
 
-        `channels` are the channels that the subscriber keeps. The lost channels are added to `_missing`.
+        A subscriber loses a channel if another node now serves the channel. `channels` are the channels that the
+        subscriber keeps.
         """
         self._missing |= (subscriber.confirmed - channels) & self._wanted.keys()
 

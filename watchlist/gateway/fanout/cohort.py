@@ -123,7 +123,8 @@ class Cohort:
     def add_member(self, outbox: Outbox, version: int) -> int:
         """Adds a socket that already has all updates up to the serial number `version`.
 
-        Before this, a prompt cohort sends its waiting updates to the other members. Returns how many updates were sent.
+        Before the socket joins, a prompt cohort sends its waiting updates to the other members. Returns how many
+        updates were sent.
         """
         if self.delivery.interval:
             self._joining[outbox] = version
@@ -133,10 +134,11 @@ class Cohort:
         return sent
 
     def send_snapshot(self, outbox: Outbox, messages: Sequence[UpdateMessage]) -> int:
-        """Sends a new member the newest updates of its new symbols. Returns how many updates were sent.
+        """Sends `messages` to a socket that has just joined. Returns how many updates were sent.
 
-        A large cohort keeps the joined frames until an update arrives, because further new members often need the same
-        frames. A small cohort does not keep the frames, which saves memory if each client has a different list.
+        `messages` are the newest updates of the symbols to which the socket has just subscribed. A large cohort keeps
+        the joined frames until an update arrives, because the next sockets that join often need the same frames. A
+        small cohort does not keep the frames, which saves memory if each client has a different list.
         """
         block = self._snapshot
         if block is None or block.messages != messages:

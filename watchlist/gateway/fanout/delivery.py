@@ -87,10 +87,10 @@ class Delivery:
         return replace(self, snapshot=True)
 
     def with_options(self, options: Any) -> "Delivery":
-        """Returns a copy of this delivery with the options of a request. Ignores unknown keys. Raises BadOptions.
+        """Returns a copy of this delivery with the options of a request. Ignores unknown keys.
 
         If the request does not contain `snapshot`, the copy has `snapshot` True. Other missing options keep the values
-        of this delivery.
+        of this delivery. Raises BadOptions if an option has an invalid value.
         """
         if options is None:
             return self.lasting

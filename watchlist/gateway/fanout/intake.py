@@ -101,10 +101,10 @@ class Intake:
     async def _repeat(
         self, step: Callable[[], Awaitable[None]], changed: asyncio.Event, on_failure: Callable[[], None]
     ) -> None:
-        """Runs `step` at the start and whenever `changed` is set. Repeats a failed step after a wait.
+        """Runs `step` once at the start, and again whenever `changed` is set. Repeats a failed step after a wait.
 
-        The wait grows with each failure. The wait ends early if `changed` is set, because the step may succeed for
-        other symbols. `on_failure` is called after each failure.
+        `changed` is set when `step` has new work, such as a new symbol. The wait grows with each failure. The wait ends
+        early if `changed` is set, because the new work may succeed. `on_failure` is called after each failure.
         """
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:

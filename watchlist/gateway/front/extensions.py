@@ -18,8 +18,8 @@ class Extension(Protocol):
     def decompress(self, payload: bytes, max_bytes: int) -> bytes:
         """Returns the decompressed payload of a compressed message.
 
-        Raises BadCompression. Raises DecompressedTooLarge if the message has more than `max_bytes` bytes, before or
-        after decompression.
+        Raises BadCompression if the compressed bytes are invalid. Raises DecompressedTooLarge if the message has more
+        than `max_bytes` bytes, before or after decompression.
         """
 
 

@@ -182,10 +182,10 @@ class FrameReader:
         return header + length
 
     def _is_invalid(self, first: int, length: int) -> bool:
-        """Returns whether a frame with this first byte and this length would break the protocol now.
+        """Returns whether a frame with this first byte and this length is not allowed as the next frame.
 
-        For example, a frame that continues a message is invalid if no message has begun. `length` comes from the second
-        byte.
+        For example, a frame that continues a message is not allowed if no message has begun. `length` comes from the
+        second byte.
         """
         if first not in (PLAIN_FIRST_BYTES if self._extension is None else COMPRESSED_FIRST_BYTES):
             return True

@@ -36,7 +36,7 @@ class Front:
     """Accepts the connections of a listening socket, and serves them or hands them over to Daphne.
 
     `hand_over` gives Daphne a duplicate of a socket, and closes the socket. The front leaves all bytes of the client
-    unread for Daphne. `http_limit` limits the HTTP connections of one address. A connection that has sent no byte yet
+    unread for Daphne. `http_limit` limits the HTTP connections of each address. A connection that has sent no byte yet
     counts as an HTTP connection.
     """
 

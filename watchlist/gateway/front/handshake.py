@@ -70,7 +70,10 @@ def parse_upgrade(data: bytes) -> Upgrade | None:
 
 
 def _parse_headers(lines: str) -> dict[str, str] | None:
-    """Returns a dict from name to value. Returns None if a header in SINGLE_HEADERS appears twice."""
+    """Returns a dict from the name of each header, in lower case, to its value.
+
+    The values of a repeated header are joined with commas. Returns None if a header in SINGLE_HEADERS is repeated.
+    """
     headers: dict[str, str] = {}
     for line in lines.split("\r\n")[:-1]:
         name, _, value = line.partition(":")
