@@ -24,15 +24,13 @@ from watchlist.gateway.list_changes import ListChanges
 from watchlist.gateway.metrics import END_TO_END
 from watchlist.gateway.sockets.admission import Admission
 from watchlist.gateway.sockets.connection_rate import ConnectionRate
-from watchlist.gateway.sockets.connections import Connections
+from watchlist.gateway.sockets.connections import SWEEP_SECONDS, Connections
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.source_changes import SourceChanges
 from watchlist.gateway.ticker_changes import TickerChanges
 
 log = structlog.get_logger(__name__)
-
-SWEEP_SECONDS = 1.0
 
 
 class Gateway:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from watchlist.gateway import protocol
 from watchlist.gateway.closing.accept_rate import AcceptRate, Reading
 from watchlist.gateway.closing.drain import drain_seconds, spread
+from watchlist.gateway.closing.lateness import Lateness
 from watchlist.gateway.closing.rotation import choose_lifetime, most_closes
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.messages import StateMessage, make_state
@@ -20,6 +21,8 @@ from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.web_sessions import AccountSession
 
+SWEEP_SECONDS = 1.0
+"""The time between two calls of `Connections.sweep`."""
 RETRY_SPREAD_MS = 1000
 """A `reconnect` frame asks the client to wait a random number of milliseconds, less than this number."""
 
@@ -38,6 +41,7 @@ class Connections:
         self.closing = False
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._rotated_at = context.clock.now()
+        self._lateness = Lateness(SWEEP_SECONDS, context.limits.pong_wait)
         self._pending = 0
         self._per_address = AddressCounts()
         self._database_available = True
@@ -131,14 +135,15 @@ class Connections:
     def sweep(self) -> None:
         """Closes sockets after a time-out or at their maximum age, and sends the pings and heartbeats that are due.
 
-        Call this method about once per second.
+        Call this method every SWEEP_SECONDS. If calls come late, time-outs are longer by the same time.
         """
         clock = self.context.clock
         now = clock.now()
         accepted = self.context.counts.accepted
         self.accept_rate.note(Reading(now, clock.cpu_seconds(), clock.cpu_wait_seconds(), accepted))
+        self._lateness.note(now)
         for session in list(self.sessions):
-            session.sweep(now)
+            session.sweep(now, self._lateness.seconds)
         if self.context.limits.max_age and not self.closing:
             self._rotate(now)
         self._share_count()

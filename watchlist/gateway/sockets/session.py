@@ -133,17 +133,17 @@ class Session:
             self.context.hub.remove(self.outbox)
             self.outbox.transport.close(code)
 
-    def sweep(self, now: float) -> None:
-        """Closes the socket after a time-out. Sends pings and heartbeats. Call this method about once per second."""
+    def sweep(self, now: float, late: float = 0.0) -> None:
+        """Sends pings and heartbeats that are due. Closes the socket after a time-out, made `late` seconds longer."""
         limits = self.context.limits
         if self.closing_since:
             if now - self.closing_since > CLOSE_TIMEOUT_SECONDS:
                 self.outbox.transport.abort()
-        elif not self.outbox.open and now - self.outbox.stalled_at > limits.write_wait:
+        elif not self.outbox.open and now - self.outbox.stalled_at > limits.write_wait + late:
             self.close(CloseCode.SLOW, now)
-        elif not self.has_requested and now - self.opened_at > limits.first_request:
+        elif not self.has_requested and now - self.opened_at > limits.first_request + late:
             self.close(CloseCode.SILENT, now)
-        elif self.last_ping_at > self.last_pong_at and now - self.last_pong_at > limits.pong_wait:
+        elif self.last_ping_at > self.last_pong_at and now - self.last_pong_at > limits.pong_wait + late:
             self.close(CloseCode.NO_PONG, now)
         else:
             self._send_ping_if_due(now)
