@@ -88,9 +88,9 @@ def read_update(key: bytes | None, value: bytes | None, latest: int) -> Update:
 
 
 def read_source(headers: Headers) -> str:
-    """Returns the source of the update in a record.
+    """Returns the source of the update in a record, such as `kraken`.
 
-    An update without a valid source header is simulated.
+    Returns `simulated` if the record has no valid source header.
     """
     value = (headers if isinstance(headers, dict) else dict(headers or ())).get(SOURCE_HEADER)
     if not isinstance(value, bytes) or not 0 < len(value) <= MAX_SOURCE_LENGTH:

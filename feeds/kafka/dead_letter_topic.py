@@ -64,7 +64,8 @@ class DeadLetterTopic:
     def prepare(self, wait: Callable[[float], object]) -> None:
         """Creates the topic if the topic does not exist.
 
-        A failure is only logged, because `send` tries the creation again. `wait` sleeps for the given seconds.
+        A failure is only logged, because `send` tries the creation again. Before a repeated request to create the
+        topic, calls `wait` with the number of seconds to sleep.
         """
         try:
             self._description = self._topic.ensure(self._retention, wait)
@@ -74,8 +75,8 @@ class DeadLetterTopic:
     def send(self, dead_letter: DeadLetter, on_written: Callable[[], object], wait: Callable[[float], object]) -> None:
         """Queues a dead letter. Sets `failure` if the dead letter cannot be queued.
 
-        After the brokers have acknowledged the dead letter, `poll` calls `on_written`. `wait` sleeps for the given
-        seconds.
+        After the brokers have acknowledged the dead letter, `poll` calls `on_written`. If the topic does not exist yet,
+        `prepare` creates the topic and gets `wait`.
         """
         if self.failure:
             return
