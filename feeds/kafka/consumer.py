@@ -107,8 +107,8 @@ class UpdateConsumer:
 
         `on_revoke` gets the partitions that this member must give up. `on_revoke` may still store and commit offsets.
         `on_lost` gets partitions that another member owns already. While the topic is missing, calls `wait` with the
-        number of seconds to sleep before the next attempt. Raises BrokerUnavailable if no broker answers. For a missing topic, raises TopicRefused if `once` is true, otherwise
-        BrokerUnavailable.
+        number of seconds to sleep before the next attempt. Raises BrokerUnavailable if no broker answers. For a missing
+        topic, raises TopicRefused if `once` is true, otherwise BrokerUnavailable.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:
