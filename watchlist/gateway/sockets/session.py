@@ -119,11 +119,12 @@ class Session:
 
     def count_frame(self, now: float) -> bool:
         """Counts a frame of any kind from the client. If frames come too often, closes the socket and returns False."""
-        if not self.closing_since and not self._frame_bucket.spend(now):
+        # Frames also count while the socket is closing. Otherwise a client could use a whole core until the time-out.
+        allowed = self._frame_bucket.spend(now)
+        if not (allowed or self.closing_since):
             self.context.counts.refused["frame rate"] += 1
             self.close(CloseCode.FLOOD, now)
-            return False
-        return True
+        return allowed
 
     def close(self, code: CloseCode, now: float) -> None:
         """Starts the closing handshake. From then on, messages of the client are ignored."""

@@ -165,6 +165,15 @@ def test_frames_of_any_kind_are_limited():
     assert session.context.counts.refused["frame rate"] == 1
 
 
+def test_frames_are_limited_while_the_socket_is_closing():
+    session = open_session(frames_per_second=10, frames_burst=100)
+    session.close(CloseCode.BAD_REQUESTS, 0.0)
+    assert all(session.count_frame(0.0) for _ in range(100))
+    assert not session.count_frame(0.0)
+    assert session.outbox.transport.codes == [CloseCode.BAD_REQUESTS]
+    assert session.context.counts.refused["frame rate"] == 0
+
+
 def test_the_default_limit_of_bytes_admits_a_burst_of_long_requests_and_few_of_the_largest_messages():
     session = open_session()
     for _ in range(20):
