@@ -111,12 +111,24 @@ class GatewayServer(Server):  # type: ignore[misc]
         log.info("gateway stopping", reason=reason, connections=len(gateway.sessions), seconds=round(seconds, 1))
         self._stop_when_closed(seconds + CLOSE_TIMEOUT_SECONDS)
 
-    def _stop_when_closed(self, seconds_left: float) -> None:
-        if (not gateway.sessions and self._front.is_idle) or seconds_left <= 0:
+    def _stop_when_closed(self, seconds_left: float, was_idle: bool = False) -> None:
+        """Stops the server when two checks in succession have found no work.
+
+        Between the checks, Daphne reads the connections that it has just been given, and sends what it has just
+        answered.
+        """
+        is_idle = self._is_idle
+        if (is_idle and was_idle) or seconds_left <= 0:
             log.info("gateway stopped", connections_left=len(gateway.sessions))
             self.stop()
         else:
-            reactor.callLater(DRAIN_CHECK_SECONDS, self._stop_when_closed, seconds_left - DRAIN_CHECK_SECONDS)
+            reactor.callLater(DRAIN_CHECK_SECONDS, self._stop_when_closed, seconds_left - DRAIN_CHECK_SECONDS, is_idle)
+
+    @property
+    def _is_idle(self) -> bool:
+        """Returns whether no session is open and no request waits for its answer."""
+        has_requests = any("disconnected" not in details for details in self.connections.values())
+        return not gateway.sessions and self._front.is_idle and not has_requests
 
 
 def run_server(listener: socket.socket, parent: int | None = None) -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.support.gateway.process import ROOT, receive_close_code, receive_frame
+from tests.support.gateway.raw_socket import dial
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("redis_client")  # clears Redis before each test
@@ -59,6 +60,31 @@ def test_a_stopping_gateway_sends_notices_and_spreads_the_closes(run_gateway):
         assert {notice["type"] for notice in notices} == {"reconnect"}
         assert len({notice["retry_after_ms"] for notice in notices}) > 1
         assert {receive_close_code(client) for client in clients} == {4001}
+    assert gateway.wait() == 0
+
+
+def test_a_stopping_gateway_answers_a_request_that_has_begun(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_DRAIN="60s")
+    with dial(gateway) as client:
+        client.send(b"POST /sign-in/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n")
+        assert gateway.get("/livez")[0] == 200  # The gateway has now read all that was sent before.
+        gateway.signal()
+        wait_until(lambda: "gateway stopping" in gateway.log.read_text())
+        client.send(b"x")
+        assert client.read_head()[0] == 403
+    assert gateway.wait() == 0
+
+
+def test_a_stopping_gateway_answers_the_requests_in_its_queue(run_gateway):
+    gateway = run_gateway("rungateway", GATEWAY_DRAIN="60s")
+    gateway.signal(signal.SIGSTOP)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(dial(gateway)) for _ in range(20)]
+        for client in clients:
+            client.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        gateway.signal()
+        gateway.signal(signal.SIGCONT)
+        assert {client.read_head()[0] for client in clients} == {200}
     assert gateway.wait() == 0
 
 
