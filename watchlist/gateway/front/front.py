@@ -7,6 +7,7 @@ waits for the rest, with time limits of its own.
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +29,9 @@ MAX_ACCEPTS = 32
 MAX_QUEUED = 4096
 """The most connections that `stop_accepting` accepts. This number is also the length of the kernel's queue."""
 PAUSE_SECONDS = 1.0
-"""The pause after an error of `accept`, such as too many open files."""
+"""The pause after an error of `accept` that closing silent connections does not end."""
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""The errors of `accept` that closing other connections can end, such as too many open files."""
 SWEEP_SECONDS = 1.0
 
 
@@ -59,6 +62,7 @@ class Front:
         self._upgrades = Upgrades(admission, connections, self.lingering)
         self._poller = poller
         self._accepting = True
+        self._dropped = 0  # since the last sweep
         self._timer: asyncio.TimerHandle | None = None
         listener.setblocking(False)
         loop.add_reader(listener.fileno(), self._accept)
@@ -103,6 +107,8 @@ class Front:
             except ConnectionAbortedError:
                 continue  # the client has left the queue
             except OSError as error:
+                if self._make_room(error):
+                    continue
                 self._pause(error)
                 return
             try:
@@ -111,6 +117,18 @@ class Front:
             except Exception:  # The other connections must be served.
                 log.exception("connection failed")
                 close_socket(sock)
+
+    def _make_room(self, error: OSError) -> bool:
+        """Closes silent connections if no file descriptor is free. Returns whether any connection was closed.
+
+        Otherwise silent clients from many addresses could keep all other clients waiting until the time limit.
+        """
+        if error.errno not in NO_ROOM or not len(self.unread):
+            return False
+        dropped = self.unread.drop_older_half()
+        self._dropped += dropped
+        self._connections.context.counts.refused["no file descriptor"] += dropped
+        return True
 
     def _pause(self, error: OSError) -> None:
         """Accepts no connection for PAUSE_SECONDS. Waiting connections stay in the kernel's queue."""
@@ -143,3 +161,6 @@ class Front:
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         self.unread.sweep()
         self.lingering.sweep()
+        if self._dropped:
+            log.error("silent connections closed", reason="no file descriptor is free", connections=self._dropped)
+            self._dropped = 0

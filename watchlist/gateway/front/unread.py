@@ -83,6 +83,13 @@ class UnreadSockets:
                 break
             self.drop(unread)
 
+    def drop_older_half(self) -> int:
+        """Closes the sockets that have been silent longest. Returns how many sockets were closed."""
+        older = list(self._sockets)[: (len(self._sockets) + 1) // 2]
+        for unread in older:
+            self.drop(unread)
+        return len(older)
+
     def close(self) -> None:
         """Closes all connections that have sent no byte yet."""
         for unread in list(self._sockets):

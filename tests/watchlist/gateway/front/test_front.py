@@ -7,6 +7,7 @@ import socket
 import struct
 
 import pytest
+import structlog
 
 from tests.support.gateway.front import read, read_all, read_until
 from tests.support.gateway.raw_socket import BINARY, CLOSE, PING, TEXT, make_frame, make_upgrade
@@ -410,10 +411,9 @@ async def test_an_error_while_a_connection_is_served_ends_only_this_connection(s
     assert front.sessions == 1
 
 
-async def test_accepting_pauses_after_an_error_and_connections_wait(start_front, monkeypatch):
-    monkeypatch.setattr(front_module, "PAUSE_SECONDS", 0.01)
-    front = start_front()
-    accept, failures = front.listener.accept, [errno.EMFILE, errno.ECONNABORTED, errno.ENFILE]
+def fail_to_accept(front, failures):
+    """Makes `accept` fail with each of the errors, the last one first."""
+    accept = front.listener.accept
 
     class Listener:
         fileno = front.listener.fileno
@@ -424,9 +424,33 @@ async def test_accepting_pauses_after_an_error_and_connections_wait(start_front,
             return accept()
 
     front.front._listener = Listener()
+
+
+async def test_accepting_pauses_after_an_error_and_connections_wait(start_front, monkeypatch):
+    monkeypatch.setattr(front_module, "PAUSE_SECONDS", 0.01)
+    front = start_front()
+    failures = [errno.EMFILE, errno.ECONNABORTED, errno.ENFILE]
+    fail_to_accept(front, failures)
     client = await front.upgrade(more=PING_REQUEST)
     assert await read(client, len(PONG_REPLY)) == PONG_REPLY
     assert failures == []
+
+
+async def test_the_oldest_silent_connections_are_closed_if_no_file_descriptor_is_free(start_front, monkeypatch):
+    monkeypatch.setattr(front_module, "PAUSE_SECONDS", 1000)
+    front = start_front(max_http=10)
+    silent = []
+    for count in range(1, 6):
+        silent.append(await front.dial())
+        await until(lambda count=count: len(front.front.unread) == count)
+    fail_to_accept(front, [errno.EMFILE])
+    with structlog.testing.capture_logs() as logs:
+        await front.upgrade()
+        assert [await read_all(client) for client in silent[:3]] == [b""] * 3
+        assert (len(front.front.unread), front.http_count()) == (2, 2)
+        front.front._sweep()
+    assert [line["connections"] for line in logs if line["log_level"] == "error"] == [3]
+    assert front.gateway.counts.refused["no file descriptor"] == 3
 
 
 async def test_a_stopped_front_accepts_no_connection_and_keeps_its_sockets(start_front, monkeypatch):
