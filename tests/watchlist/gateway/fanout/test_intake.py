@@ -10,6 +10,7 @@ from tests.support.gateway.hub import received_updates
 from tests.support.times import at
 from tests.support.waiting import until
 from watchlist.gateway.clock import Clock
+from watchlist.gateway.fanout import intake
 from watchlist.gateway.fanout.hub import Hub
 from watchlist.gateway.fanout.intake import Intake
 from watchlist.gateway.fanout.outbox import Outbox
@@ -87,6 +88,39 @@ async def test_the_group_is_left_after_the_last_subscription(site):
     await until(lambda: site.layer.groups == {"prices.AAPL", "prices.GOOG"})
     site.hub.unsubscribe(socket, ["AAPL"])
     await until(lambda: site.layer.groups == {"prices.GOOG"})
+
+
+async def test_the_quote_is_read_if_a_subscription_follows_the_end_of_the_last_one_at_once(site, monkeypatch):
+    monkeypatch.setattr(intake, "RESYNC_SECONDS", 1000)
+    site.store.values["stock:AAPL"] = make_update("AAPL", 1)
+    site.start()
+    for _ in range(3):
+        socket = site.open_socket("AAPL")
+        await until(lambda socket=socket: received_updates(socket) == [("AAPL", 1)])
+        site.hub.remove(socket)
+
+
+async def test_the_quote_is_read_if_a_subscription_begins_while_the_group_is_being_left(site, monkeypatch):
+    monkeypatch.setattr(intake, "RESYNC_SECONDS", 1000)
+    leaving, left = asyncio.Event(), asyncio.Event()
+    leave = site.layer.group_discard
+
+    async def leave_slowly(group, channel):
+        leaving.set()
+        await left.wait()
+        await leave(group, channel)
+
+    monkeypatch.setattr(site.layer, "group_discard", leave_slowly)
+    site.start()
+    first = site.open_socket("AAPL")
+    await until(lambda: site.layer.groups == {"prices.AAPL"})
+    site.hub.remove(first)
+    await leaving.wait()
+    second = site.open_socket("AAPL")
+    site.store.values["stock:AAPL"] = make_update("AAPL", 1)
+    left.set()
+    await until(lambda: received_updates(second) == [("AAPL", 1)])
+    assert site.layer.groups == {"prices.AAPL"}
 
 
 async def test_all_quotes_are_read_again_after_a_reconnect(site):
