@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
 
-from django.utils.safestring import SafeString, mark_safe
-
 from feeds.wire import Update
 from watchlist.page.rows import Row
 from watchlist.page.svg.range_bar import draw_range
@@ -29,7 +27,7 @@ SortValue = str | float
 class Column:
     """One column of the table. `key` is the name in `?sort=` and the CSS class.
 
-    `content` is a function that returns the text or HTML of a row's cell. If the template writes the cell, `content` is
+    `content` is a function that returns the HTML of a row's cell. If the row's own HTML has the cell, `content` is
     None. `sort_value` is a function that returns the value by which a row is sorted. The function returns None for a
     row without a value. If the column cannot be sorted, `sort_value` itself is None.
 
@@ -52,7 +50,7 @@ class Column:
 
 
 class Cell(NamedTuple):
-    """The CSS classes and the content of one cell."""
+    """The CSS classes and the HTML of one cell."""
 
     css_classes: str
     content: str
@@ -66,26 +64,26 @@ def _from_change(compute: Callable[[float, float], float]) -> Callable[[Row], fl
     return lambda row: None if row.update is None else compute(row.update.price, row.reference)
 
 
-# The functions below escape nothing: formatted numbers and times contain no character that HTML needs escaped.
+# The functions below do not escape numbers and times: these contain no character that HTML needs escaped.
 
 
-def _sparkline(row: Row) -> SafeString:
+def _sparkline(row: Row) -> str:
     return draw_line(row.day.minute_closes, row.reference, row.side)
 
 
 def _last(row: Row) -> str:
     if not row.currency:
         return row.last
-    return mark_safe(f'{row.last}<small class="currency"> {escape(row.currency)}</small>')  # noqa: S308 - see above
+    return f'{row.last}<small class="currency"> {escape(row.currency)}</small>'
 
 
-def _change(row: Row) -> SafeString:
+def _change(row: Row) -> str:
     arrow = f'<span class="arrow" aria-hidden="true">{row.arrow}</span>'
-    return mark_safe(f'{arrow}<span class="value">{row.change}</span>')  # noqa: S308 - see above
+    return f'{arrow}<span class="value">{row.change}</span>'
 
 
-def _age(row: Row) -> SafeString:
-    return mark_safe(f'<time datetime="{row.iso}">{write_age(row)}</time>')  # noqa: S308 - see above
+def _age(row: Row) -> str:
+    return f'<time datetime="{row.iso}">{write_age(row)}</time>'
 
 
 def write_age(row: Row) -> str:
@@ -108,7 +106,7 @@ def _price_column(key: str, heading: str, price: Callable[[Row], float | None], 
 def _range_column(key: str, heading: str, read: Callable[[Row], PriceRange | None], hint: str) -> Column:
     """Returns a column of price ranges. Rows are sorted by the place of the last price in the range."""
 
-    def content(row: Row) -> SafeString:
+    def content(row: Row) -> str:
         found = read(row)
         low, high = (None, None) if found is None else (found.low, found.high)
         return draw_range(found, row.price, row.write_price(low), row.write_price(high))
@@ -177,27 +175,6 @@ NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
 """Pairs of a minimum number of characters and a CSS class.
 
 A table gets a class if the longest price has at least this number of characters.
-"""
-
-ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
-    "base": lambda row: row.ticker.base_price,
-    "decimals": lambda row: row.ticker.decimals,
-    "close": lambda row: row.day.previous_close,
-    "open": lambda row: row.day.open,
-    "high": lambda row: row.day.high,
-    "low": lambda row: row.day.low,
-    "bid": lambda row: row.bid,
-    "ask": lambda row: row.ask,
-    "volume": lambda row: row.day.volume or None,
-    "year-low": lambda row: row.year.low if row.year else None,
-    "year-high": lambda row: row.year.high if row.year else None,
-    "price": _from_update(lambda update: update.price),
-    "timestamp": _from_update(lambda update: update.timestamp),
-    "seq": _from_update(lambda update: update.seq_id),
-}
-"""Maps the name of each data attribute of a row to a function.
-
-Scripts read the attributes. The function returns the value of the attribute.
 """
 
 
@@ -277,10 +254,7 @@ def _prices(row: Row) -> tuple[float | None, ...]:
 
 
 def make_cells(row: Row, columns: Sequence[Column] = COLUMNS) -> list[Cell]:
-    """Returns the cells of a row in the order of the columns.
-
-    Cells that the template writes are left out.
-    """
+    """Returns the cells of a row in the order of the columns. Columns without `content` are left out."""
     return [Cell(_css_classes(column, row), column.content(row)) for column in columns if column.content is not None]
 
 
@@ -291,8 +265,24 @@ def _css_classes(column: Column, row: Row) -> str:
 
 
 def row_data(row: Row) -> dict[str, str]:
-    """Returns a dict from the name of a data attribute to its number as text.
+    """Returns a dict from the name of a data attribute to its number as text. Scripts read the attributes.
 
     The numbers are exact and have no group marks. Unknown numbers are left out.
     """
-    return {name: repr(value) for name, read in ROW_DATA.items() if (value := read(row)) is not None}
+    ticker, day, year, update = row.ticker, row.day, row.year, row.update
+    numbers = {
+        "base": ticker.base_price,
+        "decimals": ticker.decimals,
+        "close": day.previous_close,
+        "open": day.open,
+        "high": day.high,
+        "low": day.low,
+        "bid": row.bid,
+        "ask": row.ask,
+        "volume": day.volume or None,
+    }
+    if year is not None:
+        numbers |= {"year-low": year.low, "year-high": year.high}
+    if update is not None:
+        numbers |= {"price": update.price, "timestamp": update.timestamp, "seq": update.seq_id}
+    return {name: repr(number) for name, number in numbers.items() if number is not None}

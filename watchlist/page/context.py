@@ -16,6 +16,7 @@ from watchlist.accounts.page_owner import page_owner
 from watchlist.accounts.preferences import appearance_of, numerals_for
 from watchlist.accounts.throttle import may_start_session
 from watchlist.formatting.moments import write_moment
+from watchlist.lists.listed_tickers import ListedTicker
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
 from watchlist.lists.search import is_served, served_names
 from watchlist.lists.storage import ListStore, pick_tab, store_for
@@ -106,7 +107,11 @@ def clock_values(now: datetime) -> dict[str, Any]:
 
 
 def make_rows(
-    request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime, with_years: bool = False
+    request: HttpRequest,
+    tickers: Sequence[Ticker | ListedTicker],
+    quotes: Quotes,
+    now: datetime,
+    with_years: bool = False,
 ) -> list[Row]:
     """Returns a table row for each of these tickers, in the same order.
 
@@ -147,7 +152,7 @@ def _shows_years(columns: Sequence[Column]) -> bool:
     return any(column.key == "year-range" for column in columns)
 
 
-def suggest_tickers(listed: Sequence[Ticker]) -> list[Suggestion]:
+def suggest_tickers(listed: Sequence[Ticker | ListedTicker]) -> list[Suggestion]:
     """Returns at most MAX_SUGGESTIONS served tickers that are not in `listed`, sorted by symbol."""
     symbols = {ticker.symbol for ticker in listed}
     # A query that leaves out the listed tickers has a parameter for each of them, and takes longer.
