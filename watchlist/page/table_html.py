@@ -21,6 +21,11 @@ from watchlist.page.sorting import Heading
 KEPT_PARTS = 2048
 """The number of kept parts of each kind. A part takes about 1 KB."""
 KEPT_MENUS = 128
+ROWS_PLACE = "<rows-place/>"
+"""Stands for the rows in the template. No other text of a page contains it, because `<` is escaped.
+
+The template engine copies a text about ten times until the page is complete. The rows are a hundred kilobytes.
+"""
 
 
 class Suggestion(NamedTuple):
@@ -38,12 +43,18 @@ def symbol_path(symbol: str, query: str = "") -> str:
     return f"/s/{quote(symbol, safe='/=')}" + (f"?{query}" if query else "")
 
 
-def write_rows(rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool) -> SafeString:
-    """Returns the rows of the table.
+def insert_rows(page: str, rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool) -> str:
+    """Returns the page with the rows of the table at ROWS_PLACE. A page without a table is returned unchanged."""
+    before, place, after = page.partition(ROWS_PLACE)
+    return "".join([before, write_rows(rows, columns, query, can_move), after]) if place else page
+
+
+def write_rows(rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool) -> str:
+    """Returns the rows of the table as HTML.
 
     `query` is the query of the links to drawers. `can_move` says whether a person can move the rows.
     """
-    return mark_safe("".join([_write_row(row, columns, query, can_move) for row in rows]))  # noqa: S308 - escaped
+    return "".join([_write_row(row, columns, query, can_move) for row in rows])
 
 
 def write_headings(headings: Iterable[Heading], address: str, key: int | None, reference: str) -> SafeString:

@@ -19,7 +19,7 @@ A line with a height of 26 pixels cannot show more digits.
 
 SIZE = f' viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true"'
 KEPT_LINES = 2048
-"""The number of lines whose older points a process keeps. The points of a line take about 3 KB."""
+"""The number of lines whose older points a process keeps. The points of a line take about 4 KB."""
 
 TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in range(WIDTH * 10 + 1))
 """The texts of the coordinates from 0 to WIDTH, in tenths of a pixel."""
@@ -38,9 +38,9 @@ def draw_line(values: Sequence[float], reference: float, side: str) -> str:
         return ""
     low, high = min(values), max(values)
     level = f"M0 {_write_all_y((reference,), low, high)[0]}H{WIDTH}" if low < reference < high else ""
-    older_data, older_path = _write_older(tuple(values[:-1]), low, high)
-    data = f"{older_data} {values[-1]:.{VALUE_DIGITS}g}"
-    path = f"{older_path}L{_write_newest_point(values[-1], low, high)}"
+    older = tuple(values[:-1])
+    data = f"{_write_older_values(older)} {values[-1]:.{VALUE_DIGITS}g}"
+    path = f"{_write_older_points(older, low, high)}L{_write_newest_point(values[-1], low, high)}"
     lines = f'<path class="level" d="{level}"/><path d="{path}"/>'
     return f'<svg class="{side}" data-values="{data}"{SIZE}>{lines}</svg>'
 
@@ -51,30 +51,34 @@ def write_path(values: Sequence[float]) -> str:
     The coordinates are rounded to tenths of a pixel.
     """
     low, high = min(values), max(values)
-    return f"{_write_older(tuple(values[:-1]), low, high)[1]}L{_write_newest_point(values[-1], low, high)}"
+    return f"{_write_older_points(tuple(values[:-1]), low, high)}L{_write_newest_point(values[-1], low, high)}"
 
 
 def _write_newest_point(value: float, low: float, high: float) -> str:
     return f"{WIDTH} {_write_all_y((value,), low, high)[0]}"
 
 
+# Both texts of the older points are kept, because during a minute only the newest price of a line changes.
 @lru_cache(maxsize=KEPT_LINES)
-def _write_older(values: tuple[float, ...], low: float, high: float) -> tuple[str, str]:
-    """Returns the `data-values` and the path of all points but the newest one.
+def _write_older_values(values: tuple[float, ...]) -> str:
+    """Returns the `data-values` of all points but the newest one."""
+    return " ".join([f"%.{VALUE_DIGITS}g"] * len(values)) % values  # faster than formatting each value
 
-    `low` and `high` include the newest point. The texts are kept, because during a minute only the newest price of a
-    line changes.
-    """
-    data = " ".join([f"%.{VALUE_DIGITS}g"] * len(values)) % values  # faster than formatting each value
-    points = zip(_write_all_x(len(values)), _write_all_y(values, low, high), strict=True)
-    return data, "M" + "L".join([f"{x} {y}" for x, y in points])
+
+@lru_cache(maxsize=KEPT_LINES)
+def _write_older_points(values: tuple[float, ...], low: float, high: float) -> str:
+    """Returns the path of all points but the newest one. `low` and `high` include the newest point."""
+    return _path_format(len(values)) % tuple(_write_all_y(values, low, high))
 
 
 @lru_cache(maxsize=SPARKLINE_POINTS)
-def _write_all_x(count: int) -> tuple[str, ...]:
-    """Returns the x coordinates of `count` points in pixels. The distances are equal; the right edge stays free."""
+def _path_format(count: int) -> str:
+    """Returns a path of `count` points, such as `M0 %sL52 %s`, with `%s` in place of each y coordinate.
+
+    The distances of the x coordinates are equal. The right edge stays free.
+    """
     step = WIDTH / count
-    return tuple(TENTHS[int(place * step * 10 + 0.5)] for place in range(count))
+    return "M" + "L".join([f"{TENTHS[int(place * step * 10 + 0.5)]} %s" for place in range(count)])
 
 
 def _write_all_y(values: Sequence[float], low: float, high: float) -> list[str]:
