@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 
 from feeds.models import Ticker
@@ -68,6 +69,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         position = PagePosition(position.key)  # scripts read the sort from the headings
     rows = make_rows(request, tickers, quotes, now, _shows_years(columns))
     return {
+        "home": reverse("watchlist"),
         "tabs": tabs,
         "tab": tab,
         "position": PagePosition(tab.key, position.sort),

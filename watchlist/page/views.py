@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
@@ -66,7 +67,8 @@ def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
 def _render_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     is_partial = is_htmx(request)
     template = "watchlist/workspace.html" if is_partial else "watchlist/watchlist.html"
-    context = {**context, "notices": take_notices(request), "partial": is_partial}
+    # Django would compute the token lazily, and each of the ten forms would ask for it through a proxy.
+    context |= {"notices": take_notices(request), "partial": is_partial, "csrf_token": get_token(request)}
     page = render_to_string(template, context, request)
     query = context["position"].query
     return HttpResponse(insert_rows(page, context["rows"], context["columns"], query, context["own_order"]))
