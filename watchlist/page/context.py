@@ -126,13 +126,14 @@ def make_rows(
     days = read_days(symbols, now) if quotes.available else {}
     states = read_known_states(ticker.source for ticker in tickers) if quotes.available else {}
     years = read_year_ranges(symbols, now) if with_years else {}
+    limit = settings.STALE_AFTER
     are_mixed = len({ticker.currency for ticker in tickers if ticker.currency}) > 1
     return [
         make_row(
             ticker,
             quotes.updates.get(ticker.symbol),
             now,
-            stale_after(states.get(ticker.source), settings.STALE_AFTER),
+            stale_after(states.get(ticker.source), limit),
             days.get(ticker.symbol, NO_DAY),
             zone,
             is_served(ticker),
@@ -159,4 +160,4 @@ def suggest_tickers(listed: Sequence[Ticker | ListedTicker]) -> list[Suggestion]
     symbols = {ticker.symbol for ticker in listed}
     # A query that leaves out the listed tickers has a parameter for each of them, and takes longer.
     served = served_names(MAX_SUGGESTIONS + len(symbols))
-    return [Suggestion(symbol, name) for symbol, name in served if symbol not in symbols][:MAX_SUGGESTIONS]
+    return [Suggestion._make(row) for row in served if row[0] not in symbols][:MAX_SUGGESTIONS]

@@ -5,9 +5,11 @@ only if the value of the cell changed. A test compares this module with the scri
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Protocol
+
+import msgspec
 
 from feeds.wire import Update
 from watchlist.formatting.moments import write_moment
@@ -51,8 +53,7 @@ REFERENCE_NAMES = ("base price", "previous close or base", "previous close")
 """Names of the reference price of several rows: if none, some, or all rows have a previous close."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
 
     `update` is the newest update. `moment` is the time of this update. `update` and `moment` are None for a row without
