@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-peers shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -100,6 +100,9 @@ bench-replay: dev ## records a day of 500 symbols three times and compares the r
 
 bench-sockets: dev ## hold 100,000 sockets on this machine
 	@exec $(PY) -m tests.bench.scale.many_sockets
+
+bench-reconnect: dev ## kill the only gateway and measure how soon 10,000 clients are live again
+	@exec $(PY) -m tests.bench.draining.killing
 
 bench-keys: dev ## measure what size, bid and ask cost gateway and processor
 	@exec $(PY) -m tests.bench.feed.extra_keys

@@ -1,8 +1,8 @@
 """Defines the admin pages of tickers.
 
 The generator and the gateway apply each change of a ticker within a second. A ticker can be deleted only if the ticker
-is switched off and unused. A use of a ticker is, for example, an entry in a list. This app does not know the models of
-other apps. Therefore this app finds uses through the database relations to tickers.
+is switched off and nothing uses it. For example, an entry in a list uses a ticker. The admin finds the uses through the
+database relations to tickers, because this app does not know the models of other apps.
 """
 
 import time
@@ -151,7 +151,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Changes of the base price")
     def base_prices(self, ticker: Ticker) -> str:
-        """Returns the newest changes of the base price as an HTML list.
+        """Returns the newest changes of one ticker's base price as an HTML list.
 
         Each line has the time, the user, the old price and the new price. The newest change comes first. There are at
         most MAX_PRICE_CHANGES lines.
@@ -167,10 +167,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return format_html('<ul class="changes">{}</ul>', items) if items else "none yet"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Ticker | None = None) -> tuple[str, ...]:
-        """Returns the read-only fields.
+        """Returns the names of the fields that cannot be edited.
 
-        For an existing ticker, `symbol` is a read-only field. All updates that were sent for the ticker have this
-        symbol as their key.
+        The symbol of an existing ticker cannot be edited, because the symbol is the key of the ticker's updates in
+        Kafka.
         """
         return ("symbol", "base_prices") if obj else ("base_prices",)
 
@@ -235,10 +235,10 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     def get_deleted_objects(
         self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
     ) -> tuple[list[Any], dict[Any, Any], set[Any], list[Any]]:
-        """Returns what Django shows before a deletion, with the reasons against the deletion.
+        """Returns what Django shows before tickers are deleted, and the reasons not to delete them.
 
-        Django's fourth result is a list of protected objects. This method replaces the fourth result by a list of
-        sentences: the reasons to keep the tickers. Django refuses the deletion if this list is not empty.
+        The result has the same four parts as in Django. The fourth part holds sentences. Each sentence is a reason to
+        keep one of the tickers. If there is any sentence, Django refuses the deletion.
         """
         to_delete, counts, lacking, _protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, lacking, [reason for ticker in objs for reason in reasons_to_keep(ticker)]
@@ -270,9 +270,9 @@ def describe_price_change(previous: float, price: float) -> str:
 
 
 def age_of(update: Update) -> float | None:
-    """Returns the age of an update, in seconds.
+    """Returns how many seconds ago the producer made an update, by the update's timestamp.
 
-    Returns None if the producer's clock is ahead of ours.
+    Returns None if the timestamp is in the future, because then the producer's clock is ahead of ours.
     """
     age = age_us(update.timestamp, time.time_ns() // 1000)
     return None if age is None else age / 1_000_000

@@ -19,7 +19,10 @@ from feeds.wire import describe_decode_error
 DAY_PREFIX = "day:"
 
 VOLUME_UNIT = 1e-8
-"""The unit of volumes. A volume is a whole number, because sums of whole numbers are exact."""
+"""The unit of volumes. The volume 150_000_000 stands for 1.5 shares or coins.
+
+Volumes are whole numbers, because sums of whole numbers are exact.
+"""
 
 MAX_VOLUME = 2**63 - 1
 """The greatest volume of a bar: 92 billion shares or coins.
@@ -29,11 +32,12 @@ A larger sum becomes this number.
 
 
 class NewestDay(msgspec.Struct, frozen=True, gc=False):
-    """The bar of a symbol's newest market day: the JSON object in `day:SYMBOL`.
+    """The bar of a symbol's newest market day, stored as JSON in the Redis key `day:SYMBOL`.
 
-    `day` is the date on which the day begins, such as 2026-11-22. `previous_close` is the last price before this day;
-    None if there is no such price. `timestamp` and `seq_id` belong to the update that set `close`. `timestamp` is in
-    unix microseconds. `volume` is in VOLUME_UNITs. `source` is the source of the day and of both rings.
+    `day` is the date on which the market day begins, such as 2026-11-22. `previous_close` is the last price before the
+    market day; None if there is no such price. `timestamp`, in unix microseconds, and `seq_id` are those of the update
+    that set `close`. `volume` is in VOLUME_UNITs. `source` names the source of the prices in this bar, and in the
+    symbol's bars of seconds and minutes in Redis.
     """
 
     symbol: str
@@ -68,10 +72,10 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 72 bytes, little-endian.
 
-    The slot is empty if `update_count` is 0. `cycle` distinguishes the bars that use the same slot one after the other.
-    `cycle` is the bar's number since 1970, divided by the number of slots and rounded down. `first_us` and `last_us`
-    are the times of the first and the last update, in microseconds from the start of the bar; `first_seq` and
-    `last_seq` are the seq_ids of these two updates. `volume` is in VOLUME_UNITs.
+    A slot with `update_count` 0 is empty. `first_us` and `last_us` are the times of the first and the last update, in
+    microseconds from the start of the bar. `first_seq` and `last_seq` are the seq_ids of these two updates. `volume` is
+    in VOLUME_UNITs. A slot holds one bar after another. `cycle` tells which bar the slot holds now: it is the bar's
+    number, counted from 1970, divided by the number of slots and rounded down.
     """
 
     cycle: int
@@ -99,9 +103,9 @@ _SLOT_CLOSE = "II32xd24x"
 class BarRing:
     """The layout of a ring: bars of one length in a Redis string.
 
-    `bar_seconds` is the length of a bar. Bars are numbered from 1970 on. Bar number `start` is in slot `start % slots`,
-    and overwrites bar number `start - slots`. Therefore a ring needs no trimming, and a repeated write changes nothing.
-    One or two GETRANGE calls read any part of the ring.
+    `bar_seconds` is the length of a bar. Bars are numbered from 1970 on. Bar number `start` is written to slot `start %
+    slots`, where it overwrites bar number `start - slots`. Therefore the string never has more than `slots` bars, and
+    old bars need not be deleted. One or two GETRANGE calls read any part of the ring.
     """
 
     prefix: str
@@ -117,15 +121,15 @@ class BarRing:
         return self.prefix + symbol
 
     def offset(self, start: int) -> int:
-        """Returns the position of the first byte of bar number `start` in the string."""
+        """Returns the position of the first byte of bar number `start` in the Redis string of the ring."""
         return start % self.slots * _SLOT.size
 
     def byte_ranges(self, first: int, last: int) -> list[tuple[int, int]]:
         """Returns the byte ranges of the bars from number `first` to number `last`.
 
-        Each range is a pair: the positions of the first and the last byte. Usually there is one range. There are two
-        ranges if the bars continue at the start of the string. In this case, the range of the older bars comes first.
-        If the ring has too few slots for all bars, the oldest bars are left out.
+        Each range is a pair: the positions of the first and the last byte. If the bars reach the end of the ring and
+        continue at its beginning, there are two ranges: first the range of the older bars, then the range of the newer
+        bars. If the ring has too few slots for all bars, the oldest bars are left out.
         """
         first = max(first, last - self.slots + 1)
         begin, end = self.offset(first), self.offset(last) + _SLOT.size - 1
@@ -142,16 +146,16 @@ class BarRing:
         """Returns the bytes of the slot for bar number `start`.
 
         `ohlc_count` holds open, high, low, close and count. `within_us` holds the times of the first and the last
-        update, in microseconds from the start of the bar; `seq_ids` holds the seq_ids of these two updates. `volume` is
+        update, in microseconds from the start of the bar. `seq_ids` holds the seq_ids of these two updates. `volume` is
         in VOLUME_UNITs.
         """
         return _SLOT.pack(start // self.slots, ohlc_count[4], *within_us, *ohlc_count[:4], *seq_ids, volume)
 
     def unpack(self, data: bytes, first: int, last: int) -> list[tuple[int, Slot]]:
-        """Decodes `data`, which was read from `byte_ranges(first, last)`.
+        """Decodes the bars from number `first` to number `last`. Returns pairs of bar number and slot, oldest first.
 
-        Returns pairs of bar number and slot, oldest first. Skips slots that are empty or incomplete, and slots that
-        hold an older or a newer bar.
+        `data` holds the bytes at `byte_ranges(first, last)`, joined in this order. The result leaves out bars that the
+        ring does not hold. The result also leaves out a slot that is cut off at the end of `data`.
         """
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 
@@ -192,7 +196,7 @@ def _unpack_closes(ring_slots: int, data: bytes, first: int) -> list[float]:
 
 
 def _split_slots(data: memoryview) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
-    """Returns the cycles, the counts and the closes of all slots in `data`."""
+    """Returns three tuples with one item per slot in `data`: cycles, update counts and closing prices."""
     values = _closes_of(len(data) // _SLOT.size).unpack(data)
     return values[0::3], values[1::3], values[2::3]
 

@@ -112,8 +112,8 @@ def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[s
 class DeadLetterFilter(msgspec.Struct, frozen=True):
     """Selects dead letters by partition, offset and reason.
 
-    A condition that is None matches everything. `partition` and `offset` belong to the refused record. `limit` is the
-    largest number of dead letters to select; the newest dead letters are selected.
+    A dead letter must match each of these three that is not None. `partition` and `offset` are those of the refused
+    record. If more than `limit` dead letters match, only the newest `limit` of them are selected.
     """
 
     partition: int | None = None
@@ -122,10 +122,10 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
     limit: int | None = None
 
     def select(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
-        """Yields each matching dead letter once.
+        """Yields each matching dead letter once, even if the topic contains the dead letter twice.
 
-        With a limit, the dead letters are sorted, oldest first. The topic may contain two dead letters of the same
-        record. This happens if a processor writes a dead letter and ends before it commits the record's offset.
+        A dead letter is in the topic twice if a processor wrote it, but ended before it committed the offset of the
+        refused record. If `limit` is set, the dead letters are sorted, oldest first.
         """
         selected = _distinct(filter(self._matches, dead_letters))
         return selected if self.limit is None else iter(sorted(nlargest(self.limit, selected, key=_time), key=_time))

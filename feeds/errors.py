@@ -9,12 +9,12 @@
     └── PermanentError             no retry helps
         ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day
         ├── BadTicker              a ticker in the settings is not valid
-        ├── BadReplay              the file, the speed or the first time of a replay is not valid
+        ├── BadReplay              the file, the speed or the start time of a replay is not valid
         ├── UnknownSource          no source of prices has this name
-        ├── LeaseHeld              another program holds the lease, for example the right to feed this topic
+        ├── LeaseHeld              another program holds the lease that this program needs
         ├── GroupRefused           Kafka refuses this process as a member of its consumer group
         ├── DeadLetterTopicRefused Kafka did not accept a dead letter
-        └── TopicRefused           the topic does not exist and cannot be created
+        └── TopicRefused           a Kafka topic does not exist and cannot be created
 
 This module imports nothing.
 """
@@ -67,9 +67,9 @@ class BadTicker(PermanentError):
 
 
 class BadReplay(PermanentError):
-    """The file, the speed or the first time of a replay is not valid.
+    """The file, the speed or the start time of a replay is not valid.
 
-    The message names the line of the file.
+    If a line of the file is wrong, the message names this line.
     """
 
 
@@ -81,7 +81,7 @@ class UnknownSource(PermanentError):
 
 
 class LeaseHeld(PermanentError):
-    """Another program holds the lease, for example the right to feed this topic."""
+    """Another program holds the lease that this program needs, such as the right to feed a topic."""
 
 
 class GroupRefused(PermanentError):
@@ -93,4 +93,4 @@ class DeadLetterTopicRefused(PermanentError):
 
 
 class TopicRefused(PermanentError):
-    """The topic does not exist and cannot be created."""
+    """A Kafka topic does not exist and cannot be created."""

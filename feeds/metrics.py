@@ -1,6 +1,6 @@
-"""Defines the Prometheus metrics of generator, feeder, processor and recorder, and serves them.
+"""Defines and serves the Prometheus metrics of generator, feeder, processor and recorder.
 
-Code through which all updates pass changes a metric once per batch, never once per update.
+Code that handles every update changes a metric once per batch, never once per update.
 """
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server

@@ -1,7 +1,7 @@
 """Defines the database models: tickers, tapes, and the bars of tapes.
 
-A tape is a recorded symbol. The admin edits tickers; the generator and the gateway read them. Only the recorder writes
-tapes and bars.
+A tape is a recorded symbol. The admin edits tickers; the generator and the gateway read them. The recorder writes tapes
+and bars. The feeder and `manage.py backfill` write fetched bars, and a tape for them if there is none.
 """
 
 from typing import Any, ClassVar
@@ -142,9 +142,9 @@ class TapeQuerySet(models.QuerySet["Tape"]):
     """Queries of tapes."""
 
     def of_current_sources(self) -> "TapeQuerySet":
-        """Returns the tapes whose source is the current source of the ticker.
+        """Returns only the tapes whose source is the current source of their ticker.
 
-        Bars of an earlier source of a ticker do not count. A symbol without a ticker counts as simulated.
+        A tape of an earlier source is left out. If a symbol has no ticker, its current source is `simulated`.
         """
         source = Ticker.objects.filter(symbol=OuterRef("symbol")).values("source")[:1]
         return self.filter(source=Coalesce(Subquery(source), Value(SIMULATED)))
@@ -153,10 +153,10 @@ class TapeQuerySet(models.QuerySet["Tape"]):
 class Tape(models.Model):
     """A recorded symbol of one source, with or without a ticker.
 
-    A ticker whose source changes gets another tape, so that bars of the earlier source no longer count.
+    If the source of a ticker changes, the ticker gets another tape, and bars of the earlier source no longer count.
     `previous_close` is the last price before the newest market day; null if there is no such price. `has_past` says
-    whether the bars before the first recorded update are complete. For a simulated ticker, the recorder writes the
-    earlier bars. `past_version` grows by one with each change of bars that were not recorded. `days_fetched_to` and
+    whether the bars before the first recorded update are complete. The recorder writes these bars if the tape is
+    simulated. `past_version` grows by one with each change of bars that were not recorded. `days_fetched_to` and
     `minutes_fetched_to` say up to which time bars were fetched from the source, in unix microseconds; null stands for
     never.
     """
@@ -263,8 +263,8 @@ class MinuteBar(BarColumns):
 class DayBar(BarColumns):
     """A bar of one market day and one tape, kept forever.
 
-    `day` is the date on which the market day begins, at the time MARKET_DAY_START. `first_at` and `last_at` are the
-    times of the first and the last update.
+    `day` is the date on which the market day begins. `first_at` and `last_at` are the times of the first and the last
+    update, in unix microseconds.
     """
 
     tape = models.ForeignKey(Tape, models.PROTECT, related_name="days", db_index=False)

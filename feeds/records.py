@@ -14,7 +14,7 @@ SOURCE_HEADER, ID_HEADER = "source", "id"
 """The headers of a record with a real trade: the source, and the vendor's id of the trade."""
 
 MISSED_HEADER = "missed"
-"""The header of a record that follows lost trades of its symbol: the missed spans of these trades."""
+"""The header that lists missed spans. A record has this header if trades of its symbol were lost before the record."""
 
 MAX_SPANS = 8
 """How many missed spans one header has at most."""
@@ -42,8 +42,8 @@ class Record(Protocol):
 class Span(NamedTuple):
     """A span of time in which trades of a symbol were missed and could not be fetched.
 
-    `first` and `last` are in unix microseconds, both included. They are the times of the known trades before and after
-    the lost ones.
+    `first` and `last` are in unix microseconds, both included. `first` is the time of the known trade before the lost
+    trades. `last` is the time of the known trade after the lost trades.
     """
 
     first: int
@@ -51,7 +51,7 @@ class Span(NamedTuple):
 
 
 class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
-    """A trade in a record at the end of the topic. `id` is the vendor's id."""
+    """One of the last trades of a symbol that were published to a topic. `id` is the vendor's id."""
 
     source: str
     id: str
@@ -60,7 +60,7 @@ class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
 
 
 class TopicEnd(msgspec.Struct, frozen=True):
-    """What the records at the end of the topic say about one symbol.
+    """What the last records of a topic say about one symbol.
 
     `seq_id` is the greatest seq_id, and `timestamp` is the newest timestamp. The two numbers may come from different
     records, because a late trade has a greater seq_id and an older time. `trades` are in the order of the topic.
@@ -88,9 +88,9 @@ def read_update(key: bytes | None, value: bytes | None, latest: int) -> Update:
 
 
 def read_source(headers: Headers) -> str:
-    """Returns the source of the update in a record.
+    """Returns the source of the update in a record, such as `kraken`.
 
-    An update without a valid source header is simulated.
+    Returns `simulated` if the record has no valid source header.
     """
     value = (headers if isinstance(headers, dict) else dict(headers or ())).get(SOURCE_HEADER)
     if not isinstance(value, bytes) or not 0 < len(value) <= MAX_SOURCE_LENGTH:
@@ -99,7 +99,7 @@ def read_source(headers: Headers) -> str:
 
 
 def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
-    """Returns the source of the update in a record, and the missed spans that the record names."""
+    """Returns the source of the update in a record, and the spans of time with lost trades that the headers list."""
     if not headers:
         return SIMULATED, ()
     values = dict(headers)
@@ -107,9 +107,9 @@ def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
 
 
 def read_missed(headers: Headers) -> tuple[Span, ...]:
-    """Returns the missed spans in the headers of a record.
+    """Returns the spans of time with lost trades that the header MISSED_HEADER of a record lists.
 
-    A header that is too long or has another form is ignored.
+    Returns no spans if this header is missing, too long or malformed.
     """
     value = dict(headers or ()).get(MISSED_HEADER)
     if not isinstance(value, bytes) or len(value) > MAX_MISSED_BYTES or _SPANS.fullmatch(value) is None:
@@ -120,14 +120,14 @@ def read_missed(headers: Headers) -> tuple[Span, ...]:
 
 
 def encode_missed(spans: Iterable[Span]) -> bytes:
-    """Returns the value of the header for at most MAX_SPANS missed spans."""
+    """Returns the header value that lists these spans of time. There may be at most MAX_SPANS spans."""
     return ",".join(f"{first:016}-{last:016}" for first, last in spans).encode()
 
 
 def unite(spans: Iterable[Span], limit: int = MAX_SPANS) -> tuple[Span, ...]:
     """Returns the spans in ascending order. Spans that overlap become one span.
 
-    If more than `limit` spans remain, the oldest ones are united.
+    If more than `limit` spans remain, the oldest ones are joined into one, so that `limit` spans remain.
     """
     united: list[Span] = []
     for span in sorted(spans):

@@ -64,17 +64,16 @@ class Jitter(Enum):
     """
 
     FULL = "full"
-    """From half the ceiling of the first attempt up to the current ceiling."""
+    """A wait lies between half the ceiling of the first attempt and the current ceiling."""
 
     EQUAL = "equal"
-    """From half the current ceiling up to the current ceiling."""
+    """A wait lies between half the current ceiling and the current ceiling."""
 
 
 class Backoff:
-    """Computes random waits, in seconds, that grow with each attempt.
+    """Computes random waits, in seconds. The upper limit of a wait grows with each attempt.
 
-    The longest possible wait is called the ceiling. The ceiling doubles with each attempt, from `initial` up to
-    `maximum`.
+    This limit is called the ceiling. The ceiling doubles with each attempt, from `initial` up to `maximum`.
     """
 
     def __init__(self, rng: Random, initial: float = 0.1, maximum: float = 2.0, jitter: Jitter = Jitter.FULL) -> None:
@@ -91,7 +90,7 @@ class Backoff:
         return self._rng.uniform((self._initial if self._jitter is Jitter.FULL else ceiling) / 2, ceiling)
 
     def reset(self) -> None:
-        """Starts again at `initial`. Call this method after a success."""
+        """Makes `initial` the ceiling of the next wait. Call this method after a success."""
         self._ceiling = self._initial
 
 
@@ -110,9 +109,10 @@ class CircuitBreaker:
         self._retry_at = 0.0
 
     def __call__(self, call: Callable[[], object]) -> bool:
-        """Makes the call or skips it. Returns True if the call was made and succeeded.
+        """Calls the function `call`, or skips the call if the wait after the last failure is not over yet.
 
-        A TransientError counts as a failure and is not raised. Other errors are raised.
+        Returns True if the function was called and succeeded. A TransientError counts as a failure and is not raised.
+        Other errors are raised.
         """
         if self._retry_at and self._clock() < self._retry_at:
             return False

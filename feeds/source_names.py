@@ -1,6 +1,6 @@
 """Defines the names of all sources of prices, and the rule for native symbols. Pure.
 
-The models import this module. Therefore this module imports no adapter.
+This module must not import an adapter. Otherwise the Django models, which import this module, would load the adapter.
 """
 
 import re
@@ -37,9 +37,9 @@ WITHOUT_HISTORY = frozenset({SIMULATED, "replay"})
 MARKET_ZONES: Mapping[str, str] = MappingProxyType(
     {"kraken": "UTC", "coinbase": "UTC", "binance": "UTC", "alpaca": "America/New_York"}
 )
-"""The time zones in which the market days of sources begin at midnight.
+"""A dict from source to time zone. The market days of the source begin at midnight in this time zone.
 
-The days of other sources begin as MARKET_DAY_START and MARKET_TIME_ZONE say.
+The market days of other sources begin as MARKET_DAY_START and MARKET_TIME_ZONE say.
 """
 
 MAX_SOURCE_LENGTH = 20

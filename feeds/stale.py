@@ -1,9 +1,9 @@
 """Decides which of two updates of a symbol is newer. Pure.
 
-The rule: an update is newer if its pair (timestamp, seq_id) is greater. An update that is not newer is stale. A repeat
-has an equal pair. Therefore a repeat is stale.
+An update is newer if its pair (timestamp, seq_id) is greater. An update that is not newer is stale. A repeat is stale
+too, because its pair is equal.
 
-`feeds/store/write_if_newer.lua` and `static/watchlist/quotes.js` contain copies of the rule.
+`feeds/store/write_if_newer.lua` and `static/watchlist/quotes.js` contain copies of this rule.
 `tests/cases/newer_than.json` tests this module and both copies.
 """
 

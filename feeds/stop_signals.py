@@ -1,7 +1,7 @@
 """Turns SIGTERM and SIGINT into an event that loops can wait on.
 
-The signals are blocked, and a thread waits for them. A signal handler that sets an event can deadlock: it may interrupt
-the main thread when the main thread holds the event's lock. Therefore there is no signal handler.
+The signals are blocked in all threads, and one thread waits for them. There is no signal handler, because a handler
+that sets an event can deadlock: it may interrupt the main thread while that thread holds the event's lock.
 """
 
 import signal

@@ -23,10 +23,9 @@ def _matches(text: str) -> bool:
 
 
 def upper_case(text: str) -> str:
-    """Removes outer spaces from user input, and turns ASCII text into upper case.
+    """Removes spaces around user input, and turns it into upper case if it is ASCII.
 
-    A text with other characters keeps its case, because upper case may turn such a text into a symbol: `"ß".upper()` is
-    `"SS"`.
+    Other text keeps its case, because upper case could turn it into a symbol: `"ß".upper()` is `"SS"`.
     """
     text = text.strip()
     return text.upper() if text.isascii() else text

@@ -54,11 +54,10 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
     """One price of one symbol.
 
     `price` is in the instrument's currency, `timestamp` in unix microseconds. `seq_id` grows by one with each update of
-    the symbol. `size` is the size of the trade in shares or coins; `bid` and `ask` are the best prices at that time. An
-    update may lack any of these three keys; the missing number is 0.
+    the symbol. `size` is the size of the trade in shares or coins; `bid` and `ask` are the best prices at that time.
+    Each of these three is 0 if it is unknown.
 
-    The limits of the numbers hold for decoded updates only. They are checked by the decoder, because checks in Python
-    would take as long as the decoding.
+    Only the decoder checks that numbers are in their limits; an Update that is made in Python is not checked.
     """
 
     symbol: str
@@ -71,7 +70,10 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
 
     @property
     def order(self) -> tuple[int, int]:
-        """The pair that decides which of two updates is newer, see `feeds.stale`."""
+        """The pair (timestamp, seq_id) of this update.
+
+        Of two updates of a symbol, the one with the greater pair is newer.
+        """
         return self.timestamp, self.seq_id
 
 
@@ -187,9 +189,10 @@ def _count_trade_keys(update: Update) -> int:
 
 
 def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> Update:
-    """Decodes a value that may have unknown keys, repeated keys, or numbers outside their limits.
+    """Decodes an update that needs more checks than the fast decoder makes.
 
-    Raises BadRecord if the value is no update. `error` is the error of the decoder; None if there was no error.
+    The value may have unknown or repeated keys, or numbers outside their limits. `error` is the error of the fast
+    decoder, or None if the fast decoder raised no error. Raises BadRecord if the value is not a valid update.
     """
     update = _decode_keys(value, error)
     if update.symbol not in _known_symbols:
@@ -202,7 +205,12 @@ def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> 
 
 
 def _decode_keys(value: bytes, error: Exception | None) -> Update:
-    """Decodes a value whose numbers may be outside their limits. Raises BadRecord if a key is wrong."""
+    """Decodes the JSON text `value` as an update, but does not check the limits of its numbers.
+
+    Raises BadRecord if the value is not JSON, if a required key is missing, repeated or of another type, or if the
+    value has a key `type`. The fast decoder has tried the value before. `error` is the error that the fast decoder
+    raised, or None.
+    """
     try:
         if error is not None and not isinstance(error, msgspec.ValidationError):
             raise error
@@ -218,7 +226,7 @@ def _decode_keys(value: bytes, error: Exception | None) -> Update:
 
 
 def _read_number(raw: msgspec.Raw | msgspec.UnsetType) -> float:
-    """Returns a number above zero. Returns 0 if the text is anything else."""
+    """Returns the number in a piece of JSON. Returns 0 if the piece is not a finite number above zero."""
     try:
         number = 0.0 if raw is msgspec.UNSET else _decode_number(raw)
     except DECODE_ERRORS:
@@ -254,9 +262,9 @@ def _refuse_order(update: Update) -> BadRecord:
 
 
 def describe_decode_error(error: Exception) -> str:
-    """Returns why decoding failed, without any part of the value.
+    """Returns the reason why a value could not be decoded.
 
-    Bytes of other programs must not get into the log.
+    The reason repeats no part of the value, because text from other programs must not get into the log.
     """
     if isinstance(error, msgspec.ValidationError):
         return str(error).split(" - ")[0].split(", got")[0]

@@ -14,7 +14,7 @@ django.setup(set_prefix=False)
 from stockwatch.serving.page_handler import PageHandler  # noqa: E402 - needs Django to be set up
 from stockwatch.serving.wiring import build_application, http_connections  # noqa: E402
 
-if "daphne.http_protocol" in sys.modules:  # Under Daphne, which has no hook at start-up. Other servers do not need it.
+if "daphne.http_protocol" in sys.modules:  # Daphne has no hook at start-up. Other servers do not need these limits.
     from stockwatch.serving.http_limits import install
 
     install(http_connections)

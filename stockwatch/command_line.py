@@ -1,4 +1,4 @@
-"""Runs management commands, and prints one line if the database cannot be used."""
+"""Runs management commands, and reports an unusable database in one line."""
 
 import re
 from collections.abc import Sequence

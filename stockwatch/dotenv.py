@@ -14,9 +14,9 @@ ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z0-9_]+)\s*=\s*(.*)", re.DOTALL)
 QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"\s*(?:#.*)?|'([^']*)'\s*(?:#.*)?""", re.DOTALL)
 COMMENT = re.compile(r"(?:^|\s+)#.*", re.DOTALL)
 ESCAPE = re.compile(r"\\([^rnt])")
-"""A backslash and the next character, except in escapes of line ends and tabs.
+"""A backslash and the next character. Escapes of line ends and tabs do not match.
 
-django-environ also keeps these escapes unchanged.
+Therefore these escapes stay unchanged in a value, as in django-environ.
 """
 
 
@@ -31,11 +31,12 @@ class BadEnvironmentFile(SystemExit):
 
 
 def parse_variables(content: bytes, file: str) -> dict[str, str]:
-    """Returns a dict from name to value. If a name occurs twice, the last value counts.
+    """Returns a dict from the name of each variable to its value. If a name occurs twice, the last value counts.
 
     `file` is the name of the file for error messages. A line is empty, a comment, or `NAME=value`. The name may follow
     the word `export`. White space around name and value is ignored. A value can stand in single or double quotes.
-    Without quotes, white space and `#` begin a comment. With quotes, a comment can follow the second quote.
+    Without quotes, a `#` at the beginning of the value or after white space begins a comment. With quotes, a comment
+    can follow the closing quote.
     """
     variables: dict[str, str] = {}
     for number, line in enumerate(LINE_END.split(decode(content, file)), 1):
@@ -52,7 +53,11 @@ def parse_variables(content: bytes, file: str) -> dict[str, str]:
 
 
 def parse_value(text: str, file: str, number: int, name: str) -> str:
-    """Returns the value without quotes, comment and surrounding white space."""
+    """Returns the value of a variable without quotes, comment and surrounding white space.
+
+    `text` is the part of the line after `=`. Raises BadEnvironmentFile if a value in quotes has no closing quote, or if
+    the closing quote is followed by text that is not a comment.
+    """
     if not text.startswith(('"', "'")):
         return COMMENT.sub("", text, count=1)
     found = QUOTED.fullmatch(text)

@@ -64,9 +64,9 @@ class Environment:
         return self._variables.get(name, default).strip()
 
     def matching_text(self, name: str, default: str, pattern: str, allowed: str) -> str:
-        """Returns the value of a variable, which must match the whole pattern.
+        """Returns the value of the variable `name`. Raises BadVariable if `pattern` does not match the whole value.
 
-        `allowed` describes the pattern in the error message.
+        `allowed` describes the valid values in the error message.
         """
         value = self.text(name, default)
         if not re.fullmatch(pattern, value):
@@ -74,21 +74,21 @@ class Environment:
         return value
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
-        """Returns the value in lower case. The value must be one of the allowed texts."""
+        """Returns the value of a variable in lower case. Raises BadVariable if the value is not in `allowed`."""
         value = self.text(name, default).lower()
         if value not in allowed:
             raise BadVariable(name, value, "one of " + ", ".join(allowed))
         return value
 
     def choices(self, name: str, allowed: Sequence[str]) -> list[str]:
-        """Returns the words of a comma-separated list in lower case, each once. All words must be allowed."""
+        """Returns the words of a comma-separated list in lower case, each once. Each word must be in `allowed`."""
         values = list(dict.fromkeys(value.lower() for value in self.texts(name)))
         if not set(values) <= set(allowed):
             raise BadVariable(name, ",".join(values), "empty, or some of " + ", ".join(allowed) + " between commas")
         return values
 
     def server_url(self, name: str, *schemes: str) -> str:
-        """Returns the URL of a server without a final slash, or an empty text."""
+        """Returns the URL of a server, such as `wss://example.org`. Removes a final slash. The URL may be empty."""
         value = self.text(name).rstrip("/")
         if value and not re.fullmatch(rf"({'|'.join(schemes)})://[^\s/?#]+(/[^\s?#]*)?(\?[^\s#]*)?", value):
             raise BadVariable(name, value, f"empty, or a URL that begins with {schemes[0]}://")
@@ -115,9 +115,10 @@ class Environment:
         return float(value)
 
     def duration(self, name: str, default: str, minimum: str = "1ms", maximum: str = "876000h") -> timedelta:
-        """Returns a duration. The variable has the syntax of Go, such as `1m30s`.
+        """Returns the duration in a variable, such as `1m30s`, in the syntax of Go.
 
-        The method itself checks the syntax, because durationpy accepts more units than Go.
+        Raises BadVariable if the duration is below `minimum` or above `maximum`, or breaks Go's syntax. A pattern
+        checks the syntax first, because the library durationpy also accepts units that Go does not have.
         """
         value = self.text(name, default)
         shortest, longest = durationpy.from_str(minimum), durationpy.from_str(maximum)
@@ -169,9 +170,9 @@ class Environment:
         return bool(self._variables.get(name, "").strip())
 
     def address(self, name: str, default: str, note: str = "") -> tuple[str, int]:
-        """Returns host and port of `host:port` or `:port`.
+        """Returns the host and the port in a variable such as `localhost:9092`.
 
-        The host of `:port` is empty. `note` is added to the error message, after the description of allowed values.
+        Without a host, as in `:8000`, the returned host is empty. `note` is appended to the message of BadVariable.
         """
         value = self.text(name, default)
         host, colon, port = value.rpartition(":")
@@ -195,10 +196,10 @@ class Environment:
         return tuple((host.strip("[]"), int(port)) for host, _, port in pairs)
 
     def origins(self, name: str, default: str, wildcard: bool = True) -> list[str]:
-        """Returns the web origins, such as `https://example.org`, of a comma-separated list.
+        """Returns the web origins of a comma-separated list, such as `https://example.org`.
 
-        Each origin is in the form that browsers send. Therefore origins can be compared as texts. If `wildcard` is
-        true, the list may be `*`. If `wildcard` is false, a host may start with `*.`, as in Django's settings.
+        Each origin is returned exactly as browsers send it. If `wildcard` is true, the list may contain `*`. If
+        `wildcard` is false, a host may start with `*.`, as in Django's settings.
         """
         values = self.texts(name, default)
         origins = ["*" if wildcard and value == "*" else _normalize_origin(value, not wildcard) for value in values]
@@ -285,9 +286,10 @@ def _normalize_origin(text: str, any_subdomain: bool) -> str | None:
 
 
 def _normalize_host(host: str, any_subdomain: bool) -> str | None:
-    """Returns a host name or address in the form that browsers use.
+    """Returns a host name or an IP address in the form that browsers use.
 
-    Returns None or raises ValueError if the host is not valid.
+    Returns None if the name has a character that is not allowed. Raises ValueError if an IPv6 address or an
+    international name is not valid.
     """
     if ":" in host:
         return f"[{ip_address(host).compressed}]"

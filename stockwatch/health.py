@@ -35,10 +35,10 @@ def show_alive(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 def show_ready(_request: HttpRequest) -> HttpResponse:
-    """Answers 200 if Redis and the database answer and prices arrive.
+    """Answers 200 if Redis answers, the database answers, and prices arrive.
 
-    Otherwise answers 503 with the names of the failed checks. Both answers contain the states of the sources of real
-    prices. A source that is not connected fails no check, because a restart of the gateway does not repair a source.
+    Otherwise answers 503 with the names of the failed checks. If Redis and the database answer, the response also
+    contains the state of each source of real prices. A disconnected source is shown, but does not cause a 503.
     """
     checks = {"redis": redis_answers, "database": database_answers}
     down = [name for name, answers in checks.items() if not answers()]
@@ -54,15 +54,18 @@ def show_ready(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @never_cache
 def show_metrics(_request: HttpRequest) -> HttpResponse:
-    """Returns all metrics of this process in the Prometheus text format."""
+    """Returns the metrics in the Prometheus text format.
+
+    If several processes serve the gateway, the gateway's metrics are totals over these processes.
+    """
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
 
 
 def describe_source_states() -> dict[str, dict[str, Any]]:
-    """Returns a dict from source to state, reason and `since`, in unix microseconds.
+    """Returns a dict from each source to a dict with the keys `state`, `reason` and `since`.
 
-    The dict contains the sources of served tickers, except `simulated`. Returns an empty dict if Redis or the database
-    does not answer.
+    `since` is in unix microseconds. The result contains the sources of served tickers, except `simulated`. Returns an
+    empty dict if Redis or the database does not answer.
     """
     client = connect(settings.REDIS, PROBE)
     try:
@@ -77,9 +80,9 @@ def describe_source_states() -> dict[str, dict[str, Any]]:
 
 
 def describe_nodes() -> dict[str, list[str]]:
-    """Returns a dict with the key `lost_nodes`: the addresses of the nodes of a cluster that do not answer.
+    """Returns a dict with the key `lost_nodes`, such as `{"lost_nodes": ["10.0.0.1:6379"]}`.
 
-    Returns an empty dict if Redis is one server.
+    The value lists the addresses of the cluster nodes that do not answer. Returns an empty dict if Redis is one server.
     """
     client = connect(settings.REDIS, PROBE)
     try:

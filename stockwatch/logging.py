@@ -1,11 +1,10 @@
 """Configures logging: one JSON object or one readable line for each record.
 
-The records of libraries have the same form. The keys are `level`, `logger`, `event`, `time` (ISO 8601, UTC), and the
-keys that the caller adds. This module masks secrets in the last step. Therefore no caller can forget to mask a secret.
+Records of this project and of libraries have the same keys: `level`, `logger`, `event`, `time` (ISO 8601, UTC), and the
+keys that the caller adds. Secrets are masked in every record.
 
-Text from clients is never logged. This project's code logs only the kind and the length of such a text. Records of
-Django and Daphne may repeat text from clients. Therefore the request data and the messages of exceptions are removed
-from these records.
+Text from clients is never logged. This project's code logs only the kind and the length of such a text. Django and
+Daphne may log such a text in request data or in messages of exceptions. This module removes both from their records.
 """
 
 import io
@@ -44,14 +43,14 @@ def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def mask_credentials(_logger: WrappedLogger, _method: str, line: str) -> str:
-    """Masks the password in every URL of the rendered line."""
+    """Masks the password in every URL of a finished log line."""
     return CREDENTIALS.sub(r"\1***@", line)
 
 
 def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Removes request data from the record of a library. The name of the route stays.
+    """Removes all text that a client may have sent from the log records of Django and Daphne.
 
-    Also removes the library's own record object.
+    Keeps the name of the route, the status, and the tracebacks of exceptions.
     """
     record = event.pop("_record", None)
     event.pop("_from_structlog", None)
@@ -81,9 +80,9 @@ def describe_without_messages(error: BaseException) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Escapes control characters, because they could command the terminal or forge a line.
+    """Replaces each control character with a visible escape sequence. Tabs and line feeds stay.
 
-    Tabs and line feeds stay.
+    A control character could control the operator's terminal or fake a log line.
     """
     return CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
@@ -96,9 +95,9 @@ def escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def indent_lines(_logger: WrappedLogger, _method: str, text: str) -> str:
-    """Indents all lines of a record except the first line.
+    """Indents all lines of a log record except the first line.
 
-    Therefore no text in a record looks like another record.
+    Without the indent, text inside a record could look like another record.
     """
     return text.rstrip("\n").replace("\n", "\n    ")
 
@@ -114,9 +113,9 @@ def write_plain_traceback(target: Any, error: Any) -> None:
 
 
 def is_not_client_abort(record: logging.LogRecord) -> bool:
-    """Returns False if the record says that a client disconnected during a request.
+    """Filters log records: returns False if a record says that a client disconnected during a request.
 
-    asyncio logs such a disconnection as an error.
+    asyncio logs such a disconnection as an error, although nothing is wrong.
     """
     return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], RequestAborted))
 

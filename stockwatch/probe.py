@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 
 def is_healthy(url: str, timeout: float = 4.0, host_header: str = "localhost") -> bool:
-    """Returns whether a GET request gets status 200 within `timeout` seconds.
+    """Returns whether a GET request to `url` gets status 200 within `timeout` seconds.
 
-    A redirect counts as a failure. The request bypasses proxies. Django checks `host_header` against ALLOWED_HOSTS.
+    A redirect counts as a failure. The request bypasses proxies. `host_header` is the host name in the request; Django
+    answers only host names in ALLOWED_HOSTS.
     """
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)

@@ -33,9 +33,9 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 
 
 def read_database_url(url: str, folder: Path) -> dict[str, Any]:
-    """Returns Django's settings of the database. Raises BadVariable.
+    """Returns Django's settings for the database at `url`. Raises BadVariable if the URL is not valid.
 
-    A relative path of an SQLite file is relative to `folder`.
+    A relative path of an SQLite file starts at `folder`.
     """
     database = _parse_database_url(url)
     engine = str(database.get("ENGINE", ""))
@@ -68,7 +68,10 @@ def _complete_sqlite(database: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def read_email_url(url: str) -> dict[str, Any]:
-    """Returns Django's mail settings as a dict from name to value. Raises BadVariable."""
+    """Returns Django's settings for the mail server at `url`, as a dict from name to value.
+
+    Raises BadVariable if the URL is not valid.
+    """
     try:
         mail: dict[str, Any] = environ.Env.email_url_config(url)
     except (environ.ImproperlyConfigured, KeyError, ValueError) as error:

@@ -8,5 +8,5 @@ class WatchlistConfig(AppConfig):
     verbose_name = "Watchlists"
 
     def ready(self) -> None:
-        """Connects the function that Django calls after each sign-in."""
+        """Imports `visitor_lists`, so that Django calls `keep_visitor_lists` after each sign-in."""
         from watchlist.accounts import visitor_lists  # noqa: F401

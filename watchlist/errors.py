@@ -33,27 +33,27 @@ class ListRefused(WatchlistError):
 
 
 class UnknownSymbol(ListRefused):
-    """No ticker has the symbol."""
+    """A person named a symbol that no ticker has."""
 
 
 class SwitchedOff(ListRefused):
-    """The ticker exists, but it is inactive or hidden by GATEWAY_VALID_TICKERS."""
+    """A person named the symbol of a ticker that is inactive or hidden by GATEWAY_VALID_TICKERS."""
 
 
 class AlreadyListed(ListRefused):
-    """The symbol to add is in the list already."""
+    """A person tried to add a symbol that is in the list already."""
 
 
 class NotListed(ListRefused):
-    """The symbol to remove or move is not in the list."""
+    """A person tried to remove or move a symbol that is not in the list."""
 
 
 class ListFull(ListRefused):
-    """The list has the maximum number of symbols."""
+    """A person tried to add a symbol to a list that has the maximum number of symbols."""
 
 
 class NoSuchList(ListRefused):
-    """The person has no list with this key.
+    """A person named a list that does not exist.
 
     The list may have been deleted in another tab or on another device.
     """
@@ -64,21 +64,22 @@ class SessionEnded(ListRefused):
 
 
 class NothingToUndo(ListRefused):
-    """The change was undone already, in this or another tab."""
+    """A person tried to undo a change that was undone already, in this or another tab."""
 
 
 class TooManyLists(ListRefused):
-    """The person has the maximum number of lists."""
+    """A person who has the maximum number of lists tried to create a list."""
 
 
 class TooManyVisitors(ListRefused):
-    """One address has started too many web sessions."""
+    """A visitor cannot store data, because the visitor's client address has started too many web sessions."""
 
 
 class BadName(ListRefused):
     """A list cannot have this name.
 
-    The name is empty, too long, not printable, or used by another list. Also raised if a person deletes the only list.
+    The name is empty, too long, not printable, or used by another list. Also raised if a person tries to delete the
+    only list.
     """
 
 

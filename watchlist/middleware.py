@@ -1,6 +1,7 @@
-"""Trusts proxies for the scheme, prolongs web sessions, closes private sites, and answers 503 without a database.
+"""Defines middleware for trusted proxies, web sessions, private sites and database outages.
 
-Open pages show prices without the database. Only lists, accounts and the loading of a page need the database.
+A page that is already loaded shows prices even while the database is unavailable. Lists, accounts and the loading of a
+page need the database.
 """
 
 import sys
@@ -31,9 +32,9 @@ log = structlog.get_logger(__name__)
 
 
 class TrustedSchemeMiddleware(MiddlewareMixin):
-    """Removes the header X-Forwarded-Proto from requests that no trusted proxy sent.
+    """Removes the header X-Forwarded-Proto from each request that does not come from a trusted proxy.
 
-    Django believes the header in the remaining requests.
+    Django takes the scheme of a request, `http` or `https`, from this header.
     """
 
     def process_request(self, request: HttpRequest) -> None:
@@ -52,9 +53,10 @@ class DatabaseOutageMiddleware(MiddlewareMixin):
 
 
 class ProlongSessionMiddleware(MiddlewareMixin):
-    """Prolongs a web session that is in use, at most once a day.
+    """Prolongs each web session that is in use, at most once a day.
 
-    Therefore a visitor who only looks at prices keeps the lists.
+    The web session of a visitor holds the visitor's lists. A visitor who returns therefore keeps the lists, even
+    without changing anything.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -80,7 +82,10 @@ class PrivateSiteMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # the base class only redirects
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
-        """Answers 401 below `/api/`. Redirects other requests to the page for signing in."""
+        """Answers a request without a signed-in account, for a view that requires an account.
+
+        The answer is 401 below `/api/`. For all other addresses, the answer is a redirect to the sign-in page.
+        """
         if request.path.startswith(API_PATH):
             return refuse_api_request("this site is private: sign in first", 401)
         is_htmx = bool(getattr(request, "htmx", False))
@@ -94,7 +99,7 @@ class PrivateSiteMiddleware(LoginRequiredMiddleware):
 
 
 def refuse_api_request(message: str, status: int) -> JsonResponse:
-    """Returns an error response of the API. Pages of any site may read all responses of the API."""
+    """Returns an error response of the API with this message. Pages of any site may read the response."""
     response = JsonResponse({"error": message}, status=status)
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cache-Control"] = "no-store"
@@ -102,10 +107,10 @@ def refuse_api_request(message: str, status: int) -> JsonResponse:
 
 
 def show_error(request: HttpRequest) -> HttpResponse:
-    """Returns the response to an error that nothing has handled.
+    """Returns the response to an error that no other code handled. Django calls this function as `handler500`.
 
-    Django calls this function as `handler500`. A database outage gives 503. An outage can also happen outside of views,
-    for example when a web session is saved.
+    Answers 503 to a database outage outside of a view, for example when Django saves a web session. Answers 500 to
+    every other error.
     """
     error = sys.exc_info()[1]
     if isinstance(error, Exception) and is_outage(error):
@@ -114,7 +119,7 @@ def show_error(request: HttpRequest) -> HttpResponse:
 
 
 def is_outage(error: Exception) -> bool:
-    """Returns whether the error shows that the database is unavailable.
+    """Returns whether a database error means that the database is unavailable.
 
     Returns True for a failed connection and for a lock timeout. Returns False for an error in a query.
     """
@@ -125,7 +130,7 @@ def is_outage(error: Exception) -> bool:
 
 
 def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
-    """Logs the outage and returns the 503 response."""
+    """Logs that the database is unavailable, and returns the response with the status 503."""
     log.warning("database unavailable, request not served", error=type(error).__name__)
     response = _render_outage(request)
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
@@ -136,7 +141,7 @@ def report_outage(request: HttpRequest, error: Exception) -> HttpResponse:
 def _render_outage(request: HttpRequest) -> HttpResponse:
     """Returns the 503 page, or JSON for addresses below `/api/`.
 
-    Makes no database query. Therefore the page does not read the account.
+    Makes no database query: the appearance of the page is read from a cookie.
     """
     if request.path.startswith(API_PATH):
         return refuse_api_request("the database is unavailable", 503)

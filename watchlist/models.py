@@ -11,8 +11,8 @@ from feeds.models import Ticker
 class Watchlist(models.Model):
     """A named list of one account. `position` orders the lists of an account, from 0.
 
-    `version` increases with every change of the list or its entries. Open pages compare the version to notice changes.
-    `columns` holds the keys of the chosen columns, separated by spaces. It is empty for default columns.
+    `version` increases with every change of the list or its entries. An open page compares versions to notice changes.
+    `columns` holds the keys of the chosen columns, separated by spaces. `columns` is empty for the default columns.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")

@@ -40,19 +40,20 @@ class Backfills:
         """The planned repairs. The keys are pairs: a symbol, and whether the repair waits for the end of the day."""
 
     def add(self, symbol: str, native: str) -> None:
-        """Puts a symbol in the queue, so that its bars up to now are fetched.
+        """Puts a symbol in the queue. When its turn comes, `run` fetches the bars of the symbol up to that moment.
 
-        Call this method when the symbol is opened.
+        Call this method when this process begins to feed the symbol.
         """
         if (symbol, native) not in self._queue:
             self._queue.append((symbol, native))
             self._has_work.set()
 
     def add_later(self, symbol: str, native: str) -> None:
-        """Plans to fetch the bars of a symbol that has lost trades.
+        """Schedules two fetches of a symbol's bars, to correct bars in which some trades are missing.
 
-        The bars are fetched twice: when the minute of the loss is closed, and when the market day is over. Call this
-        method in the event loop.
+        The first fetch begins REPAIR_SECONDS after this call, and corrects the bars of minutes. The second fetch begins
+        REPAIR_SECONDS after the end of the market day, and corrects the bar of the day. Call this method in the event
+        loop.
         """
         for waits_for_day, seconds in ((False, 0.0), (True, self._backfill.seconds_of_day_left())):
             if (symbol, waits_for_day) not in self._timers:
@@ -65,7 +66,7 @@ class Backfills:
         self.add(symbol, native)
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
+        """Fetches the bars of the symbols in the queue, one symbol after the other, until this task is cancelled."""
         try:
             while True:
                 while not self._queue:
@@ -89,7 +90,11 @@ class Backfills:
             log.info("bars fetched", source=self._source, symbol=symbol, days=fetched.days, minutes=fetched.minutes)
 
     async def _retry(self, symbol: str, native: str, error: Exception) -> None:
-        """Puts a symbol at the end of the queue, or gives up the symbol."""
+        """Puts a symbol back at the end of the queue after a failed fetch, then sleeps before the next fetch.
+
+        `error` says why the fetch failed. If no retry can help, or after MAX_ATTEMPTS failures, the symbol is dropped
+        instead.
+        """
         attempts = self._attempts.pop(symbol, 0) + 1
         is_permanent = isinstance(error, RequestFailed) and error.is_permanent
         if is_permanent or attempts >= MAX_ATTEMPTS:

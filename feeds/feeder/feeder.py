@@ -1,7 +1,7 @@
 """Runs the feeder: sends the trades of real sources to Kafka.
 
-All sources share one event loop, one producer and the ownership of symbols. Calls that may block run in threads: calls
-to the database and Redis, and reads of the topic's end.
+All sources share one event loop, one Kafka producer, and one object that claims symbols. Calls that may block run in
+threads: calls to the database and Redis, and the reading of the last updates in the topic.
 """
 
 import asyncio
@@ -55,18 +55,18 @@ class States(Protocol):
 
 
 class FeedTotals(msgspec.Struct, frozen=True):
-    """How many updates the brokers acknowledged, and how many they did not."""
+    """How many updates the brokers acknowledged, and how many updates were not acknowledged."""
 
     delivered: int
     undelivered: int
 
 
 class Feeder:
-    """Feeds the symbols of some sources.
+    """Sends the trades of some sources to Kafka.
 
-    `leases` has one lease for each source. `read_subscriptions` returns a dict from source to another dict, which maps
-    symbols to native symbols. `read_ends` takes symbols and returns a dict from symbol to TopicEnd. Both functions may
-    raise TransientError.
+    `leases` has one lease for each source. `read_subscriptions` returns a dict from source to symbols and their native
+    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` takes symbols and returns a dict from symbol to
+    TopicEnd. A TopicEnd describes the last updates of a symbol in the topic. Both functions may raise TransientError.
     """
 
     def __init__(
@@ -93,7 +93,10 @@ class Feeder:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, stop: threading.Event) -> FeedTotals:
-        """Feeds until `stop` is set. Raises LeaseHeld if other processes feed all sources."""
+        """Sends trades to Kafka until `stop` is set.
+
+        Raises LeaseHeld if each source of this feeder is already fed by another process.
+        """
         try:
             if await self._acquire_leases(stop):
                 await self._feed(stop)
@@ -102,11 +105,14 @@ class Feeder:
         return totals
 
     def open(self, symbol: str, source: str, native: str, end: TopicEnd | None) -> None:
-        """Begins to feed a symbol from a source."""
+        """Begins to send the trades of a symbol to Kafka. The trades come from one source.
+
+        `end` describes the symbol's last updates in the topic; None if there are none.
+        """
         self._sources[source].open_symbol(symbol, native, end)
 
     def close(self, symbols: Collection[str]) -> None:
-        """Stops feeding these symbols. They may belong to several sources."""
+        """Stops feeding these symbols. The symbols may belong to several sources."""
         for running in self._sources.values():
             running.feed.close([symbol for symbol in symbols if symbol in running.feed.symbols])
 
@@ -135,7 +141,7 @@ class Feeder:
         return not stop.is_set()
 
     def _drop_source(self, name: str, error: LeaseHeld) -> None:
-        """Stops feeding a source that another process feeds."""
+        """Stops feeding a source, because another process has taken its lease."""
         log.error(str(error))
         del self._leases[name]
         if (task := self._tasks.pop(name, None)) is not None:

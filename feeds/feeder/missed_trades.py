@@ -26,7 +26,7 @@ MAX_RETRY_SECONDS = 30.0
 
 
 class Wanted(msgspec.Struct):
-    """A gap to fetch, and the number of failed attempts."""
+    """A gap that must be fetched: missed trades of one symbol. Also counts the failed attempts to fetch this gap."""
 
     native: str
     gap: Gap
@@ -34,7 +34,7 @@ class Wanted(msgspec.Struct):
 
 
 class MissedTrades:
-    """The gaps of one source that must be fetched.
+    """A queue of gaps to fetch from one source. A gap stands for missed trades of one symbol.
 
     `has_room` returns whether the publisher can take more trades.
     """
@@ -60,7 +60,10 @@ class MissedTrades:
         self._has_work.set()
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
+        """Fetches the trades of each gap in the queue, until this task is cancelled.
+
+        Pauses while the publisher has no room for more trades.
+        """
         while True:
             while not self._queue:
                 self._has_work.clear()
@@ -84,7 +87,11 @@ class MissedTrades:
                 self._feed.give_up(wanted.native, rest)
 
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
-        """Moves the first gap to the end of the queue, or gives up the gap."""
+        """Moves the gap whose fetch has failed to the end of the queue, then sleeps before the next fetch.
+
+        `error` says why the fetch failed. If no retry can help, or after MAX_ATTEMPTS failures, the gap is given up
+        instead.
+        """
         wanted = self._queue.popleft()
         wanted.attempts += 1
         if wanted.attempts < MAX_ATTEMPTS and not (isinstance(error, RequestFailed) and error.is_permanent):
@@ -97,8 +104,9 @@ class MissedTrades:
         self._feed.give_up(wanted.native, wanted.gap)
 
     async def _fetch(self, native: str, gap: Gap) -> tuple[list[Trade], Gap | None]:
-        """Returns the trades of all pages, and the rest of the gap if there are too many pages.
+        """Fetches the trades of a gap, with at most MAX_PAGES requests.
 
+        Returns the trades, and the gap that remains if MAX_PAGES requests were not enough; None if no gap remains.
         Raises RequestFailed and BadMessage.
         """
         history = self._source.history

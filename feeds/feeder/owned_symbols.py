@@ -23,7 +23,10 @@ from feeds.retry import Outage
 log = structlog.get_logger(__name__)
 
 Subscriptions = Mapping[str, tuple[str, str]]
-"""A dict from symbol to a pair: the name of the source, and the native symbol."""
+"""A dict from symbol to a pair: the name of the source, and the native symbol.
+
+An example is `{"BTC/USD": ("coinbase", "BTC-USD")}`.
+"""
 
 
 class Ownership(Protocol):
@@ -42,9 +45,10 @@ class Feeds(Protocol):
 
 
 class OwnedSymbols:
-    """The symbols of this process.
+    """Tracks which symbols this process owns, and feeds the wanted ones.
 
-    `read_ends` takes symbols and returns a dict from symbol to TopicEnd. `read_ends` may raise TransientError.
+    `read_ends` takes symbols and returns a dict from symbol to TopicEnd. A TopicEnd describes the last updates of a
+    symbol in the topic. `read_ends` may raise TransientError.
     """
 
     def __init__(
@@ -77,9 +81,10 @@ class OwnedSymbols:
         return self._fed.keys()
 
     async def follow(self, wanted: Subscriptions) -> None:
-        """Renews the claims. Opens and closes symbols so that the wanted symbols are fed.
+        """Replaces the set of wanted symbols, and claims these symbols in Redis.
 
-        Call this method each second.
+        Begins to feed each wanted symbol that this process owns. Stops feeding each symbol that is no longer wanted or
+        owned. Call this method each second, because a claim expires if it is not renewed.
         """
         self._wanted = wanted
         await self._claim()
@@ -92,7 +97,7 @@ class OwnedSymbols:
             self._start(self._open(ready))
 
     async def release_all(self, seconds: float) -> None:
-        """Closes all symbols. Releases them if Kafka acknowledges all updates within `seconds` seconds."""
+        """Closes all symbols. Releases the symbols if Kafka acknowledges all updates within `seconds` seconds."""
         self._wanted = {}
         self._start_release(self._fed.keys())
         if self._tasks:
@@ -101,7 +106,10 @@ class OwnedSymbols:
                 task.cancel()
 
     async def _claim(self) -> None:
-        """Updates the set of owned symbols. If Redis does not answer, the set stays the same."""
+        """Renews the claims to the symbols in use, and claims the other wanted symbols.
+
+        If Redis does not answer, the set of owned symbols stays the same.
+        """
         try:
             async with self._lock:
                 held = {*self._fed, *self._opening, *self._releasing}
@@ -115,16 +123,19 @@ class OwnedSymbols:
         self._publisher.resume()
 
     def _close_lost(self) -> None:
-        """Stops feeding symbols that another process owns now. Only a process that was paused loses symbols."""
+        """Stops feeding symbols that another process owns now.
+
+        A process loses a symbol only if it was paused for so long that its claim of the symbol expired.
+        """
         lost = self._fed.keys() - self._owned - self._releasing
         if lost:
             log.warning("symbols lost to another process", symbols=sorted(lost)[:20], count=len(lost))
             self._close(lost)
 
     def _has_lost_updates(self) -> bool:
-        """Returns whether Kafka refused updates since the last call.
+        """Returns whether updates were lost on their way to Kafka since the last call.
 
-        If so, the end of the topic must be read again.
+        After a loss, the end of the topic must be read again, to find out which updates are there.
         """
         before, self._failed = self._failed, self._publisher.failed
         return self._failed > before
@@ -142,13 +153,13 @@ class OwnedSymbols:
             self._start(self._release(closing))
 
     async def _release(self, symbols: Collection[str]) -> None:
-        """Waits until Kafka has acknowledged all updates, then releases the symbols.
+        """Waits until Kafka has acknowledged all updates, then releases those of `symbols` that are unwanted.
 
-        Symbols that are wanted again stay owned.
+        If a symbol has become wanted again in the meantime, this process keeps it.
         """
         try:
             await self._publisher.drain()
-            async with self._lock:  # a claim at the same time would take them again
+            async with self._lock:  # a claim at the same time would take the symbols again
                 self._releasing.difference_update(symbols)
                 if unwanted := [symbol for symbol in symbols if symbol not in self._wanted]:
                     self._owned.difference_update(unwanted)
@@ -157,9 +168,9 @@ class OwnedSymbols:
             log.info("symbols not released, they expire by themselves", reason=str(error))
 
     async def _open(self, symbols: Collection[str]) -> None:
-        """Reads the end of the topic.
+        """Reads the last updates of `symbols` in the topic, then begins to feed those symbols.
 
-        After that, begins to feed the symbols that are still owned and wanted.
+        A symbol that is no longer owned or no longer wanted after the reading is left out.
         """
         try:
             ends = await asyncio.to_thread(self._read_ends, symbols)

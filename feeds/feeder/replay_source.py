@@ -53,7 +53,7 @@ def no_adapter(_credentials: Credentials) -> Adapter:
 
 
 def replay_source(title: str) -> Source:
-    """Returns the properties of a replay, as a Source."""
+    """Returns the Source object that describes the replay of a file. It has no network address."""
     return Source(
         name=REPLAY,
         title=title,
@@ -109,7 +109,7 @@ class ReplayRunner:
 
 
 def make_replay(replay: Replay, speed: float, is_loop: bool, publisher: Publisher) -> RunningSource:
-    """Returns a source that feeds the trades of a file."""
+    """Returns a running source that takes its trades from a file instead of the network."""
     source = replay_source(replay.title)
     state = SourceStateTracker(time.time_ns() // 1000)
     feed = SourceFeed(source, publisher, state, Outage(source.title), SourceMetrics(source.name))

@@ -41,7 +41,7 @@ class Runner(Protocol):
 
 
 class RunningSource:
-    """One source with its parts."""
+    """A source that is running: `feed` handles its symbols, and `runner` provides its trades."""
 
     def __init__(self, source: Source, feed: SourceFeed, runner: Runner) -> None:
         self.source = source
@@ -54,15 +54,15 @@ class RunningSource:
         return self.source.name
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
+        """Provides the trades of the source until this task is cancelled."""
         await self._runner.run()
 
     def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
-        """Returns a dict from symbol to native symbol.
+        """Chooses the native symbol of each symbol. Returns a dict such as `{"BTC/USD": "BTC-USD"}`.
 
-        `subscriptions` is a dict of the same kind. An empty native symbol there means: the source derives the native
-        symbol. Leaves out and reports symbols that the source cannot have. If several symbols have the same native
-        symbol, keeps one of these symbols and reports the others.
+        `subscriptions` is such a dict too. If a native symbol in it is empty, the source derives the native symbol from
+        the symbol. Symbols that the source cannot have are left out and reported. If several symbols have the same
+        native symbol, the first of these symbols is kept, and the others are reported.
         """
         symbols: dict[str, str] = {}
         for symbol, native in subscriptions.items():
@@ -84,16 +84,16 @@ class RunningSource:
     def open_symbol(self, symbol: str, native: str, end: TopicEnd | None) -> None:
         """Begins to feed a symbol that this process owns.
 
-        `end` is what the end of the topic says about the symbol.
+        `end` describes the symbol's last updates in the topic; None if there are none.
         """
         self.feed.open(symbol, native, end)
 
     def update_natives(self) -> None:
-        """Tells the runner which symbols the feed has now."""
+        """Tells the runner for which native symbols trades are needed now."""
         self._runner.set_natives(self.feed.natives)
 
     def check(self) -> None:
-        """Does the work that depends on time. Call this method ten times a second."""
+        """Publishes trades that have waited long enough for missed trades. Call this method ten times a second."""
         self.feed.check()
 
     def state(self) -> FeedState:
@@ -115,7 +115,11 @@ class ConnectedSource(RunningSource):
         rng: Random,
         make_backfill: Callable[[Fetch], Backfill] | None = None,
     ) -> None:
-        """`make_backfill` takes a function that sends a request. Without `make_backfill`, no past bars are fetched."""
+        """Prepares the parts of the source. Opens no connection.
+
+        `make_backfill` takes a function that sends a request, and returns a Backfill. Without `make_backfill`, no past
+        bars are fetched.
+        """
         outage = Outage(source.title)
         metrics = SourceMetrics(source.name)
         state = SourceStateTracker(time.time_ns() // 1000)

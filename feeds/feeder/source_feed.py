@@ -88,7 +88,11 @@ class SourceFeed:
         return self._natives.keys()
 
     def open(self, symbol: str, native: str, end: TopicEnd | None) -> None:
-        """Begins to feed a symbol. Its updates continue after `end`."""
+        """Begins to feed a symbol.
+
+        `end` describes the symbol's last updates in the topic; None if there are none. The seq_ids of the new updates
+        continue after those updates.
+        """
         trades = end.trades if end is not None else ()
         published = [trade for trade in trades if trade.source == self.source.name]
         can_fetch = can_fetch_trades(self.source, native)
@@ -130,7 +134,10 @@ class SourceFeed:
             fed.feed.note_reconnected()
 
     def note_merged(self, symbol: str, trades: Sequence[Trade]) -> None:
-        """Takes back trades that the publisher dropped because its backlog was full."""
+        """Handles trades that the publisher dropped because its backlog was full.
+
+        If the source offers missed trades, the dropped trades are fetched later. Otherwise they count as lost.
+        """
         fed = self._symbols.get(self._natives.get(symbol, ""))
         if fed is not None:
             fed.feed.note_merged(trades)
@@ -159,7 +166,10 @@ class SourceFeed:
         return incomplete
 
     def fill(self, native: str, gap: Gap, trades: Iterable[Trade]) -> None:
-        """Publishes missed trades. `trades` are all trades that the source has for the gap."""
+        """Publishes the missed trades of a gap, which have been fetched from the source.
+
+        `trades` are all trades that the source has for the gap. Those that had arrived earlier are ignored.
+        """
         if (fed := self._symbols.get(native)) is not None:
             self._publisher.add(fed.symbol, fed.feed.fill(gap, trades))
 
@@ -169,7 +179,10 @@ class SourceFeed:
             fed.feed.give_up(gap)
 
     def set_instruments(self, instruments: Mapping[str, bool]) -> None:
-        """Takes a dict from each native symbol of the source to whether it is traded now."""
+        """Updates the states of symbols from the source's list of instruments.
+
+        `instruments` is a dict such as `{"BTC/USD": True}`: from native symbol to whether the instrument is traded now.
+        """
         for native, fed in self._symbols.items():
             if native not in instruments:
                 self._refuse(native, "not in the list of the source")
@@ -190,7 +203,7 @@ class SourceFeed:
         return states
 
     def report(self) -> None:
-        """Adds to the metrics what was counted since the last call."""
+        """Updates the metrics of this source: its state, and what was counted since the last call."""
         self._metrics.add(self._counts)
         self._metrics.report(self.state.state, self.last_message)
 
@@ -234,10 +247,10 @@ class SourceFeed:
             log.warning("symbol refused by the source", source=self.source.name, symbol=fed.symbol, reason=reason)
 
     def _observe(self, events: Sequence[Event], receipt: int) -> None:
-        """Notes the time from the newest trade of a message to its receipt.
+        """Adds the delay of a message to the metrics: the time from its last trade to its receipt.
 
-        Skips past trades. Of messages within a millisecond, only the first counts: a histogram costs as much time as
-        the decoding of a message.
+        A message is ignored if its last event is not a trade, or is a trade from a snapshot. At most one message per
+        millisecond is observed, because one observation costs as much CPU time as decoding a message.
         """
         last = events[-1]
         if type(last) is not Trade or last.past or 0 <= receipt - self._observed_at < OBSERVE_US:
@@ -251,7 +264,7 @@ class SourceFeed:
 
 
 NO_DATA = (Subscribed, SymbolRefused, SourceStatus)
-"""The events that show that the source answers, but not that data flow."""
+"""Events without market data. These events show only that the source answers."""
 
 
 def can_fetch_trades(source: Source, native: str) -> bool:

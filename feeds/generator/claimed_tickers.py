@@ -25,7 +25,7 @@ class ClaimedTickers:
     """The tickers that the generator feeds now.
 
     One thread calls `prepare` and `refresh`; the thread of the loop calls `apply`. `read_tickers` returns all simulated
-    tickers, active or not. `redis` is an Outage, which the renewal of the lease ends.
+    tickers, active or not. `redis` is the outage of Redis: this class marks its beginning, and the loop marks its end.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ClaimedTickers:
         self._resumed: dict[str, Grant] = {}
 
     def prepare(self, stop: threading.Event) -> bool:
-        """Reads the tickers, claims them and reads their last updates, with retries.
+        """Reads the tickers, claims their symbols and reads the symbols' last updates, with retries.
 
         Returns False if `stop` was set first.
         """
@@ -61,7 +61,10 @@ class ClaimedTickers:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of tickers, and the number of symbols that continue after an update."""
+        """The dict `{"tickers": …, "continued": …}`, for the log.
+
+        `tickers` counts all tickers. `continued` counts the symbols that already have an update in the topic.
+        """
         grants = self._claims.grants.values()
         return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}
 
@@ -89,8 +92,9 @@ class ClaimedTickers:
         return True
 
     def apply(self) -> None:
-        """Passes the current tickers to the simulator. Ends the grants of removed tickers."""
-        # A symbol is granted only after its ticker was read. So the grants are read first: then no ticker is missing.
+        """Makes the simulator feed the current tickers, and gives up the symbols of removed tickers."""
+        # A symbol is granted only after its ticker was read. The grants are read before the tickers, so that no ticker
+        # is missing.
         grants = self._claims.grants
         instruments = self._instruments
         if self._applied is not None and grants is self._applied[0] and instruments is self._applied[1]:
@@ -103,9 +107,9 @@ class ClaimedTickers:
             log.warning("no active tickers: activate one in the admin")
 
     def _feed(self, instruments: list[Instrument], grants: Mapping[str, Grant]) -> None:
-        """Passes the instruments to the simulator.
+        """Makes the simulator feed these instruments.
 
-        A symbol with a new grant continues after its last update.
+        If this process has just got the right to feed a symbol, the prices continue after the symbol's last update.
         """
         self._simulator.set_instruments(instruments)
         metrics.ACTIVE_TICKERS.set(self._simulator.active_count)

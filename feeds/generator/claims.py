@@ -22,7 +22,8 @@ class Grant:
     """The right to feed one symbol until `end` is called.
 
     `last` is the update to continue after; None if the topic has no update of the symbol. The loop that feeds the
-    symbol calls `end`. After that, `is_finished` returns whether all sent updates are finished.
+    symbol calls `end`. After that, `is_finished` returns whether each update that was sent is acknowledged or has
+    failed.
     """
 
     __slots__ = ("is_finished", "last")
@@ -59,9 +60,10 @@ class Claims:
         self.grants: Mapping[str, Grant] = {}
 
     def take(self, wanted: Collection[str]) -> None:
-        """Claims the wanted symbols that we do not own.
+        """Claims those wanted symbols that this process does not own yet. Raises StoreUnavailable.
 
-        Releases unwanted symbols as soon as their updates are finished. Raises StoreUnavailable.
+        Also releases symbols: each symbol whose grant has ended and whose updates are finished, and each unwanted
+        symbol that has no grant.
         """
         with self._lock:
             if self._closed:
@@ -91,10 +93,10 @@ class Claims:
         return True
 
     def renew(self) -> None:
-        """Renews all symbols, and withdraws the grants of lost symbols. Raises StoreUnavailable.
+        """Renews the claims to all owned symbols. Raises StoreUnavailable.
 
-        Call this method about once a second. After a pause of the whole process, call this method before the next
-        update.
+        A symbol that another process has taken over is no longer fed. Call this method about once a second. After a
+        pause of the whole process, call this method before the next update.
         """
         with self._lock:
             if self._closed:

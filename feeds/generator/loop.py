@@ -33,7 +33,8 @@ REPORT_SECONDS = 1.0
 STALL_SECONDS = 1.0
 """After a longer stall of the loop, the symbols are renewed before the next update.
 
-If the whole process was suspended, its symbols may have expired, and another process may publish them now.
+If the whole process was suspended, the claims of its symbols may have expired. Then another process may publish these
+symbols now.
 """
 
 FLUSH_SECONDS = 7.0
@@ -43,7 +44,7 @@ FLUSH_SECONDS_IN_OUTAGE = 3.0
 """The time limit that replaces FLUSH_SECONDS if Kafka is unavailable."""
 
 JOIN_SECONDS = 3.0
-"""The time limit at the end for a renewal that is in progress."""
+"""When the generator ends, it waits this long for a renewal that is in progress."""
 
 MAX_POLL_PAUSE_SECONDS = 0.5
 """The longest pause between two polls of the producer.
@@ -71,9 +72,9 @@ class GeneratorLoop:
     """Feeds one topic: sends the updates of the simulator to this topic.
 
     The loop feeds only symbols that `ownership` gives to this process. `read_tickers` returns all simulated tickers,
-    active or not. `read_last_updates` takes symbols and returns a dict from symbol to last update. It also creates a
-    missing topic. `read_tickers` and `read_last_updates` may raise TransientError. `interval` is in seconds. `clock`
-    returns seconds since any fixed moment; `now` returns unix nanoseconds.
+    active or not. `read_last_updates` takes symbols and returns a dict from symbol to last update. If the topic does
+    not exist, `read_last_updates` creates the topic. Both functions may raise TransientError. `interval` is in seconds.
+    `clock` returns seconds since any fixed moment; `now` returns unix nanoseconds.
     """
 
     def __init__(
@@ -123,10 +124,10 @@ class GeneratorLoop:
         return totals
 
     def _acquire_lease(self, stop: threading.Event) -> bool:
-        """Takes the lease, and waits for Redis as long as needed.
+        """Takes the lease of the topic. If Redis does not answer, tries again until Redis answers.
 
-        Returns False if `stop` is set meanwhile. Without Redis, a generator that holds no lease must wait, because
-        another generator may hold the lease.
+        Returns False if `stop` is set meanwhile. The generator must not start without the lease, because another
+        generator may hold the lease.
         """
         backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
         while not stop.is_set():
@@ -141,7 +142,10 @@ class GeneratorLoop:
         return False
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Prepares the tickers. Returns False if `stop` was set first."""
+        """Starts the producer, then reads the tickers and claims their symbols.
+
+        Returns False if `stop` was set first.
+        """
         # Starts the producer, which needs half a second to get its producer id.
         self._producer.poll()
         if not self._tickers.prepare(stop):
@@ -167,7 +171,7 @@ class GeneratorLoop:
                 log.exception("generator thread failed, it continues", thread=threading.current_thread().name)
 
     def _renew(self) -> None:
-        """Renews the lease and the symbols. Raises LeaseHeld."""
+        """Renews the lease and the claims to symbols. Raises LeaseHeld if another generator has taken the lease."""
         try:
             self._lease.renew()
             self._claims.renew()
@@ -194,7 +198,11 @@ class GeneratorLoop:
                 self._report()
 
     def _renew_after_stall(self) -> None:
-        """Renews the symbols if the loop has stalled. Call this method at least twice per STALL_SECONDS."""
+        """Renews the lease and the claims to symbols if the loop has stalled.
+
+        The loop has stalled if more than STALL_SECONDS have passed since the previous call of this method. Call this
+        method at least twice per STALL_SECONDS.
+        """
         previous, self._alive_at = self._alive_at, self._clock()
         if self._alive_at - previous > STALL_SECONDS:
             log.info("generator stalled, renewing its symbols", seconds=round(self._alive_at - previous, 1))

@@ -1,7 +1,7 @@
 """Provides a clock for timestamps that continues if the system clock is set back.
 
-The timestamps of a symbol must always grow. If the generator followed a system clock that is set back by an hour, the
-timestamps would stand still for an hour. Pages would then show new prices as stale.
+The timestamps of a symbol must always grow. If the generator used the system clock and this clock were set back by an
+hour, the timestamps could not grow for an hour. Pages would then show new prices as stale.
 """
 
 from collections.abc import Callable

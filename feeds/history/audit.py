@@ -19,7 +19,7 @@ from feeds.store.audit_reports import SymbolAudit
 
 
 class Audit:
-    """Audits one market day of one source."""
+    """Compares the recorded minutes of one market day with the minutes of one source."""
 
     def __init__(self, source: Source, fetch: Fetch, market_days: MarketDays, day: date) -> None:
         self._source = source

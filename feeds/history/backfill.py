@@ -1,9 +1,9 @@
-"""Fetches a ticker's bars from its source: a year of days, a week of minutes.
+"""Fetches a ticker's past bars: day bars of a year, minute bars of a week.
 
-Bars are fetched in ranges of time. The end of each complete range is stored. A backfill that was interrupted begins at
-the first range that is not complete. A later backfill of the same ticker fetches only newer bars. These bars also fill
-times in which nothing was recorded. Bars that lack trades are fetched again, as far as they are not older than the days
-and minutes of a backfill. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
+Bars are fetched from the ticker's source in ranges of time. The end of each complete range is stored, so that the next
+backfill of the ticker fetches only newer bars, also after an interruption. If trades were lost in recorded bars of the
+last MINUTES_OF_DAYS days, the next backfill begins at the oldest of these bars. Fetched bars also fill times in which
+nothing was recorded. `feeds.history.past_bars` says when a fetched bar replaces a recorded one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -68,10 +68,14 @@ class Backfill:
         self._now = now
 
     async def run(self, symbol: str, native: str, days: int = DAY_COUNT, again: bool = False) -> FetchedBars:
-        """Fetches the missing closed bars of the last `days` days.
+        """Fetches and saves the closed bars of one symbol, for at most the last `days` days.
 
-        If `again` is true, also fetches bars that were fetched before. Raises BarArchiveUnavailable, BadMessage, and
-        the errors of `fetch`. After an error, a further call continues.
+        Begins where the previous backfill of the symbol ended, or earlier, at the symbol's oldest incomplete bar. A
+        recorded bar is incomplete if at least one of its trades was lost. If `again` is true, fetches all bars of the
+        last `days` days instead.
+
+        Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`. After an error, a call with `again` false
+        fetches the bars that were not fetched yet.
         """
         tape = await sync_to_async(find_tape)(symbol, self._source.name)
         day_start, minute_start = tape.days_fetched_to or 0, tape.minutes_fetched_to or 0
@@ -91,14 +95,14 @@ class Backfill:
         return fetched
 
     def seconds_of_day_left(self) -> float:
-        """Returns how long the market day of now lasts, in seconds."""
+        """Returns the number of seconds until the current market day ends."""
         now = self._now()
         return (self._market_days.begin(self._market_days.day_at(now) + 1) - now) / SECOND_US
 
     async def _fetch_bars(self, tape: Tape, native: str, interval: int, days: int, fetched_to: int) -> int:
-        """Fetches bars of the last `days` days, from `fetched_to` on. Returns the number of bars.
+        """Fetches and saves those bars of the last `days` days that begin at `fetched_to` or later.
 
-        `interval` is the length of a bar in seconds.
+        Returns the number of bars. `interval` is the length of a bar in seconds. `fetched_to` is in unix microseconds.
         """
         now = self._now()
         end = now // (interval * SECOND_US) * interval * SECOND_US

@@ -1,4 +1,4 @@
-"""Compares the recorded minutes of a symbol with those of its source. Pure."""
+"""Compares the recorded minutes of a symbol with the minutes of its source. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,7 +28,10 @@ class RecordedMinute(msgspec.Struct, frozen=True):
 
 
 class Comparison:
-    """The sums over all minutes of one symbol. `feeds.store.audit_reports.SymbolAudit` explains the sums."""
+    """Counts in how many minutes the recorded bars of a symbol agree with the source's bars.
+
+    Also counts the lost and the repeated trades. `feeds.store.audit_reports.SymbolAudit` explains each count.
+    """
 
     def __init__(self) -> None:
         self.exact = self.different = self.missing = self.replaced = self.incomplete = 0

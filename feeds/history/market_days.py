@@ -50,7 +50,7 @@ class SourceDays:
         self._by_source = by_source
 
     def of(self, source: str) -> MarketDays:
-        """Returns the calendar of a source."""
+        """Returns the calendar of market days of a source."""
         return self._by_source.get(source, self._default)
 
 

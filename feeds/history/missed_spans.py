@@ -1,7 +1,7 @@
-"""Stores the spans of time in which trades were lost, and finds the recorded bars that lack trades.
+"""Stores missed spans: times in which trades were lost. Finds the recorded bars that these spans touch.
 
-A recorded bar is incomplete if a missed span of its tape touches it. The spans are stored, and not marks at the bars,
-because a bar may be recorded after its span is known. Therefore the order of the records makes no difference.
+A recorded bar is incomplete if a missed span of its tape touches the bar. No column marks such a bar: each query
+compares the bars with the spans. In this way, a span may be stored before or after the bars that it touches.
 """
 
 from collections.abc import Iterable
@@ -16,11 +16,14 @@ from feeds.records import Span, unite
 MINUTE_US = 60_000_000
 
 MAX_SPANS_OF_TAPE = 1000
-"""How many missed spans a tape keeps. Beyond that, the oldest spans are united."""
+"""How many missed spans a tape keeps. If there are more, the oldest spans become one span."""
 
 
 def save_spans(tape_id: int, spans: Iterable[Span]) -> None:
-    """Adds missed spans to a tape. The call may be repeated. Raises BarArchiveUnavailable."""
+    """Adds missed spans to a tape. Adding a span twice has the same effect as adding it once.
+
+    Raises BarArchiveUnavailable.
+    """
     with translate_errors(), transaction.atomic():
         rows = {Span(row.first, row.last): row for row in MissedSpan.objects.filter(tape_id=tape_id)}
         united = set(unite([*rows, *spans], MAX_SPANS_OF_TAPE))
@@ -30,9 +33,9 @@ def save_spans(tape_id: int, spans: Iterable[Span]) -> None:
 
 
 def read_spans(tape_id: int, since: int, until: int) -> list[Span]:
-    """Returns the missed spans of a tape between two moments, oldest first.
+    """Returns the missed spans of a tape that touch the time from `since` to `until`, oldest first.
 
-    The moments are in unix microseconds. Raises BarArchiveUnavailable.
+    Both times are in unix microseconds; `until` is excluded. Raises BarArchiveUnavailable.
     """
     with translate_errors():
         rows = MissedSpan.objects.filter(tape_id=tape_id, last__gte=since, first__lt=until).order_by("first")
@@ -40,25 +43,28 @@ def read_spans(tape_id: int, since: int, until: int) -> list[Span]:
 
 
 def touched_minutes(spans: Iterable[Span], begin: int, end: int) -> set[int]:
-    """Returns the numbers of the minutes from `begin` to `end` that a span touches.
+    """Returns the numbers of those minutes from `begin` to `end` that at least one of the spans touches.
 
-    The moments are in unix microseconds. Minutes are counted from 1970.
+    `begin` and `end` are in unix microseconds; `end` is excluded. Minutes are counted from 1970.
     """
     clipped = ((max(span.first, begin), min(span.last, end - 1)) for span in spans)
     return {minute for first, last in clipped for minute in range(first // MINUTE_US, last // MINUTE_US + 1)}
 
 
 class Incomplete(NamedTuple):
-    """Where the oldest incomplete bars of a tape begin, in unix microseconds. None stands for no such bar."""
+    """The oldest incomplete minute and the oldest incomplete day of a tape, as times in unix microseconds.
+
+    `minute` is the start of the minute. `day` is the time of the day's first update. None stands for no such bar.
+    """
 
     minute: int | None = None
     day: int | None = None
 
 
 def find_incomplete(tape_id: int, since: int) -> Incomplete:
-    """Returns where the incomplete bars begin that lack trades after `since`. Raises BarArchiveUnavailable.
+    """Returns the oldest incomplete minute and the oldest incomplete day of a tape.
 
-    `since` is in unix microseconds.
+    Ignores missed spans that end before `since`, in unix microseconds. Raises BarArchiveUnavailable.
     """
     spans = read_spans(tape_id, since, 2**63 - 1)
     with translate_errors():
@@ -67,7 +73,10 @@ def find_incomplete(tape_id: int, since: int) -> Incomplete:
 
 
 def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
-    """Returns where the first recorded minute of a span begins. Skips minutes before `since`."""
+    """Returns the start of the oldest recorded minute that `span` touches; None if there is no such minute.
+
+    Leaves out minutes that end before `since`. The result and `since` are in unix microseconds.
+    """
     base = MinuteBar.key(tape_id, 0)
     first, last = max(span.first, since) // MINUTE_US, span.last // MINUTE_US
     rows = MinuteBar.objects.filter(id__gte=base + first, id__lte=base + last, origin=Origin.RECORDED)
@@ -76,7 +85,10 @@ def _find_minute(tape_id: int, span: Span, since: int) -> int | None:
 
 
 def _find_day(tape_id: int, span: Span) -> int | None:
-    """Returns the time of the first update of the first recorded day of a span."""
+    """Returns the time of the first update of the oldest recorded day that `span` touches.
+
+    The time is in unix microseconds. Returns None if there is no such day.
+    """
     rows = DayBar.objects.filter(
         tape_id=tape_id, origin=Origin.RECORDED, last_at__gte=span.first, first_at__lte=span.last
     )
@@ -96,14 +108,14 @@ def lacks_trades_of_minute(row: str) -> str:
 def lacks_trades_of_day(row: str) -> str:
     """Returns the SQL condition that a missed span touches a recorded day. `row` is the SQL name of the day.
 
-    The condition compares with the first and the last update of the day. A span begins or ends with a recorded update,
-    so that no span lies before the first or after the last update of a day.
+    The condition is that the span overlaps the time from the day's first update to its last update. Every span of the
+    day overlaps this time, because a missed span begins or ends at a recorded update.
     """
     return _exists(f"{row}.tape_id", f"{row}.first_at", f"{row}.last_at")
 
 
 def _exists(tape: str, begin: str, end: str) -> str:
-    """Returns the SQL condition that a tape has a missed span between two moments, both included."""
+    """Returns the SQL condition that a missed span of a tape overlaps the time from `begin` to `end`."""
     return (
         "EXISTS (SELECT 1 FROM feeds_missedspan AS missed "  # noqa: S608 - all names are constants
         f'WHERE missed.tape_id = ({tape}) AND missed."last" >= {begin} AND missed."first" <= {end})'

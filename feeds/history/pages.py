@@ -8,7 +8,7 @@ from feeds.sources.events import Bar
 MAX_PAGES = 100
 """How many responses one range may need.
 
-Because of this limit, a source that never ends a range does not block the other tickers.
+Without this limit, a source that sends responses without an end would block the other tickers.
 """
 
 Fetch = Callable[[Request], Awaitable[bytes]]
@@ -18,7 +18,7 @@ Fetch = Callable[[Request], Awaitable[bytes]]
 async def fetch_pages(
     history: History, fetch: Fetch, native: str, interval: int, start: int, end: int
 ) -> AsyncIterator[Sequence[Bar]]:
-    """Yields the closed bars of each response.
+    """Fetches the closed bars of one symbol from `start` to `end`. Yields the bars of each response.
 
     `interval` is in seconds; `start` and `end` are in unix microseconds. Raises BadMessage and the errors of `fetch`.
     """

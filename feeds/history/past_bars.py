@@ -1,6 +1,6 @@
 """Saves bars that were not recorded: fetched bars and simulated bars.
 
-A recorded bar and a bar of another origin may belong to the same period. Then only one of them stays in the table:
+A recorded bar and a bar of another origin may belong to the same period. The table keeps only one of the two bars:
 
 - Recorded or simulated: the recorded bar stays.
 - Recorded or fetched: the recorded bar stays if it is complete. Otherwise the fetched bar stays.
@@ -36,10 +36,10 @@ LACKS_TRADES = {"feeds_minutebar": lacks_trades_of_minute, "feeds_daybar": lacks
 
 
 def is_complete(table: str, recorded: str, fetched: str) -> str:
-    """Returns the SQL condition that a recorded bar is complete.
+    """Returns the SQL condition that a recorded bar is complete, compared with a fetched bar.
 
-    The condition compares two rows of `table`. `recorded` and `fetched` are the aliases of these rows in SQL. Sums of
-    rounded sizes may differ in the last digits. Therefore a relative difference of 1e-9 does not count.
+    `recorded` and `fetched` are the SQL aliases of two rows of `table`. A volume that is smaller by one billionth
+    counts as equal, because sums of rounded sizes may differ in the last digits.
     """
     return (
         f'({recorded}."count" >= {fetched}."count" '
@@ -51,7 +51,8 @@ def is_complete(table: str, recorded: str, fetched: str) -> str:
 def make_upsert(table: str, key: Sequence[str], columns: Sequence[str], assignment: str, condition: str) -> str:
     """Returns the SQL that inserts a row, or replaces the row with the same key if `condition` holds.
 
-    `assignment` is one more assignment of the replacement. In both texts `excluded` is the new row.
+    `assignment` sets one column that the new row does not contain. In the SQL of `assignment` and `condition`,
+    `excluded` stands for the new row.
     """
     names = ", ".join(f'"{name}"' for name in columns)
     placeholders = ", ".join(["%s"] * len(columns))
@@ -63,7 +64,7 @@ def make_upsert(table: str, key: Sequence[str], columns: Sequence[str], assignme
 
 
 def _replaces(table: str) -> str:
-    """Returns the condition under which a fetched or simulated bar replaces the stored one."""
+    """Returns the SQL condition under which a fetched or simulated bar replaces the stored bar."""
     return (
         f"{table}.origin <> {Origin.RECORDED} "
         f"OR (excluded.origin = {Origin.FETCHED} AND NOT {is_complete(table, table, 'excluded')})"
@@ -79,7 +80,10 @@ UPSERT_DAY = _make_past_upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
 
 
 def save_minutes(tape_id: int, bars: Sequence[Bar], origin: Origin) -> None:
-    """Saves minutes in short transactions. The call may be repeated. Raises BarArchiveUnavailable."""
+    """Saves minutes of a tape in short transactions. Saving the same minutes twice has the same effect as once.
+
+    Raises BarArchiveUnavailable.
+    """
     rows = [_minute_row(tape_id, bar, origin) for bar in bars]
     with translate_errors():
         for batch in chunks(rows, ROWS_PER_TRANSACTION):
@@ -88,7 +92,10 @@ def save_minutes(tape_id: int, bars: Sequence[Bar], origin: Origin) -> None:
 
 
 def save_days(tape_id: int, bars: Mapping[int, Bar], origin: Origin) -> None:
-    """Saves days in one transaction. The keys are ordinals of market days. Raises BarArchiveUnavailable."""
+    """Saves days of a tape in one transaction. `bars` is a dict from market day, as an ordinal, to the bar of this day.
+
+    Raises BarArchiveUnavailable.
+    """
     rows = [_day_row(tape_id, day, bar, origin) for day, bar in bars.items()]
     with translate_errors(), transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(UPSERT_DAY, rows)
@@ -103,7 +110,10 @@ def _day_row(tape_id: int, day: int, bar: Bar, origin: Origin) -> tuple[Any, ...
 
 
 def _values(bar: Bar, origin: Origin) -> tuple[Any, ...]:
-    """Returns the values of the VALUE_COLUMNS. A bar that was not recorded has no seq_ids."""
+    """Returns the values of a bar in the order of VALUE_COLUMNS.
+
+    The seq_ids are 0, because a bar that was not recorded has no seq_ids.
+    """
     volume = min(round(bar.volume / VOLUME_UNIT), MAX_VOLUME)
     return bar.open, bar.high, bar.low, bar.close, bar.count or 0, 0, 0, volume, int(origin)
 
@@ -115,7 +125,7 @@ def find_tape(symbol: str, source: str) -> Tape:
 
 
 def note_fetched(tape_id: int, interval: int, end: int) -> None:
-    """Notes that bars were fetched up to `end`. Raises BarArchiveUnavailable.
+    """Notes that the bars of a tape were fetched up to `end`. Raises BarArchiveUnavailable.
 
     `interval` is the length of the bars in seconds. `end` is in unix microseconds.
     """
@@ -125,6 +135,9 @@ def note_fetched(tape_id: int, interval: int, end: int) -> None:
 
 
 def complete_past(tape_id: int) -> None:
-    """Notes that the past of a tape is complete and has changed. Raises BarArchiveUnavailable."""
+    """Notes that the bars before the first recorded bar of a tape are complete. Raises BarArchiveUnavailable.
+
+    Also increases the tape's `past_version`, because bars have changed.
+    """
     with translate_errors():
         Tape.objects.filter(pk=tape_id).update(has_past=True, past_version=F("past_version") + 1)

@@ -23,8 +23,8 @@ EMBEDDED: dict[str, Any] = {
 def client_options(brokers: str, outage: Outage, extra: Options | None = None) -> dict[str, Any]:
     """Returns options for any kind of client.
 
-    The options in `extra` take precedence. Each error in ErrorCallback.OPERATOR_ERRORS begins `outage`, for instance
-    the error that no broker can be reached.
+    The options in `extra` take precedence. If the client reports one of ErrorCallback.OPERATOR_ERRORS, `outage` logs
+    that Kafka is unavailable. One of these errors is that no broker can be reached.
     """
     return {
         "bootstrap.servers": brokers,
@@ -43,9 +43,10 @@ def client_options(brokers: str, outage: Outage, extra: Options | None = None) -
 
 
 class ErrorCallback:
-    """Reports Kafka as unavailable after one of OPERATOR_ERRORS. Logs other errors at level debug.
+    """Handles the errors that a Kafka client reports.
 
-    An operator must see OPERATOR_ERRORS. Other errors are transient.
+    One of OPERATOR_ERRORS means that Kafka is unavailable: an operator must see this error in the log. Any other error
+    is transient, and is logged at level debug.
     """
 
     OPERATOR_ERRORS = (

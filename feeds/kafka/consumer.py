@@ -1,7 +1,7 @@
 """Reads a topic as a member of a consumer group.
 
-Only the thread that calls `read` may use a consumer. The client serializes all calls. Therefore another thread would be
-blocked until `read` returns. A rebalance that waits for the blocked thread would deadlock.
+Only the thread that calls `read` may use a consumer. A call in another thread would block until `read` returns. But if
+Kafka reassigns partitions during `read`, `read` may wait for that other thread, and then neither thread could continue.
 """
 
 import threading
@@ -53,9 +53,9 @@ Rebalance = Callable[[Collection[int]], None]
 class UpdateConsumer:
     """A member of one consumer group that reads one topic.
 
-    The member commits only offsets that were passed to `store`. `outage` logs when Kafka is unavailable. A caller that
-    retries `open` must begin and end `outage` during the retries. If `once` is true, `drained` becomes true when every
-    record that existed at `open` has been read.
+    The member commits only offsets that were passed to `store`. `outage` logs when Kafka is unavailable. The caller of
+    `open` must begin `outage` after a failure of `open`, and end `outage` after a success. If `once` is true, `drained`
+    becomes true when every record that existed at `open` has been read.
     """
 
     def __init__(
@@ -105,9 +105,10 @@ class UpdateConsumer:
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
         """Joins the group.
 
-        `on_revoke` gets partitions that this member must give up, and may still store and commit offsets. `on_lost`
-        gets partitions that another member owns already. `wait` sleeps for the given seconds. Raises BrokerUnavailable
-        if no broker answers. For a missing topic, raises TopicRefused if `once` is true, otherwise BrokerUnavailable.
+        `on_revoke` gets the partitions that this member must give up. `on_revoke` may still store and commit offsets.
+        `on_lost` gets partitions that another member owns already. While the topic is missing, calls `wait` with the
+        number of seconds to sleep before the next attempt. Raises BrokerUnavailable if no broker answers. For a missing
+        topic, raises TopicRefused if `once` is true, otherwise BrokerUnavailable.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:
@@ -194,7 +195,7 @@ class UpdateConsumer:
         return valid
 
     def _handle_events(self, records: Collection[Message]) -> None:
-        """Handles the records that stand for an error or for the end of a partition."""
+        """Handles the special records with which the client reports an error or the end of a partition."""
         for record in records:
             error = record.error()
             if error is None:
@@ -205,7 +206,7 @@ class UpdateConsumer:
                 self._handle_error(error)
 
     def _note_read(self, records: Collection[Message]) -> None:
-        """Removes from `_unread_ends` the partitions that were read to their end."""
+        """Notes which partitions are read completely: up to the last record that the partition had when `open` ran."""
         for record in records:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):
@@ -227,7 +228,8 @@ class UpdateConsumer:
     def commit(self) -> None:
         """Commits the stored offsets and waits for the answer.
 
-        A failure is only logged, because the records will be read again.
+        A failure is only logged. It loses nothing, because the records after the last committed offset will be read
+        again.
         """
         self._commit(self._opened())
 
@@ -241,7 +243,7 @@ class UpdateConsumer:
     def pause(self) -> None:
         """Pauses all assigned partitions.
 
-        Continue to call `read`, because otherwise this member must leave the group.
+        Keep calling `read` during the pause. Otherwise Kafka removes this member from the group.
         """
         self._opened().pause(self._opened().assignment())
 

@@ -36,8 +36,8 @@ class DeadLetterTopic:
     """Writes dead letters to their topic. Not thread-safe.
 
     `pending` counts the dead letters that are not acknowledged yet. `failure` says why a dead letter could not be
-    written, and is empty if there was no failure. After a failure the processor must stop, because no offset after the
-    refused record may be committed.
+    written, and is empty if there was no failure. After a failure the processor must stop: if the processor committed a
+    later offset, the refused record would be lost.
     """
 
     def __init__(
@@ -64,7 +64,8 @@ class DeadLetterTopic:
     def prepare(self, wait: Callable[[float], object]) -> None:
         """Creates the topic if the topic does not exist.
 
-        A failure is only logged, because `send` tries the creation again. `wait` sleeps for the given seconds.
+        A failure is only logged, because `send` tries the creation again. Before a repeated request to create the
+        topic, calls `wait` with the number of seconds to sleep.
         """
         try:
             self._description = self._topic.ensure(self._retention, wait)
@@ -74,8 +75,8 @@ class DeadLetterTopic:
     def send(self, dead_letter: DeadLetter, on_written: Callable[[], object], wait: Callable[[float], object]) -> None:
         """Queues a dead letter. Sets `failure` if the dead letter cannot be queued.
 
-        After the brokers have acknowledged the dead letter, `poll` calls `on_written`. `wait` sleeps for the given
-        seconds.
+        After the brokers have acknowledged the dead letter, `poll` calls `on_written`. If the topic does not exist yet,
+        `prepare` creates the topic and gets `wait`.
         """
         if self.failure:
             return

@@ -19,8 +19,8 @@ class PartitionStatistics(msgspec.Struct):
     """The offsets of a partition. A negative number stands for an unknown offset.
 
     `lo_offset` is the first offset in the partition. `hi_offset` is the offset after the last record. `ls_offset` is
-    the first offset that an open transaction hides. Without an open transaction, `ls_offset` equals `hi_offset`.
-    `stored_offset` and `committed_offset` belong to the consumer.
+    the offset after the last record that can be read: an open transaction hides later records. `stored_offset` is the
+    offset that the consumer will commit next. `committed_offset` is the last committed offset.
     """
 
     lo_offset: int = UNKNOWN_OFFSET

@@ -28,7 +28,7 @@ The first search uses the smallest number. If a symbol is still missing, the nex
 """
 
 END_WINDOWS = (8_000, 50_000)
-"""Like WINDOWS, but for `read_ends`, which needs more records of each symbol."""
+"""The numbers that `read_ends` uses instead of WINDOWS, because it needs more records of each symbol."""
 
 MAX_RECORDS = 5_000
 """How many records one `consume` call returns at most."""
@@ -66,11 +66,11 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns a dict from each symbol to its newest update.
+        """Returns a dict from each symbol to its newest update, with the symbol's greatest seq_id.
 
-        The returned update has the greatest seq_id of the symbol. This seq_id may come from an older update, because
-        real trades may arrive late. Leaves out symbols that have no update within the largest of WINDOWS. Raises
-        BrokerUnavailable.
+        Another update may have the greatest seq_id: a real trade that arrives late has an older time and a greater
+        seq_id. Then the newest update gets this seq_id. Leaves out symbols that have no update within the largest of
+        WINDOWS. Raises BrokerUnavailable.
         """
         found: dict[str, Update] = {}
 
@@ -83,7 +83,7 @@ class LastUpdates:
         return found
 
     def read_ends(self, symbols: Collection[str]) -> dict[str, TopicEnd]:
-        """Returns a dict from each symbol to its TopicEnd.
+        """Returns a dict from each symbol to its TopicEnd: what the last records of the topic say about the symbol.
 
         Leaves out symbols that have no update within the largest of END_WINDOWS. Raises BrokerUnavailable.
         """
@@ -104,9 +104,10 @@ class LastUpdates:
         found: Container[str],
         keep: Callable[[Message], None],
     ) -> None:
-        """Calls `keep` with each record of the symbols near the end of the topic.
+        """Calls `keep` with the records of `symbols` near the end of the topic.
 
-        Searches larger and larger windows until all symbols are in `found`. Raises BrokerUnavailable.
+        `windows` says how many records to search in each partition. The numbers are tried one after the other, until
+        all symbols are in `found`. `keep` must add the symbols to `found`. Raises BrokerUnavailable.
         """
         deadline = self._clock() + self._timeout
         consumer = Consumer(self._options)
@@ -142,10 +143,10 @@ class LastUpdates:
         keep: Callable[[Message], None],
         deadline: float,
     ) -> None:
-        """Calls `keep` with each record of the missing symbols.
+        """Reads a part of each partition. Calls `keep` with each record whose key is in `missing`.
 
         `bounds` is a dict from partition to a pair: the first offset to read, and the offset before which to stop.
-        `missing` holds symbols, encoded like record keys. Raises BrokerUnavailable after `deadline`.
+        Raises BrokerUnavailable after `deadline`.
         """
         consumer.assign([TopicPartition(self._topic, partition, start) for partition, (start, _end) in bounds.items()])
         unfinished = {partition: end for partition, (_start, end) in bounds.items()}
@@ -168,8 +169,8 @@ class LastUpdates:
     def _decode(self, record: Message) -> Update | None:
         """Returns the update in a record, or None if it is not valid.
 
-        Ignores an update whose timestamp is more than a day ahead of our clock. If a program continued after such an
-        update, every processor would refuse the updates of the program.
+        An update is not valid if its timestamp is more than a day ahead of our clock. A program that continued after
+        such a timestamp would send updates that every processor refuses.
         """
         try:
             return decode(record.value() or b"", self._now() // 1000 + DAY_US)
@@ -186,7 +187,10 @@ class LastUpdates:
 
 
 def newest_with_greatest_number(update: Update, known: Update | None) -> Update:
-    """Returns the newer update, with the greater seq_id of the two updates."""
+    """Returns the newer one of two updates, with the greater one of their two seq_ids.
+
+    If `known` is None, returns `update` unchanged.
+    """
     if known is None:
         return update
     newest = update if is_newer(update, known) else known

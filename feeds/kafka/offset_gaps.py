@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 class OffsetGaps:
-    """Checks the offsets that one consumer reads."""
+    """Looks for gaps in the offsets that one consumer reads."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
@@ -30,10 +30,10 @@ class OffsetGaps:
             self._next.pop(partition, None)
 
     def check(self, consumer: Consumer, records: Collection[Message], assigned: Collection[int]) -> None:
-        """Checks the records of one read.
+        """Reports each partition whose first record of one read does not have the expected offset.
 
-        The records of each partition must be in the order of their offsets. Ignores partitions that are not in
-        `assigned`, because these partitions were unassigned during the read.
+        `records` are the records of the read; those of each partition must be in the order of their offsets. Ignores
+        partitions that are not in `assigned`, because these partitions were unassigned during the read.
         """
         offsets: dict[int, list[int]] = {}
         for record in records:

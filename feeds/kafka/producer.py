@@ -31,7 +31,10 @@ QUEUE_FULL_POLL_SECONDS = 0.05
 
 
 class Period:
-    """The updates that were sent between two barriers. `unfinished` counts the updates without a delivery report."""
+    """The updates that were sent between two calls of `UpdateProducer.barrier`.
+
+    `unfinished` counts the updates without a delivery report.
+    """
 
     __slots__ = ("_handle", "unfinished")
 
@@ -47,9 +50,9 @@ class Period:
 class UpdateProducer:
     """Sends updates to one topic.
 
-    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed. If a
-    caller waits for Kafka for another purpose, the caller begins and ends `outage` too. `failures` is a metric with the
-    label `reason` that counts failed updates.
+    `delivered` counts acknowledged updates. `failed` is a dict from reason to the number of updates that failed.
+    `failures` is a metric with the label `reason` that counts failed updates. `outage` logs when Kafka is unavailable.
+    Code that makes other calls to Kafka may use the same `outage`. Then an outage is logged only once.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class UpdateProducer:
         return self._unacknowledged
 
     def send(self, symbol: str, value: bytes, headers: Headers | None = None) -> None:
-        """Queues one update. `value` is the encoded update, `headers` are those of the record.
+        """Queues one update. `value` is the encoded update, `headers` are the headers of the record.
 
         Raises BrokerUnavailable if the queue stays full for half a second. After this error the update is not queued,
         and the call may be repeated.
@@ -130,9 +133,10 @@ class UpdateProducer:
         return lambda: not any(period.unfinished for period in earlier)
 
     def log_failures(self) -> None:
-        """Logs the failures since the last call, one line for each reason.
+        """Logs the updates that have failed since the previous call, one line for each reason.
 
-        Begins `outage` if acknowledgements are missing. Call this method about once a second.
+        Also logs that Kafka is unavailable if updates wait for an acknowledgement and none has come for
+        ACK_TIMEOUT_SECONDS. Call this method about once a second.
         """
         for reason, count in (self.failed - self._logged).items():
             log.warning("updates not delivered", reason=reason, count=count, topic=self._topic)

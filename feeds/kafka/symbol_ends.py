@@ -15,7 +15,10 @@ Headers = Mapping[str, str | bytes | None]
 
 
 class SymbolEnds:
-    """The ends of all symbols. `symbols` has an entry for each symbol that was added."""
+    """Collects a TopicEnd for each symbol: its greatest seq_id, newest timestamp and last trades.
+
+    `symbols` has an entry for each symbol that was added.
+    """
 
     def __init__(self) -> None:
         self.symbols: dict[str, tuple[int, int]] = {}
@@ -34,7 +37,7 @@ class SymbolEnds:
             trades.append(PublishedTrade(source, trade_id, update.price, update.timestamp))
 
     def finish(self) -> dict[str, TopicEnd]:
-        """Returns a dict from symbol to TopicEnd."""
+        """Returns a dict from each added symbol to its TopicEnd."""
         return {
             symbol: TopicEnd(seq_id, timestamp, tuple(self._trades.get(symbol, ())))
             for symbol, (seq_id, timestamp) in self.symbols.items()

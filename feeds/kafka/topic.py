@@ -66,9 +66,10 @@ class Topic:
         return self._parse(self._metadata(None))
 
     def find(self, wait: Callable[[float], object], seconds: float) -> TopicDescription:
-        """Waits until the generator has created the topic, and returns its description.
+        """Waits until the generator has created the topic, and returns the topic's description.
 
-        `wait` sleeps for the given seconds. Raises BrokerUnavailable after `seconds` seconds.
+        Between two attempts, calls `wait` with the number of seconds to sleep. Raises BrokerUnavailable if the topic
+        does not exist after `seconds` seconds.
         """
         for _ in range(max(int(seconds / FIND_PAUSE_SECONDS), 1)):
             if (description := self.describe()).partitions:
@@ -82,8 +83,9 @@ class Topic:
     def ensure(self, retention: timedelta, wait: Callable[[float], object]) -> TopicDescription:
         """Creates the topic if the topic does not exist. Returns the description of the topic.
 
-        For an existing topic, logs the properties that differ from the wanted properties. `wait` sleeps for the given
-        seconds. Raises TopicRefused if the topic cannot be created, and BrokerUnavailable if a later call may succeed.
+        For an existing topic, logs the properties that differ from the wanted properties. Before a repeated request,
+        calls `wait` with the number of seconds to sleep. Raises TopicRefused if the topic cannot be created, and
+        BrokerUnavailable if a later call may succeed.
         """
         description = self.describe()
         if description.partitions:

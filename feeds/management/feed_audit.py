@@ -57,7 +57,7 @@ async def _audit_symbol(history: SourceHistory, audit: Audit, symbol: str, nativ
 
 
 def describe(found: SymbolAudit) -> str:
-    """Returns the line of a symbol."""
+    """Returns the result for one symbol as a line of text."""
     if found.problem:
         return f"{found.symbol}: {found.problem}"
     incomplete = f", {found.incomplete} incomplete" if found.incomplete else ""

@@ -1,4 +1,4 @@
-"""Opens the history of a source for commands. The settings contain address and key."""
+"""Opens the history of a source for commands. Reads the source's address and key from the settings."""
 
 import time
 from collections.abc import AsyncIterator
@@ -32,12 +32,15 @@ class SourceHistory(NamedTuple):
 
 
 def make_backfill(source: Source, fetch: Fetch) -> Backfill:
-    """Returns a backfill from a source. `fetch` makes its requests."""
+    """Returns a backfill from a source. The backfill sends its requests with `fetch`."""
     return Backfill(source, fetch, read_market_days(source), lambda: time.time_ns() // 1000)
 
 
 def read_market_days(source: Source) -> MarketDays:
-    """Returns the market days of a source. The settings apply if the source has no rule of its own."""
+    """Returns the calendar of market days of a source.
+
+    If the source has no time zone of its own, the settings MARKET_TIME_ZONE and MARKET_DAY_START apply.
+    """
     return make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START).of(source.name)
 
 
@@ -53,10 +56,10 @@ async def open_history(name: str) -> AsyncIterator[SourceHistory]:
 
 
 def find_tickers(symbols: list[str], source: str = "") -> dict[str, list[tuple[str, str]]]:
-    """Returns a dict from source to pairs of symbol and native symbol.
+    """Returns a dict from source to pairs of symbol and native symbol, such as `{"kraken": [("BTC/USD", "")]}`.
 
     A native symbol may be empty. If `symbols` is empty, finds all active tickers. If `source` is given, finds only
-    tickers of this source. Raises CommandError if a symbol has no ticker with a history.
+    tickers of this source. Raises CommandError if one of `symbols` is not found, or its source has no history.
     """
     rows = Ticker.objects.exclude(source__in=WITHOUT_HISTORY).order_by("symbol")
     rows = rows.filter(symbol__in=symbols) if symbols else rows.filter(active=True)

@@ -32,6 +32,6 @@ def rest_url(source: Source) -> str:
 
 
 def credentials(source: Source) -> Credentials:
-    """Returns the credentials of a source. They are empty if the settings contain none."""
+    """Returns the credentials of a source. Key and secret are empty if the settings do not contain them."""
     prefix = source.name.upper()
     return Credentials(getattr(settings, f"{prefix}_KEY_ID", ""), getattr(settings, f"{prefix}_SECRET_KEY", ""))

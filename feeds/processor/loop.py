@@ -72,8 +72,8 @@ class Processor:
     """Reads updates, writes them to Redis, and stores the offsets of finished records.
 
     A record is finished when its update is in Redis, or when its dead letter is acknowledged. `open_writer` returns a
-    new writer for each worker. `routing` chooses the worker of a symbol in a cluster; None stands for one server.
-    `clock` returns seconds since any fixed moment; `now` returns unix seconds.
+    new writer for each worker. `routing` chooses the worker of each symbol if Redis is a cluster, and is None
+    otherwise. `clock` returns seconds since any fixed moment; `now` returns unix seconds.
     """
 
     def __init__(
@@ -110,10 +110,10 @@ class Processor:
     def run(self, stop: threading.Event) -> bool:
         """Processes records until `stop` is set or the consumer is drained.
 
-        The consumer is drained when all existing records have been read. At the end, finishes the records in progress,
-        commits and leaves the group. Returns whether all records that were read are finished. Unfinished records will
-        be read again. Raises DeadLetterTopicRefused if a dead letter cannot be written, and GroupRefused if Kafka
-        refuses this member.
+        The consumer is drained when the records that existed at its `open` have been read, see `UpdateConsumer`. At the
+        end, finishes the records in progress, commits and leaves the group. Returns whether all records that were read
+        are finished. Unfinished records will be read again. Raises DeadLetterTopicRefused if a dead letter cannot be
+        written, and GroupRefused if Kafka refuses this member.
         """
         self._stop = stop
         if not self._join():
@@ -173,8 +173,8 @@ class Processor:
     def _send_dead_letter(self, span: ReadSpan, record: Record, error: BadRecord) -> None:
         """Queues a dead letter for a record that is not a valid update.
 
-        `span` stands for the records that one read returned from one partition. The acknowledgement of the dead letter
-        finishes one part of the span.
+        `span` is the ReadSpan that contains the record. When the brokers acknowledge the dead letter, one part of
+        `span` is finished.
         """
         dead_letter = make_dead_letter(record, self._topic, error, self._now())
         self._dead_letters.send(dead_letter, partial(self._finish_dead_letter, span, error.kind), self._stop.wait)
@@ -200,8 +200,8 @@ class Processor:
     def _limit_pending(self) -> None:
         """Stops reading while too many updates or dead letters are pending.
 
-        Waits up to PAUSE_AFTER_SECONDS, then pauses the partitions and returns. After a pause, `read` keeps this member
-        in its group. Resumes paused partitions when few updates and dead letters are pending.
+        Waits up to PAUSE_AFTER_SECONDS, then pauses the partitions and returns. While the partitions are paused, calls
+        of `read` keep this member in its group. Resumes the partitions when few updates and dead letters are pending.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
@@ -218,15 +218,18 @@ class Processor:
             self._collect(wait=POLL_SECONDS)
 
     def _has_pending(self, updates: int, dead_letters: int) -> bool:
-        """Returns whether at least one of two limits is reached.
+        """Returns whether too many updates or dead letters are pending.
 
-        `updates` is the limit for the pending updates of each worker. `dead_letters` is the limit for the
-        unacknowledged dead letters.
+        This is so if at least one worker has `updates` or more pending updates, or if `dead_letters` or more dead
+        letters are unacknowledged.
         """
         return self._pool.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
-        """Logs which workers are stalled, and how many invalid records got no log line. Follows moved slots."""
+        """Logs which workers are stalled, and how many invalid records were not logged one by one.
+
+        Also changes the workers of symbols that have moved to another node of the Redis Cluster.
+        """
         self._checked_at = self._clock()
         self._pool.check(STALLED_AFTER_SECONDS)
         self._pool.reroute(self._collect)
@@ -259,7 +262,10 @@ class Processor:
         self._ledger.fence(partitions)
 
     def _on_lost(self, partitions: Collection[int]) -> None:
-        """Fences partitions that another member owns already. Commits nothing."""
+        """Fences partitions that another member owns already: workers start no more writes for these partitions.
+
+        Commits nothing.
+        """
         self._ledger.fence(partitions)
 
     def _finish(self) -> bool:

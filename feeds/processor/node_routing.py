@@ -1,17 +1,19 @@
 """Chooses the worker of each symbol in a cluster, so that each worker writes to one node. Pure.
 
-A node that does not answer then delays only its own symbols. If a replica takes over the tags of a node, it also gets
-the node's worker. If tags move to another node, their worker may change; `plan` tells which workers must have written
-everything before `apply` may be called. Otherwise updates of a symbol could overtake each other.
+With this choice, a node that does not answer delays only its own symbols. If a replica replaces its master, the replica
+keeps the master's worker. If tags move to another node, these tags may get another worker. `plan` returns the workers
+that lose tags. These workers must have written all their updates before `apply` is called. Otherwise an update could
+reach Redis before an older update of the same symbol.
 """
 
 from feeds.store.cluster.slots import SLOT_OF_TAG, TAGS, Node, SlotMap, tag_number
 
 
 class NodeRouting:
-    """The worker of each tag. `workers` is the number of workers.
+    """Says which worker writes the symbols of each tag. `workers` is the number of workers.
 
-    If there are more nodes than workers, some nodes share a worker. Before `apply`, all tags have the first worker.
+    If there are more nodes than workers, some nodes share a worker. Until `apply` is called for the first time, worker
+    0 writes the symbols of all tags.
     """
 
     def __init__(self, slots: SlotMap, workers: int) -> None:
@@ -32,7 +34,10 @@ class NodeRouting:
         return self._worker_of_tag[tag_number(symbol)]
 
     def plan(self) -> set[int]:
-        """Plans the workers for the present slots. Returns the workers that lose tags."""
+        """Plans which worker writes the symbols of each tag, based on the nodes that hold the tags now.
+
+        Returns the numbers of the workers that lose tags. `apply` carries out the plan.
+        """
         version = self._slots.version
         owners = [self._slots.owner(slot) for slot in SLOT_OF_TAG]
         workers: dict[Node, int] = {}
@@ -49,14 +54,14 @@ class NodeRouting:
         return {before for before, after in zip(self._worker_of_tag, by_tag, strict=True) if before != after}
 
     def apply(self) -> None:
-        """Takes over the plan."""
+        """Applies the last plan: from now on, `choose` returns the planned workers."""
         self._seen_version, self._worker_of_tag, self._worker_of_node = self._planned
 
     def _inherit(self, tag: int, workers: dict[Node, int]) -> int:
-        """Returns the worker of a new node.
+        """Chooses the worker of a node that has no worker yet. `tag` is the number of the node's first tag.
 
-        Prefers the worker that the tag has, if no node has this worker any more. Otherwise takes a free worker, or the
-        worker with the fewest nodes.
+        Prefers the worker that `tag` had, if no other node has this worker. Otherwise takes the worker with the fewest
+        nodes.
         """
         taken = list(workers.values())
         before = self._worker_of_tag[tag]

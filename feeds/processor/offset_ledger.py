@@ -47,10 +47,10 @@ class OffsetLedger:
         span.unfinished_parts -= 1
 
     def advance(self) -> dict[int, int]:
-        """Returns a dict from partition to the offset that can be stored now.
+        """Removes finished spans. Returns a dict from partition to the next offset to store.
 
-        In each partition, removes the finished spans before the first unfinished span. The dict leaves out partitions
-        without a removed span.
+        In each partition, all finished spans before the first unfinished span are removed. The offset is the end of the
+        last removed span. The dict leaves out partitions without a removed span.
         """
         offsets = {}
         for partition, spans in self._spans.items():
@@ -90,7 +90,11 @@ class WorkerProgress:
         return max(self._pending)
 
     def max_pending_except(self, late: Collection[int], share: int) -> int:
-        """Like `max_pending`. Of the updates of late workers, counts only one in `share`."""
+        """Returns the highest number of pending updates of any worker, where late workers count less.
+
+        `late` holds the numbers of the late workers. The count of a late worker is divided by `share` before the
+        comparison.
+        """
         return max(count // share if worker in late else count for worker, count in enumerate(self._pending))
 
     def pending(self, worker: int) -> int:

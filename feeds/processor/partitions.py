@@ -24,9 +24,9 @@ def choose_worker(symbol: str, workers: int) -> int:
 class FetchedPartition:
     """The records of one partition from one read.
 
-    `by_worker` has one list for each worker: the valid updates for this worker, in order. `invalid` holds pairs: an
-    invalid record, and its error. `last` is the last record. `produced_ms` is the producer's timestamp of the first
-    record, in unix milliseconds.
+    `by_worker` has one list for each worker: the valid updates for this worker, oldest offset first. `invalid` holds
+    pairs: an invalid record, and its error. `last` is the last record. `produced_ms` is the producer's timestamp of the
+    first record, in unix milliseconds.
     """
 
     __slots__ = ("by_worker", "invalid", "last", "produced_ms")
@@ -45,10 +45,11 @@ class FetchedPartition:
 def split_records(
     records: Iterable[Record], workers: int, latest: int, choose: Callable[[str], int] | None = None
 ) -> dict[int, FetchedPartition]:
-    """Validates records and splits them by partition and worker.
+    """Decodes the records of one read, and groups them by partition and by worker.
 
-    `latest` is the greatest accepted timestamp, see `feeds.wire.latest_timestamp`. `choose` returns the worker of a
-    symbol; the default is `choose_worker`.
+    A record that is not a valid update is kept apart, with its error. An update with a timestamp greater than `latest`
+    is not valid. `choose` is a function that returns the number of the worker for a symbol; the default is
+    `choose_worker`.
     """
     choose = choose or partial(choose_worker, workers=workers)
     partitions: dict[int, FetchedPartition] = {}

@@ -28,19 +28,19 @@ Each update blocks Redis for 2 us.
 
 
 MAX_MERGED_UPDATES = 5_000
-"""While a node of a cluster does not answer, at most this many updates of each partition are kept.
+"""How many updates of a partition are kept while a node of a cluster does not answer.
 
-Of more updates, only the newest of each symbol is kept, so that a long failure does not use up the memory.
+If there are more updates, only the newest update of each symbol is kept. This limits memory during a long failure.
 """
 MERGE_SECONDS = 0.05
 
 
 class WriteTask:
-    """The updates that one worker has to write for one span.
+    """The updates that one worker has to write from one read of one partition.
 
-    A span stands for the records that one read returned from one partition. `produced_ms` is the time when the first
-    record of the span was produced, in unix milliseconds. `partition` is the number of the span's partition. `size` is
-    the number of updates before any merge.
+    `span` is the entry of the offset ledger for the records of this read. `partition` is the partition's number.
+    `produced_ms` is the time when the first of these records was produced, in unix milliseconds. `size` is the number
+    of updates that the task had before other tasks were merged into it.
     """
 
     __slots__ = ("partition", "produced_ms", "size", "span", "updates")
@@ -53,9 +53,9 @@ class WriteTask:
         self.size = len(updates)
 
     def merge(self, later: "WriteTask") -> None:
-        """Adds the updates of a later task of the same partition.
+        """Adds the updates of `later`, a later task of the same partition, to this task.
 
-        With more than MAX_MERGED_UPDATES, keeps only the newest update of each symbol.
+        If this task then has more than MAX_MERGED_UPDATES updates, it keeps only the newest update of each symbol.
         """
         self.updates = [*self.updates, *later.updates]
         if len(self.updates) > MAX_MERGED_UPDATES:
@@ -69,16 +69,17 @@ class WriteTask:
 
 
 class Worker(threading.Thread):
-    """Writes the tasks in its inbox to Redis in order.
+    """A thread that writes the tasks in its inbox to Redis, in order.
 
-    One write may contain several tasks. When the updates of a task are in Redis, the worker puts the task into the
-    queue `finished`. The worker retries a write until the write succeeds, until another member of the group owns the
-    partitions, or until `abandon` is set. None in the inbox ends the worker. `failed` says whether a bug has ended the
-    worker. `blocked` says whether the last write has failed.
+    One write may contain several tasks. After a write, the worker puts its tasks into the queue `finished`. If a write
+    fails, the worker tries again until it succeeds, another member of the group owns the partitions, or `abandon` is
+    set. None in the inbox ends the worker. `failed` says whether a bug has ended the worker. `blocked` says whether the
+    last write failed.
 
-    A worker that `merges` writes to a node of a cluster. While the node does not answer, the worker merges later tasks
-    into the first unfinished task of their partition, so that reading can continue for other nodes. A merged task is
-    finished at once. The offset of its records is not committed before that first task is finished, too.
+    With `merges`, a worker whose writes fail does not let its inbox grow. If an earlier task of the same partition is
+    unfinished, a new task's updates are added to it, and the new task is reported as finished. If the process is killed
+    before these updates are written, it reads them from Kafka again after its restart: no offset after an unfinished
+    task is committed.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class Worker(threading.Thread):
         return tasks
 
     def _write(self, tasks: list[WriteTask]) -> bool:
-        """Writes the tasks whose span is not fenced.
+        """Writes the tasks. Skips a task if another member of the group owns its partition now.
 
         Returns False if `abandon` was set before a write succeeded.
         """
@@ -159,7 +160,10 @@ class Worker(threading.Thread):
             return True
 
     def _wait(self, tasks: list[WriteTask], seconds: float) -> bool:
-        """Waits before the next attempt. Merges tasks meanwhile. Returns whether `abandon` was set."""
+        """Waits before the next attempt to write. Returns whether `abandon` was set during the wait.
+
+        If the worker was made with `merges`, takes new tasks from the inbox meanwhile, see `_merge_inbox`.
+        """
         if not self._merges:
             return self.abandon.wait(seconds)
         deadline = time.monotonic() + seconds
@@ -170,7 +174,11 @@ class Worker(threading.Thread):
         return True
 
     def _merge_inbox(self, tasks: list[WriteTask]) -> None:
-        """Moves the tasks of the inbox to `tasks`, or merges them into the tasks of their partitions."""
+        """Takes all tasks from the inbox.
+
+        A task is merged into an earlier task of the same partition in `tasks`. If there is none, the task is added to
+        `tasks`.
+        """
         first = {task.partition: task for task in reversed(tasks) if not task.span.fenced}
         while True:
             try:

@@ -1,6 +1,6 @@
-"""The workers of a processor: hands tasks to them, takes finished tasks back, and watches their progress.
+"""Hands tasks to the workers of a processor, and takes finished tasks back.
 
-All methods are called by the reading thread.
+Also watches the progress of the workers. Only the reading thread calls the methods.
 """
 
 import time
@@ -23,9 +23,10 @@ log = structlog.get_logger(__name__)
 
 LATE_AFTER_SECONDS = 0.1
 LATE_SHARE = 50
-"""In a cluster, a worker that finishes nothing for LATE_AFTER_SECONDS may have this many times the updates of others.
+"""A late worker may have this many times as many pending updates as another worker.
 
-Its node may have failed. Reading continues for the other nodes meanwhile.
+A worker of a cluster is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed. Its node
+may be down. Reading continues meanwhile for the symbols of other nodes.
 """
 
 REROUTE_SECONDS = 1.0
@@ -34,7 +35,11 @@ POLL_SECONDS = 0.02
 
 
 class WorkerPool:
-    """The workers. `routing` chooses the worker of a symbol in a cluster; None stands for one server."""
+    """The workers of one processor.
+
+    In a cluster, `routing` chooses the worker that writes a symbol. `routing` is None if there is only one Redis
+    server.
+    """
 
     def __init__(
         self,
@@ -71,9 +76,11 @@ class WorkerPool:
 
     @property
     def max_pending(self) -> int:
-        """The highest number of pending updates that any worker has.
+        """The highest number of pending updates of any worker, but late workers of a cluster count less.
 
-        In a cluster, the pending updates of a late worker count only in part.
+        A worker is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed. The number of
+        updates of a late worker is divided by LATE_SHARE before the comparison. Therefore, if one node is down, reading
+        continues for the other nodes.
         """
         if self._routing is None:
             return self.progress.max_pending
@@ -90,7 +97,10 @@ class WorkerPool:
         self._workers[worker].inbox.put(task)
 
     def collect(self, ledger: OffsetLedger, wait: float = 0.0) -> None:
-        """Marks the parts of finished tasks as finished. Waits up to `wait` seconds for the first task."""
+        """Takes the finished tasks from the workers, and reports them to the offset ledger.
+
+        Waits up to `wait` seconds for the first task.
+        """
         try:
             while True:
                 worker, tasks = self._finished.get(timeout=wait) if wait else self._finished.get_nowait()
@@ -104,7 +114,7 @@ class WorkerPool:
     def check(self, stalled_after: float) -> None:
         """Logs which workers are stalled, and which have resumed.
 
-        A worker is stalled if it has finished nothing for more than `stalled_after` seconds.
+        A worker is stalled if it has pending updates and has finished no update for more than `stalled_after` seconds.
         """
         stalled = self.progress.stalled(stalled_after, self._clock())
         metrics.STALLED_WORKERS.set(len(stalled))
@@ -116,10 +126,11 @@ class WorkerPool:
         self._stalled = set(stalled)
 
     def reroute(self, collect: Callable[[float], None]) -> None:
-        """Gives the tags of moved slots to the workers of their new nodes.
+        """Changes which worker writes a symbol, after the slot of the symbol has moved to another node of the cluster.
 
-        Waits until the workers that lose tags have written everything; `collect` takes their finished tasks. If they
-        take too long or their node does not answer, nothing changes: each worker can write to every node.
+        First waits until every worker that loses a symbol has written its pending updates. During the wait, calls
+        `collect` to take finished tasks. Changes nothing if the wait takes longer than REROUTE_SECONDS, or if the last
+        write of such a worker failed. Then every symbol stays with its worker, which can write to any node.
         """
         if self._routing is None or not self._routing.has_changed:
             return

@@ -1,4 +1,4 @@
-"""Plans the workers of a processor: some for one server, or one per node of a cluster."""
+"""Plans the workers of a processor, for one Redis server or for the nodes of a cluster."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from feeds.store.connection import PIPELINE, connect, is_cluster_address, make_s
 from feeds.store.quote_writer import QuoteWriter
 
 NODE_WORKERS = 16
-"""The number of workers for a cluster. An idle worker costs nothing. Of more nodes, some share a worker."""
+"""The number of workers for a cluster. With more nodes, some nodes share a worker. An idle worker costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class WriterPlan:
 def plan_writers(address: Mapping[str, Any], ttl: timedelta, workers: int) -> WriterPlan:
     """Returns the plan for the server or the cluster at `address`, see `feeds.store.connection.connect`.
 
-    Asks a cluster for its slots. If no node answers, the workers ask again later. `workers` is the number of workers
-    for one server.
+    One server gets `workers` workers; a cluster gets NODE_WORKERS. Asks a cluster for its slots. If no node answers,
+    the workers ask again later.
     """
     if not is_cluster_address(address):
         return WriterPlan(lambda: open_quote_writer(connect(address, PIPELINE), ttl), workers, None)

@@ -1,10 +1,13 @@
-"""Saves bars to the database and reads them back.
+"""Saves recorded bars to the database and reads them back.
 
-A tape is a recorded symbol of one source. Only this module writes recorded bars. This module knows neither Kafka nor
-Redis. Transactions are short, because SQLite allows one writer at a time. A save may be repeated. A bar replaces a
-recorded bar only if the new bar has at least as many updates. This rule protects the stored bars from a recorder that
-does not know yet that it has lost its partitions. `feeds.history.past_bars` says when a bar replaces a bar that was not
-recorded.
+A tape is the row of one recorded symbol of one source; its bars refer to it. Only this module writes recorded bars. It
+knows neither Kafka nor Redis. Transactions are short, because SQLite allows one writer at a time.
+
+A save may be repeated. A bar replaces a recorded bar only if the new bar has at least as many updates. This rule keeps
+out a recorder that has lost a partition and does not know it yet: its older version of a bar has fewer updates.
+
+The database also has bars that were fetched from a source. `feeds.history.past_bars` says when a recorded bar replaces
+a fetched bar.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,12 +53,12 @@ class BarArchive:
     def load_symbols(
         self, newest_seconds: Mapping[str, int], sources: Mapping[str, str] = NO_SOURCES
     ) -> list[SymbolBars]:
-        """Returns one SymbolBars for each symbol. Creates tapes for new symbols.
+        """Returns one SymbolBars for each symbol in `newest_seconds`.
 
-        A SymbolBars holds the bars of one symbol in memory. At first it contains the newest two days; other bars are
-        fetched later. `newest_seconds` is a dict from symbol to the number of the symbol's newest second in Redis; -1
-        stands for none. `sources` is a dict from symbol to source; a symbol that is missing there is simulated. Raises
-        BarArchiveUnavailable.
+        A SymbolBars holds the bars of one symbol in memory. At first it has only the newest two recorded day bars;
+        other bars are fetched later. `newest_seconds` is a dict from symbol to the number of the newest second that
+        Redis has; -1 stands for none. `sources` is a dict from symbol to source; a symbol that is missing there is
+        simulated. A symbol that the database does not know gets a new row. Raises BarArchiveUnavailable.
         """
         wanted = {(symbol, sources.get(symbol, SIMULATED)): second for symbol, second in newest_seconds.items()}
         with translate_errors():
@@ -63,7 +66,7 @@ class BarArchive:
             return [self._load_symbol(tapes[key], second) for key, second in wanted.items()]
 
     def _get_or_create_tapes(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Tape]:
-        """Returns a dict from symbol and source to tape."""
+        """Returns a dict from (symbol, source) to the tape in the database. Creates missing tapes."""
         tapes: dict[tuple[str, str], Tape] = {}
         for batch in chunks(keys, KEYS_PER_QUERY):
             rows = Tape.objects.filter(symbol__in=[symbol for symbol, _ in batch])
@@ -99,8 +102,9 @@ class BarArchive:
         return Past(tape.has_past, tape.past_version, days)
 
     def find_changed_pasts(self, symbols: Iterable[SymbolBars]) -> list[tuple[SymbolBars, Past]]:
-        """Returns each symbol whose past has changed in the database, with the new past.
+        """Finds symbols whose bars of the past have changed in the database since they were loaded.
 
+        The past of a symbol is the time before its first recorded bar. Returns pairs: a symbol, and its new past.
         Raises BarArchiveUnavailable.
         """
         by_tape = {symbol_bars.tape_id: symbol_bars for symbol_bars in symbols}
@@ -113,15 +117,15 @@ class BarArchive:
             ]
 
     def find_outdated(self, symbols: Iterable[SymbolBars]) -> list[SymbolBars]:
-        """Returns the symbols whose ticker has another source. Raises BarArchiveUnavailable."""
+        """Returns the symbols whose ticker has another source than their bars. Raises BarArchiveUnavailable."""
         with translate_errors():
             sources = dict(Ticker.objects.values_list("symbol", "source"))
         return [found for found in symbols if sources.get(found.symbol, found.source) != found.source]
 
     def fetch_minutes(self, wanted: BarStarts) -> None:
-        """Reads the wanted minute bars from the database into memory.
+        """Reads minute bars from the database into memory: the minutes that `wanted` lists for each symbol.
 
-        A minute that is not stored becomes an empty bar. Raises BarArchiveUnavailable.
+        A minute that the database does not have becomes an empty bar. Raises BarArchiveUnavailable.
         """
         keys = {
             MinuteBar.key(symbol_bars.tape_id, start): (symbol_bars, start)
@@ -137,9 +141,9 @@ class BarArchive:
                     symbol_bars.minutes.put(stored.get(key) or Bar(start))
 
     def fetch_days(self, wanted: BarStarts) -> None:
-        """Reads the wanted day bars from the database into memory.
+        """Reads day bars from the database into memory: the days that `wanted` lists for each symbol.
 
-        A day that is not stored becomes an empty bar. Raises BarArchiveUnavailable.
+        A day that the database does not have becomes an empty bar. Raises BarArchiveUnavailable.
         """
         with translate_errors():
             for symbol_bars, starts in wanted:
@@ -170,11 +174,10 @@ class BarArchive:
         return len(minute_bars) + len(day_bars)
 
     def _absorb_stored_minutes(self, unsaved: Sequence[tuple[SymbolBars, Bar]]) -> None:
-        """Merges stored minutes into the minutes in memory.
+        """Adds to each unsaved minute the updates that the database has for the same minute.
 
-        Another recorder may have saved minutes of the same symbol. This happens when partitions are added to the topic,
-        because a symbol may then move to another partition. For a while, the old and the new owner of the symbol both
-        hold the same bar.
+        The database may have such a minute from another recorder. This happens when partitions are added to the topic:
+        a symbol may move to another partition, and its old and its new recorder both have updates of the same minute.
         """
         keys = {MinuteBar.key(symbol_bars.tape_id, bar.start): (symbol_bars, bar) for symbol_bars, bar in unsaved}
         for batch in chunks(list(keys), KEYS_PER_QUERY):
@@ -195,7 +198,7 @@ class BarArchive:
                     symbol_bars.days.unwritten.add(bar.start)
 
     def save_closes(self, symbols: Sequence[SymbolBars]) -> None:
-        """Saves the previous close of each of these symbols. Raises BarArchiveUnavailable."""
+        """Saves the previous close of each symbol in `symbols`. Raises BarArchiveUnavailable."""
         for batch in chunks(symbols, KEYS_PER_QUERY):
             tapes = [Tape(pk=symbol_bars.tape_id, previous_close=symbol_bars.previous_close) for symbol_bars in batch]
             with translate_errors():
@@ -204,10 +207,10 @@ class BarArchive:
                 symbol_bars.saved_close = symbol_bars.previous_close
 
     def read_minutes(self, symbol_bars: SymbolBars, since: int) -> list[Bar]:
-        """Returns the saved minutes of a symbol from minute `since` on, oldest first, for a ring.
+        """Reads the minutes of a symbol from the database, oldest first, to fill its ring in Redis.
 
-        Minutes are counted from 1970. Minutes that were not recorded are included; their count is at least 1, because a
-        slot with the count 0 is empty. Raises BarArchiveUnavailable.
+        The result has the minutes from `since` on, counted from 1970: recorded, fetched from the source, or simulated.
+        A count of 0 becomes 1, because 0 marks an empty slot of a ring. Raises BarArchiveUnavailable.
         """
         first, end = MinuteBar.key(symbol_bars.tape_id, since), MinuteBar.key(symbol_bars.tape_id + 1, 0)
         with translate_errors():
@@ -256,7 +259,7 @@ def _day_row(symbol_bars: SymbolBars, bar: Bar) -> tuple[Any, ...]:
 
 
 def _values(bar: Bar) -> tuple[Any, ...]:
-    """Returns the values of the VALUE_COLUMNS."""
+    """Returns the values of a bar in the order of the database columns VALUE_COLUMNS."""
     return *bar.ohlc_count, bar.first_seq, bar.last_seq, _encode_runs(bar), bar.volume
 
 
@@ -265,19 +268,19 @@ def _encode_runs(bar: Bar) -> bytes | None:
 
 
 def _decode_minute_row(row: tuple[Any, ...]) -> Bar:
-    """Decodes a row of the MINUTE_COLUMNS into a bar."""
+    """Makes a bar from a database row that has the columns MINUTE_COLUMNS."""
     start = row[0] & (MinuteBar.key(1, 0) - 1)
     begin = start * MINUTE_US
     return _make_bar(start, begin + row[1], begin + row[2], row[3:])
 
 
 def _decode_day_row(row: tuple[Any, ...]) -> Bar:
-    """Decodes a row of the DAY_COLUMNS into a bar."""
+    """Makes a bar from a database row that has the columns DAY_COLUMNS."""
     return _make_bar(row[1].toordinal(), row[2], row[3], row[4:])
 
 
 def _make_bar(start: int, first_at: int, last_at: int, values: tuple[Any, ...]) -> Bar:
-    """Returns a bar. `values` holds the values of VALUE_COLUMNS, in the same order."""
+    """Makes a bar from database values. `values` has the order of the columns VALUE_COLUMNS."""
     bar = Bar(start)
     bar.first_at, bar.last_at = first_at, last_at
     bar.open, bar.high, bar.low, bar.close, bar.count, bar.first_seq, bar.last_seq, runs, bar.volume = values

@@ -1,8 +1,8 @@
 """Moves bars between memory, Redis and the database, with retries.
 
 If Redis or the database is unavailable, no method raises an error. Each method returns whether it succeeded. The caller
-repeats a failed call later. After a failure, further calls return False immediately for some time. This time grows with
-each failure.
+repeats a failed call later. After a failure of Redis, calls that need Redis return False immediately for some time,
+which grows with each failure. The same holds for the database.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -81,7 +81,7 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches the stored bars of these updates, except bars that are in memory.
+        """Fetches the stored bars to which these updates belong, except bars that are in memory.
 
         Bars may be missing in memory after a start, for late updates, and when old records are read again.
         """
@@ -119,14 +119,14 @@ class BarStores:
 
     @property
     def has_lost_minutes(self) -> bool:
-        """Whether Redis has lost minutes that `restore_minutes` has to write back."""
+        """Whether `restore_minutes` has work: Redis may lack minutes that the database has."""
         return bool(self._to_restore)
 
     def restore_minutes(self) -> bool:
-        """Copies lost minutes from the database back to Redis.
+        """Copies minutes from the database to Redis, for symbols whose minutes Redis has lost.
 
-        Handles at most MAX_RESTORED_SYMBOLS symbols. The minutes in memory are newer than the saved minutes. Therefore
-        the next `write` writes the minutes in memory again.
+        One call handles at most MAX_RESTORED_SYMBOLS symbols. The copy may overwrite a newer bar in Redis, because the
+        database is updated less often. To correct this, the next `write` writes all minutes in memory again.
         """
         batch = [
             symbol_bars
@@ -152,11 +152,15 @@ class BarStores:
 
     @property
     def has_missing_past(self) -> bool:
-        """Whether `write_past` has work: a symbol without its simulated past."""
+        """Whether at least one simulated symbol lacks some of the bars for the time before its first recorded price."""
         return self._past_writer.has_work
 
     def write_past(self) -> bool:
-        """Writes a part of the missing pasts to the database. `restore_minutes` then copies minutes to Redis."""
+        """Invents bars for simulated symbols, and saves these bars to the database.
+
+        The bars are for the time before a symbol's first recorded price. One call makes only some of the missing bars:
+        call this method while `has_missing_past` is true. `restore_minutes` copies new minutes to Redis afterwards.
+        """
 
         def write() -> None:
             self._to_restore += self._past_writer.step()
@@ -164,7 +168,11 @@ class BarStores:
         return self._database(write)
 
     def follow_changes(self) -> bool:
-        """Finds bars that another program saved, and tickers with a new source. Then updates Redis."""
+        """Looks in the database for changes that other programs made, and updates Redis.
+
+        There are two kinds of changes. If a symbol got new bars of the past, a later `restore_minutes` copies them to
+        Redis. If a ticker got another source, the bars of its former source are deleted from Redis.
+        """
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []
         outdated: list[SymbolBars] = []

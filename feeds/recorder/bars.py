@@ -3,19 +3,18 @@
 A bar depends only on the *set* of its updates. The order of the updates, their batches and repeats make no difference:
 
 - `open` and `close` are the prices of the first and the last update by (timestamp, seq_id). `high` and `low` are the
-  extremes. Each of these four values is a minimum or a maximum. Therefore a repeat changes nothing, and a late update
-  needs no special handling.
-- `count` is the number of updates. The bar remembers which updates it has counted, and counts a repeat only once. The
-  bar stores the counted updates as runs: ranges of timestamps and seq_ids without a gap. If the seq_ids of a feed grow
-  by one, there is a single run, from the first to the last update. A single run need not be stored. Because of the
-  runs, no Kafka offset has to be stored beside the bars.
+  extremes. A repeat changes none of these four values, and a late update needs no special handling.
+- `count` is the number of updates. The bar remembers which updates it has counted, and counts a repeat only once. It
+  remembers them as runs: ranges of timestamps and seq_ids without a gap. A feed whose seq_ids grow by one gives a
+  single run, from the first to the last update of the bar. A single run is not stored, because the bar's first and last
+  update describe it.
+- `volume` is the sum of the sizes of the counted updates, in whole units of 1e-8. Whole numbers give the same sum in
+  any order. An update without a size adds nothing.
 
-`volume` is the sum of the sizes of the counted updates. A volume is a whole number of units of 1e-8. Therefore the
-order of the updates makes no difference. An update without a size adds nothing.
+Because repeats do no harm, no Kafka offset has to be stored beside the bars.
 
-The prices are right for any updates. The count is right too, with one exception. In this exception, two feeds use the
-same seq_ids for one symbol within one bar, *and* their updates arrive interleaved. Then an update of one feed can be
-taken for a repeat of an update of the other feed.
+The prices of a bar are always right. The count is too low in one rare case: two feeds use the same seq_ids for one
+symbol, and their updates alternate within a bar. Then an update of one feed can look like a repeat of the other's.
 """
 
 from bisect import insort
@@ -27,9 +26,9 @@ from feeds.wire import Update
 MAX_RUNS = 64
 """How many runs a bar keeps at most.
 
-If there are more runs, the two oldest runs are merged. After that, a late update between these two runs changes the
-prices, but not the count. A feed that loses records needs several runs. A feed that numbers the updates of all symbols
-in one sequence needs many runs.
+If there are more runs, the two oldest runs are merged into one run. A late update between these two runs then changes
+the prices of the bar, but not its count. A bar has several runs if its feed loses records. A bar has many runs if its
+feed numbers the updates of all symbols in one sequence.
 """
 
 ALL_SEQ_IDS = (0, 2**53)
@@ -102,7 +101,7 @@ class Bar:
         self.volume = min(self.volume + round(update.size * UNITS_PER_ONE), MAX_VOLUME)
 
     def _add_out_of_sequence(self, update: Update) -> bool:
-        """Adds an update that does not directly follow the last one.
+        """Adds an update that does not directly follow the last update of the bar.
 
         The new update is a repeat, or is late, or follows a gap. Returns whether the bar changed.
         """
@@ -124,9 +123,10 @@ class Bar:
         return changed
 
     def _count_once(self, at: int, seq: int) -> bool:
-        """Counts an update if no run contains the update. Returns whether the update was counted.
+        """Counts an update, unless the bar has counted it already. Returns whether the update was counted now.
 
-        A counted update is joined with the run directly before it and the run directly after it.
+        The bar keeps the counted updates as runs: ranges without a gap. The update is joined with the run directly
+        before it and the run directly after it.
         """
         runs = [(self.first_at, self.last_at, self.first_seq, self.last_seq)] if self.runs is None else self.runs
         before = after = None
@@ -153,11 +153,10 @@ class Bar:
         return True
 
     def absorb(self, other: "Bar") -> bool:
-        """Adds the updates of another bar of the same period.
+        """Adds the updates of another bar of the same symbol and period, which another recorder made.
 
-        Returns False if nothing changed. The other bar comes from another recorder that had the symbol. If each bar
-        knows exactly which updates it has counted, an update that is in both bars is counted once. Otherwise the higher
-        count is used.
+        Returns False if nothing changed. If both bars know exactly which updates they counted, an update that is in
+        both is counted once. Otherwise the result has the higher of the two counts.
         """
         mine, others = self._all_runs, other._all_runs
         if not other.count or all(any(_contains(run, part) for run in mine) for part in others):
@@ -183,9 +182,9 @@ class Bar:
         return self.runs or [(self.first_at, self.last_at, self.first_seq, self.last_seq)]
 
     def mark_range_counted(self) -> None:
-        """Treats all updates between the first and the last update as counted.
+        """Treats every update between the bar's first and last update as counted.
 
-        Call this method for a bar whose runs were not stored, such as a bar in Redis.
+        Call this method for a bar that was read without the list of its counted updates, such as a bar from Redis.
         """
         if self.count != self.last_seq - self.first_seq + 1:
             self.runs = [(self.first_at, self.last_at, *ALL_SEQ_IDS)]
@@ -203,7 +202,7 @@ class Bar:
 
 
 def _length(runs: list[Run]) -> int:
-    """Returns how many updates the runs contain. A run has no gap."""
+    """Returns how many updates these runs contain together. A run is a range of seq_ids without a gap."""
     return sum(last_seq - first_seq + 1 for _, _, first_seq, last_seq in runs)
 
 
@@ -212,7 +211,7 @@ def _contains(run: Run, other: Run) -> bool:
 
 
 def _unite(runs: list[Run]) -> list[Run]:
-    """Merges runs that overlap or follow each other without a gap."""
+    """Merges runs, which are ranges of counted updates, if they overlap or follow each other without a gap."""
     united: list[Run] = []
     for run in sorted(runs):
         last = united[-1] if united else None

@@ -86,10 +86,10 @@ class Recorder:
         self._paused = False
 
     def run(self, stop: threading.Event) -> bool:
-        """Runs until `stop` is set. Then saves all bars, commits and leaves the group.
+        """Records until `stop` is set. Then saves all bars, commits the offsets and leaves the group.
 
-        Returns whether the updates of all records that were read are in saved bars. Other records will be read again.
-        Raises GroupRefused if Kafka refuses this member.
+        Returns True if everything that was read is saved. Otherwise the next recorder reads some records again. Raises
+        GroupRefused if Kafka refuses this member.
         """
         if not self._join(stop):
             return True
@@ -131,7 +131,7 @@ class Recorder:
         self._pause_or_resume()
 
     def _read(self) -> None:
-        """Reads records and adds the valid updates to the pending updates.
+        """Reads records from Kafka. Their valid updates wait in memory until `_add_pending` adds them to bars.
 
         Invalid records are only counted, because the processor writes dead letters for these records.
         """
@@ -150,7 +150,7 @@ class Recorder:
             self._source.pause()  # a rebalance has assigned partitions that are not paused
 
     def _add_pending(self) -> None:
-        """Adds all pending updates to their bars. Stops at updates whose bars cannot be loaded."""
+        """Adds pending updates to their bars, in order. Stops before the first updates whose bars cannot be loaded."""
         oldest_second, oldest_minute = int(self._now()) - SECONDS.slots, self._oldest_minute()
         while self._pending:
             group = first_group(self._pending)
@@ -169,9 +169,9 @@ class Recorder:
         self._pending_offsets.clear()
 
     def _complete_pasts(self) -> None:
-        """Writes a part of a missing past, and follows changes that other programs made in the database.
+        """Does some less urgent work: saves simulated bars, and looks for changes that other programs made.
 
-        Does nothing during a backlog, because prices come first.
+        Does nothing while updates wait for their bars, because new prices come first.
         """
         if self._pending or self._open_bars.new_bars > MAX_NEW_BARS:
             return
@@ -219,7 +219,7 @@ class Recorder:
             self._source.resume()
 
     def _save_within(self, seconds: float) -> bool:
-        """Repeats the save for at most `seconds` seconds, until a save succeeds.
+        """Tries to save until a save succeeds, for at most `seconds` seconds.
 
         Returns whether a save succeeded.
         """
@@ -230,7 +230,11 @@ class Recorder:
         return saved
 
     def _on_revoked(self, partitions: Collection[int]) -> None:
-        """Saves and commits before another member gets these partitions."""
+        """Saves all bars and commits the offsets, before another member gets these partitions.
+
+        Then drops the bars of these partitions. If the save fails, the next member reads the records of unsaved bars
+        again.
+        """
         if not self._save_within(REVOKED_SAVE_SECONDS):
             log.warning("partitions revoked with unsaved bars, their records will be read again", partitions=partitions)
         self._source.commit()

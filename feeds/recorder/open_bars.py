@@ -3,9 +3,11 @@
 Open bars are the bars in memory. "Write" means: copy bars to Redis. "Save" means: copy bars to the database. "Fetch"
 means: copy bars from Redis or the database into memory.
 
-Offsets are committed only after all added updates are written and saved. Therefore all bars stay exact after a restart.
-When a recorder meets a symbol for the first time, Redis and the database contain all bars of earlier recorders. A bar
-up to `newest_stored` must be fetched before an update is added to this bar. Any later bar is new.
+A restart loses no update: an offset is committed only when the bars of all earlier updates are written and saved.
+
+An update must be added to the stored bar of its period if there is one. Each series of bars has a time `newest_stored`.
+A bar that starts at this time or earlier may be stored without being in memory. The recorder fetches such a bar before
+it adds an update. A bar that starts later is in memory, or does not exist yet.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -27,7 +29,7 @@ The starts (`Bar.start`) are in ascending order.
 
 
 class BarsToFetch(NamedTuple):
-    """The stored bars that must be in memory before an update is added."""
+    """The stored bars that must be fetched into memory before certain updates are added to them."""
 
     seconds: BarStarts
     minutes: BarStarts
@@ -35,7 +37,7 @@ class BarsToFetch(NamedTuple):
 
 
 MAX_UNSAVED_SPANS = 1000
-"""How many missed spans of a symbol are kept between two saves. Beyond that, the oldest spans are united."""
+"""How many missed spans of a symbol are kept between two saves. If there are more, the oldest spans become one span."""
 
 NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 
@@ -43,8 +45,8 @@ NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 class OpenBars:
     """The open bars of all symbols of this process.
 
-    A symbol has bars of one source at a time, because each source has a tape of its own. `by_symbol` holds the bars of
-    the source that sent the last update. `_earlier` holds bars of earlier sources until they are saved.
+    `by_symbol` holds the bars of each symbol from one source: the source of the symbol's last update. When the source
+    changes, the bars of the earlier source move to `_earlier` and stay there until they are saved.
     """
 
     def __init__(self, market_days: SourceDays) -> None:
@@ -63,10 +65,11 @@ class OpenBars:
         return self._new_seconds + self._new_minutes
 
     def find_unknown(self, updates: Iterable[Update], sources: Mapping[str, str] = NO_SOURCES) -> dict[str, str]:
-        """Returns a dict from symbol to source: the symbols in `updates` without bars in memory.
+        """Returns a dict from symbol to source: the symbols in `updates` whose bars must be loaded first.
 
-        Bars of another source of the symbol do not count. `sources` is a dict from symbol to source. A symbol that is
-        missing in `sources` is simulated.
+        These are the symbols without bars in memory, and the symbols whose bars in memory come from another source.
+        `sources` is a dict from symbol to the source of its updates. A symbol that is missing in `sources` is
+        simulated.
         """
         unknown = {}
         for symbol in dict.fromkeys(update.symbol for update in updates):
@@ -148,24 +151,24 @@ class OpenBars:
         return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unwritten]
 
     def unsaved_minutes(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Yields pairs: a symbol that has unsaved minutes, and these minutes, oldest first."""
+        """Yields pairs: a symbol, and its minutes that are not in the database yet, oldest first."""
         for symbol_bars in self._all:
             if symbol_bars.minutes.unsaved:
                 yield symbol_bars, symbol_bars.minutes.unsaved_bars()
 
     def unsaved_days(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Yields pairs: a symbol that has unsaved days, and these days, oldest first."""
+        """Yields pairs: a symbol, and its days that are not in the database yet, oldest first."""
         for symbol_bars in self._all:
             if symbol_bars.days.unsaved:
                 yield symbol_bars, symbol_bars.days.unsaved_bars()
 
     def note_missed(self, symbol: str, spans: Collection[Span]) -> None:
-        """Notes spans of time in which trades of a symbol were lost."""
+        """Remembers spans of time in which trades of a symbol were lost, until they are saved."""
         symbol_bars = self.by_symbol[symbol]
         symbol_bars.missed = unite([*symbol_bars.missed, *spans], MAX_UNSAVED_SPANS)
 
     def unsaved_spans(self) -> Iterator[tuple[int, tuple[Span, ...]]]:
-        """Yields pairs: the id of a tape that has unsaved missed spans, and these spans."""
+        """Yields pairs: the id of a symbol's tape, and its spans with lost trades that are not saved yet."""
         for symbol_bars in self._all:
             if symbol_bars.missed:
                 yield symbol_bars.tape_id, symbol_bars.missed
@@ -175,9 +178,9 @@ class OpenBars:
         return [symbol_bars for symbol_bars in self._all if symbol_bars.has_unsaved_close]
 
     def mark_written(self, symbols: Iterable[SymbolBars]) -> None:
-        """Treats the bars of these symbols as written to Redis from now on.
+        """Notes that no bar of these symbols is left to be written to Redis.
 
-        `symbols` must contain all symbols with unwritten bars.
+        Call this method after a write, with the result of `unwritten_symbols`.
         """
         for symbol_bars in symbols:
             symbol_bars.seconds.unwritten.clear()
@@ -187,7 +190,10 @@ class OpenBars:
         self._new_seconds = 0
 
     def mark_saved(self) -> None:
-        """Treats all minutes and days as saved in the database from now on."""
+        """Notes that nothing in memory is left to be saved to the database.
+
+        Drops the bars that Redis has too, and all bars of earlier sources.
+        """
         self._earlier.clear()
         for symbol_bars in self.by_symbol.values():
             symbol_bars.missed = ()

@@ -1,21 +1,21 @@
-"""Defines what the recorder knows about days before the newest one. Pure."""
+"""Describes earlier market days of a symbol, and finds the day whose last price is the previous close. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 
 class PreviousDay(NamedTuple):
-    """A day before the newest one, with its last price. `day` is an ordinal."""
+    """A market day before the newest one, and its last price. `day` is an ordinal (`date.toordinal`)."""
 
     day: int
     close: float
 
 
 class Past(NamedTuple):
-    """What the database knows about the time before the recorded bars.
+    """What the database knows about a symbol besides its recorded bars.
 
-    `days` holds the newest two days that were not recorded. `version` grows with each change of bars that were not
-    recorded. `is_complete` is false while the past is still missing.
+    `days` holds the newest two days whose bars were fetched or simulated. `version` grows when such bars change.
+    `is_complete` is false while simulated bars are still to be made.
     """
 
     is_complete: bool = True
@@ -27,10 +27,10 @@ NO_PAST = Past()
 
 
 def find_previous_day(recorded: PreviousDay | None, past: Past, newest: int) -> PreviousDay | None:
-    """Returns the last day before the day `newest`.
+    """Returns the last market day before the day `newest`, or None if there is none.
 
-    `recorded` is the last recorded day before `newest`. If the past contains the same day, the recorded bar was
-    incomplete. In this case, returns the day of the past.
+    `recorded` is the last recorded day before `newest`. `past` holds days that were fetched or simulated. If both have
+    the same day, the day in `past` is used: it is there only because the recorded day was incomplete.
     """
     found = recorded
     for day in past.days:

@@ -1,4 +1,7 @@
-"""Writes the simulated past of new symbols, in steps between which the recorder reads Kafka."""
+"""Writes the simulated past of new symbols step by step.
+
+The recorder reads Kafka between two steps.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,18 +26,18 @@ RESTS_PER_STEP = 2
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """The parameters of all simulated pasts. `interval` is in seconds."""
+    """The parameters of all simulated pasts. `interval` is the number of seconds between two simulated updates."""
 
     interval: float
     seed: str
 
 
 class PastWriter:
-    """Writes the bars before the first recorded price of each simulated symbol.
+    """Writes bars for the time before the first recorded price of each simulated symbol.
 
-    First each symbol gets the minutes of the last day, for the sparklines and the shorter charts. After that each
-    symbol gets the rest: a week of minutes and a year of days. A past that was interrupted is written again from its
-    beginning, with the same bars.
+    Each symbol first gets the minutes of the 24 hours before that price, because sparklines and the shorter charts need
+    them. After that, each symbol gets the rest of a week of minutes, and a year of days. If the work is interrupted, it
+    is done again from the beginning, with the same bars.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -43,7 +46,7 @@ class PastWriter:
         self._without_rest: list[SymbolBars] = []
 
     def add(self, symbols: Iterable[SymbolBars]) -> None:
-        """Remembers the symbols whose past is missing."""
+        """Remembers which of these symbols are simulated and lack bars from before their first recorded price."""
         self._without_minutes += [
             symbol_bars
             for symbol_bars in symbols
@@ -55,7 +58,7 @@ class PastWriter:
         return bool(self._without_minutes or self._without_rest)
 
     def step(self) -> list[SymbolBars]:
-        """Writes a part of the missing pasts. Returns the symbols that have new minutes of the last day.
+        """Writes a part of the missing bars to the database. Returns the symbols that got their first minutes.
 
         Raises BarArchiveUnavailable. The next call then repeats the step.
         """
@@ -89,7 +92,7 @@ class PastWriter:
         symbol_bars.change_past(Past(True, symbol_bars.past.version + 1, newest_days))
 
     def _make_past(self, symbol_bars: SymbolBars) -> SimulatedPast | None:
-        """Returns the past of a symbol.
+        """Returns an object that makes the bars from before a symbol's first recorded price.
 
         Returns None if the ticker is not simulated, or if no price is known.
         """
@@ -109,9 +112,9 @@ def _read_instrument(symbol: str) -> Instrument | None:
 
 
 def _find_first_minute(symbol_bars: SymbolBars) -> tuple[int, float] | None:
-    """Returns the number of the first recorded minute and its first price.
+    """Returns the number of the first recorded minute of a symbol, and the opening price of this minute.
 
-    Returns None if no minute is recorded.
+    Returns None if no minute of the symbol is recorded.
     """
     base, end = MinuteBar.key(symbol_bars.tape_id, 0), MinuteBar.key(symbol_bars.tape_id + 1, 0)
     rows = MinuteBar.objects.filter(id__gte=base, id__lt=end, origin=Origin.RECORDED).order_by("id")

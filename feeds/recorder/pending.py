@@ -1,4 +1,4 @@
-"""Divides pending updates into groups in which each symbol has one source. Pure."""
+"""Divides updates that wait for their bars into groups. In a group, each symbol has one source. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,9 +8,9 @@ from feeds.wire import Update
 
 
 class PendingUpdate(NamedTuple):
-    """An update whose bars are not loaded yet, with its source and its Kafka partition.
+    """An update that waits until its bars are loaded, with its source and its Kafka partition.
 
-    `missed` are the missed spans that the record of the update names.
+    `missed` are the spans of time with lost trades that the headers of the Kafka record list.
     """
 
     update: Update
@@ -20,14 +20,17 @@ class PendingUpdate(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Some updates in the order of the topic, and a dict from symbol to source."""
+    """Consecutive updates in which each symbol has one source. `sources` is a dict from symbol to source."""
 
     updates: Sequence[PendingUpdate]
     sources: dict[str, str]
 
 
 def first_group(pending: Sequence[PendingUpdate]) -> Group:
-    """Returns the longest beginning of `pending` in which no symbol changes its source."""
+    """Returns the first updates of `pending`, up to the first update whose symbol has another source than before.
+
+    That update is not included.
+    """
     sources: dict[str, str] = {}
     for place, (update, source, *_) in enumerate(pending):
         if sources.setdefault(update.symbol, source) != source:

@@ -69,7 +69,10 @@ class RecentBars:
         return created
 
     def _make_call(self, batch: Sequence[SymbolBars]) -> tuple[list[str], list[Any]]:
-        """Returns the keys and the arguments with which the script writes these symbols."""
+        """Returns the keys and the arguments for one call of `write_bars.lua`.
+
+        The call writes the bars of these symbols to Redis.
+        """
         keys: list[str] = []
         arguments: list[Any] = [*self._sizes_and_ttls]
         for symbol_bars in batch:
@@ -95,10 +98,10 @@ class RecentBars:
         self._write_bars([*self._keys(symbol_bars.symbol)], arguments)
 
     def newest_seconds(self, sources: Mapping[str, str]) -> Mapping[str, int]:
-        """Returns a dict from each symbol to the symbol's newest second in Redis.
+        """Returns a dict from symbol to the newest second for which Redis has a bar of the symbol.
 
-        `sources` is a dict from symbol to source. Deletes recent bars that come from another source of the symbol.
-        Seconds are numbered from 1970; -1 stands for none. Raises StoreUnavailable.
+        Seconds are counted from 1970; -1 stands for none. `sources` is a dict from symbol to source. If the bars in
+        Redis come from another source, deletes them and returns -1 for this symbol. Raises StoreUnavailable.
         """
         with answering():
             values = read_many(self._client, [self._prefix(symbol) + day_key(symbol) for symbol in sources])
@@ -120,9 +123,9 @@ class RecentBars:
                 pipe.execute()
 
     def fetch_seconds(self, wanted: BarStarts) -> None:
-        """Reads the wanted bars of seconds from Redis into memory.
+        """Reads bars of seconds from Redis into memory: the seconds that `wanted` lists for each symbol.
 
-        A second that is not stored becomes an empty bar. Raises StoreUnavailable.
+        A second that Redis does not have becomes an empty bar. Raises StoreUnavailable.
         """
         pipe = self._client.pipeline(transaction=False)
         for symbol_bars, starts in wanted:
@@ -143,9 +146,9 @@ class RecentBars:
         return prefix + SECONDS.key(symbol), prefix + MINUTES.key(symbol), prefix + day_key(symbol)
 
     def _split(self, symbols: Sequence[SymbolBars]) -> Iterator[Sequence[SymbolBars]]:
-        """Yields parts of these symbols that one call of the script may write.
+        """Divides symbols into groups. One call of the script `write_bars.lua` can write the bars of one group.
 
-        In a cluster, the keys of a call have the same slot.
+        A group has at most SYMBOLS_PER_CALL symbols. In a cluster, all keys of a group have the same slot.
         """
         groups = [symbols]
         if is_cluster(self._client):
@@ -159,10 +162,10 @@ class RecentBars:
 
 
 def _slots(ring: BarRing, series: BarSeries) -> list[Any]:
-    """Returns the script's arguments for the unwritten bars of a series.
+    """Returns arguments of the script `write_bars.lua`: the bars of one ring that Redis does not have yet.
 
-    The arguments are the number of bars, then the offset and the bytes of each bar. Skips a bar that is a whole ring
-    behind the newest bar, because a newer bar has the same slot.
+    The first argument is the number of bars. An offset in the ring and the bytes follow for each bar. A bar is left out
+    if it is so old that a newer bar has its place in the ring.
     """
     arguments: list[Any] = [0]
     length = ring.bar_seconds * SECOND_US

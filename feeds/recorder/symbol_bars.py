@@ -19,9 +19,10 @@ MINUTE_US = 60 * SECOND_US
 class BarSeries:
     """The open bars of one symbol and one length: seconds, minutes or days.
 
-    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the latest start. A bar that starts after
-    `newest_stored` and is not in memory exists neither in Redis nor in the database. `unwritten` holds the starts of
-    the bars that Redis does not have yet. `unsaved` holds the starts of the bars that the database does not have yet.
+    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the start of the newest bar, in memory or stored. A
+    bar that starts at `newest_stored` or earlier may be stored without being in memory. A later bar is in memory, or
+    does not exist yet. `unwritten` holds the starts of the bars that Redis does not have yet. `unsaved` holds the
+    starts of the bars that the database does not have yet.
     """
 
     __slots__ = ("bars", "newest", "newest_stored", "unsaved", "unwritten")
@@ -64,10 +65,10 @@ class BarSeries:
 class SymbolBars:
     """The open bars of one symbol from one source.
 
-    `market_days` is the calendar of the source. `is_outdated` says that the ticker has another source by now. `tape_id`
-    is the id of the symbol's tape in the database. `partition` is the Kafka partition of the last update, or -1 before
-    the first update. `saved_close` is the previous close that the database has. `missed` are the missed spans that the
-    database does not have yet.
+    `market_days` is the calendar of the source. `is_outdated` says whether the ticker has another source by now.
+    `tape_id` is the id of the symbol's tape in the database. `partition` is the Kafka partition of the last update, or
+    -1 before the first update. `saved_close` is the previous close that the database has. `missed` are the missed spans
+    that the database does not have yet.
     """
 
     __slots__ = (
@@ -126,9 +127,10 @@ class SymbolBars:
         return day.close if day else None
 
     def change_past(self, past: Past) -> None:
-        """Replaces the past.
+        """Sets what is known about the time before the first recorded bar.
 
-        The next write copies the newest day, with its previous close, to Redis again.
+        This may change the previous close. Redis keeps the previous close with the newest day, so the next write copies
+        that day again.
         """
         self.past = past
         if self.newest_day is not None:
@@ -147,9 +149,10 @@ class SymbolBars:
         return self.previous_close != self.saved_close
 
     def add_to_day(self, start: int, update: Update) -> bool:
-        """Adds an update to the day bar at `start`, and changes `previous_day` if necessary.
+        """Adds an update to the day bar at `start`. Returns False if the update is a repeat.
 
-        Returns False if the update is a repeat.
+        Also updates `previous_day`, the last recorded day before the newest one. It changes when a new day begins, and
+        when a late update belongs to an earlier day.
         """
         before = self.newest_day
         if (bar := self.days.add(start, update)) is None:

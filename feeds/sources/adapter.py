@@ -43,7 +43,7 @@ class Credentials(msgspec.Struct, frozen=True):
     secret: str = ""
 
     def __repr__(self) -> str:
-        """Hides the secret, because logs show this text."""
+        """Returns a text for logs that says whether key and secret are set, but does not contain them."""
         return f"Credentials(key={'set' if self.key else 'empty'}, secret={'set' if self.secret else 'empty'})"
 
 
@@ -85,14 +85,14 @@ class Adapter(Protocol):
         ...
 
     def replies(self) -> Sequence[str]:
-        """Returns the messages to send after the last `receive`, such as the credentials."""
+        """Returns the messages to send now, such as the credentials. Call this method after each `receive`."""
         ...
 
 
 class History(Protocol):
-    """The requests of a source's HTTP service, and how to read the responses.
+    """Makes the requests for a source's HTTP service, and reads the responses. Does no I/O.
 
-    The methods that read a response raise BadMessage. `status` is the status code of the response.
+    The methods that read a response raise BadMessage.
     """
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
@@ -105,9 +105,9 @@ class History(Protocol):
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades in a response, and the next request or None.
+        """Returns the missed trades in a response, and the next request or None.
 
-        Returns only trades strictly between `after` and `until`.
+        Leaves out the trades `after` and `until`, which are known. The caller drops other trades that it knows.
         """
         ...
 
@@ -123,7 +123,7 @@ class History(Protocol):
     ) -> tuple[Sequence[Bar], Request | None]:
         """Returns the closed bars in a response, and the next request or None.
 
-        Returns only bars that start in the range from `start` to `end`.
+        Returns only bars that start at `start` or later, and end at `end` or earlier.
         """
         ...
 
@@ -132,12 +132,12 @@ class History(Protocol):
         ...
 
     def read_instruments(self, body: bytes) -> Mapping[str, bool]:
-        """Returns a dict from each native symbol to whether it is traded now."""
+        """Returns a dict from native symbol to whether the instrument is traded now, such as `{"BTC-USD": True}`."""
         ...
 
 
 def no_headers(_credentials: Credentials) -> Mapping[str, str]:
-    """Returns the headers of a source whose HTTP service wants no credentials."""
+    """Returns an empty dict, for a source whose HTTP service needs no credentials."""
     return {}
 
 
@@ -145,8 +145,8 @@ class Source(msgspec.Struct, frozen=True):
     """The properties of a source.
 
     `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` takes the credentials.
-    `to_native` and `to_symbol` translate between our symbols and native ones; `to_symbol` returns None if none of our
-    symbols fits a native symbol.
+    `to_native` turns our symbol into the native symbol. `to_symbol` turns a native symbol into our symbol, or returns
+    None if the result is not a valid symbol.
 
     `url` and `rest_url` are the addresses that the vendor documents; settings can replace these addresses.
     `silent_seconds` is the longest time without any message before the connection counts as dead. `send_interval` is

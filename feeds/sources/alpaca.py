@@ -2,7 +2,7 @@
 
 Pure: no I/O. https://docs.alpaca.markets/docs/streaming-market-data describes the protocol.
 
-Corrections and cancellations of trades make no events. The prices, counts and volumes stay as they were published.
+Corrections and cancellations of trades make no events. Published prices, counts and volumes are not corrected.
 Withdrawn trades are left out only when trades are fetched over HTTP.
 """
 
@@ -34,7 +34,7 @@ CHUNK = 100
 """The greatest number of symbols in one request."""
 
 STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolState.TRADING)
-"""A dict from the codes of `statuses` to states: digits on tapes A and B, letters on tape C."""
+"""A dict from status code to state. Shares on tapes A and B have digits as codes, shares on tape C have letters."""
 
 REFUSED_REQUEST = frozenset({400, 405, 409, 410})
 """The codes of errors that concern the oldest unanswered request, if there is one.
@@ -46,7 +46,7 @@ ALREADY_AUTHENTICATED = 403
 """The code of an error that needs no action, because the connection works."""
 
 WAIT_AFTER_LIMIT = 90.0
-"""For how many seconds Alpaca still counts a lost connection."""
+"""How many seconds to wait after the error 406. For this long, Alpaca still counts a connection that was lost."""
 
 FAILURES = {
     401: Failure("Alpaca says that the connection is not authenticated"),
@@ -124,7 +124,7 @@ class _Status(msgspec.Struct):
 
 
 class _Control(msgspec.Struct):
-    """A part of a message about the connection. `trades` lists all symbols whose trades are subscribed."""
+    """A message about the connection itself. `trades` lists all symbols with a subscription to trades."""
 
     msg: str = ""
     code: int = 0
@@ -140,10 +140,10 @@ _CONTROL = msgspec.json.Decoder(_Control)
 
 
 class AlpacaAdapter:
-    """The state of one connection.
+    """The state of one connection to Alpaca.
 
-    `_requests` holds a tuple of symbols for each unanswered request, the oldest request first. Alpaca answers in this
-    order and names no request. The tuple is empty if the answer makes no event.
+    `_requests` is a queue of the unanswered requests, because answers come in order and do not name their requests. An
+    item of the queue holds the symbols to report when the answer comes, or an empty tuple.
     """
 
     def __init__(self, credentials: Credentials, feed: Feed) -> None:
@@ -184,9 +184,9 @@ class AlpacaAdapter:
         return replies
 
     def _subscribe_chunk(self, natives: tuple[str, ...]) -> list[str]:
-        """Returns a request for trades and quotes, and another one for statuses.
+        """Returns a request for trades and quotes and, if the feed has statuses, a second request for statuses.
 
-        If the request for statuses fails, prices still come. Some feeds have no statuses.
+        If only the second request fails, prices still come.
         """
         requests = [self._request("subscribe", {"trades": natives, "quotes": natives}, natives)]
         if self._feed.has_statuses:
@@ -229,9 +229,9 @@ class AlpacaAdapter:
         return [Ready()]
 
     def _read_subscription(self, part: msgspec.Raw) -> Sequence[Event]:
-        """Returns an event with the new symbols in the list of all subscriptions.
+        """Reads Alpaca's list of all subscriptions. Returns an event with the symbols that were not listed before.
 
-        A feeder waits some time for symbols that are missing in the list.
+        A symbol that is missing in the list is no error: Alpaca may list it later.
         """
         if self._requests:
             self._requests.popleft()
@@ -250,9 +250,10 @@ class AlpacaAdapter:
         return [FAILURES.get(error.code, Failure(reason))]
 
     def _refuse(self, natives: tuple[str, ...], reason: str) -> Sequence[Event]:
-        """Refuses a single symbol. Of several symbols, requests the two halves again.
+        """Handles an error that Alpaca sent for a subscription request.
 
-        Therefore a bad symbol does not affect the others, and a limit of symbols is used completely.
+        If the request had several symbols, requests each half again. If it had one symbol, returns an event that the
+        symbol is refused. In this way only the bad symbols are refused in the end.
         """
         wanted = tuple(native for native in natives if native in self._wanted)
         if len(wanted) > 1:

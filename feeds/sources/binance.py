@@ -46,7 +46,7 @@ QUOTE_ASSETS = (
     *("FDUSD", "USDT", "USDC", "TUSD", "USD1", "EURI", "DOGE", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "JPY", "PLN"),
     *("MXN", "ARS", "ZAR", "UAH", "RON", "CZK", "COP", "AUD", "GBP", "IDR", "DAI", "XRP", "SOL", "TRX"),
 )
-"""The second halves of native symbols, the longest ones first."""
+"""The possible second halves of native symbols, such as `USDT` in `BTCUSDT`. Longer names come first."""
 
 TERMS = "Binance's terms of use allow its prices for personal use; ask Binance before any commercial use"
 
@@ -57,7 +57,7 @@ class _Error(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    """A message of any kind: `stream` with `data`, an answer with `id`, or the event `serverShutdown`."""
+    """A message of one of three kinds: `stream` with `data`, an answer with `id`, or the event `serverShutdown`."""
 
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
@@ -95,8 +95,8 @@ _OTHER_DATA = msgspec.json.Decoder(_OtherData)
 class BinanceAdapter:
     """The state of one connection to `/stream`, where each message names its stream.
 
-    `_answers` is a dict from the id of each open request to the event that the answer makes. `_refused` holds symbols
-    that this adapter refused. The next call of `receive` reports the refused symbols.
+    `_answers` is a dict from the id of an unanswered request to the event that `receive` returns for its answer.
+    `_refused` holds symbols that this adapter cannot request; the next call of `receive` reports them.
     """
 
     def __init__(self, _credentials: Credentials) -> None:
@@ -173,7 +173,7 @@ class BinanceAdapter:
 
     def _fail(self, request_id: int | str | None, reason: str) -> list[Event]:
         event = self._answers.pop(request_id, None)
-        if isinstance(event, Heartbeat):  # an unsubscription failed: its messages are ignored already
+        if isinstance(event, Heartbeat):  # an unsubscription failed: the symbol is ignored already
             return [event]
         if isinstance(event, Subscribed):
             self._wanted.difference_update(event.natives)

@@ -1,13 +1,14 @@
 """Adapts Coinbase Exchange: its WebSocket feed, without a key.
 
-Pure. The trade ids of a product grow by one. Therefore the ids also serve as sequences. The product `BTC-USD` is our
-symbol `BTC/USD`.
+Pure. The product `BTC-USD` is our symbol `BTC/USD`. The trade ids of a product grow by one, so they also serve as
+sequence numbers.
 
-The adapter first subscribes to the channel `status`. The acknowledgement shows that the feed accepts subscriptions. The
-subscription also keeps the connection open, because Coinbase cuts a connection that subscribes to nothing within 5 s.
+The adapter first subscribes to the channel `status`, for two reasons. The acknowledgement shows that the feed accepts
+subscriptions. And Coinbase cuts a connection that has no subscription after 5 s.
 
-Coinbase ignores a whole subscription if one product is unknown. If the error names the product, the adapter sends the
-chunk again without this product. Otherwise the adapter sends the two halves of the chunk.
+The adapter subscribes to products in chunks. Coinbase refuses a whole chunk if one product is unknown. If the error
+names the product, the adapter sends the chunk again without it. Otherwise the adapter sends the two halves of the
+chunk.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -65,7 +66,7 @@ class _Match(msgspec.Struct, gc=False):
 
 
 class _LastMatch(_Match, gc=False):
-    """The newest trade before the subscription."""
+    """A message with the newest trade before the subscription."""
 
 
 class _Ticker(msgspec.Struct, gc=False):
@@ -119,7 +120,7 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
 
 
 class CoinbaseAdapter:
-    """The protocol state of one connection."""
+    """The protocol state of one connection to Coinbase."""
 
     def __init__(self) -> None:
         self._routes = Routes()
@@ -168,7 +169,7 @@ class CoinbaseAdapter:
         return _request("subscribe", chunk)
 
     def _keep_waiting(self, is_kept: Callable[[str], bool]) -> None:
-        """Removes symbols from the unacknowledged chunks if `is_kept` returns False for the symbol."""
+        """Keeps only some symbols in the unacknowledged chunks: those for which `is_kept` returns True."""
         kept = (tuple(filter(is_kept, chunk)) for chunk in self._waiting)
         self._waiting = [chunk for chunk in kept if chunk]
 
@@ -193,13 +194,13 @@ class CoinbaseAdapter:
         return [BestPrices(ticker.product_id, bid, ask, timestamp)] if is_routed and bid and ask else []
 
     def _read_beat(self, beat: _Beat) -> list[Event]:
-        """Reads a heartbeat. Ignores the last trade id 0, because Coinbase once sent 0 for months."""
+        """Reads a heartbeat. Ignores a last trade id of 0, because Coinbase once sent 0 for months."""
         if not beat.last_trade_id or not self._routes.is_acknowledged(beat.product_id):
             return []
         return [Heartbeat(), LatestSequence(beat.product_id, beat.last_trade_id)]
 
     def _read_subscriptions(self, subscriptions: _Subscriptions) -> list[Event]:
-        """Reads an acknowledgement, which lists all that is subscribed now."""
+        """Reads an acknowledgement, which lists all current subscriptions. Returns the events that result from it."""
         events: list[Event] = [] if self._is_ready else [Ready()]
         self._is_ready = True
         natives = {
@@ -232,7 +233,7 @@ class CoinbaseAdapter:
         return [SymbolRefused(native, reason) for native in sorted(named)]
 
     def _divide(self, chunk: tuple[str, ...], reason: str) -> list[Event]:
-        """Sends the halves of a refused chunk, or reports its only symbol."""
+        """Sends the two halves of a refused chunk of symbols again. Reports the refusal if there is only one symbol."""
         if len(chunk) == 1:
             self._waiting.remove(chunk)
             return [SymbolRefused(chunk[0], reason or "no reason")]

@@ -1,7 +1,7 @@
-"""Reads messages, times, prices and reasons as sources send them, and refuses what is malformed.
+"""Decodes messages, times, prices and error texts of sources, and refuses what is malformed.
 
-Pure: no I/O. The functions raise BadMessage. The text of a BadMessage contains no part of the message. Only
-ReportedError quotes the reason of a source.
+Pure: no I/O. The functions raise BadMessage. Its text contains no part of the message, except in the subclass
+ReportedError, which quotes the source's error text.
 """
 
 import re
@@ -52,7 +52,7 @@ _arrays = msgspec.json.Decoder(list[msgspec.Raw])
 class ReportedError(BadMessage):
     """A source answered a request with an error.
 
-    The text of the error is the reason of the source, made printable and short.
+    The text is the source's own error text, made printable and short.
     """
 
     def __init__(self, reason: str) -> None:
@@ -60,7 +60,7 @@ class ReportedError(BadMessage):
 
 
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
-    """Returns a message in the decoder's shape. `limit` is the greatest length in bytes, or in characters of a str."""
+    """Decodes a message into the decoder's type. `limit` is the greatest length in bytes, or in characters of a str."""
     if len(message) > limit:
         raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")
     try:
@@ -86,12 +86,15 @@ def decode_parts(
 
 
 def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
-    """Returns the body of an HTTP response in the decoder's shape."""
+    """Decodes the body of an HTTP response into the decoder's type."""
     return decode(decoder, body, MAX_BODY_BYTES)
 
 
 def read_time(text: str) -> int:
-    """Reads a time in RFC 3339. Returns unix microseconds; further digits are cut off."""
+    """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Returns unix microseconds.
+
+    Cuts off digits after the microseconds.
+    """
     match = _TIME.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if match is None:
         raise BadMessage("a time is not in RFC 3339")
@@ -115,9 +118,9 @@ def _minute_start(text: str) -> int:
 
 
 def check_timestamp(timestamp: int) -> int:
-    """Returns the timestamp, which is in unix microseconds.
+    """Returns the timestamp, in unix microseconds, if it is in the accepted range.
 
-    Raises BadMessage if Redis and clients cannot compare the timestamp exactly.
+    Raises BadMessage if the time is before 2001, or too large a number for Redis and clients to handle exactly.
     """
     if not MIN_TIMESTAMP <= timestamp < MAX_NUMBER:
         raise BadMessage("a time is before 2001 or too far ahead")
@@ -125,7 +128,7 @@ def check_timestamp(timestamp: int) -> int:
 
 
 def read_seconds(value: Decimal) -> int:
-    """Converts unix seconds to unix microseconds. Further digits are cut off."""
+    """Converts unix seconds to unix microseconds. Cuts off digits after the microseconds."""
     if not value.is_finite() or not 0 <= value < MAX_NUMBER:
         raise BadMessage("a time is not in unix seconds")
     return check_timestamp(int(value * 1_000_000))
@@ -157,9 +160,10 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence of a trade, or None if the trade has none.
+    """Returns the sequence number of a trade, or None if the trade has none.
 
-    The ids of the source must be sequences, because a trade that was read back from Kafka has only an id.
+    A trade that was read back from Kafka has only its id, which is then used as the number. Call this function only for
+    a source whose trade ids are sequence numbers.
     """
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
         return int(trade.id)
@@ -167,7 +171,10 @@ def sequence_of(trade: Trade) -> int | None:
 
 
 def missed_sequences(after: Trade | None, until: Trade) -> range:
-    """Returns the sequences between two trades. The range is empty if the sequence of a trade is unknown."""
+    """Returns the range of the sequence numbers between two trades, without the numbers of these trades.
+
+    The range is empty if one of the trades has no sequence number.
+    """
     first = sequence_of(after) if after is not None else None
     last = sequence_of(until)
     return range(0) if first is None or last is None else range(first + 1, last)
@@ -179,7 +186,7 @@ def is_native(text: str) -> bool:
 
 
 def check_native(native: str) -> str:
-    """Returns the native symbol. Raises BadMessage if it is not valid."""
+    """Returns the native symbol. Raises BadMessage if the symbol is not valid."""
     if not is_native(native):
         raise BadMessage("a symbol is not short printable ASCII")
     return native

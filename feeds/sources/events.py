@@ -84,9 +84,9 @@ class Heartbeat(msgspec.Struct, frozen=True, gc=False):
 
 
 class LatestSequence(msgspec.Struct, frozen=True, gc=False):
-    """The source names the sequence of a symbol's newest trade.
+    """The source names the sequence number of a symbol's newest trade.
 
-    If this sequence is greater than the greatest received one, trades were missed.
+    If no trade with this number or a higher one was received, trades were missed.
     """
 
     native: str

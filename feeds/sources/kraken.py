@@ -60,7 +60,7 @@ SYSTEM_STATES = {
     "maintenance": SourceState.MAINTENANCE,
     "post_only": SourceState.MAINTENANCE,
 }
-"""Orders are matched only in the state "online". In other states there are no trades."""
+"""A dict from the state of Kraken's engine to our state. Trades happen only in the state "online"."""
 
 PAIR_STATES = {
     "online": SymbolState.TRADING,
@@ -130,7 +130,7 @@ _pairs = msgspec.json.Decoder(_Pair)
 
 
 class KrakenAdapter:
-    """The protocol state of one connection."""
+    """The protocol state of one connection to Kraken."""
 
     def __init__(self) -> None:
         self._routes = Routes()
@@ -224,7 +224,10 @@ class KrakenAdapter:
 def _requests(
     method: str, natives: Collection[str], trade: dict[str, object], ticker: dict[str, object]
 ) -> Sequence[str]:
-    """Returns the messages of all chunks. `trade` and `ticker` are the options of the two channels."""
+    """Returns the messages that subscribe or unsubscribe symbols, in chunks, on the channels `trade` and `ticker`.
+
+    `method` is `subscribe` or `unsubscribe`. The arguments `trade` and `ticker` are further options of these channels.
+    """
     parts = [list(chunk) for chunk in chunks(natives, CHUNK)]
     trades = [_request(method, TRADE_REQUEST, {"channel": "trade", "symbol": part, **trade}) for part in parts]
     tickers = [_request(method, TICKER_REQUEST, {"channel": "ticker", "symbol": part, **ticker}) for part in parts]

@@ -31,7 +31,7 @@ DAY_US = 86_400_000_000
 
 PRICES = ("open", "high", "low", "close")
 BAR_TIMES = ("date", "timestamp", "time")
-"""The names of the column with the start of a bar, the preferred name first."""
+"""The possible names of the column with the start of a bar. The preferred name comes first."""
 
 NO_PRICE = frozenset({"", "null", "n/d", "nan"})
 """The texts, in lower case, that exports write as the price of a day without trades."""
@@ -78,7 +78,7 @@ class Replay(msgspec.Struct, frozen=True):
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """A line as a dict from column to text, with a symbol and a time."""
+    """One line of a file: a dict from column to text, and the symbol and the time of the line."""
 
     line: int
     cells: Mapping[str, str]
@@ -108,7 +108,7 @@ def read_replay(lines: Iterable[str], symbol: str = "") -> list[ReplayTrade]:
 def read_replay_file(lines: Iterable[str], symbol: str = "") -> Replay:
     """Returns the trades of a file and the form of its times. Raises BadReplay.
 
-    `symbol` is the symbol of a file that has no such column.
+    If the file has no column `symbol`, all trades get the argument `symbol`.
     """
     times = _TimeReader()
     rows = _read_rows(lines, symbol, times)
@@ -121,7 +121,7 @@ def read_replay_file(lines: Iterable[str], symbol: str = "") -> Replay:
 
 
 def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
-    """Returns the trades from a time on. Raises BadReplay if there are none.
+    """Returns the trades at a time and later. Raises BadReplay if there are no such trades.
 
     `text` is the time, in one of the forms of a file.
     """
@@ -248,7 +248,7 @@ def _bar_trades(row: _Row, step: int) -> list[ReplayTrade]:
 
 
 def _read_amount(row: _Row, column: str) -> float:
-    """Returns a size or a volume. Returns 0 if the file has none."""
+    """Returns the size or volume in `column`. Returns 0 if the cell is empty or missing."""
     return _read(row, column, read_number) if row.cells.get(column) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Decides when each trade of a replay is due, and sets its new time.
+"""Decides when each trade of a replay is due, and gives the trade a new time.
 
 Pure: the clock is an argument.
 """
@@ -17,11 +17,12 @@ MAX_TAKEN = 1000
 
 
 def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterator[tuple[int, Trade]]:
-    """Yields each trade of one pass, and the time at which the trade is due.
+    """Yields the trades of one pass through a file, each with the time at which it is due.
 
-    The first trade is due at `start`, in unix microseconds. `speed` seconds of the file pass in one second. The order
-    of the trades stays. A trade that is late in the file is due together with the trade before, but has an older time.
-    The id of a trade contains `start`. Therefore two passes have different ids.
+    The first trade is due at `start`, in unix microseconds. After that, `speed` seconds of the file pass in one second.
+    A trade gets a new timestamp: its time in the file, moved and scaled in this way. The order of the file is kept. A
+    late trade, which is older than a trade before it in the file, is due together with that trade, but gets an older
+    timestamp. Ids contain `start`, so that no two passes have the same ids.
     """
     due, first = start, trades[0].time
     for index, trade in enumerate(trades):
@@ -33,8 +34,8 @@ def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterato
 class ReplayClock:
     """Passes through the trades of a replay once. If `is_loop` is true, passes through the trades again and again.
 
-    `trades` has at least one trade. An infinite `speed` makes all trades due immediately. In this case, the time of a
-    trade is the `now` of the `take` that returns the trade.
+    `trades` has at least one trade. If `speed` is infinite, all trades are due immediately. Then `take` sets the time
+    of each trade to `now`.
     """
 
     def __init__(self, trades: Sequence[ReplayTrade], speed: float, start: int, is_loop: bool = False) -> None:

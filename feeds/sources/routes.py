@@ -1,6 +1,6 @@
-"""Keeps the requested and acknowledged native symbols of one connection, and their states.
+"""Keeps which native symbols of a connection are requested and acknowledged, and the symbols' states.
 
-Pure. Only prices of acknowledged symbols are routed, because a source may send prices of a symbol that was never
+Pure. Only prices of acknowledged symbols are passed on, because a source may send prices of a symbol that was never
 requested.
 """
 
@@ -37,11 +37,14 @@ class Routes:
         return native in self._asked
 
     def is_acknowledged(self, native: str) -> bool:
-        """Returns whether to route prices of this symbol."""
+        """Returns whether prices of this symbol may be passed on."""
         return native in self._acknowledged
 
     def acknowledge(self, natives: Iterable[str]) -> list[Event]:
-        """Returns the events of an acknowledgement. Leaves out symbols that were not requested."""
+        """Notes that the source acknowledged symbols. Returns events with the symbols and their known states.
+
+        Leaves out symbols that were not requested.
+        """
         acknowledged = tuple(native for native in natives if native in self._asked)
         if not acknowledged:
             return []
@@ -50,9 +53,9 @@ class Routes:
         return [Subscribed(acknowledged), *states]
 
     def set_state(self, native: str, state: SymbolState) -> list[Event]:
-        """Returns a SymbolStatus if the state of an acknowledged symbol changed.
+        """Notes the state of a symbol. Returns an event if the state has changed and the symbol is acknowledged.
 
-        The state of any other symbol is kept for later, because a source lists all symbols before the acknowledgements.
+        A state that comes before the acknowledgement is reported with the acknowledgement.
         """
         is_known = native in self._states
         if self._states.get(native) == state or not (is_known or len(self._states) < MAX_STATES):

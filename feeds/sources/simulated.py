@@ -17,7 +17,7 @@ HALF_LIFE_SECONDS = 30 * 60.0
 
 BASIS_POINT = 1e-4
 VOLATILITY_INTERVAL_SECONDS = 0.1
-"""The interval to which an instrument's volatility refers."""
+"""The volatility of an instrument is its typical price movement in this time, in seconds."""
 
 MAX_LOG_PRICE = 690.0
 """The limit of a log price. With this limit, `exp` stays finite."""
@@ -62,10 +62,11 @@ def size_decimals(base_price: float) -> int:
 
 
 def fast_walk(volatility: float, seconds: float) -> tuple[float, float]:
-    """Returns how a log price moves in `seconds` seconds: a factor and a deviation.
+    """Returns two numbers that describe how a log price moves in `seconds` seconds: a factor and a deviation.
 
-    The distance from the base is multiplied by the factor. The deviation is the standard deviation of the random part.
-    Both numbers are exact for any time. For a short time, the deviation is the volatility times the root of the time.
+    The distance of the log price from its base is multiplied by the factor. A random number with the deviation as
+    standard deviation is then added. Both numbers are exact for any length of time. For a short time, the deviation is
+    the volatility times the root of the time.
     """
     rate = log(2) / HALF_LIFE_SECONDS
     decay = exp(-rate * seconds)
@@ -124,7 +125,7 @@ class RandomWalk:
         self._set_parameters(instrument)
 
     def step(self, now: int) -> Update:
-        """Returns the next update. `now` is in unix microseconds; timestamps always grow."""
+        """Returns the next update. `now` is in unix microseconds. Each timestamp is greater than the last timestamp."""
         price = max(round(exp(self._log_price), self._instrument.decimals), self._min_price)
         self._timestamp = max(now, self._timestamp + 1)
         # The first seq_id is the time in unix milliseconds. It is higher than any earlier seq_id, even after a purge of
@@ -135,7 +136,7 @@ class RandomWalk:
         return Update(self._instrument.symbol, price, self._timestamp, self._seq_id, self._size(price), bid, ask)
 
     def _best_prices(self, price: float) -> tuple[float, float]:
-        """Returns bid and ask. One of the two is the price of the trade."""
+        """Returns bid and ask for a trade at `price`. One of the two equals `price`."""
         if price > self._spread and self._random() < 0.5:
             return round(price - self._spread, self._instrument.decimals), price
         return price, round(price + self._spread, self._instrument.decimals)
@@ -172,9 +173,9 @@ class PriceSimulator:
         self._active: list[RandomWalk] = []
 
     def resume(self, last: Update) -> None:
-        """Makes the symbol of `last` continue after `last`, even if its walk has begun already.
+        """Makes the simulated price of a symbol continue after the update `last`.
 
-        After several calls for one symbol, the newest update counts.
+        Changes nothing if a newer update of the symbol is known already.
         """
         if is_newer(last, self._last_updates.get(last.symbol)):
             self._last_updates[last.symbol] = last

@@ -3,9 +3,9 @@
 Pure: no I/O and no clock. The same instrument, seed and end give the same bars.
 
 A log price is the sum of two random walks. The fast walk returns to a mean, as in `feeds.sources.simulated`. The slow
-walk is this mean. Without the slow walk, a chart of a year would be a flat band. Both walks have the same properties if
-they run back in time. Therefore the walks begin at the first known price and run back in time. The chart then has no
-jump at this price.
+walk moves this mean, because with a fixed mean the chart of a year would be a flat band. The walks are computed
+backwards in time, from the first known price, so that the chart has no jump there. Their random properties are the same
+in both directions.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,20 +37,21 @@ PART_SECONDS = 4 * 3_600
 """The length of the parts from which the older days are made. A day has six parts."""
 
 SLOW_BASIS_POINTS = 120.0
-"""How many basis points the mean moves in a day, for an instrument with the volatility 1."""
+"""How far the slow walk moves in a day, in basis points, for an instrument with the volatility 1."""
 
 MAX_SLOW_DEVIATION = 0.03
-"""The limit of the mean's daily movement.
+"""The limit for how far the slow walk moves in a day: 3 percent of the price.
 
 With this limit, the chart of a year stays readable for a volatile instrument.
 """
 
 
 class SimulatedPast:
-    """The past of one instrument, from `end` backwards. `end` is in unix microseconds.
+    """Makes the bars of an instrument for the time before `end`, which is in unix microseconds.
 
-    `price` is the first known price after the past. `interval` is the number of seconds between two updates. An object
-    makes each bar only once. Each method call continues where the previous call stopped.
+    `price` is the first known price after `end`. `interval` is the number of seconds between two simulated updates.
+    Bars are made backwards in time. A call of `minutes` or `bars` makes only bars that are older than those of earlier
+    calls.
     """
 
     def __init__(self, instrument: Instrument, interval: float, seed: str, end: int, price: float) -> None:
@@ -66,7 +67,10 @@ class SimulatedPast:
         self._size_decimals = size_decimals(instrument.base_price)
 
     def minutes(self, count: int) -> list[Bar]:
-        """Returns the newest `count` minutes before `end`, oldest first."""
+        """Makes the next `count` minutes, backwards in time. Returns them oldest first.
+
+        The newest of them ends at `end`, or, after an earlier call, where the bars of that call begin.
+        """
         return list(self._walk(MINUTE_SECONDS, count))[::-1]
 
     def bars(self, day_at: Callable[[int], int]) -> "PastBars":
@@ -111,9 +115,9 @@ class SimulatedPast:
             yield Bar(self._end, open_, high, low, close, round(amount / open_, self._size_decimals))
 
     def _amounts(self, seconds: int) -> tuple[float, float]:
-        """Returns mean and deviation of the amount that is traded in `seconds` seconds.
+        """Returns mean and standard deviation of the amount that is traded in `seconds` seconds.
 
-        The amount is the sum of price times size over all updates. The simulator has the same mean and deviation.
+        The amount is price times size, summed over all updates.
         """
         count = max(1.0, seconds / self._interval)
         return count * MEAN_AMOUNT, sqrt(count) * MEAN_AMOUNT

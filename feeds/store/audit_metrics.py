@@ -1,4 +1,7 @@
-"""Serves the newest audits as metrics. Each scrape reads the audits from Redis."""
+"""Serves the newest audits as metrics. Each scrape reads the audits from Redis.
+
+An audit compares the recorded minutes of a day with the minutes that the source reports.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import partial

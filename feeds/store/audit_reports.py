@@ -1,6 +1,7 @@
 """Stores the newest audit of each source in Redis, where the page `/feeds/audit` reads it.
 
-The Redis string `audit:SOURCE` holds JSON. It is kept for eight days.
+An audit compares the recorded minutes of a day with the minutes that the source reports. The Redis string
+`audit:SOURCE` holds the newest audit of a source as JSON for eight days.
 """
 
 from collections.abc import Collection
@@ -19,14 +20,19 @@ TTL = timedelta(days=8)
 
 
 class SymbolAudit(msgspec.Struct, frozen=True):
-    """Compares the recorded minutes of a symbol and a day with the source's minutes.
+    """How well the recorded minutes of a symbol on one day match the minutes that the source reports.
 
-    `minutes` is the number of minutes in which the source has trades. Each of these minutes counts as `exact`,
-    `different`, `missing` or `replaced`. A minute is `missing` if nothing was recorded. A minute is `replaced` if
-    recording was incomplete, and a fetched bar replaced the recorded bar before the audit. `lost` and `repeated` are
-    numbers of trades; they are None if the source does not count trades. `lost_volume` and `repeated_volume` are in
-    units of the instrument. `problem` is the reason if the symbol could not be compared. `incomplete` is the number of
-    recorded minutes of which the feeder has reported lost trades, and which no fetched bar has replaced.
+    `minutes` is the number of minutes in which the source has trades. It is the sum of four numbers:
+
+    - `exact`: minutes that are equal;
+    - `different`: minutes that are not equal;
+    - `missing`: minutes that were not recorded;
+    - `replaced`: minutes that were recorded incompletely, so that a fetched bar replaced them before the audit.
+
+    `lost` and `repeated` are numbers of trades; they are None if the source does not count trades. `lost_volume` and
+    `repeated_volume` are in units of the instrument. `incomplete` is the number of recorded minutes that lack trades
+    because the feeder lost them; it does not include the replaced minutes. If the symbol could not be compared,
+    `problem` is the reason.
     """
 
     symbol: str
@@ -59,13 +65,16 @@ _decode = msgspec.json.Decoder(AuditReport).decode
 
 
 def write_report(client: redis.Redis, report: AuditReport) -> None:
-    """Stores a report instead of the earlier one of its source. Raises StoreUnavailable."""
+    """Stores a report. Replaces the earlier report of the same source. Raises StoreUnavailable."""
     with answering():
         client.set(_prefix(client) + report.source, msgspec.json.encode(report), ex=TTL)
 
 
 def read_reports(client: redis.Redis, sources: Collection[str]) -> list[AuditReport]:
-    """Returns the newest reports of these sources. Leaves out values of another shape. Raises StoreUnavailable."""
+    """Returns the newest report of each of these sources. Raises StoreUnavailable.
+
+    Leaves out a source if Redis has no valid report of it.
+    """
     with answering():
         values: list[Any] = client.mget([_prefix(client) + source for source in sources])
     return [report for value in values if (report := _read(value)) is not None]

@@ -10,9 +10,9 @@ EncodedUpdate = tuple[Update, bytes]
 
 
 class SymbolUpdates:
-    """The updates of one symbol. Each update is newer than the update before.
+    """The updates of one symbol, in ascending order: each is newer than the one before.
 
-    `values` holds the encoded updates.
+    `first` and `last` are the first and the last update. `values` holds all updates, encoded.
     """
 
     __slots__ = ("first", "last", "values")

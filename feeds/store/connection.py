@@ -41,14 +41,14 @@ class Profile:
 PIPELINE = Profile(socket_timeout=2.0, connect_timeout=1.0, retries=1)
 GATEWAY = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=1)
 OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
-"""The profile for leases and owners. They expire after 3 s; a renewal ends before that."""
+"""The profile for leases and owners. Their keys expire after 3 s. With this profile, a renewal takes less time."""
 
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
-"""For health checks and other clients that are closed after one command."""
+"""The profile for health checks and other clients that are closed after one command."""
 
 SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
-"""For pub/sub. These time-outs cover the handshake and writes; the channel layer watches reads."""
+"""The profile for pub/sub. Its time-outs cover the handshake and writes. The channel layer watches reads."""
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """Socket options. The kernel closes a connection about 10 s after the last acknowledgement.
 
@@ -58,11 +58,11 @@ KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.i
 
 
 class NotMaster(redis.ConnectionError):
-    """The server is a replica now, or has not loaded its data.
+    """The server cannot take writes: it is a replica now, or has not loaded its data.
 
-    NotMaster is a ConnectionError. After a ConnectionError, redis-py closes the connection and repeats the command on a
-    new connection, which may reach the master. After other errors, redis-py keeps the connection. Then a client would
-    stay at a former master for as long as that server runs.
+    NotMaster is a subclass of ConnectionError, because of what redis-py does with that error: it closes the connection
+    and repeats the command on a new one, which may reach the master. After any other error, a client would keep its
+    connection to the former master.
     """
 
 
@@ -104,7 +104,7 @@ def connect(address: Mapping[str, Any], profile: Profile = PIPELINE, slots: Slot
 
 
 def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> redis.asyncio.Redis:
-    """Returns an asyncio client of a server or of a cluster. `address` is an address as in `connect`."""
+    """Returns an asyncio client of a server or of a cluster. `connect` describes the shape of `address`."""
     if is_cluster_address(address):
         return AsyncClusterClient(make_slots(address), lambda node: _open_async(_node_address(address, node), profile))
     return _open_async(address, profile)
@@ -116,7 +116,10 @@ def is_cluster_address(address: Mapping[str, Any]) -> bool:
 
 
 def make_slots(address: Mapping[str, Any]) -> SlotMap:
-    """Returns the slots of a cluster before the first answer. They can be shared by clients."""
+    """Returns the slot map of a cluster. All slots are unknown until a client asks for them.
+
+    Several clients can share the slot map.
+    """
     return SlotMap(Node(host, port) for host, port in address["nodes"])
 
 
@@ -140,8 +143,8 @@ def _open_async(address: Mapping[str, Any], profile: Profile) -> redis.asyncio.R
 def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Retry) -> redis.asyncio.Redis:
     """Returns an asyncio client for pub/sub.
 
-    `options` are the options of one host in CHANNEL_LAYERS. The channel layer passes a `retry` of its own, because the
-    channel layer must see each lost connection.
+    `options` are the options of one host in CHANNEL_LAYERS. `retry` decides how often redis-py repeats a failed
+    command. The channel layer allows no repeats, because it must see each lost connection.
     """
     options = _options(options, SUBSCRIBER)
     pool = redis.asyncio.ConnectionPool(connection_class=AsyncMasterConnection, **options, retry=retry)
@@ -149,9 +152,10 @@ def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Re
 
 
 def warn_of_shared_channels(address: Mapping[str, Any]) -> None:
-    """Writes a warning if the database number is not 0.
+    """Writes a warning to the log if the database number is not 0.
 
-    Publications reach all databases of a server. Therefore a database number does not separate installations.
+    Installations with different database numbers on one server would get each other's messages, because Redis channels
+    are not separated by database.
     """
     if database := address.get("db"):
         log.warning(
@@ -173,7 +177,7 @@ def _options(address: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turns errors of the Redis client into StoreUnavailable."""
+    """A context in which errors of the Redis client become StoreUnavailable."""
     try:
         yield
     except redis.exceptions.MovedError as error:
@@ -205,7 +209,7 @@ class Script:
         """Runs the script once for each pair of keys and arguments. Returns the results.
 
         On one server, raises StoreUnavailable at the first failure. In a cluster, makes all calls, in one round trip
-        per node. A RedisError then takes the place of each result that is missing.
+        per node. The result of a failed call is then a RedisError.
         """
         if not isinstance(self._client, ClusterClient):
             return [self(keys, arguments) for keys, arguments in calls]

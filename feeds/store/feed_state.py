@@ -52,9 +52,9 @@ class FeedStateStore:
             pipeline.execute()
 
     def read(self, sources: Collection[str]) -> dict[str, FeedState]:
-        """Returns the states of those sources that a feeder feeds. Raises StoreUnavailable.
+        """Returns the states of sources in Redis. Raises StoreUnavailable.
 
-        Leaves out values that have another shape.
+        Leaves out a source that no feeder feeds, and a value that is not a valid state.
         """
         names = list(sources)
         if not names:
@@ -65,14 +65,20 @@ class FeedStateStore:
         return {name: state for name, state in states.items() if state is not None}
 
     def remove(self, sources: Collection[str]) -> None:
-        """Deletes the states of sources, when their feeder ends. Raises StoreUnavailable."""
+        """Deletes the states of sources. Raises StoreUnavailable.
+
+        Call this method when the feeder of these sources ends.
+        """
         if sources:
             with answering():
                 self._client.delete(*(self._prefix + source for source in sources))
 
 
 def feed_prefix(client: Any) -> str:
-    """Returns the prefix of the keys of all sources. In a cluster, all these keys have the same slot."""
+    """Returns the prefix of the keys that hold the states of sources.
+
+    In a cluster, all these keys have the same slot.
+    """
     return group_prefix(client, FEED_GROUP) + FEED_PREFIX
 
 

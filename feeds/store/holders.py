@@ -1,4 +1,4 @@
-"""Gives names to the programs that hold leases and symbols, and recognizes ended holders."""
+"""Makes unique names for the holders of leases and of symbols, and tells whether a holder has ended."""
 
 from collections.abc import Callable
 from os import getpid, kill
@@ -21,9 +21,9 @@ def is_alive(pid: int) -> bool:
 
 
 class Holder:
-    """One holder. `name` is unique: `host:pid:run:token`.
+    """The identity under which a process holds leases or symbols. `name` is unique: `host:pid:run:token`.
 
-    All holders of one process have the same `run`.
+    `run` is the same for all holders of one process. Each start of a program makes a new `run`.
     """
 
     def __init__(
@@ -36,9 +36,10 @@ class Holder:
         self.name = f"{self._host}:{self._pid}:{run}:{uuid4().hex}"
 
     def is_dead(self, name: str) -> bool:
-        """Returns whether another holder is a process of this host and has ended.
+        """Returns whether the holder `name` belonged to a process on this host that has ended.
 
-        A holder with our own process id but another run has ended too, because it ran in this container before us.
+        If the name has our own process id but another run, an earlier process had the same id and has ended. This
+        happens when a container restarts.
         """
         host, pid, run = parse_holder(name)
         if host != self._host:
@@ -47,9 +48,10 @@ class Holder:
 
 
 def parse_holder(name: str) -> tuple[str, int, str]:
-    """Returns host, process id and run of a holder.
+    """Reads host, process id and run from the name of a holder.
 
-    If the format is unknown, the host is `an unknown host`, which never counts as ended.
+    A malformed name gives the host `an unknown host`. No real host has this name, so such a holder never counts as
+    ended.
     """
     host, _, rest = name.partition(":")
     pid, _, rest = rest.partition(":")

@@ -1,7 +1,8 @@
-"""Reads many keys at once, and names keys for one server or for a cluster.
+"""Reads many keys at once, and decides how key names begin on one server and in a cluster.
 
-The client decides: on one server, all names are plain. In a cluster, the keys of a symbol begin with the symbol's tag,
-and the keys of a group, such as the states of all sources, begin with the name of the group.
+On one server, names have no prefix. In a cluster, the keys of a symbol begin with the symbol's tag, and keys that are
+used together, such as the states of all sources, begin with a tag of their group. The functions recognize a cluster by
+its client.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,20 +21,26 @@ def is_cluster(client: Any) -> bool:
 
 
 def symbol_prefix(client: Any) -> Callable[[str], str]:
-    """Returns a function that returns the prefix of a symbol's keys and channel."""
+    """Returns a function that takes a symbol and returns the prefix of the symbol's keys and channel.
+
+    In a cluster the prefix is `{tag}.`. For one server it is empty.
+    """
     return tag_prefix if is_cluster(client) else _no_prefix
 
 
 def group_prefix(client: Any, group: str) -> str:
-    """Returns the prefix of keys that one command or one script uses together."""
+    """Returns the prefix of keys that one command or one script uses together.
+
+    In a cluster the prefix is `{group}.`, so that all these keys have the same slot. For one server it is empty.
+    """
     return f"{{{group}}}." if is_cluster(client) else ""
 
 
 def read_many(client: redis.Redis, keys: Sequence[str]) -> list[Any]:
     """Returns the value of each key; None if the key does not exist.
 
-    In a cluster, an error takes the place of each value whose node does not answer. Raises RedisError if one server
-    does not answer.
+    In a cluster, the result for a key is a RedisError if the key's node does not answer. Without a cluster, raises
+    RedisError if the server does not answer.
     """
     if not keys:
         return []

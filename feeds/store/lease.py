@@ -23,9 +23,9 @@ POLL_SECONDS = 0.1
 class Lease:
     """A right that at most one program has at a time.
 
-    The holder renews the lease about once a second. The lease is the Redis key `lease:NAME` with a TTL. The value of
-    the key is the holder's name. `right` describes the holder in error messages, for example `generator feeds
-    market_ticks`.
+    The lease is the Redis key `lease:NAME` with a TTL, and its value is the holder's name. The holder renews it about
+    once a second. `right` says in error messages what the holder does: `generator feeds market_ticks` gives `another
+    generator feeds market_ticks: …`.
     """
 
     def __init__(self, client: redis.Redis, name: str, right: str, holder: Holder) -> None:
@@ -37,10 +37,11 @@ class Lease:
         self._release = Script(client, RELEASE_LEASE)
 
     def acquire(self, wait: Callable[[float], object]) -> None:
-        """Takes the lease. Raises LeaseHeld as soon as another program renews the lease.
+        """Takes the lease, and waits for it if another program holds it.
 
-        If the holder is a process of this host and has ended, takes the lease immediately. Otherwise waits until the
-        lease expires. `wait` sleeps for the given seconds. Raises StoreUnavailable if Redis does not answer.
+        The wait ends when the holder's lease expires. It ends immediately if the holder was a process of this host that
+        has ended. Raises LeaseHeld if the holder renews the lease during the wait, and StoreUnavailable if Redis does
+        not answer. `wait` is a function that sleeps for the given seconds.
         """
         dead, previous_ttl = "", -1
         for _ in range(int(TTL.total_seconds() / POLL_SECONDS) + 5):
@@ -73,10 +74,9 @@ class Lease:
         self._client.close()
 
     def _try_take(self, dead: str) -> tuple[str, int] | None:
-        """Tries to take the lease. Returns None on success.
+        """Tries to take the lease. Returns None on success, otherwise the current holder and the remaining TTL in ms.
 
-        Otherwise returns the current holder and the remaining TTL in ms. `dead` is the name of a holder that has ended;
-        the lease is taken from that holder too.
+        `dead` is the name of a holder that has ended. If this holder has the lease, the lease is taken from it.
         """
         held = self._take([self._key], [self._holder.name, TTL // timedelta(milliseconds=1), dead])
         return (held[0].decode(errors="replace"), held[1]) if held else None

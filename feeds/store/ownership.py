@@ -1,13 +1,14 @@
 """Decides which process may publish a symbol: only one process at a time.
 
-A process publishes only symbols that the process owns. An owner releases a symbol only after the brokers have
-acknowledged the symbol's last update. The next owner first reads this update from the topic. After that, the next owner
-publishes updates with the following seq_ids.
+A process publishes only symbols that it owns. An owner releases a symbol only after the brokers have acknowledged the
+symbol's last update. The next owner first reads this update from the topic, and continues with the following seq_ids.
 
-Each owned symbol has the Redis key `owner:TOPIC:SYMBOL`. The value of the key is the holder's name. The key expires
-after TTL. An owner renews its symbols about once a second. If Redis does not answer, owners continue with the symbols
-that they own, and no process takes further symbols. The hash `owners:TOPIC` holds the last owner of each symbol. The
-hash tells an owner whether another process has owned a symbol since the owner's key expired.
+Each owned symbol has the Redis key `owner:TOPIC:SYMBOL`, which holds the owner's name and expires after TTL. An owner
+renews its symbols about once a second. If Redis does not answer, owners keep the symbols that they own, and no process
+takes further symbols.
+
+The hash `owners:TOPIC` holds the last owner of each symbol and does not expire with the keys. An owner whose key has
+expired reads there whether another process has owned the symbol meanwhile.
 """
 
 from collections.abc import Collection, Sequence
@@ -45,10 +46,10 @@ class Ownership:
         self._release = Script(client, RELEASE_SYMBOLS)
 
     def claim(self, symbols: Collection[str]) -> set[str]:
-        """Takes free symbols and renews our own symbols. Returns the symbols that we own now.
+        """Takes the free symbols among `symbols`, and renews those that we own. Returns all that we own now.
 
-        A symbol is also free if its owner is an ended process of this host. Raises StoreUnavailable. After this error,
-        it is unknown which symbols were taken. The call may be repeated.
+        A symbol whose owner was a process of this host that has ended is free too. Raises StoreUnavailable. After this
+        error, some symbols may have been taken; the call may be repeated.
         """
         others = self._claim_all(symbols)
         if dead := [name for name in set(others.values()) if self._holder.is_dead(name)]:
@@ -58,11 +59,10 @@ class Ownership:
         return set(symbols) - others.keys()
 
     def renew(self, symbols: Collection[str]) -> set[str]:
-        """Renews symbols that we have claimed. Returns the symbols that we still own.
+        """Renews our ownership of symbols that we have claimed. Returns the symbols that we still own.
 
-        We still own a symbol if no other holder has owned the symbol since our claim. An expired key alone does not
-        matter. All other symbols are lost: another process may have published newer updates of these symbols. Raises
-        StoreUnavailable.
+        A symbol whose key in Redis has expired is still ours, unless another holder has owned it meanwhile. Such a
+        holder may have published newer updates. Raises StoreUnavailable.
         """
         return set(symbols) - self._claim_all(symbols, renews=True).keys()
 
@@ -75,7 +75,7 @@ class Ownership:
         self._client.close()
 
     def _claim_all(self, symbols: Collection[str], dead: Collection[str] = (), renews: bool = False) -> dict[str, str]:
-        """Returns a dict from symbol to holder, only for symbols that we do not own."""
+        """Claims symbols in Redis. Returns the symbols that we did not get: a dict from symbol to the other holder."""
         holders: dict[str, str] = {}
         arguments = [self._holder.name, TTL // timedelta(milliseconds=1), int(renews), *dead]
         for chunk in self._chunks(symbols):

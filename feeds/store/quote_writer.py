@@ -43,7 +43,7 @@ class QuoteWriter:
 
 
 def script_arguments(symbols: Iterable[SymbolUpdates]) -> list[Any]:
-    """Returns the arguments of the script that describe the updates of these symbols."""
+    """Returns the arguments with which the script `write_if_newer.lua` gets the updates of these symbols."""
     arguments: list[Any] = []
     for updates in symbols:
         first, last, values = updates.first, updates.last, updates.values

@@ -10,9 +10,9 @@ from feeds.tickers.natives import describe_namesake, native_of
 
 
 class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """Compares the values in the database with the values that the page showed.
+    """A form that finds out whether another person has changed the ticker since the page was loaded.
 
-    Hidden fields of the page contain the values that the page showed.
+    Hidden fields hold the values that the page showed. The form compares these values with the values in the database.
     """
 
     class Meta:
@@ -33,9 +33,10 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
         return cleaned
 
     def _compare(self, name: str, field: forms.Field, cleaned: dict[str, Any]) -> None:
-        """Keeps the stored value if this person has not changed the field.
+        """Compares one field with the database, and refuses to overwrite another person's change of it.
 
-        Refuses this person's value if another person has also changed the field.
+        If only the other person has changed the field, keeps the value in the database. If both persons have changed
+        it, adds an error to the form.
         """
         stored = self.initial[name]
         shown = field.to_python(self.data.get(self.add_initial_prefix(name)))
@@ -49,14 +50,14 @@ class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generi
         self.add_error(name, message)
 
     def _post_clean(self) -> None:
-        """Refuses a native symbol that another active ticker of the source has."""
+        """Refuses a native symbol that another active ticker of the same source has."""
         super()._post_clean()  # type: ignore[misc]  # the stubs lack this method
         if not self.errors and (reason := describe_namesake(self.instance)):
             self.add_error("native" if "native" in self.fields else "active", reason)
 
 
 class TickerFormSet(forms.BaseModelFormSet):  # type: ignore[type-arg]  # generic in the stubs only
-    """The tickers of a page of the admin's list, which are saved together."""
+    """The forms of all tickers on one page of the admin's list. The forms are saved together."""
 
     def clean(self) -> None:
         """Refuses to switch on two tickers that have the same native symbol at one source."""

@@ -20,9 +20,9 @@ ESCAPED_COLUMNS = ("name", "native")
 
 
 class PlainError(Error):  # type: ignore[misc]
-    """An error without a traceback.
+    """An error that is shown without a traceback.
 
-    The library's own error shows a traceback with paths of the server.
+    The class `Error` of django-import-export shows a traceback with paths of the server.
     """
 
     traceback = ""
@@ -31,7 +31,7 @@ class PlainError(Error):  # type: ignore[misc]
 class YesOrNoWidget(BooleanWidget):  # type: ignore[misc]
     """Refuses a word that is neither yes nor no.
 
-    The library's own widget reads such a word as no.
+    The BooleanWidget of django-import-export reads such a word as no.
     """
 
     def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> bool | None:
@@ -39,7 +39,7 @@ class YesOrNoWidget(BooleanWidget):  # type: ignore[misc]
 
 
 class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
-    """Refuses a number with a fraction. The library's own widget removes the fraction."""
+    """Refuses a number with a fraction. The IntegerWidget of django-import-export removes the fraction."""
 
     def clean(self, value: Any, *_args: Any, **_kwargs: Any) -> int | None:
         return None if self.is_empty(value) else read_whole_number(str(value))
@@ -48,7 +48,7 @@ class WholeNumberWidget(IntegerWidget):  # type: ignore[misc]
 class TextDiff(Diff):  # type: ignore[misc]
     """Shows the changes of an import as plain text.
 
-    The library's HTML has styles. The content security policy blocks these styles.
+    The HTML of django-import-export contains inline styles, which the content security policy blocks.
     """
 
     def as_html(self) -> list[str]:
@@ -111,12 +111,15 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
                 row[column] = unescape(str(row[column] or ""))
 
     def validate_instance(self, instance: Ticker, *args: Any, **kwargs: Any) -> None:
-        """Also refuses a native symbol that another active ticker of the source has."""
+        """Validates a ticker. Also refuses a native symbol that another active ticker of the same source has."""
         super().validate_instance(instance, *args, **kwargs)
         if reason := describe_namesake(instance):
             raise ValidationError({"native": reason})
 
     def import_instance(self, instance: Ticker, row: Any, **kwargs: Any) -> None:
-        """Stores the previous base price in the ticker, for the change log."""
+        """Imports a row of the file into a ticker.
+
+        First notes the ticker's base price, so that the change log can show both the old and the new price.
+        """
         instance.previous_base_price = instance.base_price  # type: ignore[attr-defined]
         super().import_instance(instance, row, **kwargs)

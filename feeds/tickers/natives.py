@@ -1,8 +1,8 @@
 """Finds tickers that share a native symbol of a source.
 
-A source sends one stream of prices for each native symbol, so that only one active ticker can have it. The database
-cannot state this rule as a constraint: most tickers leave `native` empty, and only the source knows what follows from
-their symbols. Rows that break the rule already stay as they are. The feeder reports and ignores all but one of them.
+A source sends one stream of prices for each native symbol. Therefore at most one active ticker of a source may use a
+native symbol. The database cannot check this: most tickers leave `native` empty, and only the code of the source knows
+their native symbols. If rows break the rule already, the feeder uses one of them and reports the others.
 """
 
 from feeds.errors import UnknownSource
@@ -12,7 +12,7 @@ from feeds.sources.registry import find_source
 
 
 def native_of(source: str, symbol: str, native: str) -> str:
-    """Returns the native symbol of a ticker. Returns an empty text if the source has none for the ticker."""
+    """Returns the native symbol of a ticker, or an empty text if the source cannot have the ticker."""
     if source == SIMULATED:
         return ""
     if native or source == REPLAY:
@@ -24,10 +24,11 @@ def native_of(source: str, symbol: str, native: str) -> str:
 
 
 def describe_namesake(ticker: Ticker) -> str:
-    """Returns a sentence about another active ticker with the native symbol of this ticker.
+    """Returns a sentence that names another active ticker with the same native symbol at the same source.
 
-    Returns an empty text if there is no such ticker, or if this ticker is not active or has not changed its native
-    symbol. So a row that breaks the rule already can be edited.
+    Returns an empty text if there is none, or if this ticker is not active. Also returns an empty text if the database
+    has this ticker as active with this native symbol already: otherwise a person could not edit a row that breaks the
+    rule.
     """
     if not ticker.active or ticker.source == SIMULATED:
         return ""

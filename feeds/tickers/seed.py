@@ -68,7 +68,7 @@ def _shell_name(symbol: str) -> str:
 def find_price(symbol: str, prices: Mapping[str, float]) -> float | None:
     """Returns the price of a symbol; None if there is no price.
 
-    `prices` may contain the symbol itself or its shell name.
+    The keys of `prices` are symbols, such as `BRK.B`, or their forms in names of variables, such as `BRK_B`.
     """
     return prices.get(symbol, prices.get(_shell_name(symbol)))
 
@@ -100,11 +100,11 @@ def _check(ticker: Ticker) -> None:
 
 
 def seed_source(source: str, starters: Sequence[Starter], replace: bool) -> int:
-    """Creates the tickers of a source if the source has no tickers.
+    """Creates the tickers `starters` of a source, if the source has no tickers yet.
 
-    Returns the number of created or changed tickers. A symbol that has a ticker of another source keeps this ticker. If
-    `replace` is true, the table was filled a moment ago, and no person has edited the table. In this case, a simulated
-    ticker of the symbol gets the new source. Raises BadTicker if two starters have the same native symbol.
+    Returns the number of created or changed tickers. If a symbol has a ticker already, no new ticker is created for it.
+    If `replace` is true, an existing simulated ticker gets the new source. Set `replace` only for a table that was just
+    filled and that no person has edited. Raises BadTicker if two of the starters have the same native symbol.
     """
     _check_natives(source, starters)
     with transaction.atomic():

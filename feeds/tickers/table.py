@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def read_table(read: Callable[[], T]) -> T:
-    """Calls `read`, which makes queries, and returns its result.
+    """Returns the result of `read`, a function that makes database queries.
 
     Raises TickersUnavailable if the database does not answer or has no ticker table.
     """

@@ -1,10 +1,11 @@
-// Compares the symbol of a chart with others: a line for each, in percent of its first bar. Loaded when it is used.
+// Compares the symbol of a chart with other symbols. Each symbol has a line, in percent of its first bar.
+// `chart.js` loads this module for the first comparison.
 
 import { LineSeries, PriceScaleMode } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { directionOf, formatPercent } from "./format.js";
 
 export const MAX_COMPARED = 4; // with the symbol of the chart
-// A line is told by its colour and by its dashes (a LineStyle of the library).
+// The colour and the dashes (a LineStyle of the library) of each line.
 const STYLES = [["--text", 0], ["--accent", 0], ["--warn", 2], ["--muted", 1]];
 
 export class Comparison {
@@ -14,8 +15,9 @@ export class Comparison {
   #others = new Map(); // from symbol to { bars, line, style }
   #loads = 0; // counts loads: only the newest one is drawn
 
-  // Parts: `list` and `note` are elements; `range()`, `bars()` and `colourOf(name)` tell about the chart; `onChange()` is
-  // called after a symbol was added or removed. `chart` is that of the library.
+  // `chart` is the chart of the library. `parts.list` is the element for the compared symbols, and `parts.note` is the
+  // element for messages. `parts.range()`, `parts.bars()` and `parts.colourOf(name)` return values of the chart.
+  // `parts.onChange()` is called after a symbol was added or removed.
   constructor(chart, symbol, parts) {
     this.#chart = chart;
     this.#symbol = symbol;
@@ -27,7 +29,7 @@ export class Comparison {
     return this.#others.size > 0;
   }
 
-  // The style of the line of the chart's own symbol.
+  // Returns the line style for the symbol of the chart itself.
   get ownLine() {
     const [colour, lineStyle] = STYLES[0];
     return { color: this.#parts.colourOf(colour), lineStyle, lineWidth: 2 };
@@ -51,7 +53,7 @@ export class Comparison {
     }
   }
 
-  // After the range changed, or to bring the bars up to date.
+  // Reads the bars of all compared symbols again. Must be called after the range changed.
   async load() {
     this.#loads += 1;
     const load = this.#loads;
@@ -92,7 +94,7 @@ export class Comparison {
     this.#parts.onChange();
   }
 
-  // The list tells the same as the lines.
+  // Writes the list of the symbols in the chart, with the colour and the change of each line.
   #describe() {
     const own = this.#parts.bars().map(({ close }) => close);
     const items = [...this.#others].map(([symbol, { bars, style }]) => {

@@ -12,8 +12,8 @@ def claim_database() -> bool:
     """Claims the database for this process. Returns False if another process has the claim.
 
     The claim lasts until this process ends for any reason. For SQLite, the claim is a lock on a file beside the
-    database. The lock file is never removed. For PostgreSQL, the claim is a lock of this connection. A database in
-    memory needs no claim.
+    database. The lock file is never removed. For PostgreSQL, the claim is an advisory lock of this process's
+    connection. A database in memory needs no claim.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

@@ -18,11 +18,11 @@ DEMO_USERNAME = "demo"
 
 
 def prepare_database() -> None:
-    """Applies missing migrations. Adds tickers if the table has none.
+    """Brings the database tables up to date, and adds the first tickers if there is no ticker yet.
 
-    The tickers come from the settings. If the settings name no tickers, the demonstration tickers are added. If a
-    source in FEEDS has no ticker, tickers of this source are also added. Raises BadTicker if a ticker or a price in the
-    settings is not valid.
+    The first tickers are those in the setting RUNSTACK_TICKERS, or about forty demonstration tickers if this setting is
+    empty. Then each source in the setting FEEDS gets tickers, unless the source already has a ticker. Raises BadTicker
+    if a ticker or a price in the settings is not valid.
     """
     executor = MigrationExecutor(connection)
     # The `migrate` command takes a second even if there is nothing to do.
@@ -37,10 +37,10 @@ def prepare_database() -> None:
 
 
 def reset_demo_user(production: bool) -> str:
-    """Gives the staff user `demo` a new random password and returns the password.
+    """Gives the user `demo` a new random password and all rights, and returns the password.
 
-    In production, a user with a well-known name must have no rights. Therefore the function deactivates an existing
-    user `demo` in production, and returns an empty text.
+    In production, deactivates an existing user `demo` instead and returns an empty text, because this name is publicly
+    known.
     """
     users = get_user_model()
     if production:
@@ -70,9 +70,10 @@ def sign_in_hint(production: bool) -> str:
 
 
 def prepare(with_page: bool, production: bool) -> str:
-    """Prepares the database and returns the sign-in hint.
+    """Prepares the database, and returns a text that tells how to sign in.
 
-    The hint is empty if `with_page` is false. Raises StackFailure if the database cannot be used.
+    The text is empty if `with_page` is false, because without a page no person signs in. Raises StackFailure if the
+    database cannot be used.
     """
     try:
         prepare_database()

@@ -1,12 +1,11 @@
 """Ends process groups and removes temporary folders after the parent process has died.
 
-This module runs as a script. Standard input is a pipe from the parent. The parent writes one line for each resource
-that must not outlive the parent. The line `watch PID` adds a process group, and `forget PID` removes the group. The
-line `folder PATH` adds a temporary folder.
+This module runs as a script. The parent writes commands to the standard input of the script, one per line. `watch PID`
+adds a process group to a list, `forget PID` removes the group from the list, and `folder PATH` adds a temporary folder.
 
-The pipe closes when the parent ends for any reason, including `kill -9`. Then the script ends the groups that are still
-watched and removes the folders. The script must start before any other process. Therefore the script imports only the
-standard library.
+The standard input closes when the parent ends for any reason, including `kill -9`. Then the script ends the listed
+groups and removes the folders. The script imports only the standard library, so that the script starts fast: the script
+must run before the parent starts any other process.
 """
 
 import os
@@ -21,9 +20,9 @@ TERMINATION_SECONDS = 5.0
 
 
 def read_commands(lines: Iterable[str]) -> tuple[list[int], list[str]]:
-    """Reads all lines. Returns two lists: process groups and folders.
+    """Reads commands until the input ends. Returns the process groups to end and the folders to remove.
 
-    The first list holds the process groups that are still watched after the last line.
+    Process groups that a `forget` command names are left out.
     """
     groups: list[int] = []
     folders: list[str] = []
@@ -48,7 +47,11 @@ def signal_group(group: int, number: int) -> bool:
 
 
 def clean_up(groups: list[int], folders: list[str]) -> None:
-    """Ends the groups, the newest first, and removes the folders."""
+    """Ends process groups, then removes folders.
+
+    Sends SIGTERM to each group, in the reverse order of `groups`. If a group still runs after TERMINATION_SECONDS,
+    sends SIGKILL to this group.
+    """
     running = [group for group in reversed(groups) if signal_group(group, signal.SIGTERM)]
     deadline = time.monotonic() + TERMINATION_SECONDS
     while running and time.monotonic() < deadline:

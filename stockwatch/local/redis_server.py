@@ -22,9 +22,9 @@ import redis
 from feeds.store.connection import PROBE, connect
 
 SERVER_PORTS = range(15_000, 32_000)
-"""Ports for servers.
+"""The ports from which `free_port` chooses.
 
-Linux gives ports from 32768 to outgoing connections; macOS and Windows give ports from 49152.
+Outgoing connections use other ports: from 32768 on Linux, and from 49152 on macOS and Windows.
 """
 PORT_ATTEMPTS = 100
 
@@ -49,10 +49,9 @@ def find_redis_binary() -> str:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Returns a TCP port that no process listens on.
+    """Returns a TCP port that no process listens on. Raises OSError if no free port is found.
 
-    The system gives no outgoing connection this port before the caller listens on it. Raises OSError if no port is
-    free.
+    The port is one of SERVER_PORTS, which the operating system never uses for outgoing connections.
     """
     for port in Random().sample(SERVER_PORTS, PORT_ATTEMPTS):  # noqa: S311
         with suppress(OSError), socket.create_server((host, port)):
@@ -128,7 +127,7 @@ class RedisServer(StartedInBlock):
     def start(self) -> None:
         """Starts the server and waits until the server answers.
 
-        Raises RedisNotStarted. The message contains the end of the server's log.
+        Raises RedisNotStarted if the server does not start. The message contains the end of the server's log.
         """
         self.launch()
         self.wait_until_ready()

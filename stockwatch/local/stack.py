@@ -45,15 +45,14 @@ SERVICES = {
     "gateway": Service("rungateway", 4.0),
 }
 STOP_ORDER = (("generator", "feeder"), ("processor", "recorder"), ("gateway",))
-"""The services, in the order of the path of a price.
+"""The services, in the order in which a price passes through them.
 
 Services stop in this order, so that updates under way still arrive.
 """
 STOP_STEP_SECONDS = 2.0
 """How long services may take to end before the next services get SIGTERM.
 
-Therefore all services end within 8 seconds. Usually each
-step takes less than a second.
+Therefore all services end within 8 seconds. Usually each step takes less than a second.
 """
 PARTS = (*SERVERS, *SERVICES)
 BROKER_COUNT = 3
@@ -82,10 +81,10 @@ class StackFailure(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run, and with which settings.
+    """The parts of the stack that shall run, and their settings.
 
-    The services get the variables in `environment`. The stack replaces variables that must name the stack's own
-    servers.
+    The services get the environment variables in `environment`. If the stack runs its own Redis, the stack replaces the
+    variables that name Redis. The same applies to Kafka.
     """
 
     parts: frozenset[str]
@@ -100,11 +99,12 @@ class Plan:
 
 
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
-    """Returns the names of the parts to run.
+    """Returns the names of the parts to run, such as `redis` and `gateway`.
 
-    `only` is a comma-separated list; an empty text means all parts. All parts include the feeder only if `has_feeds` is
-    true. `has_feeds` says whether FEEDS names a source. If `external` is true, Redis and Kafka are left out, because
-    the settings name external servers. Raises StackFailure if a name is unknown or no part is left.
+    `only` names the parts to run, such as `redis,gateway`. If `only` is empty, all parts run, but the feeder runs only
+    if `has_feeds` is true. `has_feeds` says whether the setting FEEDS names a source. If `external` is true, Redis and
+    Kafka do not run, because external servers are used. Raises StackFailure if `only` contains an unknown name, or if
+    the result would be empty.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts
@@ -118,10 +118,10 @@ def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozense
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raises StackFailure if the address cannot be bound.
+    """Raises StackFailure if the page cannot use the address, for example because another process does.
 
-    Call this function before any part starts. The page's URL says `localhost`. For this name, browsers also try `::1`.
-    Therefore no other process may listen on `::1`.
+    For a host such as `localhost`, the port must also be free on the other loopback address, `::1` or `127.0.0.1`,
+    because browsers try both. Call this function before any part starts.
     """
     _bind(host, port)
     if other := OTHER_LOOPBACK.get(host):
@@ -157,9 +157,10 @@ class Stack:
         """Environment variables that point services at the stack's own servers."""
 
     def start_servers(self) -> None:
-        """Starts Redis and Kafka if the plan has these parts, and fills `overrides`.
+        """Starts the stack's own Redis and Kafka if the plan has these parts.
 
-        Raises RedisNotStarted and FeedError.
+        Afterwards, `overrides` contains the environment variables with the addresses of the started servers. Raises
+        RedisNotStarted or FeedError if a server does not start.
         """
         if "kafka" in self._plan.parts:
             self._kafka = EmbeddedCluster(brokers=BROKER_COUNT)
@@ -184,10 +185,10 @@ class Stack:
         return f"http://{name}:{self._plan.port}"
 
     def describe_servers(self) -> list[str]:
-        """Returns lines for the user. The lines name the servers in use.
+        """Returns lines of text that tell the user which servers the stack uses.
 
-        If the stack runs its own servers, the last line is a shell command. After this command, other commands in the
-        same shell use the stack's servers.
+        If the stack runs its own Redis or Kafka, the last line is a shell command. After this command, other commands
+        in the same shell use the stack's servers.
         """
         if not self.overrides:
             return ["stockwatch: using the Redis and Kafka that .env and the environment name"]
@@ -201,8 +202,9 @@ class Stack:
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
         """Starts the services, the processor first, and returns the result of `prepare`.
 
-        `prepare` applies migrations and adds tickers. If a part needs the database, this method calls `prepare` during
-        the start of the processor. If there is a page, `wait_for_page` starts the recorder later.
+        `prepare` applies migrations and adds tickers while the processor starts. If no started service needs the
+        database, `prepare` is not called, and the result is empty. If the plan has a gateway, the recorder does not
+        start here: `wait_for_page` starts the recorder.
         """
         self._start("processor")
         started_at = clock()
@@ -223,13 +225,11 @@ class Stack:
             self._supervisor.start(name, command, {**self._plan.environment, **self.overrides}, service.grace)
 
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
-        """Waits until the page answers and Redis holds a price, at most READY_TIMEOUT_SECONDS.
+        """Waits until the page answers and Redis holds a price. Then starts the recorder.
 
-        Returns the state of the page as a phrase. The phrase is empty if a stop was requested during the wait. Raises
-        StackFailure if a part exits.
-
-        Starts the recorder at the end. An earlier start would delay the first price. The recorder loses nothing,
-        because it reads the topic from the beginning.
+        The wait takes at most READY_TIMEOUT_SECONDS. Returns a phrase such as `is ready`, or an empty text if a stop
+        was requested during the wait. Raises StackFailure if a part exits. If the recorder started earlier, it would
+        delay the first price. The late start loses no price, because the recorder reads earlier prices from Kafka.
         """
         deadline = clock() + READY_TIMEOUT_SECONDS
         state = "shows no price yet"

@@ -1,7 +1,7 @@
 """Starts child processes, forwards their output, reports exits, and stops children in order.
 
-Each child leads its own session. Therefore Ctrl-C in the terminal
-reaches only the parent, which then stops the children in order. If the parent is killed, `reaper` ends the children.
+Each child leads its own session. Therefore Ctrl-C in the terminal reaches only the parent. The parent then stops the
+children in order. If the parent is killed, `reaper` ends the children.
 """
 
 import os
@@ -52,7 +52,10 @@ class ChildExit:
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """A request to stop all processes. The reason is a signal or a closed output."""
+    """A request to stop all processes.
+
+    `reason` says why: a signal arrived, or the output of this process was closed.
+    """
 
     reason: str
 
@@ -133,9 +136,10 @@ class Supervisor:
         self.write_line(f"{name:<9} | started as process {process.pid}")
 
     def watch(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Reports the exit of a process that the caller starts and stops.
+        """Reports the exit of a process that the caller has started and will stop.
 
-        `log` must be in a temporary folder. The reaper removes this folder if the supervisor's process is killed.
+        If the supervisor's process is killed, the folder of `log` is removed. Therefore `log` must be in a temporary
+        folder.
         """
         self._send_to_reaper(f"folder {log.parent}")
         self._add(Child(name, process, 0, log), self._wait_for_exit)
@@ -187,7 +191,7 @@ class Supervisor:
             return None
 
     def expect_exit(self, name: str) -> None:
-        """Prevents the report of a child's exit.
+        """Notes that the exit of a child is expected, so that the exit is not reported.
 
         Call this method before you stop the child.
         """
@@ -197,7 +201,8 @@ class Supervisor:
     def stop(self, name: str) -> None:
         """Ends a child and its process group.
 
-        Sends SIGTERM, waits up to the grace time of the child, then sends SIGKILL to the group.
+        Sends SIGTERM to the child, and waits until the child exits or its grace time has passed. In both cases, sends
+        SIGKILL to the group, because other processes of the group may still run.
         """
         for child in [child for child in self._children if child.name == name]:
             self._end(child)
@@ -205,9 +210,9 @@ class Supervisor:
             self._children.remove(child)
 
     def terminate(self, names: Sequence[str], timeout: float) -> None:
-        """Sends SIGTERM to children and waits at most `timeout` seconds for their exit.
+        """Sends SIGTERM to the named children, and waits until all have exited, at most `timeout` seconds.
 
-        Does not kill any child. The grace time of each child starts now.
+        Kills no child. If `stop` is called for a child later, the child's grace time counts from this SIGTERM.
         """
         children = [child for child in self._children if child.name in names]
         deadline = monotonic() + timeout
@@ -217,7 +222,7 @@ class Supervisor:
             self._wait(child, deadline)
 
     def _terminate(self, child: Child) -> float:
-        """Sends SIGTERM to a child that has not got SIGTERM before.
+        """Sends SIGTERM to a child, unless SIGTERM was sent before.
 
         Returns the time when SIGTERM was sent.
         """

@@ -22,16 +22,16 @@ class ConnectionLimit:
         self.counts = AddressCounts()
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address that a connection of a host counts for; None if the connection does not count.
+        """Returns the address whose count a connection increases, or None if the connection does not count.
 
-        `host` is the peer's address; None for a peer without an address.
+        `host` is the peer's address, or None for a peer without an address.
         """
         if not self._max or host is None or is_trusted(host, self._trusted):
             return None
         return client_address((host, 0))
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
-        """Returns whether the address has more connections than `times` the limit."""
+        """Returns whether an address has more open connections than `times` times the limit."""
         return self.counts.count(address) > times * self._max
 
 

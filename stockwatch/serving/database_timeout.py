@@ -1,6 +1,6 @@
 """Limits how long a query of this process waits for PostgreSQL.
 
-A proxy or NAT may drop the bytes of a connection without an error. Without a limit, libpq and its thread would then
+A proxy or NAT may drop the bytes of a connection without an error. Without a limit, the thread of a query would then
 wait until the process ends. Commands such as `migrate` have no limit, because their queries may take long.
 """
 
@@ -14,7 +14,10 @@ QUERY_SECONDS = 10.0
 
 
 class LimitedConnection(Connection[Any]):
-    """A connection that closes and raises OperationalError if a wait exceeds QUERY_SECONDS."""
+    """A connection to PostgreSQL that waits at most QUERY_SECONDS for the server.
+
+    After a longer wait, the connection closes and raises OperationalError.
+    """
 
     def wait(self, *arguments: Any, **options: Any) -> Any:
         try:
@@ -25,11 +28,14 @@ class LimitedConnection(Connection[Any]):
 
 
 def limit_waits(connection: Any, **_: Any) -> None:
-    """Limits the waits of a new connection. Django's signal `connection_created` calls this function."""
+    """Limits how long a new database connection waits for PostgreSQL.
+
+    Django's signal `connection_created` calls this function. Connections to other databases get no limit.
+    """
     if connection.vendor == "postgresql":
         connection.connection.__class__ = LimitedConnection  # Django offers no setting for the class.
 
 
 def install() -> None:
-    """Applies the limit to all later connections of this process."""
+    """Limits how long all later database connections of this process wait for PostgreSQL."""
     connection_created.connect(limit_waits)

@@ -1,10 +1,8 @@
 """Limits size and time of HTTP requests to Daphne, and the connections of one address.
 
-Without these limits, Twisted parses forms in the event loop before the application sees the request. Twisted also waits
-forever for a slow client, and keeps bodies of any size.
-
-`install` replaces the channel and the request class in Daphne's factory. The plain `daphne` command has the same
-limits, because this command imports the application before opening the port.
+Without this module, Twisted would parse forms in the event loop, wait forever for a slow client, and keep bodies of any
+size. `install` makes Daphne use the classes of this module. The plain `daphne` command has the same limits, because it
+imports the application before it opens the port.
 
 Only this module uses private names of Twisted's HTTP server. Tests cover each of these names.
 """
@@ -23,9 +21,9 @@ from stockwatch.serving.multipart_parts import PartCounter
 from watchlist.gateway.front.unread import FIRST_BYTE_SECONDS
 
 MAX_BODY_BYTES = 1024 * 1024
-"""The largest body of a request."""
+"""The largest allowed body of a request."""
 MAX_UPLOAD_BYTES = 16 * 1024 * 1024
-"""The largest body of a request to one of UPLOAD_PATHS."""
+"""The largest allowed body of a request to one of UPLOAD_PATHS."""
 UPLOAD_PATHS = re.compile(rb"/transfer/(preview|import)/|/admin/[a-z_]+/[a-z_]+/(process_)?import/")
 HEAD_SECONDS = 20.0
 """The time limit from a request's first byte to the end of its headers."""
@@ -54,9 +52,10 @@ PHRASES = {
 
 
 class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """A request whose body is counted while the body arrives. Twisted parses no forms.
+    """An HTTP request that limits the size and the number of parts of its body.
 
-    Django parses forms in a thread.
+    Refuses the request as soon as the arriving body exceeds a limit. Leaves the parsing of forms to Django, which
+    parses forms in a thread.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -66,7 +65,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     def process(self) -> Any:
         processed = super().process()
-        if self.transport is None:  # Daphne gave it to the protocol of the WebSocket.
+        if self.transport is None:  # Daphne gave the transport to the protocol of the WebSocket.
             self.channel.leave_count()
         return processed
 
@@ -83,7 +82,7 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
 
 class LimitedChannel(HTTPChannel):  # type: ignore[misc]
-    """One HTTP connection. Each state has a deadline.
+    """One HTTP connection. The first byte, the headers, the body and the next request have deadlines.
 
     Received bytes do not extend a deadline.
     """
@@ -103,7 +102,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
         if self._address is None:
             return
         self._limit.counts.add(self._address)
-        # A refused connection counts until it ends. A client that opens more of them gets no response.
+        # A refused connection counts until its end. Above twice the limit, the client gets no response.
         if self._limit.is_exceeded(self._address, times=2):
             self.transport.abortConnection()
         elif self._limit.is_exceeded(self._address):
@@ -169,14 +168,14 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
             super().timeoutConnection()
 
     def max_body_bytes(self) -> int:
-        """Returns the largest body, in bytes, of the request that is being received."""
+        """Returns the largest allowed body of the current request, in bytes."""
         path = self._path.partition(b"?")[0]
         return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(path) else MAX_BODY_BYTES
 
     def refuse(self, status: int) -> None:
-        """Sends an empty response with this status and ends the connection.
+        """Sends an empty response with the given status and ends the connection.
 
-        Drops the rest of the request.
+        The rest of the request is dropped.
         """
         if self._refused:
             return
@@ -198,7 +197,10 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
 
 
 class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
-    """Writes the method of a request. Leaves out path and query, which are client text."""
+    """Writes an access log without the path and the query of requests.
+
+    Path and query are text from the client, which must not get into the log.
+    """
 
     def write_entry(self, host: str, date: Any, request: str, *arguments: Any, **options: Any) -> None:
         word = request.partition(" ")[0]
@@ -206,7 +208,10 @@ class PathlessAccessLog(AccessLogGenerator):  # type: ignore[misc]
 
 
 def make_protocol(limit: ConnectionLimit) -> Callable[[Any], Any]:
-    """Returns a function that makes the protocol of a new connection for Daphne's factory."""
+    """Returns a function that Daphne calls to make the protocol of each new HTTP connection.
+
+    `limit` limits how many connections one address may hold open.
+    """
 
     def make_channel(_factory: Any) -> Any:
         return _GenericHTTPChannelProtocol(LimitedChannel(limit))
@@ -215,7 +220,10 @@ def make_protocol(limit: ConnectionLimit) -> Callable[[Any], Any]:
 
 
 def install(limit: ConnectionLimit) -> None:
-    """Applies the limits to all later connections of this process, and removes paths from Daphne's access log."""
+    """Applies the limits of this module to all later connections of this process.
+
+    Also removes paths from Daphne's access log.
+    """
     cli.AccessLogGenerator = PathlessAccessLog
     http_protocol.HTTPFactory.protocol = make_protocol(limit)
     http_protocol.WebRequest = LimitedRequest

@@ -13,10 +13,9 @@ MAX_PARTS = 100
 
 
 class PartCounter:
-    """Counts the boundaries in a body, by the rule of Django's parser.
+    """Counts the boundaries in a body. Reads the boundary from the headers as Django's parser does.
 
-    `content_types` are the values of the request's Content-Type headers. If the body is not multipart,
-    nothing is counted.
+    `content_types` are the values of the request's Content-Type headers. The count is 0 if the body is not multipart.
     """
 
     def __init__(self, content_types: Sequence[str]) -> None:
@@ -30,12 +29,12 @@ class PartCounter:
         self.count = 0
 
     def add(self, data: bytes) -> None:
-        """Counts the boundaries that end in the next piece of the body."""
+        """Counts the boundaries in the next piece of the body. A boundary may begin in an earlier piece."""
         if not self._delimiter:
             return
         text = self._end + data
         self.count += text.count(self._delimiter)
-        # Shorter than the delimiter, so that none is counted twice.
+        # Shorter than the delimiter, so that no delimiter is counted twice.
         self._end = text[len(text) - len(self._delimiter) + 1 :] if len(text) >= len(self._delimiter) else text
 
     @property

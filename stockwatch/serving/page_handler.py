@@ -1,13 +1,14 @@
-"""Runs each HTTP request in one thread, and only a few requests at the same time.
+"""Runs each HTTP request in one thread. Limits the number of simultaneous requests.
 
-Django's own handler runs each hook of each middleware in the thread separately. A page then needs about twenty
-switches between the event loop and the thread, and each switch costs as much as several rows of the table. This handler
-runs the whole chain of middlewares in the thread at once.
+Django's own handler switches about twenty times between the event loop and a thread for one page, because it runs each
+hook of each middleware separately. Each switch takes as long as rendering several table rows. `PageHandler` switches
+once, and runs all middlewares and the view in the thread.
 
-All threads and the event loop share one interpreter. If hundreds of pages are loaded at once, the event loop would have
-to wait for each of their threads, and prices would be late. Therefore only SLOTS requests run at the same time, and the
-others wait in order. A request that takes long gives up its slot, because it probably waits for the database: a slow
-database does not stop requests that need no database.
+All threads and the event loop share one interpreter. Without a limit, hundreds of simultaneous requests would delay the
+event loop and all prices. Therefore at most SLOTS requests run at the same time. Further requests wait in order.
+
+A request counts for at most SLOT_SECONDS, because a longer request probably waits for the database. A slow database
+therefore does not stop requests that need no database.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ SLOT_SECONDS = 0.1
 
 
 class Slots:
-    """Limits how many blocks run at the same time. A block that takes longer than `seconds` no longer counts."""
+    """Limits how many `with` blocks run at the same time. A block that runs longer than `seconds` no longer counts."""
 
     def __init__(self, count: int, seconds: float) -> None:
         self._semaphore = asyncio.Semaphore(count)
@@ -33,7 +34,7 @@ class Slots:
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
-        """Waits for a slot, and runs the block of a `with` statement."""
+        """Waits for a slot, then runs the `with` block. The block holds the slot for at most `seconds`."""
         await self._semaphore.acquire()
         is_released = False
 
@@ -52,7 +53,7 @@ class Slots:
 
 
 class PageHandler(ASGIHandler):
-    """Django's ASGI application."""
+    """Django's ASGI handler with a limit of simultaneous requests. Each request runs in one thread."""
 
     def __init__(self) -> None:
         super().__init__()

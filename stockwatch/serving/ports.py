@@ -50,9 +50,10 @@ def open_listener(host: str, port: int, *, shared: bool = False, listen: bool = 
 
 
 def stop_listening(listener: socket.socket) -> None:
-    """Makes the kernel give new connections to the other sockets of a shared port, until `listen` is called again.
+    """Stops a socket from accepting new connections, until `listen` is called again.
 
-    This concerns all processes that hold the socket. The socket keeps its port. Connections in its queue are reset.
+    The socket stays bound to its port. Connections that wait in the socket's queue are reset. If other sockets share
+    the port, the kernel gives new connections to these sockets. The call affects all processes that hold the socket.
     """
     with suppress(OSError):  # it does not listen
         listener.shutdown(socket.SHUT_RD)

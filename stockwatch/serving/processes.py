@@ -3,8 +3,8 @@
 The parent holds the port and serves no connection. On Linux, each child listens on its own socket with SO_REUSEPORT,
 and the kernel distributes connections over these sockets. On other systems, all children use one socket.
 
-The parent opens all sockets and keeps them. The replacement of a dead child therefore gets the socket with its queue,
-and no connection in the queue is lost. A child that drains first stops listening, so that the kernel gives its new
+The parent opens all sockets and keeps them open. A replacement therefore gets the socket of the dead child, and no
+connection in the socket's queue is lost. At the start of a drain, a child stops listening. The kernel then gives new
 connections to the other children.
 """
 
@@ -37,8 +37,7 @@ KILL_AFTER_DRAIN_SECONDS = 5
 class GatewayProcesses:
     """Several gateway processes on one port.
 
-    `count` is the number of processes. `drain` is the longest time in which a process closes its clients' sockets, in
-    seconds.
+    `count` is the number of processes. `drain` is the longest duration of a drain, in seconds.
     """
 
     def __init__(self, host: str, port: int, count: int, drain: float) -> None:
@@ -70,9 +69,10 @@ class GatewayProcesses:
             return self._stop()
 
     def _open_listeners(self) -> list[socket.socket]:
-        """Returns the socket of each child.
+        """Returns a list with one socket for each child.
 
-        The sockets are bound and do not listen yet. They reserve the port while no child listens.
+        The sockets are bound, but do not listen yet. Bound sockets reserve the port while no child listens. On systems
+        other than Linux, the list repeats one socket.
         """
         count = self._count if KERNEL_BALANCES else 1
         listeners = [open_listener(self._host, self._port, shared=True, listen=False) for _ in range(count)]

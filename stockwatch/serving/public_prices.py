@@ -1,4 +1,4 @@
-"""Warns if a public site shows prices of sources that forbid public sites."""
+"""Warns if a public site shows prices that must not be public."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -15,9 +15,10 @@ log = structlog.get_logger(__name__)
 
 
 def warn_of_public_prices() -> None:
-    """Logs one warning if a public site serves tickers of restricted sources.
+    """Logs one warning if this site is public and serves tickers of restricted sources.
 
-    The terms of a restricted source forbid its prices on a public site. A private site is not public.
+    The terms of a restricted source forbid its prices on a public site. A site is public if PRIVATE is false and other
+    machines may reach the site.
     """
     if settings.PRIVATE or not any(map(is_public_host, settings.ALLOWED_HOSTS)):
         return
@@ -29,7 +30,7 @@ def warn_of_public_prices() -> None:
 
 
 def is_public_host(host: str) -> bool:
-    """Returns whether other machines may reach the site under this entry of ALLOWED_HOSTS."""
+    """Returns whether an entry of ALLOWED_HOSTS lets other machines reach the site."""
     name = host.strip("[].").lower()
     try:
         return not ip_address(name).is_loopback
@@ -38,9 +39,9 @@ def is_public_host(host: str) -> bool:
 
 
 def find_restricted_sources() -> Iterable[str]:
-    """Returns the titles of the restricted sources that served tickers have.
+    """Returns the titles of the restricted sources of served tickers, such as `Alpaca`.
 
-    Returns no titles if the database does not answer, because the gateway reports this outage.
+    Returns no titles if the database does not answer. The gateway reports such an outage itself.
     """
     try:
         return sorted(title_of(source) for source in NOT_FOR_THE_PUBLIC & served_sources())

@@ -1,7 +1,7 @@
-"""Runs the front and Daphne for `rungateway` on an open socket, and drains them before the end.
+"""Runs the front and Daphne for `rungateway`, and drains the server before the end.
 
-The front accepts all connections and gives those to Daphne that are no upgrades to `/ws`. To drain the server means to
-close the clients' sockets in an orderly way. The import of this module installs Twisted's asyncio reactor.
+The front accepts all connections and serves upgrades to `/ws`. The front hands all other connections over to Daphne. A
+drain closes the clients' sockets in an orderly way. The import of this module installs Twisted's asyncio reactor.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ DRAIN_CHECK_SECONDS = 0.05
 
 
 class GatewayServer(Server):  # type: ignore[misc]
-    """Daphne's server, which gets its connections from the front. The front accepts them from a bound socket.
+    """Daphne's server. The front accepts connections from `listener`, a bound socket.
 
-    If `parent` is not None, this process is one of several. The process with the id `parent` holds the socket too. The
-    server drains and stops when this process has died.
+    `parent` is the process id of the parent if several processes serve the gateway, otherwise None. The server drains
+    and stops when the parent has died.
     """
 
     def __init__(self, listener: socket.socket, parent: int | None) -> None:
@@ -67,7 +67,10 @@ class GatewayServer(Server):  # type: ignore[misc]
         log.info("gateway listening", host=host, port=port)
 
     def _hand_over(self, sock: socket.socket) -> None:
-        """Gives a connection to Daphne, which duplicates the file descriptor."""
+        """Hands a client's connection over to Daphne, then closes `sock`.
+
+        Daphne keeps a duplicate of the socket.
+        """
         with sock, suppress(OSError):  # the client has left, or no file descriptor is free
             reactor.adoptStreamConnection(sock.fileno(), sock.family, self.http_factory)
 

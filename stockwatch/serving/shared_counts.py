@@ -1,8 +1,8 @@
 """Shares connection counts and metrics between the processes of one gateway.
 
-Connection counts are in shared memory. Each process has one number, and a table with a number for each address.
-Metrics are in a folder with one file per process. Each process writes its file every second. The counters of a dead
-process are kept, so that no sum decreases.
+Connection counts are in shared memory. For each process, the memory holds the number of connections, and a table with a
+count for each address. Metrics are in a folder with one file per process. Each process writes its file every second.
+The counters of a dead process are kept, so that no sum decreases.
 """
 
 import hashlib
@@ -93,9 +93,9 @@ class SharedCounts:
         return sum(counts) - count
 
     def note_address(self, kind: str, address: str, change: int) -> int:
-        """Changes the count of an address in this process. `kind` is `sockets` or `http`.
+        """Adds `change` to the count of an address in this process. `kind` is `sockets` or `http`.
 
-        Returns the sum of the other processes' counts.
+        Returns the sum of the other processes' counts of this address.
         """
         digest = hashlib.blake2b(f"{kind} {address}".encode(), key=self._secret, digest_size=2).digest()
         place = int.from_bytes(digest, "big")
@@ -109,7 +109,10 @@ class SharedCounts:
         return total
 
     def _offset(self, slot: int, place: int) -> int:
-        """Returns where the shared memory holds the count of a place in the table of a process."""
+        """Returns where a count is in the shared memory, in bytes from the beginning.
+
+        Each process has a table of counts. `slot` is the number of the process, `place` is the position in its table.
+        """
         tables = self._slots * COUNT.size + SECRET_BYTES
         return tables + (slot * ADDRESS_PLACES + place) * ADDRESS_COUNT.size
 
@@ -143,7 +146,7 @@ class SharedCounts:
 
 
 def read_samples(path: Path) -> list[StoredSample]:
-    """Returns the samples in a file. A file that cannot be read has none: metrics must not stop a gateway."""
+    """Returns the samples in a file. Returns an empty list if the file cannot be read, so that the gateway goes on."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[StoredSample])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -162,8 +165,8 @@ SampleKey = tuple[str, frozenset[tuple[str, str]]]
 class AllProcessesCollector(Collector):
     """Collects metrics as totals over all processes.
 
-    `own` holds the collectors of this process. The values of the other processes are added to the samples of these
-    collectors.
+    `own` holds the collectors of this process. The values of the other processes are added to each value of these
+    collectors. For some metrics, the smallest or the greatest value is taken instead of the sum.
     """
 
     def __init__(self, own: Iterable[Collector], shared_counts: SharedCounts) -> None:
@@ -188,9 +191,9 @@ class AllProcessesCollector(Collector):
 
     @staticmethod
     def _add_missing_samples(family: Metric, others: dict[SampleKey, list[float]]) -> None:
-        """Adds the samples that only other processes have, for example samples with a rare label.
+        """Adds samples to a metric of this process: the samples that only other processes have.
 
-        Removes the added samples from `others`.
+        `others` maps each sample to its values in other processes. The added samples are removed from `others`.
         """
         for key in [key for key in others if key[0] in {family.name, f"{family.name}_total"}]:
             values = others.pop(key)

@@ -1,4 +1,4 @@
-"""Serves static files in a chain of middlewares that runs in a thread."""
+"""Serves static files from a middleware that runs in a thread."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from servestatic.middleware import ServeStaticMiddleware
 
 NO_FILE = HttpResponse()
-"""Stands for the response of the next middleware."""
+"""The response of ServeStatic if no file has the requested path."""
 
 
 async def find_no_file(_request: HttpRequest) -> HttpResponseBase:
@@ -18,8 +18,8 @@ async def find_no_file(_request: HttpRequest) -> HttpResponseBase:
 class StaticFilesMiddleware:
     """Answers requests for static files with ServeStatic, and passes on all other requests.
 
-    ServeStatic's own middleware runs only in the event loop. With it in the chain, each request would change from the
-    thread to the event loop and back.
+    ServeStatic's own middleware runs only in the event loop. If the chain contained that middleware, each request would
+    switch from the thread to the event loop and back.
     """
 
     sync_capable, async_capable = True, False

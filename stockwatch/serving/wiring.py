@@ -47,7 +47,7 @@ def read_limits() -> Limits:
 
 
 def open_redis() -> Redis:
-    """Returns a Redis client that reads quotes and limits connection rates."""
+    """Returns the Redis client with which the gateway reads quotes and limits the rate of new connections."""
     return connect_async(settings.REDIS, GATEWAY)
 
 

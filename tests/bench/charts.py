@@ -1,8 +1,8 @@
 """Measures the queries of charts: `make bench-charts`, or `python -m tests.bench.charts [FOLDER]`.
 
-The database holds the minutes of 500 symbols for a month: 21.6 million rows. The rows are stored in the order in which
-the recorder stores rows. SQLite is measured, then PostgreSQL if it is installed. The run takes about five minutes and
-6 GB of disk space. If FOLDER is given, the SQLite file stays in this folder for the next run. Prints a table and writes
+The database holds the one-minute bars of 500 symbols for a month: 21.6 million rows, stored in the recorder's order.
+SQLite is measured first, then PostgreSQL if it is installed. The run takes about five minutes and 6 GB of disk space.
+If FOLDER is given, the SQLite file stays in this folder for the next run. Prints a table and writes
 `build/bench-charts.json`.
 """
 
@@ -108,10 +108,7 @@ def measure(name: str, span: timedelta | None, rng: Random) -> dict[str, Any]:
 
 
 def measure_database() -> None:
-    """Measures all ranges in the database that the environment names.
-
-    An empty database is filled first.
-    """
+    """Measures all ranges in the database of DATABASE_URL. Fills the database first if it is empty."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
     import django
 
@@ -128,7 +125,7 @@ def measure_database() -> None:
 
 
 def run(command: list[str], variables: dict[str, str]) -> dict[str, Any]:
-    """Measures one database in a separate process and prints its results."""
+    """Measures one database in a separate process. Prints and returns the results."""
     output = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
     if output.returncode:
         raise SystemExit(output.stderr)

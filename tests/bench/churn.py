@@ -1,7 +1,7 @@
 """Measures the cost of clients that connect and leave: `make bench-churn`, or `python -m tests.bench.churn [CONNECTS]`.
 
-Each client connects from its own address, subscribes, waits for its snapshot and leaves. Half of the clients send a
-close frame. Afterwards the gateway must have no leftovers: tasks, symbols, groups in Redis, memory.
+Each client connects from its own address, subscribes, waits for the quotes of its symbols, and leaves. Half of the
+clients send a close frame. Afterwards the gateway must have freed everything: tasks, symbols, groups in Redis, memory.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ async def visit_all(port: int, numbers: range) -> None:
 
 
 def measure_leftovers(gateway: Served, client: "redis.Redis[bytes]") -> dict[str, float]:
-    """Waits until all connections have ended. Returns the figures that must not grow."""
+    """Waits until all connections have ended. Returns the figures that clients must not increase."""
     wait_until(lambda: gateway.metric("connections") == 0, 60, "the end of the last client")
     wait_until(lambda: not client.pubsub_channels("prices.*"), 60, "the end of the last group")
     return {

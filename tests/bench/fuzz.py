@@ -1,7 +1,7 @@
 """Sends random frames to a real gateway: `python -m tests.bench.fuzz --frames 1000000`.
 
-The gateway must not fail. Frames are requests with replaced parts, other texts, fragments, control frames, and
-sometimes violations of the framing rules. The seed of the frames is printed, so that a run can be repeated.
+The gateway must not fail. The frames are requests with replaced parts, random texts, fragments, control frames, and
+sometimes invalid WebSocket frames. Prints the seed of the frames, so that a run can be repeated.
 """
 
 import argparse
@@ -49,7 +49,7 @@ ODDITIES = (
     *("[" * 500, '{"a":' * 500, "[" * 200 + "]" * 200, '"' + "x" * 2000 + '"'),
     *("\ufeff", "'", ",", '{"a":1,"a":2}', "//"),
 )
-"""Texts that replace a JSON value in a request."""
+"""Unusual texts. Each of these texts can replace a JSON value in a request."""
 
 
 class Fuzzer:
@@ -145,10 +145,7 @@ class Fuzzer:
 
 
 def play(gateway: GatewayProcess | Served, frames: int, seed: int) -> Counter[int]:
-    """Sends at least `frames` frames over many connections.
-
-    Returns how often each close code occurred.
-    """
+    """Sends at least `frames` frames over many connections. Returns how often each close code occurred."""
     fuzzer, codes = Fuzzer(seed), Counter[int]()
     while frames > 0:
         count = min(frames, fuzzer.rng.randrange(1, 40))

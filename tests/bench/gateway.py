@@ -1,7 +1,7 @@
 """Measures the fan-out of a gateway: `make bench`, or `python -m tests.bench.gateway [CASE …]`.
 
 A `rungateway` of one process runs on one core. The load generator `wsload` and the publisher run on the other core. For
-comparison, the same run measures the floor: a minimal C server named `limit`. The gateway has no limits on connections,
+comparison, the same run measures the floor: a minimal server in C, `limit`. The gateway has no limits on connections,
 because all clients have one address. All other features are on. Prints a table and writes `build/bench-gateway.json`.
 """
 
@@ -33,13 +33,14 @@ TURNS = 3
 class Case:
     """One measurement.
 
-    Each client subscribes to `own` random symbols of `symbols`. If `own` is 0, each client subscribes to all symbols.
-    If `lists` is not 0, the clients share this number of lists of `own` symbols. With `deflate`, clients negotiate
-    compression. With `walks`, prices change as those of the generator do.
-    `request` is the first message of a client; % stands for the symbols. `reading` is the share of clients that keep
-    reading. `pages` is the number of page loads per second that the gateway's process also serves. `floor` says whether
-    the floor is measured. If `against` names a second case, the two cases are measured in turn, TURNS times each, and
-    their delays are compared.
+    There are `symbols` symbols with `hertz` updates per second each. Each client subscribes to `own` random symbols, or
+    to all symbols if `own` is 0. If `lists` is not 0, there are only `lists` different choices of symbols. `request` is
+    the first message of a client; % stands for the symbols.
+
+    `reading` is the share of clients that keep reading. `pages` is the number of page loads per second that the gateway
+    also serves. `deflate` says that clients negotiate compression. `walks` says that prices change as in the generator.
+    `floor` says whether the floor is measured. If `against` names a second case, the two cases are measured in turn,
+    TURNS times each, and their delays are compared.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Case:
     against: str = ""
     seconds: int = 10
     keys: str = "four"
-    """Which keys the updates have, see `tests.bench.publisher`."""
+    """The keys of the updates: `four`, `trades` or `padded`, see `tests.bench.publisher`."""
     lists: int = 0
     deflate: bool = False
     walks: bool = False
@@ -67,7 +68,7 @@ class Case:
 
     @property
     def offered_updates(self) -> int:
-        """How many updates per second clients receive if the gateway skips none."""
+        """The number of updates per second that all clients together receive if the gateway skips no update."""
         return self.clients * (self.own or self.symbols) * self.hertz
 
 
@@ -85,7 +86,7 @@ ONE_LIST = replace(SHARED, name="1,000 pages, 1 list of 50 x 10", lists=1)
 OWN = replace(SHARED, name="1,000 pages, own 50 of 500 x 10", lists=0)
 TRADES = replace(SHARED, name=f"{SHARED.name}, trades", keys="trades")
 PLAIN = [SHARED, ONE_LIST, OWN, TRADES]
-"""Cases that are measured only in turn with the same case and compression."""
+"""Cases that are measured only for comparison with the same case with compression."""
 CASES = [
     Case("1,000 x 4 x 10", 1000, 4, 10),
     Case("2,000 x 4 x 10", 2000, 4, 10),
@@ -158,9 +159,9 @@ def start_on_client_core(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 def derive_figures(case: Case, figures: dict[str, Any], cpu: float, resident: float) -> dict[str, float]:
-    """Returns figures that are computed from the figures of `wsload`.
+    """Computes more figures from the figures of `wsload`.
 
-    `cpu` is the total CPU time of the gateway in seconds. `resident` is the gateway's memory before the load in
+    `cpu` is the total CPU time of the gateway in seconds. `resident` is the memory of the gateway before the load, in
     megabytes.
     """
     return {
@@ -175,9 +176,9 @@ def derive_figures(case: Case, figures: dict[str, Any], cpu: float, resident: fl
 
 
 def compare(case: Case, first: dict[str, Any], wsload: Path, folder: Path) -> dict[str, Any]:
-    """Compares p99 delays and updates per CPU-second of a case with the case in `against`.
+    """Compares a case with the case in `against`: the p99 delays, and the updates per CPU second.
 
-    Also computes the memory per stalled client.
+    Also computes the memory that a client takes if it stops reading.
     """
     (baseline,) = [replace(other, seconds=case.seconds) for other in [*CASES, *PLAIN] if other.name == case.against]
     without, with_it = [measure_gateway(baseline, wsload, folder)], [first]
@@ -211,7 +212,7 @@ def measure_floor(case: Case, wsload: Path, limit: Path) -> dict[str, Any]:
 
 
 def in_listen_table(port: int) -> bool:
-    """Returns whether a port listens. Opens no connection, because the floor counts connections."""
+    """Returns whether a process listens on a port. Opens no connection, because `limit` counts connections."""
     return f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text()
 
 
@@ -268,7 +269,7 @@ def format_row(case: Case, figures: dict[str, Any], of_floor: float) -> str:
 
 
 def format_comparison(figures: dict[str, Any]) -> str:
-    """Returns the result of a comparison as text. Without a comparison, the text is empty."""
+    """Returns the result of a comparison as text; an empty text if there was no comparison."""
     if "p99_ratio" not in figures:
         return ""
     text = f"  p99 x{figures['p99_ratio']:.2f}, per CPU-s x{figures['per_cpu_ratio']:.2f}"

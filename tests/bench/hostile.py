@@ -1,9 +1,9 @@
 """Measures how hostile clients delay other clients: `make bench-hostile`, or `python -m tests.bench.hostile [SECONDS]`.
 
 A `rungateway` of one process runs on one core. On the other core, clients load the page, ping the gateway and receive
-prices. There are two cases. In one case, the process `tests.support.gateway.attacker` also sends each hostile request
-once a second. In the other case, there is no attacker. The cases take turns, each with a new gateway. Prints a table of
-the delays and writes `build/bench-hostile.json`.
+prices. There are two cases, which take turns, each with a new gateway. In the first case, there is no attacker. In the
+second case, `tests.support.gateway.attacker` sends each hostile request once a second. Prints a table of the delays and
+writes `build/bench-hostile.json`.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ MAX_RATIO = 1.5
 SYMBOLS, HERTZ = 4, 20
 PAGES_PER_SECOND = 10.0
 PINGS_PER_SECOND = 4.0
-"""The pings of one socket. The gateway accepts at most five messages per second from a socket."""
+"""The pings per second of one socket. The gateway accepts at most five messages per second from a socket."""
 PINGING_SOCKETS = 8
 PAGE_ADDRESS, FEED_ADDRESS = "127.0.0.2", "127.0.0.3"
 PING_ADDRESSES = [f"127.0.1.{number}" for number in range(PINGING_SOCKETS)]
@@ -62,7 +62,7 @@ class Clients:
             self.delays[name].append(delay * 1000)
 
     async def _repeat(self, per_second: float, act: Callable[[], Awaitable[None]]) -> None:
-        """Calls `act` at a fixed rate, at a random moment in each period. A fixed moment could hide delays."""
+        """Calls `act` once in each period of 1 / `per_second` seconds, at a random moment of the period."""
         due = time.monotonic()
         while due < self._end:
             await asyncio.sleep(max(0.0, due + self._rng.random() / per_second - time.monotonic()))
@@ -70,7 +70,7 @@ class Clients:
             due += 1 / per_second
 
     async def _load_pages(self) -> None:
-        """Loads pages at random moments. Some pages are requested while another page is rendered."""
+        """Loads pages at random moments. A page may be requested while the gateway renders the previous page."""
         async with asyncio.TaskGroup() as visitors:
             while time.monotonic() < self._end:
                 await asyncio.sleep(self._rng.expovariate(PAGES_PER_SECOND))
@@ -158,7 +158,7 @@ def summarize(delays: list[float]) -> dict[str, float]:
 
 
 def compare(without: list[dict[str, Any]], beside: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Returns the medians of the turns and the ratio of the p99 delays, for each measure."""
+    """Returns a dict from each kind of delay to the medians of both cases, and the ratio of their p99 delays."""
     figures = {}
     for name in MEASURES:
         row = {}

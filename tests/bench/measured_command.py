@@ -1,4 +1,4 @@
-"""Runs a command of the pipeline. Measures rate, CPU and memory of the command."""
+"""Runs a command of the pipeline, and measures its updates per second, CPU time and memory."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 class MeasuredCommand:
-    """A running command, with samples of its work, CPU and memory."""
+    """A running command, with samples of its updates, CPU time and memory."""
 
     def __init__(self, command: str, variables: dict[str, str]) -> None:
         variable, self._counter = METRICS[command]
@@ -57,9 +57,9 @@ class MeasuredCommand:
         return updates
 
     def measure(self, until: float, pause: float, seconds: float = 600.0) -> Row:
-        """Takes samples until `until` updates are done.
+        """Takes samples until the command has done `until` updates.
 
-        Returns updates per second, updates per CPU second, and memory.
+        Returns the updates per second, the updates per CPU second, and the memory.
         """
         wait_until(self.sample, 60, "the first update")
         del self.samples[:-1]

@@ -1,8 +1,8 @@
 """Measures generator, processor and recorder: `make bench-pipeline`, or `python -m tests.bench.pipeline [CASE …]`.
 
-Runs the real commands as processes on this machine. The figures come from /metrics; CPU and memory come from /proc.
-If Java is installed, three real brokers are started. With --embedded, embedded brokers are used. With --brokers, the
-named brokers are used. Prints a table and writes `build/bench-pipeline.json`.
+Runs the real commands as processes on this machine. Counts come from /metrics; CPU time and memory come from /proc. If
+Java is installed, three real Kafka brokers are started. With --embedded, embedded brokers are used. With --brokers, the
+brokers at the given addresses are used. Prints a table and writes `build/bench-pipeline.json`.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from tests.support.waiting import wait_until
 
 CASES = ("generator", "processor", "recorder", "latency")
 WARM_UP_SECONDS = 5
-"""How many seconds the generator runs before its measurement, because cold brokers are slow."""
+"""How many seconds the generator runs before its measurement, because brokers are slow after their start."""
 MAX_EMBEDDED_RECORDS = 150_000
 """The maximum number of records for embedded brokers, which keep 5 MiB per partition."""
 
@@ -44,7 +44,7 @@ TITLES = ("updates/s", "per CPU-s", "CPU", "MB half-way", "MB max", "p50 ms", "p
 
 
 class Bench:
-    """The servers and helpers of all cases."""
+    """The servers and commands that all cases use."""
 
     def __init__(self, brokers: str, embedded: bool, server: RedisServer, folder: Path) -> None:
         self.brokers = brokers
@@ -87,7 +87,7 @@ class Bench:
         return self._commands[-1]
 
     def close(self) -> None:
-        """Kills commands that a failed case has left running."""
+        """Kills the commands that still run after a failed case."""
         for command in self._commands:
             command.process.kill()
             command.process.wait()
@@ -100,7 +100,7 @@ class Bench:
         print(f"{name:44}" + "".join(f"{cell:>12}" for cell in cells) + f"   {row.get('note', '')}", flush=True)
 
     def measure_generator(self, seconds: float) -> None:
-        """Measures acknowledged updates per second at a given rate, with warm brokers."""
+        """Measures how many updates per second Kafka acknowledges. The generator has run for WARM_UP_SECONDS before."""
         for tickers, interval, offered in ((5_000, "100ms", 50_000), (1_000, "100ms", 10_000)):
             topic = f"bench-generator-{offered}-{time.time_ns()}"
             generator = self.run("runkafkagen", self.variables(topic, tickers, GENERATOR_INTERVAL=interval))
@@ -114,7 +114,7 @@ class Bench:
             self.report(f"generator, {tickers:,} tickers, {offered:,}/s offered", row | {"note": note})
 
     def fill(self, updates: int) -> str:
-        """Fills a topic with updates of 100 tickers. The generator is restarted half-way."""
+        """Fills a topic with updates of 100 tickers. The generator is restarted after half of the updates."""
         topic = f"bench-filled-{time.time_ns()}"
         variables = self.variables(topic, 100, GENERATOR_INTERVAL="1ms")
         for part in (1, 2):
@@ -127,7 +127,7 @@ class Bench:
     def measure_processor(self, topic: str, updates: int, workers: list[int], comparison: str) -> None:
         """Processes the topic twice with each number of workers.
 
-        Redis is empty the first time and full the second time.
+        The first time, Redis is empty. The second time, Redis holds the newest update of each symbol.
         """
         for count in workers:
             self.client.flushall()
@@ -144,10 +144,7 @@ class Bench:
             self.report(f"comparison: {Path(comparison).name}", row)
 
     def process(self, processor: MeasuredCommand, updates: int) -> Row:
-        """Measures a processor until it has processed the topic.
-
-        The note in the result says how many updates the processor published.
-        """
+        """Measures a processor until the topic is processed. The result has a note with the number of publications."""
         row = processor.measure(updates, 0.02 if self.embedded else 0.2)
         written, stale = "stockwatch_processor_written_total", "stockwatch_processor_stale_total"
         wait_until(lambda: processor.metric(written) + processor.metric(stale) >= updates, 60)
@@ -163,7 +160,7 @@ class Bench:
         self.report("recorder", row)
 
     def measure_latency(self, seconds: float, warm_up: float = 10.0) -> None:
-        """Measures the delay from an update's timestamp to its arrival at a subscriber of Redis.
+        """Measures the time from an update's timestamp to its arrival at a subscriber of Redis.
 
         There are 4 tickers with 10 updates per second each.
         """
@@ -192,7 +189,7 @@ class Bench:
 
 @contextmanager
 def choose_brokers(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """Yields two values: the addresses of the brokers, and the kind of the brokers."""
+    """Yields two texts: the addresses of the brokers, and the kind of the brokers."""
     with choose_cluster(arguments) as (cluster, kind):
         yield cluster if isinstance(cluster, str) else cluster.addresses, kind
 

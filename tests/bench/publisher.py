@@ -2,11 +2,12 @@
 
     python -m tests.bench.publisher PORT SYMBOLS HZ SECONDS [walk] [trades|padded]
 
-The symbols S0, S1, … get HZ updates per second, all at the same time. Without `walk` the prices are constant, because
-constant prices cost this process the least CPU time. With `walk` each symbol has its own price and numbers, and sizes
-are random, so that compression finds no more repetition than in real updates. With `trades`, updates also have size,
-bid and ask. With `padded`, updates have only the four required keys, and spaces up to the length of the updates of
-`trades`.
+Each of the symbols S0, S1, … has HZ updates per second. All symbols are updated at the same time. Without `walk`, the
+prices are constant, because constant prices take the least CPU time. With `walk`, each symbol has its own prices and
+seq_ids, and sizes are random. Compression then finds no more repetition than in real updates.
+
+With `trades`, updates also have size, bid and ask. With `padded`, updates have only the four required keys, and spaces
+up to the length of an update with `trades`.
 """
 
 import random
@@ -20,6 +21,7 @@ from feeds import wire
 
 PRICE, STEP, SIZE = 150.1234, 0.0002, 12.5
 KEYS = ("four", "trades", "padded")
+SPREAD_GROUPS = 20
 
 
 def encode(update: wire.Update, keys: str, size: float) -> bytes:
@@ -50,22 +52,25 @@ def move(prices: dict[str, float], rng: random.Random) -> None:
         prices[symbol] = round(price * (1 + rng.gauss(0, STEP)), 2)
 
 
-def main(port: int, symbols: int, hertz: float, seconds: float, walks: bool, keys: str) -> None:
+def main(port: int, symbols: int, hertz: float, seconds: float, walks: bool, groups: int, keys: str) -> None:
     client = redis.Redis(port=port, protocol=2)
-    started, rounds = time.monotonic(), 0
+    started, turns = time.monotonic(), 0
     rng = random.Random(7) if walks else None
     prices = {f"S{number}": round(rng.uniform(5, 900), 2) if rng else PRICE for number in range(symbols)}
     seq = time.time_ns() // 1_000_000
     numbers = {symbol: seq + (rng.randrange(1_000_000) if rng else 0) for symbol in prices}
-    while rounds < hertz * seconds:
-        rounds += 1
-        if rng:
+    names = list(prices)
+    while turns < hertz * seconds * groups:
+        if rng and turns % groups == 0:
             move(prices, rng)
-        publish_round(client, prices, numbers, keys, rng)
-        time.sleep(max(0.0, started + rounds / hertz - time.monotonic()))
+        group = names[turns % groups :: groups]
+        publish_round(client, {name: prices[name] for name in group}, numbers, keys, rng)
+        turns += 1
+        time.sleep(max(0.0, started + turns / hertz / groups - time.monotonic()))
 
 
 if __name__ == "__main__":
     options = sys.argv[5:]
     chosen = next((option for option in options if option in KEYS), KEYS[0])
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), "walk" in options, chosen)
+    spread = SPREAD_GROUPS if "spread" in options else 1
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), "walk" in options, spread, chosen)

@@ -1,14 +1,15 @@
 """Replays one day and compares rows: `make bench-replay`, or `python -m tests.bench.replay [SYMBOLS]`.
 
 The topic holds a UTC day of 500 symbols. Each symbol has one update per 10 s: 4.3 million records in total. Some
-updates are late, some are repeated. At noon the seq_ids start at 1 again, as if another generator had started. The real
-recorder uses a real Redis and a database file. The recorder reads the records from memory instead of Kafka. There are
-three runs. The first run begins with empty tables. The second run begins with all rows of the first run. The third run
-begins with empty tables, and has kills (SIGKILL) at random moments. Every row must be the same after each run. Every
-update must be counted once.
+updates are late, some are repeated. At noon the seq_ids start at 1 again, as after a change of the generator. The real
+recorder uses a real Redis and a database file. It reads the records from memory instead of Kafka.
+
+There are three runs. The first run begins with empty tables. The second run begins with all rows of the first run. The
+third run begins with empty tables, and the recorder is killed (SIGKILL) at random moments. All runs must give the same
+rows. Every update must be counted once.
 
 Prints a table and writes `build/bench-replay.json`. The CPU time does not include the making of the records. The
-figures of the run with kills are those of the last process. Exits with 1 if a row differs.
+figures of the third run are the figures of its last process. Exits with 1 if a row differs.
 """
 
 import json
@@ -51,7 +52,7 @@ QUERIES = {
 
 
 class Record:
-    """One record of the topic, with the interface of the Kafka client's records."""
+    """A record of the topic, with the methods of the Kafka client's records."""
 
     __slots__ = ("_key", "_offset", "_value")
 
@@ -102,10 +103,10 @@ def make_updates(symbols: int) -> Iterator[Update]:
 
 
 class MemorySource:
-    """Reads the day from memory, with the interface of UpdateConsumer.
+    """Reads the records of the day from memory, with the methods of UpdateConsumer.
 
-    Keeps the committed offset in a file. `at_end` is true after the last record. `cpu` is the CPU time for making the
-    records in seconds.
+    Keeps the committed offset in a file. `at_end` is true after the last record. `cpu` is the CPU time in seconds that
+    was used to make the records.
     """
 
     def __init__(self, symbols: int, offset_file: Path) -> None:
@@ -132,7 +133,7 @@ class MemorySource:
         return records
 
     def store(self, offsets: Mapping[int, int]) -> None:
-        """Commits the highest offset, because all partitions are at the same position here."""
+        """Commits the highest of the offsets. In this bench, all partitions share one sequence of offsets."""
         new = self._offset_file.with_suffix(".new")
         new.write_text(str(max(offsets.values())))
         new.replace(self._offset_file)
@@ -164,7 +165,7 @@ class StopAtEnd:
 
 
 def record(symbols: int, offset_file: Path) -> None:
-    """Runs the recorder in this process, from the committed offset to the end. Prints figures as JSON."""
+    """Runs the recorder in this process, from the committed offset to the last record. Prints figures as JSON."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stockwatch.settings")
     import django
 
@@ -204,9 +205,9 @@ def record(symbols: int, offset_file: Path) -> None:
 def run_recorder(
     symbols: int, offset_file: Path, variables: dict[str, str], kills: Collection[float] = ()
 ) -> dict[str, Any]:
-    """Runs recorders until the day is recorded. Returns the figures of the last recorder.
+    """Runs recorders, one after the other, until the day is recorded. Returns the figures of the last recorder.
 
-    `kills` holds one number for each earlier recorder: the seconds until this recorder is killed.
+    `kills` holds the seconds after which each of the earlier recorders is killed.
     """
     command = [sys.executable, "-m", "tests.bench.replay", "--record", str(symbols), str(offset_file)]
     for seconds in kills:
@@ -232,7 +233,7 @@ def copy_rows(file: Path) -> dict[str, int]:
 
 
 def count_differing(file: Path) -> int:
-    """Returns how many rows are only in the copy or only in the tables."""
+    """Returns how many rows are only in the copy of `copy_rows`, or only in the tables."""
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         differing = 0
         for name, query in QUERIES.items():
@@ -243,7 +244,7 @@ def count_differing(file: Path) -> int:
 
 
 def count_updates(file: Path) -> dict[str, int]:
-    """Returns the sum of the counts of all bars, for minutes and for days."""
+    """Returns the sum of the counts of all one-minute bars, and the sum of the counts of all one-day bars."""
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         return {
             name: database.execute(f"SELECT SUM(count) FROM ({query})").fetchone()[0] for name, query in QUERIES.items()

@@ -7,9 +7,9 @@ three cases:
 - Pages share an address. Each page is signed in to its own account.
 - Pages share an address and are visitors. The limit of the address applies to all pages together.
 
-With `--rolling`, the two processes of a gateway are restarted one after the other. With `--rotation`, one of the two
-processes is killed, and the other one closes its sockets after a second or less, so that the new process fills. The
-measured time is then the time of each page without a socket.
+With `--rolling`, a gateway has two processes, which are restarted one after the other. With `--rotation`, one of two
+processes is killed and replaced. The gateway closes each socket after at most a second, so that pages also connect to
+the new process. With `--rolling` and with `--rotation`, the measured time is the time that a page has no socket.
 """
 
 import argparse
@@ -61,12 +61,12 @@ TIMEOUT_SECONDS = 30.0
 
 
 class Page:
-    """One client.
+    """A client that reconnects as the page does.
 
-    `live` is the time when the page's newest subscription was answered; None without an answer. `last_live` is the last
-    value of `live` that was a time; 0 before the first. `newest` maps each
-    symbol to its newest seq_id. `older` is the number of updates that were older than a known one. `losses` holds a
-    pair for each loss of the socket: the seconds without a socket, and how many of these the page waited by itself.
+    `live` is the time when the gateway answered the subscription of the open socket; None before the answer.
+    `last_live` is the time of the newest answer on any socket; 0 before the first. `newest` maps each symbol to its
+    newest seq_id. `older` is the number of updates with a lower seq_id. `losses` holds a pair for each loss of the
+    socket: the seconds without a socket, and how many of these seconds were waits before attempts.
     """
 
     def __init__(self, address: str, headers: dict[str, str]) -> None:
@@ -112,7 +112,7 @@ class Page:
 
 
 async def restart(pages: list[Page], gateway: GatewayProcess, seconds: float) -> dict[str, float]:
-    """Kills the gateway and starts it again. Returns counts, and seconds since the kill."""
+    """Kills the gateway and starts it again. Returns counts of pages, and times in seconds since the kill."""
     tasks = [asyncio.ensure_future(page.run()) for page in pages]
     await until(lambda: all(page.live for page in pages), 60, "the first connections")
     gateway.variables |= DEFAULT
@@ -140,10 +140,7 @@ async def restart(pages: list[Page], gateway: GatewayProcess, seconds: float) ->
 
 
 async def roll(pages: list[Page], gateway: GatewayProcess, stop_publisher: Callable[[], None]) -> dict[str, float]:
-    """Ends the processes of the gateway one after the other.
-
-    Each process is ended after the previous process was replaced.
-    """
+    """Ends the processes of the gateway one after the other. Waits after each end until a new process has started."""
     tasks = [asyncio.ensure_future(page.run()) for page in pages]
     await until(lambda: all(page.live for page in pages), 60, "the first connections")
     for victim in find_workers(gateway):
@@ -154,9 +151,9 @@ async def roll(pages: list[Page], gateway: GatewayProcess, stop_publisher: Calla
 
 
 async def rotate(pages: list[Page], gateway: GatewayProcess, stop_publisher: Callable[[], None]) -> dict[str, float]:
-    """Kills one process of the gateway. Waits until the sockets are distributed over both processes again.
+    """Kills one process of the gateway. Waits until both processes have sockets again.
 
-    In this time, each page loses at least two sockets because of their age.
+    Also waits until each page has lost at least two sockets because of their age.
     """
     tasks = [asyncio.ensure_future(page.run()) for page in pages]
     # Some pages are always between two sockets, so all of them are hardly ever live at the same time.
@@ -178,7 +175,7 @@ async def rotate(pages: list[Page], gateway: GatewayProcess, stop_publisher: Cal
 async def finish(
     pages: list[Page], tasks: list[asyncio.Task[None]], gateway: GatewayProcess, stop_publisher: Callable[[], None]
 ) -> dict[str, float]:
-    """Waits until all pages have the last update of each symbol, and ends them. Returns the figures of all losses."""
+    """Waits until all pages have the last update of each symbol. Ends the pages. Returns the figures of all losses."""
     await asyncio.to_thread(stop_publisher)
     last = {symbol: gateway.publish(symbol).seq_id for symbol in SYMBOLS}
     with suppress(AssertionError):  # The figures count the pages that lack the last update.
@@ -202,7 +199,7 @@ async def finish(
 
 
 def is_replaced(victim: int, gateway: GatewayProcess) -> bool:
-    """Returns whether another process listens in place of the process `victim`."""
+    """Returns whether the process `victim` has ended and a new process listens."""
     workers = find_workers(gateway)
     return victim not in workers and len(workers) == count_listeners(gateway) == PROCESSES
 
@@ -220,7 +217,7 @@ def roll_case(count: int) -> dict[str, float]:
 
 
 def rotation_case(count: int) -> dict[str, float]:
-    """Runs `rotate` for `count` pages. Their sockets are closed after a second or less."""
+    """Runs `rotate` for `count` pages. The gateway closes each socket after at most a second."""
     return two_process_case(rotate, count, GATEWAY_MAX_AGE="1s")
 
 
@@ -259,7 +256,7 @@ def two_process_case(
 
 
 def sign_in(gateway: GatewayProcess, count: int) -> list[str]:
-    """Creates accounts. Returns a session key for each account."""
+    """Creates accounts. Returns the key of a web session of each account."""
     command = [sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", SIGN_IN.replace("PAGES", str(count))]
     output = subprocess.run(
         command, cwd=ROOT, env=os.environ | gateway.variables, capture_output=True, text=True, check=True

@@ -35,7 +35,7 @@ class Served:
 
     @property
     def resident(self) -> float:
-        """Resident memory in megabytes."""
+        """The resident memory in megabytes."""
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -55,7 +55,7 @@ class Served:
 
     @property
     def precise_cpu(self) -> float:
-        """The same as `cpu`, in steps of nanoseconds instead of hundredths of a second."""
+        """The CPU time used so far in seconds, in steps of nanoseconds. `cpu` has steps of hundredths of a second."""
         return time.clock_gettime(
             (~self.process.pid << 3) | 2
         )  # the CPU clock of a process, see clock_getcpuclockid(3)
@@ -70,7 +70,7 @@ class Served:
 
 
 def pinned(core: int | None, command: list[str]) -> list[str]:
-    """Returns the command. If `core` is given, the command is bound to this CPU core."""
+    """Returns a command that runs `command` on one CPU core. If `core` is None, returns `command`."""
     return command if core is None else ["taskset", "-c", str(core), *command]
 
 
@@ -85,7 +85,7 @@ def serve(
 ) -> Iterator[Served]:
     """Runs a gateway with the symbols S0, S1, … and without limits on connections.
 
-    If `core` is given, the gateway runs on this core. `command` is `rungateway`, which has the front, or `daphne`.
+    If `core` is given, the gateway runs on this CPU core. `command` is `rungateway`, which has the front, or `daphne`.
     """
     port = free_port()
     environment = os.environ | {

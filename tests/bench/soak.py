@@ -2,9 +2,8 @@
 
 The gateway serves programs, pages, slow readers, clients that connect and leave, and clients that send invalid frames.
 Four rounds repeat. The first round cuts the pub/sub connection. The second round stops Redis. The third round kills
-Redis and starts an empty Redis. The fourth round has no fault. At the end of each round, the feed pauses for
-SETTLE_SECONDS. Then each client must have the last price of all its symbols. The memory of the gateway is recorded each
-round.
+Redis and starts an empty Redis. The fourth round has no fault. At the end of each round, the publisher pauses for
+SETTLE_SECONDS. Then each client must have the last price of all its symbols, and the memory of the gateway is measured.
 """
 
 import asyncio
@@ -34,11 +33,11 @@ SYMBOLS = 200
 HERTZ = 5
 OWN = 20
 BUSY_SECONDS = 20.0
-"""How many seconds the feed runs in each round."""
+"""How many seconds the publisher runs in each round."""
 SETTLE_SECONDS = 12.0
-"""How many seconds the feed pauses at the end of each round.
+"""How many seconds the publisher pauses at the end of each round.
 
-A resync takes at most 5 s. A reconnect of a client takes at most 5 s.
+In this time, a resync (at most 5 s) and a reconnect of a client (at most 5 s) can end.
 """
 KINDS = {
     "program": ("/ws", "%"),
@@ -169,13 +168,13 @@ async def cause_no_fault(_server: RedisServer) -> None:
 
 
 FAULTS: list[Callable[[RedisServer], Awaitable[None]]] = [cut_pubsub, stop_redis, kill_redis, cause_no_fault]
-"""Functions that cause a fault or none. Each round calls one function, in turn."""
+"""The functions that cause the fault of a round. The rounds use these functions in turn."""
 
 
 def count_lost(clients: list[Client], server: RedisServer) -> tuple[int, int]:
-    """Counts pairs of a client and a symbol.
+    """Counts subscriptions: pairs of a client and a symbol.
 
-    Returns the number of all pairs, and the number of pairs whose client lacks the newest update.
+    Returns two values: the number of subscriptions, and how many of these lack the newest update of the symbol.
     """
     with redis.Redis(port=server.port, protocol=2) as store:
         names = [f"S{number}" for number in range(SYMBOLS)]
@@ -211,7 +210,7 @@ class Result:
 
 
 async def play_round(feed: Feed, server: RedisServer, fault: Callable[[RedisServer], Awaitable[None]]) -> None:
-    """Runs the feed with one fault in the middle, then pauses the feed."""
+    """Runs the publisher, causes the fault after half of the time, then pauses the publisher."""
     feed.resume()
     await asyncio.sleep(BUSY_SECONDS / 2)
     await fault(server)

@@ -1,4 +1,4 @@
-"""Constants and functions that tests of bars share."""
+"""Market days and open bars for tests of bars."""
 
 from datetime import UTC, time
 
@@ -17,11 +17,11 @@ UTC_EVERYWHERE = SourceDays(UTC_DAYS)
 FIRST_DAY = UTC_DAYS.day_at(0)
 
 NO_OLDEST = (-1, -1)
-"""The oldest second and minute of a recorder that retains everything."""
+"""The oldest second and the oldest minute that a recorder keeps, for a recorder that keeps all bars."""
 
 
 def open_bars_of(*updates: Update) -> OpenBars:
-    """Returns the open bars of these updates, as a recorder without stored bars has them."""
+    """Returns the open bars of a recorder that had no stored bars and has received these updates."""
     open_bars = OpenBars(UTC_EVERYWHERE)
     for update in updates:
         if update.symbol not in open_bars.by_symbol:

@@ -15,10 +15,10 @@ def read_cases(name: str) -> list[dict[str, Any]]:
 
 
 def to_accepted(order: list[int] | tuple[int, int]) -> tuple[int, int]:
-    """Maps an order of `newer_than.json` to an order that the pipeline accepts.
+    """Returns an order that the pipeline accepts for an order (timestamp, seq_id) of `newer_than.json`.
 
-    If an order of the table is newer than another order, the same holds for the mapped orders. The table also has
-    timestamps that the pipeline refuses, because pages and the terminal compare any timestamps.
+    The table also has timestamps that the pipeline refuses, because pages and the terminal compare any timestamps. If
+    order A is newer than order B, the result for A is newer than the result for B.
     """
     timestamp, seq_id = order
     if timestamp < 10**15:

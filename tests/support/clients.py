@@ -16,10 +16,7 @@ BUILD_TIMEOUT_SECONDS = 300
 
 
 def find_program(name: str, how_to_install: str) -> str:
-    """Returns the path of a program. Skips the test if the program is missing.
-
-    Under CI, a skip is a failure.
-    """
+    """Returns the path of a program. Skips the test if the program is missing. In CI, a skipped test is a failure."""
     in_environment = Path(sys.executable).with_name(name)
     path = str(in_environment) if in_environment.exists() else shutil.which(name)
     if not path:
@@ -28,9 +25,9 @@ def find_program(name: str, how_to_install: str) -> str:
 
 
 class Program:
-    """A running client.
+    """A running client program.
 
-    `output` and `errors` are the texts that the client has printed so far.
+    `output` and `errors` are the texts that the program has written to standard output and standard error so far.
     """
 
     def __init__(self, command: list[str], cwd: Path = ROOT) -> None:

@@ -1,7 +1,4 @@
-"""A WebSocket server that sends unknown JSON frames, and then an update.
-
-No gateway sends such frames today.
-"""
+"""A WebSocket server that sends JSON frames that no gateway sends, and then an update."""
 
 import threading
 from collections.abc import Iterator
@@ -33,10 +30,7 @@ LAST_FRAME = '{"symbol":"AAPL","price":123.5,"timestamp":1766480000000000,"seq_i
 
 @contextmanager
 def serve_odd_frames() -> Iterator[str]:
-    """Yields the URL of the server.
-
-    The server sends the frames after the first message of each client.
-    """
+    """Yields the URL of the server. After the first message of a client, the server sends all frames to the client."""
 
     def handle(connection: ServerConnection) -> None:
         try:

@@ -13,7 +13,7 @@ LINKED = ("feeds", "watchlist", "templates", "static")
 def copy_project(folder: Path, environment_file: bytes | None = None) -> Path:
     """Makes a project folder with its own settings and `.env`. Returns the folder.
 
-    The other packages in the folder are links.
+    The packages in LINKED are links to the folders of this project.
     """
     folder.mkdir(parents=True)
     shutil.copytree(ROOT / "stockwatch", folder / "stockwatch", ignore=shutil.ignore_patterns("__pycache__"))
@@ -37,7 +37,7 @@ def run_manage(
 
 
 def read_settings(project: Path, *names: str, cwd: Path | None = None, **variables: str) -> str:
-    """Returns the values of the named settings. A process of the project prints these values.
+    """Returns the values of the settings `names`, separated by spaces, as a process of the project prints them.
 
     If the process fails, returns the text of the error.
     """

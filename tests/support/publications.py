@@ -1,4 +1,4 @@
-"""Receives what is published on the Redis channels of symbols."""
+"""Receives the messages on the Redis channels of symbols."""
 
 import redis
 
@@ -8,7 +8,7 @@ MARKER = "end"
 
 
 class Publications:
-    """Receives everything that is published on prices.* after the object was created."""
+    """Receives all messages on prices.* that are published after the object was created."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -18,9 +18,9 @@ class Publications:
         self.by_symbol: dict[str, list[bytes]] = {}
 
     def take(self) -> list[tuple[bytes, bytes]]:
-        """Returns channel and data of each message since the last call.
+        """Returns pairs (channel, data) of all messages since the last call.
 
-        This method publishes a marker and reads up to the marker.
+        To miss no message, the method publishes a marker and reads up to the marker.
         """
         self._client.publish(CHANNEL_PREFIX, MARKER)
         taken = []
@@ -30,7 +30,7 @@ class Publications:
         return taken
 
     def count(self) -> int:
-        """Returns how many messages were received so far."""
+        """Returns how many messages have been published since the object was created."""
         self.take()
         return sum(map(len, self.by_symbol.values()))
 

@@ -1,4 +1,4 @@
-"""Coverage plugin that measures exactly the pure modules. `pyproject.toml` names this plugin."""
+"""A plugin of coverage.py: only pure modules are measured. `pyproject.toml` names this plugin."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.support.source_files import ROOT, pure_modules
 
 
 class PureModules(CoveragePlugin):
-    """Sets the list of measured files."""
+    """Sets the list of the files to measure."""
 
     def configure(self, config: Any) -> None:
         config.set_option("run:include", [path.relative_to(ROOT).as_posix() for path in pure_modules().values()])

@@ -1,4 +1,4 @@
-"""Stores bars of updates for tests of pages, as the recorder does."""
+"""Stores the bars of given updates as the recorder does, for tests of pages."""
 
 from feeds.recorder.bar_archive import BarArchive
 from feeds.recorder.open_bars import OpenBars
@@ -10,16 +10,16 @@ from tests.support.bars import NO_OLDEST, UTC_EVERYWHERE
 
 
 class RecordedBars:
-    """The bars of recorded updates, in a Redis and in the database of the test."""
+    """Stores bars in a Redis and in the test's database."""
 
     def __init__(self, server: RedisServer) -> None:
         self._recent_bars = RecentBars(connect({"host": server.host, "port": server.port}))
         self._archive = BarArchive()
 
     def record(self, *updates: Update, save: bool = True) -> None:
-        """Stores the bars of updates in Redis.
+        """Stores the bars of these updates in Redis. If `save` is true, also stores the bars in the database.
 
-        If `save` is true, also stores the bars in the database. One call must contain all updates of a minute or day.
+        All updates of one minute or day must be in the same call.
         """
         open_bars = OpenBars(UTC_EVERYWHERE)
         for symbol_bars in self._archive.load_symbols({update.symbol: -1 for update in updates}):

@@ -1,4 +1,4 @@
-"""Runs recorders in tests. Reads the stored bars, and computes the expected bars."""
+"""Runs recorders in tests. Reads the stored bars, and computes the bars that should be stored."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -29,13 +29,13 @@ SIMULATION = Simulation(interval=10.0, seed="7")
 OHLC_COUNT = ("open", "high", "low", "close", "count")
 
 Rows = dict[tuple[str, object], tuple[object, ...]]
-"""Maps a symbol with a minute or a date to the values of a bar."""
+"""A dict from (symbol, minute) or (symbol, date) to the values of a bar: open, high, low, close, count and so on."""
 
 
 class StopWhen(threading.Event):
-    """A stop event that is set when a condition holds.
+    """A stop event that is set while a condition is true.
 
-    Raises AssertionError if the condition does not hold within 120 s.
+    Raises AssertionError if the condition does not become true within 120 s.
     """
 
     def __init__(self, condition: Callable[[], object]) -> None:
@@ -55,7 +55,7 @@ class StopWhen(threading.Event):
 
 
 class CountingConsumer(UpdateConsumer):
-    """A consumer that counts the records that it returned."""
+    """A consumer that counts the records that were read."""
 
     records_read = 0
 
@@ -87,19 +87,19 @@ class RecorderFactory:
         return Recorder(self.source, recent_bars, *where, Random(1), now=now)
 
     def run_until(self, condition: Callable[[], object]) -> bool:
-        """Runs a recorder until the condition holds, then shuts the recorder down."""
+        """Runs a recorder until the condition is true, then shuts the recorder down."""
         return self.make_recorder().run(StopWhen(condition))
 
     def run_until_read(self, count: int) -> bool:
-        """Runs a recorder until it has read `count` records and no record is pending."""
+        """Runs a recorder until it has read and finished `count` records."""
         recorder = self.make_recorder()
         return recorder.run(StopWhen(lambda: self.source.records_read >= count and not recorder._pending))
 
 
 def make_feed(minutes: int, first: int = NOON, step: int = 10 * SECOND_US) -> list[Update]:
-    """Returns an update of each symbol at each step. Prices go up and down.
+    """Returns updates of `minutes` minutes: one update of each symbol every `step` microseconds.
 
-    `first` and `step` are in microseconds.
+    `first` is the time of the first updates in unix microseconds. Prices go up and down.
     """
     return [
         Update(symbol, 100.0 + at // step % 7 - number % 3, at, at // step)
@@ -142,7 +142,10 @@ def stored_closes() -> dict[str, float | None]:
 
 
 def read_ring(client: redis.Redis, ring: BarRing, symbol: str, first: int, last: int) -> dict[int, tuple[object, ...]]:
-    """Maps the start of each bar to its open, high, low, close and count."""
+    """Returns a dict from the number of a bar to its open, high, low, close and count.
+
+    `first` and `last` are the numbers of the first and the last bar, counted from 1970.
+    """
     parts = [client.getrange(ring.key(symbol), begin, end) for begin, end in ring.byte_ranges(first, last)]
     slots = ring.unpack(b"".join(parts), first, last)
     return {start: (slot.open, slot.high, slot.low, slot.close, slot.update_count) for start, slot in slots}

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Record:
-    """A record as the Kafka client returns it.
-
-    `position` is the pair of partition and offset.
-    """
+    """A fake record with the methods of the Kafka client's records. `position` is the pair (partition, offset)."""
 
     symbol: bytes | None = b"AAPL"
     body: bytes | None = b"no"

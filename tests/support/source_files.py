@@ -1,7 +1,7 @@
 """Finds the project's Python files, and the modules that declare themselves pure.
 
-The docstring of such a module has the sentence "Pure." or a sentence that starts with "Pure:". This file imports no
-project code, because the coverage plugin uses this file before measuring starts.
+The docstring of such a module has the sentence "Pure." or a sentence that starts with "Pure:". This module imports no
+code of the project: the coverage plugin imports this module before the measurement starts.
 """
 
 import ast
@@ -31,7 +31,7 @@ def pure_modules() -> dict[str, Path]:
 
 
 def module_name(path: Path) -> str:
-    """Returns the dotted name of a module of the repository."""
+    """Returns the dotted name of the module in a file, such as `feeds.store.keys`."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 

@@ -11,7 +11,10 @@ def update(number: int, symbol: str = "AAPL") -> Update:
 
 
 def report_of(log: list[int], published: list[int], stored: int | None, unacknowledged: tuple[int, ...] = ()) -> Report:
-    """Returns the report about one symbol. Unacknowledged updates are produced first."""
+    """Returns the report about the symbol AAPL. Each number stands for an update, a greater number for a newer update.
+
+    `log` holds the acknowledged updates, `stored` the update in Redis. The unacknowledged updates are produced first.
+    """
     ledger = Ledger()
     for number in [*unacknowledged, *log]:
         ledger.add_produced(update(number))

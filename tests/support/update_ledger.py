@@ -1,22 +1,22 @@
-"""Compares what was produced, acknowledged, published and stored. Pure.
+"""Compares the updates that were produced, acknowledged, published and stored. Pure.
 
 An update is identified by its symbol and its order. The log is the topic: the acknowledged updates of a symbol in the
 order of their offsets.
 
-A *due* update must be published. An update is due if it was acknowledged and is newer than every earlier update of its
-symbol. Update A is earlier than update B if A is before B in the log. A is also earlier than B if A was produced before
-B and not acknowledged, because the log may contain A.
+The pipeline must publish each *due* update. An update is due if it was acknowledged and is newer than every earlier
+update of its symbol. Update A is earlier than update B in two cases. First: A is before B in the log. Second: A was
+produced before B and was not acknowledged, because the log may contain A.
 
 The report has one list for each kind of fault. A publication is in at most one list:
 
-- `lost`: due and never published. If a listener may have missed the publication (see `add_gap`), the update counts as
-  `unobserved` and not as lost.
-- `behind`: symbols whose stored update is missing, or older than the newest update that was due or published.
-- `duplicated`: published again. Each repetition has its own entry.
-- `reordered`: due, but published for the first time after a newer update of its symbol.
-- `stale`: not due, and published for the first time after a newer update of its symbol. The processor should drop such
-  updates.
-- `foreign`: published or stored, but never produced.
+- `lost`: a due update that was never published. If the listener may have missed the publication (see `add_gap`), the
+  update counts as `unobserved` and not as lost.
+- `behind`: a symbol whose stored update is missing, or older than the newest update that was due or published.
+- `duplicated`: an update that was published again. Each repetition has its own entry.
+- `reordered`: a due update whose first publication came after a newer update of its symbol.
+- `stale`: an update that was not due, and whose first publication came after a newer update of its symbol. The
+  processor should drop such updates.
+- `foreign`: an update that was published or stored, but never produced.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,10 +33,7 @@ AFTER_ALL: Order = (2**63, 0)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The counts, and the faults by kind.
-
-    A list of faults is empty if no such fault occurred.
-    """
+    """The counts, and a list for each kind of fault. The module docstring defines the kinds."""
 
     due: int
     published: int
@@ -50,7 +47,7 @@ class Report:
 
     @property
     def faults(self) -> dict[str, int]:
-        """Maps each kind of fault that occurred to the number of these faults."""
+        """A dict from each kind of fault that occurred to the number of faults, such as `{"lost": 2}`."""
         kinds = ("lost", "behind", "duplicated", "reordered", "stale", "foreign")
         return {kind: len(getattr(self, kind)) for kind in kinds if getattr(self, kind)}
 
@@ -63,8 +60,8 @@ class Report:
 class SymbolHistory:
     """The updates of one symbol.
 
-    `produced` maps an order to its position among all produced updates. `log` maps an order to its offset. `gaps` holds
-    the length of `published` at each gap.
+    `produced` maps an order to its position among all produced updates. `log` maps an order to its offset. `published`
+    holds the published orders. `gaps` holds the length of `published` at each gap.
     """
 
     produced: dict[Order, int] = field(default_factory=dict)
@@ -90,11 +87,7 @@ class SymbolHistory:
         return order in self.produced or order in self.log
 
     def gap_bounds(self) -> Iterator[tuple[Order, Order]]:
-        """Yields two orders for each gap.
-
-        The first order is the newest order that was published before the gap. The second order belongs to the first
-        publication after the gap.
-        """
+        """Yields two orders for each gap: the newest order before the gap, and the first order after the gap."""
         for before in self.gaps:
             after = self.published[before] if before < len(self.published) else AFTER_ALL
             yield max(self.published[:before], default=BEFORE_ALL), after
@@ -126,15 +119,12 @@ class Ledger:
         self._of(update.symbol).published.append(update.order)
 
     def add_gap(self) -> None:
-        """Adds a gap: no listener was connected between the last publication and the next publication."""
+        """Adds a gap: the listener was disconnected, and may have missed publications since the last publication."""
         for history in list(self._symbols.values()):
             history.gaps.append(len(history.published))
 
     def newest(self) -> dict[str, Order]:
-        """Returns the newest due order of each symbol.
-
-        At the end, Redis must hold this order.
-        """
+        """Returns a dict from symbol to the newest due order. At the end, Redis must hold this order."""
         return {symbol: due[-1] for symbol, history in self._symbols.items() if (due := history.due())}
 
     def report(self, stored: Mapping[str, bytes | None]) -> Report:
@@ -162,7 +152,7 @@ def _unobserved(history: SymbolHistory) -> Iterator[Order]:
 
 
 def _check_publications(report: Report, symbol: str, history: SymbolHistory, due: set[Order]) -> None:
-    """Adds each wrong publication to the report."""
+    """Adds the publications of a symbol that are faults to the report."""
     # An update that was never acknowledged may be published. Its position among the produced updates decides.
     orders = sorted(history.produced, key=history.produced.__getitem__)
     rising = {order for before, order in pairwise([BEFORE_ALL, *orders]) if order > before}
@@ -182,7 +172,7 @@ def _check_publications(report: Report, symbol: str, history: SymbolHistory, due
 
 
 def _check_stored(report: Report, symbol: str, history: SymbolHistory, stored: bytes | None) -> None:
-    """Adds a fault if the stored update is not the expected one."""
+    """Adds a fault to the report if the stored update was never produced, or is older than the expected update."""
     known = [order for order in history.published if history.knows(order)]
     expected = max([*history.due(), *known], default=BEFORE_ALL)
     try:

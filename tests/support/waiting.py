@@ -11,9 +11,9 @@ NEVER_SET = threading.Event()
 
 
 def wait_until(condition: Callable[[], T], seconds: float = 60.0, what: str = "condition") -> T:
-    """Waits until a condition returns a true value. Returns this value.
+    """Waits until `condition()` is true. Returns its value.
 
-    Raises AssertionError after `seconds`.
+    Raises AssertionError after `seconds`. `what` names the condition in the message of the error.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -23,7 +23,7 @@ def wait_until(condition: Callable[[], T], seconds: float = 60.0, what: str = "c
 
 
 async def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "condition") -> T:
-    """Does the same as `wait_until`, but the event loop runs between two checks."""
+    """Waits as `wait_until` does. The event loop runs between two checks."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"

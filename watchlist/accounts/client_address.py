@@ -24,12 +24,17 @@ PLAIN_IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
 def client_address(client: Sequence[Any] | None, forwarded: str = "", trusted: Sequence[str] = ()) -> str:
     """Returns the address of the client, or "unknown" if the peer has no valid address.
 
-    `client` is the peer's (address, port). `forwarded` is an X-Forwarded-For header. `trusted` holds the networks of
-    trusted proxies. A forwarded address may have a port or brackets. If a forwarded address is
-    unreadable, the address of the proxy that added this address is returned.
+    `client` is the pair (address, port) of the peer. `forwarded` is an X-Forwarded-For header, such as `203.0.113.7,
+    10.0.0.2`. An address in `forwarded` may have a port or brackets. `trusted` holds the networks of trusted proxies,
+    such as `10.0.0.0/8`.
 
-    An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home has a
-    whole /64 network.
+    If the peer is not a trusted proxy, the peer is the client. Otherwise the addresses in `forwarded` are read from
+    right to left, and the client is the first address that is not a trusted proxy. The reading stops early at an
+    unreadable address. If all addresses that were read are trusted proxies, the client is the last of them, or the peer
+    if none was read.
+
+    An IPv4-mapped address is returned as IPv4. An IPv6 address is returned as its /64 network, because one home usually
+    has a whole /64 network.
     """
     peer = client[0] if client else None
     if not forwarded and isinstance(peer, str) and PLAIN_IPV4.fullmatch(peer):

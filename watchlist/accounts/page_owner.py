@@ -1,7 +1,7 @@
-"""Checks that the page which sends a request belongs to the request's account.
+"""Refuses a request if its page was made for a different account.
 
-The person may have signed in or out in another tab, or the web session may have expired. Then the page still shows the
-lists of another account. In that case the request is refused and the page is reloaded.
+An open page does not change when the person signs in or out in another tab, or when the web session expires. The page
+then still shows the lists of the earlier account. A request from such a page is refused, and the page is reloaded.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 HEADER = "Watchlist-Owner"
-"""The request header that holds the `page_owner` of the page.
+"""The name of the request header that says for which account the page was made, as `page_owner` returns it.
 
-Only scripts send this header. A form that is sent without a script loads a whole new page anyway.
+Only scripts send this header. A form without scripts does not need the header, because it loads a whole new page.
 """
 VISITOR = "0"
 """The owner of a page that was made for a visitor."""
@@ -31,9 +31,9 @@ def page_owner(request: HttpRequest) -> str:
 
 
 def require_same_owner(view: View[P]) -> View[P]:
-    """Wraps a view so that a page of a different owner cannot call the view.
+    """Makes a view refuse requests from a page that was made for a different account.
 
-    After a request from such a page, the browser loads a new page with an explanation.
+    The view does not run. Instead, the browser loads a new page with an explanation.
     """
 
     @wraps(view)

@@ -93,7 +93,7 @@ def appearance_of(request: HttpRequest) -> Appearance:
 
 
 def numerals_for(request: HttpRequest) -> Numerals:
-    """Returns the numerals (number punctuation) of the browser's language."""
+    """Returns the punctuation of numbers in the language that the browser prefers."""
     return pick_numerals(request.headers.get("Accept-Language", ""))
 
 

@@ -1,7 +1,8 @@
 """Limits wrong passwords per client address and per account name. The counts are in Redis.
 
-Each attempt is counted as a failure before the password is checked, so that parallel attempts cannot exceed the limit.
-If the password is right, the failure is subtracted again. The answer does not tell whether an account has the name.
+Each attempt to sign in is counted as a failure before the password is checked, so that parallel attempts cannot exceed
+the limit. If the password is right, one failure is subtracted from the count of the address, and the count of the name
+is cleared. The response does not tell whether the account exists.
 
 If Redis is unavailable, every attempt is allowed: an outage must not lock people out.
 """
@@ -35,7 +36,11 @@ Therefore one address alone cannot block a name. The address reaches its own lim
 """
 
 KEY_GROUP = "sign-in"
-"""The scripts use the keys of an address and of a name together, so that both need the same slot in a cluster."""
+"""The group of the Redis keys in this module.
+
+A script uses the key of an address and the key of a name together. In a Redis Cluster, these keys must have the same
+slot. All keys of a group have the same slot.
+"""
 
 COUNT_ATTEMPT = """
 -- KEYS: the failure counts of an address and of a name. ARGV: their lifetime in ms, then the maximum of each.
@@ -73,10 +78,10 @@ View = Callable[Concatenate[HttpRequest, ...], HttpResponseBase]
 
 
 def limit_attempts(view: View) -> View:
-    """Makes a sign-in view answer 429 with `Retry-After` after too many failures.
+    """Makes a sign-in view answer 429 with `Retry-After` after too many failed sign-ins.
 
-    Within SIGN_IN_WINDOW, one address may fail SIGN_IN_FAILURES times. A name may fail NAME_LIMIT_FACTOR times as
-    often, over all addresses together.
+    Within SIGN_IN_WINDOW, at most SIGN_IN_FAILURES sign-ins from one client address may fail. For one account name,
+    NAME_LIMIT_FACTOR times as many sign-ins may fail, counted over all client addresses.
     """
 
     @wraps(view)
@@ -89,7 +94,7 @@ def limit_attempts(view: View) -> View:
 
 
 def limit_password_checks(view: View) -> View:
-    """Wraps a view that asks a signed-in person for the password again.
+    """Limits wrong passwords in a view that asks a signed-in person for the password again.
 
     A wrong password counts as a failed sign-in. A password counts as right if the view calls `confirm_password` or
     redirects.
@@ -112,9 +117,9 @@ def limit_password_checks(view: View) -> View:
 
 
 def limit_name_checks(view: View) -> View:
-    """Wraps the sign-up view, which may tell that a name is taken.
+    """Limits how often the sign-up view tells one client address that a name is taken.
 
-    Each answer that a name is taken counts as a failed sign-in of the address.
+    Each such answer counts as a failed sign-in of the address.
     """
 
     @wraps(view)
@@ -137,19 +142,21 @@ def limit_name_checks(view: View) -> View:
 
 
 def confirm_password(request: HttpRequest) -> None:
-    """Sets a mark in the request: the person entered the right password."""
+    """Notes in the request that the person has entered the right password."""
     request.has_confirmed_password = True  # type: ignore[attr-defined]
 
 
 def reveal_name(request: HttpRequest) -> None:
-    """Sets a mark in the request: the answer reveals a taken name."""
+    """Notes in the request that the response tells the person that a name is taken."""
     request.has_revealed_name = True  # type: ignore[attr-defined]
 
 
 def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-    """Counts an attempt. Calls the view if the attempt is allowed.
+    """Calls the view if one more attempt to enter a password is allowed. Otherwise answers 429.
 
-    If the password was right, the attempt is subtracted from the failures.
+    The attempt is counted as a failure before the call. If the password was right, one failure is subtracted from the
+    count of the address, and the count of the name is cleared. If the view raises an error before it has found the
+    password right, one failure is subtracted from both counts.
     """
     if wait := _count_attempt(keys):
         return _refuse(request, wait)
@@ -165,10 +172,10 @@ def _answer(request: HttpRequest, keys: list[str], view: Callable[[], HttpRespon
 
 @receiver(user_logged_in)
 def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
-    """Sets a mark in the request: a sign-in succeeded.
+    """Notes in the request that the person has entered the right password.
 
-    Django calls this function after each sign-in. The response alone does not show a sign-in, because people who are
-    signed in already get the same redirect.
+    Django calls this function after each sign-in. The response alone does not show that the password was right: the
+    sign-in view also redirects a person who was signed in before.
     """
     if request is not None:
         confirm_password(request)
@@ -184,7 +191,7 @@ def clear_failures(name: str) -> None:
 
 
 def attempt_keys(request: HttpRequest) -> list[str]:
-    """Returns two Redis keys of an attempt: one of the address, one of the name."""
+    """Returns the two Redis keys that count failed sign-ins: one of the client address, one of the account name."""
     return [address_key(request), name_key(request.POST.get("username", ""))]
 
 
@@ -199,25 +206,22 @@ def name_key(name: str) -> str:
     contains a hash, because names may be long and are private.
     """
     name = name.strip()
-    # Normalization takes quadratic time. No account has a longer name, and Django does not normalize it either.
+    # Normalization takes quadratic time. No account has a longer name, and Django does not normalize longer names.
     if len(name) <= MAX_NAME_LENGTH:
         name = unicodedata.normalize("NFKC", name)
     return f"throttle:sign-in-name:{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"
 
 
 def write_wait(seconds: int) -> str:
-    """Returns a time as text, such as `40 seconds` or `7 minutes`.
-
-    Minutes are rounded up.
-    """
+    """Returns a waiting time in words, such as `40 seconds` or `7 minutes`. Minutes are rounded up."""
     number, unit = (seconds, "second") if seconds < 60 else (-(-seconds // 60), "minute")
     return f"{number} {unit}{'s' * (number != 1)}"
 
 
 def _count_attempt(keys: list[str]) -> int:
-    """Counts an attempt. Returns 0 if the attempt is allowed.
+    """Adds 1 to the failure counts under `keys` and returns 0.
 
-    Otherwise returns the milliseconds to wait.
+    If one of the counts is at its maximum, changes no count, and returns the milliseconds to wait.
     """
     lifetime = int(settings.SIGN_IN_WINDOW.total_seconds() * 1000)
     max_failures = settings.SIGN_IN_FAILURES

@@ -13,9 +13,9 @@ from watchlist.prices.quotes import redis_client
 
 HOUR_SECONDS = 3600
 MAX_NEW_SESSIONS = 600
-"""The maximum number of visitors' web sessions that one address can start in an hour.
+"""The maximum number of web sessions that visitors from one address can start in an hour.
 
-Many people may share an address.
+The maximum is high, because many people may share an address.
 """
 log = structlog.get_logger(__name__)
 
@@ -44,9 +44,10 @@ def allow_action(request: HttpRequest, action: str, max_per_hour: int) -> bool:
 
 
 def may_start_session(request: HttpRequest) -> bool:
-    """Returns whether the request may store something for a visitor.
+    """Returns whether the request may store data in its web session.
 
-    If the request has no web session, counts a new web session. Several calls for one request count once.
+    A request that has a web session may always store data. A request without a web session would start a new one. One
+    client address may start at most MAX_NEW_SESSIONS web sessions per hour. Several calls for one request count once.
     """
     request.session.get("lists")  # finds out whether the cookie is valid
     if request.session.session_key is not None:

@@ -1,6 +1,6 @@
 """Views for sign-up, sign-in, settings and passwords, and for deleting an account.
 
-`visitor_lists` moves a visitor's lists into the account when Django reports the sign-in.
+After a sign-in, Django calls the module `visitor_lists`, which moves the visitor's lists into the account.
 """
 
 from typing import Any
@@ -104,7 +104,7 @@ class PasswordResetConfirm(PasswordResetConfirmView):
 def show_settings(request: HttpRequest) -> HttpResponse:
     """Shows the settings of the appearance.
 
-    A person with an account also sees the settings of e-mail address, password and deletion.
+    A person with an account can also change the e-mail address and the password, and delete the account.
     """
     email_form = EmailForm(instance=request.user) if isinstance(request.user, User) else None
     return _render_settings(request, email_form)
@@ -114,7 +114,7 @@ def show_settings(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def change_appearance(request: HttpRequest) -> HttpResponse:
-    """Changes theme, palette, density and time zone.
+    """Changes theme, palette, density and time zone for the person who sends the form.
 
     A setting that the form does not contain does not change.
     """
@@ -177,7 +177,7 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 def delete_sessions(user_pk: int) -> None:
     """Deletes every web session of the account.
 
-    Decodes the web sessions of all people, because only the decoded data of a session names its account.
+    Decodes the web sessions of all people, because only the decoded data says to which account a web session belongs.
     """
     owned = [row.pk for row in Session.objects.iterator() if row.get_decoded().get("_auth_user_id") == str(user_pk)]
     Session.objects.filter(pk__in=owned).delete()
@@ -189,9 +189,10 @@ def _render_settings(request: HttpRequest, email_form: EmailForm | None) -> Http
 
 
 def _appearance_choices(request: HttpRequest) -> list[dict[str, Any]]:
-    """Returns one dict for each group of radio buttons: theme, palette and density.
+    """Returns the groups of radio buttons for the appearance: theme, palette and density.
 
-    `name` is the name of the setting. `options` are triples: value, label, and whether the value is chosen.
+    Each group is a dict with two keys. `name` is the name of the setting. `options` has a triple for each button: the
+    value, the label, and whether the button is chosen.
     """
     appearance = appearance_of(request)
     return [

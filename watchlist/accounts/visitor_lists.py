@@ -16,14 +16,15 @@ from watchlist.lists.rules import MAX_LISTS, NamedList
 from watchlist.lists.storage import move_visitor_lists
 
 MAX_NAMED_SYMBOLS = 12
-"""The maximum number of symbols that the sentence about a left-out list names."""
+"""`describe_left_out` names at most this number of symbols."""
 
 
 @receiver(user_logged_in)
 def keep_visitor_lists(request: HttpRequest | None, user: User, **_: Any) -> None:
-    """Moves the visitor's lists into the account.
+    """Moves the visitor's lists into the account. Django calls this function after each sign-in.
 
-    Adds a message with the names of the added lists. Adds one message for each list for which there is no room.
+    The person sees one message with the names of the moved lists, and one message for each list that was left out. A
+    list is left out if the account has the maximum number of lists.
     """
     if request is None:
         return
@@ -36,9 +37,9 @@ def keep_visitor_lists(request: HttpRequest | None, user: User, **_: Any) -> Non
 
 
 def describe_left_out(named_list: NamedList) -> str:
-    """Returns a sentence about a list for which the account has no room.
+    """Returns a sentence about a list that was not moved, because the account has the maximum number of lists.
 
-    The sentence names the symbols, so that the person can add them to a different list.
+    The sentence names the symbols of the list, so that the person can add the symbols to a different list.
     """
     held = f" It held {_name_symbols(named_list.symbols)}." if named_list.symbols else ""
     return f"“{named_list.name}” was not kept: you have {MAX_LISTS} lists, which is the maximum.{held}"

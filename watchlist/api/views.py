@@ -58,9 +58,11 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
 
     The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
     form of an update in `/ws`. `source` is the source of all these quotes. If there are several sources, `source` is
-    `mixed`. Without a quote, `source` is `none`. A symbol without a price or without a served ticker is left out.
-    Answers 400 if symbols are missing, invalid or too many.
-    Answers 503 if Redis, or a node of a cluster that holds one of the quotes, is unavailable.
+    `mixed`. If the answer has no quotes, `source` is `none`. A symbol without a price or without a served ticker is
+    left out.
+
+    Answers 400 if symbols are missing, invalid or too many. Answers 503 if Redis is unavailable. In a Redis Cluster,
+    answers 503 if the node of any of these symbols is unavailable.
     """
     sources = _read_sources(request)
     if sources is None:
@@ -74,11 +76,11 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
 
 @public
 def show_days(request: HttpRequest) -> HttpResponse:
-    """Answers `?symbols=AAPL,BTC/USD` with the newest market day of these symbols, at most 200.
+    """Answers `?symbols=AAPL,BTC/USD` with the newest market day of each symbol. Allows at most 200 symbols.
 
     The answer is `{"days":[{"symbol":…,"open":…,"high":…,"low":…,"previous_close":…,"volume":…}]}`. `volume` is the sum
-    of the sizes since the day began, in shares or coins. A symbol without a day or without a served ticker is left out.
-    Answers 400 if symbols are missing, invalid or too many.
+    of the trade sizes since the day began, in shares or coins. A symbol without a recorded market day or without a
+    served ticker is left out. Answers 400 if symbols are missing, invalid or too many.
     """
     sources = _read_sources(request)
     if sources is None:
@@ -99,10 +101,11 @@ def show_days(request: HttpRequest) -> HttpResponse:
 
 @public
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
-    """Answers `?range=1h` with the bars of a chart. Answers 404 if no ticker has the symbol.
+    """Answers with the bars in the chart of a symbol. `?range=1h` sets the time span of the chart.
 
     The answer is `{"source":"kraken","step":60,"bars":[[start,open,high,low,close,volume],…]}`. `start` is in unix
-    seconds, `step` is the length of each bar in seconds, `volume` is in shares or coins.
+    seconds, `step` is the length of each bar in seconds, `volume` is in shares or coins. Answers 404 if no ticker has
+    the symbol.
     """
     ticker = find_ticker(symbol)
     if ticker is None:
@@ -125,10 +128,9 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 
 
 def _read_sources(request: HttpRequest) -> dict[str, str] | None:
-    """Returns a dict from symbol to the name of its source.
+    """Returns a dict from symbol to source for the requested symbols that have a served ticker.
 
-    The dict contains the symbols of `?symbols=` that have a served ticker.
-    Returns None if symbols are missing, invalid or too many.
+    `?symbols=` names the requested symbols. Returns None if symbols are missing, invalid or too many.
     """
     words = request.GET.get("symbols", "").split(",")
     symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))

@@ -1,6 +1,6 @@
 """Writes prices, changes and percentages as text. Pure.
 
-`static/watchlist/format.js` applies the same rules. `tests/cases/numbers.json` tests this module and the script.
+`static/watchlist/format.js` applies the same rules. The cases in `tests/cases/numbers.json` test both.
 """
 
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -40,12 +40,10 @@ def write_number(value: float, decimals: int, numerals: Numerals = ENGLISH) -> s
 
 
 def _round(value: float, decimals: int, group: str = "") -> str:
-    """Returns a number of at least 0. `group` is a comma, or empty for a number without group marks.
+    """Returns a rounded number as text, such as `98234.50`. `value` is at least 0. `group` is a comma or empty.
 
-    A half is rounded up.
-
-    `format` is much faster than Decimal, but rounds a half to the even digit. Therefore Decimal is used for each number
-    that may lie at a half. Such a number times 2 ** (decimals + 1) is an odd whole number.
+    A half is rounded up, such as 0.125 to `0.13`. `format` would round a half to the even digit, here to `0.12`, but is
+    much faster than Decimal. Therefore only a half is rounded with Decimal.
     """
     if value * 2.0 ** (decimals + 1) % 2.0 != 1.0:
         return f"{value:{group}.{decimals}f}"
@@ -76,7 +74,7 @@ def write_volume(units: int, numerals: Numerals = ENGLISH) -> str:
     """Returns a volume as a short text, such as `0.0512`, `12,345` or `1.23 M`.
 
     `units` is the volume in units of 1e-8. M, B and T are millions, billions and trillions. If the volume is 0, the
-    result is NO_VALUE: no update had a size.
+    result is NO_VALUE, because no size of a trade is known.
     """
     volume = units / VOLUME_UNITS
     if volume <= 0:
@@ -88,7 +86,7 @@ def write_volume(units: int, numerals: Numerals = ENGLISH) -> str:
 
 
 def side_of(signed: str, numerals: Numerals = ENGLISH) -> str:
-    """Returns `up`, `down` or `flat`: the direction of a text that `write_signed` returned."""
+    """Returns `up`, `down` or `flat` by the sign of a text from `write_signed`, such as `+2.50`."""
     if signed.startswith("+"):
         return "up"
     return "down" if signed.startswith(numerals.minus) else "flat"

@@ -1,4 +1,4 @@
-"""Chooses by the header `Accept-Language` how numbers are punctuated. Pure.
+"""Chooses the punctuation of numbers by the header `Accept-Language`. Pure.
 
 Numerals are the marks and the grouping of numbers in one language. Only pages use the numerals of the reader's
 language. CSV files, the API and data attributes contain plain numbers, such as `98234.50`. A page passes its numerals
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 MAX_HEADER_LENGTH = 256
-"""The most characters of `Accept-Language` that are read; browsers send a few dozen."""
+"""The maximum number of characters of `Accept-Language` that are read. Browsers send fewer than 100 characters."""
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -19,16 +19,16 @@ APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 MINUS = "\N{MINUS SIGN}"
 
 PAIR_STARTS = re.compile(r"\B(?=(?:\d{2})*\d{3}$)")
-"""Matches where group marks go in the digits before the point, if the outer groups have two digits."""
+"""Matches the places of the group marks in the digits before the point, for outer groups of two digits: 12,34,567."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numerals:
     """The marks and the grouping of numbers in one language.
 
-    `group` is the mark between groups of digits. `point` is the mark before the decimals. The last three digits before
-    `point` form a group. The digits in front of this group form groups of `outer_group_size` digits, three or two:
-    India writes 12,34,567. A number with fewer than `min_grouped_digits` digits before `point` is not grouped.
+    `group` is the mark between groups of digits. `point` is the mark before the decimals. The last group before `point`
+    has three digits. Each earlier group has `outer_group_size` digits, three or two: India writes 12,34,567. A number
+    with fewer than `min_grouped_digits` digits before `point` is not grouped.
     """
 
     group: str = ","
@@ -39,7 +39,10 @@ class Numerals:
 
     @property
     def script_values(self) -> dict[str, str]:
-        """Returns a dict from data attribute to value. `format.js` reads these attributes."""
+        """Returns the data attributes that tell `format.js` the marks and the grouping of numbers.
+
+        The result is a dict from the name of the attribute to its value.
+        """
         return {
             "group": self.group,
             "point": self.point,
@@ -62,7 +65,7 @@ class Numerals:
 
 ENGLISH = Numerals()
 PLAIN = Numerals(group="", minus="-")
-"""Numbers for programs: no groups, ASCII signs."""
+"""The numerals of numbers that programs read: no group marks, ASCII signs."""
 
 LANGUAGES: Mapping[Numerals, str] = {
     ENGLISH: "en ja zh ko th he ms es-mx es-us es-419 es-gt es-hn es-ni es-pa es-pe es-pr es-sv es-do",

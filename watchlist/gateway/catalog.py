@@ -21,8 +21,8 @@ from watchlist.prices.source_labels import ALWAYS, kind_of_sources, market_of
 class Listing:
     """The attributes of a ticker that clients see.
 
-    `base` is the base price, or None if unknown. `previous_close` is None before the first close. `market` is a result
-    of `market_of`.
+    `base` is the base price, or None if unknown. `previous_close` is None before the first close. `market` is `open`,
+    `closed`, or `always` for a symbol that is traded around the clock.
     """
 
     symbol: str
@@ -61,10 +61,10 @@ def make_ticker_messages(listings: Iterable[Listing]) -> dict[str, StateMessage]
 class Catalog:
     """Holds the newest contents of the ticker table.
 
-    `only` is the setting GATEWAY_VALID_TICKERS. If `only` contains symbols, clients may subscribe to these symbols and
-    to no others. If `only` is empty, clients may subscribe to the symbols of all active tickers. `loaded` says whether
-    the table has been read. `sources` are the sources of all active tickers that clients may subscribe to.
-    `source` is the result of `kind_of_sources` for these sources.
+    `only` contains the symbols of the setting GATEWAY_VALID_TICKERS. If `only` is empty, clients may subscribe to the
+    symbols of all active tickers. Otherwise, clients may subscribe only to the symbols in `only`. `loaded` says whether
+    the table has been read. `sources` are the sources of the active tickers that clients may subscribe to. `source` is
+    the kind of these sources: `simulated`, `replay`, `live` or `mixed`.
     """
 
     def __init__(self, only: Sequence[str] = ()) -> None:
@@ -85,8 +85,8 @@ class Catalog:
     def get_listing(self, symbol: str) -> Listing:
         """Returns the listing of a symbol.
 
-        The listing of a symbol without a ticker has no name and no base price. Such a listing is active if `only`
-        contains the symbol.
+        If no ticker has the symbol, the listing has no name and no base price. Such a listing is active only if the
+        setting GATEWAY_VALID_TICKERS contains the symbol.
         """
         return self._listings.get(symbol) or Listing(symbol, active=symbol in self._only)
 
@@ -102,7 +102,10 @@ class Catalog:
 
     @property
     def hidden(self) -> list[str]:
-        """Returns the symbols of the active tickers that `only` hides. An empty `only` hides no ticker."""
+        """Returns the symbols of the active tickers that the setting GATEWAY_VALID_TICKERS hides.
+
+        The setting hides each symbol that it does not contain. An empty setting hides no symbol.
+        """
         listings = self._listings.values()
         return [found.symbol for found in listings if self._only and found.active and found.symbol not in self._only]
 
@@ -127,7 +130,7 @@ class Catalog:
 def load_tickers() -> list[Listing]:
     """Returns the listings of all tickers, active and inactive. Raises django.db.DatabaseError.
 
-    No market is CLOSED in these listings, because the table does not contain this state.
+    `market` is never `closed` in these listings, because the database does not tell which markets are closed now.
     """
     close_old_connections()  # Django closes broken connections only at the end of a request. No request runs here.
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active", "source", "currency")

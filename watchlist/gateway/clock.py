@@ -12,7 +12,10 @@ class Clock:
         return time.monotonic()
 
     def cpu_wait_seconds(self) -> float:
-        """Returns how long the main thread was ready to run and waited for a core. 0 if the system does not tell."""
+        """Returns how long the main thread has waited for a free core since its start, in seconds.
+
+        Returns 0 if the system does not measure this time.
+        """
         try:
             return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
         except (OSError, IndexError, ValueError):

@@ -9,10 +9,10 @@ class GatewayCounts:
     """Counts connections and requests. `HubCounts` counts updates.
 
     `accepted` is the number of accepted sockets. `compressed` is the number of accepted sockets that negotiated
-    compression. `refused` maps each reason to the number of connections and requests
-    refused for this reason. `closed` maps the name of each close code to the number of sockets that the gateway closed
-    with this code. `rotated` is the number of sockets that were closed because of their age. `rate_limit_unanswered` is
-    the number of rate checks that Redis did not answer. Such a check refuses no connection.
+    compression. `refused` maps each reason to the number of refused connections and requests. `closed` maps the name of
+    each close code to the number of sockets that the gateway closed with this code. `rotated` is the number of sockets
+    that were closed because of their age. `rate_limit_unanswered` is the number of rate checks that Redis did not
+    answer. Such a check refuses no connection.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class GatewayCounts:
 
 
 class HubCounts:
-    """Counts updates. The counters are plain attributes, because the hub changes them for each update.
+    """Counts updates. The counters are plain attributes, because the hub changes a counter for each update.
 
     Each published update adds 1 to one of these counters:
 

@@ -1,8 +1,8 @@
 """Monitors whether the database answers, and limits how many queries wait for the database.
 
-Lists and accounts need the database; prices do not. Clients with `?meta=1` are therefore told when the database becomes
-unavailable or available. The monitor sends no query of its own. Every 0.5 s the gateway reads the tickers, and the
-monitor watches these readings.
+Lists and accounts need the database; prices do not. When the database becomes unavailable or available, the gateway
+tells the clients that connected with `?meta=1`. The monitor sends no query of its own. Every 0.5 s the gateway reads
+the tickers, and the monitor watches whether this succeeds.
 """
 
 import asyncio
@@ -45,7 +45,10 @@ class DatabaseMonitor:
         self._turns = asyncio.Semaphore(MAX_QUERIES)
 
     async def watch(self, read: Callable[[], Awaitable[None]]) -> None:
-        """Runs `read` once and derives the database's state from the outcome. Does not raise the errors of `read`."""
+        """Awaits one call of `read`, which queries the database, and notes whether the database is available.
+
+        Does not raise the errors of `read`.
+        """
         timeout = asyncio.get_running_loop().call_later(QUERY_TIMEOUT_SECONDS, self._set_unavailable, "no answer")
         try:
             await read()

@@ -1,7 +1,7 @@
 """Connects, starts and stops the parts of one gateway process.
 
-The gateway starts at the first connection, because the parts need the event loop of the server. Servers such as Daphne
-do not announce this event loop: they send no lifespan events of ASGI.
+The gateway starts at the first connection, because the parts need the running event loop of the server. An earlier
+start is not possible, because servers such as Daphne send no lifespan events of ASGI.
 """
 
 import asyncio
@@ -24,15 +24,13 @@ from watchlist.gateway.list_changes import ListChanges
 from watchlist.gateway.metrics import END_TO_END
 from watchlist.gateway.sockets.admission import Admission
 from watchlist.gateway.sockets.connection_rate import ConnectionRate
-from watchlist.gateway.sockets.connections import Connections
+from watchlist.gateway.sockets.connections import SWEEP_SECONDS, Connections
 from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.source_changes import SourceChanges
 from watchlist.gateway.ticker_changes import TickerChanges
 
 log = structlog.get_logger(__name__)
-
-SWEEP_SECONDS = 1.0
 
 
 class Gateway:
@@ -80,9 +78,10 @@ class Gateway:
         self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
     async def start(self) -> ConnectionRate:
-        """Starts the gateway at the first call. Waits for the tickers, then returns the rate limit of connections.
+        """Starts the gateway if it is not started yet, and waits until the tickers have been read.
 
-        Raises an error of the database if the tickers have never been read and cannot be read now.
+        Returns the ConnectionRate, which limits how often an address or account connects. Raises an error of the
+        database if the tickers have never been read and cannot be read now.
         """
         if self._start_task is None:
             self._start_task = asyncio.ensure_future(self._start())
@@ -105,7 +104,7 @@ class Gateway:
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Ends all tasks of the gateway. The sockets stay open until the server closes them."""
+        """Ends all tasks of the gateway. Does not close the sockets: the server closes the sockets later."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -119,16 +118,16 @@ class Gateway:
     ) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        Connections.share describes the first two functions. `save_metrics` stores the metrics of this process for
-        the other processes. It is called about once per second.
+        `Connections.share` describes `note_connections` and `note_address`. `save_metrics` stores the metrics of this
+        process for the other processes. The gateway calls `save_metrics` about once per second.
         """
         self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
-        """Refuses new connections, and closes each open socket with code 4001. Returns how long this takes.
+        """Refuses new connections, and closes each open socket with code 4001.
 
-        Connections.drain describes the arguments and the result.
+        `Connections.drain` describes the arguments and the result.
         """
         return self.connections.drain(least, longest)
 
@@ -142,7 +141,7 @@ class Gateway:
         return self.connections.sessions
 
     def count_tasks(self) -> int:
-        """Returns the number of tasks of the event loop. Returns 0 before the start."""
+        """Returns the number of tasks of the event loop; 0 before the gateway is started."""
         return len(asyncio.all_tasks(self._loop)) if self._start_task is not None else 0
 
     def _schedule(self, delay: float, flush: Callable[[], None]) -> None:

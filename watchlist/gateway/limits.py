@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All limits. Times are in seconds.
+    """The limits of a gateway for each client and for the number of clients.
 
-    The first twelve limits are settings with the prefix GATEWAY_ or GATEWAY_TIMEOUTS_.
+    Times are in seconds. `send_buffer` is a number of updates. The first twelve attributes are settings with the prefix
+    GATEWAY_ or GATEWAY_TIMEOUTS_.
     """
 
     allowed_origins: tuple[str, ...] = ("*",)
@@ -22,7 +23,10 @@ class Limits:
     pong_wait: float = 60.0
     ping_period: float = 54.0
     max_age: float = 0.0
-    """After this time a socket is closed, so that its client connects to another process. 0 means never."""
+    """The longest age of a socket. 0 means no limit.
+
+    An old socket is closed, so that its client connects to another process.
+    """
     first_request: float = 10.0
     messages_per_second: float = 5.0
     messages_burst: int = 20

@@ -1,9 +1,12 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second for all signed-in sockets together, with three queries. A web session ends when it
-expires or when its row is deleted. A web session also ends when the password changes or the account is deactivated. The
-next reading notices the end. After this reading, the socket counts as a visitor's socket and receives no more `list`
-frames.
+Reads the database once per second for all signed-in sockets together, with three queries. If a reading finds that a web
+session has ended, its sockets count as visitors' sockets from then on, and receive no more `list` frames. A web session
+ends if:
+
+- the session expires or its row is deleted,
+- the password of the account changes,
+- the account is deactivated.
 """
 
 import asyncio
@@ -44,7 +47,10 @@ class ListChanges:
         self._private = private
 
     async def follow(self) -> None:
-        """Reads the lists and sends changes, until this task is cancelled. Pauses while the database is unavailable."""
+        """Reads the lists of the signed-in clients and sends changes, until this task is cancelled.
+
+        Pauses while the database is unavailable.
+        """
         while True:
             await asyncio.sleep(READ_SECONDS)
             if not self._database.available:
@@ -56,7 +62,7 @@ class ListChanges:
                 log.debug("lists cannot be read", reason=type(error).__name__)
 
     async def _find_accounts(self) -> None:
-        """Looks up the web sessions that could not be looked up when their clients connected."""
+        """Looks up each web session whose look-up failed when the client connected."""
         for session in list(self._connections.sessions):
             if (key := session.unverified_key) is not None:
                 session.account_session = await find_account_session(key)
@@ -71,9 +77,9 @@ class ListChanges:
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
         """Sends each signed-in socket a `list` frame for each list that has changed.
 
-        `read` holds the web sessions whose lists were read. `versions` maps each valid web session in `read` to the
-        versions of the account's lists. The first time, a socket is sent a frame for each list. A socket with waiting
-        state messages is skipped, and is sent the changes after a later reading.
+        `read` holds the web sessions whose lists were read from the database. `versions` maps each valid web session in
+        `read` to the versions of the account's lists. A socket that was sent no list yet is sent all lists. If earlier
+        state messages still wait in a socket's outbox, a later call sends the changes to this socket.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
@@ -91,7 +97,11 @@ class ListChanges:
 
 @sync_to_async
 def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSession, Versions]:
-    """Returns the list versions of each web session that is still valid. Raises django.db.DatabaseError."""
+    """Returns a dict from each valid web session in `account_sessions` to the versions of its account's lists.
+
+    Web sessions that have ended are missing. The versions are a dict from the id of a list to the list's version.
+    Raises django.db.DatabaseError.
+    """
     close_old_connections()
     account_sessions = list(account_sessions)
     keys = {account_session.key for account_session in account_sessions}
@@ -108,16 +118,19 @@ def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSes
 
 
 def _read_password_hashes(accounts: Iterable[int]) -> dict[int, str]:
-    """Returns a dict from account id to the password hash of valid web sessions.
+    """Returns a dict from the id of each active account to the account's password hash.
 
-    Inactive accounts are missing.
+    A web session that has another hash is not valid, because the password has changed since the sign-in.
     """
     users = get_user_model().objects.filter(pk__in=set(accounts), is_active=True).only("password")
     return {user.pk: user.get_session_auth_hash() for user in users}
 
 
 def changed_lists(before: Versions, now: Versions) -> list[StateMessage]:
-    """Returns a `list` message for each new, changed or deleted list. A deleted list has version 0."""
+    """Compares two readings of an account's lists, and returns a `list` message for each list that differs.
+
+    `before` and `now` map the id of each list to its version. The message for a deleted list has version 0.
+    """
     changed = [(number, version) for number, version in now.items() if before.get(number) != version]
     changed += [(number, 0) for number in before if number not in now]
     return [

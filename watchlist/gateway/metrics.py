@@ -1,6 +1,6 @@
 """Defines the metrics of a gateway process for Prometheus.
 
-The collector reads the counters when Prometheus requests the metrics.
+The class GatewayCollector reads the counters of the gateway when Prometheus requests the metrics.
 """
 
 from collections.abc import Callable, Iterator

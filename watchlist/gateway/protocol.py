@@ -234,8 +234,8 @@ def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str)
     """Returns the `heartbeat` frame, which clients request with `?heartbeat=`.
 
     `timestamp` is the gateway's time in unix microseconds. `number` is 1 in the first heartbeat of a socket, 2 in the
-    second. `feed_age_ms` is the age of the newest update in milliseconds, or None if unknown. `source` is a result of
-    `kind_of_sources`.
+    second. `feed_age_ms` is the age of the newest update in milliseconds, or None if unknown. `source` is the kind of
+    the sources, such as `live`; `kind_of_sources` describes the kinds.
     """
     return msgspec.json.encode(
         {"type": "heartbeat", "timestamp": timestamp, "n": number, "feed_age_ms": feed_age_ms, "source": source}
@@ -245,8 +245,8 @@ def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str)
 def feed(source: str, title: str, state: str, reason: str, since: int, symbols: Mapping[str, Iterable[str]]) -> bytes:
     """Returns the `feed` frame about a source of real prices, for clients with `?meta=1`.
 
-    `title` is the name of the source for people. `since` is in unix microseconds. `symbols` maps the name of a state of
-    symbols, such as `halted`, to the symbols in this state.
+    `title` is the name that people see, such as `Kraken`. `since` is the time of the last change of `state`, in unix
+    microseconds. `symbols` maps the name of a state of symbols, such as `halted`, to the symbols in this state.
     """
     frame = {"type": "feed", "source": source, "title": title, "state": state, "reason": reason, "since": since}
     return msgspec.json.encode(frame | {"symbols": symbols})

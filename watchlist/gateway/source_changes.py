@@ -1,7 +1,7 @@
 """Sends `feed` frames to clients when the state of a source has changed.
 
-Reads the states of the sources of all served tickers once per second, with one command of Redis. If Redis does not
-answer, no state changes. Clients notice the outage, because no prices arrive.
+Reads the states of the sources of all served tickers once per second, with one command of Redis. While Redis does not
+answer, clients receive no `feed` frames. They notice the outage because no prices arrive.
 """
 
 import asyncio
@@ -37,7 +37,10 @@ class SourceChanges:
         self._closed: frozenset[tuple[str, str]] = frozenset()
 
     async def follow(self, redis: Any) -> None:
-        """Reads the states and sends changes, until this task is cancelled. `redis` is an asyncio client."""
+        """Reads the states of the sources and sends changes, until this task is cancelled.
+
+        `redis` is an asyncio client.
+        """
         while True:
             try:
                 await self.read(redis)
@@ -48,7 +51,7 @@ class SourceChanges:
             await asyncio.sleep(READ_SECONDS)
 
     async def read(self, redis: Any) -> None:
-        """Reads the states once and sends changes. Raises RedisError or OSError."""
+        """Reads the states of the sources once and sends changes. Raises RedisError or OSError."""
         sources = with_state(self._catalog.sources)
         prefix = feed_prefix(redis)
         values = await redis.mget([prefix + source for source in sources]) if sources else []
@@ -60,7 +63,7 @@ class SourceChanges:
         self._connections.announce_sources({source: self._message(source) for source in sources})
 
     def mark_markets(self, listings: list[Listing]) -> list[Listing]:
-        """Returns the listings. The market of a listing is CLOSED if the source says that this market is closed."""
+        """Returns all `listings`. A listing gets the market CLOSED if its source says that its market is closed."""
         if not self._closed:
             return listings
         return [
@@ -86,7 +89,10 @@ class SourceChanges:
         return make_state(f"feed {source}", payload)
 
     def _served_symbols(self, source: str, symbols: Mapping[str, list[str]]) -> dict[str, list[str]]:
-        """Returns only the symbols that clients of this gateway can subscribe to."""
+        """Keeps only the symbols that this gateway serves with prices from `source`.
+
+        `symbols` and the result map each state of symbols, such as `halted`, to the symbols in this state.
+        """
         catalog = self._catalog
         return {
             name: [

@@ -1,7 +1,7 @@
 """Sends `ticker` frames to clients when the admin has changed a ticker.
 
-Reads the ticker table every 0.5 s and compares it with the catalog. Therefore a new base price reaches an open page.
-Django's signals do not suffice, because `QuerySet.update` sends no signal.
+Reads the ticker table every 0.5 s, and compares the table with the catalog. Django's signals do not suffice, because
+`QuerySet.update` sends no signal.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ READ_SECONDS = 0.5
 
 
 class TickerChanges:
-    """Keeps the catalog up to date. `load` reads the ticker table.
+    """Keeps the catalog equal to the ticker table.
 
-    `mark_markets` returns listings with their current markets.
+    `load` reads the ticker table. `mark_markets` takes listings, and returns them with closed markets marked as closed.
     """
 
     def __init__(

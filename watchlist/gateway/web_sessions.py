@@ -13,10 +13,11 @@ from django.http import HttpRequest
 
 @dataclass(frozen=True, slots=True)
 class AccountSession:
-    """A web session of an account. `account` is the id of the account.
+    """A web session of an account.
 
-    `password_hash` is the account's hash at the time when the web session was looked up. A new password changes the
-    account's hash and ends all web sessions with the old hash.
+    `key` is the session key in the cookie. `account` is the id of the account. `password_hash` is the account's
+    password hash at the time of the look-up. A new password changes this hash, and ends all web sessions with the old
+    hash.
     """
 
     key: str
@@ -25,7 +26,10 @@ class AccountSession:
 
 
 def read_session_key(cookies: str) -> str | None:
-    """Returns the session key in a Cookie header. Returns None if the header contains no valid key."""
+    """Returns the session key in a Cookie header.
+
+    Returns None if the header contains no session key, or a key with other characters than letters and digits.
+    """
     try:
         found = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:

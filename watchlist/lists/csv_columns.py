@@ -20,9 +20,10 @@ LIST_HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The index of each column, and the number of cells of the header.
+    """The places of the column of symbols and of the column of list names in an imported file.
 
-    `names` is None if the file has no column of list names.
+    `symbols` and `names` are indexes, which count from 0. `names` is None if the file has no column of list names.
+    `count` is the number of cells of the header.
     """
 
     symbols: int
@@ -31,7 +32,7 @@ class Columns:
 
 
 def find_columns(cells: Sequence[str]) -> Columns | None:
-    """Returns the columns if the cells are a header. Otherwise returns None.
+    """Returns the columns if `cells`, the cells of a line, are a header. Otherwise returns None.
 
     The names of columns can have any case and any order.
     """

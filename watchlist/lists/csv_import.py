@@ -1,7 +1,7 @@
 """Reads a person's lists from a file. Pure.
 
-The file was exported by this site or by another site, or is a plain list of symbols. This module undoes the escaping of
-`feeds.csv_cells`, so that an exported file gives exactly the exported lists.
+The file is an export of this site, an export of another site, or a plain list of symbols. In exports of this site,
+`feeds.csv_cells` has escaped some cells. This module removes the escaping, so that the import gives the same lists.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,7 +17,7 @@ from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, Named
 MAX_FILE_BYTES = 2_500_000
 """The maximum size of an imported file in bytes.
 
-A file of this size can hold twenty lists of 200 symbols with every column. Django's own limit for a form is higher.
+A file of this size has room for MAX_LISTS lists of MAX_SYMBOLS symbols. Django's limit for a form is higher.
 """
 MAX_LINES = MAX_LISTS * (MAX_SYMBOLS + 1)
 DEFAULT_NAME = "Imported"
@@ -46,14 +46,16 @@ class ImportedLists:
 
 
 def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> ImportedLists:
-    """Reads lists of `known` symbols from the text of a file.
+    """Reads lists of symbols from the text of a file. Refuses symbols that are not in `known`.
 
-    `name` is the name of the list for symbols without a list in the file. If the file has a header, the columns of
-    symbols and of list names are read. Without a header there are three kinds of lines:
+    If the file has a header, only the columns of symbols and of list names are read. Without a header, each line has
+    one of these forms:
 
     - a list's name and one symbol
     - any number of symbols
-    - `###NAME`, which names the list for the symbols in the lines below
+    - `###NAME`: the symbols in the lines below belong to the list NAME
+
+    `name` is the name of the list for symbols that the file puts into no list.
     """
     lines = split_lines(text)
     if len(lines) > MAX_LINES + 1:
@@ -78,7 +80,7 @@ def name_of_file(file_name: str) -> str:
 
 
 class _Reader:
-    """Builds the lists line by line."""
+    """Builds lists from an imported file, one line at a time."""
 
     def __init__(self, known: Collection[str], name: str) -> None:
         self._known = known
@@ -107,10 +109,10 @@ class _Reader:
             self._read_without_header(line)
 
     def _is_comment(self, line: Line) -> bool:
-        """Returns whether the line is a comment.
+        """Returns whether a line is a comment: whether the line begins with `#`, but not with `###`.
 
-        A comment begins with `#`. A line with as many cells as the header is no comment, because a list may be called
-        `#1`.
+        In a file with a header, a line with as many cells as the header is no comment: the first cell may be the name
+        of a list, such as `#1`.
         """
         return line.is_comment and (self._columns is None or len(line.cells) != self._columns.count)
 
@@ -143,7 +145,7 @@ class _Reader:
                 self._add(line, self._section, spelling, shown=spelling)
 
     def _names_a_list(self, cells: Sequence[str]) -> bool:
-        """Returns whether the first cell is the name of a list.
+        """Returns whether the first cell of a line is the name of a list, in a file without a header.
 
         A cell that may be a symbol is never the name of a list.
         """
@@ -154,7 +156,7 @@ class _Reader:
         return not self._find(cells[2]) if len(cells) > 2 else True
 
     def _split_words(self, cells: Sequence[str]) -> Iterator[str]:
-        """Yields the cells. Splits a cell such as `AAPL MSFT` into its words.
+        """Yields the cells of a line that are not empty. Splits a cell such as `AAPL MSFT` into its words.
 
         A cell is split if its first word is a symbol and the whole cell is no symbol.
         """
@@ -172,9 +174,9 @@ class _Reader:
             self._refuse(line, reason, shown)
 
     def _add_symbol(self, name: str, spelling: str) -> str:
-        """Adds the symbol to the list and returns an empty string.
+        """Adds a symbol to the list called `name` and returns an empty string.
 
-        If the symbol is refused, returns the reason.
+        If the symbol or the name is refused, returns the reason.
         """
         try:
             named_list = NamedList(0, check_name(name, ()))

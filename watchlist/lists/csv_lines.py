@@ -1,6 +1,7 @@
 """Splits an imported text into numbered lines of cells. Pure.
 
-Finds the separator and accepts Excel's `sep=` line. After a wrong quotation mark, only one line cannot be read.
+Finds the separator of the cells, and accepts Excel's line `sep=;`. If a quotation mark is wrong, only the line with
+this mark cannot be read.
 """
 
 import csv
@@ -13,7 +14,7 @@ SNIFFED_LINES = 20
 MAX_JOINED_LINES = 5
 """The maximum number of lines that one quoted cell can span.
 
-The limit bounds the work for a quotation mark that is never closed.
+Without this maximum, a quotation mark that is never closed would cost much work.
 """
 LINE_END = re.compile(r"\r\n|\r|\n")
 SEPARATOR_LINE = re.compile(r"\s*\"?sep=(\t|[,;|])\"?\s*", re.IGNORECASE)
@@ -22,7 +23,10 @@ QUOTED = re.compile(r'"[^"]*"')
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `number` counts from 1. `problem` says why the line cannot be read."""
+    """One line of an imported text, split into cells.
+
+    `number` counts from 1. If the line cannot be read, `problem` says why. Otherwise `problem` is empty.
+    """
 
     number: int
     text: str
@@ -35,13 +39,13 @@ class Line:
 
 
 def split_lines(text: str) -> list[tuple[int, str]]:
-    """Returns the lines that are not blank, with their numbers."""
+    """Returns pairs of a line's number, from 1, and the line. Leaves out blank lines."""
     lines = enumerate(LINE_END.split(text.lstrip("\N{BYTE ORDER MARK}")), start=1)
     return [(number, line) for number, line in lines if line.strip()]
 
 
 def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
-    """Yields the lines with their cells."""
+    """Yields each line, split into cells. `lines` are the pairs from `split_lines`."""
     separator = ","
     if lines:
         declared = SEPARATOR_LINE.fullmatch(lines[0][1])
@@ -55,10 +59,10 @@ def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
 
 
 def sniff_separator(lines: Sequence[str]) -> str:
-    """Returns the separator that most of the first lines contain.
+    """Returns the character that most likely separates the cells of these lines.
 
-    If several separators are in the same number of lines, the most frequent separator of the
-    first line is returned.
+    Of several separators, prefers one that is in the first line, then the one that is in most of the first
+    SNIFFED_LINES lines, then the most frequent one in the first line.
     """
     samples = [QUOTED.sub("", line) for line in lines if not line.startswith("#")][:SNIFFED_LINES]
     first = samples[0] if samples else ""
@@ -66,11 +70,14 @@ def sniff_separator(lines: Sequence[str]) -> str:
     def rank(separator: str) -> tuple[bool, int, int]:
         return separator in first, sum(separator in sample for sample in samples), first.count(separator)
 
-    return max(SEPARATORS, key=rank)  # the first of equals
+    return max(SEPARATORS, key=rank)  # the first of the separators with an equal rank
 
 
 def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:
-    """Returns the record that begins in the first line, and how many lines the record has."""
+    """Reads one record: the first of `lines`, and more lines if a cell in quotation marks continues in them.
+
+    Returns the record as a Line, and the number of lines that the record takes.
+    """
     number, first = lines[0]
     for used in range(1, len(lines) + 1):
         text = "\n".join(line for _, line in lines[:used])
@@ -88,6 +95,6 @@ def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line
 
 
 def _split(text: str, separator: str, strict: bool) -> tuple[str, ...]:
-    """Returns the cells of a record. Raises csv.Error."""
+    """Returns the cells of a record. Raises csv.Error if the csv module cannot read the record."""
     rows = list(csv.reader([text], delimiter=separator, strict=strict))
     return tuple(rows[0]) if rows else ()

@@ -1,4 +1,4 @@
-"""Folds case and accents of texts that are searched. Pure."""
+"""Removes case and accents from texts, for searches. Pure."""
 
 import unicodedata
 from functools import lru_cache
@@ -6,7 +6,7 @@ from functools import lru_cache
 MAX_LENGTH = 80
 """The maximum length of a ticker's name and of a searched text, in characters."""
 BASE_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
-"""The base letters of letters that Unicode does not decompose."""
+"""A translation table for letters that Unicode does not decompose into a base letter and an accent."""
 
 
 @lru_cache(maxsize=4096)

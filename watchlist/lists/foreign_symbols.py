@@ -1,4 +1,4 @@
-"""Finds the symbol that a spelling from another program means. Pure."""
+"""Finds the symbol for a spelling from another program, such as `BRK-B` for `BRK.B`. Pure."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ PAIR = re.compile(r"([A-Z0-9]{2,6}?)[-/_ ]?(USDT|[A-Z]{3})(=X)?")
 
 
 def find_symbol(spelling: str, known: Collection[str]) -> str | None:
-    """Returns the known symbol that a spelling means; None if no known symbol fits.
+    """Returns the known symbol for a spelling; None if no known symbol fits.
 
     Examples of spellings are `NASDAQ:AAPL`, `BRK-B` and `BTC-USD`.
     """
@@ -31,7 +31,7 @@ def clean_spelling(spelling: str) -> str:
 def _possible_symbols(text: str) -> Iterator[str]:
     """Yields the text, then other symbols that the text may mean.
 
-    The most exact symbol comes first.
+    A symbol that differs less from the text comes earlier.
     """
     yield text
     text = EXCHANGE.sub("", text.removeprefix("$"), count=1)

@@ -10,9 +10,10 @@ from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, Named
 def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
     """Adds the lists of a file to a person's lists.
 
-    Returns the person's lists afterwards, and sentences about what did not fit. A list of the file may have the same
-    name as a list of the person. In this case, if `replace` is true, the file's symbols replace the symbols of
-    the person's list. If `replace` is false, the file's symbols are added to the person's list.
+    Returns two values: the changed lists of the person, and sentences about lists and symbols that were not added.
+
+    If a list of the file and a list of the person have the same name, `replace` decides. If `replace` is true, the
+    symbols of the file replace the symbols of the person's list. Otherwise the symbols of the file are added.
     """
     problems = []
     for new in new_lists:
@@ -31,10 +32,11 @@ def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: 
 
 
 def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple[UserLists, list[str], list[NamedList]]:
-    """Adds each new list under a name that no other list has.
+    """Adds new lists to a person's lists. If a name is taken, adds a number to the name of the new list.
 
-    Leaves out a new list if the person has a list with the same name and symbols. Returns three values: all lists of
-    the person, the names of the added lists, and the new lists for which there is no room.
+    Ignores a new list if the person has a list with the same name and symbols. Any other new list is left out if the
+    person has the maximum number of lists. Returns three values: all lists of the person, the names of the added lists,
+    and the new lists that were left out.
     """
     names: list[str] = []
     left_out: list[NamedList] = []
@@ -51,7 +53,7 @@ def append_lists(user_lists: UserLists, new_lists: Sequence[NamedList]) -> tuple
 
 
 def free_name(name: str, user_lists: UserLists) -> str:
-    """Returns `name`, with a number if the person already has a list with this name."""
+    """Returns `name`. If the person already has a list with this name, adds a number, such as `Tech 2`."""
     if user_lists.find_by_name(name) is None:
         return name
     endings = (f" {number}" for number in count(2))
@@ -60,9 +62,9 @@ def free_name(name: str, user_lists: UserLists) -> str:
 
 
 def _replace_symbols(user_lists: UserLists, old: NamedList, symbols: tuple[str, ...]) -> UserLists:
-    """Returns a copy in which the list with the name of `old` has these symbols.
+    """Returns a copy of `user_lists` in which the list `old` has the symbols `symbols`.
 
-    The list is found by its name, because all new lists share the key UNSAVED.
+    Finds the list `old` by its name, because several new lists can have the same key: UNSAVED.
     """
     changed = replace_fields(old, symbols=symbols)
     return UserLists(tuple(changed if each.name == old.name else each for each in user_lists.lists))

@@ -13,7 +13,7 @@ MAX_LISTS = 20
 MAX_SYMBOLS = 200
 MAX_NAME_LENGTH = 40
 UNSAVED = 0
-"""Key of a list that is not stored yet."""
+"""The key of a list that is not stored yet."""
 JOINERS = "\u200c\u200d"
 """The characters zero width non-joiner and zero width joiner.
 
@@ -24,10 +24,10 @@ JOINED_CATEGORIES = ("So", "Sk", "Mn", "Mc", "Lo")
 
 @dataclass(frozen=True, slots=True)
 class NamedList:
-    """One list. `key` identifies the list among the person's lists.
+    """A list. `key` identifies the list among the person's lists.
 
-    `symbols` are in the person's order. No symbol occurs twice. `columns` holds the keys of the columns that the person
-    chose for this list, in order. `columns` is empty if the person chose no columns. `page.columns` defines the keys.
+    `symbols` are in the person's order, and no symbol occurs twice. `columns` holds the keys of the chosen columns, in
+    order. `columns` is empty if the person chose no columns. `page.columns` defines the keys.
     """
 
     key: int
@@ -36,9 +36,9 @@ class NamedList:
     columns: tuple[str, ...] = ()
 
     def add(self, symbol: str, position: int | None = None) -> "NamedList":
-        """Returns a copy with a symbol inserted at a position, by default at the end.
+        """Returns a copy with `symbol` inserted at `position`, which counts from 0. The default position is the end.
 
-        Positions count from 0. Raises AlreadyListed or ListFull.
+        Raises AlreadyListed or ListFull.
         """
         if symbol in self.symbols:
             raise AlreadyListed(f"{symbol} is already in “{self.name}”.")
@@ -53,9 +53,9 @@ class NamedList:
         return replace(self, symbols=tuple(listed for listed in self.symbols if listed != symbol))
 
     def move(self, symbol: str, position: int) -> "NamedList":
-        """Returns a copy with a symbol moved to a position from 0. Raises NotListed.
+        """Returns a copy with `symbol` moved to `position`, which counts from 0. Raises NotListed.
 
-        A position beyond either end of the list means that end.
+        A negative position means the start of the list. A position that is too large means the end of the list.
         """
         rest = self.remove(symbol).symbols
         position = max(0, min(position, len(rest)))
@@ -103,9 +103,9 @@ class UserLists:
     def create(
         self, name: str, symbols: Iterable[str] = (), position: int | None = None, columns: tuple[str, ...] = ()
     ) -> "UserLists":
-        """Returns a copy with a new list at a position, by default at the end.
+        """Returns a copy with a new list at `position`, which counts from 0. The default position is the end.
 
-        Positions count from 0. Symbols beyond MAX_SYMBOLS are left out. Raises TooManyLists or BadName.
+        The new list holds at most the first MAX_SYMBOLS of `symbols`. Raises TooManyLists or BadName.
         """
         if len(self.lists) >= MAX_LISTS:
             raise TooManyLists(f"You have {MAX_LISTS} lists, which is the maximum. Delete one first.")
@@ -114,12 +114,12 @@ class UserLists:
         return UserLists((*self.lists[:position], new, *self.lists[position:]))
 
     def rename(self, key: int, name: str) -> "UserLists":
-        """Returns a copy with another name for a list. Raises NoSuchList or BadName."""
+        """Returns a copy in which the list with this key is called `name`. Raises NoSuchList or BadName."""
         others = [each for each in self.lists if each.key != key]
         return self.replace(replace(self.find(key), name=check_name(name, others)))
 
     def delete(self, key: int) -> "UserLists":
-        """Returns a copy without a list. Raises NoSuchList.
+        """Returns a copy without the list that has this key. Raises NoSuchList.
 
         Raises BadName if the person has only this list.
         """
@@ -129,9 +129,9 @@ class UserLists:
         return UserLists(tuple(each for each in self.lists if each.key != key))
 
     def shift(self, key: int, by: int) -> "UserLists":
-        """Returns a copy with a list moved `by` tabs to the right. Raises NoSuchList.
+        """Returns a copy in which the list with this key is moved `by` places to the right. Raises NoSuchList.
 
-        A negative number moves the list to the left. A move beyond either end stops at that end.
+        A negative number moves the list to the left. The move stops at the first and at the last place.
         """
         named_list = self.find(key)
         rest = [each for each in self.lists if each.key != key]
@@ -147,7 +147,7 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
     name = " ".join(name.split())
     if not name:
         raise BadName("A list needs a name.")
-    # Normalization takes quadratic time, so it follows the check of the length. It can shorten a name.
+    # Normalization takes quadratic time, so the length is limited first. Normalization can shorten a name.
     if len(name) <= 2 * MAX_NAME_LENGTH:
         name = unicodedata.normalize("NFC", name)
     if len(name) > MAX_NAME_LENGTH:
@@ -160,17 +160,18 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
 
 
 def name_key(name: str) -> str:
-    """Returns a key of a name. Names that count as equal have the same key.
+    """Returns a key for the comparison of names. Two names with the same key count as equal.
 
-    Names count as equal if they differ only by case or by the encoding of accents.
+    Such names differ only by case or by the encoding of accents.
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name[: 2 * MAX_NAME_LENGTH]).casefold())
 
 
 def _is_visible(name: str) -> bool:
-    """Returns whether a name contains only printable characters and correct joiners.
+    """Returns whether all characters of a name are printable characters or correct joiners.
 
-    A joiner is correct between the parts of an emoji, and between letters of a script without case.
+    Joiners are the invisible characters in JOINERS. A joiner is correct between two parts of an emoji, and between two
+    letters of a script without upper case.
     """
     for before, letter, after in zip(" " + name, name, name[1:] + " ", strict=False):
         joins = letter in JOINERS and _can_be_joined(before) and _can_be_joined(after)

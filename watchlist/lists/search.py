@@ -1,4 +1,4 @@
-"""Finds tickers by what a person types: a symbol, a name, or many symbols."""
+"""Finds tickers by a text that a person types: a symbol, a name, or many symbols."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -32,9 +32,9 @@ def served_tickers() -> QuerySet[Ticker]:
 
 
 def served_names(limit: int) -> list[tuple[str, str]]:
-    """Returns symbol and name of the first `limit` served tickers, sorted by symbol.
+    """Returns pairs (symbol, name) of the first `limit` served tickers, sorted by symbol.
 
-    Each page makes this query. Therefore the query is written in SQL: Django would need longer to build the query than
+    Each page makes this query. The query is written in SQL, because Django would need longer to build the query than
     the database needs to answer it.
     """
     valid = settings.GATEWAY_VALID_TICKERS
@@ -68,8 +68,8 @@ def find_ticker(symbol: str) -> Ticker | None:
 def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
     """Returns the served tickers that match a text, the best matches first.
 
-    An exact symbol comes first. Symbols and names that begin with the text come before other matches. Ignores case and
-    accents.
+    If the text is the whole symbol of a ticker, this ticker comes first. Tickers whose symbol or name begins with the
+    text come before other matches. Ignores case and accents.
     """
     # No name has an unprintable character, and PostgreSQL raises an error for NUL.
     text = " ".join("".join(filter(str.isprintable, " ".join(text.split()))).split())[:MAX_QUERY_LENGTH]
@@ -81,7 +81,10 @@ def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
 
 
 def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
-    """Returns matches that the database finds. Every database ignores the case of ASCII letters."""
+    """Searches symbols and names of served tickers in the database. Returns at most `limit`, the best first.
+
+    Ignores the case of ASCII letters. `_search_accents` finds names with other letters.
+    """
     rank = Case(
         When(symbol__iexact=text, then=Value(0)),
         When(symbol__istartswith=text, then=Value(1)),
@@ -95,9 +98,9 @@ def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
 
 
 def _search_accents(text: str) -> Iterator[Ticker]:
-    """Yields matches whose names contain non-ASCII letters.
+    """Yields each served ticker that has a non-ASCII letter in its name and `text` in its name without accents.
 
-    Databases fold such letters differently or not at all.
+    Python compares these names, because some databases do not ignore the case and accents of non-ASCII letters.
     """
     for ticker in served_tickers().exclude(name__regex=r"^[ -~]*$"):
         if text in fold(ticker.name):
@@ -105,7 +108,7 @@ def _search_accents(text: str) -> Iterator[Ticker]:
 
 
 def _rank(ticker: Ticker, text: str) -> int:
-    """Returns the rank of a match, by the same rule as the database query."""
+    """Returns how well a ticker matches the text: 0 is the best match. `_search_database` applies the same rule."""
     symbol, name = ticker.symbol.casefold(), fold(ticker.name)
     matches = (symbol == text, symbol.startswith(text), name.startswith(text), f" {text}" in name)
     return next((rank for rank, matches_so in enumerate(matches) if matches_so), len(matches))

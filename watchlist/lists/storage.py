@@ -1,7 +1,7 @@
 """Stores a person's lists in the database (account) or in the web session (visitor).
 
-Nothing is stored before the first change, so that a visit leaves no data. Before the first change, every person sees
-one example list with the first served tickers. The rules of changing lists are in `lists.rules`.
+Before the first change, nothing is stored, and the person sees one example list with the first served tickers.
+Therefore a visit without a change leaves no data. The rules of changing lists are in `lists.rules`.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,10 +41,10 @@ ListChange = Callable[[UserLists], UserLists]
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """What the tab of a list shows.
+    """The tab of a list on the page.
 
-    `count` is the number of symbols of the list. `version` is the version of the list in the database; 0 if the
-    database does not hold the list. `columns` are the chosen columns of the list.
+    `count` is the number of symbols of the list. `version` is the version of the list in the database, or 0 if the
+    database does not hold the list. `columns` holds the keys of the chosen columns of the list.
     """
 
     key: int
@@ -55,11 +55,11 @@ class Tab:
 
 
 class ListStore(Protocol):
-    """Reads and changes the lists of one person. Only `change` writes."""
+    """Reads and changes the lists of one person. Only the method `change` writes."""
 
     @property
     def stored(self) -> bool:
-        """Returns whether lists are stored. The person's first change stores the lists."""
+        """Returns whether lists of the person are stored. False before the person's first change."""
 
     def tabs(self) -> list[Tab]:
         """Returns a tab for each list. There is at least one tab."""
@@ -68,7 +68,7 @@ class ListStore(Protocol):
         """Returns the tickers of one list in the person's order. Raises NoSuchList."""
 
     def read(self) -> UserLists:
-        """Returns all lists."""
+        """Returns all lists of the person."""
 
     def change(self, change: ListChange) -> UserLists:
         """Calls the function `change` with the lists, then stores and returns the result.
@@ -80,9 +80,10 @@ class ListStore(Protocol):
 def store_for(
     user: User | AnonymousUser, session: SessionBase, may_start: Callable[[], bool] = lambda: True
 ) -> ListStore:
-    """Returns the store of an account or of a visitor.
+    """Returns the store for the lists of an account or of a visitor.
 
-    `may_start` returns whether a visitor without a web session may get a web session.
+    Before the store starts a web session for a visitor, it calls `may_start`. If `may_start` returns False, the store
+    refuses the change with TooManyVisitors.
     """
     return AccountLists(user) if isinstance(user, User) else VisitorLists(cast("SessionStore", session), may_start)
 
@@ -228,7 +229,8 @@ class VisitorLists:
 class MovedLists:
     """The result of moving a visitor's lists into an account that already has lists.
 
-    `added` holds the names of the added lists. `left_out` holds the lists for which there was no room.
+    `added` holds the names of the added lists. `left_out` holds the lists that were not added, because the account has
+    the maximum number of lists.
     """
 
     added: tuple[str, ...] = ()

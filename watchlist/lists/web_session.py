@@ -1,7 +1,7 @@
-"""Stores web sessions so that concurrent requests keep each other's changes.
+"""Stores web sessions. No change is lost when several requests change one session concurrently.
 
-Django writes a session as a whole. With Django's store, the last of several concurrent requests would therefore undo
-the changes of the other requests. This store locks the row and writes only the keys that its request changed.
+Django's store writes all keys of a session. The last of several concurrent requests would therefore undo the changes of
+the earlier requests. This store locks the row of the session, and writes only the keys that the request changed.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from django.utils import timezone
 from watchlist.errors import SessionEnded
 
 PROLONG_AFTER = timedelta(days=1)
-"""The time after which a request prolongs a session again.
+"""A request prolongs a session if the session was last prolonged at least this time ago.
 
-Therefore a session may expire up to this time before SESSION_COOKIE_AGE has passed since the last use.
+Therefore the time from the last use to the expiry may be shorter than SESSION_COOKIE_AGE, by at most this time.
 """
 MISSING = object()
 
@@ -38,7 +38,7 @@ class SessionStore(DatabaseSessionStore):
     """
 
     _stored_text = ""
-    """The data of the database row after this request's last reading or writing of the row."""
+    """The encoded session data of the database row, as this request last read or wrote the row."""
     _expires: datetime | None = None
 
     def load(self) -> dict[str, Any]:
@@ -52,10 +52,7 @@ class SessionStore(DatabaseSessionStore):
 
     @property
     def can_be_prolonged(self) -> bool:
-        """Whether this request read a stored session that is due to be prolonged.
-
-        The expiry date of such a session was set at least PROLONG_AFTER ago.
-        """
+        """Whether the session was last prolonged at least PROLONG_AFTER ago. False if this request read no session."""
         age = timedelta(seconds=self.get_session_cookie_age())
         return self._expires is not None and self._expires < timezone.now() + age - PROLONG_AFTER
 
@@ -81,9 +78,9 @@ class SessionStore(DatabaseSessionStore):
         self._remember()
 
     def _read_again(self) -> bool:
-        """Locks the row and merges the row's data with this request's changes.
+        """Reads and locks the row of the session again, and applies this request's changes to the data in the row.
 
-        Returns False if there is no row.
+        Returns False if the row does not exist.
         """
         row = Session.objects.select_for_update().filter(session_key=self.session_key).first()
         if row is None:
@@ -101,8 +98,8 @@ class SessionStore(DatabaseSessionStore):
 def merge_changes(before: Mapping[str, Any], own: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a copy of `stored` with the changes of this request.
 
-    A key was changed if its values in `before` and `own` differ. The copy has the value from `own` for each changed
-    key. A changed key that is missing in `own` is also missing in the copy.
+    `before` is the session data that the request read, and `own` is the same data with the changes of the request.
+    `stored` is the session data in the database now. A key that the request removed is missing in the result.
     """
     merged = dict(stored)
     for key in before.keys() | own.keys():

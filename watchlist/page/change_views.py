@@ -32,17 +32,14 @@ from watchlist.page.undo import (
 )
 
 MAX_SENTENCES = 6
-"""The maximum number of refusals that the page shows separately.
+"""The maximum number of refusals that the page shows in a sentence of their own.
 
-If there are more refusals, the page shows how many more.
+For the refusals beyond this number, the page shows only their number.
 """
 MAX_NAMED_SYMBOLS = 6
 """The maximum number of symbols that one sentence names."""
 MAX_QUOTED_LENGTH = 20
-"""The maximum number of characters of a posted symbol that are read.
-
-Messages quote these characters.
-"""
+"""The maximum number of characters that are read of a symbol in a form. Messages quote these characters."""
 
 
 @require_POST
@@ -72,8 +69,8 @@ def change_list(request: HttpRequest) -> HttpResponse:
     """Removes a symbol from a list, or moves it within the list.
 
     The form has one of the fields `remove`, `up`, `down`, `top`, `bottom` and `move`. This field holds the symbol.
-    `move` puts the symbol in front of the symbol in the field `before`. Without a field `before`, `move` puts the
-    symbol at the end of the list.
+    With `move`, the symbol is put in front of the symbol in the field `before`. If there is no field `before`, the
+    symbol is put at the end of the list.
     """
     position = read_position(request.POST)
     action = next((name for name in ("remove", *MOVES) if request.POST.get(name)), None)
@@ -92,10 +89,10 @@ def change_list(request: HttpRequest) -> HttpResponse:
 @require_POST
 @require_same_owner
 def change_tabs(request: HttpRequest) -> HttpResponse:
-    """Creates, renames, moves, deletes, empties or fills a whole list.
+    """Creates, renames, moves, deletes, empties or fills a list.
 
     The form field `do` names the change: `open`, `rename`, `left`, `right`, `delete`, `clear` or `example`. `open`
-    creates a list. `example` puts the symbols of the example list into an empty list.
+    creates a list. `example` fills an empty list with the symbols of the example list.
     """
     position = read_position(request.POST)
     action = request.POST.get("do", "")
@@ -134,7 +131,7 @@ def undo_change(request: HttpRequest) -> HttpResponse:
 
 
 def _restore(request: HttpRequest, undo: Undo) -> int | None:
-    """Undoes a change and removes it from the web session. Raises ListRefused.
+    """Undoes a change, and removes the change from the web session. Raises ListRefused.
 
     Returns the key of the list to show, or None for the first list.
     """
@@ -220,7 +217,7 @@ MOVES: dict[str, Callable[[NamedList, str, str], NamedList]] = {
 
 
 def _fill_with_example(lists: UserLists, named_list: NamedList, _name: str) -> UserLists:
-    """Puts the symbols of the example list into a list without symbols."""
+    """Fills a list without symbols with the symbols of the example list. A list with symbols stays unchanged."""
     symbols = named_list.symbols or example_lists().lists[0].symbols
     return lists.replace(replace(named_list, symbols=symbols))
 
@@ -234,14 +231,14 @@ TAB_CHANGES: dict[str, Callable[[UserLists, NamedList, str], UserLists]] = {
 
 
 def find_list(lists: UserLists, position: PagePosition) -> NamedList:
-    """Returns the list that the page shows. Raises NoSuchList."""
+    """Returns the list at `position`, or the first list if `position` has no key. Raises NoSuchList."""
     return lists.lists[0] if position.key is None else lists.find(position.key)
 
 
 def apply_change(request: HttpRequest, change: ListChange) -> UserLists | None:
-    """Applies a change and returns the stored lists.
+    """Applies a change to the person's lists, and returns the stored lists.
 
-    If the change is refused, adds the reason to the messages and returns None.
+    If a rule forbids the change, shows the reason to the person and returns None.
     """
     try:
         return own_lists(request).change(change)
@@ -251,9 +248,9 @@ def apply_change(request: HttpRequest, change: ListChange) -> UserLists | None:
 
 
 def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the symbols that the list can take, and sentences about the refused symbols.
+    """Returns the symbols that can be added to the list, and sentences that say why other symbols cannot.
 
-    Stores nothing. If the list becomes full, one sentence is about all remaining symbols.
+    Stores nothing. If the list is full, one sentence says so, and the remaining symbols are ignored.
     """
     added: list[str] = []
     refusals: list[str] = []
@@ -288,9 +285,9 @@ def _report_added(request: HttpRequest, added: list[str], refusals: list[str], t
 
 
 def name_symbols(symbols: list[str]) -> str:
-    """Returns the symbols as part of a sentence: `AAPL and GOOG`.
+    """Returns the symbols as part of a sentence, such as `AAPL and GOOG`.
 
-    If there are more than MAX_NAMED_SYMBOLS, the text ends with a number: `AAPL, GOOG, … and 3 more`.
+    The text names at most MAX_NAMED_SYMBOLS, and counts the rest: `AAPL, GOOG, … and 3 more`.
     """
     shown, more = symbols[:MAX_NAMED_SYMBOLS], len(symbols) - MAX_NAMED_SYMBOLS
     if more > 0:

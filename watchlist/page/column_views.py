@@ -22,7 +22,7 @@ def change_columns(request: HttpRequest) -> HttpResponse:
     """Shows, hides or moves a column of a list, or returns to the default columns.
 
     The form has one of the fields `show`, `hide`, `up`, `down` and `default`. This field holds the key of the column.
-    If no script runs, each change loads a new page. The new page opens the menu of columns again.
+    In a browser without scripts, each change loads the page again, with an open menu of columns.
     """
     position = read_position(request.POST)
     action = next((name for name in ACTIONS if request.POST.get(name)), None)

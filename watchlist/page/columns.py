@@ -1,8 +1,8 @@
 """Defines the columns of the table: heading, cell, sort value and data for scripts. Pure.
 
-The template, the sorting and the data attributes of a row use these definitions. A column whose cells change with live
-prices also needs an entry in `static/watchlist/sort.js` and in `static/watchlist/row.js`. The file `page.css` sets the
-width of each column. A person chooses the columns of each list; `lists.rules` holds the keys of the chosen columns.
+If live prices change the cells of a column, the column also needs an entry in `static/watchlist/sort.js` and in
+`static/watchlist/row.js`. The file `page.css` sets the width of each column. A person chooses the columns of each list.
+`NamedList.columns` in `lists.rules` holds the keys of the chosen columns.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,16 +25,16 @@ SortValue = str | float
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the table. `key` is the name in `?sort=` and the CSS class.
+    """One column of the table. `key` is the name of the column in `?sort=`, and its CSS class.
 
-    `content` is a function that returns the HTML of a row's cell. If the row's own HTML has the cell, `content` is
-    None. `sort_value` is a function that returns the value by which a row is sorted. The function returns None for a
-    row without a value. If the column cannot be sorted, `sort_value` itself is None.
+    `content` is a function from a row to the HTML of the cell. `content` is None if `table_html` writes the cell.
+    `sort_value` is a function from a row to the value for sorting, such as the price. The function returns None for a
+    row without a value. `sort_value` itself is None if the column cannot be sorted.
 
-    `descending_first` says that the first click on the heading sorts in descending order. `follows_side` adds the
-    direction of the row's change to the CSS classes of a cell: up, down or flat. `names_reference` adds the name of the
-    reference price to the heading. `static_heading` replaces the heading if no script runs. `grows_old` adds the CSS
-    class `old` to the cell if bid and ask are old. `hint` explains the column in a tooltip.
+    `descending_first` says that the first click on the heading sorts in descending order. `follows_side` says that a
+    cell has the CSS class `up`, `down` or `flat`. `names_reference` says that the heading names the reference price.
+    `static_heading`, if not empty, replaces `heading` in a browser without scripts. `grows_old` says that a cell gets
+    the CSS class `old` when its bid or ask is old. `hint` explains the column in a tooltip.
     """
 
     key: str
@@ -87,10 +87,12 @@ def _age(row: Row) -> str:
 
 
 def write_age(row: Row) -> str:
-    """Returns the time of the price, or a word if the symbol is not traded.
+    """Returns the text that shows the age of a price: a time, with `stale` in front if the price is stale.
 
-    The time of a stale price is marked. If the source is not connected, the price is stale, even if the market was
-    closed before.
+    Returns a word from SYMBOL_STATE_WORDS, such as `Halted`, instead of this text in two cases:
+
+    - the source does not know the symbol,
+    - the symbol is halted or its market is closed, and the price is not stale.
     """
     word = SYMBOL_STATE_WORDS.get(row.symbol_state)
     if word is not None and (row.symbol_state == "unknown" or not row.stale):
@@ -104,7 +106,7 @@ def _price_column(key: str, heading: str, price: Callable[[Row], float | None], 
 
 
 def _range_column(key: str, heading: str, read: Callable[[Row], PriceRange | None], hint: str) -> Column:
-    """Returns a column of price ranges. Rows are sorted by the place of the last price in the range."""
+    """Returns a column of price ranges, sorted by the position of the last price between low and high."""
 
     def content(row: Row) -> str:
         found = read(row)
@@ -162,7 +164,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 DEFAULT_KEYS = ("symbol", "spark", "last", "change", "percent", "volume", "open", "high", "low", "age")
-"""The columns of a list if the person has not chosen columns. Narrow tables hide some of these columns."""
+"""The columns of a list for which the person has not chosen columns. A narrow table hides some of these columns."""
 
 ALWAYS_SHOWN = ("symbol", "age")
 """The columns that cannot be hidden. Without the age, only a colour would tell which prices are old."""
@@ -172,18 +174,15 @@ SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUM
 COLUMNS_BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS}
 
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
-"""Pairs of a minimum number of characters and a CSS class.
+"""Pairs of a number of characters and a CSS class, the largest number first.
 
-A table gets a class if the longest price has at least this number of characters.
+The table has the class of the first pair whose number is at most the length of the longest price.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """An entry in the menu of columns.
-
-    `can_change` says whether the column can be shown and hidden.
-    """
+    """An entry in the menu of columns. `can_change` says whether a person can hide or show the column."""
 
     column: Column
     is_shown: bool
@@ -191,9 +190,10 @@ class ColumnChoice:
 
 
 def pick_columns(keys: Sequence[str]) -> list[Column]:
-    """Returns the columns with these keys, in order, and the columns that are always shown.
+    """Returns the columns of a table: the column of symbols, then the columns with these keys, in this order.
 
-    The symbol comes first. Keys that no column has are skipped. If there is no key, returns the default columns.
+    A column in ALWAYS_SHOWN that is not in `keys` is added. Unknown keys are skipped. If no key is known, returns the
+    default columns.
     """
     known = [key for key in dict.fromkeys(keys) if key in COLUMNS_BY_KEY and key != "symbol"]
     if not known:
@@ -205,8 +205,8 @@ def pick_columns(keys: Sequence[str]) -> list[Column]:
 def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
     """Returns the keys of a list's columns after a person's change.
 
-    `action` is `show`, `hide`, `up`, `down` or `default`; `key` is the column to change. A change that is not possible
-    has no effect. For the default columns, the result is empty.
+    `action` is `show`, `hide`, `up`, `down` or `default`. `key` is the key of the column to change. A change that is
+    not possible has no effect. If the change leads to the default columns, the result is empty.
     """
     if action == "default":
         return ()
@@ -223,9 +223,9 @@ def change_keys(keys: Sequence[str], action: str, key: str) -> tuple[str, ...]:
 
 
 def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
-    """Returns the entries of the menu: the shown columns in their order, then all others.
+    """Returns the entries of the menu of columns: the shown columns in their order, then the hidden columns.
 
-    The column of symbols is left out, because this column cannot be moved.
+    The column of symbols is left out, because this column cannot be hidden or moved.
     """
     hidden = [column for column in COLUMNS if column not in columns]
     return [
@@ -236,9 +236,10 @@ def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:
-    """Returns the CSS class that the table needs for its longest price.
+    """Returns the CSS class that makes the columns wide enough for the longest price of the rows.
 
-    The class is longest, longer, long or empty. Of prices with the same number of decimals, the largest is the longest.
+    Returns an empty text if no class of NUMBER_WIDTHS is needed. Of all prices with the same number of decimals, the
+    largest price is the longest text. Therefore only this price is measured.
     """
     largest: dict[int, tuple[float, Row]] = {}
     for row in rows:
@@ -265,9 +266,11 @@ def _css_classes(column: Column, row: Row) -> str:
 
 
 def row_data(row: Row) -> dict[str, str]:
-    """Returns a dict from the name of a data attribute to its number as text. Scripts read the attributes.
+    """Returns the data attributes of a row as a dict, such as `{"base": "224.1", "decimals": "2"}`.
 
-    The numbers are exact and have no group marks. Unknown numbers are left out.
+    Scripts on the page read these attributes.
+
+    The numbers are not rounded and have no group marks. Unknown numbers are left out.
     """
     ticker, day, year, update = row.ticker, row.day, row.year, row.update
     numbers = {

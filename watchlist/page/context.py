@@ -1,4 +1,4 @@
-"""Reads what the watchlist page shows: tabs, rows and suggestions.
+"""Reads the values that the watchlist page shows: tabs, rows and suggestions.
 
 This module changes nothing, and makes only a few database queries.
 """
@@ -34,9 +34,9 @@ from watchlist.prices.source_states import find_symbol_state, read_known_states,
 from watchlist.prices.year_ranges import read_year_ranges
 
 MAX_SUGGESTIONS = 200
-"""The maximum number of suggestions for new symbols if no script runs.
+"""The maximum number of symbols that the page suggests in a browser without scripts.
 
-The limit bounds the size of the page.
+The maximum limits the size of the page.
 """
 MODULES = [
     f"watchlist/{name}.js"
@@ -45,10 +45,7 @@ MODULES = [
         *("quotes", "row", "socket", "sort", "sparkline", "status", "table"),
     )
 ]
-"""The files that `main.js` imports.
-
-The page names these files, so that the browser loads them in parallel.
-"""
+"""Scripts that `main.js` and its imports import. The page names the scripts, so that the browser loads all at once."""
 
 
 def own_lists(request: HttpRequest) -> ListStore:
@@ -57,7 +54,7 @@ def own_lists(request: HttpRequest) -> ListStore:
 
 
 def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
-    """Returns the dict of values that the page's templates show. Raises NoSuchList."""
+    """Returns the values for the page's templates, by name. Raises NoSuchList if the list in `position` is unknown."""
     store = own_lists(request)
     tabs = store.tabs()
     tab = pick_tab(tabs, position.key)
@@ -97,9 +94,9 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
 
 
 def clock_values(now: datetime) -> dict[str, Any]:
-    """Returns the server's time and the maximum age of prices for the template.
+    """Returns the server's time, and the age in milliseconds after which a price is stale.
 
-    Scripts use these values to compute the ages of prices by the server's clock.
+    With these values, scripts compute the ages of prices by the server's clock.
     """
     return {
         "now": now,
@@ -117,9 +114,9 @@ def make_rows(
 ) -> list[Row]:
     """Returns a table row for each of these tickers, in the same order.
 
-    If Redis is unavailable, market days and states of sources are not read, because waiting would delay the page. Every
-    price older than `STALE_AFTER` is then stale. The 52-week ranges are read only if `with_years` is true, because they
-    need all bars of a year. The rows show the currency if the tickers have several currencies.
+    If Redis is unavailable, market days and states of sources are not read, because waiting would delay the page. In
+    this case every price older than `STALE_AFTER` is stale. `with_years` says whether to read the 52-week ranges, which
+    takes long. The rows show the currency if the tickers have several currencies.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     symbols = [ticker.symbol for ticker in tickers]
@@ -147,7 +144,10 @@ def make_rows(
 
 
 def _join_year(year: PriceRange | None, day: Day) -> PriceRange | None:
-    """Returns the 52-week range including the newest day. The database may lack this day for a minute."""
+    """Returns the 52-week range `year`, extended to contain the range of the newest day.
+
+    `year` comes from the database, which may lack the prices of the last minute.
+    """
     return day.range if year is None else year.join(day.range)
 
 
@@ -158,6 +158,6 @@ def _shows_years(columns: Sequence[Column]) -> bool:
 def suggest_tickers(listed: Sequence[Ticker | ListedTicker]) -> list[Suggestion]:
     """Returns at most MAX_SUGGESTIONS served tickers that are not in `listed`, sorted by symbol."""
     symbols = {ticker.symbol for ticker in listed}
-    # A query that leaves out the listed tickers has a parameter for each of them, and takes longer.
+    # A query that leaves out the listed tickers takes longer, because it has a parameter for each listed ticker.
     served = served_names(MAX_SUGGESTIONS + len(symbols))
     return [Suggestion._make(row) for row in served if row[0] not in symbols][:MAX_SUGGESTIONS]

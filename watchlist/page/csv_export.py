@@ -16,7 +16,7 @@ HEADER = ("list", "symbol", "name", "last", "change", "change_percent", "against
 def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
     """Returns CSV text with a header and one line per row.
 
-    `lists` holds pairs of list name and rows. An empty list has one line with its name and no symbol.
+    `lists` holds pairs of a list's name and its rows. For a list without rows, one line holds only the name.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
@@ -30,7 +30,7 @@ def write_lists(lists: Iterable[tuple[str, Sequence[Row]]]) -> str:
 
 
 def write_symbols(lists: Iterable[tuple[str, Sequence[str]]]) -> str:
-    """Returns CSV text with only list names and symbols. The import can read this text."""
+    """Returns CSV text with list names and symbols. `lists.csv_import` can read this text."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(HEADER[:2])

@@ -1,6 +1,6 @@
-"""Reads what the drawer shows about one symbol: price, market day, bars and lists.
+"""Reads the values that the drawer shows about one symbol: price, market day, bars and lists.
 
-The drawer is the panel beside the table with the details of a symbol. This module changes nothing.
+The drawer is a panel beside the table that shows the details of a symbol. This module changes nothing.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from watchlist.prices.source_labels import describe_sources
 
 
 def read_drawer(request: HttpRequest, ticker: Ticker, position: PagePosition) -> dict[str, Any]:
-    """Returns the dict of values that the drawer's template shows."""
+    """Returns the values for the drawer's template, by name."""
     now = timezone.now()
     [row] = make_rows(request, [ticker], read_quotes([ticker.symbol]), now)
     lists = own_lists(request).read().lists

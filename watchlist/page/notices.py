@@ -1,7 +1,7 @@
-"""Tells a person the result of a change, with Undo buttons or choices.
+"""Tells a person the result of a change in sentences with Undo buttons or choices.
 
-Sentences are Django messages. The web session holds the undos and choices that the page offers beside the sentences.
-Showing an undo or a choice does not change the web session.
+Each sentence is a Django message, which is shown on one page only. The web session holds the changes that can be
+undone, and the tickers to choose from. Showing a page removes neither from the web session.
 """
 
 import time
@@ -20,21 +20,18 @@ from watchlist.page.undo import Change, Undo, read_undos, remember_undo
 SESSION_KEY = "offer"
 SHOWN_UNDOS = 3
 SHOWN_FOR_NS = 600 * 1_000_000_000
-"""For ten minutes after a change, the page offers an undo without a sentence."""
+"""The time after a change in which every page has an Undo button for the change."""
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One of the tickers that a person may have meant by a name."""
+    """A ticker that a person may have meant by an ambiguous name."""
 
     symbol: str
     name: str
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A sentence with tickers.
-
-    Beside the sentence, the page offers to add one of the tickers.
-    """
+    """A sentence about an ambiguous name, and the tickers that the person can choose from."""
 
     sentence: str
     choices: tuple[Choice, ...] = ()
@@ -42,10 +39,10 @@ class Offer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One sentence to show.
+    """A sentence to show.
 
-    `level` is success, info or error. `undo` is the id for the Undo button beside the sentence. Without a
-    button, `undo` is empty.
+    `level` is `success`, `info` or `error`. `undo` is the id of the change that the Undo button beside the sentence
+    undoes. `undo` is empty if there is no button.
     """
 
     text: str
@@ -55,10 +52,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """All sentences to show, and the tickers to choose from.
+    """All sentences to show on a page, and the tickers to choose from.
 
-    `undos` are changes that can be undone and have no sentence on this page. `newest_undo` is the id of the newest
-    change.
+    `undos` are recent changes that can be undone, without those that have an Undo button beside a sentence.
+    `newest_undo` is the id of the newest change that can be undone, or empty.
     """
 
     sentences: Sequence[Notice]
@@ -68,25 +65,25 @@ class Notices:
 
 
 def offer_undo(request: HttpRequest, sentence: str, change: Change) -> None:
-    """Adds a sentence with an Undo button."""
+    """Shows a sentence about a change, with an Undo button, on the next page."""
     messages.success(request, sentence)
     remember_undo(request.session, page_owner(request), sentence, change, time.time_ns())
 
 
 def offer_choices(request: HttpRequest, sentence: str, choices: Sequence[Choice]) -> None:
-    """Makes the page offer choices beside a sentence.
+    """Makes the next page offer `choices` beside `sentence`.
 
-    The caller adds the sentence as a message.
+    The caller must also add `sentence` as a Django message. Without this message, the page offers no choices.
     """
     if may_start_session(request):
         request.session[SESSION_KEY] = msgspec.to_builtins(Offer(sentence, tuple(choices)))
 
 
 def take_notices(request: HttpRequest) -> Notices:
-    """Returns the sentences to show on this page, with their undos and choices.
+    """Returns the sentences to show on this page, with Undo buttons and choices.
 
-    Removes the sentences from Django's messages, so that no later page shows them again. Equal sentences are returned
-    once.
+    Removes the sentences from Django's messages, so that no later page shows these sentences. If two sentences are
+    equal, only one is returned.
     """
     offer = _read(request.session)
     undos = read_undos(request.session, page_owner(request))

@@ -1,4 +1,4 @@
-"""Represents the list and the sort that a page shows, in addresses and forms."""
+"""Reads and writes the list and the sort of a page in addresses and forms."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -30,7 +30,7 @@ class PagePosition:
 
     @property
     def hidden_fields(self) -> SafeString:
-        """Returns the fields of a form from which `read_position` reads this position."""
+        """Returns this position as the hidden fields `list` and `sort` of a form, for `read_position`."""
         key = self.key or ""
         list_field = f'<input type="hidden" name="list" value="{key}">'
         return mark_safe(f'{list_field}<input type="hidden" name="sort" value="{self.sort}">\n')  # noqa: S308 - a number and the key of a column
@@ -41,12 +41,12 @@ class PagePosition:
 
 
 def read_position(parameters: QueryDict) -> PagePosition:
-    """Returns the position that the fields `list` and `sort` of a query or form describe.
+    """Reads a position from the fields `list` and `sort` of a query or form.
 
-    An invalid `list` gives the first list. An invalid `sort` gives the person's own order.
+    If `list` is invalid, the position is in the first list. If `sort` is invalid, the sort is the person's own order.
     """
     text = parameters.get("list", "")
     is_key = text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS
     key = int(text) if is_key else None
-    # UNSAVED comes from a page whose list was not stored then. It means the first list, which may be stored by now.
+    # A page sends UNSAVED if its list was not stored. UNSAVED means the first list, which may be stored by now.
     return PagePosition(None if key == UNSAVED else key, read_sort(parameters.get("sort", "")))

@@ -1,7 +1,7 @@
 """Makes a row of the table from a ticker, price and market day. Pure.
 
-`static/watchlist/format.js` writes the same numbers by the same rules. Therefore the first live update changes a cell
-only if the value of the cell changed. A test compares this module with the script.
+`static/watchlist/format.js` writes numbers by the same rules, so that a number has the same text on a loaded page and
+after a live update. A test compares this module with the script.
 """
 
 from collections.abc import Sequence
@@ -50,16 +50,16 @@ class TickerFacts(Protocol):
 
 
 REFERENCE_NAMES = ("base price", "previous close or base", "previous close")
-"""Names of the reference price of several rows: if none, some, or all rows have a previous close."""
+"""The names of the reference price of a table: if no row, some rows, or all rows have a previous close."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
 
-    `update` is the newest update. `moment` is the time of this update. `update` and `moment` are None for a row without
-    a price. `side` is the direction of the change: up, down or flat. `stale` says that the price is old. `pair_is_old`
-    says that bid and ask are old. `served` says that this site offers the ticker. `year` is the 52-week range; None if
-    the range is unknown or was not read. `currency` is shown beside the last price. An empty `currency` is not shown.
+    `update` is the newest update; None if there is no price. `moment` is the time of the update. `side` is the
+    direction of the change: `up`, `down` or `flat`. `stale` says that the price is stale. `pair_is_old` says that bid
+    and ask are older than PAIR_OLD_AFTER. `served` says that this site offers the ticker. `year` is the 52-week range;
+    None if the range is unknown or was not read. `currency` is shown beside the last price; empty to show none.
     `symbol_state` is the state of the symbol at the source: `unknown`, `halted`, `closed` or empty.
     """
 
@@ -86,7 +86,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def css_classes(self) -> str:
-        """Returns the CSS classes that apply to this row.
+        """Returns the CSS classes of this row, separated by spaces.
 
         The possible classes are `stale`, `off` and `no-price`. `off` means that this site does not offer the ticker.
         """
@@ -95,7 +95,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def iso(self) -> str:
-        """Returns the time of the update as `2026-11-22T16:02:11.000Z`; empty without a price."""
+        """Returns the time of the update, such as `2026-11-22T16:02:11.000Z`; empty if there is no price."""
         return "" if self.moment is None else self.moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     @property
@@ -127,10 +127,10 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 def name_reference(rows: Sequence[Row]) -> str:
-    """Returns the name of the reference price of these rows, for a heading.
+    """Returns the name of the reference price for a heading: previous close, base price, or both.
 
-    If only some rows have a previous close, the name contains both kinds of reference price.
-    `static/watchlist/quotes.js` repeats this rule; `tests/cases/reference_name.json` tests both versions.
+    The name depends on whether all, no or some rows have a previous close. `static/watchlist/quotes.js` has the same
+    rule. `tests/cases/reference_name.json` tests both functions.
     """
     has_close = {row.day.previous_close is not None for row in rows}
     if len(has_close) == 2:
@@ -181,9 +181,9 @@ def make_row(
 
 
 def _include_price(day: Day, price: float) -> Day:
-    """Returns a copy of the day whose high and low include the newest price.
+    """Returns `day` with its high and low extended to contain `price`, the newest price.
 
-    The recorder may not have stored this price yet. A day without high and low is returned unchanged.
+    The recorder may not have stored `price` yet. If `day` has no high or no low, returns `day` unchanged.
     """
     if day.high is None or day.low is None or day.low <= price <= day.high:
         return day

@@ -1,4 +1,4 @@
-"""Supplies the values that all pages show: a context processor, and the header of the admin."""
+"""Supplies the values that the templates of all pages need, and the header of the admin pages."""
 
 from functools import cache
 from typing import Any
@@ -13,11 +13,11 @@ from watchlist.prices.source_labels import SourceLabel, describe_sources
 
 
 def describe_site(request: HttpRequest) -> dict[str, Any]:
-    """Returns the appearance, the themes and palettes to choose from, and whether sign-up is open.
+    """Returns the values for the templates of all pages, by name.
 
-    `private` says whether the site needs an account. `sources` is the label of the prices of all served tickers. A page
-    with prices replaces this label by the label of the page's prices. `appearance` and `sources` are functions. A call
-    of these functions in a template queries the database.
+    `private` says whether the site requires an account. `sources` is the label of the prices of all served tickers. A
+    page with prices replaces this label with its own. `appearance` and `sources` are functions that query the database
+    when a template calls them. A template that does not call them needs no database.
     """
     return {
         "appearance": lambda: appearance_of(request),
@@ -32,8 +32,8 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
 def describe_all_sources() -> SourceLabel | None:
     """Returns the label of the prices of all served tickers.
 
-    Returns None if the database does not answer. Some pages, such as the page for an unknown address, need no database.
-    Without a database, these pages show no label.
+    Returns None if the database is unavailable. Therefore pages that need no database still work, without a label. An
+    example is the page for an unknown address.
     """
     try:
         return describe_sources(served_sources())

@@ -1,8 +1,7 @@
-"""Writes the parts of the page that repeat as HTML: rows, headings, suggestions, columns. Pure.
+"""Writes HTML for rows, headings, suggestions and the menu of columns. Pure.
 
-The template engine would need five times as long for these repeated parts. All texts are escaped as in a template.
-Parts that depend only on a symbol, its name or the chosen columns are kept. Their arguments contain everything that
-they depend on, so that no kept part can be out of date.
+Django's template engine would need five times as long. All texts are escaped, as in a template. Functions with a cache
+depend only on their arguments, so that a cached part is never out of date.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +18,7 @@ from watchlist.page.rows import REFERENCE_NAMES, Row
 from watchlist.page.sorting import Heading
 
 KEPT_PARTS = 2048
-"""The number of kept parts of each kind. A part takes about 1 KB."""
+"""The maximum number of parts in a cache. A part takes about 1 KB."""
 KEPT_MENUS = 128
 ROWS_PLACE = "<rows-place/>"
 """Stands for the rows in the template. No other text of a page contains it, because `<` is escaped.
@@ -52,7 +51,8 @@ def insert_rows(page: str, rows: Iterable[Row], columns: Sequence[Column], query
 def write_rows(rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool) -> str:
     """Returns the rows of the table as HTML.
 
-    `query` is the query of the links to drawers. `can_move` says whether a person can move the rows.
+    `query` is the query of the links to drawers, such as `list=3`. `can_move` says whether the rows have buttons that
+    move a row.
     """
     return "".join([_write_row(row, columns, query, can_move) for row in rows])
 
@@ -66,7 +66,7 @@ def write_headings(headings: Iterable[Heading], address: str, key: int | None, r
 
 
 def write_reference(name: str) -> SafeString:
-    """Returns the name of the reference price. A script changes the name when a market day begins."""
+    """Returns the name of the reference price as HTML. A script changes the name when a market day begins."""
     names = escape("|".join(REFERENCE_NAMES))
     return mark_safe(f'<span data-references="{names}">{escape(name)}</span>')  # noqa: S308 - escaped
 
@@ -77,7 +77,7 @@ def write_attributes(row: Row) -> SafeString:
 
 
 def write_suggestions(suggestions: Iterable[Suggestion]) -> SafeString:
-    """Returns the options from which a browser completes a typed symbol if no script runs."""
+    """Returns the options that a browser without scripts suggests for a typed symbol."""
     return mark_safe("".join([_write_option(symbol, name) for symbol, name in suggestions]))  # noqa: S308 - escaped
 
 

@@ -80,10 +80,7 @@ def preview_import(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def import_lists(request: HttpRequest) -> HttpResponse:
-    """Imports the lists of the preview.
-
-    The form of the preview sends the text that holds the lists.
-    """
+    """Imports lists after the person has seen their preview. The form field `text` holds the imported file."""
     text = request.POST.get("text", "")
     imported = _read_lists(text) if len(text) <= MAX_FILE_BYTES else ImportedLists()
     if not imported.lists:
@@ -104,9 +101,10 @@ def import_lists(request: HttpRequest) -> HttpResponse:
 
 
 def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tuple[list[str], ChangedLists]:
-    """Stores the imported lists. Raises ListRefused.
+    """Merges the imported lists into the person's lists, and stores the result. Raises ListRefused.
 
-    Returns sentences about lists and symbols that did not fit. Also returns the change for the undo.
+    Returns two values: sentences about the lists and symbols that were not imported, and the change, which the person
+    can undo.
     """
     store = own_lists(request)
     problems: list[str] = []
@@ -122,9 +120,10 @@ def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tup
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
-    """Returns the person's stored lists. If nothing is stored, returns no lists.
+    """Returns the lists to which an import adds lists: the stored lists of the person.
 
-    Therefore an import replaces the example list.
+    Before the person's first change, `lists` holds only the example list, which is not stored. In this case the result
+    is empty, so that the import replaces the example list.
     """
     return lists if store.stored else UserLists(())
 
@@ -134,9 +133,9 @@ def _read_lists(text: str, name: str = DEFAULT_NAME) -> ImportedLists:
 
 
 def _read_form(request: HttpRequest) -> tuple[str, str]:
-    """Returns the uploaded or pasted text, and a list name. Raises UnreadableFile.
+    """Returns the uploaded or pasted text, and a default list name. Raises UnreadableFile.
 
-    Symbols for which the text names no list go into the list with the returned name.
+    Symbols for which the text names no list are imported into a list with the default name.
     """
     upload = request.FILES.get("file")
     text = request.POST.get("text", "")

@@ -1,7 +1,6 @@
 """Keeps changes in the web session, so that a person can undo them.
 
-Each change has its own id and its own key in the session. Therefore concurrent requests do not overwrite each other's
-changes.
+Each change has its own key in the session, so that two concurrent requests do not overwrite each other's changes.
 """
 
 import secrets
@@ -17,9 +16,9 @@ from watchlist.lists.rules import MAX_SYMBOLS, UNSAVED, NamedList, UserLists
 KEY_PREFIX = "undo:"
 MAX_UNDOS = 10
 MAX_KEPT_SYMBOLS = 8000
-"""The maximum number of symbols in the kept changes.
+"""The maximum number of symbols in all changes of a web session together.
 
-This number limits the size of the web session. One import can change twenty lists of 200 symbols.
+The maximum limits the size of the web session. One import can change 20 lists of 200 symbols.
 """
 
 
@@ -39,7 +38,7 @@ class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol")
         return 1
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Returns the lists with the symbol at its old position. Raises ListRefused."""
+        """Returns `lists` with the removed symbol put back at its old position. Raises ListRefused."""
         named_list = lists.lists[0] if self.list_key == UNSAVED else lists.find(self.list_key)
         return lists.replace(named_list.add(self.symbol, self.position))
 
@@ -62,15 +61,15 @@ class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
         return len(self.symbols)
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Returns the lists including the deleted list. Raises ListRefused.
+        """Returns `lists` with the deleted list put back at its old position. Raises ListRefused.
 
-        If another list now has the name of the deleted list, a number is added to the name of the deleted list.
+        If another list now has the same name, a number is added to the name.
         """
         return lists.create(free_name(self.name, lists), self.symbols, self.position, self.columns)
 
 
 class SavedList(msgspec.Struct, frozen=True):
-    """A list before or after a change."""
+    """A copy of a list, as the list was before or after a change."""
 
     key: int
     name: str
@@ -80,9 +79,10 @@ class SavedList(msgspec.Struct, frozen=True):
 
 
 class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
-    """The lists that one change created, and the lists whose symbols the change replaced.
+    """A change that created lists or replaced the symbols of lists.
 
-    `before` holds these lists before the change, and `after` holds these lists after the change.
+    `before` holds the changed lists before the change. `after` holds the changed and the new lists after the change.
+    `done` is the sentence to show after an undo.
     """
 
     done: str
@@ -95,9 +95,10 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
         return sum(len(saved.symbols) for saved in (*self.before, *self.after))
 
     def restore(self, lists: UserLists) -> UserLists:
-        """Returns the lists as they were before the change. Raises ListRefused.
+        """Returns `lists` after undoing the change. Raises ListRefused.
 
-        The returned lists also contain what the person added later.
+        Removes each list that the change created, unless the list's symbols have changed since. In each list whose
+        symbols the change replaced, puts the old symbols back and keeps the symbols that the person has added since.
         """
         old_keys = {saved.key for saved in self.before}
         created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}
@@ -114,8 +115,8 @@ Change = RemovedSymbol | DeletedList | ChangedLists
 class Undo(msgspec.Struct, frozen=True):
     """A change that can be undone.
 
-    `owner` is the owner of the page that made the change. `at` is the time of the change in ns since 1970. `sentence`
-    tells what was changed.
+    `owner` is the account or visitor who made the change, as text from `page_owner`. `at` is the time of the change in
+    ns since 1970. `sentence` describes the change, such as `“Tech” was deleted.`
     """
 
     id: str
@@ -135,9 +136,10 @@ def _restore_list(lists: UserLists, saved: SavedList, changed: Sequence[str]) ->
 
 
 def compare_lists(done: str, before: UserLists, after: UserLists) -> ChangedLists:
-    """Returns the lists that differ between `before` and `after`.
+    """Returns the change that leads from the lists `before` to the lists `after`, so that it can be undone.
 
-    `after` must hold the lists as they were stored. `done` is the sentence to show after an undo.
+    `after` must be the result of storing the lists, because storing gives new lists their keys. `done` is the sentence
+    to show after an undo.
     """
     old, new = _save_lists(before), _save_lists(after)
     contents = {(saved.key, saved.symbols) for saved in old} & {(saved.key, saved.symbols) for saved in new}
@@ -152,18 +154,20 @@ def _save_lists(lists: UserLists) -> list[SavedList]:
 
 
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
-    """Returns the key that a list has after a change was stored.
+    """Returns the key that the list `before` has after a change was stored.
 
-    `before` is the list before the change. A list that is stored for the first time gets a new key, but keeps
-    the same position.
+    `before` is the list as it was before the change. `lists_before` and `lists_after` are all lists of the person
+    before and after the change. The list is found by its position, because it gets a new key when it is stored for the
+    first time.
     """
     return lists_after.lists[lists_before.lists.index(before)].key
 
 
 def remember_undo(session: SessionBase, owner: str, sentence: str, change: Change, now: int) -> None:
-    """Adds a change to the web session.
+    """Adds a change to the web session, so that a person can undo the change.
 
-    Removes the oldest changes if there are too many.
+    Then removes the oldest changes until at most MAX_UNDOS changes with at most MAX_KEPT_SYMBOLS symbols remain. The
+    newest change always remains.
     """
     undo = Undo(secrets.token_hex(8), owner, now, sentence, change)
     session[KEY_PREFIX + undo.id] = msgspec.to_builtins(undo)
@@ -175,7 +179,7 @@ def remember_undo(session: SessionBase, owner: str, sentence: str, change: Chang
 
 
 def read_undos(session: SessionBase, owner: str) -> list[Undo]:
-    """Returns the changes that the owner of the page can undo, the newest first."""
+    """Returns the changes that `owner` can undo, the newest first."""
     undos = []
     for key, value in session.items():
         if key.startswith(KEY_PREFIX):
@@ -187,10 +191,7 @@ def read_undos(session: SessionBase, owner: str) -> list[Undo]:
 
 
 def find_undo(session: SessionBase, owner: str, undo_id: str) -> Undo | None:
-    """Returns the undo with this id; None if no undo has the id.
-
-    If the id is empty, returns the newest undo.
-    """
+    """Returns the change with this id; None if no change has the id. If the id is empty, returns the newest change."""
     return next((undo for undo in read_undos(session, owner) if undo_id in {"", undo.id}), None)
 
 

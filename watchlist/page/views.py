@@ -29,10 +29,7 @@ from watchlist.page.table_html import insert_rows
 @require_safe
 @require_same_owner
 def show_watchlist(request: HttpRequest) -> HttpResponse:
-    """Shows the watchlist page.
-
-    htmx is a script of the open page. A request by htmx gets only the tabs and the table.
-    """
+    """Shows the watchlist page. For a request by the script htmx, returns only the tabs and the table."""
     position = read_position(request.GET)
     try:
         context = read_page(request, position)
@@ -47,9 +44,9 @@ def show_watchlist(request: HttpRequest) -> HttpResponse:
 @require_safe
 @require_same_owner
 def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
-    """Shows the watchlist page with a symbol's drawer.
+    """Shows the watchlist page with a symbol's drawer. For a request by the script htmx, returns only the drawer.
 
-    A request by htmx gets only the drawer. If no ticker has the symbol, the answer is 404.
+    Answers 404 if no ticker has the symbol.
     """
     ticker = find_ticker(symbol)
     if ticker is None:

@@ -1,6 +1,6 @@
-"""Defines the candles of a chart and joins short candles to longer candles. Pure.
+"""Defines the candles of a chart, and joins short candles into longer candles. Pure.
 
-A candle is a bar in a chart. A candle can join several recorded bars.
+A candle is a bar in a chart. One candle can join several recorded bars.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import msgspec
 
 MAX_CANDLES = 1_500
-"""The most candles of a chart. A chart is not wide enough for more candles."""
+"""The maximum number of candles in a chart. A chart is not wide enough for more candles."""
 
 STEP_MINUTES = (1, 2, 3, 5, 10, 15, 30, 60, 120, 240, 720, 1440)
 """The lengths of candles up to a day, in minutes. Longer candles last a whole number of days."""
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
-    """The prices of one period, which begins at `start` (unix seconds).
+    """The prices of a period that begins at `start` (unix seconds).
 
     `count` is the number of updates in the period. `volume` is the sum of the sizes of these updates, in
     VOLUME_UNITs of `feeds.bar_layout`.
@@ -43,9 +43,9 @@ class CandleSeries:
 
 
 def choose_step_minutes(minutes: int) -> int:
-    """Returns the shortest candle length, in minutes, with which a chart needs at most MAX_CANDLES.
+    """Returns the length of a candle, in minutes, for a chart that shows `minutes` minutes.
 
-    `minutes` is how much time the chart shows.
+    The length is the shortest with which the chart needs at most MAX_CANDLES candles.
     """
     for step in STEP_MINUTES:
         if minutes // step + 2 <= MAX_CANDLES:  # the first and the last candle may be partial
@@ -54,7 +54,7 @@ def choose_step_minutes(minutes: int) -> int:
 
 
 def join_candles(candles: Iterable[Candle], step: int) -> list[Candle]:
-    """Joins candles to longer candles of `step` seconds. `candles` and the result are sorted, oldest first.
+    """Joins candles into longer candles of `step` seconds. `candles` and the result are sorted, oldest first.
 
     Each joined candle starts at a multiple of `step` seconds since 1970.
     """

@@ -1,10 +1,10 @@
-"""Defines what a page shows of a symbol's market day. Pure."""
+"""Defines the prices of a symbol's market day that a page shows. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 SPARKLINE_POINTS = 60
-"""The most points of a sparkline (a small line chart). Each minute of the last hour has at most one point."""
+"""The maximum number of points of a sparkline (a small line chart): one for each minute of the last hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +15,11 @@ class PriceRange:
     high: float
 
     def include(self, price: float) -> "PriceRange":
-        """Returns this range, extended so that it contains `price`."""
+        """Returns this range, extended to contain `price`."""
         return PriceRange(min(self.low, price), max(self.high, price))
 
     def join(self, other: "PriceRange | None") -> "PriceRange":
-        """Returns this range, extended so that it contains `other`."""
+        """Returns this range, extended to contain the range `other`."""
         return self if other is None else self.include(other.low).include(other.high)
 
     def share(self, price: float) -> float:
@@ -34,9 +34,8 @@ class PriceRange:
 class Day:
     """The prices of a symbol's newest market day, except the last price.
 
-    An unknown price is None. `minute_closes` holds the close of each minute in the last hour, oldest first.
-    `minute_closes` has at most SPARKLINE_POINTS prices. `volume` is in VOLUME_UNITs of `feeds.bar_layout`; 0 if no
-    update had a size.
+    An unknown price is None. `minute_closes` holds the close of each minute in the last hour, oldest first: at most
+    SPARKLINE_POINTS prices. `volume` is in VOLUME_UNITs of `feeds.bar_layout`, and 0 if no update had a size.
     """
 
     open: float | None = None
@@ -48,7 +47,7 @@ class Day:
 
     @property
     def range(self) -> PriceRange | None:
-        """The low and the high of the day; None if they are unknown."""
+        """The low and the high of the day; None if the low or the high is unknown."""
         return None if self.low is None or self.high is None else PriceRange(self.low, self.high)
 
 

@@ -1,7 +1,7 @@
 """Reads the candles of one symbol's chart.
 
 Recent bars come from Redis, older bars from the database. If Redis is unreachable, all bars come from the database. The
-database lags by up to a minute and has no one-second bars.
+newest bar of the database is up to a minute old. The database has no one-second bars.
 """
 
 from datetime import UTC, datetime, time, timedelta
@@ -19,9 +19,9 @@ from watchlist.prices.quotes import redis_client
 
 DAY = timedelta(days=1)
 REDIS_TAIL_MINUTES = 10
-"""How many minutes at the end of a long chart come from Redis.
+"""The number of minutes at the end of a long chart that come from Redis.
 
-The database lags by up to a minute. After an outage, the database can lag by more.
+The database has these minutes later than Redis: usually up to a minute later, and more after an outage.
 """
 
 # A sum of integers can overflow in SQLite, so the volumes are added as floating-point numbers.
@@ -44,8 +44,8 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
     """Returns the candles of the period that ends at `now` and has the length `span`.
 
     If `span` is None, the period begins with the first recorded update. `retention` is how long the database keeps
-    one-minute bars. A period longer than `retention`, or with one-minute bars for only a part of it, is read from
-    one-day bars, which are never deleted.
+    one-minute bars. One-day bars are never deleted. The candles are made of one-day bars in two cases: the period is
+    longer than `retention`, or one-minute bars do not cover the period.
     """
     timestamp = int(now.timestamp())
     if span is not None and span <= timedelta(seconds=SECONDS.slots):
@@ -54,7 +54,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
     tape = Tape.objects.of_current_sources().filter(symbol=symbol).first()
     if span is None or span > DAY:
         recorded = _recorded_span(tape, timestamp)
-        # A shorter span gives shorter candles. Redis has a day even if the database lags: use at least a day.
+        # A shorter span gives shorter candles. The span is at least a day, because Redis has the bars of a day.
         span = recorded if span is None else min(span, max(recorded, DAY))
     if span > retention or (span > DAY and not _has_minutes(tape, timestamp // 60, span)):
         return _read_days(tape, now, span)
@@ -62,7 +62,7 @@ def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: 
 
 
 def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
-    """Returns the time from the first recorded update of a symbol until `timestamp`.
+    """Returns how long a symbol has been recorded: from its first recorded update until `timestamp`.
 
     The result is at least a minute. `timestamp` is in unix seconds.
     """
@@ -71,10 +71,11 @@ def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
 
 
 def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
-    """Returns whether the one-minute bars cover the period of length `span`, except at most its first day.
+    """Returns whether one-minute bars cover a period of length `span` that ends now.
 
-    `newest` is the number of the current minute, counted from 1970. Only one-day bars cover an older past, which was
-    fetched or simulated.
+    Returns True even if the bars of the first day of the period are missing. Always returns True if the period is at
+    most two days long. `newest` is the number of the current minute, counted from 1970. The time before the recording
+    began can lack one-minute bars, because only one-day bars were fetched or simulated for that time.
     """
     if tape is None or span <= 2 * DAY:
         return True
@@ -87,9 +88,9 @@ def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
 def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> CandleSeries:
     """Returns the candles of the last `minutes` minutes, including the current minute.
 
-    `newest` is the number of the current minute, counted from 1970. If `minutes` is at most a day, all minutes are read
-    from Redis. Otherwise only the last REDIS_TAIL_MINUTES are read from Redis. Minutes before the oldest bar from Redis
-    come from the database.
+    `newest` is the number of the current minute, counted from 1970. If `minutes` is a day or less, Redis is asked for
+    all minutes, otherwise only for the last REDIS_TAIL_MINUTES. All minutes before the oldest bar from Redis come from
+    the database.
     """
     step = choose_step_minutes(minutes)
     first = (newest - minutes + 1) // step * step
@@ -132,7 +133,7 @@ def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSerie
 
 
 def _read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle]:
-    """Reads bars of a ring, which holds the newest bars of one length in Redis.
+    """Reads bars of a ring. A ring holds the newest bars of one length in Redis.
 
     `first` and `last` are the numbers of the first and the last bar, counted from 1970. Returns an empty list if Redis
     is unreachable.

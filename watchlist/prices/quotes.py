@@ -1,7 +1,7 @@
 """Reads quotes from Redis, for pages and for the API.
 
-A page receives later updates over the socket. If Redis is unreachable, no error is raised and `Quotes.available` is
-False. Pages therefore work without Redis.
+After the page is loaded, the browser receives updates over the WebSocket. If Redis is unreachable, `read_quotes` raises
+no error, and `Quotes.available` is False. Therefore pages work without Redis.
 """
 
 import time
@@ -37,7 +37,7 @@ class Quotes:
 def read_quotes(symbols: Sequence[str]) -> Quotes:
     """Reads the quotes of these symbols in one round trip.
 
-    In a cluster, the symbols of a node that does not answer are missing, and `available` is False.
+    In a Redis Cluster, the result lacks the symbols of each node that does not answer, and `available` is False.
     """
     if not symbols:
         return Quotes()

@@ -18,7 +18,7 @@ from watchlist.prices.history import read_candles
 
 @dataclass(frozen=True, slots=True)
 class ChartRange:
-    """A time range that a chart offers. `span` is the length of the range, None for all recorded time."""
+    """A time range that a chart offers. `span` is the length of the range, or None for all recorded time."""
 
     label: str
     span: timedelta | None

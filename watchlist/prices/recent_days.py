@@ -1,7 +1,7 @@
 """Reads the newest market day and the last hour's minute closes of many symbols.
 
-Redis answers in one round trip. If Redis lacks a day, this day comes from the database. Days from the database lag by
-up to a minute and have no minute closes. If Redis is unreachable, all days come from the database.
+Redis answers in one round trip. If Redis has no day of a symbol, the day comes from the database. If Redis is
+unreachable, all days come from the database. Days from the database are up to a minute old and have no minute closes.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Describes in words where prices come from. Pure.
 
-Pages, the API, exports and heartbeats use these words. Prices of several sources can be shown together.
+Pages, the API, exports and heartbeats use these words. One label can describe prices of several sources.
 """
 
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from feeds.source_names import ALWAYS_OPEN, NOT_FOR_THE_PUBLIC, REPLAY, SIMULATE
 LIVE, MIXED, NONE = "live", "mixed", "none"
 
 NOT_LIVE = {REPLAY: "replayed", SIMULATED: "simulated"}
-"""A dict from source to an adjective, for the sources whose prices are not current market prices."""
+"""The sources without current market prices, as a dict from source to adjective."""
 
 OPEN, CLOSED, ALWAYS = "open", "closed", "always"
 """The values for the market of a symbol. `always` means that the symbol is traded around the clock."""
@@ -19,11 +19,11 @@ OPEN, CLOSED, ALWAYS = "open", "closed", "always"
 
 @dataclass(frozen=True, slots=True)
 class SourceLabel:
-    """Says where some prices come from.
+    """Says where the prices on a page or in a file come from.
 
-    `name` is the name of the source, MIXED for several sources, or NONE without a source. `badge` is one or two
-    words for people, such as `Kraken`. `prices` is a noun in lower case, such as `prices from Kraken, some simulated`.
-    `hint` is a sentence without a full stop. `indexable` says whether search engines may list a page with these prices.
+    `name` is the name of the source, MIXED for several sources, or NONE if there is no source. `badge` has one or two
+    words, such as `Kraken`. `prices` is a phrase such as `prices from Kraken, some simulated`. `hint` is a sentence
+    without a full stop. `indexable` says whether search engines may list a page with these prices.
     """
 
     name: str
@@ -60,7 +60,10 @@ def kind_of_sources(names: Collection[str]) -> str:
 
 
 def market_of(source: str, is_closed: bool) -> str:
-    """Returns OPEN, CLOSED or ALWAYS. `is_closed` says whether the source reports a closed market."""
+    """Returns the state of the market of a symbol: OPEN, CLOSED, or ALWAYS for a source that never closes.
+
+    `is_closed` says whether the source reports that the market is closed.
+    """
     if is_closed:
         return CLOSED
     return ALWAYS if source in ALWAYS_OPEN else OPEN

@@ -1,6 +1,6 @@
 """Reads the states of sources of real prices from Redis.
 
-Feeders store these states. The source `simulated` has no state, because the generator stores no state.
+`runfeed` stores these states. The source `simulated` has no state, because the generator stores no state.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,21 +19,21 @@ log = structlog.get_logger(__name__)
 CONNECTED, RECONNECTING = "connected", "reconnecting"
 STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"})
 SYMBOL_STATES = ("unknown", "halted", "closed")
-"""The states of symbols in `feed` frames. A page shows such a state instead of the time of a price."""
+"""The states that a symbol can have in a `feed` frame. A page shows the state instead of the time of the price."""
 NO_FEEDER = "runfeed is not running"
-"""The reason of a source that no feeder feeds."""
+"""The reason why a source is not connected, if no process feeds the source."""
 
 
 def with_state(sources: Iterable[str]) -> list[str]:
-    """Returns the names of the sources that have a state, sorted and without duplicates."""
+    """Returns `sources` without `simulated`, which has no state. The result is sorted and has no duplicates."""
     return sorted({source for source in sources if source != SIMULATED})
 
 
 def check_state(state: FeedState | None, since: int) -> FeedState:
-    """Returns `state` if its name is known, otherwise the state of a reconnecting source.
+    """Returns `state` if it has a known name. Otherwise returns a state with the name `reconnecting`.
 
-    `state` is None if no feeder feeds the source. `since` is the start of the reconnecting, in unix
-    microseconds.
+    `state` is None if no process feeds the source. `since` is the time, in unix microseconds, at which the source began
+    to reconnect.
     """
     if state is None or state.state not in STATES:
         return FeedState(RECONNECTING, NO_FEEDER, since, 0)
@@ -43,7 +43,7 @@ def check_state(state: FeedState | None, since: int) -> FeedState:
 def read_source_states(client: redis.Redis, sources: Iterable[str]) -> Mapping[str, FeedState]:
     """Reads the states of sources with one command. Leaves out `simulated`. Raises StoreUnavailable.
 
-    A source that no feeder feeds counts as reconnecting. `since` is then 0, because the time is unknown.
+    A source that no process feeds counts as reconnecting. Its `since` is 0, because the time is unknown.
     """
     names = with_state(sources)
     found = FeedStateStore(client).read(names)
@@ -67,10 +67,10 @@ def find_symbol_state(state: FeedState | None, symbol: str) -> str:
 
 
 def stale_after(state: FeedState | None, limit: timedelta) -> timedelta:
-    """Returns the age after which a price is stale.
+    """Returns the age after which a price is stale, for a source in this state.
 
-    `state` is the state of the source. The prices of a connected source are never stale, because a symbol may be traded
-    rarely. All prices of a source that is not connected are stale. Without a state, prices are stale after `limit`.
+    The prices of a connected source are never stale, because a symbol may be traded rarely. All prices of a source that
+    is not connected are stale. If no state of the source is known, `state` is None and the result is `limit`.
     """
     if state is None:
         return limit

@@ -1,6 +1,7 @@
 """Reads the 52-week ranges of many symbols from their one-day bars.
 
-The one-day bars are in the database. If a symbol is recorded for less than 52 weeks, the range covers this time.
+The one-day bars are in the database. If the oldest bar of a symbol is less than 52 weeks old, the range begins with
+this bar.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ WEEKS = timedelta(weeks=52)
 
 
 def read_year_ranges(symbols: Sequence[str], now: datetime) -> Mapping[str, PriceRange]:
-    """Returns a dict from symbol to range. Symbols without a bar in the last 52 weeks are missing."""
+    """Returns a dict from symbol to 52-week range. Symbols without a bar in the last 52 weeks are missing."""
     if not symbols:
         return {}
     bars = DayBar.objects.filter(tape__symbol__in=symbols, day__gte=(now - WEEKS).date())

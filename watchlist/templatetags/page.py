@@ -30,12 +30,15 @@ register.filter("data_attributes", write_attributes)
 
 @register.filter
 def age(row: Row) -> str:
-    """Returns the time of the row's price, or a word for a symbol that is not traded."""
+    """Returns the text for the age of the row's price: a time, or a word such as `Halted` (see `write_age`)."""
     return write_age(row)
 
 
 @register.simple_tag
 @cache
 def module_preloads() -> SafeString:
-    """Returns a link to each of MODULES. The addresses of static files do not change while a process runs."""
+    """Returns an HTML link to each script in MODULES, so that the browser loads these scripts early.
+
+    The result is cached, because the addresses of static files do not change while a process runs.
+    """
     return format_html_join("", '<link rel="modulepreload" href="{}">\n', ((static(name),) for name in MODULES))

@@ -20,7 +20,7 @@ from watchlist.errors import WatchlistError
 from watchlist.terminal.state import Row, WatchState, is_update, printable
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 8.0
-"""The shortest and the longest wait before a reconnect. The wait doubles with each failed attempt."""
+"""The first and the longest wait before a reconnect. The wait doubles with each failed attempt."""
 MAX_RETRY_AFTER_SECONDS = 60.0
 HEARTBEAT_SECONDS = 2
 SILENCE_SECONDS = 5.0 * HEARTBEAT_SECONDS
@@ -50,7 +50,7 @@ class GatewayUnavailable(WatchlistError):
 
 
 class Display(Protocol):
-    """Shows a WatchState to the person or program that started `manage.py watch`."""
+    """Writes a WatchState to the output of `manage.py watch`."""
 
     def show_update(self, row: Row) -> None:
         """Shows a row that has a newer price."""
@@ -60,7 +60,7 @@ class Display(Protocol):
 
 
 def add_options(url: str) -> str:
-    """Returns the URL with the query options that request ticker, heartbeat and reconnect frames.
+    """Returns the URL with query options. The options ask the gateway for ticker, heartbeat and reconnect frames.
 
     Raises GatewayRefused if the URL is not a WebSocket address.
     """
@@ -97,7 +97,7 @@ class WatchClient:
     async def _connect_once(self, address: str) -> tuple[float, str]:
         """Runs one connection until it ends. Returns a pair: the wait before the next connection, and a reason.
 
-        The wait is in seconds, and is 0 if the gateway asks for no wait. The reason says why the connection ended.
+        The wait is in seconds; 0 if the gateway did not ask for a wait. The reason says why the connection ended.
         """
         try:
             async with connect(address, compression=None, open_timeout=10, close_timeout=1) as socket:
@@ -173,7 +173,7 @@ class WatchClient:
 
 
 def _parse(text: str | bytes) -> Any:
-    """Returns the value of a frame, or None for JSON that msgspec cannot read.
+    """Returns the value of a JSON text. Returns None for JSON that msgspec cannot read, such as very deep nesting.
 
     Raises DecodeError if the text is not JSON.
     """

@@ -15,7 +15,7 @@ from watchlist.terminal.state import Row, WatchState
 
 REFRESHES_PER_SECOND = 4
 TERMINAL = Numerals(minus="-")
-"""How the table writes numbers: in English, with the ASCII minus sign. Every terminal font has this sign."""
+"""The numerals of the table: English with the ASCII minus sign, because every terminal font has this sign."""
 SIDE_STYLES = {"up": "green", "down": "red", "flat": ""}
 
 

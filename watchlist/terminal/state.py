@@ -32,10 +32,10 @@ class Feed:
 
 @dataclass(slots=True)
 class Row:
-    """What is known of one symbol.
+    """The ticker and the newest update of one symbol.
 
     `price`, `timestamp` (unix microseconds) and `seq_id` belong to the newest update. `rejection` is the reason why the
-    gateway refused the subscription to the symbol. An empty `rejection` means that the gateway did not refuse.
+    gateway refused the subscription to the symbol. `rejection` is empty if the gateway did not refuse the subscription.
     """
 
     symbol: str
@@ -52,7 +52,7 @@ class Row:
 
     @property
     def change(self) -> float | None:
-        """Returns `price` minus the reference price, or None if either price is unknown."""
+        """Returns `price` minus the reference price; None if one of these prices is unknown."""
         reference = self._reference
         return None if self.price is None or not reference else change(self.price, reference)
 
@@ -113,7 +113,7 @@ class WatchState:
         row.source = printable(frame.get("source", SIMULATED))
 
     def apply_feed(self, frame: Mapping[str, Any]) -> bool:
-        """Stores the contents of a `feed` frame. Returns whether the state or its reason changed."""
+        """Stores the state of a source from a `feed` frame. Returns whether the state or its reason changed."""
         title, state, reason, source = (printable(frame.get(key, "")) for key in ("title", "state", "reason", "source"))
         feed = Feed(title, state, reason, self._read_symbol_states(frame.get("symbols")))
         before = self.feeds.get(source)
@@ -130,7 +130,10 @@ class WatchState:
         return states
 
     def troubles(self) -> list[str]:
-        """Returns a text such as `Kraken: silent` for each source of these symbols that is not connected."""
+        """Returns a text such as `Kraken: silent` for each source that is not connected.
+
+        Only the sources of the symbols in `rows` are included.
+        """
         sources = {row.source for row in self.rows.values()}
         return [
             f"{feed.title}: {feed.state}" + (f" ({feed.reason})" if feed.reason else "")
@@ -151,7 +154,10 @@ class WatchState:
         self.live, self.state = True, "live"
 
     def apply_heartbeat(self, frame: Mapping[str, Any], now: int) -> bool:
-        """Applies a heartbeat. `now` is the local time in unix microseconds. Returns whether the source changed."""
+        """Stores the gateway's time and the kind of the sources from a heartbeat.
+
+        `now` is the local time in unix microseconds. Returns whether the kind of the sources changed.
+        """
         timestamp = _read_integer(frame.get("timestamp"))
         if timestamp is not None:
             self._clock_offset = timestamp - now
@@ -167,10 +173,10 @@ class WatchState:
         self.feeds.clear()
 
     def age(self, row: Row, now: int) -> float | None:
-        """Returns the seconds since the newest update of the row, by the gateway's clock.
+        """Returns the age of the newest update of the row in seconds, by the gateway's clock.
 
-        The network delay makes the gateway's time uncertain. An update up to a second ahead of the gateway's clock
-        therefore has the age 0. Returns None if the update is further ahead.
+        Network delay makes the gateway's clock inexact, so that an update can seem to be in the future. Up to
+        CLOCK_TOLERANCE_SECONDS in the future, the age is 0. Beyond that, returns None.
         """
         age = (now + self._clock_offset - row.timestamp) / 1e6
         return None if age < -CLOCK_TOLERANCE_SECONDS else max(0.0, age)
@@ -178,7 +184,8 @@ class WatchState:
     def is_stale(self, row: Row, now: int) -> bool:
         """Returns whether the price of a row is stale.
 
-        A price of a real source, old or new, is stale if the source is not connected.
+        A price from a source of real prices is stale while the source is not connected, whatever the age of the price.
+        A simulated price is stale if it is older than the limit `stale_after`.
         """
         if row.price is None:
             return False
@@ -188,7 +195,7 @@ class WatchState:
 
 
 def is_update(frame: Mapping[str, Any]) -> bool:
-    """Returns whether a frame is a price update. An update may contain more keys, for example `type`."""
+    """Returns whether a frame is a price update, which has the keys `price` and `seq_id`."""
     return "price" in frame and "seq_id" in frame
 
 

@@ -1,4 +1,4 @@
-"""Tracks a connection's requests for native symbols, and their acknowledgements. Pure.
+"""Tracks which subscriptions of one connection the source has acknowledged. Pure.
 
 A request that stays unanswered is repeated once. If the repeated request stays unanswered too, the symbol counts as
 unknown to the source.
@@ -24,9 +24,10 @@ class Acknowledgements:
         return not self._deadlines
 
     def request(self, natives: Iterable[str], now: float) -> None:
-        """Notes that subscriptions to native symbols are requested.
+        """Begins to wait until the source acknowledges subscriptions to these native symbols.
 
-        `now` is the time at which the last message of the request is sent.
+        Several messages may be needed to subscribe to the symbols. `now` is the time at which the last of these
+        messages is sent.
         """
         for native in natives:
             self._deadlines[native] = now + self._timeout

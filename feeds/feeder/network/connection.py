@@ -53,10 +53,11 @@ Handler = Callable[[Sequence[Event], int], None]
 
 
 class Connection:
-    """One connection with an adapter of its own. No state of an earlier connection is left.
+    """One connection to a source. A new connection uses nothing of an earlier connection.
 
-    `is_expected_silent` returns whether silence is no fault now, for example because the market is closed. `ready` is
-    set when all symbols are subscribed. `replace_due` is set when another connection must replace this connection.
+    `is_expected_silent` returns whether silence is normal now, for example because the market is closed. `ready` is set
+    when the source has answered all subscriptions. `replace_due` is set when a new connection should replace this
+    connection, for example because of its age.
     """
 
     def __init__(
@@ -93,7 +94,10 @@ class Connection:
 
     @property
     def has_flowed(self) -> bool:
-        """Whether a message came at least `Source.silent_seconds` after the first acknowledgement."""
+        """Whether messages have arrived on this connection over a time of at least `Source.silent_seconds`.
+
+        This time begins at the first acknowledgement, and ends at the newest message so far.
+        """
         first = self._first_acknowledged
         return first is not None and self._last_message - first >= self._source.silent_seconds
 
@@ -125,7 +129,7 @@ class Connection:
             self._subscribe(sorted(added))
 
     def close(self) -> None:
-        """Makes `run` return with the kind REPLACED."""
+        """Ends the connection. `run` then returns an Ending of the kind REPLACED."""
         self._end(Ending(EndingKind.REPLACED))
 
     async def _use(self, socket: ClientConnection) -> Ending:
@@ -203,7 +207,7 @@ class Connection:
             self._has_outgoing.set()
 
     async def _send_all(self, socket: ClientConnection) -> None:
-        """Sends messages at the pace of the source."""
+        """Sends the queued messages, with the pauses that the source demands between messages."""
         try:
             while await self._has_outgoing.wait():
                 while self._outgoing:
@@ -211,7 +215,7 @@ class Connection:
                     await asyncio.sleep(self._source.send_interval)
                 self._has_outgoing.clear()
         except ConnectionClosed:
-            return  # the reading side reports it
+            return  # the loop that reads messages reports the end
 
     async def _watch(self) -> None:
         """Ends a silent connection, and repeats requests that the source does not acknowledge."""
@@ -241,13 +245,16 @@ class Connection:
         self._check_complete()
 
     def _end(self, ending: Ending) -> None:
-        """Closes the socket. Then `run` returns. Only the first ending counts."""
+        """Closes the socket, so that `run` returns `ending`.
+
+        If this method is called again, `run` still returns the first `ending`.
+        """
         if self._ending is None:
             self._ending = ending
         if self._socket is None:
             return
         if ending.kind is EndingKind.SILENT:
-            self._socket.transport.abort()  # the other side would not answer a close frame either
+            self._socket.transport.abort()  # a silent source would not answer a close frame
         elif self._closing is None:
             self._closing = asyncio.create_task(self._socket.close())
 

@@ -36,7 +36,7 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 def from_status(status: int, retry_after: str = "") -> Ending:
-    """Returns the ending if a source answers with this HTTP status instead of a WebSocket.
+    """Returns the ending for a source that answered the WebSocket handshake with this HTTP status.
 
     `retry_after` is the value of the header Retry-After.
     """

@@ -39,9 +39,9 @@ class HttpClient:
         self._free_at = 0.0
 
     async def get(self, request: Request) -> bytes:
-        """Waits for the source's interval, then sends a request. Returns the body of the response.
+        """Sends a request, and returns the body of the response.
 
-        Raises RequestFailed.
+        First waits until the source's interval has passed since the previous request. Raises RequestFailed.
         """
         async with self._turn:
             await asyncio.sleep(max(self._free_at - self._clock(), 0.0))

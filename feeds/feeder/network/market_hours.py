@@ -1,7 +1,7 @@
 """Says whether the market of a source is open. Pure.
 
-Shares are traded in New York from 9:30 to 16:00 on weekdays. Holidays are not known here: on a holiday, a source of
-shares counts as silent.
+Shares are traded in New York from 9:30 to 16:00 on weekdays. On a holiday, the market counts as open, because this
+module knows no holidays.
 """
 
 from datetime import UTC, date, datetime, time, timedelta

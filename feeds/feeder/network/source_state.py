@@ -4,10 +4,10 @@ from feeds.sources.events import SourceState
 
 
 class SourceStateTracker:
-    """The state of a source, the reason for the state, and the time of its last change.
+    """Holds the state of a source, the reason for the state, and the time at which the state began.
 
-    `now` is in unix microseconds. After silence, an acknowledgement alone does not make the source connected. A dead
-    service may acknowledge and then send nothing.
+    Times are in unix microseconds. A silent source becomes connected again when it sends data. An acknowledgement is
+    not enough, because a broken service may acknowledge subscriptions and then send nothing.
     """
 
     def __init__(self, now: int) -> None:
@@ -28,7 +28,7 @@ class SourceStateTracker:
             self._set(*(self._announced or (SourceState.CONNECTED, "")), now)
 
     def note_data(self, now: int) -> None:
-        """Notes a message that is no acknowledgement. Has no effect before the first acknowledgement."""
+        """Notes that the source sent data. Has no effect before the first acknowledgement."""
         if self._is_subscribed and self.state in {SourceState.SILENT, SourceState.RECONNECTING}:
             self._set(*(self._announced or (SourceState.CONNECTED, "")), now)
 

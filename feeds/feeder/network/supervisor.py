@@ -1,4 +1,4 @@
-"""Keeps one source connected if it has symbols, and notes the source's state.
+"""Keeps a source with wanted symbols connected, and notes the state of the source.
 
 If a connection ends unexpectedly, the supervisor waits and opens a new connection. After an error that no retry
 corrects, the wait is long.
@@ -32,10 +32,10 @@ The pause before another attempt has the same length.
 
 
 class Supervisor:
-    """The connections of one source.
+    """Opens and replaces the connections of one source.
 
-    `make_connection` takes the native symbols. `on_lost` is called when a connection ends without a replacement. `now`
-    returns unix nanoseconds. There are two connections only during a replacement.
+    Usually there is one connection. During a replacement there are two. `make_connection` takes native symbols and
+    returns a connection. `on_lost` is called when the source is no longer connected. `now` returns unix nanoseconds.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Supervisor:
             connection.want(self._natives) if self._natives else connection.close()
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
+        """Keeps the source connected while there are wanted symbols, until this task is cancelled."""
         try:
             while True:
                 while not self._natives:
@@ -84,7 +84,11 @@ class Supervisor:
             await self._close_all()
 
     async def _stay_connected(self) -> Ending:
-        """Keeps the source connected. Returns how the last connection ended."""
+        """Opens a connection, and replaces it whenever `Connection.replace_due` is set.
+
+        Returns when a connection has ended and no other connection has replaced it. The result says why that connection
+        ended.
+        """
         connection = self._open()
         while True:
             task = self._connections[connection]
@@ -95,9 +99,10 @@ class Supervisor:
             connection = await self._replace(connection)
 
     async def _replace(self, old: Connection) -> Connection:
-        """Opens a new connection. Closes `old` when the new connection has all symbols.
+        """Opens a new connection to replace `old`. Returns the one of the two connections that stays open.
 
-        If the new connection fails or takes too long, keeps `old` instead. Returns the connection that stays.
+        When the source has answered all subscriptions of the new connection, closes `old`. If the new connection fails
+        or takes too long, closes the new connection instead.
         """
         new = self._open()
         tasks = {self._connections[new], self._connections[old]}
@@ -161,7 +166,10 @@ class Supervisor:
 async def wait_for_first(
     event: asyncio.Event, tasks: Collection[asyncio.Task[Ending]], seconds: float | None = None
 ) -> None:
-    """Waits for the event, for the first finished task, or for `seconds` seconds."""
+    """Waits until `event` is set or one of `tasks` has ended, but at most `seconds` seconds.
+
+    If `seconds` is None, there is no time limit.
+    """
     waiting = asyncio.create_task(event.wait())
     try:
         await asyncio.wait({waiting, *tasks}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,7 @@
 """Holds trades that wait for Kafka, within a limit of memory. Pure.
 
-If the limit is exceeded, only the newest trade of each symbol stays. The caller gets the other trades, and fetches them
-later if the source offers that.
+If the limit is exceeded, only the newest trade of each symbol stays. The caller gets the removed trades. If the source
+offers missed trades, the caller fetches the removed trades later.
 """
 
 from collections import deque
@@ -39,7 +39,7 @@ class Backlog:
 
     @property
     def is_full(self) -> bool:
-        """Whether `reduce` must be called."""
+        """Whether the backlog has more trades than its limit. In this case `reduce` must be called."""
         return self._size > self._max_trades
 
     @property
@@ -58,7 +58,7 @@ class Backlog:
     def take(self, limit: int) -> list[tuple[str, Sequence[Accepted]]]:
         """Removes and returns up to `limit` trades, by symbol.
 
-        If only a part of a symbol's trades fits, this symbol is the last one in the next call.
+        If `limit` splits the trades of a symbol, this symbol comes last in the next call.
         """
         taken: list[tuple[str, Sequence[Accepted]]] = self._take_first(limit) if self._first else []
         limit -= len(taken)
@@ -76,9 +76,9 @@ class Backlog:
         return taken
 
     def put_newest_first(self) -> None:
-        """Lets the newest trade of each symbol leave before all other trades.
+        """Makes `take` return the newest trade of each symbol before all other trades.
 
-        The other trades of the symbol are late from now on. Call this method after a stall, so that current prices are
+        The other trades are then published as late trades. Call this method after a stall, so that current prices are
         published first.
         """
         self._put_back()
@@ -98,10 +98,10 @@ class Backlog:
         return dropped
 
     def reduce(self, summed: Iterable[str]) -> dict[str, list[Trade]]:
-        """Keeps only the newest trade of each symbol. Returns the removed trades by symbol.
+        """Removes all trades except the newest trade of each symbol. Returns the removed trades by symbol.
 
-        Trades of the symbols in `summed` cannot be fetched later. Therefore the kept trade of such a symbol gets the
-        sum of all sizes.
+        `summed` are the symbols whose removed trades cannot be fetched later. The newest trade of such a symbol gets
+        the size of all its trades together.
         """
         self._put_back()
         symbols = set(summed)
@@ -128,16 +128,16 @@ class Backlog:
         return taken
 
     def _put_back(self) -> None:
-        """Moves each trade in `_first` back to the beginning of its symbol's waiting trades."""
+        """Moves each trade that `put_newest_first` set aside to the front of its symbol's waiting trades."""
         for symbol, trade in self._first.items():
             self._waiting.setdefault(symbol, deque()).appendleft(trade)
         self._first.clear()
 
 
 def newest_index(waiting: Sequence[Accepted]) -> int:
-    """Returns the position of the last trade that is not late.
+    """Returns the position of the last trade that is not late: the trade that sets the newest price.
 
-    This trade sets the newest price. If all trades are late, returns the position of the last trade.
+    If all trades are late, returns the position of the last trade.
     """
     last = len(waiting) - 1
     for behind, (_, late) in enumerate(reversed(waiting)):

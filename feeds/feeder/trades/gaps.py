@@ -6,10 +6,10 @@ from feeds.sources.events import Trade
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """The trades between `after` and `until` that did not arrive.
+    """Missed trades of one symbol: the trades that lie between the trades `after` and `until`, without these two.
 
-    `missing` is the number of these trades; 0 if the number is unknown. `after` and `until` may be stand-ins, see
-    `with_sequence`. `is_open` says that `until` has not come yet, so that the time of `until` is unknown.
+    `missing` is the number of missed trades; 0 if the number is unknown. `after` and `until` may be placeholders, which
+    `with_sequence` explains. If `is_open` is true, the trade `until` has not arrived yet, and its time is unknown.
     """
 
     after: Trade
@@ -34,27 +34,27 @@ class Counts(msgspec.Struct):
 
 
 def sequence_of(trade: Trade) -> int:
-    """Returns the sequence of a trade, or 0 if it has none."""
+    """Returns the sequence of a trade, or 0 if the trade has no sequence."""
     return trade.sequence or 0
 
 
 def is_after(trade: Trade, other: Trade) -> bool:
-    """Returns whether a trade comes after another one in the order of the source."""
+    """Returns whether `trade` comes after `other` in the order of the source."""
     if trade.sequence is not None and other.sequence is not None:
         return trade.sequence > other.sequence
     return trade.timestamp >= other.timestamp
 
 
 def with_sequence(trade: Trade, sequence: int) -> Trade:
-    """Returns a stand-in for the trade with this sequence.
+    """Returns a placeholder for a trade that did not arrive. Only the sequence of that trade is known.
 
-    The stand-in has the native symbol and the time of `trade`, and no price.
+    The placeholder has the native symbol and the time of `trade`. Its price and size are 0.
     """
     return Trade(trade.native, 0.0, 0.0, trade.timestamp, str(sequence), sequence)
 
 
 def neighbour(trade: Trade, distance: int) -> Trade:
-    """Returns a stand-in for the trade before or after `trade`. `distance` is -1 or 1."""
+    """Returns a placeholder for the trade directly before (`distance` -1) or after (1) `trade`."""
     if trade.sequence is not None:
         return with_sequence(trade, trade.sequence + distance)
     return Trade(trade.native, 0.0, 0.0, trade.timestamp + distance, "")

@@ -47,6 +47,6 @@ class KnownTrades:
         return True
 
     def forget(self, trades: Iterable[Trade]) -> None:
-        """Removes trades that were not published, so that they are accepted when they come again."""
+        """Removes trades that were not published. If such a trade comes again, `add` accepts the trade."""
         for trade in trades:
             self._trades.pop(trade.id or (trade.timestamp, trade.price, trade.size), None)

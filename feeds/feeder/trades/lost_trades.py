@@ -1,6 +1,6 @@
-"""Remembers the lost trades of one symbol, and the spans of time that lack them. Pure.
+"""Remembers the lost trades of one symbol, and the spans of time in which trades were lost. Pure.
 
-A trade is lost if it was missed and cannot be fetched. Bars of a span that lacks trades are incomplete.
+A trade is lost if it was missed and cannot be fetched. Bars that touch such a span are incomplete.
 """
 
 from bisect import bisect
@@ -16,7 +16,7 @@ MAX_LOST_RANGES = 1000
 
 
 class LostTrades:
-    """The lost trades of one symbol. `spans` are the missed spans that were not taken yet."""
+    """The lost trades of one symbol. `spans` are the missed spans that `take_spans` has not returned yet."""
 
     __slots__ = ("_numbers", "_open_since", "spans")
 
@@ -26,10 +26,11 @@ class LostTrades:
         self.spans: tuple[Span, ...] = ()
 
     def add(self, gap: Gap, missing: MissingRanges, end: int | None, known: Sequence[Trade] = ()) -> int:
-        """Moves the numbers of a gap from `missing` to the lost ones. Returns how many numbers were moved.
+        """Counts as lost the trades of a gap that have not arrived. Returns the number of these trades.
 
-        `end` is the time of the first trade after the gap; None if no such trade has come yet. `known` are trades
-        within the gap. They make the spans shorter.
+        Removes the numbers of these trades from `missing`. `known` are the trades within the gap that have arrived. A
+        missed span reaches from the nearest known trade before the lost trades to the nearest known trade after them.
+        `end` is the time of the first trade after the gap; None if no such trade has come yet.
         """
         bounds = sequence_of(gap.after), sequence_of(gap.until)
         by_sequence = {sequence_of(trade): trade.timestamp for trade in known}
@@ -43,9 +44,9 @@ class LostTrades:
         return missing.remove_between(*bounds)
 
     def add_span(self, first: int, last: int | None) -> None:
-        """Notes that trades between two times are lost.
+        """Notes that trades between the times `first` and `last` are lost.
 
-        If `last` is None, the span ends at the time of the next trade, see `end`.
+        If `last` is None, the span stays open until `end` is called.
         """
         if last is None:
             self._open_since = first if self._open_since is None else min(self._open_since, first)
@@ -54,13 +55,13 @@ class LostTrades:
             self.spans = unite([*self.spans, Span(min(first, last), max(first, last))])
 
     def end(self, timestamp: int) -> None:
-        """Notes that a newer trade has come, which ends an open span."""
+        """Ends an open span at `timestamp`, the time of a trade that has just arrived."""
         if self._open_since is not None:
             since, self._open_since = self._open_since, None
             self.add_span(since, timestamp)
 
     def remove(self, number: int) -> bool:
-        """Removes the number of a lost trade that has come. Returns whether the trade was lost."""
+        """Removes the number of a lost trade that has arrived. Returns whether the trade was lost."""
         return self._numbers.remove(number)
 
     def take_spans(self) -> tuple[Span, ...]:

@@ -24,7 +24,7 @@ class MissingRanges:
         return self._ranges[0][0], self._ranges[-1][1]
 
     def add(self, first: int, last: int) -> None:
-        """Adds the numbers from `first` to `last`."""
+        """Adds the numbers from `first` to `last`, both included."""
         kept = []
         for start, end in self._ranges:
             if end < first - 1 or start > last + 1:
@@ -56,16 +56,16 @@ class MissingRanges:
         return False
 
     def between(self, after: int, until: int) -> list[tuple[int, int]]:
-        """Returns the parts of the ranges that are strictly between two numbers."""
+        """Returns the parts of the ranges that are strictly between `after` and `until`."""
         parts = [(max(first, after + 1), min(last, until - 1)) for first, last in self._ranges]
         return [(first, last) for first, last in parts if first <= last]
 
     def keep_highest(self, count: int) -> None:
-        """Removes all ranges but the `count` highest ones."""
+        """Keeps only the `count` highest ranges."""
         del self._ranges[:-count]
 
     def remove_between(self, after: int, until: int) -> int:
-        """Removes the numbers strictly between two numbers. Returns how many numbers were removed."""
+        """Removes the numbers strictly between `after` and `until`. Returns how many numbers were removed."""
         if until <= after:
             return 0
         before = self.size

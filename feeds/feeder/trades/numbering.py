@@ -26,10 +26,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Numbering:
-    """The numbers and times of one symbol, continued from the end of the topic.
+    """The last seq_id and the newest time of one symbol.
 
-    `end` is None if the topic has no record of the symbol. In this case, the first seq_id is `now_ms`, the unix time in
-    milliseconds. This number is higher than any earlier seq_id.
+    `end` describes the symbol's last updates in the topic. The seq_ids continue after those updates. If `end` is None,
+    the first seq_id is `now_ms`, the unix time in milliseconds. This number is higher than any earlier seq_id.
     """
 
     __slots__ = ("newest", "seq_id", "symbol")
@@ -40,11 +40,11 @@ class Numbering:
         self.newest = 0 if end is None else end.timestamp
 
     def encode(self, trade: Trade, late: bool, prices: tuple[float, float] | None = None) -> bytes:
-        """Returns the next update as JSON.
+        """Returns the next update of the symbol as JSON.
 
-        The four keys of every update come first. Then come `size`, `bid` and `ask`. `prices` are the best bid and ask.
-        A late trade keeps its own time if this time is before the newest published time. Otherwise the update gets a
-        time one microsecond before the newest published time. Therefore a late trade never replaces a newer price.
+        The four keys of every update come first. Then come `size`, `bid` and `ask`. `prices` are the best bid and ask;
+        None if they are unknown. A late trade must not replace a newer price. Therefore its update gets a time of at
+        most the newest published time minus one microsecond.
         """
         timestamp = trade.timestamp
         if timestamp >= self.newest:

@@ -1,6 +1,6 @@
 """Decides which trades of one symbol to publish, and in which order. Pure.
 
-Drops repeats, and finds missed trades by the vendor's numbers. Live trades wait for missed trades.
+Drops repeats, and finds missed trades. Holds newer trades back for a short time while missed trades are fetched.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ HOLD_SECONDS = 2.0
 """How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""How many numbers a hole in the topic may have. A longer hole is a jump of the vendor's numbers."""
+"""How many trades in a row can be missing in the topic. If more numbers are missing, the vendor has skipped them."""
 
 ANNOUNCED_SECONDS = 1.0
 """How long to wait for a trade that the source announced. After that, the trade counts as missed."""
@@ -27,9 +27,9 @@ ANNOUNCED_SECONDS = 1.0
 class SymbolFeed:
     """The trades of one symbol from one source.
 
-    `is_sequential` says whether `Trade.sequence` shows missed trades. `can_fetch` says whether missed trades can be
-    fetched. `published` are trades of this source at the end of the topic, in the order of the topic. `counts` may be
-    shared by several symbols. Times are in seconds of a monotonic clock. `lost` holds the lost trades.
+    `is_sequential` says whether a gap in the numbers `Trade.sequence` means missed trades. `can_fetch` says whether
+    missed trades can be fetched. `published` are trades of this source at the end of the topic, in the order of the
+    topic. Several symbols may share `counts`. `lost` holds the lost trades. Times are in seconds of a monotonic clock.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class SymbolFeed:
         return accepted
 
     def note_reconnected(self) -> None:
-        """Notes that a new connection has replaced a lost one. Trades may be missing."""
+        """Notes that a new connection has replaced a lost connection. Trades may be missing."""
         self._may_have_missed = self._newest is not None
 
     def announce(self, sequence: int, now: float) -> None:
-        """Notes the sequence of the source's newest trade. The sequence 0 stands for an unknown one."""
+        """Notes the sequence of the source's newest trade. 0 stands for an unknown sequence."""
         newest = self._newest
         if sequence and newest is not None and newest.sequence is not None and sequence > newest.sequence:
             if self._announced is None:
@@ -86,7 +86,7 @@ class SymbolFeed:
             self._announced = None
 
     def check(self, now: float) -> list[Accepted]:
-        """Returns the held trades if their time is up. Call this method several times a second."""
+        """Returns the trades that have been held back long enough, for publication. Called several times a second."""
         if self._announced is not None and now >= self._announced[1]:
             self._open_announced_gap(self._announced[0])
         if self._held_until is not None and now >= self._held_until:
@@ -119,28 +119,28 @@ class SymbolFeed:
             self.lost.add_span(gap.after.timestamp, gap.until.timestamp)
 
     def _lose(self, gap: Gap, known: Sequence[Trade] = ()) -> None:
-        """Counts the still missing trades of a gap as lost. A lost trade that comes later is published late."""
+        """Counts as lost the trades of a gap that have not arrived. If one comes later, it is published as late."""
         newest = self._newest
         has_ended = not gap.is_open or (newest is not None and sequence_of(newest) >= sequence_of(gap.until))
         end = (self._latest if gap.is_open else gap.until.timestamp) if has_ended else None
         self._counts.unfilled += self.lost.add(gap, self._missing, end, known)
 
     def note_merged(self, trades: Sequence[Trade]) -> None:
-        """Takes back trades that will not be published. If trades can be fetched, opens a gap for them."""
+        """Opens a gap for dropped trades, or notes a missed span if trades cannot be fetched."""
         self._counts.merged += len(trades)
         if not self._can_fetch:
             # The newest trade has the sum of all sizes, so that the bar of this trade is wrong too.
             self.lost.add_span(min(trade.timestamp for trade in trades), self._latest)
             return
         self._known.forget(trades)
-        trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # some are late
+        trades = sorted(trades, key=lambda trade: (sequence_of(trade), trade.timestamp))  # late trades are out of order
         first, last = trades[0], trades[-1]
         if first.sequence is not None:
             self._missing.add_each(trade.sequence for trade in trades if trade.sequence is not None)
         self._gaps.append(Gap(neighbour(first, -1), neighbour(last, 1), len(trades)))
 
     def _resume(self, published: Sequence[PublishedTrade]) -> None:
-        """Continues after the trades that the topic holds."""
+        """Continues after the trades `published`: drops their repeats, opens a gap for numbers missing among them."""
         trades = [self._read(old) for old in published]
         for trade in trades:
             self._known.add(trade)
@@ -164,7 +164,7 @@ class SymbolFeed:
         return Trade(self._native, old.price, 0.0, old.timestamp, old.id, sequence)
 
     def _open_holes(self, numbers: Sequence[int], trades: Mapping[int, Trade]) -> None:
-        """Opens a gap for numbers that the topic lacks, because the last process ended too early."""
+        """Opens a gap for sequence numbers missing in the topic: trades that an earlier process did not send."""
         for before, number in pairwise(numbers):
             if 1 < number - before <= MAX_HOLE:
                 self._missing.add(before + 1, number - 1)
@@ -173,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Removes all past trades except the newest one. Used for a symbol without a known trade."""
+        """Returns the newest trade with `past`, and all trades without it. Used for the first trades of a symbol."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -201,9 +201,9 @@ class SymbolFeed:
             self._receive_lower(trade, sequence, accepted)
 
     def _receive_lower(self, trade: Trade, sequence: int, accepted: list[Accepted]) -> None:
-        """Handles a trade whose number is not above the newest: a missed trade, a repeat, or a jump of numbers.
+        """Handles a trade whose sequence number is not above the newest number: a missed, lost or repeated trade.
 
-        Each lower number is published, missing or lost. After a jump of numbers, the trade has the latest time.
+        If the trade was not missed and has the latest time of all, the vendor's numbers have jumped back.
         """
         if self._missing.remove(sequence):
             self._counts.fetched += 1
@@ -223,7 +223,7 @@ class SymbolFeed:
         self._latest = max(self._latest, trade.timestamp)
 
     def _receive_other(self, trade: Trade, now: float, accepted: list[Accepted]) -> None:
-        """Handles a trade without a number."""
+        """Handles a trade without a sequence number: drops a repeat, and opens a gap if trades may have been missed."""
         newest = self._newest
         if not self._known.add(trade):
             self._counts.repeats += 1
@@ -234,7 +234,7 @@ class SymbolFeed:
         self._advance(trade, accepted)
 
     def _advance(self, trade: Trade, accepted: list[Accepted]) -> None:
-        """Makes a trade the newest one. Publishes the trade, or holds it if live trades wait."""
+        """Accepts a new trade: adds it to `accepted`, or holds it back while missed trades are fetched."""
         if not (self._newest is not None and trade.sequence is None and trade.timestamp < self._newest.timestamp):
             self._newest = trade
         self._may_have_missed = False
@@ -246,7 +246,7 @@ class SymbolFeed:
             accepted += self._number([trade])
 
     def _open_gap(self, after: Trade, until: Trade, missing: int, now: float) -> None:
-        """Notes missed trades. Live trades wait if the missed trades can be fetched."""
+        """Notes a gap. If its missed trades can be fetched, newer trades are held back for HOLD_SECONDS at most."""
         if self._add_gap(Gap(after, until, missing)) and self._held_until is None:
             self._held_until = now + HOLD_SECONDS
 
@@ -280,14 +280,14 @@ class SymbolFeed:
         return trade.sets_price
 
     def _release(self) -> list[Accepted]:
-        """Returns the held trades, in the vendor's order."""
+        """Stops holding trades back. Returns the trades that were held back, in the vendor's order."""
         held, self._held, self._held_until = self._held, [], None
         if self._is_sequential:
             held.sort(key=sequence_of)
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns each trade, and whether the trade is late. `late` is for trades without a sequence."""
+        """Returns pairs: a trade, and whether it is late. Without a sequence number, the argument `late` says so."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence

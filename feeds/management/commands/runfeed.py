@@ -77,7 +77,7 @@ MakeSources = Callable[[Publisher], list[RunningSource]]
 
 
 def plan_sources(words: Sequence[str], options: Mapping[str, Any]) -> tuple[list[str], MakeSources]:
-    """Returns the names of the sources to run, and a function that makes them. Raises CommandError."""
+    """Returns the names of the sources to run, and a function that makes these sources. Raises CommandError."""
     if REPLAY in words:
         return [REPLAY], partial(make_replay_source, read_file(words, options), options)
     sources = [find(name) for name in dict.fromkeys(words)]

@@ -1,7 +1,7 @@
 """Requests missed trades and bars from Alpaca, and reads the responses.
 
 Pure: no I/O. https://docs.alpaca.markets/reference/stockbars and /stocktrades describe the requests. The list of all
-instruments is on another server. Therefore `instruments` returns None.
+instruments is on another server, which this module does not ask. Therefore `instruments` returns None.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ _WITHDRAWN = frozenset({"canceled", "incorrect"})
 class TradeRow(msgspec.Struct):
     """A trade, as the stream and the history send it.
 
-    In the history, `update` says that the trade was withdrawn later.
+    Only the history sends `update`. It is `canceled` or `incorrect` if the trade was withdrawn later.
     """
 
     id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="i")
@@ -101,8 +101,8 @@ def make_headers(credentials: Credentials) -> Mapping[str, str]:
 class AlpacaHistory:
     """The requests of Alpaca's HTTP service.
 
-    `folder` is the path of an asset class. `parameters` belong to all requests. `more` are further parameters of
-    requests for bars. If `has_trades` is false, missed trades are not requested.
+    `folder` is the path of an asset class, such as `/v2/stocks`. `parameters` belong to all requests. `more` are
+    further parameters of requests for bars. If `has_trades` is false, missed trades are not requested.
     """
 
     def __init__(
@@ -126,10 +126,11 @@ class AlpacaHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades in a response, without `after`, `until` and withdrawn trades.
+        """Returns the missed trades in a response, and the next request or None.
 
-        The first trades are some seconds older than `after`, because late trades may have older times. Therefore some
-        of the trades may be known already.
+        Leaves out the trades `after` and `until`, which are known, and trades that were withdrawn. The result may
+        contain other known trades: it begins some seconds before `after`, because a missed trade may have an older time
+        than `after`.
         """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]

@@ -77,7 +77,8 @@ class BinanceHistory:
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
         """Returns the first request for the trades between two known trades.
 
-        Returns None if the sequences show that there are no such trades.
+        Returns None if the two trades have no sequence numbers, or if their numbers show that no trade is missing
+        between them.
         """
         missed = missed_sequences(after, until)
         return _trades_request(native, missed.start) if missed else None

@@ -74,7 +74,7 @@ class CoinbaseHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades of one page in the order of their sequences. The next page has older trades."""
+        """Returns the missed trades of one page, in the order of their sequences. The next page has older trades."""
         rows = _read(_trade_rows, body)
         missed = missed_sequences(after, until)
         trades = [
@@ -134,7 +134,7 @@ def _trades_request(native: str, after: int) -> Request:
 def _bars_request(native: str, interval: int, start: int, end: int) -> Request:
     """Returns the request for up to 300 bars from `start`.
 
-    Coinbase includes a bar that begins at the end of a window.
+    The end of the request is the start of the last bar, because Coinbase includes the bar that begins at the end.
     """
     length = interval * 1_000_000
     last = min(start + (MAX_BARS - 1) * length, end)

@@ -1,8 +1,7 @@
 """Requests trades, bars and pairs from Kraken over HTTP.
 
-Pure. Kraken sends errors with the HTTP status 200. The names of pairs differ from those in the WebSocket protocol:
-`XBTUSD` or `XXBTZUSD` for `BTC/USD`. Trades are found only by their ids, because their times are inexact floating-point
-numbers.
+Pure. Kraken sends errors with the HTTP status 200. A pair has another name than in the WebSocket protocol: `XBTUSD` or
+`XXBTZUSD` for `BTC/USD`. Trades are recognized by their ids, because their times are inexact floating-point numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -89,9 +88,9 @@ class KrakenHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades of a response in the order of their sequences.
+        """Returns the missed trades in a response, in the order of their sequences.
 
-        The next response may contain the last of these trades again. The caller drops repeats.
+        The next response may repeat the last of these trades. The caller drops repeats.
         """
         result = _read_result(body)
         missed = missed_sequences(after, until)
@@ -113,7 +112,7 @@ class KrakenHistory:
     def read_bars(
         self, _native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars, oldest first. Bars without a trade are left out."""
+        """Returns the closed bars from `start` to `end`, oldest first. Leaves out bars without a trade."""
         length = int(request.parameters["interval"]) * 60_000_000
         rows = decode_body(_bar_rows, _rows(_read_result(body)))
         closed = rows[:-1]  # the last row is the unfinished bar
@@ -152,9 +151,10 @@ def _read_result(body: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
-    """Returns the rows: the value of the only key beside `last`.
+    """Returns the JSON text of the rows in a response such as `{"XXBTZUSD": [rows], "last": …}`.
 
-    This key is one of several names of the pair.
+    The rows are under the only key besides `last`. This key is not checked, because Kraken has several names for a
+    pair. Raises BadMessage if there is not exactly one such key.
     """
     rows = [raw for name, raw in result.items() if name != "last"]
     if len(rows) != 1:
@@ -163,7 +163,10 @@ def _rows(result: Mapping[str, msgspec.Raw]) -> bytes:
 
 
 def _read_last(result: Mapping[str, msgspec.Raw]) -> int:
-    """Returns the time of the last row in unix nanoseconds, or 0 if there is no row."""
+    """Returns the field `last` of a response: the time of its last trade in unix nanoseconds.
+
+    Returns 0 if the field is missing.
+    """
     last = str(decode_body(_last, result.get("last", b"0")))
     if not (last.isascii() and last.isdecimal() and len(last) < 20):
         raise BadMessage("the time of the last row is not in unix nanoseconds")

@@ -1,4 +1,4 @@
-"""Like `feeds.store.cluster.client`, for asyncio."""
+"""An asyncio version of `feeds.store.cluster.client`."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -72,9 +72,10 @@ class AsyncClusterClient(redis.asyncio.Redis):
         ]
 
     async def _repeat(self, args: Arguments, node: Node, error: RedisError) -> Any:
-        """Runs a command again if its node has redirected it, or if another node serves its slot now.
+        """Runs a command again whose first run on `node` failed with `error`. Returns the reply or an error.
 
-        Returns the reply or an error.
+        If `node` did not answer and no other node has taken over the slot, does not run the command and returns
+        `error`.
         """
         if isinstance(error, UNANSWERED) and not await self._has_new_owner(command_slot(args) or 0, node):
             return error
@@ -98,7 +99,10 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return client
 
     async def find_owner(self, slot: int) -> Node:
-        """Returns the node that serves a slot. Raises RedisError if no node is known to."""
+        """Returns the node that serves a slot. Calls `refresh` first if the node is unknown.
+
+        Raises RedisError if no node serves the slot, or if no node answers.
+        """
         node = self.slots.owner(slot)
         if node is None:
             await self.refresh()
@@ -110,8 +114,8 @@ class AsyncClusterClient(redis.asyncio.Redis):
     async def refresh(self) -> None:
         """Asks the nodes, one after the other, which node serves each slot.
 
-        Several callers share one question. Does nothing if the last answer is less than REFRESH_SECONDS old. Raises
-        RedisError if no node answers.
+        Callers at the same time share one request. Does nothing if the last answer is less than REFRESH_SECONDS old.
+        Raises RedisError if no node answers.
         """
         loop = asyncio.get_running_loop()
         if self._refreshing is None:
@@ -142,7 +146,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
         raise failure
 
     async def _run_on_all(self, args: Arguments, options: dict[str, Any]) -> Any:
-        """Runs a command without a key on all nodes that serve slots.
+        """Runs a command that has no key, such as `SCRIPT LOAD`, on all nodes that serve slots.
 
         Returns the first reply. Raises the error of a node only if no node replies.
         """
@@ -158,14 +162,14 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return replies[0]
 
     async def _ask(self, node: Node, args: Arguments, options: dict[str, Any]) -> Any:
-        """Runs a command on the node that is taking over the slot."""
+        """Runs a command on `node`, to which the command's slot is being moved from another node."""
         pipe = self.node_client(node).pipeline(transaction=False)
         pipe.execute_command("ASKING")
         pipe.execute_command(*args, **options)
         return (await pipe.execute())[1]
 
     async def _has_new_owner(self, slot: int, node: Node) -> bool:
-        """Returns whether another node than `node` serves the slot now."""
+        """Asks which node serves each slot now. Returns whether `slot` has another node than `node`."""
         try:
             await self.refresh()
         except RedisError:

@@ -1,9 +1,11 @@
-"""A Redis client that sends each command to the node of a cluster that serves the command's slot.
+"""Sends each Redis command to the node of a cluster that serves the command's slot.
 
-`ClusterClient` and its pipeline have the methods of redis-py's client. They support the commands that this project
-uses. The keys of one command must have the same slot. Unlike redis-py's client for clusters, this client connects only
-when it needs a node, asks for the slots only when they are unknown or have changed, and keeps nodes apart: in a
-pipeline, a node that does not answer affects only its own commands.
+`ClusterClient` and its pipeline have the methods of redis-py's client, and support the commands that this project uses.
+The keys of one command must have the same slot. `ClusterClient` differs from redis-py's client for clusters:
+
+- `ClusterClient` connects to a node only when it needs this node.
+- `ClusterClient` asks for the slots only when the slots are unknown or have changed.
+- If a node does not answer, only the commands for this node fail. The other commands of a pipeline succeed.
 """
 
 import threading
@@ -19,12 +21,12 @@ from feeds.store.cluster.slots import Node, SlotMap, command_slot
 
 MAX_REDIRECTIONS = 5
 REFRESH_SECONDS = 0.2
-"""The least time between two questions for the slots."""
+"""The shortest time between two requests for the slots, in seconds."""
 
 UNANSWERED = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)
 """Errors after which another node may serve the slot. MovedError and AskError are other errors."""
 REDIRECTED = (AskError, TryAgainError)
-"""A node serves the slot no longer, or hands it over. MovedError is an AskError."""
+"""Errors of a slot that moves to another node. MovedError is a kind of AskError, so it is included."""
 
 Command = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -104,9 +106,10 @@ class ClusterClient(redis.Redis):
         ]
 
     def _repeat(self, command: Command, node: Node, error: redis.RedisError) -> Any:
-        """Runs a command again if its node has redirected it, or if another node serves its slot now.
+        """Runs a command again whose first run on `node` failed with `error`. Returns the reply or an error.
 
-        Returns the reply or an error.
+        If `node` did not answer and no other node has taken over the slot, does not run the command and returns
+        `error`.
         """
         args, options = command
         if isinstance(error, UNANSWERED) and not self._has_new_owner(command_slot(args) or 0, node):
@@ -119,7 +122,10 @@ class ClusterClient(redis.Redis):
             return again
 
     def ping(self, **_: Any) -> bool:
-        """Asks every node that serves slots. Raises the error of a node, or ClusterDownError if a slot has no node."""
+        """Sends a PING to every node that serves slots.
+
+        Raises the error of a node that does not answer, or ClusterDownError if a slot has no node.
+        """
         self.refresh()
         if not self.slots.is_complete:
             raise ClusterDownError("no node serves some of the slots")
@@ -128,7 +134,7 @@ class ClusterClient(redis.Redis):
     def lost_nodes(self) -> list[str]:
         """Returns the addresses of the nodes that serve slots and do not answer.
 
-        Returns the addresses of the settings if no node answers.
+        If no node answers, returns the addresses of the nodes that the settings name.
         """
         try:
             self.refresh()
@@ -161,7 +167,10 @@ class ClusterClient(redis.Redis):
             return client
 
     def find_owner(self, slot: int) -> Node:
-        """Returns the node that serves a slot. Raises RedisError if no node is known to."""
+        """Returns the node that serves a slot. Calls `refresh` first if the node is unknown.
+
+        Raises RedisError if no node serves the slot, or if no node answers.
+        """
         node = self.slots.owner(slot)
         if node is None:
             self.refresh()
@@ -193,7 +202,7 @@ class ClusterClient(redis.Redis):
         raise failure
 
     def _run_on_all(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Runs a command without a key on all nodes that serve slots.
+        """Runs a command that has no key, such as `SCRIPT LOAD`, on all nodes that serve slots.
 
         Returns the first reply. Raises the error of a node only if no node replies.
         """
@@ -209,7 +218,7 @@ class ClusterClient(redis.Redis):
         return replies[0]
 
     def _ask(self, node: Node, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Runs a command on the node that is taking over the slot."""
+        """Runs a command on `node`, to which the command's slot is being moved from another node."""
         pipe = self.node_client(node).pipeline(transaction=False)
         pipe.execute_command("ASKING")
         pipe.execute_command(*args, **options)
@@ -219,7 +228,7 @@ class ClusterClient(redis.Redis):
         self.slots.move(error.slot_id, Node(error.host or asked.host, error.port))
 
     def _has_new_owner(self, slot: int, node: Node) -> bool:
-        """Returns whether another node than `node` serves the slot now."""
+        """Asks which node serves each slot now. Returns whether `slot` has another node than `node`."""
         try:
             self.refresh()
         except redis.RedisError:
@@ -228,9 +237,10 @@ class ClusterClient(redis.Redis):
 
 
 def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[int, int]]:
-    """Replaces each MGET by commands GET, because the keys may have different slots.
+    """Replaces each MGET command by one GET command per key, because the keys may have different slots.
 
-    Returns the commands, and a dict from the place of the first GET to the number of keys.
+    Returns the new list of commands, and a dict with an item for each MGET: the position of its first GET in the new
+    list, and the number of its GETs. `join_reads` needs the dict.
     """
     if not any(args[0] == "MGET" for args, _ in commands):
         return commands, {}
@@ -246,7 +256,11 @@ def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[in
 
 
 def join_reads(replies: Sequence[Any], lengths: Mapping[int, int]) -> list[Any]:
-    """Joins the replies of the commands from `split_reads`. The reply of an MGET with an error is this error."""
+    """Joins the replies of GET commands that `split_reads` made from an MGET. Returns one reply per original command.
+
+    `replies` are the replies of the commands that `split_reads` returned, and `lengths` is the dict that it returned.
+    The joined reply of an MGET is a list of values, or the first error if one of its GETs failed.
+    """
     joined: list[Any] = []
     place = 0
     while place < len(replies):
@@ -259,16 +273,17 @@ def join_reads(replies: Sequence[Any], lengths: Mapping[int, int]) -> list[Any]:
 
 
 class ClusterPipeline(Pipeline):
-    """Collects commands for several nodes. `execute` sends them, in one round trip per node."""
+    """Collects commands for several nodes. `execute` sends the commands, in one round trip per node."""
 
     def __init__(self, cluster: ClusterClient, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._cluster = cluster
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Returns the replies in the order of the commands. All nodes get their commands, even if one fails.
+        """Sends the commands. Returns the replies in the order of the commands.
 
-        If `raise_on_error` is true, raises the first error. Otherwise, returns errors among the replies.
+        If a node fails, the other nodes still get their commands. If `raise_on_error` is true, raises the first error.
+        Otherwise the errors are among the replies.
         """
         commands, self.command_stack = self.command_stack, []
         replies = self._cluster.run_commands(commands)

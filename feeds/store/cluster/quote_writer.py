@@ -1,7 +1,8 @@
-"""Writes quotes to a cluster and publishes them, with one call of the script per tag and batch.
+"""Writes quotes to the nodes of a cluster and publishes them.
 
-All calls for one node go in one round trip. Each call is atomic. The updates are published in sharded channels, which
-only the nodes of one shard know; a message in another channel would go to all nodes.
+The symbols of a batch that have the same tag, and thus the same slot, are written by one atomic call of a script, a
+variant of `write_if_newer.lua`. All calls for one node go in one round trip. The script publishes in sharded channels,
+because Redis sends a message of any other channel to all nodes of the cluster.
 """
 
 from collections.abc import Sequence
@@ -39,15 +40,16 @@ class ClusterQuoteWriter(QuoteWriter):
     def write(self, batch: Batch) -> int:
         """Stores and publishes the updates that are newer than the stored quotes.
 
-        Returns how many updates were newer. Raises StoreUnavailable if a node does not answer; the other nodes have
-        written their updates then. After this error, the same batch may be written again.
+        Returns how many updates were newer. Raises StoreUnavailable if a node does not answer. Nevertheless, the
+        updates for the other nodes are written. After this error, the same batch may be written again.
         """
         by_prefix: dict[str, list[tuple[str, SymbolUpdates]]] = {}
         for symbol, updates in batch.by_symbol.items():
             by_prefix.setdefault(tag_prefix(symbol), []).append((symbol, updates))
         parts: list[Symbols] = list(by_prefix.values())
         replies = self._write_tag.call_each(map(self._make_call, parts))
-        # While a slot is moved, its keys are on two nodes, and a call with several keys may fail. One key never does.
+        # While a slot is moved, its keys are on two nodes. A call with several keys may fail then. A call with one key
+        # succeeds.
         split = [
             [pair] for part, reply in zip(parts, replies, strict=True) for pair in part if type(reply) is TryAgainError
         ]
@@ -57,7 +59,10 @@ class ClusterQuoteWriter(QuoteWriter):
             return sum(int(reply) for reply in map(_check, replies))
 
     def _make_call(self, part: Symbols) -> tuple[list[str], list[Any]]:
-        """Returns the keys and the arguments with which the script writes these symbols, which have the same tag."""
+        """Returns the keys and the arguments for one call of the script that writes quotes.
+
+        All symbols of the call have the same tag.
+        """
         prefix = tag_prefix(part[0][0])
         head = (self._ttl_ms, prefix + CHANNEL_PREFIX, PREFIX_LENGTH + len(STOCK_PREFIX))
         arguments = [*head, *script_arguments(updates for _, updates in part)]

@@ -1,9 +1,11 @@
-"""Computes slots, tags and names in a Redis Cluster, and knows which node serves each slot.
+"""Computes the slots and tags of symbols in a Redis Cluster, and keeps which node serves each slot.
 
 A cluster has 16,384 slots. The slot of a key follows from its tag, the text between the first braces. All keys and the
-channel of a symbol have the same tag, so that one script can write the quote and publish the update. There are 64
-tags, evenly spread over the slots. Therefore each node gets nearly the same number of tags. More tags would spread
-better over many nodes, but need more calls of the script.
+channel of a symbol have the same tag, and thus the same slot. Therefore one script can write the quote of a symbol and
+publish the update.
+
+There are 64 tags, evenly spread over the slots, so that each node gets nearly the same number of tags. With more tags,
+symbols would be spread better over many nodes, but one batch would need more calls of the script.
 
 Pure: no I/O. The threads of a process may share a `SlotMap`: each change replaces a whole list or one slot.
 """
@@ -37,10 +39,10 @@ def key_slot(key: bytes) -> int:
 
 
 def make_tags() -> tuple[str, ...]:
-    """Returns the tags. The slot of tag number n is one of the TAG_SLOTS slots from n * TAG_SLOTS on.
+    """Returns 64 tags, one for each range of TAG_SLOTS slots. The slot of each tag lies in the tag's range.
 
-    Of all tags with such a slot, takes the first in the order of the alphabet. Keys depend on the tags, so no tag may
-    ever change.
+    Among the possible tags of a range, takes the first in alphabetical order. No tag may ever change, because the keys
+    in Redis contain tags.
     """
     tags: dict[int, str] = {}
     names = map("".join, product(TAG_CHARACTERS, repeat=TAG_LENGTH))
@@ -56,19 +58,20 @@ SLOT_OF_TAG = tuple(key_slot(prefix.encode()) for prefix in _PREFIXES)
 
 @lru_cache(maxsize=1 << 16)
 def tag_number(symbol: str) -> int:
-    """Returns the number of the symbol's tag."""
+    """Returns the number of the symbol's tag, from 0 to 63."""
     return crc_hqx(symbol.encode(), 0) % SLOTS // TAG_SLOTS
 
 
 def tag_prefix(symbol: str) -> str:
-    """Returns `{tag}.`, with which each key and the channel of a symbol begin in a cluster."""
+    """Returns `{tag}.`. In a cluster, each key and the channel of a symbol begin with this prefix."""
     return _PREFIXES[tag_number(symbol)]
 
 
 def command_slot(arguments: Sequence[Any]) -> int | None:
     """Returns the slot of a command's first key, or None if the command has no key.
 
-    `arguments` are the name of the command and its arguments. Knows only the commands that this project uses.
+    `arguments` is the command as a list: its name, then its arguments. Only the commands that this project uses are
+    supported.
     """
     name = arguments[0]
     if name in KEYLESS:
@@ -90,8 +93,8 @@ class Node(NamedTuple):
 class SlotMap:
     """Which node serves each slot.
 
-    `version` grows with each change. `known` holds all nodes that can be asked for the slots: nodes that answered come
-    first. At the start, these are the seeds, which the settings name.
+    `version` grows with each change. `known` holds all nodes that can be asked for the slots, and begins with the node
+    that gave the newest answer. `seeds` are the nodes that the settings name. At the start, only the seeds are known.
     """
 
     def __init__(self, seeds: Iterable[Node]) -> None:
@@ -123,10 +126,10 @@ class SlotMap:
                 self.known = [*self.known, node]
 
     def replace(self, reply: Iterable[Sequence[Any]], asked: Node) -> None:
-        """Takes over the reply of CLUSTER SLOTS from the node `asked`.
+        """Replaces the map by the reply of the node `asked` to the command CLUSTER SLOTS.
 
-        Each item of the reply holds a first slot, a last slot, the master, and the replicas. A node begins with host
-        and port. An empty host stands for the host of `asked`.
+        Each item of the reply is a list: first slot, last slot, master, replicas. A node is described by a list that
+        begins with host and port. An empty host stands for the host of `asked`.
         """
         owners: list[Node | None] = [None] * SLOTS
         known = dict.fromkeys([asked])
@@ -140,7 +143,7 @@ class SlotMap:
             self.version += 1
 
     def put_last(self, node: Node) -> None:
-        """Makes a node that did not answer the last to be asked."""
+        """Moves a node that did not answer to the end of `known`, so that it is asked last."""
         self.known = [each for each in self.known if each != node] + [node]
 
 

@@ -64,7 +64,8 @@ class Command(BaseCommand):
 def parse_shared_counts(worker: str, shared: str) -> SharedCounts:
     """Returns the SharedCounts that two arguments of a child process describe.
 
-    `worker` has the form `slot/count`. `shared` has the form `memory:folder`.
+    `worker` is the number of the child and the number of children, such as `0/4` for the first of four. `shared` is the
+    file descriptor of the shared memory and the folder with the metrics, such as `7:/tmp/counts`.
     """
     slot, _, count = worker.partition("/")
     memory, _, folder = shared.partition(":")

@@ -1,6 +1,6 @@
 """`manage.py runserver`: Daphne's development server, which also serves `/ws`.
 
-The import makes the command available without Daphne in INSTALLED_APPS.
+This module imports Daphne's command, so that INSTALLED_APPS does not need Daphne.
 """
 
 from daphne.management.commands.runserver import Command

@@ -54,9 +54,9 @@ class Command(BaseCommand):
 
 
 def make_plan(parts: frozenset[str], host: str, environment: dict[str, str]) -> Plan:
-    """Returns the plan that follows from arguments and settings.
+    """Returns a plan that runs `parts` on this machine. The port of the page and other values come from the settings.
 
-    The plan says what to run. Raises StackFailure if the port of the page is in use.
+    Raises StackFailure if `parts` contains the gateway and the port of the page is in use.
     """
     if "gateway" in parts:
         require_free_port(host, settings.APP_PORT)

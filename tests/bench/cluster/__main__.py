@@ -1,7 +1,8 @@
-"""Measures what a Redis Cluster costs beside one server: `python -m tests.bench.cluster`.
+"""Compares the CPU time of a Redis Cluster and of one Redis server: `python -m tests.bench.cluster`.
 
-The same updates are written to one server and to a cluster of three masters, both without and with replicas. Prints
-the CPU time of the servers and of the writer for each update, and the share of the busiest master in the commands.
+The same updates are written to one server and to a cluster of three masters, first without and then with replicas.
+Prints the CPU time of the servers and of the writer for each update. Also prints how many commands the busiest master
+ran, relative to the mean of the masters.
 """
 
 import argparse
@@ -32,7 +33,10 @@ def cpu_seconds(servers: list[RedisServer]) -> float:
 
 
 def make_batches(symbols: int, size: int, updates: int) -> list[list[Batch]]:
-    """Returns rounds of batches. As in the processor, each batch of a round has the symbols of another node."""
+    """Returns rounds of batches. Each round has one update of each symbol.
+
+    As in the processor, a batch has only symbols of one node. A batch has at most `size` updates.
+    """
     names = [f"SYM{number:04d}" for number in range(symbols)]
     nodes = [SLOT_OF_TAG[tag_number(name)] * NODES // 16_384 for name in names]
     start, rounds = time.time_ns() // 1000, []
@@ -48,7 +52,11 @@ def make_batches(symbols: int, size: int, updates: int) -> list[list[Batch]]:
 def measure(
     address: dict[str, object], servers: list[RedisServer], rounds: list[list[Batch]]
 ) -> tuple[float, float, list[int]]:
-    """Writes all batches. Returns CPU seconds of the servers and of this process, and the commands of each server."""
+    """Writes all batches. The first round is not measured.
+
+    Returns three values: the CPU seconds of the servers, the CPU seconds of this process, and the number of commands
+    of each server.
+    """
     writer = open_quote_writer(connect(address), timedelta(hours=1))
     for batch in rounds[0]:
         writer.write(batch)
@@ -72,7 +80,7 @@ def address_of(server: RedisServer) -> dict[str, object]:
 
 
 def replicate(primary: RedisServer, replica: RedisServer) -> None:
-    """Makes a server the replica of another one, and waits until it is in step."""
+    """Makes the server `replica` a replica of `primary`, and waits until the replica is connected."""
     with connect(address_of(replica)) as client:
         client.replicaof(primary.host, str(primary.port))
         wait_until(lambda: client.info("replication")["master_link_status"] == "up")

@@ -1,9 +1,11 @@
 """Measures how long clients wait at another gateway after a drain: `python -m tests.bench.draining [OPTION …]`.
 
 All sockets are on one gateway, which gets SIGTERM. Each client waits as the page does, at first 0.25 to 0.5 s, and
-connects to a second gateway. Measured is the time from its connect to its first price. This time contains the wait in
-the accept queue. With `--rotation SECONDS`, there is one gateway, whose sockets live so long at most; the clients
-connect to it again. Each client has an address of its own.
+then connects to a second gateway. The measured time begins when the client connects, and ends with its first price. It
+includes the wait in the accept queue. Each client has its own address.
+
+With `--rotation SECONDS`, there is no drain and only one gateway. The gateway closes each socket after at most SECONDS,
+and the client connects to the same gateway again.
 """
 
 import argparse
@@ -39,13 +41,17 @@ CLOSE_REPLY = b"\x88\x82\x00\x00\x00\x00" + struct.pack("!H", 4001)
 
 
 class Client(asyncio.Protocol):
-    """One client. `port` is where it connects next, `waits` the seconds of each later connect until its first price."""
+    """A client that reconnects to `port`. `waits` holds the seconds from each connect to its first price.
+
+    `live_at` is the time of the first price on the newest socket, in monotonic seconds.
+    """
 
     def __init__(self, number: int, port: int) -> None:
         self._address = socket.inet_ntoa(struct.pack("!I", FIRST_ADDRESS + number))
         self._transport: asyncio.Transport
         self.port = port
         self.waits: list[float] = []
+        self.live_at = 0.0
         self.failures = 0
         self._attempt = 0
         self.live = asyncio.Event()
@@ -72,7 +78,8 @@ class Client(asyncio.Protocol):
         if not self.live.is_set() and b'"seq_id' in data:
             self.live.set()
             self._attempt = 0
-            self.waits.append(time.monotonic() - self._started)
+            self.live_at = time.monotonic()
+            self.waits.append(self.live_at - self._started)
         if RECONNECT_CLOSE in data:
             self._moved = True
             self._transport.write(CLOSE_REPLY)
@@ -90,7 +97,10 @@ class Client(asyncio.Protocol):
 
 
 async def run_clients(first: int, count: int, port: int, next_port: int) -> None:
-    """Connects the clients. Prints a line when all are live. Prints the figures at SIGTERM."""
+    """Connects the clients. Prints a line when all clients have a price. Prints the figures at SIGTERM.
+
+    `first` is the number of the first client. The clients connect to `port`, and later to `next_port`.
+    """
     clients = [Client(first + number, port) for number in range(count)]
     remaining, stopped = iter(clients), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
@@ -111,6 +121,7 @@ async def run_clients(first: int, count: int, port: int, next_port: int) -> None
         "live": sum(client.live.is_set() for client in clients),
         "waits": [round(wait, 4) for wait in waits],
         "failures": sum(client.failures for client in clients),
+        "live_at": [round(client.live_at, 4) for client in clients],
     }
     print(json.dumps(figures), flush=True)
     os._exit(0)
@@ -123,7 +134,11 @@ def start_clients(first: int, count: int, port: int, next_port: int) -> "subproc
 
 
 def measure(sockets: int, processes: int, rotation: float, seconds: float) -> dict[str, Any]:
-    """Returns the waits of all clients, and how long the drain took. The drain ends when its gateway has ended."""
+    """Runs gateways and clients, and returns the figures of `run`.
+
+    `processes` is the number of processes of each gateway. `rotation` is the maximum age of a socket in seconds; 0 for
+    a drain.
+    """
     with tempfile.TemporaryDirectory() as name, RedisServer() as server:
         folder = Path(name)
         variables = {"GATEWAY_PROCESSES": str(processes), "GATEWAY_MAX_CONNECTIONS": "0", "GATEWAY_DRAIN": "5s"}
@@ -156,7 +171,7 @@ def measure(sockets: int, processes: int, rotation: float, seconds: float) -> di
 def run(
     first: GatewayProcess, clients: list["subprocess.Popen[bytes]"], rotation: float, seconds: float
 ) -> dict[str, Any]:
-    """Drains the first gateway, or lets it rotate its sockets. Returns the figures."""
+    """Drains the first gateway, or waits while it rotates its sockets for `seconds` seconds. Returns the figures."""
     started, rate = time.monotonic(), first.metric("accept_rate")
     if rotation:
         wait_until(lambda: time.monotonic() > started + seconds, seconds + 60)

@@ -1,7 +1,7 @@
 """Checks that prices are exact and fast: `make bench-feed`, or `python -m tests.bench.feed [CASE …]`.
 
-Feeder, processor, recorder, Redis and Kafka run as processes on this machine, with a fake exchange. If Java is
-installed, Kafka has three real brokers. Afterwards the script `compare.py` compares the ledger of the exchange with the
+`runfeed`, processor, recorder, Redis and Kafka run as processes on this machine, with a fake exchange. If Java is
+installed, Kafka has three real brokers. Afterwards the script `compare.py` compares the trades of the exchange with the
 topic, Redis and the database. Prints figures and writes `build/bench-feed.json`. Exits with 1 if a requirement is not
 met.
 """
@@ -30,7 +30,7 @@ COMPARE = ROOT / "tests" / "bench" / "feed" / "compare.py"
 
 
 def compare(stand: Stand, *databases: Path) -> dict[str, Any]:
-    """Runs `compare.py` and returns the printed object. Examples of differences go to standard error."""
+    """Runs `compare.py`. Returns the numbers of differences from its output."""
     files = [stand.folder / "ledger.csv", stand.folder / "topic.csv"]
     command = [sys.executable, COMPARE, *files, str(stand.server.port), *databases]
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
@@ -76,8 +76,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 def is_met(figures: dict[str, Any]) -> bool:
     """Returns whether a case met its requirements.
 
-    The open or close of a bar may be the price of another trade of the same microsecond. Such a difference is printed,
-    but allowed. It occurs because the feeder publishes a late trade after the other trades of the microsecond.
+    Differences of one kind are printed, but allowed: the open or close of a bar is the price of a different trade in
+    the same microsecond. This happens because the feeder publishes a late trade after the other trades.
     """
     differences = figures.get("compared", {}).get("differences", {})
     return (

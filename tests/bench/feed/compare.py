@@ -2,9 +2,9 @@
 
     python tests/bench/feed/compare.py LEDGER.csv TOPIC.csv REDIS_PORT [DATABASE.sqlite3]
 
-This script imports nothing of the project, and computes all bars with exact decimals. The quotes are in Redis. The bars
-are in the database. Prints a JSON object with the number of differences of each kind. Prints examples of differences to
-standard error.
+The quotes are in Redis, and the bars are in the database. This script imports nothing of the project, so that a mistake
+of the project cannot affect the result. It computes all bars with exact decimals. Prints a JSON object with the number
+of differences of each kind. Prints examples of differences to standard error.
 """
 
 import csv
@@ -23,13 +23,13 @@ UNITS = Decimal(10) ** 8
 EXAMPLES = 5
 
 Trade = tuple[int, int, float, int]
-"""Timestamp, sequence number of the exchange, price, and size in units of 1e-8."""
+"""A trade: timestamp in unix microseconds, sequence number of the exchange, price, and size in units of 1e-8."""
 
 Bar = tuple[float, float, float, float, int, int]
-"""Open, high, low, close, count and volume."""
+"""A bar: open, high, low, close, count and volume (in units of 1e-8)."""
 
 Edges = dict[tuple[str, int], tuple[set[float], set[float]]]
-"""For each bar, the prices of all trades at the first timestamp, and of all trades at the last timestamp."""
+"""The possible opens and closes of each bar: the prices of all trades at its first and at its last timestamp."""
 
 
 class Differences:
@@ -53,7 +53,7 @@ def read_ledger(file: Path) -> dict[str, list[Trade]]:
 
 
 def compare_topic(file: Path, ledger: dict[str, list[Trade]], found: Differences) -> None:
-    """Finds lost, repeated and changed trades, and seq_ids that do not grow by one."""
+    """Finds trades that are lost, repeated or changed in the topic, and gaps between seq_ids."""
     expected = {symbol: {trade[1]: trade for trade in trades} for symbol, trades in ledger.items()}
     seen: dict[str, set[int]] = defaultdict(set)
     last: dict[str, int] = {}
@@ -90,7 +90,10 @@ def compare_quotes(port: int, ledger: dict[str, list[Trade]], found: Differences
 
 
 def make_bars(ledger: dict[str, list[Trade]], length: int) -> tuple[dict[tuple[str, int], Bar], Edges]:
-    """Returns the bars by symbol and start, and their edges. Trades are sorted by time, then by sequence."""
+    """Returns the bars that the trades give, by (symbol, number of the bar), and the edges of the bars.
+
+    The trades are sorted by timestamp, then by sequence number.
+    """
     grouped: dict[tuple[str, int], list[Trade]] = defaultdict(list)
     for symbol, trades in ledger.items():
         for trade in sorted(trades):
@@ -109,7 +112,7 @@ def make_bars(ledger: dict[str, list[Trade]], length: int) -> tuple[dict[tuple[s
 
 
 def read_bars(database: sqlite3.Connection) -> tuple[dict[tuple[str, int], Bar], dict[tuple[str, int], Bar]]:
-    """Returns the minute bars and the day bars. A key is a symbol, and the minutes or days since 1970."""
+    """Returns the one-minute bars and the one-day bars, by (symbol, minutes or days since 1970)."""
     columns = "open, high, low, close, count, volume"
     minutes = database.execute(
         f"SELECT symbol, bar.id & 4294967295, {columns} FROM feeds_minutebar AS bar "
@@ -127,9 +130,10 @@ def read_bars(database: sqlite3.Connection) -> tuple[dict[tuple[str, int], Bar],
 def compare_bars(
     kind: str, made: tuple[dict[tuple[str, int], Bar], Edges], stored: dict[tuple[str, int], Bar], found: Differences
 ) -> None:
-    """Compares bars.
+    """Compares the bars that the trades give with the stored bars.
 
-    If open or close is the price of another trade of the same microsecond, the kind ends with `_same_time`.
+    The kind of a difference is `kind` and an ending. The ending is `_same_time` if the only difference is an open or
+    close that is the price of a different trade in the same microsecond.
     """
     expected, edges = made
     for key in expected.keys() | stored.keys():

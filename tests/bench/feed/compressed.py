@@ -1,7 +1,7 @@
-"""Runs `runfeed` with N times the rate of HTTP requests: `… compressed.py N runfeed kraken`.
+"""Runs `runfeed` with N times as many HTTP requests per second: `… compressed.py N runfeed kraken`.
 
-A bench that plays a day in a few minutes has N times as many cuts per second. Therefore the feeder may make N times
-as many requests per second.
+The case `day` plays a day N times as fast as real time. Its connections are cut N times as often as on a real day.
+Therefore the feeder may make N times as many requests per second.
 """
 
 import os

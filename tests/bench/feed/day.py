@@ -1,8 +1,8 @@
 """The case `day`: plays a day of trades with faults in a few minutes.
 
-The faults are cuts, repeats, late trades and a mute hour. The trades have timestamps of yesterday. The day passes
-`factor` times as fast as the clock. The faults begin and end at times of this day. The pause between HTTP requests of
-the feeder is divided by `factor`, because the feeder makes more requests per second. All other waits of the feeder
+The faults are cuts, repeats, late trades and a mute hour. The trades have timestamps of yesterday. The played day
+passes `factor` times as fast as real time. The times of the faults are times of the played day. Because the feeder must
+make more HTTP requests per second, the pause between requests is divided by `factor`. All other waits of the feeder
 (retries, silence, missed trades) have their usual length.
 """
 
@@ -25,7 +25,7 @@ REPEATING_HOUR = 17
 """In this hour, each message is sent three times."""
 
 MAX_LATE_US = 9_000_000
-"""The feeder looks 10 s back for trades whose times are out of order."""
+"""The maximum delay of a late trade: 9 s. The feeder looks for late trades up to 10 s back."""
 COMPRESSED = str(Path(__file__).with_name("compressed.py"))
 
 
@@ -57,9 +57,9 @@ class DayMarket:
 class Faults:
     """Plays the faults of the day. `cuts` is the number of cuts.
 
-    The cuts are evenly spread. Each sixth cut is an outage: no connection is accepted until half the time to the next
-    cut has passed. After a shorter cut, Kraken's snapshot of 50 trades contains all missed trades. Therefore
-    the feeder fetches trades only after an outage.
+    The cuts are at equal distances. Each sixth cut is an outage: the exchange accepts no connection until half the time
+    to the next cut has passed. After any other cut, Kraken's snapshot of 50 trades contains all missed trades.
+    Therefore the feeder fetches trades only after an outage.
     """
 
     def __init__(self, exchange: KrakenExchange, cuts: int) -> None:

@@ -1,8 +1,8 @@
-"""Measures what size, bid and ask cost the processor and the gateway: `make bench-keys`.
+"""Measures what the keys size, bid and ask cost the processor and the gateway: `make bench-keys`.
 
 Compares updates that have size, bid and ask with updates of the same length that have only the four required keys.
-The cases alternate, so that other load on the machine meets both. Prints each run and the ratio of the medians of
-updates per CPU second.
+The two cases alternate, so that other load on the machine affects both cases. Prints the updates per CPU second of each
+run, and the ratio of the medians.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def fill(brokers: str, keys: str, updates: int) -> str:
 
 
 def compare(part: str, runs: int, measure: Callable[[str], float]) -> None:
-    """Prints updates per CPU second of alternating runs, and the ratio of the medians."""
+    """Measures both cases alternately. Prints the updates per CPU second of each run, and the ratio of the medians."""
     figures: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for _ in range(runs):
         for kind in KINDS:

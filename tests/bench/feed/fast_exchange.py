@@ -2,10 +2,10 @@
 
     python -m tests.bench.feed.fast_exchange FOLDER SYMBOLS
 
-This program must be faster than the feeder. Therefore messages are prepared, and only id and time are filled in.
-Prices and sizes are computed from the number of the trade; only the times are stored. The commands on standard input
-are `rate TRADES_PER_SECOND`, `ledger FILE` and `end`. Writes the settings of the feeder to FOLDER/exchange.json. Writes
-the figures of the exchange to FOLDER/sent.json each second.
+This program must be faster than the feeder. Therefore messages are made in advance, and only ids and times are filled
+in. The ledger stores only times, because the number of a trade decides its price and size. The commands on standard
+input are `rate TRADES_PER_SECOND`, `ledger FILE` and `end`. Writes the settings for the feeder to FOLDER/exchange.json.
+Writes the figures of the exchange to FOLDER/sent.json each second.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ CYCLE = 1024
 
 STEP_SECONDS = 0.005
 MAX_TRADES = 50
-"""The most trades in one message. After a pause, many trades are due together."""
+"""The maximum number of trades in a message. After a pause, many trades are due together."""
 
 BEGIN, END = b'{"channel":"trade","type":"update","data":[', b"]}"
 
@@ -45,7 +45,7 @@ def size_text(number: int) -> str:
 
 
 def frame(payload: bytes) -> bytes:
-    """Returns a text frame of a server. The payload must have 126 to 65,535 bytes."""
+    """Returns a WebSocket text frame of a server. The payload must have 126 to 65,535 bytes."""
     return bytes((0x81, 126)) + len(payload).to_bytes(2, "big") + payload
 
 
@@ -61,7 +61,7 @@ class FastLedger:
         return sum(map(len, self.times))
 
     def get(self, symbol: str, first: int, last: int) -> list[LedgerTrade]:
-        """Returns the trades with numbers from `first` to `last`, without `last`."""
+        """Returns the trades of a symbol from number `first` to number `last - 1`."""
         index = self._symbols[symbol]
         times = self.times[index]
         return [
@@ -90,7 +90,10 @@ class FastLedger:
 
 
 class FastKraken(KrakenExchange):
-    """Sends `rate` trades per second, of all symbols in turn. Trades of one symbol and step share messages."""
+    """Sends `rate` trades per second, distributed evenly over all symbols.
+
+    Every STEP_SECONDS, the trades of a symbol are sent in as few messages as possible.
+    """
 
     def __init__(self, folder: Path, symbols: Sequence[str]) -> None:
         super().__init__(symbols)

@@ -36,9 +36,9 @@ class Load(threading.Thread):
 def kill_repeatedly(stand: Stand, exchange: KrakenExchange, kills: int, seconds: float) -> tuple[MeasuredProcess, int]:
     """Starts feeders one after the other, and kills each feeder at a random moment.
 
-    A feeder is killed only after it has connected. On average a feeder lives `seconds` seconds. Slow
-    feeders live longer.
-    Returns a feeder that still runs, and how many of the killed feeders had received messages.
+    A feeder is killed only after it has connected. A feeder lives `seconds` seconds on average, or longer if it starts
+    slowly. Returns two values: the last feeder, which still runs, and how many of the killed feeders had received
+    messages.
     """
     rng, receiving = Random(9), 0
     for _ in range(kills):

@@ -2,7 +2,7 @@
 
     python -m tests.bench.feed.observer FOLDER BROKERS TOPIC REDIS_PORT [CHANNEL …]
 
-Imports nothing of the project, because a mistake of the project must not affect the result. Writes figures to
+This script imports nothing of the project, so that a mistake of the project cannot affect the result. Writes figures to
 `observed.json` each second. Ends at SIGTERM.
 """
 
@@ -76,7 +76,7 @@ class Topic:
         self._output.flush()
 
     def _assign(self) -> None:
-        """Starts at the beginning of all partitions, as soon as the topic exists."""
+        """Waits until the topic exists, then starts to read at the beginning of all partitions."""
         try:
             found = self._consumer.list_topics(timeout=5).topics.get(self._topic)
         except KafkaException:

@@ -1,8 +1,8 @@
 """The case `rate`: 20,000 trades per second, with and without Kafka.
 
-First, Kafka works. Then all brokers are stopped with SIGSTOP for 30 s. The exchange runs in a separate process. A delay
-is the time from a trade's timestamp to the arrival of the update at a subscriber of Redis. The exchange sends a trade
-at the time of the timestamp. Therefore a delay includes the time from the exchange to the feeder.
+First, Kafka works. Then all brokers are stopped with SIGSTOP for 30 s. The exchange runs in a separate process, and
+sends each trade at the time of its timestamp. A delay is the time from this timestamp to the arrival of the update at a
+subscriber of Redis. Therefore a delay includes the time from the exchange to the feeder.
 """
 
 import json
@@ -24,12 +24,14 @@ from tests.support.waiting import wait_until
 EXCHANGE = "tests.bench.feed.fast_exchange"
 COMPRESSED = str(Path(__file__).with_name("compressed.py"))
 FACTOR = "100"
-"""The feeder fetches merged trades this many times as fast as Kraken allows."""
+"""The feeder fetches trades this many times as fast as Kraken allows."""
 
-WARM_UP_SECONDS = 10.0
+WARM_UP_SECONDS = 60.0
+"""New brokers compile their code in this time. Compilers and clients share the cores of this machine."""
+
 AFTER_SECONDS = 15.0
 MAX_MEGABYTES_MORE = 160.0
-"""How much the resident memory may grow in MB while Kafka stands still. Waiting trades take 64 MB of this."""
+"""How much the feeder's memory may grow while Kafka is stopped, in MB. Waiting trades take up to 64 MB of this."""
 
 
 class FastExchange:
@@ -103,7 +105,7 @@ def memory_of(process: MeasuredProcess) -> Iterator[list[float]]:
 
 
 def measure(exchange: FastExchange, feeder: MeasuredProcess, subscriber: Subscriber, seconds: float) -> dict[str, Any]:
-    """Measures for `seconds` seconds, while Kafka works."""
+    """Returns the figures of `seconds` seconds in which Kafka works."""
     before, cpu, begin = exchange.sent["trades"], feeder.cpu_seconds, time.monotonic()
     accepted = feeder.metric("stockwatch_feed_trades_total")
     subscriber.take()
@@ -129,7 +131,7 @@ def quotes_newer_than(client: redis.Redis, symbols: list[str], timestamp: float)
 
 
 def stop_kafka(stand: Stand, pids: Sequence[int], feeder: MeasuredProcess, symbols: list[str], seconds: float) -> Any:
-    """Stops the brokers for `seconds` seconds, then continues them. Waits until all quotes are current."""
+    """Stops the brokers for `seconds` seconds, then continues the brokers. Waits until all quotes are current."""
     before = feeder.megabytes
     with memory_of(feeder) as samples:
         for pid in pids:

@@ -9,7 +9,7 @@ from tests.exchanges.kraken import KrakenExchange
 from tests.support.waiting import wait_until
 
 MAX_CONNECTS = 40
-"""The most attempts to connect that the feeder may make in ten minutes."""
+"""The maximum number of attempts to connect that the feeder may make in ten minutes."""
 
 
 def run(stand: Stand, symbols: int, seconds: float) -> dict[str, Any]:

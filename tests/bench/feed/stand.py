@@ -1,7 +1,7 @@
 """Runs the pipeline for the bench of real prices.
 
-Feeder, processor and recorder run as processes, with Kafka and Redis. The figures of a process come from /metrics, the
-log and /proc.
+Feeder, processor and recorder run as processes, with Kafka and Redis. The figures of a process come from its /metrics,
+its log and /proc.
 """
 
 import json
@@ -29,11 +29,11 @@ METRICS_PORTS = {
 }
 OBSERVER = "tests.bench.feed.observer"
 QUIET_SECONDS = 120.0
-"""After this time without a new trade in the topic, the bench stops waiting for missing trades."""
+"""The bench stops waiting for missing trades if the topic has had no new trade for this time."""
 
 
 class MeasuredProcess:
-    """A Python program with a log file. `command` is a command such as `runfeed`, or another name."""
+    """A running Python program with a log file. `command` is its name, such as `runfeed`."""
 
     def __init__(self, command: str, program: list[str], variables: dict[str, str], log: Path) -> None:
         self.port = free_port()
@@ -113,7 +113,10 @@ class Stand:
         add_tickers(self.database, source, *symbols)
 
     def start(self, command: str, *arguments: str, program: list[str] | None = None, **more: str) -> MeasuredProcess:
-        """Starts a command of manage.py, or `program` instead. All runs of one `command` share a log file."""
+        """Starts the command `command` of manage.py. If `program` is given, starts `program` instead.
+
+        All runs with the same `command` write to the same log file.
+        """
         started = MeasuredProcess(
             command,
             [*(program or [str(ROOT / "manage.py"), command]), *arguments],
@@ -129,9 +132,9 @@ class Stand:
         return Observer(self.start("observer", *arguments, program=["-m", OBSERVER]), self.folder)
 
     def finish(self, *commands: MeasuredProcess, trades: int, observer: "Observer") -> dict[str, Any]:
-        """Waits for `trades` trades in the topic, then ends the commands.
+        """Waits for `trades` trades in the topic, then ends the commands in their order.
 
-        Returns the figures of the observer. `commands` are feeder, processor and recorder. The feeder ends first.
+        `commands` are feeder, processor and recorder. Returns the figures of the observer.
         """
         observer.wait_for_trades(trades)
         feeder, processor, recorder = commands

@@ -1,1 +1,1 @@
-"""Measures ways to bring updates to several gateway processes of one machine."""
+"""Compares ways to send updates to several gateway processes of one machine."""

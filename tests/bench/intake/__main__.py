@@ -1,13 +1,14 @@
-"""Compares ways to bring updates to several gateway processes of one machine: `python -m tests.bench.intake [SECONDS]`.
+"""Compares ways to send updates to several gateway processes of one machine: `python -m tests.bench.intake [SECONDS]`.
 
-- `direct`: each process subscribes to Redis.
-- `replica`: each process subscribes to a replica of Redis on its machine.
-- `relay`: one process subscribes to Redis, and passes batches on over a Unix socket. A batch is a length, then for
-  each update the lengths of channel and text, the channel and the text.
+- `direct`: each gateway process subscribes to Redis.
+- `replica`: each gateway process subscribes to a replica of Redis.
+- `relay`: one process, the relay, subscribes to Redis. It sends batches of updates to the gateway processes over a Unix
+  socket. A batch begins with its length. Each update is the length of the channel, the length of the text, the channel
+  and the text.
 
-Each of the four gateway processes is the hub with one client that has all symbols. The publisher sends SET and PUBLISH,
-as the processor does. The ways take turns. Prints the CPU time per update of Redis, of the replica or relay, and of the
-four processes together. CPU time is compared, so other programs may run.
+There are four gateway processes. Each gateway process is only a hub, with one client that has all symbols. The
+publisher sends SET and PUBLISH, as the processor does. The ways take turns. Prints the CPU time per update of Redis, of
+the replica or relay, and of the gateway processes together. Other programs may run, because only CPU time is compared.
 """
 
 import asyncio
@@ -45,14 +46,14 @@ MODULE = [sys.executable, "-m", "tests.bench.intake"]
 
 
 class Sink(FakeTransport):
-    """A client that reads everything at once."""
+    """The transport of a client that always reads everything immediately."""
 
     def write(self, block: bytes) -> int:
         return len(block)
 
 
 class Batches(asyncio.Protocol):
-    """Reads the batches of the relay into the hub."""
+    """Receives the batches of the relay, and passes the updates to the hub."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -71,7 +72,7 @@ class Batches(asyncio.Protocol):
 
 
 class Relay:
-    """Passes messages on to all connected processes, a batch per FLUSH_SECONDS."""
+    """Sends messages to all connected gateway processes, in one batch every FLUSH_SECONDS."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -109,7 +110,10 @@ async def run_relay(port: int, path: str, symbols: int) -> None:
 
 
 async def run_gateway(port: int, path: str, symbols: int) -> None:
-    """Runs a hub with one client. Without a path, reads from Redis. Creates a file when everything is subscribed."""
+    """Runs a hub with one client. Reads from the Unix socket `path`, or from Redis if `path` is empty.
+
+    Prints two numbers every 0.1 s: how many updates the hub has accepted, and 1 if it is subscribed to all symbols.
+    """
     loop, intake = asyncio.get_running_loop(), Intake()
     hub = Hub(lambda delay, flush: loop.call_later(delay, flush), intake.add_symbol, intake.remove_symbol, unix_micros)
     outbox = Outbox(Sink(), loop.time, Delivery(), 256)
@@ -128,7 +132,10 @@ def unix_micros() -> int:
 
 
 def measure(way: str, symbols: int, hertz: int, seconds: float) -> dict[str, float]:
-    """Returns the CPU time per update in microseconds: of Redis, of what is between, and of all gateway processes."""
+    """Returns the CPU time per update in microseconds of `redis`, `between` and `gateways`.
+
+    `between` is the replica or the relay. `gateways` are all gateway processes together.
+    """
     with RedisServer() as primary, RedisServer() as replica, tempfile.TemporaryDirectory() as name:
         folder, between = Path(name), []
         port, path = primary.port, ""
@@ -168,7 +175,7 @@ def start(log: Path, command: list[str]) -> "subprocess.Popen[bytes]":
 
 
 def read(log: Path) -> tuple[int, int]:
-    """Returns how many updates a process has accepted, and whether it has subscribed to all symbols."""
+    """Returns the newest two numbers that `run_gateway` has printed to a log file."""
     lines = log.read_text().splitlines()
     accepted, connected = lines[-1].split() if lines and len(lines[-1].split()) == 2 else ("0", "0")
     return int(accepted), int(connected)
@@ -179,7 +186,7 @@ def received(log: Path) -> int:
 
 
 def cpu(*processes: "subprocess.Popen[bytes]") -> float:
-    """Returns the CPU time of all threads in seconds. It is more precise than the clock ticks of /proc/PID/stat."""
+    """Returns the CPU time of all threads of these processes in seconds, in steps of nanoseconds."""
     threads = (thread for process in processes for thread in Path(f"/proc/{process.pid}/task").iterdir())
     return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 

@@ -2,9 +2,9 @@
 
 Traces the real page on the real server. A separate process publishes the updates. There are four measurements:
 
-- 200 rows with 10 updates a second each
-- the same rows with an animation in every frame
-- the traffic of 50 rows
+- a page of 200 rows with 10 updates a second each
+- the same page with an animation in every frame
+- the network traffic of a page of 50 rows
 - the cost of the first paint (tests.bench.page.paint)
 
 Prints a table of the results with their limits and writes `build/bench-page.json`.
@@ -37,9 +37,9 @@ VIEWPORT = {"width": 1360, "height": 860}
 SETTLE_SECONDS = 5
 """The wait for the first subscription and for the compilation of the scripts, in seconds."""
 GARBAGE_COLLECTIONS = 5
-"""How often garbage is collected before a measurement of the heap.
+"""How often the heap is measured, each time after garbage collection.
 
-New updates arrive between the collections, so that only the smallest reading counts.
+The smallest value counts, because new updates arrive between a collection and a measurement.
 """
 
 ANIMATION = """
@@ -88,10 +88,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The heap of scripts in megabytes, and the number of nodes of the document.
-
-    Both numbers are measured after garbage collection.
-    """
+    """The heap of the scripts in megabytes, and the number of nodes of the document, after garbage collection."""
 
     heap: float
     nodes: int
@@ -146,7 +143,7 @@ class BenchSite:
 
     @contextmanager
     def page(self, rows: int) -> Iterator[tuple[Page, Traffic]]:
-        """Opens a visitor's page with `rows` rows. Waits SETTLE_SECONDS after the page is live."""
+        """Opens the page of a visitor with `rows` rows. Waits until the page is live, and then for SETTLE_SECONDS."""
         context = self._browser.new_context(base_url=self._site.address, viewport=VIEWPORT)
         page = context.new_page()
         traffic = Traffic(page)
@@ -181,7 +178,7 @@ def read_memory(page: Page) -> Memory:
 
 
 def measure_rows(bench: BenchSite, seconds: float) -> tuple[Trace, list[Memory]]:
-    """Measures two halves. The garbage collection between the halves is not part of the trace."""
+    """Measures a page in two halves. Collects garbage between the halves. The trace does not contain the collection."""
     with bench.page(MANY_ROWS) as (page, _):
         memory = [read_memory(page)]
         first = bench.trace(page, seconds / 2)

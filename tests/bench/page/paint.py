@@ -1,9 +1,12 @@
 """Measures the first paint of a page: `python -m tests.bench.page.paint [ROWS]` prints JSON.
 
 Renders the page in this process, with ROWS rows, a sparkline in each row, and MORE_TICKERS tickers to suggest. The
-figures are bytes of HTML, CPU time, number of queries, and size of the scripts that the page names. Other scripts are
-loaded only when a chart is opened. The CPU time is measured for an account and a visitor, with the default columns and
-all columns. Before each rendering, either nothing changes, or the price and the newest minute of each row change.
+figures are bytes of HTML, CPU time, number of queries, and size of the scripts that the page names. The page loads
+other scripts only when they are needed, for example for a chart.
+
+The CPU time is measured for an account and for a visitor, with the default columns and with all columns. In each of
+these cases, the page is rendered again and again without changes. Then the price and the newest minute of each row
+change before each rendering.
 """
 
 import gzip
@@ -72,7 +75,7 @@ class Market:
 
 
 def make_clients(market: Market) -> dict[str, Any]:
-    """Returns a dict from the name of a case to a client whose first list has all symbols of the market."""
+    """Returns a dict from the name of a case to its test client. The first list of each client has all symbols."""
     from django.contrib.auth.models import User
     from django.test import Client
     from django.urls import reverse
@@ -133,7 +136,7 @@ def measure(rows: int) -> dict[str, Any]:
 
 
 def find_scripts(page: str) -> list[bytes]:
-    """Returns the contents of the scripts that a page names or preloads."""
+    """Returns the contents of the scripts that the HTML of a page names."""
     from django.conf import settings
 
     names = re.findall(r'(?:<script[^>]* src|rel="modulepreload" href)="/static/([^"]+)"', page)

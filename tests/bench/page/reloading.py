@@ -1,9 +1,9 @@
-"""Measures what pages that reload at once cost others: `python -m tests.bench.page.reloading [PAGES]`.
+"""Measures how page loads at the same moment delay prices: `python -m tests.bench.page.reloading [PAGES]`.
 
-A gateway starts, and a client subscribes to FEW symbols at HERTZ updates per second. Then PAGES accounts with lists of
-ROWS symbols load their pages at the same moment, as after a restart of the gateway. The figures are the delays from the
-timestamp of a price to its receipt by the client, before and during the load, and the CPU time of the gateway per page.
-The first page of the process is the only one that was loaded before.
+A client is subscribed to FEW symbols with HERTZ updates per second each. Then PAGES accounts with lists of ROWS symbols
+load their pages at the same moment, as after a restart of the gateway. A delay is the time from the timestamp of a
+price to its receipt by the client. Prints the delays before and during the page loads, and the CPU time of the gateway
+per page. Only one page has been loaded before the measurement.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Reads tasks and drawn frames of one page from a browser trace. Pure."""
+"""Reads the tasks and the drawn frames of one page from a browser's trace. Pure."""
 
 import json
 from collections import defaultdict
@@ -12,20 +12,17 @@ CATEGORIES = (
     "disabled-by-default-devtools.timeline.frame",  # DrawFrame
 )
 LONG_TASK_MS = 50.0
-"""The limit in ms.
-
-A task that takes longer is a long task, as in the Long Tasks API.
-"""
+"""A task that takes longer than this time in ms is a long task, as in the browser's Long Tasks API."""
 
 Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of the main thread.
+    """A task of the main thread of a page.
 
-    `wall` and `cpu` are milliseconds. `parts` describes the longest events. If `wall` is much more than `cpu`, the
-    machine ran other programs during the task.
+    `wall` is the duration in ms, and `cpu` is the CPU time in ms. If `wall` is much more than `cpu`, the machine ran
+    other programs during the task. `parts` describes the longest events within the task.
     """
 
     wall: float
@@ -39,7 +36,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The tasks of the main thread and the number of drawn frames in `seconds`."""
+    """The tasks of the main thread, and the number of drawn frames, in a time of `seconds` seconds."""
 
     seconds: float
     tasks: Sequence[Task]
@@ -47,12 +44,12 @@ class Trace:
 
     @property
     def share(self) -> float:
-        """The share of a core that the main thread used."""
+        """The share of one CPU core that the main thread used, from 0 to 1."""
         return sum(task.cpu for task in self.tasks) / 1000 / self.seconds
 
     @property
     def rate(self) -> float:
-        """Drawn frames per second."""
+        """The number of drawn frames per second."""
         return self.frames / self.seconds
 
     @property
@@ -69,10 +66,7 @@ class Trace:
 
     @property
     def busy(self) -> list[Task]:
-        """Tasks that are long by their CPU time.
-
-        Other programs do not affect the CPU time of a task.
-        """
+        """The tasks whose CPU time is longer than LONG_TASK_MS. Other programs do not affect the CPU time."""
         return [task for task in self.tasks if task.cpu > LONG_TASK_MS]
 
 
@@ -81,10 +75,7 @@ def join_traces(one: Trace, other: Trace) -> Trace:
 
 
 def read_trace(data: bytes) -> Trace:
-    """Reads the JSON of a trace.
-
-    The page is the renderer process with the most events.
-    """
+    """Reads a trace from its JSON. The renderer process with the most events is the page."""
     events: list[Event] = json.loads(data)["traceEvents"]
     names = {(event["pid"], event["tid"]): event["args"]["name"] for event in events if event["name"] == "thread_name"}
     threads = defaultdict(list)

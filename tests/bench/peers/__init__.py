@@ -1,1 +1,1 @@
-"""Measures the gateway beside other servers: `make bench-peers`."""
+"""Compares the gateway with other WebSocket servers: `make bench-peers`."""

@@ -1,9 +1,10 @@
-"""Measures the gateway beside other servers: `make bench-peers`, or `python -m tests.bench.peers [OPTION …] [CASE …]`.
+"""Compares the gateway with other servers: `make bench-peers`, or `python -m tests.bench.peers [OPTION …] [CASE …]`.
 
-Each server runs alone on one core. The load generator `wsload`, the publisher and Redis run on the other. The same
-run measures the floor, a minimal C server named `limit`. Installs nothing: a server that is not found is left out, and
-named below the tables. An option such as `--picows` names the Python interpreter that has the package, `--centrifugo`
-the executable. Prints Markdown, and writes `build/bench-peers.md` and `build/bench-peers.json`.
+Each server runs alone on one core. The load generator `wsload`, the publisher and Redis run on the other core. The same
+run measures the floor: a minimal server in C, `limit`. This program installs nothing. A server that is not installed is
+left out, and a note below the tables says so. An option such as `--picows` is the path of a Python interpreter that has
+the package. The option `--centrifugo` is the path of the executable. Prints Markdown, and writes `build/bench-peers.md`
+and `build/bench-peers.json`.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def names(peers: tuple[Peer, ...]) -> str:
 
 
 def find_peers(arguments: argparse.Namespace) -> tuple[dict[Peer, str], list[Peer]]:
-    """Returns the program of each server that is installed, and the servers that are not."""
+    """Returns two values: a dict from each installed server to its program, and the servers that are not installed."""
     wanted = [peer for peer in PEERS if not arguments.only or peer.option in arguments.only.split(",")]
     programs = {peer: peer.find(getattr(arguments, peer.option)) for peer in wanted}
     found = {peer: program for peer, program in programs.items() if program}
@@ -60,7 +61,7 @@ def measure_floor(case: Case, wsload: Any, limit: Any) -> Figures:
 def measure_all(
     cases: list[Case], found: dict[Peer, str], turns: int, failures: list[str]
 ) -> dict[str, dict[str, list[Figures]]]:
-    """Measures the servers in turn, so that a slower minute of the machine concerns all of them.
+    """Measures the servers in turn, so that other load on the machine affects all servers.
 
     Adds a text to `failures` for each measurement that a server did not finish.
     """

@@ -1,4 +1,4 @@
-"""Defines what is measured with each server."""
+"""Defines the cases that are measured with each server."""
 
 import json
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 class Case:
     """One measurement: all clients subscribe to all symbols.
 
-    `hertz` is the number of updates per second of each symbol. If `hertz` is 0, each symbol has an update before the
-    first client connects, and none afterwards.
+    `hertz` is the number of updates per second of each symbol. If `hertz` is 0, each symbol has only one update, before
+    the first client connects.
     """
 
     name: str
@@ -20,7 +20,7 @@ class Case:
 
     @property
     def offered_updates(self) -> int:
-        """How many updates per second the clients receive from a server that is fast enough."""
+        """The number of updates per second that all clients together receive from a server that is fast enough."""
         return self.clients * self.symbols * self.hertz
 
     @property

@@ -1,4 +1,4 @@
-"""Measures one server with one case."""
+"""Measures one server in one case."""
 
 import json
 import os
@@ -21,16 +21,16 @@ SERVER_CORE, CLIENT_CORE = 0, 1
 WARM_UP_SECONDS = 3
 ACCEPT_WARM_UP_SECONDS = 1
 LONGEST_SECONDS = 240
-"""A server that needs longer for a case has failed. The load generator itself waits 120 s for all connections."""
+"""The maximum time of a server for a case. In this time, the load generator waits up to 120 s for all connections."""
 Figures = dict[str, Any]
 
 
 class CaseFailed(Exception):
-    """A server did not finish a case."""
+    """The server ended during a case, or took too long."""
 
 
 def measure(peer: Peer, program: str, case: Case, wsload: Path) -> Figures:
-    """Returns the figures of `wsload`, and those that are derived from them. Raises CaseFailed."""
+    """Returns the figures of `wsload` and the figures of `derive`. Raises CaseFailed."""
     with RedisServer() as server, tempfile.TemporaryDirectory() as folder:
         stand = Stand(program, free_port(), server.port, Path(folder), case)
         with serve(peer, stand) as served:
@@ -67,9 +67,9 @@ def has_started(process: "subprocess.Popen[bytes]", stand: Stand) -> bool:
 
 
 def start_publisher(peer: Peer, stand: Stand) -> list["subprocess.Popen[bytes]"]:
-    """Starts the publisher of the server. Without updates, only gives each symbol its first one.
+    """Starts the publisher of the server. If the case has no updates per second, publishes one update of each symbol.
 
-    Servers in Python that are fed by Redis subscribe before they listen, so they know that update.
+    A server that reads from Redis subscribes before it listens. Therefore it has received this update.
     """
     case = stand.case
     if not case.hertz:
@@ -98,7 +98,10 @@ def run_load(wsload: Path, port: int, peer: Peer, case: Case, pid: int) -> Figur
 
 
 def derive(case: Case, figures: Figures, resident: float) -> Figures:
-    """Returns further figures. `resident` is the memory of the server before the first client, in megabytes."""
+    """Computes more figures from the figures of `wsload`.
+
+    `resident` is the memory of the server before the first client, in megabytes.
+    """
     updates = figures["updates_s"]
     return {
         "core": figures["server_cpu_s"] / figures["seconds"],

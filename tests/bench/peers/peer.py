@@ -1,4 +1,4 @@
-"""Describes the servers that can be measured: how to find, start and feed each of them."""
+"""Describes the servers that can be measured: how to find a server, start it, and send updates to it."""
 
 import json
 import os
@@ -21,7 +21,10 @@ SERVERS = "tests.bench.peers.servers"
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where a server runs. `program` is the path of its executable or of its Python interpreter."""
+    """The program, ports and folder of a server, and the case to measure.
+
+    `program` is the path of the server's executable, or of its Python interpreter.
+    """
 
     program: str
     port: int
@@ -31,9 +34,9 @@ class Stand:
 
 
 class Peer:
-    """A server in Python that takes its updates from the Redis channels of the project.
+    """A server in Python that reads updates from the project's Redis channels.
 
-    `packages` must be installed for the interpreter that runs it. The first of them gives the version.
+    `packages` are the packages that its interpreter must have. The version of the first package is printed.
     """
 
     title = ""
@@ -41,12 +44,12 @@ class Peer:
     packages: tuple[str, ...] = ()
     path = "/"
     sends_newest = True
-    """Whether a client gets the newest update of each symbol at its subscription."""
+    """Whether the server sends the newest update of each symbol to a client that subscribes."""
 
     def find(self, given: str | None) -> str | None:
-        """Returns the program that runs the server; None if it is not installed.
+        """Returns the path of the program that runs the server; None if the server is not installed.
 
-        `given` is the path that the user named.
+        `given` is the path from the command line, or None.
         """
         interpreter = given or sys.executable
         command = [interpreter, "-c", f"import {', '.join(self.packages)}"]
@@ -73,7 +76,7 @@ class Peer:
         return case.names
 
     def wait_published(self, stand: Stand, _publisher: "subprocess.Popen[bytes]") -> None:
-        """Waits for the first update of the publisher."""
+        """Waits until the publisher has published its first update."""
         with redis.Redis(port=stand.redis_port, protocol=2) as client:
             wait_until(lambda: "cmdstat_publish" in client.info("commandstats"), 120, "the first update")
 
@@ -155,7 +158,7 @@ class Picows(Peer):
 
 
 class Tutorial(Peer):
-    """The consumer of the tutorial of Channels under an ASGI server."""
+    """The consumer from the tutorial of Django Channels, run by an ASGI server."""
 
     sends_newest = False
 

@@ -8,7 +8,7 @@ from tests.bench.peers.cases import ACCEPT, FAN_OUT, IDLE
 
 Figures = Mapping[str, Any]
 Results = Mapping[str, Mapping[str, Sequence[Figures]]]
-"""The figures of each turn, by the name of the case and the title of the server."""
+"""A dict from the name of a case to a dict. This dict maps the title of a server to its figures in each turn."""
 FLOOR = "floor"
 
 
@@ -72,6 +72,6 @@ def middle(turns: Sequence[Figures], name: str) -> float:
 
 
 def make_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table; an empty text without rows."""
+    """Returns a table in Markdown; an empty text if there are no rows."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) if rows else ""

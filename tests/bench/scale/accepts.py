@@ -1,9 +1,9 @@
 """Measures what a new client costs: `python -m tests.bench.scale.accepts [CLIENTS] [ROUNDS]`, or `make bench-accepts`.
 
-Each client connects, subscribes to four symbols and receives their quotes. The front (`rungateway`) and plain
-`daphne` run at the same time on one core, and get the clients in turn. Compare the ratios of a round, because the rates
-depend on what else the machine does. The CPU time ends with the last quote, and includes all threads. Writes
-`build/bench-accepts.json`.
+Each client connects, subscribes to four symbols and receives their quotes. Two gateways run at the same time on one
+core: `rungateway`, which has the front, and plain `daphne`. The clients connect to the gateways in turn. Compare the
+ratios of a round, because other load on the machine changes the rates. The CPU time is measured until the last quote,
+for all threads. Writes `build/bench-accepts.json`.
 """
 
 import json
@@ -35,7 +35,7 @@ WARM_UP_CLIENTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One load of clients on one gateway."""
+    """The figures of one gateway in one round."""
 
     accepts_s: float
     cpu_us: float

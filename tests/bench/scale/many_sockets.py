@@ -1,16 +1,19 @@
 """Holds 100,000 sockets on one machine: `make bench-sockets`, or `python -m tests.bench.scale.many_sockets [SOCKETS]`.
 
-Each socket has one of 500 symbols. Each symbol has one update per second. The gateway has as many processes as the
-limit of open files needs. All processes share the cores with the clients, Redis and the publisher. Prints JSON:
-connected, refused and closed sockets, delays, and the resident memory of all gateway processes.
+Each socket has one of 500 symbols. Each symbol has one update per second. The updates of all symbols are spread over
+the second. The gateway has several processes, because the system limits the open files of a process. Gateway, clients,
+Redis and publisher share the cores. Prints JSON: connected, refused and closed sockets, delays, and the resident memory
+of all gateway processes.
 """
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from math import ceil
@@ -25,20 +28,23 @@ from tests.support.waiting import wait_until
 SYMBOLS = 500
 SECONDS = 30
 WARM_UP_SECONDS = 60
-"""How long all clients wait after their own connections, so that the others connect too."""
+"""How many seconds a client process waits after its last connection, so that the other client processes can connect."""
 FREE_FILES = 2_000
-"""How many files each process keeps free, because the kernel does not share out connections evenly."""
+"""How many files each process may still open, because the kernel does not distribute connections evenly."""
 REQUEST = '{"action":"subscribe","payload":{"symbols":%}}'
 
 
 def count_processes(sockets: int) -> int:
-    """Returns how many processes the limit of open files needs, for the gateway and for the clients."""
+    """Returns how many processes can hold the sockets together, with the limit of open files per process.
+
+    The gateway and the clients have this number of processes each.
+    """
     _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     return ceil(sockets / (limit - FREE_FILES))
 
 
 def find_workers(parent: int, processes: int) -> list[int]:
-    """Returns the pids of the gateway's processes that serve. A single process serves by itself."""
+    """Returns the pids of the gateway processes that hold sockets. If there is one process, this is `parent`."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [parent] if processes == 1 else [int(child) for child in children]
 
@@ -80,12 +86,23 @@ def run_clients(port: int, pids: list[int], sockets: int, processes: int) -> lis
     each = ceil(sockets / processes)
     command = [wsload, "127.0.0.1", str(port), "/ws", str(each), str(SECONDS), REQUEST]
     command += ["-k", "1", "-m", str(SYMBOLS), "-w", str(WARM_UP_SECONDS), "-p", ",".join(map(str, pids))]
-    clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    clients = [
+        subprocess.Popen([*command, "-a", str(number * each)], stdout=subprocess.PIPE, text=True)
+        for number in range(processes)
+    ]
     return [json.loads(client.communicate()[0]) for client in clients]
 
 
+def count_reasons(port: int) -> dict[str, float]:
+    """Returns why connections were refused and closed: the counters of all processes, by name and reason."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    found = re.findall(r"^stockwatch_((?:refused|closed)_total{.*}) (\S+)$", text, re.MULTILINE)
+    return {name: float(value) for name, value in found if float(value)}
+
+
 def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the figures of all client processes together. Delays are those of the slowest process."""
+    """Returns the figures of all client processes together. The delays are the delays of the slowest process."""
     sums = ("conns", "alive", "refused", "closed", "silent", "updates_s")
     worst = ("connect_s", "p50_ms", "p99_ms", "max_ms", "rss_mb")
     return {name: sum(row[name] for row in rows) for name in sums} | {
@@ -99,12 +116,22 @@ def main(sockets: int) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(RedisServer())
         port, pids = stack.enter_context(run_gateway(server.address, folder, processes))
-        publisher = [sys.executable, "-m", "tests.bench.publisher", str(server.port), str(SYMBOLS), "1", "3600"]
+        publisher = [
+            sys.executable,
+            "-m",
+            "tests.bench.publisher",
+            str(server.port),
+            str(SYMBOLS),
+            "1",
+            "3600",
+            "spread",
+        ]
         published = subprocess.Popen(publisher, cwd=ROOT)
         stack.callback(published.wait)
         stack.callback(published.kill)
         before = sum(map(read_resident, pids))
         figures = summarize(run_clients(port, pids, sockets, processes))
+        figures |= count_reasons(port)
     figures |= {"processes": processes, "kb_per_socket": (figures["rss_mb"] - before) * 1024 / sockets}
     print(json.dumps(figures, indent=1))
     return 0 if figures["alive"] == figures["conns"] and not figures["silent"] else 1

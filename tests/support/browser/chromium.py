@@ -1,6 +1,6 @@
 """Finds and launches a browser for tests.
 
-Prefers an installed Chromium, Chrome or Edge to the browser that Playwright downloaded.
+Uses an installed Chromium, Chrome or Edge. If there is none, uses the browser that Playwright downloaded.
 """
 
 import shutil
@@ -39,7 +39,7 @@ class NoBrowser(RuntimeError):
 
 
 def find_browser(playwright: Playwright) -> str:
-    """Returns the path of a browser. Raises NoBrowser."""
+    """Returns the path of a browser. Raises NoBrowser if this machine has no browser."""
     downloaded = playwright.chromium.executable_path
     for path in (*map(shutil.which, NAMES), downloaded):
         if path and Path(path).exists():
@@ -48,5 +48,5 @@ def find_browser(playwright: Playwright) -> str:
 
 
 def launch_browser(playwright: Playwright) -> Browser:
-    """Launches a browser without a window. Raises NoBrowser."""
+    """Launches a browser without a window. Raises NoBrowser if this machine has no browser."""
     return playwright.chromium.launch(executable_path=find_browser(playwright), args=list(ARGUMENTS), headless=True)

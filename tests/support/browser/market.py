@@ -1,4 +1,4 @@
-"""Writes bars to Redis as the recorder does: minutes, seconds and a day.
+"""Writes one-second bars, one-minute bars and a market day of each symbol to Redis, as the recorder does.
 
 The prices are the same in each run.
 """
@@ -31,10 +31,7 @@ PRICES = {
     "GLD": 246.57,
     "XOM": 121.79,
 }
-"""The newest price of each symbol of the example list.
-
-The pictures show the same prices.
-"""
+"""The newest price of each symbol of the example list, in tests and in the stored pictures of the page."""
 
 
 def put_bars(client: redis.Redis, prices: dict[str, float]) -> None:

@@ -8,10 +8,10 @@ DESKTOP = {"viewport": {"width": 1360, "height": 900}}
 PHONE = {"viewport": {"width": 360, "height": 780}, "is_mobile": True, "has_touch": True}
 
 CONNECTION_ERRORS = ("WebSocket connection to ", "Failed to load resource: net::ERR_CONNECTION_REFUSED")
-"""The first words of the console errors for a gateway that does not answer."""
+"""The beginnings of the errors in the browser's console if the gateway does not answer."""
 
 BLOCK_SOCKETS = "WebSocket = class { constructor() { setTimeout(() => this.onclose({code: 1006})); } close() {} };"
-"""A script. After this script has run, the page cannot open a WebSocket."""
+"""A script after which the page cannot open a WebSocket."""
 
 
 def row_of(page: Page, symbol: str) -> Locator:
@@ -80,7 +80,7 @@ def set_hidden(page: Page, hidden: bool) -> None:
 
 
 def ignore_connection_errors(browser_errors: list[str]) -> None:
-    """Removes the console errors for a gateway that does not answer."""
+    """Removes the errors of a gateway that does not answer from `browser_errors`."""
     browser_errors[:] = [text for text in browser_errors if not text.startswith(CONNECTION_ERRORS)]
 
 

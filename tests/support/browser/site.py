@@ -26,7 +26,7 @@ STAFF, PASSWORD = "operator", "a long and private phrase"
 
 
 class Site:
-    """A site whose port, prices and accounts survive `kill_server` and `start_server`.
+    """A site. Its port, prices and accounts stay the same after `kill_server` and `start_server`.
 
     The default of `stale_after` is long, because a slow machine may load the page slowly.
     """
@@ -60,7 +60,7 @@ class Site:
         )
 
     def start_server(self, **environment: str) -> None:
-        """Starts the server and waits until the server answers. `environment` is added to the server's variables.
+        """Starts the server and waits until the server answers. `environment` holds more environment variables.
 
         If the server ends before the first answer, raises RuntimeError with the server's log.
         """
@@ -99,7 +99,7 @@ class Site:
     def publish(self, symbol: str, price: float, age: float = 0.0, **more: Any) -> None:
         """Publishes an update as the processor does, with a timestamp from `age` seconds ago.
 
-        `more` holds further keys of the update.
+        `more` holds additional keys of the update.
         """
         self._seq_id += 1
         timestamp = int((time.time() - age) * 1_000_000)
@@ -122,7 +122,7 @@ class Site:
                 raise TimeoutError(f"the gateway is still subscribed to {symbol}")
 
     def delete_lists(self) -> None:
-        """Deletes all lists. Then every account has the example list again."""
+        """Deletes all lists. Afterwards every account has the example list again."""
         self.manage("shell", "--verbosity", "0", "-c", DELETE_LISTS)
 
     def clear_redis(self) -> None:

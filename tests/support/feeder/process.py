@@ -15,7 +15,7 @@ from tests.support.servers.commands import ROOT
 
 TOPIC = "market_ticks"
 Row = tuple[int, float, float]
-"""Timestamp, price and size of a trade."""
+"""A trade: timestamp in unix microseconds, price and size."""
 
 
 def migrate(environment: Mapping[str, str]) -> None:
@@ -61,18 +61,18 @@ class TopicReader:
 
 
 def published(updates: list[dict]) -> list[Row]:
-    """Returns the trades in these updates, sorted by the ids of the exchange."""
+    """Returns the trades of these updates, sorted by the exchange's ids of the trades."""
     ordered = sorted(updates, key=lambda update: int(update["headers"]["id"]))
     return [(update["timestamp"], update["price"], update["size"]) for update in ordered]
 
 
 def in_ledger(ledger: Ledger, symbol: str, first: int = 0) -> list[Row]:
-    """Returns the trades of a symbol whose sequence is at least `first`."""
+    """Returns the trades of a symbol with a sequence number of at least `first`."""
     trades = [trade for trade in ledger.trades(symbol) if trade.sequence >= first]
     return [(trade.timestamp, float(trade.price), float(trade.size)) for trade in trades]
 
 
 def counts_up(updates: list[dict]) -> bool:
-    """Returns whether the seq_ids grow by one from each update to the next one."""
+    """Returns whether the seq_id of each update is the seq_id of the previous update plus one."""
     numbers = [update["seq_id"] for update in updates]
     return numbers == list(range(numbers[0], numbers[0] + len(numbers)))

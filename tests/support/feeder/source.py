@@ -38,7 +38,7 @@ KEY = Credentials("test-key", "test-secret")
 
 
 class TopicList:
-    """A list of records that replaces the producer. If `is_stalled` is True, no record is acknowledged."""
+    """A producer that keeps the records in a list. While `is_stalled` is True, no record is acknowledged."""
 
     def __init__(self) -> None:
         self.outage = Outage("Kafka")
@@ -88,9 +88,9 @@ class TopicList:
 
 
 class FedSource:
-    """One source that reads from a fake exchange inside the `async with` block.
+    """A source that reads from a fake exchange inside an `async with` block.
 
-    `changes` replaces attributes of the source. There is no pause between requests or messages.
+    `changes` replaces attributes of the source. The source makes no pause between requests or messages.
     """
 
     def __init__(
@@ -142,7 +142,10 @@ class FedSource:
         await until(lambda: any(client.subscribed(channel) >= symbols for client in list(self.exchange.clients)))
 
     async def wait_for_ledger(self) -> None:
-        """Waits until the topic has all trades of the ledger. Asserts that trades are equal and occur once."""
+        """Waits until the topic has all trades of the exchange's ledger.
+
+        Asserts that each trade occurs in the topic once, with equal values. Asserts that the seq_ids have no gaps.
+        """
         await until(self.has_all, what="the topic with all trades")
         for symbol in self.exchange.symbols:
             rows = sorted((each["timestamp"], each["price"], each["size"]) for each in self.topic.updates(symbol))

@@ -26,7 +26,7 @@ async def load_listings() -> list[Listing]:
 
 
 class LocalGateway:
-    """A gateway in this process, on a real Redis."""
+    """A gateway in this process, connected to a real Redis."""
 
     def __init__(
         self,
@@ -55,9 +55,10 @@ class LocalGateway:
         return ApplicationCommunicator(AttachTransport(self.application), make_scope(path, **scope))
 
     def run(self, send: Send, *texts: str) -> tuple["asyncio.Task[None]", "asyncio.Queue[Any]"]:
-        """Runs a connection whose client sends `texts`. The gateway answers with `send`.
+        """Runs a connection whose client sends `texts`. The gateway calls `send` with each of its own events.
 
-        Returns the task of the connection, and the queue from which the connection takes the client's events.
+        Returns two values: the task of the connection, and the queue of the client's events. The connection reads this
+        queue.
         """
         events: asyncio.Queue[Any] = asyncio.Queue()
         events.put_nowait({"type": "websocket.connect"})

@@ -1,8 +1,10 @@
 """Sends each hostile request once a second: `python -m tests.support.gateway.attacker PORT [NAME …]`.
 
-All connections come from one address. This process must delay neither the gateway nor the measured clients. Therefore
-all requests are built before the first request is sent, and the process has the lowest priority (nice 19). Without
-names, all requests are sent. At SIGTERM, prints the number of each kind of answer as JSON.
+A NAME selects a request; without names, all requests are sent. All connections come from one address. At SIGTERM,
+prints the number of each kind of answer as JSON.
+
+The process must not take CPU time from the gateway and the measured clients. Therefore all requests are built before
+the first request is sent, and the process has the lowest priority (nice 19).
 """
 
 import json
@@ -29,7 +31,7 @@ UNSUBSCRIBES_PER_SECOND = 95
 TIMEOUT_SECONDS = 30.0
 DRIP_SECONDS = 0.5
 DRIPS = 40
-"""The number of bytes of a slow body. A slow body lasts 20 s, so that about twenty bodies are in transit."""
+"""The number of bytes in a slow body. A slow body takes 20 s, so that about twenty are sent at the same time."""
 
 Attack = Callable[[], str]
 port = 0
@@ -49,7 +51,7 @@ def make_form(path: str, fields: bytes) -> bytes:
 
 
 def make_multipart(path: str, size: int) -> bytes:
-    """Returns a POST of about `size` bytes with many short fields. Such a body costs a parser the most time."""
+    """Returns a POST request with about `size` bytes. It has many short fields, which take a parser the most time."""
     fields = make_field("csrfmiddlewaretoken", TOKEN)
     fields += make_field("a", "") * (size // len(make_field("a", "")))
     return make_post(path, f"multipart/form-data; boundary={BOUNDARY}", fields + f"--{BOUNDARY}--\r\n".encode())
@@ -66,7 +68,7 @@ def dial() -> Iterator[socket.socket]:
 
 
 def read_status(connection: socket.socket) -> str:
-    """Returns the status of the response; `closed` without a response."""
+    """Returns the status of the response, such as `403`. Returns `closed` if there is no response."""
     head = connection.recv(CHUNK)[:12].decode("latin-1")
     return head.removeprefix("HTTP/1.1 ") or "closed"
 
@@ -132,7 +134,7 @@ def make_attacks() -> dict[str, Attack]:
 
 
 def repeat(name: str, attack: Attack, results: Counter[str]) -> None:
-    """Starts the attack once a second at a random moment. Does not wait for the end of the previous attack."""
+    """Starts the attack once in each second, at a random moment of the second. Attacks can overlap."""
 
     def run() -> None:
         try:

@@ -16,10 +16,7 @@ def execute(gateway, statement):
 
 
 def sign_in(gateway):
-    """Creates an account with a list.
-
-    Returns request headers of the account, and the list's id.
-    """
+    """Creates an account with a list. Returns the headers of a signed-in request, and the id of the list."""
     code = (
         "from django.contrib.auth import get_user_model, login\n"
         "from django.contrib.sessions.backends.db import SessionStore\n"

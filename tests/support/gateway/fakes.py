@@ -1,7 +1,7 @@
-"""Fakes of the clock, the transport and the channel layer around the gateway's pure parts.
+"""Fakes of the gateway's clock, transport and channel layer.
 
-The fakes obey the contracts of the real objects. The tests in tests/watchlist/gateway/fanout/test_price_layer.py run
-against the fake layer and against the real layer.
+The fakes have the same contracts as the real objects. tests/watchlist/gateway/fanout/test_price_layer.py tests the fake
+layer and the real layer.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class FakeClock(Clock):
 
 
 class FakeTransport:
-    """A transport in memory that is full after `room` bytes.
+    """A transport in memory. After `room` bytes, the transport is full until `make_room` is called.
 
     If `room` is None, the transport is never full.
     """
@@ -98,7 +98,7 @@ class FakeTransport:
 
 
 def inflate_payload(frame: bytes) -> bytes:
-    """Returns the payload of a text frame as a client does that keeps no context between messages."""
+    """Returns the payload of a text frame. Decompresses a compressed payload without the earlier messages."""
     payload = framing.frame_payload(frame)
     if frame[0] != COMPRESSED_TEXT:
         return payload

@@ -20,7 +20,7 @@ def ticker_database(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def make_gateway(tmp_path_factory, ticker_database, redis_server) -> Iterator[Callable[..., GatewayProcess]]:
-    """Returns a function that makes a gateway, which a test starts with `start`.
+    """Returns a function that makes a gateway. The test must call `start` of the gateway.
 
     All gateways are stopped after the tests of the module.
     """

@@ -1,4 +1,4 @@
-"""Runs a front in this process, and clients that speak to it over real sockets."""
+"""Runs a front in this process, and connects clients to the front over real sockets."""
 
 import asyncio
 import socket
@@ -16,9 +16,9 @@ READ_BYTES = 64 * 1024
 
 
 class LocalFront:
-    """A front on a port of its own. `handed_over` are the sockets that the HTTP server would get, still open.
+    """A front on its own port. The clock of its gateway stands still until `advance` is called.
 
-    The clock of the gateway stands still until `advance` is called.
+    There is no HTTP server. `handed_over` holds the open sockets that the front would hand over to an HTTP server.
     """
 
     def __init__(self, gateway: Gateway, clock: FakeClock, limit: ConnectionLimit) -> None:
@@ -42,7 +42,7 @@ class LocalFront:
         return len(self.gateway.sessions)
 
     def http_count(self) -> int:
-        """Returns how many HTTP connections count for the address of the clients."""
+        """Returns how many HTTP connections of 127.0.0.1, the address of the clients, the limit counts."""
         return self._limit.counts.count("127.0.0.1")
 
     async def dial(self, data: bytes = b"") -> socket.socket:
@@ -56,14 +56,14 @@ class LocalFront:
         return client
 
     async def upgrade(self, path: str = "/ws", more: bytes = b"") -> socket.socket:
-        """Connects a client whose upgrade is accepted. `more` follows the upgrade request."""
+        """Connects a client and waits until the upgrade is accepted. `more` is sent after the upgrade request."""
         client = await self.dial(make_upgrade("a", path) + more)
         head = await read_until(client, b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101"), head
         return client
 
     async def advance(self, seconds: float) -> None:
-        """Sets the clock forward and lets the front handle its time limits."""
+        """Sets the clock forward. Then the gateway and the front end the connections whose time limit has passed."""
         self._clock.seconds += seconds
         self.gateway.connections.sweep()
         self.front.unread.sweep()
@@ -82,7 +82,7 @@ class LocalFront:
 
 
 async def read(client: socket.socket, count: int) -> bytes:
-    """Returns `count` bytes, or fewer at the end of the connection."""
+    """Returns the next `count` bytes. Returns fewer bytes if the connection ends before."""
     data = b""
     while len(data) < count and (more := await _receive(client, min(READ_BYTES, count - len(data)))):
         data += more
@@ -90,7 +90,7 @@ async def read(client: socket.socket, count: int) -> bytes:
 
 
 async def read_until(client: socket.socket, end: bytes) -> bytes:
-    """Returns the bytes up to `end`, or to the end of the connection."""
+    """Returns the bytes up to and including `end`. If the connection ends before, returns the bytes up to its end."""
     data = b""
     while not data.endswith(end) and (more := await _receive(client, 1)):
         data += more

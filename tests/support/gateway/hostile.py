@@ -1,4 +1,4 @@
-"""Functions that tests with hostile clients share."""
+"""Checks that a gateway still serves its clients, for tests with hostile clients."""
 
 import json
 
@@ -17,7 +17,7 @@ def answers_a_ping(client: RawClient) -> bool:
 
 
 def only_fixtures_are_connected(gateway: GatewayProcess) -> bool:
-    """Returns whether the clients of the tests have left.
+    """Returns whether all clients except two have left: the bystander and the silent client of the fixtures.
 
     The bystander is always connected. The silent client is connected until its time-out.
     """

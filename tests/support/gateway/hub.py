@@ -1,4 +1,4 @@
-"""A hub with fake sockets and a timer that the test runs."""
+"""Runs a hub with fake sockets. The test runs the timers of the hub."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,10 +18,10 @@ MAX_UPDATES = 3
 
 
 class HubHarness:
-    """A hub with fake sockets and a timer that the test runs.
+    """A hub with fake sockets. The test runs the timers of the hub with `run_timers`.
 
-    `requested` are the symbols that the hub wants from the intake. `delays` are the delays of all timers so far, in
-    seconds.
+    `requested` holds the symbols that the hub requests from the intake. `delays` holds the delays of all timers so far,
+    in seconds.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class HubHarness:
 
 
 def received_updates(outbox: Outbox) -> list[tuple[str, int]]:
-    """Returns symbol and seq_id of each update that the client has received."""
+    """Returns pairs (symbol, seq_id) of the updates that the client has received."""
     updates = []
     for payload in outbox.transport.payloads:
         value = msgspec.json.decode(payload)
@@ -69,6 +69,6 @@ def received_updates(outbox: Outbox) -> list[tuple[str, int]]:
 
 
 def received_losses(outbox: Outbox) -> list[tuple[int, int]]:
-    """Returns the first and the last seq_id of each `lost` frame at the client."""
+    """Returns pairs (first seq_id, last seq_id) of the `lost` frames that the client has received."""
     values = [msgspec.json.decode(payload) for payload in outbox.transport.payloads]
     return [(value["from"], value["to"]) for value in values if isinstance(value, dict) and value.get("type") == "lost"]

@@ -1,4 +1,4 @@
-"""Runs a real gateway process with its own database file, under one of several servers."""
+"""Runs a real gateway process with its own database file. A test chooses the server, such as Daphne."""
 
 import json
 import os
@@ -23,14 +23,11 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 FRAME_TIMEOUT_SECONDS = 60.0
-"""How long a test waits for a frame.
-
-The time is long, because the machine may be busy.
-"""
+"""How long a test waits for a frame. The time is long, because the machine may be busy."""
 SERVERS = ("rungateway", "daphne", "daphne over TLS", "uvicorn")
-"""The servers that the gateway runs under: the front, Daphne, Daphne behind TLS, and another ASGI server."""
+"""The commands that can run the gateway: with the front, with Daphne, with Daphne and TLS, and with uvicorn."""
 DIRECT_SERVERS = SERVERS[:3]
-"""The servers under which the gateway writes to the connection itself."""
+"""The servers with which the gateway writes directly to the connection, without the server."""
 SYMBOLS = ("AAPL", "GOOG", "TSLA", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X")
 
 
@@ -108,10 +105,7 @@ class GatewayProcess:
         return commands[name]
 
     def _start_tunnel(self, folder: Path) -> str:
-        """Opens a plain port in front of a TLS port.
-
-        Returns Twisted's description of the TLS port.
-        """
+        """Opens a port without TLS that forwards to a TLS port. Returns the TLS port as Twisted's endpoint string."""
         target, certificate = free_port(), make_certificate(folder)
         self._tunnel = TlsTunnel(self.port, target, ssl.create_default_context(cafile=certificate))
         return f"ssl:{target}:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
@@ -163,10 +157,7 @@ class GatewayProcess:
         return update
 
     def publish_burst(self, symbol: str, count: int) -> wire.Update:
-        """Publishes updates in one transaction, so that Redis delivers the updates together.
-
-        Returns the last update.
-        """
+        """Publishes updates in one transaction, so that Redis delivers them together. Returns the last update."""
         with self.redis.pipeline(transaction=True) as pipe:
             for _ in range(count):
                 self._sequence += 1

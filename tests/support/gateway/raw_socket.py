@@ -20,10 +20,7 @@ COMPRESSED = 0x40
 def make_frame(
     opcode: int, payload: bytes = b"", *, final: bool = True, masked: bool = True, reserved: int = 0
 ) -> bytes:
-    """Builds one frame of a client.
-
-    The mask is zero, so that the payload is readable.
-    """
+    """Returns the bytes of a client's frame. The masking key is zero, so that the payload stays readable."""
     first = (0x80 if final else 0) | reserved << 4 | opcode
     mask, key = (0x80, bytes(4)) if masked else (0, b"")
     if len(payload) < 126:
@@ -36,7 +33,7 @@ def make_frame(
 
 
 def make_upgrade(host: str, path: str = "/ws", *headers: str) -> bytes:
-    """Builds the request of a handshake."""
+    """Returns the upgrade request of a WebSocket handshake."""
     lines = [
         *(f"GET {path} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade"),
         *("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", *headers),
@@ -63,7 +60,7 @@ class RawClient:
             self.send(data)
 
     def read_head(self) -> tuple[int, str]:
-        """Returns the status and the head of the response to a handshake."""
+        """Reads the head of the response to a handshake. Returns the status code and the text of the head."""
         while b"\r\n\r\n" not in self._unread:
             more = self.sock.recv(65536)
             assert more, f"the response to the handshake ends after {self._unread!r}"
@@ -74,7 +71,7 @@ class RawClient:
         return int(found[1]), head.decode("latin-1")
 
     def read_frame(self) -> tuple[int, bytes] | None:
-        """Returns opcode and decompressed payload of the next frame; None if the connection has ended."""
+        """Returns the opcode and the decompressed payload of the next frame; None if the connection has ended."""
         head = self._read(2)
         if head is None:
             return None
@@ -131,7 +128,7 @@ def dial(gateway: GatewayProcess, receive_buffer: int = 0) -> Iterator[RawClient
 
 @contextmanager
 def upgrade(gateway: GatewayProcess, *headers: str, path: str = "/ws", receive_buffer: int = 0) -> Iterator[RawClient]:
-    """Opens a WebSocket. After the handshake, the client does nothing by itself."""
+    """Opens a WebSocket. After the handshake, the client sends only what the test sends."""
     with dial(gateway, receive_buffer) as client:
         client.send(make_upgrade(gateway.address, path, *headers))
         status, head = client.read_head()

@@ -1,4 +1,4 @@
-"""Opens sessions without a server and without Redis. Acts as the clients of the sessions."""
+"""Opens sessions without a server and without Redis, and sends and receives as their clients."""
 
 import json
 from random import Random
@@ -40,7 +40,7 @@ def open_session(
     address: str = "",
     **limits: Any,
 ) -> Session:
-    """Opens a session. The transport is a FakeTransport with `room`."""
+    """Opens a session. Its transport is a FakeTransport that is full after `room` bytes."""
     connections = connections or make_connections(**limits)
     transport = FakeTransport(room)
     outbox = Outbox(transport, clock=lambda: 0.0)

@@ -1,7 +1,7 @@
-"""A plain TCP port in front of a TLS port, for clients without TLS.
+"""Forwards a TCP port without TLS to a TLS port, for clients without TLS.
 
-Some clients read and write in two threads. These threads share one OpenSSL object, which is not thread-safe. Under load
-the first request of such a client may be lost. The tunnel reads and writes in one thread.
+Some clients with TLS read and write in two threads, which share one OpenSSL object. This object is not thread-safe, so
+that the first request of such a client may be lost under load. The tunnel reads and writes in one thread.
 """
 
 import asyncio
@@ -12,14 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 BUFFER_BYTES = 4096
-"""The size of the buffer at each end in bytes.
-
-The buffer is small, so that the gateway notices a client that does not read.
-"""
+"""The size of each buffer in bytes. The buffers are small, so that the gateway notices a client that does not read."""
 
 
 class TlsTunnel:
-    """Forwards bytes between the plain port `port` and the TLS port `target` until `close`."""
+    """Forwards bytes between `port`, which is without TLS, and the TLS port `target`, until `close` is called."""
 
     def __init__(self, port: int, target: int, context: ssl.SSLContext) -> None:
         self._context = context

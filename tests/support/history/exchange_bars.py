@@ -28,7 +28,7 @@ async def open_backfill(source: Source, exchange: Exchange, now: int = NOW) -> A
 
 
 def add_trades(exchange: Exchange, *ages: int, symbol: str = "BTC/USD", size: str = "0.5") -> None:
-    """Adds a trade for each age, in microseconds before NOW. The trades are not sent."""
+    """Adds a trade to the exchange's ledger for each age. Ages are in microseconds before NOW. Sends no trade."""
     exchange.trades([(symbol, str(100 + age % 7), size, NOW - age) for age in sorted(ages, reverse=True)], sent=False)
 
 
@@ -36,7 +36,10 @@ Row = tuple[int, float, float, float, float, int]
 
 
 def ledger_bars(exchange: Exchange, interval: int, symbol: str = "BTC/USD") -> list[Row]:
-    """Returns the closed bars of the exchange: start, prices and volume."""
+    """Returns the bars of the exchange that ended before NOW: start, open, high, low, close and volume.
+
+    `interval` is the length of a bar in seconds. The volume is in units of 1e-8.
+    """
     return [
         (bar.start, float(bar.open), float(bar.high), float(bar.low), float(bar.close), round(bar.volume * 10**8))
         for bar in exchange.ledger.bars(symbol, interval)

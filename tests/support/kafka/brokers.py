@@ -1,7 +1,7 @@
 """Runs three real Kafka brokers on this machine.
 
-A test can stop, kill, pause and resume each broker. Each broker runs in its own JVM and is also a KRaft controller. The
-configuration is as in production: three replicas, of which two must be in sync.
+A test can stop, kill, pause and resume each broker. Each broker runs in its own JVM and is also a KRaft controller. As
+in production, each partition has three replicas, and at least two of the replicas must be in sync.
 """
 
 import shutil
@@ -21,10 +21,7 @@ from tests.support.servers.processes import ProcessReaper
 from tests.support.waiting import wait_until
 
 TIMEOUT_SECONDS = 90.0
-"""How many seconds brokers may take to start on a busy machine.
-
-The usual time is 6 to 12 s.
-"""
+"""How long brokers may take to start on a busy machine. They usually take 6 to 12 s."""
 
 # Small heaps, and quick compilation instead of fast code, because the tests start brokers often.
 HEAP_OPTIONS = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-Xshare:auto")
@@ -33,7 +30,7 @@ FAST_START = ("-XX:TieredStopAtLevel=1",)
 
 
 class Broker:
-    """One broker. Port and folder stay the same over restarts."""
+    """One broker. Its port and folder stay the same after a restart."""
 
     def __init__(self, node: int, folder: Path, reaper: ProcessReaper, tuning: tuple[str, ...]) -> None:
         self.node = node
@@ -96,7 +93,7 @@ class Broker:
         self._reaper.watch(self._process.pid)
 
     def stop(self) -> None:
-        """Stops the broker in an orderly way: the broker hands over its partitions first."""
+        """Stops the broker. Before the broker ends, it hands over its partitions to the other brokers."""
         self.process.terminate()
         self._await_end()
 
@@ -123,7 +120,7 @@ class Broker:
 class Brokers:
     """A cluster of three brokers.
 
-    `tuning` holds options of the JVM. Without options, the JVM needs longer to start, but then runs faster.
+    `tuning` holds options of the JVM. With the default, FAST_START, the JVM starts sooner but runs slower.
     """
 
     def __init__(self, tuning: tuple[str, ...] = FAST_START) -> None:
@@ -173,9 +170,9 @@ class Brokers:
 
     @property
     def admin(self) -> AdminClient:
-        """An admin client.
+        """An admin client for one use.
 
-        Do not keep the client: it may block on a broker that is paused later.
+        A caller must not keep the client: the client may block on a broker that is paused later.
         """
         if self._admin is None:
             answering = ",".join(node.address for node in self.nodes if node.answering)
@@ -184,15 +181,12 @@ class Brokers:
         return self._admin
 
     def leader(self, topic: str, partition: int) -> int:
-        """Returns the number of the broker that leads a partition; 0 if unknown."""
+        """Returns the number of the broker that leads a partition; 0 if no leader is known."""
         partitions = self._partitions(topic)
         return max(partitions[partition].leader, 0) if partition in partitions else 0
 
     def in_sync(self, topic: str) -> int:
-        """Returns the number of in-sync replicas of a topic; 0 for a missing topic.
-
-        The partition with the fewest in-sync replicas counts.
-        """
+        """Returns the smallest number of in-sync replicas of all partitions of a topic; 0 if the topic is missing."""
         return min((len(partition.isrs) for partition in self._partitions(topic).values()), default=0)
 
     def _partitions(self, topic: str) -> dict[int, PartitionMetadata]:
@@ -205,7 +199,7 @@ class Brokers:
     def await_in_sync(self, *topics: str, count: int = 3) -> None:
         """Waits until every partition of these topics has `count` replicas in sync.
 
-        If three replicas are in sync, a test may kill one broker.
+        A test may kill one broker only if three replicas are in sync.
         """
         for topic in topics:
             wait_until(
@@ -226,9 +220,9 @@ class Brokers:
             self.await_healthy()
 
     def await_healthy(self) -> None:
-        """Waits until a new topic can be created and has three replicas.
+        """Waits until all brokers work. For this, creates a topic and waits until the topic has three replicas in sync.
 
-        If most controllers were down, the metadata of a broker may be outdated. A new topic needs all brokers.
+        The metadata alone may be outdated if most of the controllers were down.
         """
         name = f"probe-{uuid4().hex[:8]}"
         wait_until(lambda: self._create(name), TIMEOUT_SECONDS, "a controller that creates topics")

@@ -1,6 +1,6 @@
 """Prepares a real Kafka: finds Java, downloads the jars, formats a log folder.
 
-The jars come from Maven Central. Jars and log folder are cached in build/kafka until the file `pom.xml` changes.
+The jars come from Maven Central. The jars and the log folder stay in build/kafka until the file `pom.xml` changes.
 """
 
 import os
@@ -58,7 +58,7 @@ class KafkaNotInstalled(RuntimeError):
 
 
 def java() -> str:
-    """Returns the path of a Java that is new enough. Raises KafkaNotInstalled."""
+    """Returns the path of Java. Raises KafkaNotInstalled if Java is missing or older than version 17."""
     home = os.environ.get("JAVA_HOME", "")
     found = (home and shutil.which("java", path=f"{home}/bin")) or shutil.which("java")
     if not found:

@@ -34,7 +34,7 @@ def cluster() -> Iterator[Brokers]:
 
 @pytest.fixture
 def brokers(cluster: Brokers) -> Iterator[Brokers]:
-    """Three real brokers. After each test, all brokers are made healthy again."""
+    """Three real brokers. After each test, all brokers are started or resumed again."""
     yield cluster
     cluster.restore()
 
@@ -52,8 +52,8 @@ Produce = Callable[..., None]
 def produce(kafka: str, topic: str) -> Iterator[Produce]:
     """Yields a function that produces updates or (key, value) pairs.
 
-    A `source` becomes a header of all records, and so does `missed`. The function returns when Kafka has acknowledged
-    all records.
+    If `source` or `missed` is not empty, each record has a header with this value. The function returns when Kafka has
+    acknowledged all records.
     """
     options = {"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 0, "log_level": 2}
     producer = Producer(options | {"message.max.bytes": MAX_MESSAGE_BYTES})
@@ -71,7 +71,7 @@ def produce(kafka: str, topic: str) -> Iterator[Produce]:
 
 
 def committed(brokers: str, topic: str, group: str) -> int:
-    """Returns how many records of a topic a consumer group has committed."""
+    """Returns the sum of the offsets that a consumer group has committed in a topic with four partitions."""
     with Consumer({"bootstrap.servers": brokers, "group.id": group, "log_level": 2}) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(4)]
         return sum(max(each.offset, 0) for each in consumer.committed(partitions, timeout=10))

@@ -19,7 +19,7 @@ from tests.support.update_ledger import Ledger, Report
 from tests.support.waiting import wait_until
 
 SETTLE_SECONDS = 120.0
-"""How many seconds the pipeline has to process everything after the last fault.
+"""How long the pipeline may take to process all updates after the last fault.
 
 The time is long, because the machine may be busy.
 """
@@ -46,7 +46,7 @@ class Pipeline:
         self._database = database
 
     def start_redis(self) -> None:
-        """Starts an empty Redis. After a kill, Redis starts at the same address."""
+        """Starts an empty Redis, always at the same address."""
         self.redis.start()
         self._reaper.watch(self.redis.process.pid)
 
@@ -74,10 +74,7 @@ class Pipeline:
         return self.programs[-1]
 
     def processor(self, name: str = "", **variables: str) -> Program:
-        """Starts a processor.
-
-        With a `name`, the processor is a static member of the consumer group.
-        """
+        """Starts a processor. If `name` is not empty, the processor is a static member of the consumer group."""
         return self.run("runprocessor", KAFKA_GROUP_INSTANCE_ID=name, **variables)
 
     def generator(self, **variables: str) -> Program:
@@ -92,11 +89,11 @@ class Pipeline:
         return dict(zip(symbols, self.client.mget(map(stock_key, symbols)), strict=True)) if symbols else {}
 
     def read_log(self) -> int:
-        """Adds the updates of the topic to the ledger as acknowledged.
+        """Adds the updates of the topic to the ledger as acknowledged. Returns the number of different updates.
 
-        Returns the number of updates. A test needs this method if the generator produced the updates. Two copies of an
-        update in the topic count once. An idempotent producer may write a message twice if the leader changes
-        (https://github.com/confluentinc/librdkafka/issues/4953). The report checks that the update is published once.
+        A test needs this method if the generator produced the updates. If the leader changes, an idempotent producer
+        may write an update twice (https://github.com/confluentinc/librdkafka/issues/4953). The report checks that the
+        update is published once.
         """
         known, count = set(), 0
         for update, offset in read_log(self.brokers.addresses, self.topic):
@@ -111,7 +108,7 @@ class Pipeline:
         return committed(self.brokers.addresses, self.topic, self.group)
 
     def settle(self, seconds: float = SETTLE_SECONDS) -> Report:
-        """Waits until the newest due update of each symbol was received. Returns the report."""
+        """Waits until the listener has received the newest due update of each symbol. Returns the ledger's report."""
         newest = self.ledger.newest()
 
         def done() -> bool:

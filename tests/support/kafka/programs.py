@@ -26,7 +26,7 @@ METRICS = {
 
 
 class Program:
-    """`manage.py COMMAND …` or a Python script. `lines` holds the log lines so far."""
+    """A running `manage.py COMMAND …` or Python script. `lines` holds its log lines so far."""
 
     def __init__(self, reaper: ProcessReaper, command: list[str], variables: dict[str, str]) -> None:
         self.command = command[-1]
@@ -64,10 +64,7 @@ class Program:
         return [line for line in list(self.lines) if text in str(line["event"])]
 
     def wait_for_log(self, text: str, seconds: float = TIMEOUT_SECONDS) -> dict[str, Any]:
-        """Waits for a log line that contains a text in the field `event`.
-
-        Returns the line.
-        """
+        """Waits for a log line that contains a text in the field `event`. Returns the line."""
         try:
             return wait_until(lambda: self.logged(text), seconds, f"{self.command}: {text!r}")[0]
         except AssertionError as error:
@@ -102,8 +99,8 @@ class Program:
     def metric(self, name: str, **labels: str) -> float:
         """Returns the sum of a metric's samples with these labels.
 
-        Returns 0 if the port does not listen yet. If the port listens but does not answer, raises TimeoutError or
-        URLError. The port of a paused process does not answer.
+        Returns 0 if the process does not listen yet. Raises TimeoutError or URLError if the process listens but does
+        not answer, as a paused process does.
         """
         opener = build_opener(ProxyHandler({}))
         try:

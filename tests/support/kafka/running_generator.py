@@ -20,7 +20,7 @@ INTERVAL_SECONDS = 0.01
 
 
 class RunningGenerator:
-    """A generator in a thread, with tickers and history that the test may change."""
+    """A generator in a thread. A test may change `tickers`, `read_last_updates`, `clock` and `now` while it runs."""
 
     def __init__(self, brokers: str, topic: str, client: redis.Redis, *instruments: Instrument) -> None:
         self.tickers: list[Instrument] | Exception = list(instruments)

@@ -1,4 +1,4 @@
-"""Runs a processor in a thread, and makes its input."""
+"""Runs a processor in a thread, and makes updates for the processor."""
 
 import threading
 from collections.abc import Callable
@@ -21,10 +21,7 @@ TIMEOUT_SECONDS = 60.0
 
 
 class RunningProcessor:
-    """A processor in a thread. `finished` is the result of `run`.
-
-    `error` is the exception that `run` raised.
-    """
+    """A processor in a thread. `finished` is the result of its `run`, and `error` is the error that `run` raised."""
 
     def __init__(self, processor: Processor) -> None:
         self.processor = processor
@@ -56,7 +53,7 @@ Run = Callable[..., RunningProcessor]
 
 
 def open_writer(server: RedisServer) -> QuoteWriter:
-    """Returns a writer to a server, with a TTL of an hour."""
+    """Returns a writer that stores quotes in this Redis for an hour."""
     return QuoteWriter(connect({"host": server.host, "port": server.port}), timedelta(hours=1))
 
 
@@ -71,7 +68,7 @@ def make_updates(count: int, first: int = 1) -> list[Update]:
 
 
 def values_by_symbol(updates: list[Update]) -> dict[str, list[bytes]]:
-    """Returns the encoded updates of each symbol."""
+    """Returns a dict from each of SYMBOLS to its encoded updates, in the given order."""
     return {symbol: [encode(each) for each in updates if each.symbol == symbol] for symbol in SYMBOLS}
 
 

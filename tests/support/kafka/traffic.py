@@ -1,4 +1,4 @@
-"""Produces updates, listens to publications and reads the topic, for the update ledger."""
+"""Fills the update ledger: produces updates, listens to publications, and reads the topic."""
 
 import threading
 import time
@@ -16,22 +16,19 @@ from tests.support.waiting import wait_until
 SYMBOLS = ("AAPL", "BRK.B", "^GSPC", "BTC/USD", "EURUSD=X", "GOOG", "TSLA", "AMZN", "MSFT", "NVDA")
 TIMEOUT_SECONDS = 90.0
 MARKER_CHANNEL = b"prices.~"
-"""A channel that belongs to no symbol.
-
-If a message has arrived on this channel, all messages published before have arrived.
-"""
+"""A channel that belongs to no symbol. After a message on this channel, no earlier message can arrive."""
 
 MAX_MESSAGE_BYTES = 1_040_000
-"""The producer's limit for a message in bytes, so that records of 1 MB pass.
+"""The maximum size of a producer's message in bytes. Records of 1 MB are allowed.
 
-This limit is just below the brokers' limit for a batch: 1,048,588 bytes.
+The brokers allow a little more: a batch of 1,048,588 bytes.
 """
 
 
 class Feed:
     """Produces updates of all symbols in turn, and adds the updates to the ledger.
 
-    Each update is newer than the previous update.
+    Each update is newer than the previous update of its symbol.
     """
 
     def __init__(self, brokers: str, topic: str, ledger: Ledger, symbols: Iterable[str] = SYMBOLS) -> None:
@@ -74,9 +71,9 @@ class Feed:
         self.send_record(update.symbol.encode(), encode(update), update)
 
     def send_record(self, key: bytes | None, value: bytes | None, update: Update | None = None) -> None:
-        """Sends any record.
+        """Sends any record, also an invalid record.
 
-        If `update` is not None, this update is added to the ledger when the record is acknowledged.
+        If `update` is not None, adds this update to the ledger when Kafka acknowledges the record.
         """
         while True:
             try:
@@ -126,7 +123,7 @@ class Feed:
 
 
 class UpdateListener:
-    """Receives everything on prices.* in a thread. Reconnects after Redis was restarted."""
+    """Receives all messages on prices.* in a thread. Reconnects after a restart of Redis."""
 
     def __init__(self, address: dict[str, object], ledger: Ledger) -> None:
         self._address = address
@@ -173,7 +170,7 @@ class UpdateListener:
                 self.newest[update.symbol] = update
 
     def drain(self) -> None:
-        """Waits until everything that was published before this call has been received."""
+        """Waits until the listener has received all messages that were published before this call."""
         assert self._ready.wait(TIMEOUT_SECONDS)
         before = self._markers
         with redis.Redis(**self._address, protocol=2) as client:
@@ -191,10 +188,7 @@ class UpdateListener:
 
 
 def read_log(brokers: str, topic: str) -> Iterator[tuple[Update, int]]:
-    """Yields each update of the topic with its offset.
-
-    All updates of a partition come together.
-    """
+    """Yields each update of the topic with its offset, one partition after the other."""
     options = {"bootstrap.servers": brokers, "group.id": "log", "enable.auto.commit": False, "log_level": 2}
     with Consumer(options | {"error_cb": lambda _error: None, "socket.timeout.ms": 10_000}) as consumer:
         partitions = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic].partitions

@@ -1,6 +1,6 @@
-"""A TCP proxy that can stop forwarding and keep the connections open.
+"""A TCP proxy that can stop forwarding while it keeps the connections open.
 
-A NAT device that has forgotten its connections has the same effect.
+A router that has lost its table of connections has the same effect.
 """
 
 import socket
@@ -10,15 +10,15 @@ from contextlib import suppress
 from tests.support.proxies.tcp_proxy import CHUNK_BYTES, TcpProxy
 
 Modes = dict[str, str]
-"""Maps a direction to a fault: `swallow`, `stall`, or empty for normal forwarding."""
+"""A dict from direction (`up` or `down`) to fault: `swallow`, `stall`, or empty for normal forwarding."""
 
 
 class BlackHoleProxy(TcpProxy):
-    """A proxy with two methods that stop the forwarding of all open connections.
+    """A proxy with two methods, `swallow` and `stall`, that stop the forwarding of all open connections.
 
-    `swallow` reads and discards all further bytes, so that the sender still gets acknowledgements. `stall` reads no
-    further bytes, so that the sender's window fills. `swallow` and `stall` close no connection. Later connections work
-    if `catch_new` is false.
+    `swallow` reads and discards all further bytes, so that the sender still gets TCP acknowledgements. `stall` reads no
+    further bytes, so that the sender's TCP window fills. Connections stay open. If `catch_new` is true, the fault also
+    applies to later connections, until `recover` is called.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
@@ -38,7 +38,7 @@ class BlackHoleProxy(TcpProxy):
         self._change("stall", direction, catch_new)
 
     def recover(self) -> None:
-        """Lets new connections through again. The swallowed and stalled connections stay dead."""
+        """Forwards new connections normally again. Connections with a fault keep the fault."""
         self._catch = ""
 
     def __enter__(self) -> "BlackHoleProxy":

@@ -7,23 +7,20 @@ from contextlib import suppress
 from tests.support.proxies.tcp_proxy import CHUNK_BYTES, TcpProxy
 
 MIN_BATCH_BYTES = 500
-"""Data with more bytes is a batch of updates.
-
-Other data may be a health check of the connection.
-"""
+"""Data with more bytes than this is a batch of updates. Shorter data may be a health check of the connection."""
 
 
 class RedisProxy(TcpProxy):
-    """A proxy that forwards no batch to Redis between `hold` and `release`.
+    """A proxy that holds back batches of updates between `hold` and `release`.
 
-    Replies are always forwarded.
+    Replies of Redis are always forwarded.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
         self._open = threading.Event()
         self._open.set()
         self.holding = threading.Event()
-        """Set when a batch waits."""
+        """An event that is set when a batch is held back for the first time."""
         super().__init__(target)
 
     def hold(self) -> None:

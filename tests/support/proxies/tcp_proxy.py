@@ -1,4 +1,4 @@
-"""A TCP proxy. Proxies that delay or swallow bytes are subclasses."""
+"""The base class of TCP proxies that cause faults."""
 
 import socket
 import threading
@@ -9,9 +9,9 @@ CHUNK_BYTES = 65_536
 
 
 class TcpProxy:
-    """A TCP proxy that listens at `host` and `port`.
+    """A TCP proxy that listens at `host` and `port`. A subclass defines `forward`.
 
-    Each connection has two threads, one for each direction. The threads run `forward`.
+    Each connection has two threads, one for each direction. Each thread runs `forward`.
     """
 
     host = "127.0.0.1"
@@ -27,14 +27,14 @@ class TcpProxy:
         self._threads[0].start()
 
     def connection_state(self) -> Any:
-        """Returns the `state` that `forward` gets for a new connection."""
+        """Returns the argument `state` of `forward` for a new connection."""
 
     def forward(self, source: socket.socket, target: socket.socket, state: Any, to_server: bool) -> None:
-        """Copies bytes until the source ends. May raise OSError."""
+        """Forwards bytes from `source` to `target` until `source` ends. May raise OSError."""
         raise AssertionError("a proxy says how it forwards")
 
     def unblock(self) -> None:
-        """Wakes the threads that wait inside `forward`, so that they can end."""
+        """Wakes the threads that wait in `forward`, so that the threads can end."""
 
     def close(self) -> None:
         self.unblock()

@@ -42,6 +42,6 @@ class Command:
         return text in self.text
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Sends the signal, waits at most 60 s, and returns the exit status."""
+        """Sends a signal and waits at most 60 s for the end of the process. Returns the exit status."""
         self.process.send_signal(number)
         return self.process.wait(60)

@@ -37,7 +37,7 @@ def programs_folder() -> Path:
 
 
 def unprivileged_user() -> dict[str, object]:
-    """Returns options of Popen for running a program without root's rights."""
+    """Returns options of Popen that run a program as a user without root's rights."""
     if os.getuid():
         return {}
     try:
@@ -48,10 +48,7 @@ def unprivileged_user() -> dict[str, object]:
 
 
 class Postgres:
-    """One server with one empty database.
-
-    The port and the data stay the same over restarts.
-    """
+    """A server with one database, which is empty at first. Port and data stay the same after a restart."""
 
     def __init__(self) -> None:
         self._programs, self._user = programs_folder(), unprivileged_user()
@@ -74,7 +71,7 @@ class Postgres:
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "stockwatch", "stockwatch")
 
     def add_role(self, name: str, password: str) -> None:
-        """Creates a role whose password the server checks. The owner's password is not checked."""
+        """Creates a role that must sign in with a password. The owner of the database needs no password."""
         access = self._data / "pg_hba.conf"
         access.write_text(f"host all {name} 127.0.0.1/32 scram-sha-256\n" + access.read_text())
         with psycopg.connect(self.address, autocommit=True) as connection:

@@ -16,11 +16,11 @@ from stockwatch.local.redis_server import RedisServer, StartedInBlock, free_port
 from tests.support.waiting import wait_until
 
 NODE_TIMEOUT_MS = 1500
-"""After this time without an answer, the other nodes replace a master by its replica."""
+"""If a master does not answer for this time, the other nodes make its replica the master."""
 
 
 class ClusterNode(RedisServer):
-    """One node. After a restart, a node knows its id and the other nodes."""
+    """One node. After a restart, the node still has its id and knows the other nodes."""
 
     def __init__(self) -> None:
         self.bus_port = free_port()
@@ -35,7 +35,7 @@ class ClusterNode(RedisServer):
         )
 
     def run(self, *command: Any) -> Any:
-        """Runs one command on this node. Returns the reply as the node has sent it."""
+        """Runs one command on this node. Returns the reply without the conversions of redis-py."""
         with redis.Redis(host=self.host, port=self.port, protocol=2, socket_timeout=10) as client:
             client.response_callbacks.clear()
             return client.execute_command(*command)
@@ -46,7 +46,7 @@ class ClusterNode(RedisServer):
 
     @property
     def commands(self) -> int:
-        """How many commands of clients this node has processed."""
+        """The number of commands that this node has processed."""
         with redis.Redis(host=self.host, port=self.port, protocol=2) as client:
             return int(client.info("stats")["total_commands_processed"])
 
@@ -61,12 +61,12 @@ class RedisCluster(StartedInBlock):
 
     @property
     def address(self) -> dict[str, Any]:
-        """The address of the cluster, as in `feeds.store.connection.connect`."""
+        """The address of the cluster, in the form that `feeds.store.connection.connect` expects."""
         return {"nodes": tuple((node.host, node.port) for node in self.nodes[: len(self.masters)]), "password": None}
 
     @property
     def variables(self) -> dict[str, str]:
-        """The settings of programs that use this cluster."""
+        """The environment variables of a program that uses this cluster."""
         nodes = ",".join(node.address for node in self.nodes[: len(self.masters)])
         return {"REDIS_ADDR": nodes, "REDIS_CLUSTER": "true"}
 
@@ -98,7 +98,7 @@ class RedisCluster(StartedInBlock):
         return sum("handshake" not in line[2] for line in lines)
 
     def wait_until_healthy(self) -> None:
-        """Waits until all running nodes agree that all slots are served, and all replicas are in step."""
+        """Waits until every running node reports that all slots are served, and every replica is connected."""
         for node in self.running:
             wait_until(lambda node=node: self._is_healthy(node), 60, f"state of the node {node.address}")
 
@@ -122,7 +122,7 @@ class RedisCluster(StartedInBlock):
         raise LookupError(f"no node serves slot {slot}")
 
     def other_master(self, slot: int) -> ClusterNode:
-        """Returns a master that does not serve a slot."""
+        """Returns a master that serves other slots, but not this slot."""
         ports = [port for _, _, (_, port, *_), *_ in self.running[0].run("CLUSTER SLOTS")]
         return next(node for node in self.nodes if node.port in ports and node is not self.owner(slot))
 
@@ -139,14 +139,14 @@ class RedisCluster(StartedInBlock):
         return list(node.run("CLUSTER GETKEYSINSLOT", slot, 10_000))
 
     def begin_migration(self, slot: int, target: ClusterNode) -> ClusterNode:
-        """Begins to move a slot. Returns the node that serves the slot until now."""
+        """Begins to move a slot to `target`. Returns the node that has served the slot so far."""
         source = self.owner(slot)
         target.run("CLUSTER SETSLOT", slot, "IMPORTING", source.id)
         source.run("CLUSTER SETSLOT", slot, "MIGRATING", target.id)
         return source
 
     def move_keys(self, slot: int, source: ClusterNode, target: ClusterNode, count: int = 10_000) -> None:
-        """Moves keys of a slot that is being moved."""
+        """Moves up to `count` keys of a slot between two nodes, after `begin_migration`."""
         if keys := self.keys_in(source, slot)[:count]:
             source.run("MIGRATE", target.host, target.port, "", 0, 10_000, "KEYS", *keys)
 
@@ -186,14 +186,14 @@ class RedisCluster(StartedInBlock):
         node.process.send_signal(signal.SIGCONT)
 
     def heal(self) -> None:
-        """Starts the nodes that were killed, and waits until the cluster is whole again."""
+        """Starts the nodes that were killed, and waits until the cluster is healthy."""
         for node in self.nodes:
             if node.process.poll() is not None:
                 node.start()
         self.wait_until_healthy()
 
     def clear(self) -> None:
-        """Deletes all keys, and forgets all scripts."""
+        """Deletes all keys and all cached scripts."""
         for node in self.running:
             if node.run("ROLE")[0] == b"master":
                 node.run("FLUSHALL")

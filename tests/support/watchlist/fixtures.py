@@ -13,7 +13,7 @@ from stockwatch.local.redis_server import RedisServer
 from watchlist.prices import quotes
 
 VOLUME = 150_000_000
-"""The volume of each minute and of the day: 1.5."""
+"""The volume of each minute and of the day: 1.5, in units of 1e-8."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def put_price(store: redis.Redis) -> Callable[..., None]:
 
 @pytest.fixture
 def put_hour(store: redis.Redis) -> Callable[..., None]:
-    """Returns a function that writes a symbol's last hour and day as the recorder does."""
+    """Returns a function that writes a symbol's newest one-minute bars and its market day, as the recorder does."""
 
     def put_hour(symbol: str, closes: list[float], minute: int, close: float | None = 99.0) -> None:
         ring = bytearray(bar_layout.MINUTES.size)

@@ -39,7 +39,7 @@ def tabs_of(response: HttpResponse) -> dict[str, int]:
 
 
 def change_list(client: Client, action: str, symbol: str) -> str:
-    """Posts `add` or a change of a row, and follows the redirect.
+    """Adds a symbol (`action` is `add`) or changes a row, such as `remove`. Follows the redirect.
 
     Returns the only notice of the page.
     """

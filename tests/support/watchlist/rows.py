@@ -12,7 +12,7 @@ STALE_AFTER = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class TickerStub:
-    """The part of a ticker that rows use."""
+    """A ticker without a database, with only the attributes that rows use."""
 
     symbol: str = "AAPL"
     name: str = ""
@@ -22,7 +22,7 @@ class TickerStub:
 
 
 def row_of(price: float, base_price: float = 100.0, decimals: int = 2, age: float = 0.0) -> Row:
-    """Returns a row whose update was made `age` seconds before NOW."""
+    """Returns a row whose price is `age` seconds older than NOW."""
     timestamp = int(NOW.timestamp() * 1_000_000 - age * 1_000_000)
     ticker = TickerStub(base_price=base_price, decimals=decimals)
     return make_row(ticker, Update("AAPL", price, timestamp, 7), NOW, STALE_AFTER)

@@ -1,4 +1,4 @@
-"""States of the table whose HTML is stored in `tests/cases/table/`."""
+"""States of the table. `tests/cases/table/` holds the expected HTML of each state."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from watchlist.page.sorting import headings, read_sort
 from watchlist.prices.day import Day, PriceRange
 
 HOSTILE = """<script>alert("1")</script> & 'b' &amp; {{ x }} {% y %}"""
-"""A text that would be code in HTML, in an attribute or in a template."""
+"""A text that would run as code if HTML, an attribute or a template contained the text unescaped."""
 
 HOUR = [100.0 + (minute * 7 % 13) / 8 for minute in range(60)]
 DAY = Day(99.5, 102.0, 99.0, 100.5, HOUR, 1_234_500_000_000)
@@ -73,7 +73,7 @@ HEADS = {
     "sorted_head": (headings(read_sort("-percent"), list(COLUMNS)), 3, "previous close or base"),
     "hostile_head": (headings(read_sort("age"), pick_columns(("change", "age"))), 0, HOSTILE),
 }
-"""For each state of the table's head: the headings, the key of the list, and the name of the reference price."""
+"""A dict from each state of the table's head to its headings, the key of the list, and the name of the reference."""
 
 MENUS: dict[str, tuple[str, ...]] = {
     "default_menu": (),

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 ASSUMED_COUNT = 500
 ASSUMED_CPU_SECONDS = 1.0
-"""Before its first measurement, a process assumes that 500 connections cost a second of CPU time."""
+"""Before the first measurement, a process assumes that 500 connections cost one second of CPU time."""
 MIN_COUNT = 20
-"""Seconds with fewer new connections show the cost of all other work."""
+"""If a second has fewer new connections, all CPU time of this second counts as other work."""
 KEPT_SHARE = 0.95
-"""How much of the earlier measurements counts after a new one."""
+"""Each new measurement multiplies the weight of all earlier measurements by this factor."""
 SMOOTHING = 0.2
 MIN_FREE_SHARE = 0.1
 SLOWEST, FASTEST = 50.0, 20_000.0
@@ -16,9 +16,10 @@ SLOWEST, FASTEST = 50.0, 20_000.0
 
 
 class Reading(NamedTuple):
-    """The state of a process, in seconds and connections since the start.
+    """A reading of the times and connections of this process. All times are in seconds.
 
-    `cpu` is the CPU time that the process has used, `waited` the time that it was ready to run and waited for a core.
+    `now` is monotonic time. `cpu` is the CPU time used since the start. `waited` is the time since the start in which
+    the process was ready to run, but had no core. `accepted` is the number of connections accepted since the start.
     """
 
     now: float
@@ -28,11 +29,12 @@ class Reading(NamedTuple):
 
 
 class AcceptRate:
-    """Computes the rate from the CPU time of the process and from the number of connections that it has accepted.
+    """Estimates how many connections per second this process can accept beside its other work.
 
-    The CPU time of a second without new connections is other work, such as prices and pages. The CPU time of a second
-    with many new connections is other work and the new connections. If other processes use the cores, a process gets
-    less than a whole core.
+    A second with few new connections shows the CPU time of other work, such as prices and pages. In a second with many
+    new connections, this time of other work is subtracted from the used CPU time. The rest is the cost of the new
+    connections. The estimate also falls if other processes use the cores, because this process then gets less than a
+    whole core.
     """
 
     def __init__(self) -> None:
@@ -43,7 +45,7 @@ class AcceptRate:
         self._cpu = ASSUMED_CPU_SECONDS
 
     def note(self, reading: Reading) -> None:
-        """Notes a reading. Call this method about once per second."""
+        """Updates the estimated accept rate from a new reading. Call this method about once per second."""
         last, self._last = self._last, reading
         if last is None or reading.now <= last.now:
             return
@@ -59,6 +61,6 @@ class AcceptRate:
 
     @property
     def per_second(self) -> float:
-        """Returns how many connections per second this process can accept beside its other work."""
+        """Returns the estimated number of connections per second that this process can accept beside its other work."""
         free_share = max(MIN_FREE_SHARE, self._core_share - self._other_share)
         return max(SLOWEST, free_share * self._count / max(self._cpu, self._count / FASTEST))

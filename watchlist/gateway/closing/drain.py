@@ -7,27 +7,29 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 USED_SHARE = 0.5
-"""The share of the accept rate at which sockets are closed.
+"""A drain closes sockets at this share of the accept rate.
 
-The processes that accept the clients may be slower, and have clients of their own. At this share, a measurement that is
-wrong by half delays no client.
+The processes that accept the clients may be slower, and have clients of their own. With this share, no client must wait
+even if the measured rate is twice the real rate.
 """
 
 
 def drain_seconds(connections: int, accept_rate: float, least: float, longest: float) -> float:
-    """Returns how long a drain takes: so long that other processes of the same speed can accept all clients.
+    """Returns how many seconds a drain of `connections` sockets takes.
 
-    `accept_rate` is in connections per second. The result is at least `least`. It is not above `longest`, unless
-    `least` is above `longest`.
+    The result is at most `longest` and at least `least`. If `least` is greater than `longest`, the result is `least`.
+    Within these bounds, the drain closes USED_SHARE times `accept_rate` sockets per second, so that the processes to
+    which the clients then connect can accept all clients. `accept_rate` is in connections per second.
     """
     return max(least, min(longest, connections / (accept_rate * USED_SHARE)))
 
 
 def spread(items: Sequence[Item], seconds: float, rng: random.Random) -> Iterator[tuple[float, Item]]:
-    """Yields each item with a delay in seconds, in random order.
+    """Yields a delay in seconds for each item, as pairs of delay and item. The order of the items is random.
 
-    The time is divided into as many equal parts as there are items. The delay of each item is a random moment of its
-    own part. With independent random moments, many clients would sometimes come at once.
+    The function divides `seconds` into equal parts, one part for each item. The delay of an item is a random moment in
+    the item's part. Delays without these parts could by chance be close together, so that many clients would come at
+    once.
     """
     for position, item in enumerate(rng.sample(items, len(items))):
         yield (position + rng.random()) * seconds / len(items), item

@@ -5,17 +5,17 @@ import zlib
 from watchlist.errors import WatchlistError
 
 END = b"\x00\x00\xff\xff\x03\x00"
-"""Four bytes that the sender has left out, and an empty final block.
+"""The four bytes that the sender has left out, and an empty final block. `decompress` adds END to each message.
 
-Without the final block, zlib would not report that a message ends too early.
+Without the final block, zlib would not report a message that ends too early.
 """
 WINDOW_BYTES = 32 * 1024
 MAX_STREAMS = 8
-"""The most streams of a message. A sender may end a stream with a final block and begin another one."""
+"""The most deflate streams in one message. After a final block, a sender may begin another stream."""
 
 
 class BadCompression(WatchlistError):
-    """A message is not what a compressor makes. The connection must be closed with 1007."""
+    """The compressed bytes of a message are invalid. The connection must be closed with code 1007."""
 
 
 class DecompressedTooLarge(WatchlistError):
@@ -25,7 +25,8 @@ class DecompressedTooLarge(WatchlistError):
 def decompress(payload: bytes, limit: int) -> bytes:
     """Returns the decompressed payload of a whole message. Raises BadCompression or DecompressedTooLarge.
 
-    `payload` is the joined payload of all frames of the message. At most `limit` + 1 bytes are decompressed.
+    `payload` is the joined payload of all frames of the message. The message may have at most `limit` bytes, both
+    before and after decompression.
     """
     if len(payload) > limit:  # otherwise a megabyte of empty blocks would take the time of a megabyte
         raise DecompressedTooLarge(f"more than {limit} compressed bytes")

@@ -13,21 +13,21 @@ MAX_OFFERS = 16
 
 NAME = r"[!#$%&'*+\-.^_`|~0-9a-z]+"
 PART = re.compile(rf"""({NAME})(?:=(?:({NAME})|"({NAME})"))?""")
-"""A part of an offer in lower case: the name of the extension, or a parameter."""
+"""A part of an offer in lower case: the name of the extension, or a parameter such as `client_max_window_bits=15`."""
 
 KNOWN_VALUES = {
     "client_max_window_bits": re.compile("|[89]|1[0-5]"),
     "client_no_context_takeover": re.compile(""),
     "server_no_context_takeover": re.compile(""),
 }
-"""The parameters of offers that can be accepted, and their values. An empty value stands for no value.
+"""Maps each parameter that the gateway accepts to a pattern of its values. A missing value counts as an empty text.
 
-An offer with `server_max_window_bits` is declined: the compressor, which all sockets share, has the largest window.
+An offer with `server_max_window_bits` is declined, because all sockets share a compressor with the largest window.
 """
 
 
 def accepts_offer(header: str) -> bool:
-    """Returns whether the gateway compresses messages for a client.
+    """Returns whether a client offers an extension that the gateway accepts.
 
     `header` is the value of the client's `Sec-WebSocket-Extensions`. The values of repeated headers are joined with
     commas. If the header is too long, has too many offers or is malformed, all offers are declined.
@@ -39,13 +39,19 @@ def accepts_offer(header: str) -> bool:
 
 
 def _parse_offer(offer: str) -> list[tuple[str, str]]:
-    """Returns name and value of each part of an offer. Returns an empty list if the offer is malformed."""
+    """Returns a pair of name and value for each part of an offer. Returns an empty list if the offer is malformed.
+
+    The value is an empty text if the part has no value.
+    """
     found = [PART.fullmatch(part.strip(" \t")) for part in offer.split(";")]
     return [(match[1], match[2] or match[3] or "") for match in found if match] if all(found) else []
 
 
 def _can_be_kept(extension: tuple[str, str], *parameters: tuple[str, str]) -> bool:
-    """Returns whether all parameters of an offer are known, have a valid value and are not repeated."""
+    """Returns whether the gateway accepts an offer.
+
+    The extension must be permessage-deflate. Each parameter must be known, have a valid value, and appear only once.
+    """
     names = {name for name, _ in parameters}
     return (
         extension == ("permessage-deflate", "")

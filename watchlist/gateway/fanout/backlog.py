@@ -33,10 +33,10 @@ class LatestBacklog:
 
 
 class AllBacklog:
-    """Keeps the last `max_updates` updates of all symbols together.
+    """Keeps the last `max_updates` updates of all symbols together, and also the newest update of each symbol.
 
-    Drops older updates, except the newest update of each symbol. `losses` maps each symbol with dropped updates to the
-    smallest and the greatest seq_id of the dropped updates.
+    All other updates are dropped. `losses` maps each symbol with dropped updates to a pair: the smallest and the
+    greatest seq_id of these updates.
     """
 
     __slots__ = ("_kept", "_losses", "_max_updates", "_newest", "_queue")

@@ -1,15 +1,16 @@
 """The channel layer `prices`, whose groups are the Redis channels `prices.SYMBOL`.
 
 `group_add("prices.AAPL", channel)` subscribes to the Redis channel `prices.AAPL`. `group_send` publishes in a Redis
-channel, as any program may do. A message contains exactly the published bytes. After `set_receiver` was called, the
-parser passes each message straight to the receiver in 3.5 us. Otherwise each message passes through a queue and
-`receive()` in 35 us, as in other channel layers.
+channel, as any program may do. A message contains exactly the published bytes. If `set_receiver` has set a function,
+each message is passed straight to the function, which takes 3.5 us. Otherwise each message passes through a queue and
+`receive()`, which takes 35 us.
 
-Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py; tests cover
-each of these names. The channel layer of channels_redis does not report a lost connection. `PricesChannelLayer` logs a
-lost connection once, and reconnects with backoff and jitter. It reports the disconnect and the reconnect, because
-messages in between are lost. A connection through a proxy or NAT can fail without an error. A silent connection is
-therefore pinged, and is dropped if no reply comes.
+This layer reports each lost connection and each reconnect, because messages in between are lost. The channel layer of
+channels_redis reports neither. Reconnects have backoff and jitter. If Redis has sent nothing for some time, the
+connection is pinged, and is dropped if no reply comes: a connection through a proxy or NAT can fail without an error.
+
+Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py. Tests cover
+each of these names.
 """
 
 import asyncio
@@ -76,7 +77,10 @@ class NoRetry(Retry):
 
 
 class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
-    """One connection to Redis. A ReplyReader handles messages; a task handles all other replies, and reconnects."""
+    """One connection to Redis, which reconnects after a loss.
+
+    A ReplyReader handles published messages. A task handles all other replies of Redis.
+    """
 
     def __init__(self, host: dict[str, Any], channel_layer: "PricesLoopLayer") -> None:
         super().__init__(host, channel_layer)
@@ -86,7 +90,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         self._unconfirmed: dict[str, asyncio.Future[None]] = {}
         self._reader: ReplyReader | None = None
         self._fault = ""
-        """Why this program dropped the connection. Empty before a drop, and again after the reason is logged."""
+        """Why this process dropped the connection. Empty before the drop, and after the log record about the drop."""
 
     async def subscribe(self, channel: str) -> None:
         """Subscribes to a Redis channel, and waits for the confirmation. Raises RedisError or OSError."""
@@ -114,7 +118,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
     async def unsubscribe(self, channel: str) -> None:
         """Unsubscribes from a Redis channel. Forgets the channel even if the command fails.
 
-        A reconnect subscribes again to every channel that was not forgotten.
+        A reconnect subscribes again to all channels except forgotten channels.
         """
         try:
             await super().unsubscribe(channel)
@@ -187,7 +191,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
             return True
 
     def _drop_connection(self, fault: str) -> None:
-        """Drops the connection. The reading task then gets an error and reconnects."""
+        """Drops the connection. The task that reads from the connection then gets an error and reconnects."""
         connection = self._pubsub.connection if self._pubsub is not None else None
         if connection is not None and connection.is_connected and not connection._writer.transport.is_closing():
             self._fault = fault
@@ -280,7 +284,10 @@ class PricesChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
     def set_receiver(
         self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
     ) -> None:
-        """Sets the functions to call in this event loop; `PriceLayer.set_receiver` describes these functions."""
+        """Sets the functions that this event loop calls with messages and after a lost connection.
+
+        `PriceLayer.set_receiver` describes these functions.
+        """
         self._get_layer().set_receiver(receiver, on_disconnect, on_reconnect)
 
     def _get_layer(self) -> PricesLoopLayer:

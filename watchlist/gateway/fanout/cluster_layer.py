@@ -1,9 +1,14 @@
 """The channel layer `prices` for a Redis Cluster.
 
-The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. Only the nodes that serve a channel's slot know the
-messages of the channel, so this layer has one connection to each node. A task keeps each channel at the node that
-serves its slot. The task asks for the slots again when a node is lost, refuses a subscription or drops a channel, and
-every few seconds. Messages are lost while a channel has no node; afterwards the intake reads the quotes again.
+The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. A node sends only the messages of channels in its
+own slots. This layer therefore has one connection to each node with joined channels. A task subscribes to each channel
+at the node that serves the channel's slot. The task reads the slot map again every few seconds, and immediately if:
+
+- the connection to a node is lost,
+- a node refuses a subscription,
+- a node drops a channel.
+
+While a channel has no node, its messages are lost. Afterwards the intake reads the quotes again.
 """
 
 import asyncio
@@ -23,7 +28,7 @@ CONFIRM_SECONDS = 5.0
 RETRY_SECONDS = 0.25
 """The wait between two attempts to place channels that have no node."""
 REFRESH_SECONDS = 5.0
-"""The interval at which the slots are asked for while nothing fails."""
+"""The interval at which the slot map is read while nothing fails."""
 
 
 class ClusterChannelLayer:
@@ -51,7 +56,7 @@ class ClusterChannelLayer:
 
     @property
     def lost_nodes(self) -> list[str]:
-        """The addresses of the nodes that serve joined channels and cannot be reached."""
+        """The addresses of unreachable nodes with joined channels, such as `10.0.0.1:6379`."""
         return [str(node) for node, subscriber in self._subscribers.items() if subscriber.failures]
 
     def set_receiver(
@@ -175,12 +180,12 @@ class ClusterChannelLayer:
                 await asyncio.sleep(RETRY_SECONDS / 5)  # many events come together when a node is lost
 
     def _fail_unplaced(self, error: Exception) -> None:
-        """Ends the waiting for channels whose nodes are unknown."""
+        """Makes each waiting `group_add` raise ConnectionError if no known node serves the slot of its channel."""
         for channel in [name for name in self._waiting if self._slots.owner(self._wanted[name]) is None]:
             self._fail(channel, error)
 
     def _fail(self, channel: bytes, error: Exception) -> None:
-        """Ends the waiting for a channel. The intake joins the group again later."""
+        """Makes the waiting `group_add` of a channel raise ConnectionError. The intake tries again later."""
         waiting = self._waiting.pop(channel)
         self._wanted.pop(channel, None)
         if not waiting.done():
@@ -188,7 +193,10 @@ class ClusterChannelLayer:
             waiting.exception()  # Marks the error as seen: a cancelled subscriber awaits no result.
 
     async def _place(self) -> None:
-        """Gives each subscriber the channels of its node. Opens and closes subscribers."""
+        """Gives each joined channel to the subscriber of the node that serves the channel.
+
+        Opens a subscriber for each new node, and closes the subscribers of nodes without channels.
+        """
         by_node: dict[Node, set[bytes]] = {}
         for channel, slot in self._wanted.items():
             if (node := self._slots.owner(slot)) is not None:
@@ -207,7 +215,11 @@ class ClusterChannelLayer:
                 subscriber.set_channels(frozenset(channels))
 
     def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
-        """Notes which confirmed channels another node gets."""
+        """Adds the confirmed channels that a subscriber loses to `_missing`.
+
+        A subscriber loses a channel if another node now serves the channel. `channels` are the channels that the
+        subscriber keeps.
+        """
         self._missing |= (subscriber.confirmed - channels) & self._wanted.keys()
 
     def _pass_on(self, channel: bytes, data: bytes) -> None:
@@ -216,5 +228,5 @@ class ClusterChannelLayer:
 
 
 def _channel_of(group: str) -> bytes:
-    """Returns the channel of a group."""
+    """Returns the Redis channel of a group: `{tag}.prices.AAPL` for the group `prices.AAPL`."""
     return (tag_prefix(channel_symbol(group)) + group).encode()

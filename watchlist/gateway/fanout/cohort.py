@@ -3,10 +3,10 @@
 Pure. A prompt cohort has the interval 0 in its delivery. The hub adds each update with `add_update` and flushes the
 cohort a few milliseconds later.
 
-A paced cohort has a longer interval. At the end of each interval, `flush` sends the newest update of each symbol that
-has a new update. The hub adds only the first known update of a symbol to a paced cohort, with `add_first`.
-`flush_first` sends this update before the interval ends, because a new client should not wait. Later updates are not
-added and cost nothing.
+A paced cohort has a longer interval. A flush at the end of each interval sends the newest update of each symbol that
+has a new update. The hub does not add these updates to the cohort, so updates within the interval cost nothing. The
+first known update of a symbol does not wait for the end of the interval: the hub adds it with `add_first`, and
+`flush_first` sends it a few milliseconds later.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -22,9 +22,9 @@ class TrackedSymbol:
     """The hub's state of one subscribed symbol.
 
     `message`, `timestamp` and `seq_id` belong to the newest update of the symbol. `version` is the serial number of
-    this update. All symbols of the hub share one series of serial numbers. `from_store` is True if the only known
-    update is a quote that was read from Redis. `refused` is the last invalid value that was read from Redis. Each
-    resync reads this value again, but the value is counted only once.
+    this update. All symbols of the hub share one series of serial numbers. `from_store` is True while the only known
+    update is a quote that was read from Redis. `refused` is the last invalid value that was read from Redis. If a
+    resync reads the same invalid value again, the value is not counted again.
     """
 
     __slots__ = (
@@ -58,12 +58,11 @@ CohortKey = tuple[frozenset[str], Delivery]
 class Cohort:
     """Holds the member sockets, their symbols, and the updates of the next flush.
 
-    A joining socket receives the newest update of each symbol from the hub, and must not receive this update twice. A
-    prompt cohort therefore sends its waiting updates to the other members before the socket joins. A paced cohort
-    cannot send before its interval ends. At the next flush of a paced cohort, the new member is therefore sent only
-    updates that are newer than the join.
+    A joining socket already has the newest update of each symbol, and must not receive this update twice. Before the
+    socket joins, a prompt cohort therefore sends its waiting updates to the other members only. A paced cohort notes
+    when the socket joined. Its next flush sends the socket only updates that came after the join.
 
-    Methods return how many updates were sent. An update that is sent to two sockets counts twice.
+    Methods that send return how many updates were sent. An update that is sent to two sockets counts twice.
     """
 
     __slots__ = (
@@ -102,13 +101,14 @@ class Cohort:
 
     def add_update(self, message: UpdateMessage) -> bool:
         """Adds an update to a prompt cohort. Returns True if this update is the first since the last flush."""
-        self._pending.append(message)
-        return len(self._pending) == 1
+        pending = self._pending
+        pending.append(message)
+        return len(pending) == 1
 
     def add_first(self, tracked: TrackedSymbol) -> bool:
-        """Adds the first update of a symbol to a paced cohort.
+        """Adds the first known update of a symbol to a paced cohort. `flush_first` sends the update.
 
-        Returns True if no other first update waits for `flush_first`.
+        Returns True if no other update waits for `flush_first`.
         """
         self._first.append(tracked)
         return len(self._first) == 1
@@ -121,9 +121,10 @@ class Cohort:
         return sent
 
     def add_member(self, outbox: Outbox, version: int) -> int:
-        """Adds a socket that already has all updates up to `version`.
+        """Adds a socket that already has all updates up to the serial number `version`.
 
-        Returns how many updates the other members were sent.
+        Before the socket joins, a prompt cohort sends its waiting updates to the other members. Returns how many
+        updates were sent.
         """
         if self.delivery.interval:
             self._joining[outbox] = version
@@ -133,10 +134,11 @@ class Cohort:
         return sent
 
     def send_snapshot(self, outbox: Outbox, messages: Sequence[UpdateMessage]) -> int:
-        """Sends a new member the newest updates of its new symbols. Returns how many updates were sent.
+        """Sends `messages` to a socket that has just joined. Returns how many updates were sent.
 
-        If a thousand clients connect with the same list, they share a block until an update arrives. A small cohort
-        keeps no block, so that a thousand clients with their own lists need no memory for blocks.
+        `messages` are the newest updates of the symbols to which the socket has just subscribed. A large cohort keeps
+        the joined frames until an update arrives, because the next sockets that join often need the same frames. A
+        small cohort does not keep the frames, which saves memory if each client has a different list.
         """
         block = self._snapshot
         if block is None or block.messages != messages:
@@ -157,9 +159,9 @@ class Cohort:
         return self._write(self._messages_since(since), (outbox,))
 
     def flush(self, version: int) -> int:
-        """Sends the new updates to all members. Returns how many updates were sent.
+        """Sends all members the updates since the last flush. Returns how many updates were sent.
 
-        `version` is the newest version of the hub.
+        `version` is the serial number of the hub's newest update.
         """
         messages = self._messages_since(self._version)
         self._pending = []
@@ -180,10 +182,10 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the newest update of each symbol. Omits updates whose version is at most `version`.
+        """Returns the newest update of each symbol. Omits updates whose serial number is at most `version`.
 
-        Also omits updates that `flush_first` has sent. If `snapshot` is False, also omits quotes that were read from
-        Redis.
+        Also omits updates that `flush_first` has sent. If the delivery's `snapshot` is False, also omits quotes that
+        were read from Redis.
         """
         snapshot, early = self.delivery.snapshot, self._early
         return [
@@ -196,9 +198,10 @@ class Cohort:
         ]
 
     def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
-        """Sends each joining socket the updates of the symbols since its join. Returns how many updates were sent.
+        """Sends updates of `symbols` to the sockets that joined since the last flush.
 
-        If a thousand clients reconnect at once, most of them lack the same updates. Such sockets share a block.
+        A socket is sent only updates that came after its join. Returns how many updates were sent. Sockets that lack
+        the same updates share a block.
         """
         groups = groupby(self._joining.items(), lambda joined: self._newer(symbols, joined[1]))
         return sum(self._write(messages, [outbox for outbox, _ in group]) for messages, group in groups)

@@ -29,15 +29,15 @@ class BadOptions(WatchlistError):
 
 
 Framed = tuple[Sequence[Message], bytes]
-"""Messages, and the frame that holds them."""
+"""Messages, and the frame that contains these messages."""
 
 
 @final
 class Block(msgspec.Struct, frozen=True, gc=False):
-    """The frames of some messages. Many sockets share a block.
+    """Messages with their frames, ready to be sent. Many sockets share a block.
 
-    `data` holds the joined frames. `batches` are the frames, each with its messages. `batches` is None if each message
-    has a frame of its own.
+    `data` holds the joined frames. `batches` holds each frame with its messages, or is None if each message has a frame
+    of its own.
     """
 
     messages: Sequence[Message]
@@ -45,9 +45,10 @@ class Block(msgspec.Struct, frozen=True, gc=False):
     batches: Sequence[Framed] | None = None
 
     def split(self) -> Sequence[Framed]:
-        """Returns the frames, each with its messages. A stalled socket needs to know which messages are in a frame.
+        """Returns the frames of the block one by one, each with its messages.
 
-        Builds no frame: `data` may hold compressed frames, which another call might build differently.
+        The outbox needs the single frames if the socket took only a part of `data`. Compressed frames are not built
+        again, because a new frame could differ from the frame in `data`.
         """
         return [((message,), message.frame) for message in self.messages] if self.batches is None else self.batches
 
@@ -59,7 +60,7 @@ class Delivery:
     If `batch` is True, each frame holds an array of updates, otherwise one update. If `keep_all` is True, the mode is
     `all`, otherwise `latest`. `hertz` is the most updates per second of each symbol, 0 for no limit. If `snapshot` is
     True, a new subscription starts with the newest known update of each symbol. `compressor` compresses arrays of
-    updates. It is None if the client has not negotiated compression. All sockets of a process share one compressor.
+    updates, or is None if the client has not negotiated compression. All sockets of a process share one compressor.
     """
 
     batch: bool = False
@@ -78,14 +79,18 @@ class Delivery:
 
     @property
     def lasting(self) -> "Delivery":
-        """Returns a copy of this delivery with `snapshot` True. `snapshot` False applies to one request only."""
+        """Returns a copy of this delivery with `snapshot` True.
+
+        The copy has the options that stay in force after a request, because `snapshot` False applies to one request
+        only.
+        """
         return replace(self, snapshot=True)
 
     def with_options(self, options: Any) -> "Delivery":
-        """Returns a copy of this delivery with the options of a request. Ignores unknown keys. Raises BadOptions.
+        """Returns a copy of this delivery with the options of a request. Ignores unknown keys.
 
         If the request does not contain `snapshot`, the copy has `snapshot` True. Other missing options keep the values
-        of this delivery.
+        of this delivery. Raises BadOptions if an option has an invalid value.
         """
         if options is None:
             return self.lasting
@@ -101,7 +106,7 @@ class Delivery:
         return replace(self, keep_all=mode == "all", hertz=hertz, snapshot=snapshot)
 
     def as_options(self) -> dict[str, Any]:
-        """Returns a dict of the current options, in the form that an `ack` reply contains.
+        """Returns the options for an `ack` reply, such as `{"mode": "latest", "max_hz": 2.0, "snapshot": True}`.
 
         `max_hz` is None if there is no limit. `max_hz` is also None in mode `all`, because this mode ignores the limit.
         """
@@ -116,7 +121,10 @@ class Delivery:
         return Block(messages, b"".join([frame for _, frame in batches]), batches)
 
     def frame_messages(self, messages: Sequence[Message], sockets: int = 1) -> list[Framed]:
-        """Returns the frames of a socket with `batch`, each with its messages. Compresses only updates."""
+        """Packs messages into frames for sockets with `batch`. Returns each frame with its messages.
+
+        Consecutive updates share a frame, which may be compressed. Any other message has a frame of its own.
+        """
         compressor = self.compressor
         make_frame = text_frame if compressor is None else partial(compressor.make_frame, sockets=sockets)
         framed: list[Framed] = []

@@ -8,7 +8,7 @@ second. An update takes this path to a prompt cohort:
 3. `flush` runs 1 ms later, or up to 6 ms later with many cohorts. For each cohort, `flush` joins the frames to one
    block, and writes this block to all sockets of the cohort.
 
-A thousand pages with the same list therefore cost one join. A `Pacer` flushes the cohorts that have a limit.
+A thousand pages with the same list therefore need one join. A `Pacer` flushes the cohorts that have a limit.
 
 Pure: no I/O, no await, no framework; the clock is an argument. All calls come from one thread. The hub holds the state
 of a symbol only while a socket is subscribed to the symbol. The hub never waits for a socket: an outbox sends or keeps
@@ -30,7 +30,7 @@ from watchlist.gateway.messages import UpdateMessage
 FLUSH_SECONDS = 0.001
 """The shortest delay from an update to its flush, in seconds. Updates in this time share one write per socket."""
 COHORT_FLUSH_SECONDS = 5e-6
-"""Seconds that each cohort of one flush adds to the delay of the next flush.
+"""Each cohort in a flush adds this number of seconds to the delay of the next flush.
 
 A thousand different lists need a thousand joins and writes. With a longer delay, more updates share a join and a write.
 """
@@ -99,9 +99,11 @@ class Hub:
             self._count_refused(tracked, payload, from_store, "malformed")
         # The rule of feeds/stale.py, inlined because a call per update would be slower.
         elif timestamp > tracked.timestamp or (timestamp == tracked.timestamp and seq_id > tracked.seq_id):
+            counts = self.counts
+            counts.accepted += 1
             first = tracked.message is None
-            self.counts.accepted += 1
-            self.counts.gaps += not first and seq_id - tracked.seq_id > 1
+            if seq_id - tracked.seq_id > 1 and not first:
+                counts.gaps += 1
             tracked.timestamp, tracked.seq_id = timestamp, seq_id
             tracked.from_store = from_store and first
             if timestamp > self.newest_timestamp:
@@ -111,9 +113,10 @@ class Hub:
             self.counts.stale += 1
 
     def flush(self) -> None:
-        """Sends the waiting updates to the sockets of each cohort, in one block per socket.
+        """Sends the updates that were added to cohorts. Each socket gets one block.
 
-        A prompt cohort is sent all updates since the last flush. A paced cohort is sent only first updates of symbols.
+        A prompt cohort is sent all updates since the last flush. A paced cohort is sent only the first known update of
+        each new symbol, because the `Pacer` sends its other updates later.
         """
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))
@@ -123,8 +126,8 @@ class Hub:
     def subscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
         """Subscribes a socket to symbols.
 
-        If the delivery has `snapshot`, the socket is sent the newest update of each symbol. The hub sends a known
-        update immediately. If the hub knows no update, the socket waits until the intake has read the quote.
+        If the delivery has `snapshot`, the socket is sent the newest update of each new symbol. If the hub does not
+        know this update yet, the socket gets it after the intake has read the quote.
         """
         new = [symbol for symbol in symbols if symbol not in outbox.symbols]
         known: list[UpdateMessage] = []
@@ -180,11 +183,11 @@ class Hub:
     def _add_to_cohorts(self, tracked: TrackedSymbol, message: UpdateMessage) -> None:
         if tracked.message is None:
             self._add_first(tracked)
-        self._version += 1
-        tracked.version = self._version
+        self._version = tracked.version = self._version + 1
         tracked.message = message
+        from_store = tracked.from_store
         for cohort in tracked.cohorts:
-            if tracked.from_store and not cohort.delivery.snapshot:
+            if from_store and not cohort.delivery.snapshot:
                 continue
             if cohort.add_update(message):
                 self._flush_soon(cohort)

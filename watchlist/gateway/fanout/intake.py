@@ -1,7 +1,7 @@
 """Reads updates from Redis into the hub, with one subscription per symbol and process.
 
-For each symbol, the intake joins the channel-layer group, waits for the confirmation, and then reads the quote. In this
-order no update is missed. A resync reads the quotes of all symbols again. Resyncs happen every RESYNC_SECONDS and after
+For each symbol, the intake joins the channel-layer group, waits for the confirmation, and then reads the quote. This
+order misses no update. A resync reads the quotes of all symbols again. Resyncs happen every RESYNC_SECONDS and after
 each reconnect. One task joins groups and another task reads quotes. Quotes are therefore read even if Redis does not
 confirm a subscription. Sockets never wait for the intake, and errors of the intake do not affect sockets.
 """
@@ -70,7 +70,7 @@ class Intake:
 
     @property
     def lost_nodes(self) -> Sequence[str]:
-        """The addresses of the nodes of a cluster whose connection is lost."""
+        """The addresses of the cluster nodes to which the connection is lost. Empty without a cluster."""
         return self._layer.lost_nodes if self._tasks else ()
 
     async def stop(self) -> None:
@@ -101,10 +101,10 @@ class Intake:
     async def _repeat(
         self, step: Callable[[], Awaitable[None]], changed: asyncio.Event, on_failure: Callable[[], None]
     ) -> None:
-        """Runs `step` immediately and after each change. Repeats a failed step after a wait.
+        """Runs `step` once at the start, and again whenever `changed` is set. Repeats a failed step after a wait.
 
-        The wait grows with each failure. A change ends the wait early, because the step may succeed for other symbols.
-        `on_failure` is called after each failure.
+        `changed` is set when `step` has new work, such as a new symbol. The wait grows with each failure. The wait ends
+        early if `changed` is set, because the new work may succeed. `on_failure` is called after each failure.
         """
         failures, backoff = 0, Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
@@ -152,7 +152,10 @@ class Intake:
         self.connected, self.interrupted = not self._lost, self._lost
 
     async def _join(self, symbol: str) -> None:
-        """Joins a group, then requests the quote at once: other groups may have to wait for a node of a cluster."""
+        """Joins the group of a symbol, then requests the quote.
+
+        Does not wait for other groups, because the node of another group may be lost.
+        """
         await self._layer.group_add(channel_name(symbol), self._channel)
         self._joined.add(symbol)
         self._request_quotes([symbol])

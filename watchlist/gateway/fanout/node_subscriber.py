@@ -1,7 +1,7 @@
-"""One connection to a node of a Redis Cluster, which receives sharded pub/sub messages.
+"""Receives sharded pub/sub messages from one node of a Redis Cluster.
 
-The connection subscribes again after a loss. A connection through a proxy or NAT can fail without an error. A silent
-connection is therefore pinged, and is dropped if no reply comes.
+After a lost connection, the subscriber connects and subscribes again. A connection through a proxy or NAT can fail
+without an error. A silent connection is therefore pinged, and is dropped if no reply comes.
 """
 
 import asyncio
@@ -22,24 +22,24 @@ log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 2.0
 SILENCE_SECONDS = 2.0
-"""A connection is pinged after this time without a byte from the node, and is lost after twice this time."""
+"""A connection is pinged after this time without a byte from the node, and is dropped after twice this time."""
 READ_BYTES = 256 * 1024
 
 
 class SubscriberEvents(Protocol):
-    """What a subscriber reports."""
+    """The methods that a subscriber calls to report events."""
 
     def on_confirmed(self, channel: bytes) -> None:
-        """The node sends the messages of this channel from now on."""
+        """Called when the node has confirmed the subscription to a channel."""
 
     def on_dropped(self, channel: bytes) -> None:
-        """The node no longer serves the slot of this channel."""
+        """Called when the node ends a subscription, because it no longer serves the slot of the channel."""
 
     def on_refused(self, node: Node) -> None:
-        """The node has refused a subscription, because another node serves the slot."""
+        """Called when the node refuses a subscription, because another node serves the slot of the channel."""
 
     def on_lost(self, node: Node, error: Exception) -> None:
-        """The node cannot be reached. Called after each failed attempt to connect, too."""
+        """Called when the connection to the node is lost, or an attempt to connect has failed."""
 
 
 class NodeSubscriber:
@@ -52,7 +52,7 @@ class NodeSubscriber:
         self.channels: frozenset[bytes] = frozenset()
         self.confirmed: set[bytes] = set()
         self.failures = 0
-        """The number of lost connections and failed attempts since the last success."""
+        """The number of lost connections and failed attempts to connect since the last successful attempt."""
         self._client = client
         self._events = events
         self._receive = receive
@@ -61,14 +61,17 @@ class NodeSubscriber:
         self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._watch_silence())]
 
     def set_channels(self, channels: frozenset[bytes]) -> None:
-        """Replaces the channels. Subscribes again to channels that are not confirmed yet."""
+        """Replaces the channels of this subscriber, and sends the node the changed subscriptions.
+
+        Also subscribes again to channels that the node has not confirmed yet.
+        """
         removed, self.channels = self.channels - channels, channels
         self.confirmed -= removed
         self._send("SUNSUBSCRIBE", removed)
         self._send("SSUBSCRIBE", channels - self.confirmed)
 
     def drop(self) -> None:
-        """Drops the connection. The reading task then gets an error and connects again."""
+        """Drops the connection. The task that reads from the connection then gets an error and connects again."""
         if self._connection is not None:
             self._connection._writer.transport.abort()
 
@@ -152,7 +155,10 @@ class NodeSubscriber:
                 self._send("PING")
 
     def _send(self, command: str, channels: Iterable[bytes] | None = None) -> None:
-        """Sends a command without waiting. `channels` are sent in one command per slot."""
+        """Sends a command to the node without waiting for the reply.
+
+        `channels` are the arguments of the command. Channels of different slots are sent in separate commands.
+        """
         if self._connection is None:
             return
         commands: list[tuple[Any, ...]] = [(command,)]

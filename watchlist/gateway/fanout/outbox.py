@@ -41,7 +41,7 @@ class Transport(Protocol):
         """
 
     def send_ping(self) -> None:
-        """Sends a ping frame if `direct` is True."""
+        """Sends a ping frame. Only a transport whose `direct` is True can send pings."""
 
     def close(self, code: int) -> None:
         """Starts the closing handshake."""
@@ -54,10 +54,11 @@ class Transport(Protocol):
 
 
 class Outbox:
-    """Sends the messages for one socket, or keeps them while the socket is stalled.
+    """Sends the messages for one socket. Keeps the messages while the socket is stalled.
 
     A stall begins when the socket takes only a part of a block. The stall ends when the transport is empty again.
-    `open` is False during a stall. `stalled_at` is the time when the last stall began. `closed` is True after `close`.
+    `open` is False during a stall. `stalled_at` is the start of the last stall, in monotonic seconds. `closed` is True
+    after `close`.
     """
 
     __slots__ = (
@@ -129,7 +130,7 @@ class Outbox:
             self._keep(block.messages)
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Sends messages to this socket alone, or keeps them while the socket is stalled."""
+        """Sends messages that no other socket receives. Keeps the messages while the socket is stalled."""
         if messages:
             self.write(self.delivery.make_block(messages))
 
@@ -141,7 +142,11 @@ class Outbox:
         return self.reply_frame(text_frame(payload))
 
     def reply_frame(self, frame: bytes) -> bool:
-        """Does the same as `reply` with a complete frame, such as a pong frame."""
+        """Sends a complete frame, such as a pong frame, or keeps the frame while the socket is stalled.
+
+        The frame counts as a reply. Returns False if more than MAX_REPLY_BYTES of replies wait. The caller must then
+        close the socket.
+        """
         if not self.closed:
             self.write(Block((ReplyMessage(frame),), frame))
         return self._reply_bytes <= MAX_REPLY_BYTES
@@ -164,7 +169,7 @@ class Outbox:
     def discard(self, symbol: str) -> None:
         """Drops the waiting messages about a symbol.
 
-        No message about the symbol may follow the reply to an unsubscribe.
+        After the reply to an unsubscribe, the client must not receive a message about the symbol.
         """
         self._backlog.discard(symbol)
         self._losses.pop(symbol, None)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from watchlist.gateway.fanout.cohort import Cohort
 
 PHASES = 8
-"""An interval has this many equal parts. Each cohort is flushed in one part, so that the work is spread."""
+"""The number of equal parts of an interval. Cohorts are flushed in different parts, which spreads the work."""
 
 Schedule = Callable[[float, Callable[[], None]], object]
 """A function that calls another function after a number of seconds, in the same thread."""
@@ -23,7 +23,11 @@ class Pacer:
         self._scheduled = False
 
     def add(self, cohort: Cohort) -> None:
-        """Adds a cohort to the part of the interval that has the fewest cohorts."""
+        """Adds a cohort, to be flushed once per interval.
+
+        The interval has PHASES equal parts, and each cohort is flushed in one part. The new cohort gets the part with
+        the fewest cohorts.
+        """
         cohort.phase = min(range(PHASES), key=lambda number: len(self._phases[number]))
         self._phases[cohort.phase][cohort] = None
         if not self._scheduled:

@@ -12,15 +12,16 @@ class PriceLayer(Protocol):
 
     @property
     def lost_nodes(self) -> Sequence[str]:
-        """The addresses of the nodes of a cluster whose connection is lost. Always empty on one server."""
+        """The addresses of the cluster nodes to which the connection is lost. Empty without a cluster."""
 
     def set_receiver(
         self, receiver: Receiver, on_disconnect: Callable[[], None], on_reconnect: Callable[[], None]
     ) -> None:
-        """Sets the function that receives all later messages of joined groups, in the event loop.
+        """Sets three functions that the layer calls in the event loop.
 
-        `on_disconnect` is called once when the connection is lost. `on_reconnect` is called when the connection is back
-        and all groups are joined again. Messages published in between are lost.
+        `receiver` is called with each message of a joined group. `on_disconnect` is called once when the connection is
+        lost. `on_reconnect` is called when all groups are joined again. Messages published between these two calls are
+        lost.
         """
 
     async def new_channel(self) -> str:

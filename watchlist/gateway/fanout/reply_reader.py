@@ -1,4 +1,4 @@
-"""Handles the messages of a pub/sub connection as soon as their bytes arrive, without a task.
+"""Handles pub/sub messages as soon as their bytes arrive, without a task.
 
 redis-py reads in a task: each arrival of bytes wakes the task, and the wakeup passes through seven coroutines. If few
 updates arrive together, the wakeup costs more than the updates.
@@ -13,9 +13,9 @@ from redis._parsers.hiredis import NOT_ENOUGH_DATA
 
 
 class ReplyReader:
-    """Takes over the reading from one connection of redis-py, whose handshake is complete.
+    """Reads from a connection of redis-py in place of redis-py. The handshake of the connection must be complete.
 
-    `dispatch` is called with channel and data of each message. `next_reply` returns all other replies.
+    `dispatch` is called with the channel and the data of each message. `next_reply` returns all other replies.
     """
 
     def __init__(self, connection: Any, dispatch: Callable[[bytes, bytes], None]) -> None:

@@ -1,6 +1,7 @@
 """Connects one accepted socket to its session.
 
-Inwards it reads frames and hands their messages to the session. Outwards it is the transport of the session's outbox.
+`FrontConnection` reads the client's frames, and passes the messages to the session. `FrontConnection` is also the
+transport of the session's outbox.
 """
 
 import socket
@@ -29,9 +30,12 @@ from watchlist.gateway.sockets.connections import Connections
 from watchlist.gateway.sockets.session import Session
 
 READ_BYTES = 16 * 1024
-"""The most bytes that are read at once, so that one client cannot delay the others."""
+"""The most bytes of one read. A longer read could delay other clients."""
 MAX_FRAME_BYTES = 1024 * 1024
-"""A message over MAX_MESSAGE_BYTES is answered with the close code 4502, a message over this limit with 1009."""
+"""A larger message closes the socket with code 1009.
+
+A message of a size between MAX_MESSAGE_BYTES and this limit closes the socket with code 4502.
+"""
 
 
 class FrontConnection:
@@ -65,7 +69,7 @@ class FrontConnection:
         self._reader = FrameReader(MAX_MESSAGE_BYTES, extension)
         self._session: Session | None = None
         self._rest: bytes | None = None
-        """Bytes that the socket has not taken yet. None: the socket has taken all bytes."""
+        """Bytes that the socket has not taken yet. None if the socket has taken all bytes."""
         self._closing = False  # True if a close frame was sent
         self._ended = False
 
@@ -105,7 +109,7 @@ class FrontConnection:
         self._end(reset=True)
 
     def release(self) -> None:
-        """Does nothing: the end of the connection breaks the cycle of references through the session."""
+        """Does nothing, because the connection releases its session in `_end_session`."""
 
     def _send_close(self, code: bytes) -> None:
         if not self._closing:
@@ -113,7 +117,7 @@ class FrontConnection:
             self._closing = True
 
     def _push(self, frame: bytes) -> None:
-        """Sends a frame behind the bytes that wait."""
+        """Sends a frame after all waiting bytes."""
         sent = self.write(frame)
         if sent < len(frame):
             self.finish(frame[sent:])
@@ -153,7 +157,10 @@ class FrontConnection:
         self._end(reset=True)
 
     def _receive(self, session: Session, event: Event, now: float) -> None:
-        """Handles one frame."""
+        """Passes one event of the frame reader on to the session.
+
+        Ends the session if the client sends frames too fast, or if no event can follow this event.
+        """
         if not session.count_frame(now):
             self._depart()
         elif isinstance(event, TextMessage):
@@ -168,7 +175,10 @@ class FrontConnection:
             self._receive_last(session, event, now)
 
     def _receive_last(self, session: Session, event: Close | TooLarge | Failure, now: float) -> None:
-        """Handles a frame after which nothing is read."""
+        """Answers the last event of the connection with a close frame, and ends the session.
+
+        The event is a close frame, a message that is too large, or an invalid frame.
+        """
         if isinstance(event, Close):
             self._send_close(event.code)
         elif isinstance(event, Failure):
@@ -182,14 +192,14 @@ class FrontConnection:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def _depart(self) -> None:
-        """Ends the session. The socket is closed when the client has received all bytes."""
+        """Ends the session. The socket stays open for a short time, so that the client can receive all bytes."""
         if not self._ended:
             self._ended = True
             self._lingering.add(self._sock, self._rest or b"", watched=True)
             self._end_session()
 
     def _end(self, *, reset: bool = False) -> None:
-        """Ends the session and closes the socket. If `reset` is True, unsent bytes are dropped."""
+        """Ends the session and closes the socket. If `reset` is True, drops unsent bytes and resets the connection."""
         if not self._ended:
             self._ended = True
             self._lingering.poller.remove(self._sock.fileno())

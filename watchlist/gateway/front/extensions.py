@@ -1,7 +1,7 @@
-"""Negotiates WebSocket extensions of the front's connections.
+"""Decides which WebSocket extension a connection of the front uses.
 
-Pure. This module is the only place that decides about extensions: `negotiate` chooses the answer in the response to the
-upgrade. The chosen extension decompresses the messages of the client, and names the compressor of the updates.
+Pure. `negotiate` returns the extension to name in the response to the upgrade request. The extension decompresses the
+client's messages, and holds the compressor of the updates.
 """
 
 from typing import Protocol
@@ -16,14 +16,15 @@ class Extension(Protocol):
     """A negotiated extension that compresses messages."""
 
     def decompress(self, payload: bytes, max_bytes: int) -> bytes:
-        """Returns the decompressed payload of a message with the bit RSV1.
+        """Returns the decompressed payload of a compressed message.
 
-        Raises BadCompression, or DecompressedTooLarge if the result has more than `max_bytes`.
+        Raises BadCompression if the compressed bytes are invalid. Raises DecompressedTooLarge if the message has more
+        than `max_bytes` bytes, before or after decompression.
         """
 
 
 class Deflate:
-    """permessage-deflate without context takeover. All connections share one object, because it has no state.
+    """The extension permessage-deflate without context takeover. All connections share one instance.
 
     `response` is the value of the header Sec-WebSocket-Extensions in the response to the upgrade.
     """
@@ -38,9 +39,9 @@ class Deflate:
 
 
 def negotiate(offers: str, options: ConnectionOptions, deflate: Deflate | None) -> Deflate | None:
-    """Returns the extension for a new connection, or None.
+    """Returns the extension for a new connection, or None. Only a client with `?batch=1` gets an extension.
 
-    `offers` is the client's header Sec-WebSocket-Extensions. `options` are those of the query. `deflate` is None if the
-    gateway compresses nothing.
+    `offers` is the client's header Sec-WebSocket-Extensions. `options` are the options in the query string. `deflate`
+    is None if the gateway compresses no messages.
     """
     return deflate if options.batch and accepts_offer(offers) else None

@@ -1,7 +1,8 @@
 """Reads the WebSocket frames (RFC 6455) of a client.
 
-Pure: no I/O. A `FrameReader` gets the received bytes in pieces of any size and yields an event for each complete frame.
-It raises no error for any input, and keeps at most one message of the largest size.
+Pure: no I/O. `FrameReader.read` takes the received bytes in pieces of any size, and yields an event for each complete
+frame. Invalid input yields a `Failure`, and never raises an error. A `FrameReader` keeps at most one message, and at
+most `max_bytes` bytes of this message.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ class Opcode(IntEnum):
 
 
 class FailureCode(IntEnum):
-    """Close codes of RFC 6455 for frames that end the connection."""
+    """Close codes of RFC 6455 for frames that the gateway does not accept."""
 
     PROTOCOL_ERROR = 1002
     INVALID_DATA = 1007
@@ -33,16 +34,22 @@ class FailureCode(IntEnum):
 
 
 FINAL, RESERVED_1, MASKED = 0x80, 0x40, 0x80
-"""Bits of the first and the second byte of a frame."""
+"""FINAL and RESERVED_1 are bits of the first byte of a frame. MASKED is a bit of the second byte."""
 PLAIN_FIRST_BYTES = frozenset({0x00, 0x80, 0x01, 0x81, 0x02, 0x82, 0x88, 0x89, 0x8A})
-"""The first bytes that a frame may have: all opcodes, without reserved bits, control frames only with FINAL."""
+"""All valid first bytes of a frame without an extension. No reserved bit is set. Control frames have FINAL."""
 COMPRESSED_FIRST_BYTES = PLAIN_FIRST_BYTES | {0x41, 0xC1, 0x42, 0xC2}
-"""The same if an extension is negotiated: the first frame of a compressed message has the bit RESERVED_1."""
+"""All valid first bytes of a frame with an extension. The first frame of a compressed message has RESERVED_1."""
 MAX_CONTROL_BYTES = 125
 HEADER_BYTES = {126: 8, 127: 14}
-"""The size of a header with a mask, by the length in the second byte. All other headers have 6 bytes."""
+"""Maps the length in the second byte of a frame to the size of the header in bytes, with the mask.
+
+For all other lengths, the header has 6 bytes.
+"""
 MIN_LENGTHS = {8: 126, 14: 65536}
-"""The smallest length in a header of this size. Smaller lengths must be sent in a shorter header."""
+"""Maps the size of a header in bytes to the smallest payload, in bytes, that may have such a header.
+
+A client must send a smaller payload with a shorter header.
+"""
 VALID_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 """The close codes below 3000 that a client may send."""
 
@@ -59,7 +66,7 @@ class BinaryMessage(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class Fragment(msgspec.Struct, frozen=True, gc=False):
-    """A frame of a message that continues."""
+    """A frame that is not the last frame of its message."""
 
 
 @final
@@ -74,21 +81,27 @@ class Pong(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class Close(msgspec.Struct, frozen=True, gc=False):
-    """A close frame. `code` is its payload without the reason: two bytes, or none."""
+    """A close frame. `code` holds the close code as two bytes, big-endian. `code` is empty if the frame has no code."""
 
     code: bytes
 
 
 @final
 class TooLarge(msgspec.Struct, frozen=True, gc=False):
-    """A message that exceeds the limit. `size` is its size as far as known, in bytes. No event follows."""
+    """An event of `FrameReader`: the client sends a message that is larger than the limit.
+
+    The message has at least `size` bytes. The reader yields no further event.
+    """
 
     size: int
 
 
 @final
 class Failure(msgspec.Struct, frozen=True, gc=False):
-    """A violation of the protocol. No event follows."""
+    """An event of `FrameReader`: the client has broken the WebSocket protocol.
+
+    `code` is the close code to send. The reader yields no further event.
+    """
 
     code: FailureCode
 
@@ -103,8 +116,8 @@ INVALID_DATA = Failure(FailureCode.INVALID_DATA)
 class FrameReader:
     """Reads the frames of one connection.
 
-    `max_bytes` is the most bytes of a message. `extension` is the negotiated extension. After a `Close`, `TooLarge` or
-    `Failure` the reader ignores all input.
+    `max_bytes` is the most bytes of a message. `extension` is the negotiated extension, or None. After a `Close`,
+    `TooLarge` or `Failure`, the reader ignores all input.
     """
 
     __slots__ = ("_compressed", "_ended", "_extension", "_kind", "_max_bytes", "_message", "_needed", "_partial")
@@ -114,15 +127,19 @@ class FrameReader:
         self._extension = extension
         self._ended = False
         self._partial: bytearray | None = None
-        """The bytes of an incomplete frame. The next step needs `_needed` bytes."""
+        """The bytes of an incomplete frame. `read` waits until `_partial` has `_needed` bytes."""
         self._needed = 0
         self._message: bytearray | None = None
-        """The fragments of an incomplete message. Its first frame has set `_kind` and `_compressed`."""
+        """The joined payloads of an incomplete message. The first frame sets `_kind` and `_compressed`."""
         self._kind = 0
         self._compressed = False
 
     def read(self, data: bytes) -> Iterator[Event]:
-        """Yields an event for each frame that `data` completes. Stop iterating to drop the rest of `data`."""
+        """Yields an event for each frame that is complete after the bytes in `data`.
+
+        Keeps an incomplete frame for the next call. If the caller stops the iteration early, the remaining bytes are
+        dropped.
+        """
         if self._partial is not None:
             self._partial += data
             if len(self._partial) < self._needed:
@@ -141,9 +158,10 @@ class FrameReader:
                 start += size
 
     def _measure(self, data: bytes, start: int) -> int | Failure | TooLarge:
-        """Checks the header of the frame at `start`.
+        """Checks the header of the frame at `start`. Returns the size of the frame in bytes.
 
-        Returns the size of the frame. If the header is incomplete, returns how many bytes the next step needs.
+        If the header is incomplete, returns how many bytes the next check needs. If the frame is not acceptable,
+        returns a Failure or TooLarge.
         """
         available = len(data) - start
         if available < 2:
@@ -164,7 +182,11 @@ class FrameReader:
         return header + length
 
     def _is_invalid(self, first: int, length: int) -> bool:
-        """Returns whether no frame may start like this now. `length` is the length in the second byte."""
+        """Returns whether a frame with this first byte and this length is not allowed as the next frame.
+
+        For example, a frame that continues a message is not allowed if no message has begun. `length` comes from the
+        second byte.
+        """
         if first not in (PLAIN_FIRST_BYTES if self._extension is None else COMPRESSED_FIRST_BYTES):
             return True
         if first & 8:
@@ -172,7 +194,7 @@ class FrameReader:
         return (first & 15 == Opcode.CONTINUATION) != (self._message is not None)
 
     def _take(self, data: bytes, start: int, end: int) -> Event:
-        """Returns the event of the complete frame from `start` to `end`."""
+        """Reads the complete frame `data[start:end]`, and returns the frame's event."""
         body = start + HEADER_BYTES.get(data[start + 1] & 0x7F, 6)
         payload = unmask(data[body:end], data[body - 4 : body])
         first, opcode = data[start], data[start] & 15
@@ -197,7 +219,10 @@ class FrameReader:
         return self._end(Close(payload[:2]) if is_close_payload(payload) else PROTOCOL_ERROR)
 
     def _finish(self, kind: int, compressed: bool, payload: bytes) -> Event:
-        """Returns the event of a complete message."""
+        """Returns the event of a complete message, after decompressing and decoding the payload.
+
+        Returns a Failure or TooLarge if the payload cannot be decompressed or decoded.
+        """
         if compressed and self._extension is not None:
             try:
                 payload = self._extension.decompress(payload, self._max_bytes)
@@ -219,7 +244,7 @@ class FrameReader:
 
 
 def unmask(payload: bytes, mask: bytes) -> bytes:
-    """Returns the payload without its mask of four bytes. One operation on large numbers is faster than a loop."""
+    """Removes the mask of four bytes from a payload. One XOR of two large integers is faster than a loop."""
     size = len(payload)
     masks = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(payload, "little") ^ int.from_bytes(masks, "little")).to_bytes(size, "little")

@@ -1,8 +1,9 @@
-"""Listens, serves upgrades to `/ws`, and gives all other connections to the HTTP server.
+"""Accepts all connections, serves upgrades to `/ws`, and hands other connections over to Daphne.
 
-The front looks at the first bytes of a connection without taking them (MSG_PEEK). If these bytes are a complete and
-plain upgrade request, the front serves the connection. Otherwise the HTTP server gets the connection with all its
-bytes. The front does not wait for the rest of a request: the HTTP server does, with its own time limits.
+The front reads the first bytes of a connection, and leaves these bytes in the socket (MSG_PEEK). If these bytes are a
+complete and plain upgrade request, the front serves the connection. The module `handshake` says which requests are
+plain. Otherwise Daphne gets the connection with all its bytes. The front never waits for the rest of a request. Daphne
+waits for the rest, with time limits of its own.
 """
 
 import asyncio
@@ -23,19 +24,20 @@ from watchlist.gateway.sockets.connections import Connections
 log = structlog.get_logger(__name__)
 
 MAX_ACCEPTS = 32
-"""The most connections that are accepted before the event loop does other work."""
+"""The most connections that one call of `_accept` accepts. After the call, the event loop does other work."""
 MAX_QUEUED = 4096
-"""The most connections that are accepted at the end. At least the length of the kernel's queue."""
+"""The most connections that `stop_accepting` accepts. This number is also the length of the kernel's queue."""
 PAUSE_SECONDS = 1.0
-"""How long no connection is accepted after an error, such as too many open files."""
+"""The pause after an error of `accept`, such as too many open files."""
 SWEEP_SECONDS = 1.0
 
 
 class Front:
-    """Accepts the connections of a listening socket.
+    """Accepts the connections of a listening socket, and serves them or hands them over to Daphne.
 
-    `hand_over` gives a socket, whose bytes are unread, to the HTTP server, and closes the socket. `http_limit` limits
-    the connections that have sent no byte yet.
+    `hand_over` gives Daphne a duplicate of a socket, and closes the socket. The front leaves all bytes of the client
+    unread for Daphne. `http_limit` limits the HTTP connections of each address. A connection that has sent no byte yet
+    counts as an HTTP connection.
     """
 
     def __init__(
@@ -64,13 +66,16 @@ class Front:
 
     @property
     def is_idle(self) -> bool:
-        """Returns whether no connection waits for an answer or for its end. Open sessions do not count."""
+        """Returns True if no upgrade request is being checked and no socket is being closed.
+
+        Open sessions do not count.
+        """
         return not (self._connections.pending_count or len(self.lingering))
 
     def stop_accepting(self) -> None:
-        """Accepts the connections that wait in the queue of the kernel, and no further connection.
+        """Accepts the connections in the kernel's queue, then accepts no more connections.
 
-        The accepted connections stay. Does not close the listening socket.
+        Accepted connections stay open. The listening socket also stays open.
         """
         if self._accepting:
             self._accept_batch(MAX_QUEUED)
@@ -78,7 +83,7 @@ class Front:
             self._loop.remove_reader(self._listener.fileno())
 
     def stop(self) -> None:
-        """Stops everything. Closes the sockets that have no session."""
+        """Stops accepting connections. Closes the sockets that have sent no byte yet or whose session has ended."""
         self.stop_accepting()
         if self._timer is not None:
             self._timer.cancel()
@@ -108,7 +113,7 @@ class Front:
                 close_socket(sock)
 
     def _pause(self, error: OSError) -> None:
-        """Accepts no connection for a moment. Waiting connections stay in the queue of the kernel."""
+        """Accepts no connection for PAUSE_SECONDS. Waiting connections stay in the kernel's queue."""
         log.error("no connection can be accepted", reason=error.strerror, retry_seconds=PAUSE_SECONDS)
         self._loop.remove_reader(self._listener.fileno())
         self._loop.call_later(PAUSE_SECONDS, self._resume)
@@ -118,7 +123,7 @@ class Front:
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def _serve(self, sock: socket.socket, peer: Any) -> None:
-        """Decides who serves a connection. If no byte has arrived, waits for the first one."""
+        """Decides whether the front or Daphne serves a connection. If no byte has arrived, decides later."""
         try:
             data = sock.recv(MAX_HEAD_BYTES, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):

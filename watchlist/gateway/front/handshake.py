@@ -1,8 +1,13 @@
 """Parses the upgrade request of a WebSocket and builds the responses.
 
-Pure: no I/O. Only a complete and plain request is parsed. A request is plain if no server could read it differently:
-each header has one line, appears once if it matters, and has the usual characters. The front gives all other requests
-to Daphne, which answers them. The parser is therefore stricter than RFC 6455 and knows no errors.
+Pure: no I/O. Only a complete and plain request is parsed. A request is plain if:
+
+- each header has one line and only usual characters,
+- each header in SINGLE_HEADERS appears at most once,
+- no header in OTHER_HEADERS appears.
+
+Every server understands a plain request in the same way. Daphne answers all other requests. The parser can therefore be
+stricter than RFC 6455, and reports no errors.
 """
 
 import re
@@ -12,14 +17,14 @@ from dataclasses import dataclass
 from hashlib import sha1
 
 MAX_HEAD_BYTES = 8 * 1024
-"""The most bytes of a request that is parsed. Browsers send about 600 bytes and their cookies."""
+"""The most bytes of a plain request. Browsers send about 600 bytes plus cookies."""
 ACCEPT_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""The constant of RFC 6455, section 1.3."""
+"""The GUID of RFC 6455, section 1.3. The header Sec-WebSocket-Accept is computed with this GUID."""
 
 HEADERS = re.compile(r"(?:[!#$%&'*+\-.^`|~0-9A-Za-z]+:[\t -~]*\r\n)+")
-"""Header lines. Names with an underscore are not plain: CGI cannot tell `_` from `-`, so Daphne drops such headers."""
+"""Header lines. A name with an underscore is not plain, because Daphne drops such a header."""
 REQUEST_LINE = re.compile(r"GET /ws/?(?:\?([!-\"$-~]*))? HTTP/1\.1")
-"""The query has neither spaces nor `#`."""
+"""The first line of a plain request. The query contains no space and no `#`."""
 HOST = re.compile(r"(?:[0-9A-Za-z.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 ORIGIN = re.compile(r"null|https?://[0-9A-Za-z.\-]+(?::[1-5]?[0-9]{1,4})?")
 KEY = re.compile(r"[0-9A-Za-z+/]{22}==")
@@ -38,8 +43,8 @@ OTHER_HEADERS = frozenset({"content-length", "transfer-encoding", "expect", "sec
 class Upgrade:
     """A plain upgrade request of `/ws`.
 
-    `headers` have names in lower case. The values of repeated headers are joined with commas. `query` is the raw query.
-    `size` is the number of bytes of the request.
+    `headers` maps each name, in lower case, to the value. The values of repeated headers are joined with commas.
+    `query` is the raw query, such as `batch=1`. `size` is the number of bytes of the request.
     """
 
     headers: Mapping[str, str]
@@ -52,7 +57,7 @@ class Upgrade:
 
 
 def parse_upgrade(data: bytes) -> Upgrade | None:
-    """Returns the upgrade request at the start of `data`. Returns None if `data` starts with anything else."""
+    """Returns the plain upgrade request at the start of `data`. Returns None if `data` starts with other bytes."""
     end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
     if end < 0 or not data.startswith(b"GET /ws") or not data[:end].isascii():
         return None
@@ -65,7 +70,10 @@ def parse_upgrade(data: bytes) -> Upgrade | None:
 
 
 def _parse_headers(lines: str) -> dict[str, str] | None:
-    """Returns the headers by name. Returns None if a header appears twice that must appear once."""
+    """Returns a dict from the name of each header, in lower case, to its value.
+
+    The values of a repeated header are joined with commas. Returns None if a header in SINGLE_HEADERS is repeated.
+    """
     headers: dict[str, str] = {}
     for line in lines.split("\r\n")[:-1]:
         name, _, value = line.partition(":")
@@ -93,7 +101,10 @@ def _is_upgrade(headers: Mapping[str, str]) -> bool:
 
 
 def accept_response(upgrade: Upgrade, extensions: str = "") -> bytes:
-    """Returns the response that accepts the upgrade. `extensions` are the negotiated extensions."""
+    """Returns the response that accepts the upgrade.
+
+    `extensions` is the value of the header Sec-WebSocket-Extensions. If `extensions` is empty, the header is left out.
+    """
     digest = sha1(upgrade.headers["sec-websocket-key"].encode() + ACCEPT_KEY, usedforsecurity=False).digest()
     lines = [
         b"HTTP/1.1 101 Switching Protocols",
@@ -108,7 +119,10 @@ def accept_response(upgrade: Upgrade, extensions: str = "") -> bytes:
 
 
 def refusal_response(status: int, phrase: str, retry_after: int = 0) -> bytes:
-    """Returns an empty response that refuses the upgrade. If `retry_after` is 0, the client is told no time."""
+    """Returns a response without a body that refuses the upgrade.
+
+    `retry_after` is in seconds. If `retry_after` is 0, the response has no Retry-After header.
+    """
     retry = f"Retry-After: {retry_after}\r\n" if retry_after else ""
     head = f"HTTP/1.1 {status} {phrase}\r\nServer: stockwatch\r\n{retry}"
     return f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode()

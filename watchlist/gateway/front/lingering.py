@@ -1,8 +1,8 @@
 """Ends connections so that the client receives the last bytes.
 
-After the last bytes our side of the connection is shut down. Then input is read and dropped until the client closes its
-side. If the socket were closed while input is unread, the kernel would reset the connection, and the client might lose
-the close frame or the response.
+After the last bytes, the gateway shuts down its side of the connection. The socket then lingers: the gateway reads and
+drops input until the client closes its side. If the gateway closed a socket with unread input, the kernel would reset
+the connection. The client might then lose the close frame or the response.
 """
 
 import socket
@@ -13,13 +13,13 @@ from contextlib import suppress
 from watchlist.gateway.front.poller import Poller
 
 LINGER_SECONDS = 1.0
-"""How long the client has to close its side."""
+"""How long the client may take to close its side of the connection."""
 MAX_DROPPED_BYTES = 4 * 1024 * 1024
-"""How much input is dropped. If more input arrives, the connection is reset."""
+"""The most bytes of input that are dropped for one socket. If more input arrives, the connection is reset."""
 MAX_SOCKETS = 500
-"""The most sockets that linger. If there are more, the oldest is closed.
+"""The most sockets that linger. If a further socket is added, the oldest lingering socket is closed.
 
-Otherwise a client that is refused again and again could use up the file descriptors of the process.
+Without this limit, a client that is refused repeatedly could use up the file descriptors of the process.
 """
 READ_BYTES = 64 * 1024
 RESET = struct.pack("ii", 1, 0)
@@ -27,7 +27,10 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class LingeringSockets:
-    """The sockets that are being ended. `clock` returns monotonic seconds."""
+    """Holds sockets that send their last bytes and then wait for the client to close the connection.
+
+    `clock` returns monotonic seconds.
+    """
 
     def __init__(self, poller: Poller, clock: Callable[[], float]) -> None:
         self.poller = poller
@@ -38,7 +41,10 @@ class LingeringSockets:
         return len(self._sockets)
 
     def add(self, sock: socket.socket, rest: bytes, *, watched: bool) -> None:
-        """Sends `rest` and ends the connection. `watched` says whether the poller already watches the socket."""
+        """Sends `rest`, the last bytes of a connection, then drops input until the client closes the connection.
+
+        `watched` says whether the poller already watches the socket.
+        """
         lingering = LingeringSocket(self, sock, rest, self._clock() + LINGER_SECONDS)
         if len(self._sockets) >= MAX_SOCKETS:
             next(iter(self._sockets)).end()
@@ -53,7 +59,10 @@ class LingeringSockets:
         self._sockets.pop(lingering, None)
 
     def sweep(self) -> None:
-        """Closes the sockets whose time is over. Call this method about once per second."""
+        """Closes each socket whose client has not closed the connection before the socket's deadline.
+
+        Call this method about once per second.
+        """
         now = self._clock()
         for lingering in list(self._sockets):
             if lingering.deadline > now:
@@ -61,13 +70,16 @@ class LingeringSockets:
             lingering.end()
 
     def close(self) -> None:
-        """Closes all sockets."""
+        """Closes all lingering sockets without waiting for their clients."""
         for lingering in list(self._sockets):
             lingering.end()
 
 
 class LingeringSocket:
-    """One socket. `deadline` is in monotonic seconds."""
+    """A socket that sends its last bytes, then drops input until the client closes the connection.
+
+    The gateway closes the socket at `deadline` (monotonic seconds) at the latest.
+    """
 
     __slots__ = ("_dropped_bytes", "_owner", "_rest", "_sock", "deadline")
 
@@ -98,7 +110,10 @@ class LingeringSocket:
             self._owner.poller.wait_writable(self._sock.fileno(), False)
 
     def _send(self) -> bool:
-        """Sends the last bytes, and then shuts down our side. Returns True if bytes wait for the socket."""
+        """Sends the bytes that are not sent yet. When all bytes are sent, shuts down the sending side.
+
+        Returns True if unsent bytes remain.
+        """
         try:
             if self._rest:
                 self._rest = self._rest[self._sock.send(self._rest) :]
@@ -115,7 +130,7 @@ class LingeringSocket:
         self.end()
 
     def end(self) -> None:
-        """Closes the socket. A client that has not taken the last bytes gets a reset."""
+        """Closes the socket. Resets the connection if unsent bytes remain."""
         self._owner.discard(self)
         if self._sock.fileno() >= 0:
             self._owner.poller.remove(self._sock.fileno())
@@ -123,7 +138,7 @@ class LingeringSocket:
 
 
 def close_socket(sock: socket.socket, *, reset: bool = False) -> None:
-    """Closes a socket. If `reset` is True, unsent bytes are dropped."""
+    """Closes a socket. If `reset` is True, drops unsent bytes and resets the connection."""
     if reset:
         with suppress(OSError):  # the connection has ended
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

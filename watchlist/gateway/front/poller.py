@@ -19,28 +19,38 @@ MAX_EVENTS = 64
 
 
 class Handler(Protocol):
-    """Serves one socket."""
+    """An object that the poller calls when a socket becomes readable or writable. Each handler serves one socket."""
 
     def on_readable(self) -> None:
         """Called while the socket has input, has been closed by the client, or is broken."""
 
     def on_writable(self) -> None:
-        """Called while the socket accepts output, if the poller was told to wait for that."""
+        """Called while the socket accepts output. `Poller.wait_writable` starts and stops these calls."""
 
     def on_error(self) -> None:
-        """Called after another method has raised an error. Closes the socket."""
+        """Called after `on_readable` or `on_writable` has raised an error. Closes the socket."""
 
 
 class Poller(Protocol):
-    """Watches sockets. A socket must be removed before it is closed or given to another owner."""
+    """Calls the handler of each watched socket when the socket becomes readable or writable.
+
+    Call `remove` before you close a socket or give the socket to another owner.
+    """
 
     def add(self, fd: int, handler: Handler) -> None: ...
 
     def replace(self, fd: int, handler: Handler) -> None:
-        """Gives a watched socket to another handler, which waits for input only."""
+        """Replaces the handler of a watched socket.
+
+        Of the new handler, only `on_readable` is called until `wait_writable` is called.
+        """
 
     def wait_writable(self, fd: int, wanted: bool) -> None:
-        """Starts or stops the calls of `on_writable`."""
+        """Sets whether the poller calls the `on_writable` method of a socket's handler.
+
+        If `wanted` is True, the poller calls the method while the socket accepts output. If `wanted` is False, the
+        poller stops these calls.
+        """
 
     def remove(self, fd: int) -> None: ...
 
@@ -52,7 +62,7 @@ def make_poller(loop: asyncio.AbstractEventLoop) -> Poller:
 
 
 class LoopPoller:
-    """Registers each socket in the event loop."""
+    """A poller that registers each socket in the event loop. All systems except Linux use this poller."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -88,7 +98,7 @@ class LoopPoller:
 
 
 class EpollPoller:
-    """Registers one epoll object in the event loop, and the sockets in this object."""
+    """A poller that registers one epoll object in the event loop, and all sockets in this object."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -117,9 +127,9 @@ class EpollPoller:
         self._handlers.clear()
 
     def _dispatch(self) -> None:
-        """Serves the sockets with events.
+        """Calls the handlers of the sockets with events.
 
-        A handler may close other sockets. Then their events in the same list are ignored.
+        A handler may close the socket of another handler. The events of a closed socket are ignored.
         """
         for fd, events in self._epoll.poll(0, MAX_EVENTS):
             handler = self._handlers.get(fd)
@@ -132,7 +142,10 @@ class EpollPoller:
 
 
 def run_handler(handler: Handler, call: Callable[[], None]) -> None:
-    """Calls a method of a handler. An error ends this socket, otherwise it would be raised again and again."""
+    """Calls a method of a handler. If the method raises an error, calls `on_error` to close the socket.
+
+    If the socket stayed open, the same event would raise the error again.
+    """
     try:
         call()
     except Exception:

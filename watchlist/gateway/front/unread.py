@@ -1,7 +1,8 @@
 """Holds accepted connections that have sent no byte yet.
 
-A server reads the first bytes of a connection to know what the connection is. Until then, the connection counts as an
-HTTP connection of its address, and has a time limit, as under Daphne.
+The front needs the first bytes of a connection to decide whether the front or Daphne serves the connection. Until the
+first byte arrives, the connection counts as an HTTP connection of its address. If no byte arrives within
+FIRST_BYTE_SECONDS, the front closes the connection. Daphne's connections have the same time limit for their first byte.
 """
 
 import socket
@@ -22,17 +23,17 @@ class HttpLimit(Protocol):
     counts: AddressCounts
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address that a connection of this host counts for; None if the connection does not count."""
+        """Returns the address under which connections from `host` are counted, or None if they are not counted."""
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
-        """Returns whether the address has more connections than `times` the limit."""
+        """Returns whether the address has more open HTTP connections than the limit per address times `times`."""
 
 
 class UnreadSockets:
     """The connections that have sent no byte yet.
 
-    `on_first_byte` is called with a socket and its peer when the first byte has arrived. `refuse` is called with the
-    socket of an address that has too many HTTP connections. `clock` returns monotonic seconds.
+    `on_first_byte` is called with a socket and its peer when the first byte has arrived. `refuse` is called with a new
+    socket if its address has too many HTTP connections. `clock` returns monotonic seconds.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class UnreadSockets:
         self._poller.add(sock.fileno(), unread)
 
     def take(self, unread: "UnreadSocket") -> None:
-        """Passes on a socket whose first byte has arrived."""
+        """Calls `on_first_byte` for a socket whose first byte has arrived."""
         self._discard(unread)
         self._on_first_byte(unread.sock, unread.peer)
 
@@ -75,7 +76,7 @@ class UnreadSockets:
         close_socket(unread.sock)
 
     def sweep(self) -> None:
-        """Closes the sockets whose time is over. Call this method about once per second."""
+        """Closes each connection that has sent no byte before its deadline. Call this method about once per second."""
         now = self._clock()
         for unread in list(self._sockets):
             if unread.deadline > now:
@@ -83,7 +84,7 @@ class UnreadSockets:
             self.drop(unread)
 
     def close(self) -> None:
-        """Closes all sockets."""
+        """Closes all connections that have sent no byte yet."""
         for unread in list(self._sockets):
             self.drop(unread)
 
@@ -96,7 +97,7 @@ class UnreadSockets:
 
 
 class UnreadSocket:
-    """One connection. `deadline` is in monotonic seconds."""
+    """One connection that has sent no byte yet. `deadline` is in monotonic seconds."""
 
     __slots__ = ("_owner", "address", "deadline", "peer", "sock")
 
@@ -113,7 +114,7 @@ class UnreadSocket:
         self._owner.take(self)
 
     def on_writable(self) -> None:
-        """Does nothing: no output waits."""
+        """Does nothing: the gateway sends nothing until the client has sent its first byte."""
 
     def on_error(self) -> None:
         self._owner.drop(self)

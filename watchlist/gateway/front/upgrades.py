@@ -16,7 +16,7 @@ from watchlist.gateway.sockets.server_tuning import tune_server
 
 
 class Upgrades:
-    """Answers upgrade requests. During the checks, the socket is not watched."""
+    """Answers upgrade requests. The poller does not watch a socket while its request is checked."""
 
     def __init__(self, admission: Admission, connections: Connections, lingering: LingeringSockets) -> None:
         self._admission = admission
@@ -27,7 +27,10 @@ class Upgrades:
         self._tuned = False
 
     def begin(self, sock: socket.socket, peer: Any, upgrade: Upgrade) -> None:
-        """Checks a connection and answers its request, now or later. The request is still unread."""
+        """Removes the bytes of an upgrade request from the socket's input, then checks the request.
+
+        Sends the answer when the check is done: before this method returns, or later. `upgrade` is the parsed request.
+        """
         if not self._tuned:  # only now all modules are loaded
             self._tuned = True
             tune_server()

@@ -14,8 +14,8 @@ class AddressCounts:
     def share(self, note: Callable[[str, int], int]) -> None:
         """Makes this process one of several that count together.
 
-        `note` is called with an address and 1, -1 or 0: the change of the address's number of connections in this
-        process. `note` stores the change for the other processes. `note` returns the address's number of connections in
+        `note` is called with an address and a change: 1 for a new connection, -1 for an ended connection, 0 for no
+        change. `note` stores the change for the other processes. `note` returns how many connections the address has in
         the other processes.
         """
         self._note = note

@@ -30,7 +30,7 @@ NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
 """The refusal if a private gateway cannot look up the web session of the client."""
 NO_TICKERS = Refusal("no tickers", 503, CloseCode.FULL, 5)
 CHECK_TIMEOUT_SECONDS = 10.0
-"""How long a check in a task may take. The database has time-outs of its own, which are shorter as a rule."""
+"""How long a check in a task may take. The time-outs of the database are usually shorter."""
 
 log = structlog.get_logger(__name__)
 
@@ -67,9 +67,10 @@ class Admitted:
 
 
 class Admission:
-    """Checks connections. `start` starts the gateway, and raises an error if the tickers cannot be read.
+    """Decides for each connection whether to accept it.
 
-    A `private` gateway accepts only clients with the session cookie of a signed-in account.
+    `start` starts the gateway, and raises an error if the tickers cannot be read. A `private` gateway accepts only
+    clients with the session cookie of a signed-in account.
     """
 
     def __init__(
@@ -89,11 +90,14 @@ class Admission:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def check(self, scope: Scope, *, pending: bool = True) -> Admitted | Refusal:
-        """Checks a connection of an ASGI server. The arguments and the result are those of `check_request`."""
+        """Decides whether to accept the connection that an ASGI server describes in `scope`.
+
+        The other argument and the result are those of `check_request`.
+        """
         return await self.check_request(ConnectionRequest.from_scope(scope), pending=pending)
 
     async def check_request(self, request: ConnectionRequest, *, pending: bool = True) -> Admitted | Refusal:
-        """Checks a connection. Returns Admitted, or the Refusal of the first check that fails.
+        """Decides whether to accept a connection. Returns Admitted, or the Refusal of the first check that fails.
 
         `pending` is True for a connection that waits to be accepted. Such a connection is already counted, and the
         check takes a token of the rate limit. `pending` is False for a request to `/ws/status`.
@@ -144,7 +148,10 @@ class Admission:
             done(result)
 
     def _decide(self, options: ConnectionOptions, address: str, wait: int) -> Admitted | Refusal:
-        """Returns the result of the checks that follow the rate limit, for a client without a session cookie."""
+        """Accepts or refuses a client that uses no account, after the rate limit was checked.
+
+        `wait` is how many seconds the client must wait because of the rate limit, or 0.
+        """
         if wait:
             return make_rate_refusal(wait)
         if self._private:
@@ -152,7 +159,7 @@ class Admission:
         return self._find_no_room(address, True) or Admitted(options, address)
 
     def _check_head(self, request: ConnectionRequest) -> ConnectionOptions | Refusal:
-        """Makes the checks that need nothing but the request."""
+        """Checks the origin and the query of a request. Returns the options in the query, or a refusal."""
         if not allows_origin(request.headers.get("origin"), self._limits.allowed_origins):
             return Refusal("origin", 403, CloseCode.BAD_REQUESTS)
         try:
@@ -165,7 +172,7 @@ class Admission:
         return client_address(request.peer, forwarded, self._limits.trusted_proxies)
 
     def _find_no_room(self, address: str, pending: bool) -> Refusal | None:
-        """Returns the refusal of one more connection from the address. Returns None if there is room."""
+        """Returns a refusal if the gateway cannot hold one more socket from the address. Otherwise returns None."""
         if self._connections.is_address_full(address):
             return Refusal("address full", 429, CloseCode.CROWDED, 5)
         if self._connections.closing:
@@ -175,10 +182,10 @@ class Admission:
         return None
 
     def _read_key(self, headers: Mapping[str, str], options: ConnectionOptions) -> str | None:
-        """Returns the key of the web session for which a client may act, or None.
+        """Returns the key of the web session in the cookie. Returns None if the connection uses no account.
 
-        A page of another origin may not act for the person who looks at the page. Programs send no Origin
-        header. Programs need an account only if the gateway is private.
+        A page may use the account of the person who views the page only if `is_own_origin` returns True. A program,
+        which sends no Origin header, may use an account only if the gateway is private.
         """
         origin = headers.get("origin")
         is_own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)
@@ -202,7 +209,10 @@ class Admission:
             return None, key
 
     async def answer_status(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answers `GET /ws/status`. The status is always 200, because browsers report other statuses as errors."""
+        """Answers `GET /ws/status`: says in JSON whether the client could open a WebSocket connection now.
+
+        The HTTP status is always 200, because browsers report other statuses as errors.
+        """
         result = await self.check(scope, pending=False)
         body: dict[str, object] = {"ok": True, "connections": self._connections.total}
         if isinstance(result, Refusal):

@@ -1,8 +1,8 @@
 """Limits how often one address or account opens a connection.
 
-The limit bounds the load when many clients reconnect together. Redis holds one token bucket per address or account. A
-bucket is the hash `ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). The limit therefore
-covers all gateway processes and outlasts restarts. If Redis does not answer, connections are accepted, and
+The limit bounds the load when many clients reconnect together. Redis holds one token bucket per address or account, so
+that the limit covers all gateway processes and outlasts restarts. A bucket is the hash `ratelimit:SUBJECT` with the
+fields `tokens` and `last_refill` (unix seconds). If Redis does not answer, connections are accepted, and
 `on_unanswered` is called.
 
 One call of a script checks all connections that wait. While a call runs, further connections wait for the next call.
@@ -51,9 +51,9 @@ for position, key in ipairs(KEYS) do
 end
 return waits
 """
-"""Returns the seconds to wait of each key, or -1 if a bucket cannot be used.
+"""A Redis script. Returns the seconds to wait for each key, or -1 for a bucket that cannot be used.
 
-The third argument has one character per key: 1 takes a token.
+The arguments are the rate, the burst, and a text with one character per key: `1` takes a token, `0` takes no token.
 """
 
 REPLY_TIMEOUT_SECONDS = 0.2
@@ -61,7 +61,10 @@ REPLY_TIMEOUT_SECONDS = 0.2
 MAX_KEYS = 128
 """The most buckets of one call. Redis serves no other client during a call, which takes about a millisecond."""
 PAUSE_SECONDS = 1.0
-"""After a time-out, no call is made for this long. Otherwise each connection would wait while Redis hangs."""
+"""How long no call is made after a time-out.
+
+Without this pause, each connection would wait while Redis does not reply.
+"""
 
 
 class Check(NamedTuple):
@@ -90,17 +93,20 @@ class ConnectionRate:
         self._paused_until = 0.0
 
     async def seconds_to_wait(self, subject: str, *, spend: bool = True) -> int:
-        """Returns the seconds until the client may connect, 0 for now.
+        """Returns how many seconds the client must wait. Returns 0 if the client may connect now.
 
-        Returns 0 also if Redis does not reply. `subject` is the client's address or `account:ID`. If `spend` is True,
-        takes a token for the connection.
+        Also returns 0 if Redis does not reply. `subject` is the client's address, or a text such as `account:7`. If
+        `spend` is True, takes a token for the connection.
         """
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.ask(subject, lambda wait: None if answer.done() else answer.set_result(wait), spend=spend)
         return await answer
 
     def ask(self, subject: str, done: Callable[[int], None], *, spend: bool = True) -> None:
-        """Calls `done` later with the result of `seconds_to_wait`. Creates no task for this connection."""
+        """Calls `done` later with the number of seconds that the client must wait.
+
+        `seconds_to_wait` describes the number and the arguments. All connections that wait share one task.
+        """
         self._waiting.append(Check(subject, spend, done))
         if self._task is None:
             self._task = asyncio.ensure_future(self._answer_all())
@@ -128,7 +134,7 @@ class ConnectionRate:
             log.exception("connection check failed")
 
     async def _ask_redis(self, checks: Sequence[Check]) -> list[int]:
-        """Returns the seconds to wait of each check, or -1 if Redis does not answer the check."""
+        """Returns the seconds to wait for each check, or -1 if Redis does not answer the check."""
         loop = asyncio.get_running_loop()
         try:
             if loop.time() >= self._paused_until:
@@ -151,7 +157,10 @@ class ConnectionRate:
 
     @staticmethod
     async def _call(call: Awaitable[Reply]) -> Reply:
-        """Returns the reply of Redis. Raises TimeoutError if no reply comes within REPLY_TIMEOUT_SECONDS."""
+        """Waits for the reply of Redis to `call`, and returns the reply.
+
+        Raises TimeoutError if no reply comes within REPLY_TIMEOUT_SECONDS.
+        """
         task = asyncio.ensure_future(call)
         # Waits twice: if this process is blocked during the first wait, the second wait reads the reply.
         for _ in range(2):

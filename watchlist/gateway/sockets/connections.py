@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from watchlist.gateway import protocol
 from watchlist.gateway.closing.accept_rate import AcceptRate, Reading
 from watchlist.gateway.closing.drain import drain_seconds, spread
+from watchlist.gateway.closing.lateness import Lateness
 from watchlist.gateway.closing.rotation import choose_lifetime, most_closes
 from watchlist.gateway.fanout.outbox import Outbox
 from watchlist.gateway.messages import StateMessage, make_state
@@ -20,8 +21,10 @@ from watchlist.gateway.sockets.session import Session
 from watchlist.gateway.sockets.session_context import SessionContext
 from watchlist.gateway.web_sessions import AccountSession
 
+SWEEP_SECONDS = 1.0
+"""The time between two calls of `Connections.sweep`."""
 RETRY_SPREAD_MS = 1000
-"""Clients that receive a `reconnect` frame wait a random time up to this before they connect again."""
+"""A `reconnect` frame asks the client to wait a random number of milliseconds, less than this number."""
 
 
 class Connections:
@@ -31,13 +34,14 @@ class Connections:
     """
 
     def __init__(self, context: SessionContext, rng: random.Random | None = None) -> None:
-        """`rng` chooses the moments at which sockets are closed by a drain or because of their age."""
+        """`rng` chooses when a drain or the rotation closes each socket."""
         self.context = context
         self.accept_rate = AcceptRate()
         self.sessions: dict[Session, None] = {}
         self.closing = False
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._rotated_at = context.clock.now()
+        self._lateness = Lateness(SWEEP_SECONDS, context.limits.pong_wait)
         self._pending = 0
         self._per_address = AddressCounts()
         self._database_available = True
@@ -46,7 +50,11 @@ class Connections:
 
     @property
     def total(self) -> int:
-        """Returns the number of connections of all processes, without pending connections of this process."""
+        """Returns the number of connections of all processes together.
+
+        Connections of this process that are not accepted yet are left out. Such connections of the other processes are
+        included.
+        """
         return len(self.sessions) + self._share_count()
 
     @property
@@ -55,24 +63,24 @@ class Connections:
         return self._pending
 
     def is_full(self, *, pending: bool) -> bool:
-        """Returns whether one more connection would exceed the limit.
+        """Returns whether the gateway has no room for a connection, because of the limit for all connections.
 
-        `pending` is True if the context manager `pending` already counts this connection.
+        `pending` is True if the connection is already counted as a pending connection.
         """
         limit = self.context.limits.max_connections
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
 
     def is_address_full(self, address: str) -> bool:
-        """Returns whether the address has as many open sockets as one address may have."""
+        """Returns whether the sockets of the address in all processes have reached the limit per address."""
         limit = self.context.limits.max_per_address
         return 0 < limit <= self._per_address.count(address)
 
     def share(self, note_connections: Callable[[int], int], note_address: Callable[[str, int], int]) -> None:
         """Makes this process one of several that serve a gateway together.
 
-        `note_connections` is called with the number of connections of this process. The function stores this number for
-        the other processes, and returns the number of connections of all other processes. `note_address` does the same
-        for one address, see `AddressCounts.share`.
+        `note_connections` is called with the number of connections of this process. `note_connections` stores this
+        number for the other processes, and returns the number of connections of the other processes. `note_address`
+        does the same for one address. `AddressCounts.share` describes `note_address`.
         """
         self._note_connections = note_connections
         self._per_address.share(note_address)
@@ -125,21 +133,25 @@ class Connections:
         self._share_count()
 
     def sweep(self) -> None:
-        """Handles time-outs, pings, heartbeats and the age of all sessions. Call this method about once per second."""
+        """Closes sockets after a time-out or at their maximum age, and sends the pings and heartbeats that are due.
+
+        Call this method every SWEEP_SECONDS. If calls come late, time-outs are longer by the same time.
+        """
         clock = self.context.clock
         now = clock.now()
         accepted = self.context.counts.accepted
         self.accept_rate.note(Reading(now, clock.cpu_seconds(), clock.cpu_wait_seconds(), accepted))
+        self._lateness.note(now)
         for session in list(self.sessions):
-            session.sweep(now)
+            session.sweep(now, self._lateness.seconds)
         if self.context.limits.max_age and not self.closing:
             self._rotate(now)
         self._share_count()
 
     def _rotate(self, now: float) -> None:
-        """Closes the sockets that have reached their age, the oldest first.
+        """Closes sockets whose lifetime is over, the oldest socket first.
 
-        The close frame could not reach a client that does not read now. The socket of such a client is closed later.
+        A client that does not read now could not receive the close frame. The socket of such a client is closed later.
         """
         most = most_closes(self.accept_rate.per_second, now - self._rotated_at)
         self._rotated_at = now
@@ -151,7 +163,7 @@ class Connections:
     def announce_database(self, available: bool) -> None:
         """Tells the open sockets with `?meta=1` whether the database is available.
 
-        If a socket opens during an outage, `open` tells this socket.
+        `open` sends the message about an outage to each socket with `?meta=1` that is opened during the outage.
         """
         self._database_available = available
         message = make_service_message(available=available)
@@ -162,8 +174,8 @@ class Connections:
     def announce_sources(self, messages: Mapping[str, StateMessage]) -> None:
         """Tells the open sockets with `?meta=1` about the sources whose messages have changed.
 
-        `messages` is a dict from the source of served tickers to the `feed` message about this source. `open` sends the
-        messages to each new socket.
+        `messages` maps each source of served tickers to the `feed` message about the source. `open` sends all these
+        messages to each new socket with `?meta=1`.
         """
         changed = [message for source, message in messages.items() if self._source_messages.get(source) != message]
         self._source_messages = messages
@@ -172,10 +184,11 @@ class Connections:
                 session.outbox.send(changed)
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
-        """Refuses new connections, and closes each open socket with code 4001. Returns how long this takes.
+        """Refuses new connections, and closes each open socket with code 4001 within the returned number of seconds.
 
-        The time is in seconds. It follows the number of sockets and the accept rate, from `least` to `longest`. The
-        sockets are closed one after the other, in random order. If the time is 0, they are closed before the return.
+        `drain_seconds` computes this number from the number of sockets, the accept rate, `least` and `longest`. The
+        sockets are closed one after another, in random order. If the number of seconds is 0, all sockets are closed
+        before this method returns.
         """
         self.closing = True
         seconds = drain_seconds(len(self.sessions), self.accept_rate.per_second, least, longest)

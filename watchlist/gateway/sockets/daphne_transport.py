@@ -66,7 +66,10 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns a missing private name that direct writes need. Returns "" if no name is missing."""
+    """Returns the first private name of Daphne, autobahn or Twisted that direct writes need and that does not exist.
+
+    Returns "" if all names exist.
+    """
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
     if transport is None:
@@ -82,21 +85,21 @@ def find_missing_name(send: Any) -> str:
 def find_connection(transport: Any) -> Any:
     """Returns Twisted's TCP connection.
 
-    This is `transport` itself, or the connection below `transport` if `transport` is a TLS layer.
+    If `transport` is a TLS layer, returns the connection below this layer. Otherwise returns `transport`.
     """
     # Checks the class and not the object, because a TLS layer forwards unknown names to the connection.
     return transport if hasattr(type(transport), "dataBuffer") else getattr(transport, "transport", None)
 
 
 def do_nothing() -> None:
-    """Replaces the callback of a transport whose connection has ended."""
+    """Does nothing. Takes the place of a transport's callback after the connection has ended."""
 
 
 class DaphneTransport:
-    """Writes straight to the connection while Twisted's buffer is empty.
+    """Writes frames straight to the TCP connection, without ASGI, while Twisted's buffer is empty.
 
-    Without TLS, only the rest of a partly written frame is put into Twisted's buffer. With TLS, each block passes
-    through the TLS layer. Twisted's buffer then keeps all bytes that the socket does not take.
+    Without TLS, Twisted's buffer receives only the rest of a frame that the socket took in part. With TLS, all frames
+    pass through the TLS layer, and Twisted's buffer keeps all bytes that the socket does not take.
     """
 
     __slots__ = ("_connection", "_on_writable", "_plain", "_protocol", "_transport", "_waiting")
@@ -104,7 +107,7 @@ class DaphneTransport:
     direct = True
 
     def __init__(self, protocol: Any, on_writable: Callable[[], None]) -> None:
-        """`on_writable` is called when all bytes passed to `finish` are sent."""
+        """`on_writable` is called when the socket accepts output again after a call of `finish`."""
         self._protocol = protocol
         self._transport = protocol.transport
         self._connection = find_connection(protocol.transport)
@@ -125,9 +128,10 @@ class DaphneTransport:
         self._protocol.server.websocket_timeout = -1
 
     def _unregister_http_channel(self) -> None:
-        """Removes the HTTP channel of the upgrade request from the connection.
+        """Detaches Twisted's HTTP channel, which received the upgrade request, from the connection.
 
-        If the channel stayed registered as the producer, Twisted would call the channel instead of this transport.
+        The HTTP channel is the producer of the connection: the object that Twisted calls when the connection accepts
+        output. Without the channel, this transport can become the producer.
         """
         channel = getattr(self._connection, "producer", None)
         channel = getattr(channel, "_producer", channel)  # a TLS layer wraps the channel
@@ -180,10 +184,10 @@ class DaphneTransport:
         self._connection.startWriting()
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
-        """Calls `on_writable` at the second call after `finish`.
+        """Calls `on_writable` when Twisted's buffer is empty and the socket accepts output.
 
-        Twisted makes the first call during the registration in `finish`. Twisted makes the second call when its buffer
-        is empty and the socket is writable.
+        Twisted calls this method twice after `finish`. The first call comes too early, during the registration in
+        `finish`, and has no effect.
         """
         if self._waiting:
             self._waiting = False

@@ -18,8 +18,8 @@ def allows_origin(origin: str | None, allowed: Sequence[str]) -> bool:
 def is_own_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:
     """Returns whether a page with this Origin header may read private data.
 
-    The page may read if the host of its origin is `host`, or if `allowed` contains the origin. The entry `*`
-    does not count.
+    The host in `origin` must be `host`, or `allowed` must contain `origin`. An entry `*` in `allowed` permits no origin
+    here.
     """
     if origin is None:
         return False

@@ -1,4 +1,4 @@
-"""Refuses a connection before it is accepted.
+"""Refuses a connection before the upgrade.
 
 Sends an HTTP status. If the server cannot send a status, sends a close code.
 """
@@ -24,7 +24,7 @@ class Refusal:
     """Why a connection is refused. `status` is the HTTP status of the response.
 
     A server that cannot send `status` closes with `code`. `retry_after` is how many seconds the client should wait
-    before it tries again. If `retry_after` is 0, the client is told no time.
+    before the next attempt. If `retry_after` is 0, the response names no time.
     """
 
     reason: str

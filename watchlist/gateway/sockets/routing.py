@@ -8,7 +8,7 @@ from watchlist.gateway.sockets.refusal import NOT_FOUND, refuse
 
 
 def route_sockets(admission: Admission, connections: Connections) -> Application:
-    """Returns the ASGI application for WebSockets. It serves `/ws` and answers 404 to all other paths."""
+    """Returns the ASGI application for WebSockets, which serves `/ws`. All other paths get 404."""
     consumer = GatewayConsumer.as_asgi(admission=admission, connections=connections)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -23,8 +23,8 @@ def route_sockets(admission: Admission, connections: Connections) -> Application
 def route_requests(admission: Admission, pages: Application) -> Application:
     """Returns the ASGI application for HTTP requests.
 
-    The application answers requests to `/ws/status`. It answers 426 to a request to `/ws` that is not an upgrade. All
-    other requests go to `pages`.
+    The application answers requests to `/ws/status`. A request to `/ws` without an upgrade gets 426. The application
+    `pages` answers all other requests.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,7 +16,10 @@ log = structlog.get_logger(__name__)
 
 
 class SendTransport:
-    """Sends each block in one task, with one `send` per frame. The socket counts as full while the task runs."""
+    """Sends the frames of each `write` in one task, with one call of ASGI's `send` per frame.
+
+    While the task runs, `write` accepts no more frames, as if the socket were full.
+    """
 
     __slots__ = ("_on_writable", "_send", "_stalled", "_task")
 

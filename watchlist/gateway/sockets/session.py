@@ -26,10 +26,10 @@ CLOSE_TIMEOUT_SECONDS = 1.0
 class Session:
     """The state of one socket.
 
-    `closing_since` is the time when the gateway began to close the socket, 0.0 before. `account_session` is the web
-    session of the signed-in account. `list_versions` are the list versions that the client was sent. `unverified_key`
-    is the key of a web session that is not looked up yet. `rotates_at` is the time after which the gateway closes the
-    socket because of its age. Only `Connections.open` and `ListChanges` set the last four attributes.
+    `account_session` is the web session of the signed-in account. `list_versions` are the list versions that the client
+    was sent. `unverified_key` is the key of a web session that is not looked up yet. `rotates_at` is the time when the
+    lifetime of the socket is over. Only `Connections.open` and `ListChanges` set these four attributes. `closing_since`
+    is the time when the gateway began to close the socket, or 0.0 while the socket is open.
     """
 
     __slots__ = (
@@ -83,7 +83,7 @@ class Session:
         self.closing_since = 0.0
 
     def receive_text(self, text: str, now: float) -> None:
-        """Handles one text message of the client."""
+        """Carries out the request in a text message of the client, or refuses the message if a limit is exceeded."""
         if self.closing_since:
             return
         size = len(text)  # checked first, so that a huge text is not encoded
@@ -118,7 +118,7 @@ class Session:
         self.last_pong_at = now
 
     def count_frame(self, now: float) -> bool:
-        """Counts a frame of any kind, including fragments and control frames. Returns False if reading must end."""
+        """Counts a frame of any kind from the client. If frames come too often, closes the socket and returns False."""
         if not self.closing_since and not self._frame_bucket.spend(now):
             self.context.counts.refused["frame rate"] += 1
             self.close(CloseCode.FLOOD, now)
@@ -133,17 +133,17 @@ class Session:
             self.context.hub.remove(self.outbox)
             self.outbox.transport.close(code)
 
-    def sweep(self, now: float) -> None:
-        """Handles time-outs, pings and heartbeats. Call this method about once per second."""
+    def sweep(self, now: float, late: float = 0.0) -> None:
+        """Sends pings and heartbeats that are due. Closes the socket after a time-out, made `late` seconds longer."""
         limits = self.context.limits
         if self.closing_since:
             if now - self.closing_since > CLOSE_TIMEOUT_SECONDS:
                 self.outbox.transport.abort()
-        elif not self.outbox.open and now - self.outbox.stalled_at > limits.write_wait:
+        elif not self.outbox.open and now - self.outbox.stalled_at > limits.write_wait + late:
             self.close(CloseCode.SLOW, now)
-        elif not self.has_requested and now - self.opened_at > limits.first_request:
+        elif not self.has_requested and now - self.opened_at > limits.first_request + late:
             self.close(CloseCode.SILENT, now)
-        elif self.last_ping_at > self.last_pong_at and now - self.last_pong_at > limits.pong_wait:
+        elif self.last_ping_at > self.last_pong_at and now - self.last_pong_at > limits.pong_wait + late:
             self.close(CloseCode.NO_PONG, now)
         else:
             self._send_ping_if_due(now)

@@ -1,8 +1,8 @@
-"""Defines a token bucket, which limits how often a socket sends. Pure."""
+"""Defines a token bucket, which limits how much a client may send. Pure."""
 
 
 class TokenBucket:
-    """A bucket that starts with `burst` tokens. It gains `rate` tokens per second, up to `burst`.
+    """A bucket that starts with `burst` tokens. The bucket gains `rate` tokens per second, up to `burst` tokens.
 
     `now` arguments are in monotonic seconds.
     """
@@ -25,5 +25,5 @@ class TokenBucket:
         return True
 
     def seconds_to_next(self) -> float:
-        """Returns the seconds from the last `spend` until the bucket holds at least one token."""
+        """Returns how many seconds after the last `spend` the bucket holds at least one token again."""
         return max(0.0, (1 - self._tokens) / self._rate)

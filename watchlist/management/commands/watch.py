@@ -37,5 +37,5 @@ class Command(BaseCommand):
         except GatewayRefused as error:
             raise CommandError(str(error)) from error
         except BrokenPipeError:
-            # The program that reads the output has ended, as `head` does. Without this Python reports the error again.
+            # The program that reads the output has ended, as `head` does. Without `dup2`, Python prints a second error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

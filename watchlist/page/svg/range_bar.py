@@ -11,10 +11,10 @@ WIDTH = 100
 
 
 def draw_range(price_range: PriceRange | None, price: float | None, low: str, high: str) -> str:
-    """Returns an SVG line with a mark at `price`, and the texts `low` and `high`.
+    """Returns an SVG line with a mark at `price`, and the texts `low` and `high` as HTML.
 
-    The line goes from the low to the high. If the range is unknown, returns NO_VALUE. If the price is unknown, the line
-    has no mark. `low` and `high` are formatted numbers. Such texts need no escaping.
+    The left end of the line is the low, the right end is the high. If the range is unknown, returns NO_VALUE. If the
+    price is unknown, the line has no mark. `low` and `high` are formatted numbers, which need no escaping.
     """
     if price_range is None:
         return NO_VALUE
@@ -25,5 +25,5 @@ def draw_range(price_range: PriceRange | None, price: float | None, low: str, hi
 
 
 def place_mark(price_range: PriceRange, price: float) -> str:
-    """Returns the distance of the mark from the left end, from 0 to WIDTH, in whole units."""
+    """Returns the distance of the mark from the left end of the line: a whole number from 0 to WIDTH, as text."""
     return str(int(price_range.share(price) * WIDTH + 0.5))

@@ -12,14 +12,11 @@ from watchlist.prices.day import SPARKLINE_POINTS
 WIDTH, HEIGHT, MARGIN = 104, 26, 2
 MIN_POINTS = 2
 VALUE_DIGITS = 7
-"""The number of significant digits in `data-values`.
-
-A line with a height of 26 pixels cannot show more digits.
-"""
+"""The number of significant digits of a value in `data-values`. A line with HEIGHT pixels cannot show more digits."""
 
 SIZE = f' viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true"'
 KEPT_LINES = 2048
-"""The number of lines whose older points a process keeps. The points of a line take about 4 KB."""
+"""The maximum number of entries in each cache of older points. An entry takes about 2 KB."""
 
 TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in range(WIDTH * 10 + 1))
 """The texts of the coordinates from 0 to WIDTH, in tenths of a pixel."""
@@ -28,10 +25,10 @@ TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in 
 def draw_line(values: Sequence[float], reference: float, side: str) -> str:
     """Returns an SVG line through the last SPARKLINE_POINTS of `values`.
 
-    `values` are prices, oldest first. If there are fewer than MIN_POINTS values, the result is empty. A dotted line
-    marks `reference` if `reference` is between the lowest and the highest value. Otherwise the path of the dotted line
-    is empty, and a script can draw the line later. `side` is the CSS class. The attribute `data-values` holds the
-    values with VALUE_DIGITS digits. A script reads `data-values` and adds live prices to the line.
+    `values` are prices, oldest first. If there are fewer than MIN_POINTS values, the result is empty. `side` is the CSS
+    class. A dotted line marks `reference` if `reference` is between the lowest and the highest value. Otherwise the
+    dotted line has an empty path, which a script can fill later. The attribute `data-values` holds the values, to which
+    a script adds live prices.
     """
     values = values[-SPARKLINE_POINTS:]
     if len(values) < MIN_POINTS:
@@ -82,10 +79,10 @@ def _path_format(count: int) -> str:
 
 
 def _write_all_y(values: Sequence[float], low: float, high: float) -> list[str]:
-    """Returns the distances of values from the top edge in pixels.
+    """Returns the y coordinate of each value: the distance from the top edge in pixels, as text.
 
-    If all values are equal, the distance is half the height. Halves of a tenth are rounded up, as JavaScript's
-    Math.floor(number * 10 + 0.5) does.
+    If all values are equal, the distance is half the height. Distances are rounded to tenths of a pixel, and a half is
+    rounded up, as by JavaScript's Math.floor(number * 10 + 0.5).
     """
     if low == high:
         return [TENTHS[HEIGHT * 5]] * len(values)

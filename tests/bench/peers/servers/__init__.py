@@ -1,5 +1,5 @@
-"""Small servers and publishers that `make bench-peers` measures the gateway with.
+"""Small servers, with their publishers, with which `make bench-peers` compares the gateway.
 
-A server may run in a Python environment that has only its own library. The modules of the servers therefore import
-nothing of the project, except each other.
+A server may run in a Python environment that has only the server's library. Therefore these modules import no other
+module of the project.
 """

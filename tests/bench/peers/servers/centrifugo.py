@@ -2,8 +2,8 @@
 
     python -m tests.bench.peers.servers.centrifugo PORT SYMBOLS HZ SECONDS     # prints a line after the first round
 
-The engine keeps everything in memory. Each channel keeps its newest publication, which a client gets at its
-subscription, as clients of the gateway do.
+Centrifugo keeps its data in memory. Each channel keeps its newest publication. Centrifugo sends this publication to a
+client that subscribes, as the gateway sends the quote.
 """
 
 import http.client
@@ -43,7 +43,7 @@ def make_configuration(port: int) -> dict[str, Any]:
 
 
 def make_request(symbols: int) -> str:
-    """Returns the first message of a client: connects, and subscribes to the channels S0, S1, …"""
+    """Returns the first message of a client, which connects and subscribes to the channels S0, S1, …."""
     commands: list[dict[str, Any]] = [{"id": 1, "connect": {}}]
     commands += [
         {"id": number + 2, "subscribe": {"channel": f"S{number}", "recover": True}} for number in range(symbols)

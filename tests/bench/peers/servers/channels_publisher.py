@@ -1,4 +1,4 @@
-"""Publishes synthetic prices with `group_send`, for the tutorial of Channels.
+"""Publishes synthetic prices with `group_send`, for `channels_tutorial.py`.
 
 python -m tests.bench.peers.servers.channels_publisher REDIS_PORT SYMBOLS HZ SECONDS
 """

@@ -1,10 +1,10 @@
-"""The chat consumer of the tutorial of Channels, with a group per symbol instead of a chat room.
+"""The chat consumer from the tutorial of Django Channels, with a group per symbol instead of a chat room.
 
     CHANNELS_REDIS_PORT=… python -m uvicorn tests.bench.peers.servers.channels_tutorial:application
 
-A client sends an array of symbols, and gets all updates of these symbols. It gets no newest update first, because the
-tutorial stores none. The layer is the pub/sub layer: with redis-py 8, consumers of the tutorial's own layer end when
-they are idle (channels_redis issue 422).
+A client sends an array of symbols, and then receives all updates of these symbols. The tutorial stores no updates, so
+that the client does not receive the newest updates first. This server uses the pub/sub channel layer. With redis-py 8,
+idle consumers would end with the channel layer of the tutorial (channels_redis issue 422).
 """
 
 import json

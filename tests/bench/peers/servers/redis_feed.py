@@ -1,4 +1,4 @@
-"""Reads the updates that a publisher sends to Redis, with the standard library only."""
+"""Receives the updates that a publisher sends to Redis. Uses only the standard library."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class RedisFeed(asyncio.Protocol):
         self._data = self._data[position:]
 
     def _find_end(self, position: int) -> tuple[list[bytes], int] | None:
-        """Returns the fields of the array at a position, and where the array ends.
+        """Reads the Redis array that begins at `position`. Returns its fields and the position of its end.
 
         Returns None if the array is not complete.
         """

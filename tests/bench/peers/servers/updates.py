@@ -6,6 +6,6 @@ PRICE = 150.1234
 
 
 def make_update(symbol: str, seq_id: int) -> bytes:
-    """Returns an update of the same form and length as those of `tests.bench.publisher`."""
+    """Returns an update with the same form and length as the updates of `tests.bench.publisher`."""
     text = f'{{"symbol":"{symbol}","price":{PRICE},"timestamp":{time.time_ns() // 1000},"seq_id":{seq_id}}}'
     return text.encode()

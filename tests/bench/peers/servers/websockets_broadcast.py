@@ -2,7 +2,7 @@
 
     python -m tests.bench.peers.servers.websockets_broadcast PORT REDIS_PORT
 
-A client sends an array of symbols. It gets the newest update of each symbol, then all updates.
+A client sends an array of symbols. It receives the newest update of each symbol, then all later updates.
 """
 
 import asyncio

@@ -112,3 +112,31 @@ async def test_the_time_of_a_drain_follows_the_sockets_and_the_accept_rate():
     for _ in range(10):
         open_session(connections)
     assert connections.drain(least=0.001, longest=60.0) == pytest.approx(0.02, rel=0.02)
+
+
+def test_a_process_that_was_stopped_closes_no_client_whose_pong_it_has_not_read_yet():
+    connections = make_connections()
+    clock, session = connections.context.clock, open_session(connections)
+    session.has_requested = True
+    for second in range(55):
+        clock.seconds = float(second)
+        connections.sweep()
+    assert session.outbox.transport.pings == 1
+    clock.seconds = 200.0
+    connections.sweep()
+    assert codes_of(session) == []
+    session.receive_pong(clock.seconds)
+    sweep_until(connections, 300)
+    assert codes_of(session) == []
+
+
+def test_a_client_that_sends_no_pong_after_a_stop_of_the_process_is_closed_a_little_later():
+    connections = make_connections()
+    clock, session = connections.context.clock, open_session(connections)
+    session.has_requested = True
+    for second in (*range(55), *range(70, 140)):
+        clock.seconds = float(second)
+        connections.sweep()
+        if second == 75:
+            assert codes_of(session) == []
+    assert codes_of(session) == [CloseCode.NO_PONG]
