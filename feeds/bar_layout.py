@@ -92,6 +92,9 @@ class Slot(NamedTuple):
 
 
 _SLOT = Struct("<IIIIddddqqq")
+KEPT_CLOSES = 1024
+"""The number of kept lists of closes. A list of an hour takes 7 KB."""
+
 _SLOT_CLOSE = "II32xd24x"
 """The format of the fields `cycle`, `update_count` and `close` of a slot."""
 
@@ -159,15 +162,13 @@ class BarRing:
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
         """Returns the closing prices of the bars that `unpack` returns.
 
-        This method is several times as fast as `unpack`.
+        This method is several times as fast as `unpack`. The closes of all bars but the last one are kept, because only
+        the last bar changes until the next one begins.
         """
         first = max(first, last - self.slots + 1)
-        cycles, counts, closes = _split_slots(_cut_slots(data))
-        cycles, counts, closes = (part[: last - first + 1] for part in (cycles, counts, closes))
-        if 0 not in counts and cycles.count(first // self.slots) == len(cycles):
-            return list(closes)  # the usual case
-        numbered = zip(range(first, last + 1), cycles, counts, closes, strict=False)
-        return [close for start, cycle, count, close in numbered if count and cycle == start // self.slots]
+        begin, end = (last - first) * _SLOT.size, (last - first + 1) * _SLOT.size
+        older = _unpack_older_closes(self.slots, data[:begin], first)
+        return [*older, *_unpack_closes(self.slots, data[begin:end], last)]
 
     def _unpack_valid(self, data: bytes, first: int, last: int) -> list[tuple[int, tuple[Any, ...]]]:
         first = max(first, last - self.slots + 1)
@@ -178,6 +179,20 @@ class BarRing:
 def _cut_slots(data: bytes) -> memoryview:
     """Returns `data` without an incomplete slot at the end."""
     return memoryview(data)[: len(data) // _SLOT.size * _SLOT.size]
+
+
+@lru_cache(maxsize=KEPT_CLOSES)
+def _unpack_older_closes(ring_slots: int, data: bytes, first: int) -> tuple[float, ...]:
+    return tuple(_unpack_closes(ring_slots, data, first))
+
+
+def _unpack_closes(ring_slots: int, data: bytes, first: int) -> list[float]:
+    """Returns the closes of the valid bars in `data`, of which bar number `first` is the first one."""
+    cycles, counts, closes = _split_slots(_cut_slots(data))
+    if 0 not in counts and cycles.count(first // ring_slots) == len(cycles):
+        return list(closes)  # the usual case
+    numbered = zip(range(first, first + len(cycles)), cycles, counts, closes, strict=True)
+    return [close for start, cycle, count, close in numbered if count and cycle == start // ring_slots]
 
 
 def _split_slots(data: memoryview) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:

@@ -55,6 +55,28 @@ def test_any_part_of_a_ring_contains_only_the_newest_cycle(starts: list[int], fi
     assert RING.unpack_closes(get_ranges(data, ranges), first, last) == [slot.close for _, slot in found]
 
 
+def test_a_bar_that_changes_after_its_time_is_read_at_once():
+    """The closes of older bars are kept. A late update can change an older bar."""
+    data = bytearray(RING.size)
+    for start in range(120, 126):
+        write(data, start)
+    for place, close in ((122, 8.0), (125, 9.0), (122, 2.0)):
+        at = RING.offset(place)
+        data[at : at + SLOT_BYTES] = RING.pack(place, (1.5, 9.0, 1.0, close, 3), (5, 6), (7, 8), 9)
+        found = RING.unpack(get_ranges(data, RING.byte_ranges(120, 125)), 120, 125)
+        closes = RING.unpack_closes(get_ranges(data, RING.byte_ranges(120, 125)), 120, 125)
+        assert closes == [slot.close for _, slot in found]
+        assert closes[place - 120] == close
+
+
+def test_a_list_of_closes_can_be_changed_without_changing_the_next_one():
+    data = bytearray(RING.size)
+    write(data, 120)
+    write(data, 121)
+    RING.unpack_closes(bytes(data), 120, 121).clear()
+    assert RING.unpack_closes(bytes(data), 120, 121) == [2.0, 2.0]
+
+
 def test_a_missing_or_incomplete_ring_contains_the_bars_that_are_there():
     data = bytearray(RING.size)
     write(data, 120)

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.auth.models import User
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 from watchlist.formatting.numerals import Numerals, pick_numerals
@@ -45,6 +46,11 @@ class Appearance:
     @property
     def tz(self) -> ZoneInfo:
         return ZoneInfo(self.zone)
+
+
+NAMES = tuple(field.name for field in fields(Appearance))
+# Each page of an account makes this query. Django would need longer to build it than the database needs to answer it.
+SELECT_APPEARANCE = f"SELECT {', '.join(NAMES)} FROM watchlist_preferences WHERE owner_id = %s"  # noqa: S608 - no value is part of the text
 
 
 @lru_cache(maxsize=1)
@@ -113,13 +119,14 @@ def save_appearance(request: HttpRequest, response: HttpResponse, appearance: Ap
 def _read_appearance(request: HttpRequest) -> Appearance:
     user = getattr(request, "user", None)
     if isinstance(user, User) and user.is_authenticated:
-        row = Preferences.objects.filter(owner=user).values().first()
-        if row:
-            return make_appearance(row)
+        with connection.cursor() as cursor:
+            cursor.execute(SELECT_APPEARANCE, [user.pk])
+            row = cursor.fetchone()
+        if row is not None:
+            return make_appearance(dict(zip(NAMES, row, strict=True)))
     return appearance_from_cookie(request)
 
 
 def appearance_from_cookie(request: HttpRequest) -> Appearance:
     """Returns the appearance that was last set in this browser. Makes no database query."""
-    names = [field.name for field in fields(Appearance)]
-    return make_appearance(dict(zip(names, request.COOKIES.get(COOKIE, "").split("|"), strict=False)))
+    return make_appearance(dict(zip(NAMES, request.COOKIES.get(COOKIE, "").split("|"), strict=False)))

@@ -1,6 +1,10 @@
 """Writes a point in time as text. Pure."""
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
+from functools import lru_cache
+
+KEPT_SECONDS = 1024
+"""The number of kept texts. The rows of a live table show only a few different seconds."""
 
 
 def write_moment(moment: datetime, now: datetime, zone: tzinfo = UTC) -> str:
@@ -8,6 +12,10 @@ def write_moment(moment: datetime, now: datetime, zone: tzinfo = UTC) -> str:
 
     Today is the day of `now` in `zone`. `moment` and `now` must have a time zone.
     """
-    moment, now = moment.astimezone(zone), now.astimezone(zone)
-    form = "%H:%M:%S %Z" if moment.date() == now.date() else "%Y-%m-%d %H:%M %Z"
-    return moment.strftime(form)
+    return _write_second(moment.replace(microsecond=0), now.astimezone(zone).date(), zone)
+
+
+@lru_cache(maxsize=KEPT_SECONDS)
+def _write_second(second: datetime, today: date, zone: tzinfo) -> str:
+    second = second.astimezone(zone)
+    return second.strftime("%H:%M:%S %Z" if second.date() == today else "%Y-%m-%d %H:%M %Z")

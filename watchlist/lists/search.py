@@ -12,6 +12,7 @@ from feeds.models import Ticker
 from feeds.symbols import SYMBOL_RULE, is_symbol, upper_case
 from watchlist.errors import SwitchedOff, UnknownSymbol
 from watchlist.lists.folding import fold
+from watchlist.lists.listed_tickers import ListedTicker
 
 MAX_MATCHES = 8
 MAX_QUERY_LENGTH = 80
@@ -50,7 +51,7 @@ def served_sources() -> set[str]:
     return set(served_tickers().order_by().values_list("source", flat=True).distinct())
 
 
-def is_served(ticker: Ticker) -> bool:
+def is_served(ticker: Ticker | ListedTicker) -> bool:
     return ticker.active and (not settings.GATEWAY_VALID_TICKERS or ticker.symbol in settings.GATEWAY_VALID_TICKERS)
 
 

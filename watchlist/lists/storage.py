@@ -15,6 +15,7 @@ from django.db.models import F
 
 from feeds.models import Ticker
 from watchlist.errors import NoSuchList, SessionEnded, TooManyVisitors
+from watchlist.lists.listed_tickers import ListedTicker, read_listed_tickers, read_named_tickers
 from watchlist.lists.merging import append_lists
 from watchlist.lists.rules import UNSAVED, NamedList, UserLists
 from watchlist.lists.search import served_tickers
@@ -25,7 +26,7 @@ EXAMPLE_NAME = "Main"
 EXAMPLE_SYMBOLS = 12
 SESSION_KEY = "lists"
 
-# Each page makes these two queries. Django would need longer to build a query than the database needs to answer it.
+# Each page makes this query. Django would need longer to build it than the database needs to answer it.
 SELECT_TABS = """
 SELECT list.id, list.name, COUNT(entry.id), list.version, list.columns
 FROM watchlist_watchlist AS list
@@ -33,14 +34,6 @@ LEFT JOIN watchlist_entry AS entry ON entry.watchlist_id = list.id
 WHERE list.owner_id = %s
 GROUP BY list.id
 ORDER BY list.position, list.id
-"""
-SELECT_TICKERS = """
-SELECT ticker.*
-FROM feeds_ticker AS ticker
-JOIN watchlist_entry AS entry ON entry.ticker_id = ticker.id
-JOIN watchlist_watchlist AS list ON list.id = entry.watchlist_id
-WHERE list.id = %s AND list.owner_id = %s
-ORDER BY entry.position, entry.id
 """
 
 ListChange = Callable[[UserLists], UserLists]
@@ -71,7 +64,7 @@ class ListStore(Protocol):
     def tabs(self) -> list[Tab]:
         """Returns a tab for each list. There is at least one tab."""
 
-    def tickers(self, key: int) -> list[Ticker]:
+    def tickers(self, key: int) -> Sequence[Ticker | ListedTicker]:
         """Returns the tickers of one list in the person's order. Raises NoSuchList."""
 
     def read(self) -> UserLists:
@@ -124,10 +117,8 @@ class AccountLists:
         tabs = [Tab(key, name, count, version, tuple(columns.split())) for key, name, count, version, columns in rows]
         return tabs or [Tab(UNSAVED, EXAMPLE_NAME, len(example_tickers()))]
 
-    def tickers(self, key: int) -> list[Ticker]:
-        if key == UNSAVED:
-            return example_tickers()
-        return list(Ticker.objects.raw(SELECT_TICKERS, [key, self._user.pk]))
+    def tickers(self, key: int) -> Sequence[Ticker | ListedTicker]:
+        return example_tickers() if key == UNSAVED else read_listed_tickers(key, self._user.pk)
 
     def read(self) -> UserLists:
         rows = Watchlist.objects.filter(owner=self._user)
@@ -196,10 +187,8 @@ class VisitorLists:
     def tabs(self) -> list[Tab]:
         return [Tab(each.key, each.name, len(each.symbols), columns=each.columns) for each in self.read().lists]
 
-    def tickers(self, key: int) -> list[Ticker]:
-        symbols = self.read().find(key).symbols
-        known = {ticker.symbol: ticker for ticker in Ticker.objects.filter(symbol__in=symbols)}
-        return [known[symbol] for symbol in symbols if symbol in known]
+    def tickers(self, key: int) -> Sequence[Ticker | ListedTicker]:
+        return read_named_tickers(self.read().find(key).symbols)
 
     def read(self) -> UserLists:
         stored: list[dict[str, Any]] | None = self._session.get(SESSION_KEY)

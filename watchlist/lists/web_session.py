@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
 from django.contrib.sessions.models import Session
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from watchlist.errors import SessionEnded
@@ -22,6 +22,13 @@ PROLONG_AFTER = timedelta(days=1)
 Therefore the time from the last use to the expiry may be shorter than SESSION_COOKIE_AGE, by at most this time.
 """
 MISSING = object()
+
+
+# Each page of a person with a session makes this query. Django would need longer to build it than the database needs to
+# answer it.
+SELECT_SESSION = """
+SELECT session_key, session_data, expire_date FROM django_session WHERE session_key = %s AND expire_date > %s
+"""
 
 
 class SessionStore(DatabaseSessionStore):
@@ -35,8 +42,10 @@ class SessionStore(DatabaseSessionStore):
     _expires: datetime | None = None
 
     def load(self) -> dict[str, Any]:
-        row: Session | None = self._get_session_from_db()  # type: ignore[attr-defined]  # missing in the stubs
+        now = connection.ops.adapt_datetimefield_value(timezone.now())
+        row = next(iter(Session.objects.raw(SELECT_SESSION, [self.session_key, now])), None)
         if row is None:
+            self._session_key = None
             return {}
         self._stored_text, self._expires = row.session_data, row.expire_date
         return self.decode(row.session_data)

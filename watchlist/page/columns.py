@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
 
-from django.utils.safestring import SafeString, mark_safe
-
 from feeds.wire import Update
 from watchlist.page.rows import Row
 from watchlist.page.svg.range_bar import draw_range
@@ -29,9 +27,9 @@ SortValue = str | float
 class Column:
     """One column of the table. `key` is the name of the column in `?sort=`, and its CSS class.
 
-    `content` is a function from a row to the text or HTML of the cell. `content` is None if `table_html` writes the
-    cell. `sort_value` is a function from a row to the value for sorting, such as the price. The function returns None
-    for a row without a value. `sort_value` itself is None if the column cannot be sorted.
+    `content` is a function from a row to the HTML of the cell. `content` is None if `table_html` writes the cell.
+    `sort_value` is a function from a row to the value for sorting, such as the price. The function returns None for a
+    row without a value. `sort_value` itself is None if the column cannot be sorted.
 
     `descending_first` says that the first click on the heading sorts in descending order. `follows_side` says that a
     cell has the CSS class `up`, `down` or `flat`. `names_reference` says that the heading names the reference price.
@@ -52,7 +50,7 @@ class Column:
 
 
 class Cell(NamedTuple):
-    """The CSS classes and the content of one cell."""
+    """The CSS classes and the HTML of one cell."""
 
     css_classes: str
     content: str
@@ -66,26 +64,26 @@ def _from_change(compute: Callable[[float, float], float]) -> Callable[[Row], fl
     return lambda row: None if row.update is None else compute(row.update.price, row.reference)
 
 
-# The functions below escape nothing: formatted numbers and times contain no character that HTML needs escaped.
+# The functions below do not escape numbers and times: these contain no character that HTML needs escaped.
 
 
-def _sparkline(row: Row) -> SafeString:
+def _sparkline(row: Row) -> str:
     return draw_line(row.day.minute_closes, row.reference, row.side)
 
 
 def _last(row: Row) -> str:
     if not row.currency:
         return row.last
-    return mark_safe(f'{row.last}<small class="currency"> {escape(row.currency)}</small>')  # noqa: S308 - see above
+    return f'{row.last}<small class="currency"> {escape(row.currency)}</small>'
 
 
-def _change(row: Row) -> SafeString:
+def _change(row: Row) -> str:
     arrow = f'<span class="arrow" aria-hidden="true">{row.arrow}</span>'
-    return mark_safe(f'{arrow}<span class="value">{row.change}</span>')  # noqa: S308 - see above
+    return f'{arrow}<span class="value">{row.change}</span>'
 
 
-def _age(row: Row) -> SafeString:
-    return mark_safe(f'<time datetime="{row.iso}">{write_age(row)}</time>')  # noqa: S308 - see above
+def _age(row: Row) -> str:
+    return f'<time datetime="{row.iso}">{write_age(row)}</time>'
 
 
 def write_age(row: Row) -> str:
@@ -110,7 +108,7 @@ def _price_column(key: str, heading: str, price: Callable[[Row], float | None], 
 def _range_column(key: str, heading: str, read: Callable[[Row], PriceRange | None], hint: str) -> Column:
     """Returns a column of price ranges, sorted by the position of the last price between low and high."""
 
-    def content(row: Row) -> SafeString:
+    def content(row: Row) -> str:
         found = read(row)
         low, high = (None, None) if found is None else (found.low, found.high)
         return draw_range(found, row.price, row.write_price(low), row.write_price(high))
@@ -179,27 +177,6 @@ NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
 """Pairs of a number of characters and a CSS class, the largest number first.
 
 The table has the class of the first pair whose number is at most the length of the longest price.
-"""
-
-ROW_DATA: Mapping[str, Callable[[Row], float | None]] = {
-    "base": lambda row: row.ticker.base_price,
-    "decimals": lambda row: row.ticker.decimals,
-    "close": lambda row: row.day.previous_close,
-    "open": lambda row: row.day.open,
-    "high": lambda row: row.day.high,
-    "low": lambda row: row.day.low,
-    "bid": lambda row: row.bid,
-    "ask": lambda row: row.ask,
-    "volume": lambda row: row.day.volume or None,
-    "year-low": lambda row: row.year.low if row.year else None,
-    "year-high": lambda row: row.year.high if row.year else None,
-    "price": _from_update(lambda update: update.price),
-    "timestamp": _from_update(lambda update: update.timestamp),
-    "seq": _from_update(lambda update: update.seq_id),
-}
-"""A dict from the name of a data attribute to a function that returns the attribute's value for a row.
-
-Scripts on the page read these attributes.
 """
 
 
@@ -291,6 +268,24 @@ def _css_classes(column: Column, row: Row) -> str:
 def row_data(row: Row) -> dict[str, str]:
     """Returns the data attributes of a row as a dict, such as `{"base": "224.1", "decimals": "2"}`.
 
+    Scripts on the page read these attributes.
+
     The numbers are not rounded and have no group marks. Unknown numbers are left out.
     """
-    return {name: repr(value) for name, read in ROW_DATA.items() if (value := read(row)) is not None}
+    ticker, day, year, update = row.ticker, row.day, row.year, row.update
+    numbers = {
+        "base": ticker.base_price,
+        "decimals": ticker.decimals,
+        "close": day.previous_close,
+        "open": day.open,
+        "high": day.high,
+        "low": day.low,
+        "bid": row.bid,
+        "ask": row.ask,
+        "volume": day.volume or None,
+    }
+    if year is not None:
+        numbers |= {"year-low": year.low, "year-high": year.high}
+    if update is not None:
+        numbers |= {"price": update.price, "timestamp": update.timestamp, "seq": update.seq_id}
+    return {name: repr(number) for name, number in numbers.items() if number is not None}

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 
 from feeds.models import Ticker
@@ -16,6 +17,7 @@ from watchlist.accounts.page_owner import page_owner
 from watchlist.accounts.preferences import appearance_of, numerals_for
 from watchlist.accounts.throttle import may_start_session
 from watchlist.formatting.moments import write_moment
+from watchlist.lists.listed_tickers import ListedTicker
 from watchlist.lists.rules import MAX_LISTS, MAX_SYMBOLS
 from watchlist.lists.search import is_served, served_names
 from watchlist.lists.storage import ListStore, pick_tab, store_for
@@ -64,6 +66,7 @@ def read_page(request: HttpRequest, position: PagePosition) -> dict[str, Any]:
         position = PagePosition(position.key)  # scripts read the sort from the headings
     rows = make_rows(request, tickers, quotes, now, _shows_years(columns))
     return {
+        "home": reverse("watchlist"),
         "tabs": tabs,
         "tab": tab,
         "position": PagePosition(tab.key, position.sort),
@@ -103,7 +106,11 @@ def clock_values(now: datetime) -> dict[str, Any]:
 
 
 def make_rows(
-    request: HttpRequest, tickers: Sequence[Ticker], quotes: Quotes, now: datetime, with_years: bool = False
+    request: HttpRequest,
+    tickers: Sequence[Ticker | ListedTicker],
+    quotes: Quotes,
+    now: datetime,
+    with_years: bool = False,
 ) -> list[Row]:
     """Returns a table row for each of these tickers, in the same order.
 
@@ -116,13 +123,14 @@ def make_rows(
     days = read_days(symbols, now) if quotes.available else {}
     states = read_known_states(ticker.source for ticker in tickers) if quotes.available else {}
     years = read_year_ranges(symbols, now) if with_years else {}
+    limit = settings.STALE_AFTER
     are_mixed = len({ticker.currency for ticker in tickers if ticker.currency}) > 1
     return [
         make_row(
             ticker,
             quotes.updates.get(ticker.symbol),
             now,
-            stale_after(states.get(ticker.source), settings.STALE_AFTER),
+            stale_after(states.get(ticker.source), limit),
             days.get(ticker.symbol, NO_DAY),
             zone,
             is_served(ticker),
@@ -147,9 +155,9 @@ def _shows_years(columns: Sequence[Column]) -> bool:
     return any(column.key == "year-range" for column in columns)
 
 
-def suggest_tickers(listed: Sequence[Ticker]) -> list[Suggestion]:
+def suggest_tickers(listed: Sequence[Ticker | ListedTicker]) -> list[Suggestion]:
     """Returns at most MAX_SUGGESTIONS served tickers that are not in `listed`, sorted by symbol."""
     symbols = {ticker.symbol for ticker in listed}
     # A query that leaves out the listed tickers takes longer, because it has a parameter for each listed ticker.
     served = served_names(MAX_SUGGESTIONS + len(symbols))
-    return [Suggestion(symbol, name) for symbol, name in served if symbol not in symbols][:MAX_SUGGESTIONS]
+    return [Suggestion._make(row) for row in served if row[0] not in symbols][:MAX_SUGGESTIONS]

@@ -5,9 +5,11 @@ after a live update. A test compares this module with the script.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Protocol
+
+import msgspec
 
 from feeds.wire import Update
 from watchlist.formatting.moments import write_moment
@@ -51,8 +53,7 @@ REFERENCE_NAMES = ("base price", "previous close or base", "previous close")
 """The names of the reference price of a table: if no row, some rows, or all rows have a previous close."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One row of the table. `last`, `change`, `percent` and `as_of` are texts to show.
 
     `update` is the newest update; None if there is no price. `moment` is the time of the update. `side` is the

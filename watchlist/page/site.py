@@ -21,8 +21,8 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
     """
     return {
         "appearance": lambda: appearance_of(request),
-        "themes": CHOICES["theme"],
-        "palettes": CHOICES["palette"],
+        "themes": tuple(CHOICES["theme"].items()),
+        "palettes": tuple(CHOICES["palette"].items()),
         "registration_open": settings.REGISTRATION_OPEN,
         "private": settings.PRIVATE,
         "sources": cache(describe_all_sources),

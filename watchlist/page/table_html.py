@@ -20,6 +20,11 @@ from watchlist.page.sorting import Heading
 KEPT_PARTS = 2048
 """The maximum number of parts in a cache. A part takes about 1 KB."""
 KEPT_MENUS = 128
+ROWS_PLACE = "<rows-place/>"
+"""Stands for the rows in the template. No other text of a page contains it, because `<` is escaped.
+
+The template engine copies a text about ten times until the page is complete. The rows are a hundred kilobytes.
+"""
 
 
 class Suggestion(NamedTuple):
@@ -37,13 +42,19 @@ def symbol_path(symbol: str, query: str = "") -> str:
     return f"/s/{quote(symbol, safe='/=')}" + (f"?{query}" if query else "")
 
 
-def write_rows(rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool) -> SafeString:
-    """Returns the rows of the table.
+def insert_rows(page: str, rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool) -> str:
+    """Returns the page with the rows of the table at ROWS_PLACE. A page without a table is returned unchanged."""
+    before, place, after = page.partition(ROWS_PLACE)
+    return "".join([before, write_rows(rows, columns, query, can_move), after]) if place else page
+
+
+def write_rows(rows: Iterable[Row], columns: Sequence[Column], query: str, can_move: bool) -> str:
+    """Returns the rows of the table as HTML.
 
     `query` is the query of the links to drawers, such as `list=3`. `can_move` says whether the rows have buttons that
     move a row.
     """
-    return mark_safe("".join([_write_row(row, columns, query, can_move) for row in rows]))  # noqa: S308 - escaped
+    return "".join([_write_row(row, columns, query, can_move) for row in rows])
 
 
 def write_headings(headings: Iterable[Heading], address: str, key: int | None, reference: str) -> SafeString:
@@ -62,7 +73,7 @@ def write_reference(name: str) -> SafeString:
 
 def write_attributes(row: Row) -> SafeString:
     """Returns the row's numbers as HTML attributes, such as ` data-base="224.1" …`."""
-    return mark_safe("".join([f' data-{name}="{value}"' for name, value in row_data(row).items()]))  # noqa: S308 - fixed names and numbers only
+    return mark_safe(_write_numbers(row))  # noqa: S308 - fixed names and numbers only
 
 
 def write_suggestions(suggestions: Iterable[Suggestion]) -> SafeString:
@@ -97,19 +108,25 @@ def _write_sort_link(heading: Heading, address: str, key: int | None, reference:
 
 def _write_row(row: Row, columns: Sequence[Column], query: str, can_move: bool) -> str:
     ticker = row.ticker
-    source = "" if ticker.source == SIMULATED else f' data-source="{escape(ticker.source)}"'
+    symbol, source = _write_identity(ticker.symbol, ticker.source)
     state = f' data-state="{escape(row.symbol_state)}"' if row.symbol_state else ""
-    attributes = f'data-symbol="{escape(ticker.symbol)}"{write_attributes(row)}{source}{state}'
     heading = _write_heading(ticker.symbol, ticker.name, query)
-    cells = "".join([_write_cell(css_classes, content) for css_classes, content in make_cells(row, columns)])
+    cells = "".join([f'<td class="{cell.css_classes}">{cell.content}</td>\n' for cell in make_cells(row, columns)])
     actions = _write_actions(ticker.symbol, can_move)
-    return f'<tr {attributes} class="{row.css_classes}">\n{heading}{cells}{actions}</tr>\n'
+    return (
+        f'<tr{symbol}{_write_numbers(row)}{source}{state} class="{row.css_classes}">\n{heading}{cells}{actions}</tr>\n'
+    )
 
 
-def _write_cell(css_classes: str, content: str) -> str:
-    if type(content) is not SafeString:
-        content = escape(content)
-    return f'<td class="{css_classes}">{content}</td>\n'
+@lru_cache(maxsize=KEPT_PARTS)
+def _write_identity(symbol: str, source: str) -> tuple[str, str]:
+    """Returns the attributes of a row that name the symbol and the source. `simulated` is not named."""
+    named_source = "" if source == SIMULATED else f' data-source="{escape(source)}"'
+    return f' data-symbol="{escape(symbol)}"', named_source
+
+
+def _write_numbers(row: Row) -> str:
+    return "".join([f' data-{name}="{value}"' for name, value in row_data(row).items()])
 
 
 @lru_cache(maxsize=KEPT_PARTS)

@@ -7,7 +7,9 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
@@ -19,6 +21,7 @@ from watchlist.page.context import read_page
 from watchlist.page.drawer import read_drawer
 from watchlist.page.notices import take_notices
 from watchlist.page.position import PagePosition, read_position
+from watchlist.page.table_html import insert_rows
 
 
 @never_cache  # the page contains the server's time: a cached copy would show old prices as fresh
@@ -61,7 +64,11 @@ def show_symbol(request: HttpRequest, symbol: str) -> HttpResponse:
 def _render_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     is_partial = is_htmx(request)
     template = "watchlist/workspace.html" if is_partial else "watchlist/watchlist.html"
-    return render(request, template, {**context, "notices": take_notices(request), "partial": is_partial})
+    # Django would compute the token lazily, and each of the ten forms would ask for it through a proxy.
+    context |= {"notices": take_notices(request), "partial": is_partial, "csrf_token": get_token(request)}
+    page = render_to_string(template, context, request)
+    query = context["position"].query
+    return HttpResponse(insert_rows(page, context["rows"], context["columns"], query, context["own_order"]))
 
 
 def is_htmx(request: HttpRequest) -> bool:

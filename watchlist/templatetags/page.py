@@ -16,7 +16,6 @@ from watchlist.page.table_html import (
     write_column_choices,
     write_headings,
     write_reference,
-    write_rows,
     write_suggestions,
 )
 
@@ -25,7 +24,6 @@ register.simple_tag(symbol_path)
 register.simple_tag(write_column_choices, name="column_choices")
 register.simple_tag(write_headings, name="table_headings")
 register.simple_tag(write_reference, name="reference_name")
-register.simple_tag(write_rows, name="table_rows")
 register.simple_tag(write_suggestions, name="suggested_options")
 register.filter("data_attributes", write_attributes)
 

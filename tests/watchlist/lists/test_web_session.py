@@ -44,6 +44,18 @@ def test_requests_that_read_the_session_together_keep_each_others_changes(open_s
     assert VisitorLists(open_session()).read().lists[0].symbols[-3:] == ("T6", "T7", "T8")
 
 
+def test_a_session_is_read_until_it_expires(open_session):
+    key = open_session().session_key
+    Session.objects.filter(session_key=key).update(expire_date=timezone.now() + timedelta(minutes=1))
+    assert "lists" in SessionStore(key)
+    Session.objects.filter(session_key=key).update(expire_date=timezone.now() - timedelta(seconds=1))
+    expired = SessionStore(key)
+    assert "lists" not in expired
+    assert expired.session_key is None  # a new key is made when something is stored
+    unknown = SessionStore("k" * 32)
+    assert (dict(unknown.items()), unknown.session_key) == ({}, None)
+
+
 def test_a_key_that_another_request_removed_stays_removed(open_session):
     first, second = open_session(), open_session()
     del first["lists"]

@@ -255,6 +255,36 @@ def test_a_page_shows_each_change_at_once(client, person, make_ticker, put_price
     assert re.search(r'data-symbol="AAPL"[^>]* class="stale off"', html)
 
 
+def test_a_visitors_list_shows_each_change_of_a_ticker_at_once(client, make_ticker, put_price):
+    apple, gone = make_ticker("AAPL", name="Apple"), make_ticker("GONE")
+    put_price("AAPL", 110.0)
+    change_list(client, "remove", "GONE")
+    change_list(client, "add", "GONE")
+    assert rows_of(client.get("/")) == ["AAPL", "GONE"]
+    assert row_text(client.get("/"), "AAPL").startswith("AAPL Apple 110.00 ▲ +10.00 +10.00%")
+    Ticker.objects.filter(pk=apple.pk).update(name="Apple Inc.", decimals=1, base_price=100.5, currency="USD")
+    assert row_text(client.get("/"), "AAPL").startswith("AAPL Apple Inc. 110.0 ▲ +9.5 +9.45%")
+    Ticker.objects.filter(pk=apple.pk).update(active=False)
+    assert re.search(r'data-symbol="AAPL"[^>]* class="stale off"', text_of(client.get("/")))
+    gone.delete()
+    assert rows_of(client.get("/")) == ["AAPL"]
+
+
+def test_an_empty_list_of_a_visitor_has_no_rows(client, make_ticker, store):
+    make_ticker("AAPL")
+    change_list(client, "remove", "AAPL")
+    assert rows_of(client.get("/")) == []
+    assert "rows-place" not in text_of(client.get("/"))
+
+
+def test_a_name_cannot_take_the_place_of_the_rows(client, make_ticker, put_price):
+    make_ticker("AAPL", name="<rows-place/>")
+    put_price("AAPL", 110.0)
+    html = text_of(client.get("/"))
+    assert html.count("<tr data-symbol=") == 1
+    assert '<span class="name">&lt;rows-place/&gt;</span>' in html
+
+
 def test_suggestions_follow_the_table_of_tickers(client, person, make_ticker, store):
     client.force_login(person)
     change_list(client, "remove", make_ticker("AAPL").symbol)

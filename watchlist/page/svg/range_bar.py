@@ -4,26 +4,24 @@
 with the script.
 """
 
-from django.utils.safestring import SafeString, mark_safe
-
 from watchlist.formatting.numbers import NO_VALUE
 from watchlist.prices.day import PriceRange
 
 WIDTH = 100
 
 
-def draw_range(price_range: PriceRange | None, price: float | None, low: str, high: str) -> SafeString:
+def draw_range(price_range: PriceRange | None, price: float | None, low: str, high: str) -> str:
     """Returns an SVG line with a mark at `price`, and the texts `low` and `high` as HTML.
 
     The left end of the line is the low, the right end is the high. If the range is unknown, returns NO_VALUE. If the
     price is unknown, the line has no mark. `low` and `high` are formatted numbers, which need no escaping.
     """
     if price_range is None:
-        return SafeString(NO_VALUE)
+        return NO_VALUE
     mark = "" if price is None else f"M{place_mark(price_range, price)} 0V8"
     svg = f'<svg viewBox="0 0 {WIDTH} 8" preserveAspectRatio="none" aria-hidden="true">'
     paths = f'<path d="M0 4H{WIDTH}"/><path class="mark" d="{mark}"/></svg>'
-    return mark_safe(f'{svg}{paths}<span class="ends"><span>{low}</span> <span>{high}</span></span>')  # noqa: S308 - numbers only
+    return f'{svg}{paths}<span class="ends"><span>{low}</span> <span>{high}</span></span>'
 
 
 def place_mark(price_range: PriceRange, price: float) -> str:

@@ -7,8 +7,6 @@ and the script.
 from collections.abc import Sequence
 from functools import lru_cache
 
-from django.utils.safestring import SafeString, mark_safe
-
 from watchlist.prices.day import SPARKLINE_POINTS
 
 WIDTH, HEIGHT, MARGIN = 104, 26, 2
@@ -18,13 +16,13 @@ VALUE_DIGITS = 7
 
 SIZE = f' viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true"'
 KEPT_LINES = 2048
-"""The maximum number of entries in the cache of `_write_older`. An entry takes about 3 KB."""
+"""The maximum number of entries in each cache of older points. An entry takes about 2 KB."""
 
 TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in range(WIDTH * 10 + 1))
 """The texts of the coordinates from 0 to WIDTH, in tenths of a pixel."""
 
 
-def draw_line(values: Sequence[float], reference: float, side: str) -> SafeString:
+def draw_line(values: Sequence[float], reference: float, side: str) -> str:
     """Returns an SVG line through the last SPARKLINE_POINTS of `values`.
 
     `values` are prices, oldest first. If there are fewer than MIN_POINTS values, the result is empty. `side` is the CSS
@@ -34,14 +32,14 @@ def draw_line(values: Sequence[float], reference: float, side: str) -> SafeStrin
     """
     values = values[-SPARKLINE_POINTS:]
     if len(values) < MIN_POINTS:
-        return SafeString("")
+        return ""
     low, high = min(values), max(values)
     level = f"M0 {_write_all_y((reference,), low, high)[0]}H{WIDTH}" if low < reference < high else ""
-    older_data, older_path = _write_older(tuple(values[:-1]), low, high)
-    data = f"{older_data} {values[-1]:.{VALUE_DIGITS}g}"
-    path = f"{older_path}L{_write_newest_point(values[-1], low, high)}"
+    older = tuple(values[:-1])
+    data = f"{_write_older_values(older)} {values[-1]:.{VALUE_DIGITS}g}"
+    path = f"{_write_older_points(older, low, high)}L{_write_newest_point(values[-1], low, high)}"
     lines = f'<path class="level" d="{level}"/><path d="{path}"/>'
-    return mark_safe(f'<svg class="{side}" data-values="{data}"{SIZE}>{lines}</svg>')  # noqa: S308 - numbers only
+    return f'<svg class="{side}" data-values="{data}"{SIZE}>{lines}</svg>'
 
 
 def write_path(values: Sequence[float]) -> str:
@@ -50,33 +48,34 @@ def write_path(values: Sequence[float]) -> str:
     The coordinates are rounded to tenths of a pixel.
     """
     low, high = min(values), max(values)
-    return f"{_write_older(tuple(values[:-1]), low, high)[1]}L{_write_newest_point(values[-1], low, high)}"
+    return f"{_write_older_points(tuple(values[:-1]), low, high)}L{_write_newest_point(values[-1], low, high)}"
 
 
 def _write_newest_point(value: float, low: float, high: float) -> str:
     return f"{WIDTH} {_write_all_y((value,), low, high)[0]}"
 
 
+# Both texts of the older points are kept, because during a minute only the newest price of a line changes.
 @lru_cache(maxsize=KEPT_LINES)
-def _write_older(values: tuple[float, ...], low: float, high: float) -> tuple[str, str]:
-    """Writes all points of a line except the newest. Returns `data-values` and the SVG path as texts.
+def _write_older_values(values: tuple[float, ...]) -> str:
+    """Returns the `data-values` of all points but the newest one."""
+    return " ".join([f"%.{VALUE_DIGITS}g"] * len(values)) % values  # faster than formatting each value
 
-    `values` are the values of these points. `low` and `high` are the lowest and the highest value of the whole line.
-    The texts are cached, because within a minute only the newest value of a line changes.
-    """
-    data = " ".join([f"%.{VALUE_DIGITS}g"] * len(values)) % values  # faster than formatting each value
-    points = zip(_write_all_x(len(values)), _write_all_y(values, low, high), strict=True)
-    return data, "M" + "L".join([f"{x} {y}" for x, y in points])
+
+@lru_cache(maxsize=KEPT_LINES)
+def _write_older_points(values: tuple[float, ...], low: float, high: float) -> str:
+    """Returns the path of all points but the newest one. `low` and `high` include the newest point."""
+    return _path_format(len(values)) % tuple(_write_all_y(values, low, high))
 
 
 @lru_cache(maxsize=SPARKLINE_POINTS)
-def _write_all_x(count: int) -> tuple[str, ...]:
-    """Returns the x coordinates of `count` points at equal distances, in pixels, as texts.
+def _path_format(count: int) -> str:
+    """Returns a path of `count` points, such as `M0 %sL52 %s`, with `%s` in place of each y coordinate.
 
-    The first point is at the left edge. One more point, the newest, has its place at the right edge.
+    The distances of the x coordinates are equal. The right edge stays free.
     """
     step = WIDTH / count
-    return tuple(TENTHS[int(place * step * 10 + 0.5)] for place in range(count))
+    return "M" + "L".join([f"{TENTHS[int(place * step * 10 + 0.5)]} %s" for place in range(count)])
 
 
 def _write_all_y(values: Sequence[float], low: float, high: float) -> list[str]:

@@ -29,6 +29,17 @@ def test_the_reference_is_drawn_only_within_the_range():
     assert '<path class="level" d=""/>' in draw_line([1.0, 3.0], 4.0, "up")
 
 
+def test_a_line_follows_each_change_of_its_values():
+    """The texts of older points are kept. They depend on the older values and on the range of all values."""
+    for _ in range(2):
+        assert write_path([1.0, 3.0, 2.0]) == "M0 24L52 2L104 13"
+        assert write_path([1.0, 3.0, 5.0]) == "M0 24L52 13L104 2"
+        assert write_path([1.0, 2.0, 5.0]) == "M0 24L52 18.5L104 2"
+        assert write_path([1.0, 3.0]) == "M0 24L104 2"
+        assert 'data-values="1 3 2"' in draw_line([1.0, 3.0, 2.0], 1.0, "up")
+        assert 'data-values="1 3 5"' in draw_line([1.0, 3.0, 5.0], 1.0, "up")
+
+
 def test_one_point_makes_no_line():
     assert draw_line([1.0], 1.0, "up") == ""
     assert draw_line([], 1.0, "up") == ""

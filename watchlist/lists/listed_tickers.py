@@ -1,0 +1,51 @@
+"""Reads the tickers of a list from the database.
+
+Each page makes one of these queries. Therefore they are written in SQL: Django would need longer to build a query, and
+an instance of `Ticker` for each row of the table, than the database needs to answer.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+
+class ListedTicker(NamedTuple):
+    """What a page shows of a ticker. The attributes are those of `feeds.models.Ticker`."""
+
+    symbol: str
+    name: str
+    base_price: float
+    decimals: int
+    active: bool
+    source: str
+    currency: str
+
+
+SELECT = f"SELECT {', '.join(f'ticker.{name}' for name in ListedTicker._fields)} FROM feeds_ticker AS ticker"  # noqa: S608 - no value is part of the text
+OF_LIST = """
+JOIN watchlist_entry AS entry ON entry.ticker_id = ticker.id
+JOIN watchlist_watchlist AS list ON list.id = entry.watchlist_id
+WHERE list.id = %s AND list.owner_id = %s
+ORDER BY entry.position, entry.id
+"""
+
+
+def read_listed_tickers(list_key: int, owner_pk: int) -> list[ListedTicker]:
+    """Returns the tickers of an account's list in the person's order."""
+    return _read(SELECT + OF_LIST, [list_key, owner_pk])
+
+
+def read_named_tickers(symbols: Sequence[str]) -> list[ListedTicker]:
+    """Returns the tickers with these symbols in this order. Symbols without a ticker are left out."""
+    if not symbols:
+        return []
+    marks = ", ".join(["%s"] * len(symbols))
+    known = {ticker.symbol: ticker for ticker in _read(f"{SELECT} WHERE ticker.symbol IN ({marks})", symbols)}
+    return [known[symbol] for symbol in symbols if symbol in known]
+
+
+def _read(query: str, parameters: Sequence[Any]) -> list[ListedTicker]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return [ListedTicker._make(row) for row in cursor.fetchall()]

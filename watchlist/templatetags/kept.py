@@ -1,0 +1,101 @@
+"""Template tags that keep the parts of a page that are equal for many requests.
+
+    {% kept theme=appearance.theme %}
+    <a href="{% url 'settings' %}">{{ theme }}</a> {% fresh %}{{ user.get_username }}{% endfresh %}
+    {% endkept %}
+
+A kept part is rendered once for each combination of values of its variables. The text is then used in all later pages.
+While a kept part is rendered, only the variables in its tag exist. Therefore a kept text contains nothing of a person,
+unless one of these variables does. Between `fresh` and `endfresh`, the part is rendered for each page. A fresh part
+has all variables of the page, but not those of a loop or of `with` around it in the kept part.
+"""
+
+import re
+import secrets
+from typing import Any
+
+from django.template import Context, Library, Node, NodeList, TemplateSyntaxError
+from django.template.base import FilterExpression, Parser, Token, token_kwargs
+from django.template.loader_tags import BlockNode
+from django.urls import get_script_prefix
+from django.utils.safestring import SafeString
+
+register = Library()
+
+KEPT_TEXTS = 64
+"""The number of kept texts of one part. A text has at most a few KB."""
+
+FRESH_PARTS = "fresh parts"
+"""The variable that collects the fresh parts in a kept part. No template can name it, because of the space."""
+
+MARK = secrets.token_hex(16)
+"""Stands for a fresh part in the kept text. No value can contain it, because it is random."""
+MARK_PATTERN = re.compile(MARK + r"(\d+);")
+
+
+class FreshNode(Node):
+    """A part that is rendered for each page."""
+
+    def __init__(self, nodelist: NodeList) -> None:
+        self.nodelist = nodelist
+
+    def render(self, context: Context) -> SafeString:
+        fresh_parts: list[FreshNode] | None = context.get(FRESH_PARTS)
+        if fresh_parts is None:
+            return self.nodelist.render(context)
+        fresh_parts.append(self)
+        return SafeString(f"{MARK}{len(fresh_parts) - 1};")
+
+
+class KeptNode(Node):
+    """A part of which the texts are kept.
+
+    `_kept` is a dict from the values of the variables to the pieces of the text: strings and fresh parts.
+    """
+
+    def __init__(self, variables: dict[str, FilterExpression], nodelist: NodeList) -> None:
+        self.nodelist = nodelist
+        self._variables = variables
+        self._kept: dict[tuple[Any, ...], list[str | FreshNode]] = {}
+
+    def render(self, context: Context) -> SafeString:
+        values = tuple([variable.resolve(context, ignore_failures=True) for variable in self._variables.values()])
+        # Equal values of different types, such as a text and safe HTML, can be shown differently. A request can set the
+        # prefix of all addresses.
+        key = (get_script_prefix(), *values, *map(type, values))
+        pieces = self._kept.get(key)
+        if pieces is None:
+            pieces = self._render_once(context.new(dict(zip(self._variables, values, strict=True))))
+            if len(self._kept) >= KEPT_TEXTS:
+                self._kept.clear()
+            self._kept[key] = pieces
+        return SafeString("".join([piece if isinstance(piece, str) else piece.render(context) for piece in pieces]))
+
+    def _render_once(self, context: Context) -> list[str | FreshNode]:
+        fresh_parts: list[FreshNode] = []
+        context[FRESH_PARTS] = fresh_parts
+        parts = MARK_PATTERN.split(str(self.nodelist.render(context)))
+        # The pattern has a group. Therefore texts and numbers of fresh parts alternate.
+        return [fresh_parts[int(part)] if place % 2 else part for place, part in enumerate(parts)]
+
+
+@register.tag
+def kept(parser: Parser, token: Token) -> KeptNode:
+    """Compiles `{% kept name=value … %}`."""
+    bits = token.split_contents()[1:]
+    variables = token_kwargs(bits, parser)
+    if bits:
+        raise TemplateSyntaxError(f"write each variable of a kept part as name=value, unlike {bits[0]}")
+    nodelist = parser.parse(("endkept",))
+    parser.delete_first_token()
+    if nodelist.get_nodes_by_type(BlockNode):
+        raise TemplateSyntaxError("a kept part cannot contain a block, because other templates can replace it")
+    return KeptNode(variables, nodelist)
+
+
+@register.tag
+def fresh(parser: Parser, _token: Token) -> FreshNode:
+    """Compiles `{% fresh %}`."""
+    nodelist = parser.parse(("endfresh",))
+    parser.delete_first_token()
+    return FreshNode(nodelist)
