@@ -12,18 +12,24 @@ time is compared, so other programs may run.
 
 import json
 import os
+import selectors
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
+from typing import Any
 
 import redis
 
 from stockwatch.local.redis_server import RedisServer
 from tests.bench.serving import ROOT, Served, serve
+from tests.support.gateway.process import find_serving_process
+from tests.support.gateway.raw_socket import upgrade
 from tests.support.waiting import wait_until
 
 PROCESSES = 4
@@ -48,7 +54,7 @@ def measure(way: str, symbols: int, hertz: int, seconds: float) -> dict[str, flo
             workers, relays = find_children(served, "--worker"), find_children(served, "stockwatch.serving.relay")
             between = {"own": [], "replica": [replica.process.pid], "relay": relays}[way]
             parts = {"redis": [primary.process.pid], "between": between, "gateways": workers}
-            wait_until(lambda: subscribed(server, symbols, way), 120, "the subscriptions")
+            wait_until(lambda: all_receive(served, primary, symbols), 120, "all updates at all processes")
             before, accepted = {part: cpu(pids) for part, pids in parts.items()}, served.metric("updates_in_total")
             publish(primary, symbols, hertz, seconds)
             count = int(hertz * seconds) * symbols
@@ -70,11 +76,14 @@ def publish(server: RedisServer, symbols: int, hertz: int, seconds: float) -> No
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def subscribed(server: RedisServer, symbols: int, way: str) -> bool:
-    """Returns whether all channels have all subscribers, and no others."""
-    with redis.Redis(port=server.port, protocol=2) as client:
-        counts = dict(client.pubsub_numsub(*(f"prices.S{number}" for number in range(symbols))))
-    return set(counts.values()) == {1 if way == "relay" else PROCESSES}
+def all_receive(served: Served, server: RedisServer, symbols: int) -> bool:
+    """Publishes one update of each symbol. Returns whether each process has received all of them."""
+    # A process writes its metrics once per second, so a second is waited for before each reading.
+    time.sleep(1.5)
+    before = served.metric("updates_in_total")
+    publish(server, symbols, 1, 1)
+    time.sleep(1.5)
+    return served.metric("updates_in_total") == before + PROCESSES * symbols
 
 
 def count_deliveries(server: RedisServer) -> int:
@@ -100,35 +109,24 @@ def clients(served: Served, symbols: int) -> Iterator[None]:
 
 def run_clients(port: int, symbols: int, workers: set[int]) -> None:
     """Opens sockets until each worker serves one, subscribes these, and reads from them for ever."""
-    import selectors
-
-    from websockets.sync.client import ClientConnection, connect
-
-    from tests.support.gateway.process import served_by
-
-    found: dict[int, ClientConnection] = {}
+    names = [f"S{number}" for number in range(symbols)]
+    request = json.dumps({"action": "subscribe", "payload": {"symbols": names}})
+    selector, found = selectors.DefaultSelector(), set()
+    address: Any = SimpleNamespace(port=port, address=f"127.0.0.1:{port}")
     with ExitStack() as stack:
-        while found.keys() != workers:
-            client = stack.enter_context(
-                connect(f"ws://127.0.0.1:{port}/ws?batch=1", compression=None, ping_interval=None)
-            )
-            client.send('{"action":"ping"}')
-            client.recv(timeout=60)
-            if (pid := served_by(client)) in found:
-                client.close()
-            else:
-                found[pid] = client
-        names = [f"S{number}" for number in range(symbols)]
-        for client in found.values():
-            client.send(json.dumps({"action": "subscribe", "payload": {"symbols": names}}))
-            client.recv(timeout=60)
+        while found != workers:
+            with ExitStack() as attempt:
+                client = attempt.enter_context(upgrade(address, path="/ws?batch=1"))
+                worker = find_serving_process(client.sock.getsockname()[1])
+                if worker in workers - found:
+                    stack.enter_context(attempt.pop_all())
+                    found.add(worker)
+                    client.send_text(request)
+                    selector.register(client.sock, selectors.EVENT_READ)
         print("ready", flush=True)
-        selector = selectors.DefaultSelector()
-        for client in found.values():
-            selector.register(os.dup(client.socket.fileno()), selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
-                os.read(int(key.fd), 1 << 20)
+                assert os.read(key.fd, 1 << 20), "the gateway has closed a socket"
 
 
 def find_children(served: Served, argument: str) -> list[int]:

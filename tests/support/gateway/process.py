@@ -220,7 +220,11 @@ def find_relay(gateway: GatewayProcess) -> int:
 
 def served_by(client: ClientConnection) -> int:
     """Returns the id of the process that holds the other end of a client's socket; 0 if it is unknown."""
-    port = client.local_address[1]
+    return find_serving_process(client.local_address[1])
+
+
+def find_serving_process(port: int) -> int:
+    """Returns the id of the process whose socket is connected to a port; 0 if it is unknown."""
     for line in subprocess.run(["ss", "-tnpH"], capture_output=True, text=True).stdout.splitlines():
         fields = line.split()
         if fields[4].endswith(f":{port}") and "pid=" in line:

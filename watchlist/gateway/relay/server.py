@@ -6,7 +6,8 @@ need it. It waits for no process: what a process does not read is kept up to a l
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from weakref import WeakValueDictionary
 
 import structlog
 from redis.exceptions import RedisError
@@ -46,12 +47,13 @@ class Relay:
         self._layer = layer
         self._channel = ""
         self._processes: set[ProcessConnection] = set()
-        self._readers: dict[bytes, list[ProcessConnection]] = {}
-        """The processes that need each channel."""
+        self._audiences: dict[bytes, Audience] = {}
+        """The processes that need each channel. Channels that the same processes need share an audience."""
+        self._by_processes: WeakValueDictionary[frozenset[ProcessConnection], Audience] = WeakValueDictionary()
         self._joined: set[str] = set()
         self._requests: list[tuple[ProcessConnection, list[str]]] = []
         self._changed = asyncio.Event()
-        self._unflushed: list[ProcessConnection] = []
+        self._unflushed: list[Audience] = []
         self._next_flush = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -87,40 +89,47 @@ class Relay:
 
     def join(self, process: "ProcessConnection", names: list[str]) -> None:
         """Passes messages of these groups on from now on. The answer follows when Redis has confirmed them."""
+        self._send_waiting()  # A message must not overtake another one of its channel, when its audience changes.
         for name in names:
             if name not in process.names:
                 process.names.add(name)
-                self._readers.setdefault(name.encode(), []).append(process)
+                self._change_audience(name.encode(), lambda processes: processes | {process})
         self._requests.append((process, names))
         self._changed.set()
 
     def leave(self, process: "ProcessConnection", names: Iterable[str]) -> None:
+        self._send_waiting()
         for name in names:
             if name in process.names:
                 process.names.discard(name)
-                readers = self._readers[name.encode()]
-                readers.remove(process)
-                if not readers:
-                    del self._readers[name.encode()]
-                    self._changed.set()
+                self._change_audience(name.encode(), lambda processes: processes - {process})
+        self._changed.set()
+
+    def _change_audience(self, channel: bytes, change: "Callable[[Processes], Processes]") -> None:
+        audience = self._audiences.pop(channel, None)
+        processes = change(audience.processes if audience is not None else frozenset())
+        if processes:
+            audience = self._by_processes.get(processes) or Audience(processes)
+            self._audiences[channel] = self._by_processes[processes] = audience
 
     def _receive(self, channel: bytes, data: bytes) -> None:
-        readers = self._readers.get(channel)
-        if not readers:
+        audience = self._audiences.get(channel)
+        if audience is None:
             return
-        message = encode_message(channel, data)
-        if not self._unflushed:
-            self._loop.call_at(max(self._next_flush, self._loop.time()), self._flush)
-        for process in readers:
-            if not process.messages:
-                self._unflushed.append(process)
-            process.messages.append(message)
+        if not audience.messages:
+            if not self._unflushed:
+                self._loop.call_at(max(self._next_flush, self._loop.time()), self._flush)
+            self._unflushed.append(audience)
+        audience.messages.append(encode_message(channel, data))
 
     def _flush(self) -> None:
         self._next_flush = self._loop.time() + FLUSH_SECONDS
-        processes, self._unflushed = self._unflushed, []
-        for process in processes:
-            process.flush()
+        self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        audiences, self._unflushed = self._unflushed, []
+        for audience in audiences:
+            audience.flush()
 
     async def _serve_requests(self) -> None:
         while True:
@@ -138,7 +147,7 @@ class Relay:
                 process.answer(names, self._joined)
 
     async def _leave_unused(self) -> None:
-        for name in [name for name in self._joined if name.encode() not in self._readers]:
+        for name in [name for name in self._joined if name.encode() not in self._audiences]:
             self._joined.discard(name)
             await self._layer.group_discard(name, self._channel)
 
@@ -173,14 +182,28 @@ class Relay:
             process.send(frame)
 
 
+class Audience:
+    """Some processes that need the same channels. Frames are encoded once for all of them."""
+
+    def __init__(self, processes: "Processes") -> None:
+        self.processes = processes
+        self.messages: list[bytes] = []
+        """Encoded messages until the next flush."""
+
+    def flush(self) -> None:
+        """Sends the messages since the last flush."""
+        messages, self.messages = self.messages, []
+        for frame in encode_updates(messages):
+            for process in self.processes:
+                process.send(frame)
+
+
 class ProcessConnection(asyncio.Protocol):
     """The relay's connection to one gateway process."""
 
     def __init__(self, relay: Relay) -> None:
         self.names: set[str] = set()
         """The groups whose messages are passed on."""
-        self.messages: list[bytes] = []
-        """Encoded messages until the next flush."""
         self._relay = relay
         self._reader = FrameReader()
         self._transport: asyncio.Transport
@@ -211,12 +234,6 @@ class ProcessConnection(asyncio.Protocol):
         confirmed = [name for name in names if name in joined]
         self.send(encode_names(Kind.JOINED, confirmed) + encode_names(Kind.REFUSED, refused))
 
-    def flush(self) -> None:
-        """Sends the messages since the last flush."""
-        messages, self.messages = self.messages, []
-        for frame in encode_updates(messages):
-            self.send(frame)
-
     def send(self, frames: bytes) -> None:
         """Writes frames. Drops the connection if too much is unread."""
         if self._transport.is_closing():
@@ -238,3 +255,6 @@ class ProcessConnection(asyncio.Protocol):
             self._relay.leave(self, names)
         else:
             raise BadFrame(f"a process has sent a frame of the kind {kind}")
+
+
+Processes = frozenset[ProcessConnection]
