@@ -96,7 +96,7 @@ class RelayConnection(asyncio.Protocol):
         for answer in answers:
             answer.result()
 
-    async def leave(self, name: str) -> None:
+    def leave(self, name: str) -> None:
         """Leaves a group. Its messages are not passed on any more."""
         self._channels.discard(name.encode())
         self.joined.discard(name)

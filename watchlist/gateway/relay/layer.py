@@ -16,6 +16,7 @@ from feeds.retry import Backoff, Jitter
 from watchlist.gateway.counts import RelayCounts
 from watchlist.gateway.fanout.price_layer import PriceLayer, Receiver
 from watchlist.gateway.relay.connection import RelayConnection
+from watchlist.gateway.relay.ending import end_tasks
 from watchlist.gateway.relay.own_subscription import OwnSubscription
 
 log = structlog.get_logger(__name__)
@@ -75,16 +76,13 @@ class RelayLayer:
     async def group_discard(self, group: str, channel: str) -> None:  # noqa: ARG002
         self._groups.discard(group)
         if isinstance(self._source, RelayConnection):
-            await self._source.leave(group)
+            self._source.leave(group)
         await self._own.leave(group)
 
     async def flush(self) -> None:
         """Closes the connections to the relay and to Redis."""
         self._cancel_overlap()
-        tasks = [task for task in (self._following, self._restoring) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks([self._following, self._restoring])
         if isinstance(self._source, RelayConnection):
             self._source.drop("no longer needed")
         await self._own.close()
@@ -135,6 +133,8 @@ class RelayLayer:
             log.info("prices come through the relay again")
             self._cancel_restoring()
             self._overlap = asyncio.get_running_loop().call_later(OVERLAP_SECONDS, self._end_overlap)
+        for group in connection.joined - self._groups:  # left while the relay was joining them
+            connection.leave(group)
         self._source = connection
         self._counts.connected = True
         self._decided.set()
@@ -165,7 +165,8 @@ class RelayLayer:
     async def _restore_own(self) -> None:
         """Joins all groups by the own subscription. Repeats what fails."""
         backoff = Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
-        while missing := self._groups - self._own.joined:
+        # The source is checked too, because a cancellation can come together with a result, and is ignored then.
+        while self._source is self._own and (missing := self._groups - self._own.joined):
             try:
                 await self._own.join(missing)
             except (RedisError, OSError):
@@ -173,8 +174,9 @@ class RelayLayer:
             except Exception:
                 log.exception("own subscription failed")
                 await asyncio.sleep(1)
-        self._restoring = None
-        self._update_lost()
+        if self._restoring is asyncio.current_task():
+            self._restoring = None
+            self._update_lost()
 
     def _cancel_overlap(self) -> None:
         if self._overlap is not None:

@@ -13,6 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from watchlist.gateway.fanout.price_layer import PriceLayer
+from watchlist.gateway.relay.ending import end_tasks
 from watchlist.gateway.relay.framing import (
     PREAMBLE,
     BadFrame,
@@ -73,9 +74,7 @@ class Relay:
     async def close(self) -> None:
         """Closes all connections."""
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         for process in list(self._processes):
             process.drop()
         await self._layer.flush()
