@@ -37,19 +37,22 @@ def wait_for_relay(gateway):
 def test_while_the_relay_is_stopped_each_process_subscribes_itself(gateway, clients):
     fallbacks, losses = gateway.metric("relay_fallbacks_total"), gateway.metric("channel_layer_losses_total")
     relay = find_relay(gateway)
-    with Publishing(gateway):
-        os.kill(relay, signal.SIGSTOP)
-        wait_until(lambda: count_deliveries(gateway) == PROCESSES + 1)
-    clients.wait_for(read_quotes(gateway))
-    # Each process writes its metrics once per second.
-    wait_until(lambda: gateway.metric("relay_connected") == 0)
-    wait_until(lambda: gateway.metric("relay_fallbacks_total") == fallbacks + PROCESSES)
-    wait_until(lambda: gateway.metric("channel_layer_losses_total") == losses + PROCESSES)
-    assert gateway.get("/readyz")[0] == 200
-    with Publishing(gateway):
-        os.kill(relay, signal.SIGCONT)
-        wait_for_relay(gateway)
-    clients.wait_for(read_quotes(gateway))
+    try:
+        with Publishing(gateway):
+            os.kill(relay, signal.SIGSTOP)
+            wait_until(lambda: count_deliveries(gateway) == PROCESSES + 1)
+        clients.wait_for(read_quotes(gateway))
+        # Each process writes its metrics once per second.
+        wait_until(lambda: gateway.metric("relay_connected") == 0)
+        wait_until(lambda: gateway.metric("relay_fallbacks_total") == fallbacks + PROCESSES)
+        wait_until(lambda: gateway.metric("channel_layer_losses_total") == losses + PROCESSES)
+        assert gateway.get("/readyz")[0] == 200
+        with Publishing(gateway):
+            os.kill(relay, signal.SIGCONT)
+            wait_for_relay(gateway)
+        clients.wait_for(read_quotes(gateway))
+    finally:
+        os.kill(relay, signal.SIGCONT)  # a stopped process would outlive its parent
     assert find_relay(gateway) == relay
     assert "the relay is silent" in gateway.log.read_text()
 
