@@ -1,5 +1,4 @@
-// Draws the chart of the drawer with Lightweight Charts: prices, volumes, and lines of other symbols.
-// Live prices extend the chart.
+// Draws the chart of the drawer with Lightweight Charts: prices, volumes, and lines of other symbols. Live prices extend it.
 
 import {
   AreaSeries,
@@ -13,11 +12,11 @@ import { formatVolume } from "./columns.js";
 import { formatNumber } from "./format.js";
 import { rowsOf } from "./row.js";
 
-const REFRESH_INTERVAL_MS = 30_000; // the socket skips updates, so only the server knows volumes
+const REFRESH_INTERVAL_MS = 30_000; // only the server knows volumes: the socket skips updates
 const DAY_SECONDS = 86400;
 const MEMORY = "chart"; // the range and the kind that were chosen last
 
-// Returns the remembered range and kind of chart. The browser may refuse access to its storage.
+// The browser may refuse to store anything.
 function readMemory() {
   try {
     return { ...JSON.parse(localStorage.getItem(MEMORY)) };
@@ -34,9 +33,8 @@ function remember(values) {
   }
 }
 
-// Adds a price to the last bar of `bars`. If the price is later than this bar, appends a new bar. Returns the changed
-// or new bar, or undefined if the price is older than the last bar. `step` is the length of a bar in seconds, `seconds`
-// is the unix time of the price.
+// Adds a price to the last bar of `bars`, or appends a bar if the price is later. Returns that bar, or undefined if the
+// price is older than the last bar. `step` and `seconds` (the unix time of the price) are in seconds.
 export function addToBars(bars, step, price, seconds) {
   const time = Math.floor(seconds / step) * step;
   const last = bars.at(-1);
@@ -74,8 +72,7 @@ export class Chart {
   #darkScheme = matchMedia("(prefers-color-scheme: dark)");
   #abort = new AbortController();
 
-  // `place` is the element of the chart. It has `data-bars` (the address of the bars), `data-range` and `data-zone`.
-  // `quote()` returns the quote that the page shows. `isPaused()` returns whether the page is paused.
+  // `place` has `data-bars` (an address), `data-range` and `data-zone`. `quote()` returns what the page shows.
   constructor(place, decimals, quote, isPaused) {
     this.#place = place;
     this.#decimals = decimals;
@@ -141,7 +138,7 @@ export class Chart {
     }
   }
 
-  // Chooses a range or a kind of chart. `what` is `range` or `kind`. An unknown value changes nothing.
+  // `what` is range or kind. An unknown value changes nothing.
   #choose(what, value) {
     const choices = [...this.#place.closest("section").querySelectorAll(`.ranges [data-${what}]`)];
     const chosen = choices.find((choice) => choice.dataset[what] === value);
@@ -198,7 +195,7 @@ export class Chart {
     if (this.#comparison?.isActive) this.#comparison.load();
   }
 
-  // Reads the bars from the server. Returns false if a newer load began before the answer arrived.
+  // Returns false if another load began meanwhile.
   async #fetchBars(load) {
     const answer = await fetch(`${this.#place.dataset.bars}?range=${this.#range}`, { signal: this.#abort.signal });
     const { step, bars } = await answer.json();
@@ -209,7 +206,7 @@ export class Chart {
     return true;
   }
 
-  // Reads the bars again. The visible part of the time axis stays the same.
+  // Keeps the part of the time that is shown.
   async #refresh() {
     if (document.hidden || this.#isPaused() || !this.#bars.length) return;
     try {
@@ -221,8 +218,7 @@ export class Chart {
     if (this.#comparison?.isActive) this.#comparison.load();
   }
 
-  // Adds the price that row and drawer show, so that the chart shows the same price.
-  // While the page is paused, removes the bars that begin after this price.
+  // Row, drawer and chart show the same price. A paused page shows no bars that began later.
   #addShownPrice() {
     const { price, timestamp } = this.#quote() ?? {};
     if (price === undefined || !this.#bars.length) return;
@@ -230,7 +226,7 @@ export class Chart {
     addToBars(this.#bars, this.#step, price, timestamp / 1e6);
   }
 
-  // Returns `up` or `down`: the direction from the first close to the last close.
+  // Of the line, from its first point to its last one.
   get #direction() {
     return (this.#bars.at(-1)?.close ?? 0) >= (this.#bars[0]?.close ?? 0) ? "up" : "down";
   }
@@ -256,7 +252,7 @@ export class Chart {
     return Boolean(this.#comparison?.isActive);
   }
 
-  // Returns whether bars are drawn as a line. With several symbols, candles would hide the other symbols.
+  // Candles and areas of several symbols would hide each other.
   get #isLine() {
     return this.#kind === "line" || this.#isComparing;
   }
@@ -270,7 +266,7 @@ export class Chart {
     return this.#isLine ? { time: bar.time, value: bar.close } : bar;
   }
 
-  // Offers the symbols of the table for a comparison. A person can also type a different symbol.
+  // The symbols of the table are offered; any other can be typed.
   #offerSymbols(form) {
     const own = this.#place.closest("section").dataset.symbol;
     const symbols = rowsOf(document).map((row) => row.dataset.symbol).filter((symbol) => symbol !== own);
@@ -327,7 +323,7 @@ export class Chart {
     );
   }
 
-  // Returns the colour of a custom property as rgb(). The computed style resolves light-dark().
+  // A custom property as rgb(): the computed style resolves light-dark().
   #colour(name) {
     this.#legend.style.color = `var(${name})`;
     const { color } = getComputedStyle(this.#legend);

@@ -1,10 +1,8 @@
-// Computes the server's time. The wall clock of the browser may be wrong and is never read.
-// Times are in milliseconds, except timestamps.
+// Tells the server's time. The browser's wall clock may be wrong and is never read. All times in milliseconds.
 
 const CLOCK_ERROR_MS = 1000; // two clocks differ a little
 
-// Returns the age in milliseconds of `timestamp`, which is in unix microseconds.
-// Returns undefined if there is no timestamp, and NaN if the timestamp is in the future.
+// The age of a timestamp in unix microseconds: undefined without one, NaN if it is in the future.
 export function ageOf(timestamp, serverTime) {
   if (timestamp === undefined) return undefined;
   const age = serverTime - timestamp / 1000;
@@ -14,7 +12,7 @@ export function ageOf(timestamp, serverTime) {
 export class ServerClock {
   #offset;
 
-  // `serverTime` is a unix time, and `localTime` is performance.now() at the same moment.
+  // `serverTime`: unix time; `localTime`: performance.now() of that moment.
   constructor(serverTime, localTime) {
     this.set(serverTime, localTime);
   }

@@ -1,5 +1,4 @@
-// Paints the columns bid, ask, volume, day range and 52-week range.
-// `main.js` loads this module when the page shows such a column or the drawer.
+// Paints the columns bid, ask, volume, day range and 52-week range. Loaded when one of them is shown.
 
 import { formatNumber, NO_VALUE } from "./format.js";
 import { rowsOf, setPainter, setText } from "./row.js";
@@ -12,8 +11,7 @@ const MAX_SYMBOLS = 200; // of a request
 const VOLUME_SIZES = [[1e12, "T"], [1e9, "B"], [1e6, "M"]];
 const WIDTH = 100; // of a range bar
 
-// Returns a volume as text, such as `12,345` or `1.23 M`. The server has the same rule:
-// tests/cases/volumes.json tests this function and the server's.
+// `12,345` or `1.23 M`; tests/cases/volumes.json tests this here and on the server.
 export function formatVolume(volume) {
   if (!(volume > 0)) return NO_VALUE;
   for (const [size, letter] of VOLUME_SIZES) {
@@ -22,7 +20,7 @@ export function formatVolume(volume) {
   return formatNumber(volume, volume < 1 ? 4 : volume < 1000 ? 2 : 0);
 }
 
-// `address` is the address of the API for days. `serverTime()` returns the server's time in milliseconds.
+// `address`: of the days. `serverTime()`: in milliseconds. `isPaused()`: whether the page shows an earlier moment.
 export class MarketColumns {
   #quotes;
   #address;
@@ -39,7 +37,7 @@ export class MarketColumns {
     document.addEventListener("visibilitychange", () => this.refresh());
   }
 
-  // Reads the 52-week ranges from the rows, and paints the cells. Must be called after the rows changed.
+  // Takes the 52-week ranges that the server wrote. Called after the rows changed.
   sync() {
     for (const element of document.querySelectorAll("[data-year-low]")) {
       const quote = this.#quotes.get(element.dataset.symbol);
@@ -50,7 +48,7 @@ export class MarketColumns {
     for (const element of this.#elements()) this.#paint(element, this.#quotes.shown(element.dataset.symbol));
   }
 
-  // Reads the volumes from the server: the socket skips updates, so the page cannot add the sizes.
+  // The socket skips updates, so only the server knows the volume.
   async refresh() {
     if (document.hidden || this.#quotes.isFrozen || !document.querySelector("#content .volume")) return;
     const symbols = this.#quotes.symbols().slice(0, MAX_SYMBOLS);

@@ -1,11 +1,10 @@
-// Compares the symbol of a chart with other symbols. Each symbol has a line, in percent of its first bar.
-// `chart.js` loads this module for the first comparison.
+// Compares the symbol of a chart with others: a line for each, in percent of its first bar. Loaded when it is used.
 
 import { LineSeries, PriceScaleMode } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { directionOf, formatPercent } from "./format.js";
 
 export const MAX_COMPARED = 4; // with the symbol of the chart
-// The colour and the dashes (a LineStyle of the library) of each line.
+// A line is told by its colour and by its dashes (a LineStyle of the library).
 const STYLES = [["--text", 0], ["--accent", 0], ["--warn", 2], ["--muted", 1]];
 
 export class Comparison {
@@ -15,9 +14,8 @@ export class Comparison {
   #others = new Map(); // from symbol to { bars, line, style }
   #loads = 0; // counts loads: only the newest one is drawn
 
-  // `chart` is the chart of the library. `parts.list` is the element for the compared symbols, and `parts.note` is the
-  // element for messages. `parts.range()`, `parts.bars()` and `parts.colourOf(name)` return values of the chart.
-  // `parts.onChange()` is called after a symbol was added or removed.
+  // Parts: `list` and `note` are elements; `range()`, `bars()` and `colourOf(name)` tell about the chart; `onChange()` is
+  // called after a symbol was added or removed. `chart` is that of the library.
   constructor(chart, symbol, parts) {
     this.#chart = chart;
     this.#symbol = symbol;
@@ -29,7 +27,7 @@ export class Comparison {
     return this.#others.size > 0;
   }
 
-  // Returns the line style for the symbol of the chart itself.
+  // The style of the line of the chart's own symbol.
   get ownLine() {
     const [colour, lineStyle] = STYLES[0];
     return { color: this.#parts.colourOf(colour), lineStyle, lineWidth: 2 };
@@ -53,7 +51,7 @@ export class Comparison {
     }
   }
 
-  // Reads the bars of all compared symbols again. Must be called after the range changed.
+  // After the range changed, or to bring the bars up to date.
   async load() {
     this.#loads += 1;
     const load = this.#loads;
@@ -94,7 +92,7 @@ export class Comparison {
     this.#parts.onChange();
   }
 
-  // Writes the list of the symbols in the chart, with the colour and the change of each line.
+  // The list tells the same as the lines.
   #describe() {
     const own = this.#parts.bars().map(({ close }) => close);
     const items = [...this.#others].map(([symbol, { bars, style }]) => {

@@ -2,8 +2,7 @@
 
 import { rowsOf } from "./row.js";
 
-// `onMove(symbol, before)` is called after a row was dropped at a new place. `before` is the symbol of the row below
-// it, or empty at the end of the table.
+// `onMove(symbol, before)` is called at the end. `before` is the symbol of the next row, or empty.
 export function enableDrag(onMove) {
   const workspace = document.getElementById("workspace");
   let row = null;

@@ -1,9 +1,8 @@
-// Opens and closes the drawer: the panel with the details of one symbol. Its address is such as /s/AAPL.
+// Shows the details of one symbol beside the list, at an address such as /s/AAPL.
 
 const TIMEOUT_MS = 10_000;
 
-// Returns the address with the sort of the page. Scripts sort without the server, so an address that the server wrote
-// may have an old sort.
+// Scripts sort without the server, so an address that it wrote may lack the sort.
 function withSort(address) {
   const url = new URL(address, location.href);
   const sort = new URLSearchParams(location.search).get("sort");
@@ -12,7 +11,7 @@ function withSort(address) {
   return url.pathname + url.search;
 }
 
-// Reads a part of the page from the server. If the server refuses, throws an Error whose cause is the HTTP status.
+// Errors have the status of the answer as their cause.
 async function loadPart(address, signal) {
   const answer = await fetch(address, { headers: { "HX-Request": "true" }, signal });
   if (!answer.ok) throw new Error("refused", { cause: answer.status });
@@ -27,9 +26,8 @@ export class Drawer {
   #chart = null;
   #opening = new AbortController();
 
-  // `onChange(address)` is called after the drawer was opened or closed. `address` is the address for the history of
-  // the browser, or undefined. `onFailure(code)` is called if the drawer cannot be opened. `code` is the HTTP status,
-  // if any.
+  // `onChange(address)` is called after it was opened or closed, with an address to push, if any; `onFailure(code)` if
+  // it cannot be opened.
   constructor(quotes, onChange, onFailure) {
     this.#quotes = quotes;
     this.#onChange = onChange;
@@ -39,7 +37,7 @@ export class Drawer {
     if (this.symbol) this.#openChart();
   }
 
-  // Returns the symbol in the drawer, or undefined while the drawer is closed.
+  // Undefined while the drawer is closed.
   get symbol() {
     return this.section?.dataset.symbol;
   }
@@ -76,7 +74,7 @@ export class Drawer {
     return true;
   }
 
-  // Reads the parts of the drawer that depend on the person's lists from the server.
+  // Fetches the parts that depend on the lists.
   async refresh() {
     if (!this.symbol) return;
     const page = await loadPart(location.href).catch(() => null);
@@ -91,7 +89,7 @@ export class Drawer {
     this.#chart?.addPrice(update);
   }
 
-  // Loads the bars of the chart again. Must be called after the page was resumed.
+  // After the page was paused or resumed.
   reloadChart() {
     this.#chart?.load();
   }
@@ -113,7 +111,7 @@ export class Drawer {
     this.close();
   }
 
-  // Creates the chart. The first call loads the script of the chart and its library.
+  // The first drawer loads the chart and its library.
   async #openChart() {
     this.#closeChart();
     for (const table of this.#element.querySelectorAll("details.bars")) table.open = false;

@@ -1,4 +1,4 @@
-// Delivers prices from the WebSocket. While no WebSocket can be opened, polls the prices over HTTP.
+// Delivers prices from the socket, or by polling over HTTP while no socket can be opened.
 
 import { PriceSocket } from "./socket.js";
 
@@ -20,11 +20,10 @@ export class PriceFeed {
   #symbols = [];
   #socket;
   #poller;
-  #wasPolling = false; // whether the poller was running before `suspend`
-  #serviceIsKnown = false; // whether this connection has sent a `service` frame
+  #wasPolling = false; // before `suspend`
+  #serviceIsKnown = false; // from a frame of this connection
 
-  // `handlers` are the handlers of PriceSocket, with onChange() in place of onState. onChange() is called when the
-  // status changed.
+  // Handlers: those of PriceSocket, but onChange() instead of onState.
   constructor(status, handlers) {
     this.#status = status;
     this.#handlers = handlers;
@@ -91,7 +90,7 @@ export class PriceFeed {
   }
 }
 
-// Returns why the gateway refuses connections, as text. Returns an empty text if the gateway accepts connections.
+// Why the gateway refuses connections, as text; empty if it accepts them.
 async function fetchRefusalReason() {
   const answer = await fetch("/ws/status", { cache: "no-store" });
   if (!answer.ok) return "";
@@ -106,7 +105,7 @@ export class Poller {
   #isRunning = false;
   #run = 0; // late answers of an earlier run are ignored
 
-  // `handlers.onUpdate(update)` is called for each quote. `handlers.onResult(succeeded)` is called after each request.
+  // Handlers: onUpdate, and onResult(succeeded) after each request.
   constructor(handlers) {
     this.#handlers = handlers;
   }
@@ -115,7 +114,7 @@ export class Poller {
     return this.#isRunning;
   }
 
-  // Starts to poll the quotes of these symbols. If the poller is running, only replaces the symbols.
+  // If it is running, replaces the symbols.
   start(symbols) {
     this.#symbols = symbols;
     if (this.#isRunning) return;

@@ -1,22 +1,21 @@
 // Formats numbers and ages as text. Pure: no DOM, no clock.
-// watchlist/formatting on the server writes numbers by the same rules; tests/cases/numbers.json tests both.
+// The server writes the same numbers (watchlist/formatting); tests/cases/numbers.json tests both.
 
 export const NO_VALUE = "–";
 const MINUS = "\u2212";
 const ARROWS = { up: "▲", down: "▼", flat: "" };
-const EXPONENT_FROM = 1e21; // toFixed writes this number and larger numbers with an exponent
+const EXPONENT_FROM = 1e21; // for toFixed
 
-// Match the places of the group marks. The key is the size of the groups before the last three digits.
+// Where groups start, by the size of the groups before the last three digits.
 const GROUP_STARTS = { 3: /\B(?=(?:\d{3})+$)/g, 2: /\B(?=(?:\d{2})*\d{3}$)/g };
 let numerals = { groupMark: ",", decimalMark: ".", groupSize: 3, minDigits: 4 };
 
-// Sets the punctuation of numbers from the data attributes of the page. `group` and `point` are the marks. `further` is
-// the size of the groups before the last three digits. A number with fewer than `least` whole digits has no groups.
+// Takes the data attributes of the page. Numbers with fewer than `least` whole digits get no groups.
 export function setNumerals({ group, point, further, least }) {
   numerals = { groupMark: group, decimalMark: point, groupSize: Number(further), minDigits: Number(least) };
 }
 
-// Returns a number with a fixed number of decimals, such as `98,234.50`. A half is rounded away from zero.
+// `98,234.50`: fixed decimals, a half rounds away from zero.
 export function formatNumber(value, decimals) {
   const { groupMark, decimalMark, groupSize, minDigits } = numerals;
   const [whole, fraction] = toPlain(value, decimals).split(".");
@@ -24,7 +23,7 @@ export function formatNumber(value, decimals) {
   return fraction ? grouped + decimalMark + fraction : grouped;
 }
 
-// Returns a number with a plus or minus sign, such as `+2.50`. A number that rounds to zero has no sign.
+// With a plus or minus sign; without one if it rounds to zero.
 export function formatSigned(value, decimals) {
   if (!Number.isFinite(value)) return NO_VALUE;
   const digits = formatNumber(Math.abs(value), decimals);
@@ -46,7 +45,7 @@ export function arrowOf(direction) {
   return ARROWS[direction];
 }
 
-// Returns an age as text, such as `3 s` or `5 min`. Returns NO_VALUE for an unknown age.
+// NO_VALUE for an unknown age.
 export function formatAge(milliseconds) {
   if (!(milliseconds >= 0)) return NO_VALUE;
   const seconds = Math.floor(milliseconds / 1000);

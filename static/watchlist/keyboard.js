@@ -4,8 +4,7 @@ import { rowsOf } from "./row.js";
 
 const PAGE_ROWS = 10;
 
-// `actions` has the functions add(), pause(), help(), remove(symbol), undo() and close(). A function returns false if
-// it did nothing.
+// `actions`: add(), pause(), help(), remove(symbol), undo(), close(). They return false if they did nothing.
 export function enableKeyboard(actions) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
@@ -38,8 +37,7 @@ function focusedRow() {
   return document.activeElement?.closest("#quotes tbody tr");
 }
 
-// Moves the focus by `step` rows. Returns false if the focus did not move. If no row has the focus, only a step of one
-// row moves the focus: the other keys then scroll the page.
+// From no row, only single steps start: other keys scroll the page.
 function moveFocus(step) {
   const rows = rowsOf(document);
   const row = focusedRow();
@@ -58,8 +56,7 @@ function removeFocusedRow(actions) {
   return true;
 }
 
-// Closes all open menus except `kept`, and returns whether a menu was closed. If `refocus` is true, the button of the
-// closed menu gets the focus.
+// Closes all menus except `kept` and returns whether one was open. `refocus` focuses its button.
 function closeMenus(kept, refocus = false) {
   const menus = [...document.querySelectorAll("details.menu[open]")].filter((menu) => menu !== kept);
   for (const menu of menus) {

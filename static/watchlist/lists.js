@@ -1,4 +1,4 @@
-// Sends changes of lists to the server, one after another. Shows changes that other tabs and devices made.
+// Sends changes of lists to the server, one after another, and follows changes made elsewhere.
 
 import { defineMerge } from "./merge.js";
 import { rowsOf } from "./row.js";
@@ -13,12 +13,12 @@ export class Lists {
   #htmx;
   #status;
   #handlers;
-  #queue = []; // requests in the order in which the person made them; the first request is running
-  #isBurst = false; // whether the running request had to wait for an earlier request
-  #isMerged = false; // whether the running request was answered without an error
-  #deferredVersions = new Map(); // from the id of a list to a version that arrived during a request
+  #queue = []; // requests in the order of the presses; the first one runs
+  #isBurst = false; // the running request waited for another one
+  #isMerged = false; // the answer of the running request has no error
+  #deferredVersions = new Map(); // by the id of the list
 
-  // `handlers.onMerge()` is called after each merge. `handlers.onIdle()` is called when no request is left.
+  // Handlers: onMerge() after each merge, onIdle() after the last of several requests.
   constructor(htmx, status, handlers) {
     this.#htmx = htmx;
     this.#status = status;
@@ -32,13 +32,12 @@ export class Lists {
     this.#enqueue({ verb: "GET", address });
   }
 
-  // Changes the shown list. `values` are form fields, such as { remove: symbol }.
+  // `values`: such as { remove: symbol }.
   change(values) {
     this.#send(document.getElementById("change"), values);
   }
 
-  // Undoes the newest change that can be undone. Returns false if there is no such change. If the removal of a symbol
-  // is not answered yet, the undo waits for the answer.
+  // Undoes the newest removal that can be undone, which may still wait for its answer. Returns false if there is none.
   undo() {
     const form = () => document.querySelector("#said li:not([hidden]) form");
     if (this.#queue.some(({ values }) => values?.remove)) this.#enqueue({ form });
@@ -46,8 +45,7 @@ export class Lists {
     else return false;
   }
 
-  // Applies a `list` frame, which says that a list has a new version. During a request the frame waits, because the
-  // answer to the request may contain this version.
+  // Applies a `list` frame: a list has a new version. During a request the answer may bring it, so the frame waits.
   follow({ id, version }) {
     if (!Number.isInteger(id) || !Number.isInteger(version)) return;
     if (this.#queue.length) {
@@ -67,7 +65,7 @@ export class Lists {
     this.#status.announce(isAvailable ? "Lists can be changed again." : notice.textContent);
   }
 
-  // Handles presses before htmx does. Of several presses, htmx would send only the last one.
+  // Before htmx, which drops all but the last press.
   #listen() {
     document.addEventListener("submit", (event) => this.#submit(event), true);
     document.addEventListener("click", (event) => this.#clickTab(event), true);
@@ -103,11 +101,11 @@ export class Lists {
     if (form.id === "add") {
       request.field = form.elements.symbol;
       request.field.value = "";
-      // The typed symbol is added to the list that the person chose last.
+      // What is typed goes to the list that was chosen last.
       const tab = this.#queue.findLast(({ list }) => list);
       if (tab) request.values.list = tab.list;
     }
-    // The message is shown again if the request fails.
+    // Shown again if this fails.
     request.item = form.closest("#said li");
     if (request.item) request.item.hidden = true;
     this.#enqueue(request);
@@ -122,7 +120,7 @@ export class Lists {
   async #run() {
     for (this.#isBurst = false; this.#queue.length; this.#isBurst = true) {
       const [request] = this.#queue;
-      // The person may have pressed undo before its form existed. The form exists now.
+      // The form of an undo that was pressed too early exists now.
       const { verb, address, values } = request.verb ? request : readForm(request.form());
       this.#isMerged = false;
       if (verb) await this.#htmx.ajax(verb, address, { ...TARGET, values }).catch(() => {});
@@ -136,13 +134,13 @@ export class Lists {
     for (const [id, version] of deferred) this.follow({ id, version });
   }
 
-  // After a failed request, writes the text into the field again, unless the person typed something new.
+  // Refused text returns to the field, unless more was typed.
   #giveBack({ field, item, values }) {
     if (field && !field.value) field.value = values.symbol;
     if (item) item.hidden = false;
   }
 
-  // Hides each row whose removal is in the queue, so that the next press of the key removes the next row.
+  // Rows whose removal was pressed disappear at once, so that the next press removes the next row.
   #hideRemoved() {
     const listOf = ({ list }) => list || document.querySelector("#tabs a[data-list]").dataset.list;
     const shown = listOf(readForm(document.getElementById("change")).values);
@@ -164,8 +162,7 @@ export class Lists {
     this.#handlers.onMerge();
   }
 
-  // Adds the shown list to the history of the browser. Runs before the merge, because the merge changes the title of
-  // the newest entry in the history.
+  // Before the merge, which changes the title of the newest entry of the history.
   #pushShownList({ target, xhr, shouldSwap }) {
     if (target.id !== "workspace" || !shouldSwap) return;
     const { search } = new URL(xhr.responseURL);
@@ -173,8 +170,7 @@ export class Lists {
     if (new URLSearchParams(search).has("list")) pushAddress((drawerIsOpen ? location.pathname : "/") + search);
   }
 
-  // Shows why a request failed. `code` is the HTTP status, or undefined without an answer. `symbol` is the text that
-  // the person wanted to add.
+  // `code`: the status of the answer, if there was one. `symbol`: what was to be added.
   explainFailure(code, isChange = false, symbol = "") {
     const what = symbol && `${symbol.slice(0, 20)}: `;
     if (!code) this.#showError(`${what}The server did not answer. Try again.`);
@@ -184,8 +180,7 @@ export class Lists {
     else this.#showError(`${what}Not changed: lists cannot be changed right now. Try again in a moment.`);
   }
 
-  // Shows an error. If `address` is not empty, adds a link that loads the page at this address. During a burst, earlier
-  // errors stay.
+  // Keeps earlier messages. With an address, adds a link that reloads the page.
   #showError(text, address = "") {
     const item = create("li", { className: "error", textContent: text });
     if (address) item.append(" ", create("a", { className: "link", textContent: "Reload the page", href: address }));
@@ -197,11 +192,11 @@ export class Lists {
   }
 }
 
-// Returns the request of a form: { verb, address, values }. Returns an empty object if there is no form.
+// The request that a form makes: { verb, address, values }. Undefined values without a form.
 function readForm(form) {
   if (!form) return {};
   const values = Object.fromEntries(new FormData(form));
-  // The form may have an old sort, because scripts sort without the server.
+  // Scripts sort without the server.
   if ("sort" in values) values.sort = new URLSearchParams(location.search).get("sort") ?? "";
   return { verb: "POST", address: form.getAttribute("action"), values };
 }

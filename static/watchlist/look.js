@@ -1,4 +1,4 @@
-// Changes the appearance without loading the page again. Loading would lose a preview and the text in forms.
+// Changes the appearance without a load of the page, which would lose a preview and what is typed in forms.
 
 const root = document.documentElement;
 const form = document.querySelector(".look form");

@@ -15,7 +15,7 @@ import { Table } from "./table.js";
 
 const STATUS_INTERVAL_MS = 250;
 const RESYNC_TIMEOUT_MS = 2000;
-const SILENT_SHARE = 0.8; // the status changes after this share of `staleAfter`, before the rows become stale
+const SILENT_SHARE = 0.8; // of `staleAfter`: the status changes before the rows do
 
 const { htmx } = window;
 const root = document.documentElement;
@@ -24,7 +24,7 @@ const staleAfter = Number(dataset.staleAfter);
 setNumerals(dataset);
 const [titleEnd] = document.title.match(/ · [^·]* · [^·]*$/);
 
-// `data-now` is the time at which the server made the page. The browser received its first byte at about this time.
+// The time in the page is that of its first byte.
 const [navigation] = performance.getEntriesByType("navigation");
 const clock = new ServerClock(Number(dataset.now) / 1000, navigation?.responseStart ?? performance.now());
 const quotes = new Quotes();
@@ -33,8 +33,8 @@ const status = new Status(document.getElementById("status"), document.getElement
 const pauseButton = document.getElementById("pause");
 let pausedAt; // the time of the newest price when the page was paused, in milliseconds of the server's clock
 let resyncTimer = 0;
-let columns; // the MarketColumns, after columns.js is loaded
-let sources; // the Sources, after sources.js is loaded
+let columns; // of columns.js
+let sources; // of sources.js
 
 const isListed = (symbol) => rowsOf(document).some((row) => row.dataset.symbol === symbol);
 const combobox = new Combobox(document.getElementById("add"), isListed);
@@ -103,7 +103,7 @@ function applyTicker(ticker) {
   nameReference();
 }
 
-// Names the reference price in the heading again: after the first close, the reference price is the previous close.
+// A first close is a new reference price.
 function nameReference() {
   const closes = rowsOf(document).map((row) => quotes.get(row.dataset.symbol).previousClose);
   for (const element of document.querySelectorAll("[data-references]")) {
@@ -118,7 +118,7 @@ async function applyFeed(frame) {
   paint();
 }
 
-// Subscribes to the symbols that the page shows, and paints the page.
+// Watches and subscribes to the symbols that the page shows.
 function sync() {
   const elements = [...rowsOf(document), drawer.section].filter(Boolean);
   const symbols = new Set(elements.map((element) => element.dataset.symbol));
@@ -134,7 +134,7 @@ function sync() {
   paint();
 }
 
-// Loads columns.js if the page shows one of its columns, or the drawer. Most pages do not need columns.js.
+// Most pages do not show them.
 async function loadColumns() {
   const cells = [...document.querySelectorAll("#quotes thead :is(.bid, .ask, .volume, .day-range, .year-range)")];
   if (columns || !(drawer.section || cells.some((cell) => cell.offsetWidth))) return;
@@ -167,7 +167,7 @@ function openHelp() {
   document.getElementById("help").showModal();
 }
 
-// Scrolls the tabs so that the current tab is visible. The page itself does not scroll.
+// Scrolls the tabs, and nothing else.
 function showCurrentTab() {
   const tabs = document.querySelector("#tabs nav");
   const box = tabs.getBoundingClientRect();
@@ -175,7 +175,7 @@ function showCurrentTab() {
   tabs.scrollLeft += tab.left - box.left - (box.width - tab.width) / 2;
 }
 
-// Closes the menu of a row after a press of its button, because a merge leaves the menu open.
+// A merge leaves the menu open.
 function closeRowMenu({ target }) {
   const menu = target.closest("td.more button")?.closest("details");
   if (!menu) return;
@@ -183,7 +183,7 @@ function closeRowMenu({ target }) {
   menu.open = false;
 }
 
-// Delays the painting of the table until the first update arrives. Otherwise old prices would look new.
+// Old prices are not painted as if they were new: the table waits for the first update.
 function startResync() {
   table.setHeld(true);
   clearTimeout(resyncTimer);
@@ -197,7 +197,7 @@ function endResync() {
   paint();
 }
 
-// Loads drag.js when the mouse is over the table for the first time.
+// Only a mouse over the table needs it.
 const loadDrag = async () => {
   const { enableDrag } = await import("./drag.js");
   enableDrag((symbol, before) => lists.change({ move: symbol, before }));
@@ -221,7 +221,7 @@ document.querySelector("a.skip").addEventListener("click", (event) => {
   row?.querySelector("a.symbol").focus();
   if (row) event.preventDefault();
 });
-// After a change of the appearance, the server redirects to the address in `next`.
+// To return to what is shown now.
 document.querySelector(".look form").addEventListener("submit", ({ target }) => {
   target.elements.next.value = location.pathname + location.search;
 });

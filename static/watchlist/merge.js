@@ -1,4 +1,4 @@
-// Merges an answer of the server into the page. Rows, open menus and the focus are kept if possible.
+// Merges an answer of the server into the page: rows, menus, messages and the focus stay where they can.
 
 import { rowsOf } from "./row.js";
 
@@ -6,8 +6,8 @@ const REPLACED_REGIONS = [
   "heading", "tabs", "said", "add-state", "pick-state", "change-state", "source-badge", "source-note",
 ];
 
-// Defines `hx-swap="merge"` for htmx. `onMerge(hasErrors, texts)` is called after each merge. `texts` are the messages
-// of the answer. While `isBurst()` returns true, the errors of earlier answers stay on the page.
+// Defines `hx-swap="merge"` for htmx. `onMerge(hasErrors, texts)` is called after each merge, with what the answer says.
+// While `isBurst()`, an answer does not replace the errors of the answers before it.
 export function defineMerge(htmx, isBurst, onMerge) {
   htmx.defineExtension("merge", {
     isInlineSwap: () => false,
@@ -31,7 +31,7 @@ function replaceRegion(id, fragment) {
   const old = document.getElementById(id);
   const fresh = fragment.querySelector(`#${id}`);
   if (!old || !fresh || old.innerHTML === fresh.innerHTML) return;
-  // The menu of columns stays open, because a person may choose several columns, one after another.
+  // Several columns are chosen one after another.
   const isOpen = old.querySelector("#columns-menu")?.open;
   old.replaceChildren(...fresh.childNodes);
   if (isOpen) old.querySelector("#columns-menu").open = true;
@@ -41,8 +41,7 @@ function columnsOf(root) {
   return [...root.querySelectorAll("#quotes thead th")].map((header) => header.className).join();
 }
 
-// Copies the errors on the page into the answer during a burst, because an answer has only its own messages. Undo
-// buttons need no copy: each answer has all of them.
+// Each answer of a burst has only its own messages, so the errors before it stay. The server sends each Undo that is left.
 function keepErrors(said, isBurst) {
   if (!isBurst) return;
   const texts = new Set([...said.querySelectorAll("li")].map((item) => item.textContent));
@@ -65,14 +64,13 @@ function keepRows(fragment) {
   }
 }
 
-// Replaces a menu, unless the new menu is equal. An open menu stays open.
+// An open menu stays open. A menu that is equal stays the same element.
 function replaceMenu(old, fresh) {
   fresh.querySelector("details").toggleAttribute("open", old.querySelector("details").open);
   if (old.innerHTML !== fresh.innerHTML) old.replaceWith(fresh);
 }
 
-// Remembers the focus before a merge. If the merge removes the focused element, `restoreFocus` focuses the row at the
-// same place, or the new element with the same id.
+// A removed element loses the focus to the new one with its id, or to the row at its place.
 function captureFocus() {
   const element = document.activeElement;
   const row = element?.closest("#quotes tbody tr");

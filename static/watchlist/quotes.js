@@ -2,11 +2,11 @@
 
 import { ageOf } from "./clock.js";
 
-const MAX_TIMESTAMP = 8.64e18; // the latest time of a Date, in microseconds
+const MAX_TIMESTAMP = 8.64e18; // of a Date, in microseconds
 const MAX_DECIMALS = 20;
 
-// Returns whether `update` is newer than the quote `than`, by (timestamp, seq_id). The server has the same rule:
-// tests/cases/newer_than.json tests this function and the server's.
+// Whether `update` is newer than the quote `than` by (timestamp, seq_id).
+// tests/cases/newer_than.json tests this here and on the server.
 export function isNewer(update, than) {
   if (than.timestamp === undefined) return true;
   if (update.timestamp !== than.timestamp) return update.timestamp > than.timestamp;
@@ -15,9 +15,9 @@ export function isNewer(update, than) {
 
 export class Quotes {
   #bySymbol = new Map();
-  #frozen = null; // the quotes that a paused page shows, by symbol
+  #frozen = null; // copies by symbol
 
-  // Adds a symbol with the data that readRow returns. If the symbol is known, applies only a newer update.
+  // Adds a symbol, as readRow returns it. A known symbol takes only a newer update.
   watch(symbol, { update, ...facts }) {
     if (!this.#bySymbol.has(symbol)) this.#bySymbol.set(symbol, { symbol, ...facts });
     if (update) this.applyUpdate({ symbol, ...update });
@@ -35,7 +35,7 @@ export class Quotes {
     return this.#bySymbol.get(symbol);
   }
 
-  // Freezes the shown quotes while the page is paused. A symbol that is added to a paused page shows its first quote.
+  // While the page is paused, it shows the quotes of that moment; of a symbol that is added later, its first one.
   setFrozen(isFrozen) {
     this.#frozen = isFrozen ? Object.create(null) : null;
     if (isFrozen) for (const symbol of this.symbols()) this.shown(symbol);
@@ -50,14 +50,12 @@ export class Quotes {
     return this.#frozen && quote ? (this.#frozen[symbol] ??= { ...quote }) : quote;
   }
 
-  // Returns whether the page has a symbol with simulated prices. The generator always sends new prices, so old prices
-  // of such a symbol are a fault.
+  // Whether old prices are a fault, as they are of the generator.
   get hasSimulated() {
     return [...this.#bySymbol.values()].some(({ source }) => !source);
   }
 
-  // Returns the age of the newest update of all symbols, as ageOf does. If some ages are unknown, only the known ages
-  // count.
+  // Of the newest update, as ageOf returns it. One with an unknown age counts only if there is no other.
   age(serverTime) {
     let least;
     for (const { timestamp } of this.#bySymbol.values()) {
@@ -68,7 +66,7 @@ export class Quotes {
     return least;
   }
 
-  // Applies an update. Returns false if the update is invalid or stale, or if its symbol is not on the page.
+  // Returns whether it was valid, of a watched symbol, and newer than the known one.
   applyUpdate(update) {
     const { symbol, price, timestamp, seq_id, bid, ask } = update ?? {};
     const quote = this.#bySymbol.get(symbol);
@@ -76,7 +74,7 @@ export class Quotes {
     if (Math.abs(timestamp) > MAX_TIMESTAMP) return false;
     if (!isNewer({ timestamp, seq_id }, quote)) return false;
     Object.assign(quote, { price, timestamp, seq_id });
-    // An update may have no bid and no ask. The earlier pair then stays, with the time of its own update.
+    // An update may lack both. A pair has the time of its update.
     if (bid > 0 || ask > 0) Object.assign(quote, { bid, ask, pairAt: timestamp });
     if (price > quote.high) quote.high = price;
     if (price < quote.low) quote.low = price;
@@ -99,20 +97,20 @@ export class Quotes {
   }
 }
 
-// Returns the reference price: the previous close, or the base price before the first close.
+// The price that changes are relative to: the previous close, or the base price before the first close.
 export function referencePrice({ previousClose, base }) {
   return previousClose ?? base;
 }
 
-// Returns the name of the reference price of rows with these previous closes. `names` holds three names: for no close,
-// for some closes, and for a close in each row. tests/cases/reference_name.json tests this function and the server's.
+// The name of the reference price of rows with these previous closes. `names`: if none, some or all exist.
+// tests/cases/reference_name.json tests this here and on the server.
 export function referenceName(closes, names) {
   if (!closes.some(Boolean)) return names[0];
   return names[closes.every(Boolean) ? 2 : 1];
 }
 
-// Returns the change from the reference price, and the change in percent; undefined before the first update.
-// tests/cases/change.json tests this function and the server's.
+// Change and change in percent from the reference price; undefined before the first update.
+// tests/cases/change.json tests this here and on the server.
 export function changeOf(quote) {
   const { price } = quote;
   const reference = referencePrice(quote);

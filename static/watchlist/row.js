@@ -1,26 +1,26 @@
-// Paints the cells of one row, or the fields of the drawer. Writes a text only if the text changed.
+// Patches the cells of one row, or the fields of the drawer. Only text that changed is written.
 
 import { arrowOf, directionOf, formatAge, formatNumber, formatPercent, formatSigned } from "./format.js";
 import { changeOf, referencePrice } from "./quotes.js";
 import { Sparkline } from "./sparkline.js";
 
-// The words for a symbol that its source does not trade now. The server has the same words.
+// Of a symbol that its source does not trade now; the server has the same words.
 const STATE_WORDS = { unknown: "Unknown", halted: "Halted", closed: "Closed" };
 const CELLS = ["name", "last", "change", "arrow", "value", "percent", "open", "high", "low"];
 const VOLUME_UNIT = 1e-8;
 const SPARKLINE_INTERVAL_MS = 2000;
 const FLASH_MS = 500;
 const IDLE_AFTER_MS = 60_000;
-// After a flash, a row does not flash for a random time. Otherwise ten updates a second would colour the whole table.
+// After a flash, a row pauses at random: ten updates a second would colour the whole table all the time.
 const MIN_FLASH_PAUSE_MS = 1500;
 const FLASH_PAUSE_SPREAD_MS = 2000;
 
-// Returns the rows of the table. Leaves out a row whose removal the server has not answered yet.
+// Without those whose removal waits for its answer.
 export function rowsOf(root) {
   return [...root.querySelectorAll("#quotes tbody tr:not([hidden])")];
 }
 
-// Returns the data that the server wrote into a row, in the form that Quotes.watch expects.
+// What the server wrote into a row, as Quotes.watch takes it.
 export function readRow(row) {
   const { base, decimals, close, open, high, low, price, timestamp, seq, bid, ask, volume } = row.dataset;
   const toNumber = (text) => (text === undefined ? undefined : Number(text));
@@ -28,7 +28,7 @@ export function readRow(row) {
   const update = price && { price: Number(price), timestamp: Number(timestamp), seq_id: Number(seq), ...pair };
   const day = { previousClose: toNumber(close), open: toNumber(open), high: toNumber(high), low: toNumber(low) };
   if (volume) day.volume = volume * VOLUME_UNIT;
-  // Until the first `feed` frame, the server's CSS class says whether a price of a real source is stale.
+  // Until the first `feed` frame, a price of a real source is as old as the server says.
   const state = { source: row.dataset.source, symbolState: row.dataset.state, isStale: row.classList.contains("stale") };
   const active = !row.classList.contains("off");
   return { base: Number(base), decimals: Number(decimals), active, ...state, ...day, update };
@@ -36,20 +36,20 @@ export function readRow(row) {
 
 let paintMore;
 
-// Sets a function that paints more cells of a row: `paint(element, quote)` in columns.js. It is called with each row.
+// `paint(element, quote)` paints the cells of columns.js with each row.
 export function setPainter(paint) {
   paintMore = paint;
 }
 
 export class Row {
   #element;
-  #price; // the price that the row shows
+  #price; // the last one painted
   #sparkline;
   #sparklinePaintedAt = -Infinity;
   #noFlashBefore = 0;
   #flashEndsAt = 0;
 
-  // `price` is the price that the element shows, or undefined.
+  // `price`: the one that the element shows, if any.
   constructor(element, price) {
     this.#element = element;
     this.symbol = element.dataset.symbol;
@@ -57,7 +57,7 @@ export class Row {
     this.paintedAt = -Infinity;
     for (const name of CELLS) this[name] = element.querySelector(`.${name}`);
     this.time = element.querySelector(".age time");
-    // Only the drawer has these elements.
+    // In the drawer only.
     this.basePrice = element.querySelector("[data-base-price]");
     this.previousClose = element.querySelector("[data-previous-close]");
     this.reference = element.querySelector("[data-reference-after-close]");
@@ -109,7 +109,7 @@ export class Row {
     setText(this.reference, this.reference.dataset.referenceAfterClose);
   }
 
-  // Colours the price for half a second. A class costs two paints; a fading colour would cost thirty.
+  // A class for half a second costs two paints, a fading colour thirty.
   #flash(step, now) {
     if (!step || Number.isNaN(step)) return;
     setClass(this.last, `last flash-${step > 0 ? "up" : "down"}`);
@@ -117,7 +117,7 @@ export class Row {
     this.#noFlashBefore = now + MIN_FLASH_PAUSE_MS + Math.random() * FLASH_PAUSE_SPREAD_MS;
   }
 
-  // Ends the flash of the row if its time is over. Returns whether the row still flashes.
+  // Ends a flash that is over; returns whether one is still shown.
   endFlash(now) {
     if (this.#flashEndsAt && now >= this.#flashEndsAt) {
       this.#flashEndsAt = 0;
@@ -126,14 +126,14 @@ export class Row {
     return this.#flashEndsAt > 0;
   }
 
-  // Paints the age of the price. `age` is in milliseconds, or undefined or NaN if the age is unknown.
-  // A price of a real source is stale only if the source is not connected, because a symbol may be traded rarely.
+  // `age` in milliseconds, undefined or NaN if it is unknown.
+  // A symbol of a real source is often traded rarely: its price is stale only if the source is not connected.
   paintAge(quote, age, staleAfter) {
     const isStale = quote.source ? quote.isStale : age > staleAfter;
     this.#element.classList.toggle("off", !quote.active);
     this.#element.classList.toggle("stale", isStale);
     const word = STATE_WORDS[quote.symbolState];
-    // On a phone, an idle row shows its age instead of its name.
+    // On a phone, such a row shows its age instead of its name.
     this.#element.classList.toggle("idle", Boolean(word || (quote.source && age > IDLE_AFTER_MS)));
     if (!quote.active) setText(this.time, "off");
     else if (word && (quote.symbolState === "unknown" || !isStale)) setText(this.time, word);
@@ -141,8 +141,8 @@ export class Row {
   }
 }
 
-// Writes a text into an element. Writes into the existing text node, because a new text node costs twice as much.
-// `node` is null for a hidden column.
+// Writes into the text node that is there: replacing it costs twice as much.
+// A hidden column has no node.
 export function setText(node, text) {
   if (!node) return;
   const { firstChild } = node;

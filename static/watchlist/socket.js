@@ -1,5 +1,5 @@
-// Connects to /ws, subscribes, parses frames and reconnects after a loss. Does not use the DOM.
-// The handlers are onState, onUpdate, onTicker, onFeed, onList, onService and onTime.
+// Connects to /ws, subscribes, parses frames and reconnects after a loss. Knows no DOM.
+// Handlers: onState, onUpdate, onTicker, onFeed, onList, onService, onTime.
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 5000;
@@ -10,23 +10,22 @@ const MAX_HERTZ = 4;
 const MIN_HERTZ = 2;
 const MAX_UPDATES_PER_SECOND = 170;
 const CLOSED_ABNORMALLY = 1006;
-const SENT_AWAY = 4001; // the gateway process stops, or its clients must connect to another gateway process
+const SENT_AWAY = 4001; // this process of the gateway stops, or wants its clients to move to another one
 const TRY_AGAIN_LATER = 1013;
 
-// Returns how many updates per second to request for each symbol. 170 updates of 85 bytes per second are 52 MB an hour.
-// The result is a whole number, so that the gateway serves few different rates.
+// Updates a second of each symbol; 170 of 85 bytes each are 52 MB an hour. Whole numbers: the gateway has few rates.
 export function updateRate(symbolCount) {
   return Math.max(MIN_HERTZ, Math.min(MAX_HERTZ, Math.floor(MAX_UPDATES_PER_SECOND / symbolCount)));
 }
 
-// Returns the milliseconds before the next attempt. The delay doubles with each attempt, up to a maximum. `random`,
-// from 0 to 1, decides the second half of the delay, so that not all pages reconnect to a restarted gateway at once.
+// Milliseconds before the next attempt: doubled up to a maximum. The upper half is random (`random` is from 0 to 1), so
+// that the pages of a lost gateway do not all reconnect at once.
 export function retryDelay(attempt, random) {
   const longest = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt);
   return longest / 2 + (random * longest) / 2;
 }
 
-// Returns whether the client may reconnect after a close code. Codes from 4500 to 4999 mean a fault of the client.
+// Close codes from 4500 to 4999: the client is at fault and must not reconnect.
 export function mayReconnect(code) {
   return code < 4500 || code > 4999;
 }
@@ -39,13 +38,13 @@ export class PriceSocket {
   #url;
   #handlers;
   #random;
-  #symbols = new Set(); // the symbols that the page shows
-  #subscribed = new Set(); // the symbols that this connection is subscribed to
+  #symbols = new Set(); // to be subscribed
+  #subscribed = new Set(); // on this connection
   #rate = 0;
   #isSuspended = false;
   #isRefused = false;
   #wasOpened = false;
-  #isMoving = false; // true after a close with SENT_AWAY, until the first attempt fails
+  #isMoving = false; // since a close with SENT_AWAY; ends if the first attempt fails
   #socket = null;
   #requestCount = 0;
   #attempt = 0;
@@ -62,19 +61,19 @@ export class PriceSocket {
     this.#random = random;
   }
 
-  // Returns how many upgrades have failed since the last subscription was confirmed.
+  // Number of upgrades that failed in a row.
   get failures() {
     return this.#failures;
   }
 
-  // Sets the symbols to subscribe to. If there are no symbols, closes the connection.
+  // Without symbols there is no connection.
   setSymbols(symbols) {
     this.#symbols = new Set(symbols);
     if (!this.#symbols.size) this.#disconnect();
     else if (!this.#isSuspended) this.check();
   }
 
-  // Stops updates and reconnecting until `resume` is called.
+  // No updates and no reconnecting until `resume`.
   suspend() {
     this.#isSuspended = true;
     clearTimeout(this.#retryTimer);
@@ -87,7 +86,7 @@ export class PriceSocket {
     if (this.#symbols.size) this.check();
   }
 
-  // Connects if there is no connection. On an open connection, corrects the subscriptions and sends a ping.
+  // Connects; if connected, sends a ping and corrects the subscriptions.
   check() {
     if (this.#isRefused) return;
     if (!this.#socket && !this.#isSuspended) this.#connect();
@@ -130,7 +129,7 @@ export class PriceSocket {
   #subscribe() {
     if (this.#isSuspended) return;
     const rate = updateRate(this.#symbols.size);
-    // Options apply only to new symbols. If there are none, a new rate requires that all symbols are subscribed again.
+    // Options apply to new symbols only. Without any, a new rate requires that all are subscribed again.
     const resubscribe = rate !== this.#rate && [...this.#symbols].every((symbol) => this.#subscribed.has(symbol));
     const removed = [...this.#subscribed].filter((symbol) => resubscribe || !this.#symbols.has(symbol));
     const added = [...this.#symbols].filter((symbol) => resubscribe || !this.#subscribed.has(symbol));
@@ -147,8 +146,7 @@ export class PriceSocket {
     this.#socket.send(JSON.stringify(request));
   }
 
-  // Sends a ping. The connection counts as lost if no pong arrives, because a dead connection may never close.
-  // A pong also contains the gateway's time.
+  // A dead connection does not close by itself, so a missing pong is a loss. A pong also has the time.
   #ping() {
     clearTimeout(this.#pongTimer);
     this.#pingedAt = performance.now();
@@ -177,8 +175,7 @@ export class PriceSocket {
     else if (frame.type === "error") this.#handleError(frame);
   }
 
-  // Resets the delay of reconnects after an acknowledged subscription. An accepted connection does not reset the delay,
-  // because a failing gateway may accept a connection and close it immediately.
+  // Resets the delay only now: a failing gateway may accept connections and drop them.
   #acknowledge({ id }) {
     if (!isSubscription(id)) return;
     this.#attempt = this.#failures = 0;

@@ -1,4 +1,4 @@
-// Sorts the rows of the table, and sorts again when prices change. watchlist/page/sorting.py has the same rules.
+// Sorts the rows and keeps them sorted, by the rules of watchlist/page/sorting.py.
 
 import { rowsOf } from "./row.js";
 import { changeOf } from "./quotes.js";
@@ -23,15 +23,14 @@ const VALUES = {
   age: (quote) => (quote.timestamp === undefined ? undefined : -quote.timestamp),
 };
 
-// Returns the position of a price in a range: 0 at the low, 1 at the high; undefined if the price or range is unknown.
+// Where a price is in a range, from 0 to 1; undefined if one of them is unknown.
 export function shareOf(price, low, high) {
   if (price === undefined || low === undefined) return undefined;
   const span = Math.max(high, price) - Math.min(low, price);
   return span > 0 ? (price - Math.min(low, price)) / span : 0.5;
 }
 
-// Returns the sort after a click on the header of `column`, such as `-percent`. `sort` is the sort before the click.
-// The third click on a header gives the person's own order, "".
+// The sort after a click on a header, such as `-percent`. The third click restores the list's own order, "".
 export function nextSort(column, sort) {
   const first = ASCENDING_FIRST.has(column) ? column : `-${column}`;
   const reverse = ASCENDING_FIRST.has(column) ? `-${column}` : column;
@@ -39,7 +38,7 @@ export function nextSort(column, sort) {
   return sort === first ? reverse : "";
 }
 
-// Returns the sorted items. Items without a value come last in both directions. `quoteOf(item)` returns the quote.
+// Items without a value come last in both directions. `quoteOf` returns an item's quote.
 export function sortItems(items, sort, quoteOf) {
   const column = sort.replace(/^-/, "");
   const sign = sort.startsWith("-") ? -1 : 1;
@@ -91,7 +90,7 @@ export class Sorter {
     const name = link.firstChild.textContent.trim();
     this.#sort = nextSort(link.dataset.sort, this.#sort);
     this.#onSort(this.#sort, this.#sort ? `Sorted by ${name}, ${this.#direction}` : "Your own order");
-    if (!this.#sort) return; // only the server knows the person's own order
+    if (!this.#sort) return; // only the server knows that order
     this.#updateHeaders();
     this.#moveRows();
   }

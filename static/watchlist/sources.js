@@ -1,4 +1,4 @@
-// Holds the states of the sources of real prices. `main.js` loads this module at the first `feed` frame.
+// Holds the states of the sources of real prices. Loaded with the first `feed` frame.
 
 import { formatAge } from "./format.js";
 
@@ -7,7 +7,7 @@ const STATE_WORDS = { silent: "silent", reconnecting: "reconnecting", refused: "
 
 export class Sources {
   #quotes;
-  #frames = new Map(); // the newest `feed` frame of each source
+  #frames = new Map(); // the newest frame of each source
 
   constructor(quotes) {
     this.#quotes = quotes;
@@ -19,7 +19,7 @@ export class Sources {
     this.mark();
   }
 
-  // Writes `symbolState` and `isStale` into each quote of a real source. Must be called after symbols were added.
+  // Writes into each quote what its row shows. Called again after symbols were added.
   mark() {
     for (const quote of this.#shownQuotes()) {
       const frame = this.#frames.get(quote.source);
@@ -29,8 +29,7 @@ export class Sources {
     }
   }
 
-  // Describes the first source on the page that is not connected, as { label, detail, hint }.
-  // Returns undefined if all sources are connected.
+  // The first source on the page that is not connected: { label, detail, hint }; undefined without one.
   problem(serverTime) {
     const used = new Set(this.#shownQuotes().map(({ source }) => source));
     const frames = [...used].map((source) => this.#frames.get(source));
@@ -43,13 +42,13 @@ export class Sources {
     return { label: `${title || source}: ${STATE_WORDS[state] ?? "no connection"}${others}`, detail, hint: reason || "" };
   }
 
-  // Returns whether the markets of all symbols on the page are closed. Returns false for a page without symbols.
+  // Whether the page has symbols, and the market of all of them is closed.
   get areAllClosed() {
     const symbols = this.#quotes.symbols();
     return symbols.length > 0 && symbols.every((symbol) => this.#quotes.get(symbol).symbolState === "closed");
   }
 
-  // Returns the quotes of real sources.
+  // Those of real sources.
   #shownQuotes() {
     return this.#quotes.symbols().map((symbol) => this.#quotes.get(symbol)).filter(({ source }) => source);
   }

@@ -1,5 +1,4 @@
-// Adds live prices to sparklines. watchlist/page/svg/sparkline.py draws the sparklines by the same rules;
-// tests/cases/sparkline.json tests both.
+// Adds live prices to the sparklines of watchlist/page/svg/sparkline.py; tests/cases/sparkline.json tests both.
 
 const WIDTH = 104;
 const HEIGHT = 26;
@@ -7,8 +6,7 @@ const MARGIN = 2;
 const MAX_POINTS = 60;
 const MINUTE_MICROSECONDS = 60_000_000;
 
-// Returns the attribute `d` of a line through `values`, such as `M0 13.5L1.7 12`. There must be at least two values,
-// oldest first.
+// The `d` attribute of a line through at least two values, oldest first: `M0 13.5L1.7 12…`.
 export function sparklinePath(values) {
   const low = Math.min(...values);
   const high = Math.max(...values);
@@ -32,7 +30,7 @@ export class Sparkline {
   #values;
   #minute;
 
-  // `svg` has the attribute `data-values`: prices, oldest first, separated by spaces.
+  // `svg` has `data-values`: prices, oldest first, separated by spaces.
   constructor(svg) {
     this.#svg = svg;
     this.#line = svg.lastElementChild;
@@ -40,7 +38,7 @@ export class Sparkline {
     this.#values = svg.dataset.values.split(" ").map(Number);
   }
 
-  // Replaces the last point of the line. If a new minute began, adds a point. `timestamp` is in unix microseconds.
+  // Replaces the last point, or adds one if a new minute began. `timestamp` in unix microseconds.
   addPrice(price, timestamp, reference, direction) {
     const minute = Math.floor(timestamp / MINUTE_MICROSECONDS);
     const values = this.#values;

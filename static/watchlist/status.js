@@ -1,16 +1,16 @@
-// Shows the state of the connection. Announces this state, and messages, to screen readers.
+// Shows the state of the connection, and announces it and other messages to screen readers.
 
 import { formatAge } from "./format.js";
 
 export class Status {
-  isOffline = false; // as the browser reports; ignored while there is a connection, because the browser may be wrong
+  isOffline = false; // as the browser reports it, which may be wrong: it matters only without a connection
   isPaused = false;
   isPolling = false;
-  problem; // the problem of a source of prices: { label, detail, hint }
-  isClosed = false; // whether the markets of all symbols on the page are closed
+  problem; // of a source of prices: { label, detail, hint }
+  isClosed = false; // the market of all symbols on the page
   #element;
   #label;
-  #detail; // not announced, because it changes every second
+  #detail; // counts seconds, so it is not announced
   #announcedState;
   #announcedMessage;
   #refusalReason = "";
@@ -28,7 +28,7 @@ export class Status {
     if (state.name === "live") this.#refusalReason = "";
   }
 
-  // Sets why the gateway refuses connections. Ignores a reason that arrives while the connection is live.
+  // A reason that arrives after the connection is outdated.
   setRefusalReason(reason) {
     if (this.#state.name !== "live") this.#refusalReason = reason;
   }
@@ -39,8 +39,7 @@ export class Status {
     this.#announcedMessage.textContent = isRepeated ? `${message}\u00a0` : message;
   }
 
-  // Shows the state. `age` is the age of the newest price: undefined without a price, NaN if the age is unknown.
-  // `silentAfter` is the age from which "No new prices" is shown. `now` is performance.now(). All are in milliseconds.
+  // `age`: of the newest price, undefined without one, NaN if it is unknown. `now`: performance.now(). All in milliseconds.
   paint(age, silentAfter, now) {
     const [state, label, detail] = this.#describe(age, silentAfter, now);
     if (this.#element.dataset.state !== state) this.#element.dataset.state = state;

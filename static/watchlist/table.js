@@ -4,16 +4,15 @@ import { ageOf } from "./clock.js";
 import { Row } from "./row.js";
 
 const ROW_INTERVAL_MS = 250;
-// The cost of layout and paint depends more on the number of frames than on the number of rows.
+// Layout and paint cost by the frame more than by the row.
 const FRAME_INTERVAL_MS = 100;
-// Rows outside the viewport are painted less often, and only a few in each frame. Otherwise a long list would block the
-// browser.
+// Rows outside the viewport are painted less often, a few in a frame, so that a long list makes no long task.
 const HIDDEN_ROW_INTERVAL_MS = 2000;
 const MAX_HIDDEN_ROWS_PER_FRAME = 24;
 
 export class Table {
-  #rows = new Map(); // from element to Row; the drawer is a Row too
-  #bySymbol = new Map(); // from symbol to a list of Rows: a row of the table and the drawer can show the same symbol
+  #rows = new Map(); // by element
+  #bySymbol = new Map(); // several rows each: the drawer counts as one
   #changed = new Set();
   #quotes;
   #clock;
@@ -27,14 +26,14 @@ export class Table {
   #isHeld = false;
   #viewport = new IntersectionObserver((entries) => this.#updateVisibility(entries), { rootMargin: "120px" });
 
-  // `staleAfter` is the age in milliseconds after which a simulated price is stale.
+  // `staleAfter` in milliseconds.
   constructor(quotes, clock, staleAfter) {
     this.#quotes = quotes;
     this.#clock = clock;
     this.#staleAfter = staleAfter;
   }
 
-  // Sets the elements to paint. `quotes` must watch the symbol of each element.
+  // Sets the elements to keep up to date. The quotes watch the `data-symbol` of each.
   sync(elements) {
     const kept = new Map();
     for (const element of elements) {
@@ -63,13 +62,13 @@ export class Table {
       const row = this.#rows.get(target);
       if (!row) continue;
       row.isVisible = isIntersecting;
-      // The random time spreads the painting of hidden rows over many frames.
+      // At random, so that hidden rows are not due in one frame.
       row.paintedAt = isIntersecting ? -Infinity : row.paintedAt - Math.random() * HIDDEN_ROW_INTERVAL_MS;
     }
     this.refresh();
   }
 
-  // Pauses or resumes the painting. A pause paints all rows first, so that the page shows the prices of one moment.
+  // Rows that were not due are painted now: a paused page shows the prices of one moment.
   setPaused(isPaused) {
     this.#isPaused = isPaused;
     for (const row of this.#rows.values()) {
@@ -79,7 +78,7 @@ export class Table {
     this.refresh();
   }
 
-  // While held, the table paints nothing. The table is held until the newest prices arrive.
+  // Held: nothing is painted until the newest prices are here.
   setHeld(isHeld) {
     this.#isHeld = isHeld;
     this.refresh();

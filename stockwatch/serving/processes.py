@@ -6,6 +6,8 @@ and the kernel distributes connections over these sockets. On other systems, all
 The parent opens all sockets and keeps them open. A replacement therefore gets the socket of the dead child, and no
 connection in the socket's queue is lost. At the start of a drain, a child stops listening. The kernel then gives new
 connections to the other children.
+
+If there is a relay, it is one more child. The relay ends after the others.
 """
 
 import os
@@ -21,6 +23,7 @@ from contextlib import ExitStack, suppress
 import structlog
 
 from stockwatch.serving.ports import KERNEL_BALANCES, open_listener, stop_listening
+from stockwatch.serving.relay_child import RelayChild
 from stockwatch.serving.shared_counts import SharedCounts
 
 log = structlog.get_logger(__name__)
@@ -37,14 +40,17 @@ KILL_AFTER_DRAIN_SECONDS = 5
 class GatewayProcesses:
     """Several gateway processes on one port.
 
-    `count` is the number of processes. `drain` is the longest duration of a drain, in seconds.
+    `count` is the number of processes. `drain` is the longest duration of a drain, in seconds. If `relay` is true, the
+    processes share one subscription to Redis.
     """
 
-    def __init__(self, host: str, port: int, count: int, drain: float) -> None:
+    def __init__(self, host: str, port: int, count: int, drain: float, relay: bool) -> None:
         self._host = host
         self._port = port
         self._count = count
         self._drain = drain
+        self._use_relay = relay
+        self._relay: RelayChild | None = None
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
         self._signal_count = 0
@@ -62,11 +68,15 @@ class GatewayProcesses:
             self._listeners = [listeners.enter_context(listener) for listener in self._open_listeners()]
             self._folder, self._memory = folder, SharedCounts.create_memory(self._count)
             log.info("gateway starting", host=self._host, port=self._port, processes=self._count)
+            self._relay = RelayChild.open(folder) if self._use_relay else None
             for slot in range(self._count):
                 self._start(slot)
             self._watch()
             os.close(self._memory)
-            return self._stop()
+            self._stop()
+            if self._relay is not None:
+                self._relay.stop()
+            return 0
 
     def _open_listeners(self) -> list[socket.socket]:
         """Returns a list with one socket for each child.
@@ -84,12 +94,16 @@ class GatewayProcesses:
         command += ["--shared", f"{self._memory}:{self._folder}"]
         listener = self._listeners[slot].fileno()
         command += ["--listener", str(listener)]
+        if self._relay is not None:
+            command += ["--relay", self._relay.path]
         inherited = [self._memory, listener]
         self._children[slot] = subprocess.Popen(command, pass_fds=inherited, start_new_session=True)  # noqa: S603
 
     def _watch(self) -> None:
         started_at = dict.fromkeys(self._children, time.monotonic())
         while not self._stopping.wait(CHECK_SECONDS):
+            if self._relay is not None:
+                self._relay.restart_if_dead()
             for slot, child in list(self._children.items()):
                 if child.poll() is None or self._stopping.is_set():
                     continue
@@ -103,7 +117,7 @@ class GatewayProcesses:
                     started_at[slot] = time.monotonic()
                     self._start(slot)
 
-    def _stop(self) -> int:
+    def _stop(self) -> None:
         deadline = time.monotonic() + self._drain + KILL_AFTER_DRAIN_SECONDS
         for child in self._children.values():
             child.terminate()
@@ -114,7 +128,6 @@ class GatewayProcesses:
             if child.poll() is None:
                 child.kill()
                 child.wait()
-        return 0
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._signal_count += 1

@@ -18,9 +18,12 @@ from stockwatch.serving import database_timeout
 from stockwatch.serving.connection_limit import ConnectionLimit
 from stockwatch.serving.shared_counts import AllProcessesCollector, SharedCounts
 from watchlist.gateway.catalog import Catalog, load_tickers
+from watchlist.gateway.counts import RelayCounts
+from watchlist.gateway.fanout.price_layer import PriceLayer
 from watchlist.gateway.gateway import Gateway
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.metrics import END_TO_END, GatewayCollector
+from watchlist.gateway.relay.layer import RelayLayer
 from watchlist.gateway.sockets.asgi import Application, Receive, Scope, Send
 from watchlist.gateway.sockets.daphne_transport import AttachTransport
 from watchlist.gateway.sockets.routing import route_requests, route_sockets
@@ -51,11 +54,28 @@ def open_redis() -> Redis:
     return connect_async(settings.REDIS, GATEWAY)
 
 
+relay_counts = RelayCounts()
+relay_path = ""
+"""The socket of the relay. Empty: this process subscribes to Redis itself."""
+
+
+def use_relay(path: str) -> None:
+    """Makes the gateway get prices through the relay. Call this function before the gateway starts."""
+    global relay_path
+    relay_path = path
+
+
+def open_layer() -> PriceLayer:
+    """Returns the channel layer `prices`."""
+    own: PriceLayer = channel_layers["prices"]
+    return RelayLayer(relay_path, own, relay_counts) if relay_path else own
+
+
 gateway = Gateway(
     limits=read_limits(),
     catalog=Catalog(settings.GATEWAY_VALID_TICKERS),
     load=load_tickers,
-    layer=lambda: channel_layers["prices"],
+    layer=open_layer,
     redis=open_redis,
     private=settings.PRIVATE,
     deflate=settings.GATEWAY_DEFLATE,
@@ -68,6 +88,7 @@ collector = GatewayCollector(
     gateway.counts,
     gateway.database,
     gateway.compressor,
+    relay_counts,
     gateway.count_tasks,
 )
 REGISTRY.register(collector)

@@ -29,6 +29,17 @@ class GatewayCounts:
         self.closed[code.name.lower()] += 1
 
 
+class RelayCounts:
+    """Says whether prices come through the relay, and counts how often the process began to subscribe to Redis itself.
+
+    Both stay at their first values in a process that has no relay.
+    """
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.fallbacks = 0
+
+
 class HubCounts:
     """Counts updates. The counters are plain attributes, because the hub changes a counter for each update.
 

@@ -9,7 +9,7 @@ from prometheus_client import Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from watchlist.gateway.counts import GatewayCounts
+from watchlist.gateway.counts import GatewayCounts, RelayCounts
 from watchlist.gateway.database import DatabaseMonitor
 from watchlist.gateway.deflate.compressor import Compressor
 from watchlist.gateway.fanout.hub import Hub
@@ -37,6 +37,7 @@ class GatewayCollector(Collector):
         counts: GatewayCounts,
         database: DatabaseMonitor,
         compressor: Compressor,
+        relay: RelayCounts,
         count_tasks: Callable[[], int],
     ) -> None:
         self._connections = connections
@@ -45,6 +46,7 @@ class GatewayCollector(Collector):
         self._counts = counts
         self._database = database
         self._compressor = compressor
+        self._relay = relay
         self._count_tasks = count_tasks
 
     def collect(self) -> Iterator[Metric]:
@@ -71,6 +73,7 @@ class GatewayCollector(Collector):
         yield gauge(
             "redis_nodes_lost", "Nodes of a Redis Cluster whose connection is lost", len(self._intake.lost_nodes)
         )
+        yield gauge("relay_connected", "Processes that get prices through the relay", int(self._relay.connected))
         yield gauge("database_answers", "1 if tickers, lists and accounts can be read", int(self._database.available))
         yield gauge(
             "newest_update_timestamp_seconds", "Unix time of the newest update received", hub.newest_timestamp / 1e6
@@ -82,6 +85,9 @@ class GatewayCollector(Collector):
         yield counter("updates_out", "Updates handed to sockets", counts.sent)
         yield counter("sequence_gaps", "Updates whose seq_id skipped numbers", counts.gaps)
         yield counter("channel_layer_losses", "Times the channel layer lost its connection", intake.losses)
+        yield counter(
+            "relay_fallbacks", "Times a process subscribed to Redis itself instead of the relay", self._relay.fallbacks
+        )
         yield counter("resyncs", "Times the quotes of all subscribed symbols were read again", intake.resyncs)
         dropped = {
             "stale": counts.stale,

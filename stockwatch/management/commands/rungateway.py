@@ -28,11 +28,12 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=settings.APP_PORT)
         parser.add_argument("--processes", type=int, default=settings.GATEWAY_PROCESSES, help="0: one per core")
         # With several processes the parent passes these to its children: slot/count, the parent's process id,
-        # memory:folder of the shared counts, and the file descriptor of the bound socket.
+        # memory:folder of the shared counts, the file descriptor of the bound socket, and the socket of the relay.
         parser.add_argument("--worker", help=argparse.SUPPRESS)
         parser.add_argument("--parent", type=int, default=os.getppid(), help=argparse.SUPPRESS)
         parser.add_argument("--shared", help=argparse.SUPPRESS)
         parser.add_argument("--listener", type=int, help=argparse.SUPPRESS)
+        parser.add_argument("--relay", default="", help=argparse.SUPPRESS)
 
     def handle(self, *_args: Any, host: str, port: int, processes: int, worker: str, **options: Any) -> None:
         host, processes = resolve_host(host), processes or os.cpu_count() or 1
@@ -42,22 +43,27 @@ class Command(BaseCommand):
         try:
             if worker:
                 shared_counts = parse_shared_counts(worker, options["shared"])
-                self._serve(socket.socket(fileno=options["listener"]), options["parent"], shared_counts)
+                listener = socket.socket(fileno=options["listener"])
+                self._serve(listener, options["parent"], shared_counts, options["relay"])
             elif processes == 1:
-                self._serve(open_listener(host, port), options["parent"], None)
+                self._serve(open_listener(host, port), options["parent"], None, "")
             else:
-                sys.exit(GatewayProcesses(host, port, processes, settings.GATEWAY_MAX_DRAIN.total_seconds()).run())
+                # In a cluster, each process needs a connection to each node for its own symbols anyway.
+                relay = settings.GATEWAY_RELAY and not settings.REDIS_CLUSTER
+                drain = settings.GATEWAY_MAX_DRAIN.total_seconds()
+                sys.exit(GatewayProcesses(host, port, processes, drain, relay).run())
         except PortUnavailable as error:
             raise CommandError(str(error)) from error
 
     @staticmethod
-    def _serve(listener: socket.socket, parent: int, shared_counts: SharedCounts | None) -> None:
+    def _serve(listener: socket.socket, parent: int, shared_counts: SharedCounts | None, relay: str) -> None:
         # Imported here because Daphne installs Twisted's reactor, which no other command and no parent needs.
         from stockwatch.serving.server import run_server
-        from stockwatch.serving.wiring import share_counts
+        from stockwatch.serving.wiring import share_counts, use_relay
 
         if shared_counts is not None:
             share_counts(shared_counts)
+        use_relay(relay)
         run_server(listener, parent if shared_counts is not None else None)
 
 

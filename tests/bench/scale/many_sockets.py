@@ -45,8 +45,10 @@ def count_processes(sockets: int) -> int:
 
 def find_workers(parent: int, processes: int) -> list[int]:
     """Returns the pids of the gateway processes that hold sockets. If there is one process, this is `parent`."""
+    if processes == 1:
+        return [parent]
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [parent] if processes == 1 else [int(child) for child in children]
+    return [int(child) for child in children if b"--worker" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")]
 
 
 def read_resident(pid: int) -> float:

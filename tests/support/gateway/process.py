@@ -68,6 +68,8 @@ class GatewayProcess:
         self.log = folder / f"{self.port}.log"
         self.database = folder / f"{self.port}.sqlite3"
         shutil.copy(database, self.database)
+        self.project = ROOT
+        """The folder of the program. A test may set a copy before the start."""
         self._tunnel: TlsTunnel | None = None
         self._command = self._make_command(command, folder)
         self.variables = {
@@ -113,7 +115,11 @@ class GatewayProcess:
     def start(self) -> "GatewayProcess":
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self._command, cwd=ROOT, env=os.environ | self.variables, stdout=output, stderr=subprocess.STDOUT
+                self._command,
+                cwd=self.project,
+                env=os.environ | self.variables,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         wait_until(self._answers, 90, f"start of the gateway:\n{self.log.read_text()}")
         return self
@@ -185,11 +191,44 @@ class GatewayProcess:
         self.redis.close()
 
 
+def find_children(gateway: GatewayProcess, argument: str) -> list[int]:
+    """Returns the process ids of the gateway's child processes that have this argument in their command."""
+    assert gateway.process is not None
+    parent = str(gateway.process.pid)
+    output = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", parent], capture_output=True, text=True).stdout
+    return [int(line.split()[0]) for line in output.splitlines() if argument in line.split()]
+
+
 def find_workers(gateway: GatewayProcess) -> list[int]:
     """Returns the process ids of the gateway's worker processes."""
-    assert gateway.process is not None
-    output = subprocess.run(["ps", "-o", "pid=", "--ppid", str(gateway.process.pid)], capture_output=True, text=True)
-    return [int(pid) for pid in output.stdout.split()]
+    return find_children(gateway, "--worker")
+
+
+def find_relay(gateway: GatewayProcess) -> int:
+    """Returns the process id of the gateway's relay; 0 if no relay runs."""
+    return next(iter(find_children(gateway, "stockwatch.serving.relay")), 0)
+
+
+def served_by(client: ClientConnection) -> int:
+    """Returns the id of the process that holds the other end of a client's socket; 0 if it is unknown."""
+    return find_serving_process(client.local_address[1])
+
+
+def find_serving_process(port: int) -> int:
+    """Returns the id of the process whose socket is connected to a port; 0 if it is unknown."""
+    for line in subprocess.run(["ss", "-tnpH"], capture_output=True, text=True).stdout.splitlines():
+        fields = line.split()
+        if fields[4].endswith(f":{port}") and "pid=" in line:
+            return int(line.partition("pid=")[2].partition(",")[0])
+    return 0
+
+
+def runs(pid: int) -> bool:
+    """Returns whether a process runs; a zombie does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
 
 
 def count_listeners(gateway: GatewayProcess) -> int:

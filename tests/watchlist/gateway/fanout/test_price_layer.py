@@ -1,13 +1,16 @@
-"""The contract of a price layer, for the real layers on Redis and on a cluster, and for the fake of the tests."""
+"""The contract of price layers, for those on Redis, on a cluster and on a relay, and for the fake of the tests."""
 
 import pytest
 
 from feeds.store.cluster.slots import key_slot, tag_prefix
 from feeds.wire import channel_symbol
 from tests.support.gateway.fakes import FakePriceLayer
+from tests.support.gateway.relay import LocalRelay
 from tests.support.waiting import until
+from watchlist.gateway.counts import RelayCounts
 from watchlist.gateway.fanout.channel_layer import PricesChannelLayer
 from watchlist.gateway.fanout.cluster_layer import ClusterChannelLayer
+from watchlist.gateway.relay.layer import RelayLayer
 
 
 class RealRedis:
@@ -40,6 +43,14 @@ class RealCluster:
             node.run("CLIENT", "KILL", "TYPE", "pubsub")
 
 
+class RelayedRedis(RealRedis):
+    """The layer that uses a relay, and the side of Redis."""
+
+    def __init__(self, server, client, relay):
+        super().__init__(server, client)
+        self.layer = RelayLayer(relay.path, self.layer, RelayCounts())
+
+
 class FakeRedis:
     """The fake layer, and the side of Redis."""
 
@@ -54,9 +65,20 @@ class FakeRedis:
         self.layer.reconnect()
 
 
-@pytest.fixture(params=["real", "cluster", "fake"])
-async def redis_side(request):
-    if request.param == "real":
+@pytest.fixture
+async def relay(redis_server):
+    relay = LocalRelay(redis_server)
+    yield relay
+    await relay.close()
+    relay.remove()
+
+
+@pytest.fixture(params=["real", "cluster", "relay", "fake"])
+async def redis_side(request, relay):
+    if request.param == "relay":
+        client = request.getfixturevalue("redis_client")
+        side = RelayedRedis(request.getfixturevalue("redis_server"), client, await relay.start())
+    elif request.param == "real":
         side = RealRedis(request.getfixturevalue("redis_server"), request.getfixturevalue("redis_client"))
     else:
         side = FakeRedis() if request.param == "fake" else RealCluster(request.getfixturevalue("redis_cluster"))

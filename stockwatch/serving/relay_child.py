@@ -1,0 +1,70 @@
+"""Starts the relay of a gateway as a child process, and replaces it when it dies.
+
+The parent opens the relay's socket and keeps it. So gateway processes can connect while a dead relay is being replaced,
+and wait for the next one.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import structlog
+from django.conf import settings
+
+log = structlog.get_logger(__name__)
+
+BACKLOG = 1024
+MIN_LIFETIME_SECONDS = 1.0
+"""A relay that ends within this time is restarted after an equally long pause."""
+STOP_SECONDS = 2.0
+"""How long the relay may take to end after SIGTERM."""
+
+
+class RelayChild:
+    """The relay process of a gateway. `listener` is a Unix socket that listens at `path`."""
+
+    def __init__(self, listener: socket.socket, path: str) -> None:
+        self.path = path
+        self._listener = listener
+        self._start()
+
+    @classmethod
+    def open(cls, folder: str) -> "RelayChild | None":
+        """Starts a relay with a socket in a folder. Returns None if the path is too long for a socket."""
+        listener, path = socket.socket(socket.AF_UNIX), os.path.join(folder, "relay")
+        try:
+            listener.bind(path)
+        except OSError as error:
+            listener.close()
+            log.warning("no relay: each gateway process subscribes to Redis", reason=str(error))
+            return None
+        listener.listen(BACKLOG)
+        return cls(listener, path)
+
+    def restart_if_dead(self) -> None:
+        """Starts the relay again if it has died. Call this method repeatedly. Returns immediately."""
+        if self._process.poll() is None:
+            return
+        lifetime = time.monotonic() - self._started_at
+        if lifetime >= MIN_LIFETIME_SECONDS:
+            log.error("relay died, restarting", status=self._process.returncode)
+            self._start()
+
+    def stop(self) -> None:
+        """Ends the relay. Call this method when no gateway process runs."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.close()
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "stockwatch.serving.relay", str(self._listener.fileno()), str(os.getpid())]
+        self._started_at = time.monotonic()
+        self._process = subprocess.Popen(  # noqa: S603
+            command, pass_fds=[self._listener.fileno()], cwd=settings.BASE_DIR, start_new_session=True
+        )
