@@ -41,6 +41,8 @@ FIRST_CLIENTS = ("10.88.0.1", "10.89.0.1")
 SYMBOLS, OWN, GROUPS = 500, 4, 10
 FREE_FILES = 1_000
 SETTLE_SECONDS = 5
+LOSS_SECONDS = 10
+"""The shortest time for the loss of a machine. The balancers notice it after some five seconds."""
 LIVE_SECONDS = 240
 SUMS = (
     *("clients", "live", "fewest_live", "attempts", "refused_429", "refused_503", "refused_other", "unreachable"),
@@ -114,6 +116,7 @@ class Trial:
 
     def _begin(self) -> None:
         self._cpu_before = self._cpu()
+        self._drops_before = read_drops()
 
     def _report(self) -> dict[str, Any]:
         """Returns the figures of all loaders together. Delays and waits are those of the slowest loader."""
@@ -147,6 +150,7 @@ class Trial:
         found["cpu_s"] = {role: round(used - self._cpu_before[role], 2) for role, used in cpu.items()}
         found["sockets"] = self._sockets()
         found["slab_mb"] = round(read_slab(), 1)
+        found["packets_dropped"] = read_drops() - self._drops_before
         found["resident_mb"] = {
             machine.name: round(machine.resident, 1)
             for machine in (*self.gateways, *self.balancers)
@@ -192,7 +196,7 @@ class Trial:
     def run(self) -> dict[str, int]:
         self.run_phase("connect", lambda: None, 0)
         self.run_phase("steady", lambda: None, self._seconds)
-        self.run_phase("machine lost", self.lose_first, self._seconds)
+        self.run_phase("machine lost", self.lose_first, max(self._seconds, LOSS_SECONDS))
         self.run_phase("machine back", self.return_first, SETTLE_SECONDS)
         self.run_phase("rolling restart", self.restart_all, self._seconds)
         return self.compare()
@@ -204,6 +208,15 @@ def read_slab() -> float:
     return int(line.split()[1]) / 1024
 
 
+def read_drops() -> int:
+    """Returns how many packets between the machines were dropped, because the queue of a core was full.
+
+    TCP sends them again, after 0.2 s or more. The queues have `net.core.netdev_max_backlog` packets.
+    """
+    lines = Path("/proc/net/softnet_stat").read_text().splitlines()
+    return sum(int(line.split()[1], 16) for line in lines)
+
+
 def print_phase(name: str, found: dict[str, Any]) -> None:
     refused = found["refused_429"] + found["refused_503"] + found["refused_other"]
     print(
@@ -212,7 +225,8 @@ def print_phase(name: str, found: dict[str, Any]) -> None:
         f"{found['longest_away_s']} s; p50 {found['p50_ms']} ms, p99 {found['p99_ms']} ms; {found['attempts']:,} "
         f"connects, {refused} refused, {found['unreachable']} unreachable, {found['timed_out']} timed out; closed: "
         f"{found['moved']:,} with 4001, {found['dropped']:,} otherwise; {found['updates']:,} updates in "
-        f"{found['seconds']} s, {found['older']} older after newer; sockets {found['sockets']}; CPU {found['cpu_s']}"
+        f"{found['seconds']} s, {found['older']} older after newer; {found['packets_dropped']} packets dropped; "
+        f"sockets {found['sockets']}; CPU {found['cpu_s']}"
         + (f"; drains {found['drain_s']}" if "drain_s" in found else "")
         + ("" if found["all_live"] else "; NOT ALL LIVE"),
         flush=True,
@@ -228,6 +242,7 @@ def main() -> int:
     if not shutil.which("haproxy"):
         print("haproxy is missing (Debian and Ubuntu: apt install haproxy)", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the machines too
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
