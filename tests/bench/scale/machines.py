@@ -25,6 +25,8 @@ global
 defaults
     mode http
     option forwardfor
+    # Drops the request of a client that has left. Otherwise the requests of clients that gave up are answered first.
+    option abortonclose
     # A client whose machine refuses or has just stopped listening gets another machine.
     option redispatch 1
     retry-on conn-failure empty-response
