@@ -236,7 +236,7 @@ def print_phase(name: str, found: dict[str, Any]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sockets", type=int, default=20_000)
-    parser.add_argument("--per-second", type=int, default=1_000, help="how many clients connect per second at first")
+    parser.add_argument("--per-second", type=int, default=800, help="how many clients connect per second at first")
     parser.add_argument("--seconds", type=int, default=30, help="the shortest duration of a phase")
     parsed = parser.parse_args()
     if not shutil.which("haproxy"):
