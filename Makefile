@@ -7,7 +7,7 @@ export VENV PYTHON
 MIGRATE = $(PY) manage.py migrate --verbosity 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers shot local dev
+.PHONY: help run test test-kafka test-postgres test-clients check fmt up up-all down logs restart gen proc rec gtw bench bench-accepts bench-pipeline bench-page bench-churn bench-soak bench-hostile bench-charts bench-replay bench-feed bench-keys bench-sockets bench-reconnect bench-peers bench-scale shot local dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -112,6 +112,9 @@ bench-feed: dev ## compare real prices with the ledger of a fake exchange, under
 
 bench-peers: dev ## measure the gateway beside other servers that are installed, or whose paths PEERS names
 	@exec $(PY) -m tests.bench.peers $(PEERS)
+
+bench-scale: dev ## lose and restart gateway machines under 20,000 sockets, in network namespaces: needs root and haproxy
+	@exec $(PY) -m tests.bench.scale
 
 shot: dev ## take pictures of the page, also of the states of real sources
 	@$(PY) -m tests.browser.shots

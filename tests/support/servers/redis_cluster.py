@@ -22,17 +22,22 @@ NODE_TIMEOUT_MS = 1500
 class ClusterNode(RedisServer):
     """One node. After a restart, the node still has its id and knows the other nodes."""
 
-    def __init__(self) -> None:
-        self.bus_port = free_port()
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.bus_port = free_port(host)
         super().__init__(
-            free_port(),
+            free_port(host),
             [
                 *("--cluster-enabled", "yes", "--cluster-port", str(self.bus_port)),
                 *("--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
                 *("--cluster-require-full-coverage", "no"),
                 *("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"),
+                *(
+                    "--protected-mode",
+                    "no",
+                ),  # the nodes have no password, and other machines connect if `host` is not loopback
             ],
         )
+        self.host = host
 
     def run(self, *command: Any) -> Any:
         """Runs one command on this node. Returns the reply without the conversions of redis-py."""
@@ -52,12 +57,13 @@ class ClusterNode(RedisServer):
 
 
 class RedisCluster(StartedInBlock):
-    """A cluster of masters, each with a number of replicas. All data is in memory only."""
+    """A cluster of masters, each with a number of replicas, on one address. All data is in memory only."""
 
-    def __init__(self, masters: int = 3, replicas: int = 1) -> None:
+    def __init__(self, masters: int = 3, replicas: int = 1, host: str = "127.0.0.1") -> None:
+        self._host = host
         self._replicas = replicas
-        self.masters = [ClusterNode() for _ in range(masters)]
-        self.nodes = [*self.masters, *(ClusterNode() for _ in range(masters * replicas))]
+        self.masters = [ClusterNode(host) for _ in range(masters)]
+        self.nodes = [*self.masters, *(ClusterNode(host) for _ in range(masters * replicas))]
 
     @property
     def address(self) -> dict[str, Any]:
@@ -163,7 +169,7 @@ class RedisCluster(StartedInBlock):
 
     def add_node(self) -> ClusterNode:
         """Adds a master without slots."""
-        node = ClusterNode()
+        node = ClusterNode(self._host)
         node.start()
         self.nodes.append(node)
         self._meet([node])

@@ -60,6 +60,11 @@ REPLY_TIMEOUT_SECONDS = 0.2
 """How long Redis may take to reply."""
 MAX_KEYS = 128
 """The most buckets of one call. Redis serves no other client during a call, which takes about a millisecond."""
+CLUSTER_CALLS = 16
+"""The most calls at once in a cluster, where each call has one bucket.
+
+One call at a time would accept one client per round trip.
+"""
 PAUSE_SECONDS = 1.0
 """How long no call is made after a time-out.
 
@@ -84,7 +89,7 @@ class ConnectionRate:
     def __init__(self, redis: Any, limits: Limits, on_unanswered: Callable[[], None]) -> None:
         """`on_unanswered` is called for each check that Redis does not answer."""
         # In a cluster, the buckets of one call would be on different nodes.
-        self._max_keys = 1 if is_cluster(redis) else MAX_KEYS
+        self._max_keys, self._max_calls = (1, CLUSTER_CALLS) if is_cluster(redis) else (MAX_KEYS, 1)
         self._script = redis.register_script(BUCKETS_SCRIPT)
         self._limits = limits
         self._on_unanswered = on_unanswered
@@ -114,16 +119,22 @@ class ConnectionRate:
     async def _answer_all(self) -> None:
         try:
             while self._waiting:
-                checks, self._waiting = self._waiting[: self._max_keys], self._waiting[self._max_keys :]
-                waits = [-1] * len(checks)
-                try:
-                    waits = await self._ask_redis(checks)
-                except Exception:  # Each connection must get an answer.
-                    log.exception("connection rate unknown")
-                for check, wait in zip(checks, waits, strict=True):
-                    self._answer(check, wait)
+                count = self._max_keys * self._max_calls
+                checks, self._waiting = self._waiting[:count], self._waiting[count:]
+                parts = [checks[at : at + self._max_keys] for at in range(0, len(checks), self._max_keys)]
+                await asyncio.gather(*map(self._answer_part, parts))
         finally:
             self._task = None
+
+    async def _answer_part(self, checks: Sequence[Check]) -> None:
+        """Answers the checks of one call."""
+        waits = [-1] * len(checks)
+        try:
+            waits = await self._ask_redis(checks)
+        except Exception:  # Each connection must get an answer.
+            log.exception("connection rate unknown")
+        for check, wait in zip(checks, waits, strict=True):
+            self._answer(check, wait)
 
     def _answer(self, check: Check, wait: int) -> None:
         if wait < 0:

@@ -167,6 +167,22 @@ async def test_on_a_cluster_connections_that_wait_together_are_all_checked(
     await redis.aclose()
 
 
+def count_clients(cluster: RedisCluster) -> int:
+    return sum(
+        int(dict(line.split(":") for line in node.run("INFO clients").decode().split()[2:])["connected_clients"])
+        for node in cluster.running
+    )
+
+
+async def test_on_a_cluster_several_checks_wait_for_redis_at_once(redis_cluster: RedisCluster, generous_timeout):
+    redis, before = connect_async(redis_cluster.address), count_clients(redis_cluster)
+    rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: None)
+    await asyncio.gather(*(rate.seconds_to_wait(f"10.1.3.{number}") for number in range(64)))
+    # Checks one at a time would need one connection to each master.
+    assert count_clients(redis_cluster) - before > len(redis_cluster.masters)
+    await redis.aclose()
+
+
 async def test_one_call_takes_tokens_for_some_connections_only(redis_server, redis_client, generous_timeout):
     redis = Redis(host=redis_server.host, port=redis_server.port, protocol=2)
     rate = ConnectionRate(redis, Limits(rate_per_second=0.01, rate_burst=1), lambda: None)
