@@ -195,8 +195,7 @@ def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> 
     decoder, or None if the fast decoder raised no error. Raises BadRecord if the value is not a valid update.
     """
     update = _decode_keys(value, error)
-    if update.symbol not in _known_symbols:
-        _check_symbol(update.symbol)
+    _check_symbol(update.symbol)
     if not 0 < update.price < inf:
         raise BadRecord("the price is not a finite number above zero", "price")
     if not (MIN_TIMESTAMP <= update.timestamp <= latest and 0 <= update.seq_id < MAX_NUMBER):
