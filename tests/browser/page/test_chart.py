@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from feeds import bar_layout
 from tests.support.browser.market import put_bars
@@ -152,6 +152,22 @@ def test_up_to_four_symbols_are_compared_in_percent(site: Site, open_page: Calla
     expect(compared.get_by_role("listitem")).to_have_count(3)
     add_to_chart(page, "AAPL")
     expect(page.locator(".compare output")).to_have_text("AAPL is in the chart already.")
+
+
+def test_the_controls_of_the_chart_wait_for_its_script(site: Site, open_page: Callable[..., Page]):
+    put_minutes(site, "AAPL", (100.0, 100.0), (100.0, 110.0))
+    put_minutes(site, "MSFT", (100.0, 100.0), (100.0, 90.0))
+    page = open_page(**DESKTOP)
+    held: list[Route] = []
+    page.route("**/chart.js*", lambda route: held.append(route))
+    page.goto("/s/AAPL")
+    wait_until(lambda: page.evaluate("document.documentElement.classList.contains('live')") and held)
+    expect(page.get_by_role("button", name="Compare in %")).to_have_count(0)
+    expect(page.get_by_role("button", name="Candles")).to_have_count(0)
+    held[0].continue_()
+    add_to_chart(page, "MSFT")
+    expect(page.get_by_role("list", name="Change of the compared symbols").get_by_role("listitem")).to_have_count(2)
+    expect(page.get_by_role("button", name="Candles")).to_be_visible()
 
 
 def test_an_unknown_symbol_cannot_be_compared(site: Site, open_page: Callable[..., Page], browser_errors: list[str]):
