@@ -20,6 +20,7 @@ from watchlist.page import change_views as changes
 from watchlist.page import transfer_views as transfer
 from watchlist.page import views
 from watchlist.page.column_views import change_columns
+from watchlist.page.notes.views import change_note
 
 urlpatterns = [
     path("", views.show_watchlist, name="watchlist"),
@@ -28,6 +29,7 @@ urlpatterns = [
     path("list/change/", changes.change_list, name="change-list"),
     path("lists/change/", changes.change_tabs, name="change-tabs"),
     path("list/columns/", change_columns, name="change-columns"),
+    path("list/note/", change_note, name="change-note"),
     path("undo/", changes.undo_change, name="undo"),
     path("transfer/", transfer.show_transfer, name="transfer"),
     path("transfer/lists.csv", transfer.export_lists, name="export"),

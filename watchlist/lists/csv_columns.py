@@ -1,4 +1,4 @@
-"""Finds the columns of an imported file that hold list names and symbols. Pure.
+"""Finds the columns of an imported file that hold list names, symbols and notes. Pure.
 
 This module reads only the header of the file.
 """
@@ -16,19 +16,21 @@ LIST_HEADERS = (
     *("list", "watchlist", "list name", "watchlist name", "watch list", "portfolio", "portfolio name"),
     *("liste", "lista"),
 )
+NOTE_HEADERS = ("note", "notes", "comment", "comments", "notiz", "nota")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The places of the column of symbols and of the column of list names in an imported file.
+    """The places of the columns of symbols, list names and notes in an imported file.
 
-    `symbols` and `names` are indexes, which count from 0. `names` is None if the file has no column of list names.
-    `count` is the number of cells of the header.
+    `symbols`, `names` and `notes` are indexes, which count from 0. `names` is None if the file has no column of list
+    names, and `notes` is None if the file has no column of notes. `count` is the number of cells of the header.
     """
 
     symbols: int
     names: int | None
     count: int
+    notes: int | None = None
 
 
 def find_columns(cells: Sequence[str]) -> Columns | None:
@@ -38,7 +40,9 @@ def find_columns(cells: Sequence[str]) -> Columns | None:
     """
     headers = [_normalize(cell) for cell in cells]
     symbols = _find(headers, SYMBOL_HEADERS)
-    return None if symbols is None else Columns(symbols, _find(headers, LIST_HEADERS), len(headers))
+    if symbols is None:
+        return None
+    return Columns(symbols, _find(headers, LIST_HEADERS), len(headers), _find(headers, NOTE_HEADERS))
 
 
 def _find(headers: Sequence[str], words: Sequence[str]) -> int | None:

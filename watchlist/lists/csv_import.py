@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from feeds.csv_cells import unescape
-from watchlist.errors import BadName
+from watchlist.errors import BadName, BadNote
 from watchlist.lists.csv_columns import Columns, find_columns
 from watchlist.lists.csv_lines import Line, read_cells, split_lines
 from watchlist.lists.foreign_symbols import clean_spelling, find_symbol
+from watchlist.lists.notes import check_note
 from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, check_name, name_key
 
 MAX_FILE_BYTES = 2_500_000
@@ -48,8 +49,8 @@ class ImportedLists:
 def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> ImportedLists:
     """Reads lists of symbols from the text of a file. Refuses symbols that are not in `known`.
 
-    If the file has a header, only the columns of symbols and of list names are read. Without a header, each line has
-    one of these forms:
+    If the file has a header, only the columns of symbols, list names and notes are read. Without a header, each line
+    has one of these forms:
 
     - a list's name and one symbol
     - any number of symbols
@@ -126,7 +127,7 @@ class _Reader:
         if not spelling and columns.names is None:
             self._refuse(line, "This line has no symbol.")
         else:
-            self._add(line, name, spelling)
+            self._add(line, name, spelling, note=_read_note(cells, columns))
 
     def _read_without_header(self, line: Line) -> None:
         cells = [unescape(cell).strip() for cell in line.cells]
@@ -168,13 +169,19 @@ class _Reader:
     def _find(self, spelling: str) -> str | None:
         return find_symbol(spelling, self._known)
 
-    def _add(self, line: Line, name: str, spelling: str, shown: str = "") -> None:
-        reason = self._add_symbol(name, spelling)
+    def _add(self, line: Line, name: str, spelling: str, shown: str = "", note: str = "") -> None:
+        """Adds a symbol to the list called `name`. A symbol whose note is not allowed is added without the note."""
+        problem = ""
+        try:
+            note = check_note(note)
+        except BadNote as error:
+            note, problem = "", f"{spelling[:20]} is imported without its note. {error}"
+        reason = self._add_symbol(name, spelling, note) or problem
         if reason:
             self._refuse(line, reason, shown)
 
-    def _add_symbol(self, name: str, spelling: str) -> str:
-        """Adds a symbol to the list called `name` and returns an empty string.
+    def _add_symbol(self, name: str, spelling: str, note: str) -> str:
+        """Adds a symbol with its note to the list called `name`, and returns an empty string.
 
         If the symbol or the name is refused, returns the reason.
         """
@@ -189,7 +196,7 @@ class _Reader:
         symbol = self._find(spelling)
         reason = self._refuse_symbol(named_list, spelling, symbol) if spelling else ""
         if not reason:
-            self._lists[key] = named_list.add(symbol) if symbol else named_list
+            self._lists[key] = named_list.add(symbol, note=note) if symbol else named_list
             self._has_symbols = True
         return reason
 
@@ -203,3 +210,8 @@ class _Reader:
     def _refuse(self, line: Line, reason: str, shown: str = "") -> None:
         beginning = shown or ", ".join(cell for cell in line.cells[:3] if cell) or line.text
         self._refusals.append(RefusedLine(line.number, beginning[:60], reason))
+
+
+def _read_note(cells: Sequence[str], columns: Columns) -> str:
+    """Returns the note in the cells of a line. The last cells of a line may be missing."""
+    return cells[columns.notes] if columns.notes is not None and columns.notes < len(cells) else ""

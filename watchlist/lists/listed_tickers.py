@@ -4,14 +4,18 @@ Each page makes one of these queries. Therefore they are written in SQL: Django 
 an instance of `Ticker` for each row of the table, than the database needs to answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection
 
 
 class ListedTicker(NamedTuple):
-    """What a page shows of a ticker. The attributes are those of `feeds.models.Ticker`."""
+    """What a page shows of a ticker in a list.
+
+    `note` is the note of the list's owner about the symbol; empty if there is none. All other attributes are those of
+    `feeds.models.Ticker`.
+    """
 
     symbol: str
     name: str
@@ -20,10 +24,13 @@ class ListedTicker(NamedTuple):
     active: bool
     source: str
     currency: str
+    note: str = ""
 
 
-SELECT = f"SELECT {', '.join(f'ticker.{name}' for name in ListedTicker._fields)} FROM feeds_ticker AS ticker"  # noqa: S608 - no value is part of the text
-OF_LIST = """
+SELECT = f"SELECT {', '.join(f'ticker.{name}' for name in ListedTicker._fields[:-1])}"
+OF_TICKERS = "FROM feeds_ticker AS ticker"
+OF_LIST = f"""
+{OF_TICKERS}
 JOIN watchlist_entry AS entry ON entry.ticker_id = ticker.id
 JOIN watchlist_watchlist AS list ON list.id = entry.watchlist_id
 WHERE list.id = %s AND list.owner_id = %s
@@ -33,15 +40,21 @@ ORDER BY entry.position, entry.id
 
 def read_listed_tickers(list_key: int, owner_pk: int) -> list[ListedTicker]:
     """Returns the tickers of an account's list in the person's order."""
-    return _read(SELECT + OF_LIST, [list_key, owner_pk])
+    return _read(f"{SELECT}, entry.note {OF_LIST}", [list_key, owner_pk])
 
 
-def read_named_tickers(symbols: Sequence[str]) -> list[ListedTicker]:
-    """Returns the tickers with these symbols in this order. Symbols without a ticker are left out."""
+def read_named_tickers(symbols: Sequence[str], notes: Mapping[str, str] | None = None) -> list[ListedTicker]:
+    """Returns the tickers with these symbols in this order. Symbols without a ticker are left out.
+
+    `notes` maps symbols to notes.
+    """
     if not symbols:
         return []
     marks = ", ".join(["%s"] * len(symbols))
-    known = {ticker.symbol: ticker for ticker in _read(f"{SELECT} WHERE ticker.symbol IN ({marks})", symbols)}
+    found = _read(f"{SELECT}, '' {OF_TICKERS} WHERE ticker.symbol IN ({marks})", symbols)
+    known = {ticker.symbol: ticker for ticker in found}
+    if notes:
+        known |= {symbol: known[symbol]._replace(note=note) for symbol, note in notes.items() if symbol in known}
     return [known[symbol] for symbol in symbols if symbol in known]
 
 

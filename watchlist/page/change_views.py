@@ -163,7 +163,7 @@ def _remove_symbol(request: HttpRequest, position: PagePosition, symbol: str) ->
     if after := apply_change(request, remove):
         named_list = find_list(before[0], position)
         key = find_stored(named_list, before[0], after)
-        removal = RemovedSymbol(key, symbol, named_list.index(symbol))
+        removal = RemovedSymbol(key, symbol, named_list.index(symbol), named_list.notes.get(symbol, ""))
         offer_undo(request, f"{symbol} is no longer in “{named_list.name}”.", removal)
 
 
@@ -173,7 +173,7 @@ def _delete_list(request: HttpRequest, position: PagePosition) -> bool:
     def delete(lists: UserLists) -> UserLists:
         named_list = find_list(lists, position)
         at = lists.lists.index(named_list)
-        removals[:] = [DeletedList(named_list.name, named_list.symbols, at, named_list.columns)]
+        removals[:] = [DeletedList(named_list.name, named_list.symbols, at, named_list.columns, named_list.notes)]
         return lists.delete(named_list.key)
 
     if not apply_change(request, delete):

@@ -60,7 +60,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     direction of the change: `up`, `down` or `flat`. `stale` says that the price is stale. `pair_is_old` says that bid
     and ask are older than PAIR_OLD_AFTER. `served` says that this site offers the ticker. `year` is the 52-week range;
     None if the range is unknown or was not read. `currency` is shown beside the last price; empty to show none.
-    `symbol_state` is the state of the symbol at the source: `unknown`, `halted`, `closed` or empty.
+    `symbol_state` is the state of the symbol at the source: `unknown`, `halted`, `closed` or empty. `note` is the
+    person's note about the symbol; empty if there is none.
     """
 
     ticker: TickerFacts
@@ -79,6 +80,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     pair_is_old: bool = False
     currency: str = ""
     symbol_state: str = ""
+    note: str = ""
 
     @property
     def arrow(self) -> str:
@@ -150,13 +152,15 @@ def make_row(
     year: PriceRange | None = None,
     currency: str = "",
     symbol_state: str = "",
+    note: str = "",
 ) -> Row:
     """Returns the row of a ticker.
 
     `update` is the ticker's newest update; None if the ticker has no price. A price is stale if it is older than
     `stale_after`. `now` must have a time zone. Times are shown in `zone`. `year` is the 52-week range.
     """
-    facts: dict[str, Any] = {"served": served, "numerals": numerals, "currency": currency, "symbol_state": symbol_state}
+    facts: dict[str, Any] = {"served": served, "numerals": numerals, "currency": currency}
+    facts |= {"symbol_state": symbol_state, "note": note}
     if update is None:
         return Row(ticker, None, day, year=year, stale=symbol_state == "unknown", **facts)
     reference = reference_price(ticker.base_price, day.previous_close)

@@ -111,11 +111,11 @@ def _write_row(row: Row, columns: Sequence[Column], query: str, can_move: bool) 
     symbol, source = _write_identity(ticker.symbol, ticker.source)
     state = f' data-state="{escape(row.symbol_state)}"' if row.symbol_state else ""
     heading = _write_heading(ticker.symbol, ticker.name, query)
+    note = f'<span class="remark">{escape(row.note)}</span>' if row.note else ""
     cells = "".join([f'<td class="{cell.css_classes}">{cell.content}</td>\n' for cell in make_cells(row, columns)])
     actions = _write_actions(ticker.symbol, can_move)
-    return (
-        f'<tr{symbol}{_write_numbers(row)}{source}{state} class="{row.css_classes}">\n{heading}{cells}{actions}</tr>\n'
-    )
+    attributes = f'{symbol}{_write_numbers(row)}{source}{state} class="{row.css_classes}"'
+    return f"<tr{attributes}>\n{heading}{note}</th>\n{cells}{actions}</tr>\n"
 
 
 @lru_cache(maxsize=KEPT_PARTS)
@@ -131,9 +131,10 @@ def _write_numbers(row: Row) -> str:
 
 @lru_cache(maxsize=KEPT_PARTS)
 def _write_heading(symbol: str, name: str, query: str) -> str:
+    """Returns the beginning of a row's heading: the symbol and the name."""
     link = f'<a class="symbol" href="{escape(symbol_path(symbol, query))}">{escape(symbol)}</a>'
     grip = '<i class="grip" aria-hidden="true"></i>'
-    return f'<th scope="row">{grip}{link}<span class="name">{escape(name)}</span></th>\n'
+    return f'<th scope="row">{grip}{link}<span class="name">{escape(name)}</span>'
 
 
 @lru_cache(maxsize=KEPT_PARTS)
