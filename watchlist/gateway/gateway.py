@@ -22,6 +22,7 @@ from watchlist.gateway.fanout.price_layer import PriceLayer
 from watchlist.gateway.limits import Limits
 from watchlist.gateway.list_changes import ListChanges
 from watchlist.gateway.metrics import END_TO_END
+from watchlist.gateway.shared_list_changes import SharedListChanges
 from watchlist.gateway.sockets.admission import Admission
 from watchlist.gateway.sockets.connection_rate import ConnectionRate
 from watchlist.gateway.sockets.connections import SWEEP_SECONDS, Connections
@@ -75,6 +76,7 @@ class Gateway:
             catalog, load, self.database, self.connections, self.source_changes.mark_markets
         )
         self.list_changes = ListChanges(self.database, self.connections, private)
+        self.shared_list_changes = SharedListChanges(self.database, self.connections)
         self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
     async def start(self) -> ConnectionRate:
@@ -100,6 +102,7 @@ class Gateway:
             self.ticker_changes.follow(),
             self.source_changes.follow(redis),
             self.list_changes.follow(),
+            self.shared_list_changes.follow(),
         )
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 

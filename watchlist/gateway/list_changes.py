@@ -86,7 +86,7 @@ class ListChanges:
             if account_session is None:
                 continue
             if account_session in versions:
-                if session.options.meta and not session.outbox.has_waiting_state:
+                if session.options.follows_account and not session.outbox.has_waiting_state:
                     session.outbox.send(changed_lists(session.list_versions, versions[account_session]))
                     session.list_versions = versions[account_session]
             elif account_session in read:

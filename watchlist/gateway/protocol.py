@@ -4,6 +4,7 @@ Pure: no I/O, no clock, no framework. docs/protocol.md describes the requests an
 on the keys, codes and texts, which must therefore not change.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,6 +16,7 @@ import msgspec
 from feeds.symbols import upper_case
 from watchlist.errors import WatchlistError
 
+TOKEN_HASH = re.compile(r"[0-9a-f]{64}")
 MAX_MESSAGE_BYTES = 64 * 1024
 """The most bytes of a message from a client."""
 MAX_ECHO_CHARACTERS = 64
@@ -41,6 +43,7 @@ class CloseCode(IntEnum):
     TOO_LARGE = 4502
     BINARY = 4503
     SIGN_IN = 4506
+    LINK_REVOKED = 4510
 
 
 class ErrorCode(IntEnum):
@@ -88,29 +91,42 @@ class ConnectionOptions:
 
     `batch` requests arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none. `meta`
     requests `ticker`, `feed`, `list` and `service` frames. `notice` requests a `reconnect` frame before a shutdown.
+    `shared` is the hash of the token in the link of a shared list, or empty. It requests `list` frames of this list.
     """
 
     batch: bool = False
     heartbeat: int = 0
     meta: bool = False
     notice: bool = False
+    shared: str = ""
+
+    @property
+    def follows_account(self) -> bool:
+        """Returns whether the client gets `list` frames of its account.
+
+        A client that follows a shared list gets none of them.
+        """
+        return self.meta and not self.shared
 
 
 def parse_query(query: bytes) -> ConnectionOptions:
-    """Parses `?batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys.
+    """Parses a query such as `batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys.
 
-    Raises BadRequest for an invalid heartbeat.
+    The value of `shared` has 64 hexadecimal digits. Raises BadRequest for an invalid value of `heartbeat` or `shared`.
     """
     if not query:
         return ConnectionOptions()
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     flags = {name: values.get(name) == ["1"] for name in ("batch", "meta", "notice")}
+    [shared, *_] = values.get("shared", [""])
+    if "shared" in values and not TOKEN_HASH.fullmatch(shared):
+        raise BadRequest("shared must be 64 hexadecimal digits")
     if "heartbeat" not in values:
-        return ConnectionOptions(**flags)
+        return ConnectionOptions(shared=shared, **flags)
     seconds = values["heartbeat"][0]
     if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 3 and 1 <= int(seconds) <= 60):
         raise BadRequest("heartbeat must be a whole number of seconds from 1 to 60")
-    return ConnectionOptions(heartbeat=int(seconds), **flags)
+    return ConnectionOptions(heartbeat=int(seconds), shared=shared, **flags)
 
 
 ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "ping"})

@@ -34,7 +34,8 @@ Each page of a visitor reads the web session, which holds the notes.
 
 # Each page makes this query. Django would need longer to build it than the database needs to answer it.
 SELECT_TABS = """
-SELECT list.id, list.name, COUNT(entry.id), list.version, list.columns
+SELECT list.id, list.name, COUNT(entry.id), list.version, list.columns,
+EXISTS (SELECT 1 FROM watchlist_sharelink AS link WHERE link.watchlist_id = list.id)
 FROM watchlist_watchlist AS list
 LEFT JOIN watchlist_entry AS entry ON entry.watchlist_id = list.id
 WHERE list.owner_id = %s
@@ -51,6 +52,7 @@ class Tab:
 
     `count` is the number of symbols of the list. `version` is the version of the list in the database, or 0 if the
     database does not hold the list. `columns` holds the keys of the chosen columns of the list.
+    `is_shared` says whether a link shows the list.
     """
 
     key: int
@@ -58,6 +60,7 @@ class Tab:
     count: int
     version: int = 0
     columns: tuple[str, ...] = ()
+    is_shared: bool = False
 
 
 class ListStore(Protocol):
@@ -120,7 +123,10 @@ class AccountLists:
         with connection.cursor() as cursor:
             cursor.execute(SELECT_TABS, [self._user.pk])
             rows = cursor.fetchall()
-        tabs = [Tab(key, name, count, version, tuple(columns.split())) for key, name, count, version, columns in rows]
+        tabs = [
+            Tab(key, name, count, version, tuple(columns.split()), bool(is_shared))
+            for key, name, count, version, columns, is_shared in rows
+        ]
         return tabs or [Tab(UNSAVED, EXAMPLE_NAME, len(example_tickers()))]
 
     def tickers(self, key: int) -> Sequence[Ticker | ListedTicker]:

@@ -28,7 +28,8 @@ class Session:
 
     `account_session` is the web session of the signed-in account. `list_versions` are the list versions that the client
     was sent. `unverified_key` is the key of a web session that is not looked up yet. `rotates_at` is the time when the
-    lifetime of the socket is over. Only `Connections.open` and `ListChanges` set these four attributes. `closing_since`
+    lifetime of the socket is over. Only `Connections.open`, `ListChanges` and `SharedListChanges` set these four
+    attributes. `closing_since`
     is the time when the gateway began to close the socket, or 0.0 while the socket is open.
     """
 
