@@ -1,6 +1,6 @@
 """Sends `list` frames to the pages of shared lists, and closes their sockets when the link is revoked.
 
-Reads the database every 0.5 s for all these sockets together, with one query. A link is revoked if its row is deleted
+Reads the database every 0.25 s for all these sockets together, with one query. A link is revoked if its row is deleted
 or replaced, if the list or the account is deleted, or if the account is deactivated.
 """
 
@@ -19,7 +19,7 @@ from watchlist.models import ShareLink
 
 log = structlog.get_logger(__name__)
 
-READ_SECONDS = 0.5
+READ_SECONDS = 0.25
 SHARED_LIST = 0
 """The id of the shared list in `list` frames. No list of an account has this id."""
 

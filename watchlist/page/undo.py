@@ -46,6 +46,26 @@ class RemovedSymbol(msgspec.Struct, frozen=True, tag_field="what", tag="symbol")
         return lists.replace(named_list.add(self.symbol, self.position, self.note))
 
 
+class ChangedNote(msgspec.Struct, frozen=True, tag_field="what", tag="note"):
+    """A note about a symbol that was replaced or removed. `note` is the text before the change."""
+
+    list_key: int = msgspec.field(name="list")
+    symbol: str
+    note: str
+
+    @property
+    def done(self) -> str:
+        return f"The earlier note about {self.symbol} is back."
+
+    @property
+    def size(self) -> int:
+        return 1 + _size_of_notes({self.symbol: self.note})
+
+    def restore(self, lists: UserLists) -> UserLists:
+        """Returns `lists` with the earlier note. Raises ListRefused."""
+        return lists.replace(lists.find(self.list_key).write_note(self.symbol, self.note))
+
+
 class DeletedList(msgspec.Struct, frozen=True, tag_field="what", tag="list"):
     """A list that was deleted. `position` was its position among the person's lists, from 0."""
 
@@ -119,7 +139,7 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
         return kept if kept.lists else lists
 
 
-Change = RemovedSymbol | DeletedList | ChangedLists
+Change = RemovedSymbol | ChangedNote | DeletedList | ChangedLists
 
 
 class Undo(msgspec.Struct, frozen=True):

@@ -7,9 +7,12 @@ from django.views.decorators.http import require_POST
 
 from feeds.symbols import upper_case
 from watchlist.accounts.page_owner import require_same_owner
+from watchlist.lists.rules import NamedList, UserLists
 from watchlist.page.change_views import MAX_QUOTED_LENGTH, apply_change, find_list
+from watchlist.page.notices import offer_undo
 from watchlist.page.position import read_position
 from watchlist.page.table_html import symbol_path
+from watchlist.page.undo import ChangedNote
 from watchlist.page.views import is_htmx
 
 
@@ -22,9 +25,25 @@ def change_note(request: HttpRequest) -> HttpResponse:
     """
     position = read_position(request.POST)
     symbol = upper_case(request.POST.get("symbol", ""))[:MAX_QUOTED_LENGTH]
-    text = request.POST.get("note", "")
-    after = apply_change(request, lambda lists: lists.replace(find_list(lists, position).write_note(symbol, text)))
-    if after is not None:
-        messages.success(request, f"The note about {symbol} is {'saved' if text.split() else 'removed'}.")
-    has_drawer = after is not None and not is_htmx(request)
-    return redirect(symbol_path(symbol, position.query) if has_drawer else position.address)
+    before: list[NamedList] = []
+
+    def change(lists: UserLists) -> UserLists:
+        before[:] = [find_list(lists, position)]
+        return lists.replace(before[0].write_note(symbol, request.POST.get("note", "")))
+
+    after = apply_change(request, change)
+    if after is None:
+        return redirect(position.address)
+    _report_change(request, symbol, before[0], find_list(after, position))
+    return redirect(position.address if is_htmx(request) else symbol_path(symbol, position.query))
+
+
+def _report_change(request: HttpRequest, symbol: str, before: NamedList, after: NamedList) -> None:
+    """Tells the person that a note is stored. If the note replaces an earlier one, offers an undo."""
+    earlier, note = before.notes.get(symbol, ""), after.notes.get(symbol, "")
+    if earlier and earlier != note:
+        sentence = f"The note about {symbol} is {'changed' if note else 'removed'}."
+        offer_undo(request, sentence, ChangedNote(after.key, symbol, earlier))
+    else:
+        # A sentence of its own: a page shows Undo beside each sentence of a change that can be undone.
+        messages.success(request, f"The note about {symbol} is saved." if note else f"There is no note about {symbol}.")

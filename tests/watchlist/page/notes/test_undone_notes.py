@@ -3,7 +3,7 @@
 from django.contrib.sessions.backends.base import SessionBase
 
 from watchlist.lists.rules import NamedList, UserLists
-from watchlist.page.undo import DeletedList, RemovedSymbol, compare_lists, read_undos, remember_undo
+from watchlist.page.undo import ChangedNote, DeletedList, RemovedSymbol, compare_lists, read_undos, remember_undo
 
 NOTES = {"AAPL": "sell at 250"}
 MAIN = NamedList(1, "Main", ("AAPL", "MSFT"), notes=NOTES)
@@ -14,6 +14,7 @@ def test_kept_changes_hold_their_notes():
     session._session_cache = {}
     changes = [
         RemovedSymbol(1, "AAPL", 0, "sell at 250"),
+        ChangedNote(1, "AAPL", "sell at 250"),
         DeletedList("Main", ("AAPL",), 0, notes=NOTES),
         compare_lists("Done.", UserLists((MAIN,)), UserLists((NamedList(1, "Main"),))),
     ]

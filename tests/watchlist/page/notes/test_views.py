@@ -41,6 +41,10 @@ def test_a_note_is_shown_in_the_drawer_and_in_the_row(reader):
     assert 'class="remark"' not in text_of(reader.get("/"))
 
 
+def test_removing_a_note_that_does_not_exist_says_so(reader):
+    assert notices_of(write(reader, " ")) == ["There is no note about AAPL."]
+
+
 def test_without_scripts_the_drawer_stays_open(reader):
     page = write(reader, "hold")
     assert page.redirect_chain == [("/s/AAPL", 302)]
@@ -104,6 +108,18 @@ def test_an_undo_brings_the_notes_back(reader, change):
     reader.post(reverse("undo"), {"undo": undos_of(page)[0]})
     key = tabs_of(reader.get("/"))["Main"]
     assert "sell at 250" in row_text(reader.get("/", {"list": key}), "AAPL")
+
+
+@pytest.mark.parametrize("text", ["buy", ""])
+def test_a_changed_note_can_be_undone(reader, text):
+    assert undos_of(write(reader, "sell at 250")) == []
+    assert undos_of(write(reader, " sell at  250")) == []
+    page = write(reader, text)
+    assert notices_of(page) == [f"The note about AAPL is {'changed' if text else 'removed'}."]
+    reader.post(reverse("change-list"), {"top": "MSFT"})
+    page = reader.post(reverse("undo"), {"undo": undos_of(page)[0]}, follow=True)
+    assert notices_of(page) == ["The earlier note about AAPL is back."]
+    assert "sell at 250" in row_text(page, "AAPL")
 
 
 def test_an_import_that_changes_notes_can_be_undone(reader):
