@@ -25,7 +25,8 @@ const [navigation] = performance.getEntriesByType("navigation");
 const clock = new ServerClock(Number(dataset.now) / 1000, navigation?.responseStart ?? performance.now());
 const quotes = new Quotes();
 const table = new Table(quotes, clock, staleAfter);
-const status = new Status(document.getElementById("status"), document.getElementById("announcer"));
+const statusElement = document.getElementById("status");
+const status = new Status(statusElement, document.getElementById("announcer"));
 const pauseButton = document.getElementById("pause");
 let pausedAt; // the time of the newest price when the page was paused, in milliseconds of the server's clock
 let refreshTimer = 0;
@@ -54,7 +55,9 @@ function paint() {
   const age = quotes.isFrozen ? serverTime - pausedAt : quotes.age(serverTime);
   status.problem = sources?.problem(serverTime);
   status.isClosed = sources?.areAllClosed ?? false;
-  status.paint(age, quotes.hasSimulated ? staleAfter * SILENT_SHARE : Infinity, now);
+  // An empty list has no prices, whose state could be shown.
+  statusElement.hidden = pauseButton.hidden = quotes.symbols().length === 0;
+  if (!statusElement.hidden) status.paint(age, quotes.hasSimulated ? staleAfter * SILENT_SHARE : Infinity, now);
   table.refresh();
 }
 

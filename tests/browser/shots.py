@@ -187,12 +187,15 @@ def take_accounts(studio: Studio) -> None:
 
 
 def take_sharing(studio: Studio) -> None:
-    page = studio.open_live(**DESKTOP)
-    page.goto("/s/NVDA")
-    page.get_by_label("Note in “Main”").fill("Buy more below 130, earnings on 27 November")
-    page.get_by_role("button", name="Save note").click()
-    expect(page.locator("#quotes .remark")).to_be_visible()
-    save(page, "note")
+    for name, options in (("note", DESKTOP), ("note-phone", PHONE)):
+        page = studio.open_live(**options)
+        page.goto("/s/NVDA")
+        page.get_by_label("Note in “Main”").fill("Buy more below 130, earnings on 27 November")
+        page.get_by_role("button", name="Save note").click()
+        expect(page.locator("#quotes .remark")).to_have_count(1)
+        if options is PHONE:
+            page.keyboard.press("Escape")
+        save(page, name)
     owner = studio.open(**DESKTOP)
     studio.sign_in(owner)
     owner.get_by_role("combobox").fill("KO")
@@ -217,7 +220,18 @@ def take_sharing(studio: Studio) -> None:
     owner.get_by_role("button", name="Revoke the link").click()
     expect(page.get_by_role("heading", name="This link shows no list")).to_be_visible()
     save(page, "shared-revoked")
+    page = studio.open_live(**DESKTOP)
+    studio.sign_in(page)
+    page.get_by_title("New list").click()
+    page.get_by_label("Name of the new list").fill("Empty")
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("#tabs [aria-current]")).to_contain_text("Empty")
+    page.get_by_title("Change this list").click()
+    page.get_by_role("link", name="Share by a link").click()
+    page.get_by_role("button", name="Make a link").click()
+    save(studio.open(page.get_by_label("Link to “Empty”").input_value(), **PHONE), "shared-empty-phone")
     owner.context.close()
+    page.context.close()
 
 
 def take_admin(studio: Studio) -> None:

@@ -100,10 +100,12 @@ def test_an_empty_shared_page_follows_the_owner_and_ends_with_the_link(
     expect(owner.get_by_role("heading", name="This list is empty")).to_be_visible()
     reader = open_page(share(owner))
     expect(reader.get_by_role("heading", name="This list is empty")).to_be_visible()
+    expect(reader.locator("#status")).to_be_hidden()
     assert violations_on(reader) == []
     owner.get_by_role("link", name="Back to the list").click()
     add(owner, "NVDA")
     expect(row_of(reader, "NVDA")).to_be_visible()
+    expect_status(reader, "stale", "No prices yet")
     remove_symbol(owner, "NVDA")
     expect(reader.get_by_role("heading", name="This list is empty")).to_be_visible()
     owner.get_by_title("Change this list").click()

@@ -133,3 +133,11 @@ def test_a_server_closes_the_socket_of_a_link_that_does_not_exist(run_gateway, c
     with pytest.raises(InvalidStatus) as caught, gateway.connect("?shared=x"):
         pass
     assert caught.value.response.status_code == 400
+
+
+@pytest.mark.usefixtures("redis_client")
+def test_a_private_server_accepts_no_visitor_with_a_link(run_gateway):
+    gateway = run_gateway("rungateway", PRIVATE="true")
+    with pytest.raises(InvalidStatus) as caught, gateway.connect(f"?meta=1&shared={FIRST}"):
+        pass
+    assert caught.value.response.status_code == 401
