@@ -49,6 +49,8 @@ class PriceClients:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is not None:
+            error.add_note(f"The end of the gateway's log:\n{self._gateway.log.read_text()[-4000:]}")
         self._stack.close()
 
     def _connect(self) -> None:
