@@ -1,6 +1,6 @@
 """Stores the state of each source in Redis, where gateways read it.
 
-The Redis string `feed:SOURCE` holds JSON. The string expires soon after the feeder has ended.
+The Redis string `feed:SOURCE` holds a FeedState as JSON, and expires after ten seconds.
 """
 
 from collections.abc import Collection, Mapping
@@ -37,7 +37,7 @@ _decode = msgspec.json.Decoder(FeedState).decode
 
 
 class FeedStateStore:
-    """The states of all sources."""
+    """Writes, reads and deletes the states of sources in Redis."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -52,9 +52,9 @@ class FeedStateStore:
             pipeline.execute()
 
     def read(self, sources: Collection[str]) -> dict[str, FeedState]:
-        """Returns the states of sources in Redis. Raises StoreUnavailable.
+        """Returns a dict from source to state. Raises StoreUnavailable.
 
-        Leaves out a source that no feeder feeds, and a value that is not a valid state.
+        Leaves out a source without a valid state in Redis.
         """
         names = list(sources)
         if not names:
@@ -83,7 +83,7 @@ def feed_prefix(client: Any) -> str:
 
 
 def decode_state(value: bytes | None) -> FeedState | None:
-    """Returns the state in a value of Redis, or None if the value contains no state."""
+    """Returns the state in a value of Redis, or None if the value is no valid state."""
     if value is None or len(value) > MAX_STATE_BYTES:
         return None
     try:
