@@ -43,7 +43,7 @@ class Span(NamedTuple):
     """A span of time in which trades of a symbol were lost.
 
     `first` is the time of the known trade before the lost trades. `last` is the time of the known trade after the lost
-    trades. Both are in unix microseconds.
+    trades. The times are in unix microseconds.
     """
 
     first: int
@@ -125,7 +125,7 @@ def encode_missed(spans: Iterable[Span]) -> bytes:
 
 
 def unite(spans: Iterable[Span], limit: int = MAX_SPANS) -> tuple[Span, ...]:
-    """Returns the spans in ascending order. Spans that overlap become one span.
+    """Joins spans that overlap. Returns the spans in ascending order.
 
     If more than `limit` spans remain, the oldest spans become one span.
     """

@@ -1,4 +1,4 @@
-"""Waits between retries, and logs when a service fails and when the service recovers."""
+"""Computes the waits between retries, and logs when a service fails and when the service recovers."""
 
 import threading
 import time

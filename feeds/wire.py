@@ -121,7 +121,7 @@ def age_us(timestamp: int, now: int) -> int | None:
 
 
 def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
-    """Returns the update in a value. `latest` comes from `latest_timestamp`.
+    """Returns the update in a value of Kafka or Redis. `latest` comes from `latest_timestamp`.
 
     Ignores keys that `Update` does not have. Ignores a `size`, `bid` or `ask` that is not a finite number above zero.
     Raises BadRecord for each of these:

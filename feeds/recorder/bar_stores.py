@@ -51,7 +51,7 @@ class BarStores:
     def load(
         self, updates: Collection[Update], sources: Mapping[str, str], oldest_second: int, oldest_minute: int
     ) -> bool:
-        """Loads the stored bars to which these updates belong into memory.
+        """Loads into memory the stored bars to which these updates belong.
 
         `sources` is a dict from symbol to source. Skips seconds before `oldest_second` and minutes before
         `oldest_minute`, both counted from 1970.
@@ -188,7 +188,7 @@ class BarStores:
         return True
 
     def purge(self, before: int) -> bool:
-        """Deletes up to MAX_PURGED_ROWS minutes that are older than minute `before` from the database.
+        """Deletes from the database up to MAX_PURGED_ROWS minutes that are older than minute `before`.
 
         Minutes are counted from 1970. Returns True if no older minute is left.
         """

@@ -59,7 +59,7 @@ class OpenBars:
         return self._new_seconds + self._new_minutes
 
     def find_unknown(self, updates: Iterable[Update], sources: Mapping[str, str] = NO_SOURCES) -> dict[str, str]:
-        """Returns a dict from symbol to source, for symbols whose bars from this source are not in memory.
+        """Returns a dict from symbol to source, for symbols of `updates` whose bars from this source are not in memory.
 
         `sources` is a dict from symbol to the source of its updates. The default is `simulated`.
         """

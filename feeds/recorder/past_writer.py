@@ -91,7 +91,7 @@ class PastWriter:
         symbol_bars.change_past(Past(True, symbol_bars.past.version + 1, newest_days))
 
     def _make_past(self, symbol_bars: SymbolBars) -> SimulatedPast | None:
-        """Returns a maker of the bars before a symbol's first recorded price.
+        """Returns a SimulatedPast, which makes the bars before a symbol's first recorded price.
 
         Returns None if the ticker is not simulated, or if no price is known.
         """

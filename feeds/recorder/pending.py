@@ -27,7 +27,7 @@ class Group(NamedTuple):
 
 
 def first_group(pending: Sequence[PendingUpdate]) -> Group:
-    """Returns the updates before the first update whose symbol has another source than before."""
+    """Returns the longest group at the beginning of `pending`."""
     sources: dict[str, str] = {}
     for place, (update, source, *_) in enumerate(pending):
         if sources.setdefault(update.symbol, source) != source:

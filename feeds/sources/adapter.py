@@ -94,16 +94,16 @@ class History(Protocol):
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the trades in a response between the known trades `after` and `until`, and the next request or None.
+        """Returns the missed trades in a response, and the next request or None.
 
-        The caller drops other trades that are known.
+        Leaves out the known trades `after` and `until`. The caller drops other trades that are known.
         """
         ...
 
     def bars(self, native: str, interval: int, start: int, end: int) -> Request:
-        """Returns the first request for bars.
+        """Returns the first request for bars from `start` to `end`, which are in unix microseconds.
 
-        `interval` is 60 or 86,400 s. `start` and `end` are in unix microseconds.
+        `interval` is the length of a bar: 60 or 86,400 s.
         """
         ...
 

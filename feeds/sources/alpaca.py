@@ -135,7 +135,7 @@ _CONTROL = msgspec.json.Decoder(_Control)
 
 
 class AlpacaAdapter:
-    """The state of one connection to Alpaca.
+    """Speaks Alpaca's protocol on one connection.
 
     `_requests` is a queue of the unanswered requests, which Alpaca answers in order. An item holds the symbols whose
     prices were requested, or is empty.

@@ -88,7 +88,7 @@ _OTHER_DATA = msgspec.json.Decoder(_OtherData)
 
 
 class BinanceAdapter:
-    """The state of one connection to Binance.
+    """Speaks Binance's protocol on one connection.
 
     `_answers` is a dict from the id of an unanswered request to the event that `receive` returns for its answer.
     `_refused` holds symbols that cannot be requested; the next call of `receive` reports these symbols.

@@ -111,7 +111,7 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
 
 
 class CoinbaseAdapter:
-    """The protocol state of one connection to Coinbase."""
+    """Speaks Coinbase's protocol on one connection."""
 
     def __init__(self) -> None:
         self._routes = Routes()

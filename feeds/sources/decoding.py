@@ -139,7 +139,8 @@ def read_seconds(value: Decimal) -> int:
 
 
 def read_number(value: Number) -> float:
-    """Returns the value of a JSON number or a decimal text. Raises BadMessage if it is negative or not finite."""
+    """Returns the value of a JSON number or a decimal text. Raises BadMessage if it is negative or not a finite number.
+    """
     if isinstance(value, str):
         if len(value) > MAX_NUMBER_LENGTH or not _DECIMAL.fullmatch(value):
             raise BadMessage("a number is not a decimal text")
@@ -164,7 +165,7 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence number of a trade, or its id as a number, or None.
+    """Returns a trade's `sequence`, or else its `id` as a number, or else None.
 
     Call this function only for a source whose trade ids are sequence numbers.
     """

@@ -121,7 +121,7 @@ _pairs = msgspec.json.Decoder(_Pair)
 
 
 class KrakenAdapter:
-    """The protocol state of one connection to Kraken."""
+    """Speaks Kraken's protocol on one connection."""
 
     def __init__(self) -> None:
         self._routes = Routes()

@@ -96,7 +96,7 @@ class _TimeReader:
 
 
 def read_replay(lines: Iterable[str], symbol: str = "") -> list[ReplayTrade]:
-    """Returns the trades of a file. Raises BadReplay, which names the line."""
+    """Returns the trades of a file. Raises BadReplay; the error names the line."""
     return list(read_replay_file(lines, symbol).trades)
 
 

@@ -1,6 +1,6 @@
 """Keeps the requested and the acknowledged native symbols of a connection, and the states of symbols.
 
-Pure. Prices of other symbols than the acknowledged ones are not passed on.
+Pure. Only prices of acknowledged symbols are passed on, because a source may send other prices too.
 """
 
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ class Routes:
     def set_state(self, native: str, state: SymbolState) -> list[Event]:
         """Notes the state of a symbol. Returns an event if the state has changed and the symbol is acknowledged.
 
-        For other symbols, `acknowledge` reports the state later.
+        If the symbol is not acknowledged yet, `acknowledge` reports the state later.
         """
         is_known = native in self._states
         if self._states.get(native) == state or not (is_known or len(self._states) < MAX_STATES):

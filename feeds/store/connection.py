@@ -41,7 +41,7 @@ class Profile:
 PIPELINE = Profile(socket_timeout=2.0, connect_timeout=1.0, retries=1)
 GATEWAY = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=1)
 OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
-"""The profile for leases and owners. A renewal takes less time than the 3 s after which their keys expire."""
+"""The profile for leases and owners. Its time-outs are short, because leases expire after 3 s."""
 
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
@@ -110,7 +110,7 @@ def connect_async(address: Mapping[str, Any], profile: Profile = GATEWAY) -> red
 
 
 def is_cluster_address(address: Mapping[str, Any]) -> bool:
-    """Returns whether this is the address of a cluster. If not, it is the address of one server."""
+    """Returns whether `address` is the address of a cluster and not of one server."""
     return "nodes" in address
 
 

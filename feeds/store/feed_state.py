@@ -21,9 +21,10 @@ MAX_STATE_BYTES = 1024 * 1024
 class FeedState(msgspec.Struct, frozen=True):
     """The state of a source.
 
-    `state` is a value of `feeds.sources.events.SourceState`. `since` and `last_message` are in unix microseconds;
-    `last_message` is 0 before the first message. `symbols` is a dict from the name of a state, such as `unknown`, to
-    the symbols in that state. Symbols that are traded are left out.
+    `state` is a value of `feeds.sources.events.SourceState`, and `since` is the time at which this state began.
+    `last_message` is the time of the last message, or 0 before the first message. Times are in unix microseconds.
+    `symbols` is a dict from the name of a state, such as `unknown`, to the symbols in that state. Symbols that are
+    traded are left out.
     """
 
     state: str

@@ -6,7 +6,7 @@ from socket import gethostname
 from uuid import uuid4
 
 RUN = uuid4().hex
-"""A random text that identifies this start of the program. Another start may have the same process id."""
+"""A random text that identifies this start of the program, because process ids repeat."""
 
 
 def is_alive(pid: int) -> bool:

@@ -10,7 +10,7 @@ from feeds.tickers.natives import describe_namesake, native_of
 
 
 class ConcurrentTickerForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
-    """A form that overwrites no changes that another person has made since the page was loaded.
+    """A form that does not overwrite what another person has changed since the page was loaded.
 
     Hidden fields hold the values that the page showed. The form compares these values with the values in the database.
     """

@@ -28,7 +28,7 @@ Row = TypeVar("Row")
 SETS_PRICE = frozenset("@ EFKOX56")
 """The codes of trade conditions with which a trade may become the last price, on all tapes.
 
-Regular sales, opening prints and closing prints have these codes. Odd lots (I) and extended hours (T, U) do not.
+Regular sales, opening prints and closing prints have these codes. Odd lots (I) and extended hours (T, U) have others.
 """
 
 TAPE_C_SETS_PRICE = SETS_PRICE | frozenset("ABDSY1")
@@ -82,7 +82,7 @@ _BARS = msgspec.json.Decoder(_Bars)
 
 
 def read_trade(native: str, row: TradeRow, past: bool = False) -> Trade:
-    """Makes a Trade from a row of Alpaca. Its id consists of exchange, number and time, because numbers repeat."""
+    """Makes a Trade from a row of Alpaca. The Trade's id contains exchange and time, because row ids repeat."""
     timestamp = read_time(row.time)
     trade_id = f"{row.exchange}:{row.id}:{timestamp}"
     allowed = TAPE_C_SETS_PRICE if row.tape == "C" else SETS_PRICE

@@ -24,7 +24,7 @@ REFRESH_SECONDS = 0.2
 """The shortest time between two requests for the slots, in seconds."""
 
 UNANSWERED = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)
-"""The errors of a node that does not answer. Another node may serve its slots now."""
+"""The errors of a node that cannot serve the slot of a command. Another node may serve this slot now."""
 REDIRECTED = (AskError, TryAgainError)
 """The errors of a slot that moves to another node. MovedError is a subclass of AskError, so it is included."""
 

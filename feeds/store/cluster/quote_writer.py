@@ -67,7 +67,6 @@ class ClusterQuoteWriter(QuoteWriter):
 
 
 def _check(reply: Any) -> Any:
-    """Returns a reply. Raises a reply that is an error."""
     if isinstance(reply, redis.RedisError):
         raise reply
     return reply

@@ -86,7 +86,7 @@ class Node(NamedTuple):
 
 
 class SlotMap:
-    """Which node serves each slot. Threads may share a SlotMap.
+    """Knows which node serves each slot. Threads may share a SlotMap.
 
     `version` grows with each change. `known` holds all nodes that can be asked for the slots; the node that answered
     last comes first. `seeds` are the nodes that the settings name.
