@@ -110,7 +110,7 @@ def read_time(text: str) -> int:
     return check_timestamp(start + int(second) * 1_000_000 + micros + (offset if sign == "-" else -offset))
 
 
-# Most trades share a few minutes.
+# Cached, because most trades share a few minutes.
 @lru_cache(maxsize=256)
 def _minute_start(text: str) -> int:
     """Returns the start of a minute, such as `2026-11-22T14:30`, in unix microseconds."""
@@ -139,7 +139,9 @@ def read_seconds(value: Decimal) -> int:
 
 
 def read_number(value: Number) -> float:
-    """Returns the value of a JSON number or a decimal text. Raises BadMessage if it is negative or not a finite number.
+    """Returns the value of a JSON number or a decimal text.
+
+    Raises BadMessage if the value is negative, not finite or not a decimal text.
     """
     if isinstance(value, str):
         if len(value) > MAX_NUMBER_LENGTH or not _DECIMAL.fullmatch(value):
