@@ -20,7 +20,7 @@ class Ordered(Protocol):
 
 
 class Order(NamedTuple):
-    """The timestamp and seq_id of an update. Used where there is no Update object."""
+    """The timestamp and the seq_id of an update, for code that has no Update object."""
 
     timestamp: int
     seq_id: int

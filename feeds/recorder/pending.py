@@ -1,4 +1,4 @@
-"""Divides updates that wait for their bars into groups. In a group, each symbol has one source. Pure."""
+"""Divides pending updates into groups in which each symbol has one source. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from feeds.wire import Update
 
 
 class PendingUpdate(NamedTuple):
-    """An update that waits until its bars are loaded, with its source and its Kafka partition.
+    """An update whose bars are not loaded yet, with its source and its Kafka partition.
 
     `missed` are the spans of time with lost trades that the headers of the Kafka record list.
     """
@@ -27,10 +27,7 @@ class Group(NamedTuple):
 
 
 def first_group(pending: Sequence[PendingUpdate]) -> Group:
-    """Returns the first updates of `pending`, up to the first update whose symbol has another source than before.
-
-    That update is not included.
-    """
+    """Returns the longest group at the beginning of `pending`."""
     sources: dict[str, str] = {}
     for place, (update, source, *_) in enumerate(pending):
         if sources.setdefault(update.symbol, source) != source:

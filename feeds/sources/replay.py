@@ -41,9 +41,7 @@ UNITS = {
     "unix milliseconds": (10**12, 10**14, 1000),
     "unix microseconds": (10**15, 10**17, 1),
 }
-"""For each unit: the range of valid numbers, and the length of the unit in microseconds.
-
-The ranges begin in 2001.
+"""A dict from unit to (least number, limit, length of the unit in microseconds). The least numbers are times in 2001.
 """
 
 ISO = "ISO 8601"
@@ -62,10 +60,7 @@ class ReplayTrade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """A file of past trades, oldest first.
-
-    `time_form` names the form of the file's times, for the log.
-    """
+    """The trades of a file. `time_form` names the form of the file's times, for the log."""
 
     trades: Sequence[ReplayTrade]
     time_form: str
@@ -78,7 +73,7 @@ class Replay(msgspec.Struct, frozen=True):
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """One line of a file: a dict from column to text, and the symbol and the time of the line."""
+    """One line of a file, with its symbol and its time. `cells` is a dict from column to text."""
 
     line: int
     cells: Mapping[str, str]
@@ -87,7 +82,7 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 class _TimeReader:
-    """Reads the times of a file. Refuses a time that has another form than the first time."""
+    """Reads the times of a file. Raises BadReplay if a time has another form than the first time."""
 
     def __init__(self) -> None:
         self.form = ""
@@ -101,7 +96,7 @@ class _TimeReader:
 
 
 def read_replay(lines: Iterable[str], symbol: str = "") -> list[ReplayTrade]:
-    """Returns the trades of a file, oldest first. Raises BadReplay, which names the line."""
+    """Returns the trades of a file. Raises BadReplay; the error names the line."""
     return list(read_replay_file(lines, symbol).trades)
 
 
@@ -121,9 +116,9 @@ def read_replay_file(lines: Iterable[str], symbol: str = "") -> Replay:
 
 
 def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
-    """Returns the trades at a time and later. Raises BadReplay if there are no such trades.
+    """Returns the trades from the time `text` on. Raises BadReplay if there are no such trades.
 
-    `text` is the time, in one of the forms of a file.
+    `text` has one of the forms that times in a file may have.
     """
     start, _form = read_time(text)
     left = [trade for trade in trades if trade.time >= start]
@@ -133,10 +128,7 @@ def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
 
 
 def read_speed(text: str) -> float:
-    """Reads how many seconds of the file pass in one second.
-
-    Returns infinity for `max`. Raises BadReplay.
-    """
+    """Returns how many seconds of the file pass in one second. The text `max` gives infinity. Raises BadReplay."""
     if text == "max":
         return inf
     if not _NUMBER.fullmatch(text) or not 0 < float(text) <= MAX_SPEED:
@@ -208,14 +200,12 @@ def _read_row(line: int, names: Sequence[str], cells: Sequence[str], symbol: str
 
 
 def _read_ticks(rows: Iterable[_Row]) -> list[ReplayTrade]:
-    """Returns trades in the order of the file, so that late trades stay late.
-
-    The order is reversed if the file has the newest trades first.
-    """
+    """Returns trades in the order of the file. Reverses the order if the file has the newest trades first."""
     trades: list[ReplayTrade] = []
     for row in rows:
         size = _read_amount(row, "size")
         _append(trades, row, [ReplayTrade(row.symbol, row.time, _read(row, "price", read_price), size)])
+    # Not sorted, so that late trades stay late.
     return trades[::-1] if trades and trades[0].time > trades[-1].time else trades
 
 

@@ -22,17 +22,17 @@ TTL = timedelta(days=8)
 class SymbolAudit(msgspec.Struct, frozen=True):
     """How well the recorded minutes of a symbol on one day match the minutes that the source reports.
 
-    `minutes` is the number of minutes in which the source has trades. It is the sum of four numbers:
+    `minutes` is the number of minutes in which the source has trades: the sum of four numbers.
 
     - `exact`: minutes that are equal;
     - `different`: minutes that are not equal;
     - `missing`: minutes that were not recorded;
     - `replaced`: minutes that were recorded incompletely, so that a fetched bar replaced them before the audit.
 
-    `lost` and `repeated` are numbers of trades; they are None if the source does not count trades. `lost_volume` and
+    `lost` and `repeated` are numbers of trades, or None if the source does not count trades. `lost_volume` and
     `repeated_volume` are in units of the instrument. `incomplete` is the number of recorded minutes that lack trades
-    because the feeder lost them; it does not include the replaced minutes. If the symbol could not be compared,
-    `problem` is the reason.
+    because the feeder lost them; `replaced` minutes are not among them. `problem` is the reason why the symbol could
+    not be compared.
     """
 
     symbol: str
@@ -73,7 +73,7 @@ def write_report(client: redis.Redis, report: AuditReport) -> None:
 def read_reports(client: redis.Redis, sources: Collection[str]) -> list[AuditReport]:
     """Returns the newest report of each of these sources. Raises StoreUnavailable.
 
-    Leaves out a source if Redis has no valid report of it.
+    Leaves out a source without a valid report.
     """
     with answering():
         values: list[Any] = client.mget([_prefix(client) + source for source in sources])

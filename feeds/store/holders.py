@@ -6,7 +6,7 @@ from socket import gethostname
 from uuid import uuid4
 
 RUN = uuid4().hex
-"""Identifies this run of the program. A program that starts later may get the same process id."""
+"""A random text that identifies this start of the program, because process ids repeat."""
 
 
 def is_alive(pid: int) -> bool:
@@ -23,7 +23,7 @@ def is_alive(pid: int) -> bool:
 class Holder:
     """The identity under which a process holds leases or symbols. `name` is unique: `host:pid:run:token`.
 
-    `run` is the same for all holders of one process. Each start of a program makes a new `run`.
+    Each start of a program has another `run`. All holders of one process have the same `run`.
     """
 
     def __init__(
@@ -36,22 +36,18 @@ class Holder:
         self.name = f"{self._host}:{self._pid}:{run}:{uuid4().hex}"
 
     def is_dead(self, name: str) -> bool:
-        """Returns whether the holder `name` belonged to a process on this host that has ended.
-
-        If the name has our own process id but another run, an earlier process had the same id and has ended. This
-        happens when a container restarts.
-        """
+        """Returns whether the holder `name` belonged to a process on this host that has ended."""
         host, pid, run = parse_holder(name)
         if host != self._host:
             return False
+        # If only the run differs, an earlier process had our process id. This happens when a container restarts.
         return run != self._run if pid == self._pid else not self._is_alive(pid)
 
 
 def parse_holder(name: str) -> tuple[str, int, str]:
     """Reads host, process id and run from the name of a holder.
 
-    A malformed name gives the host `an unknown host`. No real host has this name, so such a holder never counts as
-    ended.
+    A malformed name gives the host `an unknown host`, which no real host has.
     """
     host, _, rest = name.partition(":")
     pid, _, rest = rest.partition(":")

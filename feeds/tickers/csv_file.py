@@ -82,9 +82,9 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         return PlainError
 
     def before_import(self, dataset: Any, **_kwargs: Any) -> None:
-        """Accepts column names in upper or lower case.
+        """Turns column names into lower case.
 
-        Raises ValueError if there is no column `symbol`.
+        Raises ValueError if the column `symbol` is missing, or if a column is there twice.
         """
         headers = [(header or "").strip("\N{BYTE ORDER MARK} ").lower() for header in dataset.headers or ()]
         if "symbol" not in headers:
@@ -94,10 +94,7 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
         dataset.headers = headers
 
     def dehydrate_name(self, ticker: Ticker) -> str:
-        """Returns the ticker's name. Escapes a name that a spreadsheet would run as a formula.
-
-        `before_import_row` undoes the escape.
-        """
+        """Returns the ticker's name, escaped if a spreadsheet would run the name as a formula."""
         return escape(ticker.name)
 
     def dehydrate_native(self, ticker: Ticker) -> str:
@@ -117,9 +114,6 @@ class TickerResource(resources.ModelResource):  # type: ignore[misc]
             raise ValidationError({"native": reason})
 
     def import_instance(self, instance: Ticker, row: Any, **kwargs: Any) -> None:
-        """Imports a row of the file into a ticker.
-
-        First notes the ticker's base price, so that the change log can show both the old and the new price.
-        """
+        """Imports a row of the file into a ticker. First notes the ticker's earlier base price for the change log."""
         instance.previous_base_price = instance.base_price  # type: ignore[attr-defined]
         super().import_instance(instance, row, **kwargs)

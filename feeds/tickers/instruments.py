@@ -12,7 +12,7 @@ from feeds.tickers.table import SkippedTickers, read_table
 class TickerReader:
     """Reads all tickers whose source is `simulated`, active or not.
 
-    Before the first read, calls `seed`. The function `seed` fills an empty table.
+    The function `seed`, which fills an empty table, is called before the first read.
     """
 
     def __init__(self, seed: Callable[[], object]) -> None:
@@ -35,11 +35,7 @@ class TickerReader:
         return [Instrument(*row) for row in columns]
 
     def _is_valid(self, instrument: Instrument) -> bool:
-        """Returns whether the symbol and the numbers of a ticker are valid.
-
-        A row that was written without the admin's validation may be invalid. An invalid row must not stop the other
-        tickers. Therefore an invalid row is only logged, once for each symbol.
-        """
+        """Returns whether the symbol and the numbers of a ticker are valid. Logs an invalid ticker."""
         valid = (
             is_symbol(instrument.symbol)
             and 0 < instrument.base_price < MAX_PRICE

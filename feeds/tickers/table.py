@@ -31,7 +31,7 @@ def read_table(read: Callable[[], T]) -> T:
 class SkippedTickers:
     """Logs each ticker that is skipped because its row is not valid, once for each symbol.
 
-    A row that was written without the admin's validation may be invalid. Such a row must not stop the other tickers.
+    A row may be invalid if it was written without the admin's validation.
     """
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ class _Trade(msgspec.Struct):
 
 
 class _Kline(msgspec.Struct, array_like=True):
-    """A bar, which Binance calls a kline and writes as an array. The later places of the array are not read."""
+    """A bar, which Binance calls a kline and sends as an array."""
 
     start: int
     open: str
@@ -63,22 +63,18 @@ _EXCHANGE_INFO = msgspec.json.Decoder(_ExchangeInfo)
 
 
 def read_timestamp(number: int) -> int:
-    """Converts unix milliseconds or unix microseconds to unix microseconds.
-
-    Binance sends microseconds only if the request asks for this unit. A proxy may lose this part of the request. The
-    size of the number tells the unit.
-    """
+    """Converts unix milliseconds or unix microseconds to unix microseconds. The size of the number tells the unit."""
+    # Binance sends microseconds only if the request asks for this unit. A proxy may lose this part of the request.
     return check_timestamp(number * 1000 if number < 10**14 else number)
 
 
 class BinanceHistory:
-    """The requests of Binance's HTTP service."""
+    """Makes the requests for Binance's HTTP service, and reads the responses."""
 
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
-        """Returns the first request for the trades between two known trades.
+        """Returns the first request for the trades between the known trades `after` and `until`.
 
-        Returns None if the two trades have no sequence numbers, or if their numbers show that no trade is missing
-        between them.
+        Returns None if the sequence numbers of the two trades show no gap.
         """
         missed = missed_sequences(after, until)
         return _trades_request(native, missed.start) if missed else None

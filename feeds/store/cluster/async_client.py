@@ -72,10 +72,9 @@ class AsyncClusterClient(redis.asyncio.Redis):
         ]
 
     async def _repeat(self, args: Arguments, node: Node, error: RedisError) -> Any:
-        """Runs a command again whose first run on `node` failed with `error`. Returns the reply or an error.
+        """Repeats a command whose first run on `node` failed with `error`. Returns the reply or an error.
 
-        If `node` did not answer and no other node has taken over the slot, does not run the command and returns
-        `error`.
+        If `node` did not answer and no other node serves the slot now, only returns `error`.
         """
         if isinstance(error, UNANSWERED) and not await self._has_new_owner(command_slot(args) or 0, node):
             return error
@@ -114,10 +113,10 @@ class AsyncClusterClient(redis.asyncio.Redis):
     async def refresh(self) -> None:
         """Asks the nodes, one after the other, which node serves each slot.
 
-        Callers at the same time share one request. Does nothing if the last answer is less than REFRESH_SECONDS old.
-        Raises RedisError if no node answers.
+        Does nothing if the last answer is less than REFRESH_SECONDS old. Raises RedisError if no node answers.
         """
         loop = asyncio.get_running_loop()
+        # Callers at the same time share one request.
         if self._refreshing is None:
             if loop.time() < self._refreshed_at + REFRESH_SECONDS:
                 return
@@ -169,7 +168,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return (await pipe.execute())[1]
 
     async def _has_new_owner(self, slot: int, node: Node) -> bool:
-        """Asks which node serves each slot now. Returns whether `slot` has another node than `node`."""
+        """Returns whether another node than `node` serves the slot now."""
         try:
             await self.refresh()
         except RedisError:

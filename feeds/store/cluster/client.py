@@ -1,7 +1,7 @@
 """Sends each Redis command to the node of a cluster that serves the command's slot.
 
-`ClusterClient` and its pipeline have the methods of redis-py's client, and support the commands that this project uses.
-The keys of one command must have the same slot. `ClusterClient` differs from redis-py's client for clusters:
+`ClusterClient` and its pipeline support the commands that this project uses. The keys of one command must have the same
+slot; only the keys of an MGET may have different slots. `ClusterClient` differs from redis-py's client for clusters:
 
 - `ClusterClient` connects to a node only when it needs this node.
 - `ClusterClient` asks for the slots only when the slots are unknown or have changed.
@@ -24,9 +24,9 @@ REFRESH_SECONDS = 0.2
 """The shortest time between two requests for the slots, in seconds."""
 
 UNANSWERED = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)
-"""Errors after which another node may serve the slot. MovedError and AskError are other errors."""
+"""The errors of a node that cannot serve the slot of a command. Another node may serve this slot now."""
 REDIRECTED = (AskError, TryAgainError)
-"""Errors of a slot that moves to another node. MovedError is a kind of AskError, so it is included."""
+"""The errors of a slot that moves to another node. MovedError is a subclass of AskError, so it is included."""
 
 Command = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -74,10 +74,7 @@ class ClusterClient(redis.Redis):
         return ClusterPipeline(self, self.connection_pool, self.response_callbacks, False, None)
 
     def run_commands(self, commands: Sequence[Command]) -> list[Any]:
-        """Runs commands, in one round trip per node. Returns a reply or an error for each command.
-
-        The keys of an MGET may have different slots.
-        """
+        """Runs commands, in one round trip per node. Returns a reply or an error for each command."""
         commands, lengths = split_reads(commands)
         replies: list[Any] = [None] * len(commands)
         by_node: dict[Node, list[int]] = {}
@@ -106,10 +103,9 @@ class ClusterClient(redis.Redis):
         ]
 
     def _repeat(self, command: Command, node: Node, error: redis.RedisError) -> Any:
-        """Runs a command again whose first run on `node` failed with `error`. Returns the reply or an error.
+        """Repeats a command whose first run on `node` failed with `error`. Returns the reply or an error.
 
-        If `node` did not answer and no other node has taken over the slot, does not run the command and returns
-        `error`.
+        If `node` did not answer and no other node serves the slot now, only returns `error`.
         """
         args, options = command
         if isinstance(error, UNANSWERED) and not self._has_new_owner(command_slot(args) or 0, node):
@@ -228,7 +224,7 @@ class ClusterClient(redis.Redis):
         self.slots.move(error.slot_id, Node(error.host or asked.host, error.port))
 
     def _has_new_owner(self, slot: int, node: Node) -> bool:
-        """Asks which node serves each slot now. Returns whether `slot` has another node than `node`."""
+        """Returns whether another node than `node` serves the slot now."""
         try:
             self.refresh()
         except redis.RedisError:
@@ -239,8 +235,8 @@ class ClusterClient(redis.Redis):
 def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[int, int]]:
     """Replaces each MGET command by one GET command per key, because the keys may have different slots.
 
-    Returns the new list of commands, and a dict with an item for each MGET: the position of its first GET in the new
-    list, and the number of its GETs. `join_reads` needs the dict.
+    Returns the new commands, and a dict for `join_reads`. The dict has an item for each MGET: from the position of its
+    first GET to the number of its GETs.
     """
     if not any(args[0] == "MGET" for args, _ in commands):
         return commands, {}
@@ -256,10 +252,10 @@ def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[in
 
 
 def join_reads(replies: Sequence[Any], lengths: Mapping[int, int]) -> list[Any]:
-    """Joins the replies of GET commands that `split_reads` made from an MGET. Returns one reply per original command.
+    """Returns one reply for each command that was passed to `split_reads`.
 
-    `replies` are the replies of the commands that `split_reads` returned, and `lengths` is the dict that it returned.
-    The joined reply of an MGET is a list of values, or the first error if one of its GETs failed.
+    `replies` are the replies to the commands that `split_reads` returned; `lengths` is the dict that `split_reads`
+    returned. The reply to an MGET is a list of values, or the first error of its GETs.
     """
     joined: list[Any] = []
     place = 0
@@ -282,8 +278,7 @@ class ClusterPipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Sends the commands. Returns the replies in the order of the commands.
 
-        If a node fails, the other nodes still get their commands. If `raise_on_error` is true, raises the first error.
-        Otherwise the errors are among the replies.
+        If `raise_on_error` is true, raises the first error. Otherwise the errors are among the replies.
         """
         commands, self.command_stack = self.command_stack, []
         replies = self._cluster.run_commands(commands)

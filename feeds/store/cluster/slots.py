@@ -1,13 +1,8 @@
 """Computes the slots and tags of symbols in a Redis Cluster, and keeps which node serves each slot.
 
-A cluster has 16,384 slots. The slot of a key follows from its tag, the text between the first braces. All keys and the
-channel of a symbol have the same tag, and thus the same slot. Therefore one script can write the quote of a symbol and
-publish the update.
-
-There are 64 tags, evenly spread over the slots, so that each node gets nearly the same number of tags. With more tags,
-symbols would be spread better over many nodes, but one batch would need more calls of the script.
-
-Pure: no I/O. The threads of a process may share a `SlotMap`: each change replaces a whole list or one slot.
+Pure: no I/O. A cluster has 16,384 slots. The slot of a key follows from its tag, the text between the first braces.
+Symbols have 64 tags, evenly spread over the slots. All keys and the channel of a symbol have the same tag, so one
+script can write the quote of a symbol and publish the update.
 """
 
 from binascii import crc_hqx
@@ -17,6 +12,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 SLOTS = 16_384
+# More tags would spread the symbols better over many nodes, but one batch would need more calls of the script.
 TAGS = 64
 TAG_LENGTH = 3
 TAG_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -41,8 +37,7 @@ def key_slot(key: bytes) -> int:
 def make_tags() -> tuple[str, ...]:
     """Returns 64 tags, one for each range of TAG_SLOTS slots. The slot of each tag lies in the tag's range.
 
-    Among the possible tags of a range, takes the first in alphabetical order. No tag may ever change, because the keys
-    in Redis contain tags.
+    No tag may ever change, because the keys in Redis contain tags.
     """
     tags: dict[int, str] = {}
     names = map("".join, product(TAG_CHARACTERS, repeat=TAG_LENGTH))
@@ -63,14 +58,14 @@ def tag_number(symbol: str) -> int:
 
 
 def tag_prefix(symbol: str) -> str:
-    """Returns `{tag}.`. In a cluster, each key and the channel of a symbol begin with this prefix."""
+    """Returns `{tag}.`, with which all keys and the channel of a symbol begin in a cluster."""
     return _PREFIXES[tag_number(symbol)]
 
 
 def command_slot(arguments: Sequence[Any]) -> int | None:
     """Returns the slot of a command's first key, or None if the command has no key.
 
-    `arguments` is the command as a list: its name, then its arguments. Only the commands that this project uses are
+    `arguments` is the name of the command, followed by its arguments. Only the commands that this project uses are
     supported.
     """
     name = arguments[0]
@@ -91,10 +86,10 @@ class Node(NamedTuple):
 
 
 class SlotMap:
-    """Which node serves each slot.
+    """Knows which node serves each slot. Threads may share a SlotMap.
 
-    `version` grows with each change. `known` holds all nodes that can be asked for the slots, and begins with the node
-    that gave the newest answer. `seeds` are the nodes that the settings name. At the start, only the seeds are known.
+    `version` grows with each change. `known` holds all nodes that can be asked for the slots; the node that answered
+    last comes first. `seeds` are the nodes that the settings name.
     """
 
     def __init__(self, seeds: Iterable[Node]) -> None:
@@ -104,12 +99,12 @@ class SlotMap:
         self._owners: list[Node | None] = [None] * SLOTS
 
     def owner(self, slot: int) -> Node | None:
-        """Returns the node that serves a slot. Returns None if no node does, or if the slots are not known yet."""
+        """Returns the node that serves a slot, or None if no node is known."""
         return self._owners[slot]
 
     @property
     def owners(self) -> list[Node]:
-        """Returns all nodes that serve slots, in the order of their first slots."""
+        """All nodes that serve slots, in the order of their first slots."""
         return [node for node in dict.fromkeys(self._owners) if node is not None]
 
     @property
@@ -143,7 +138,7 @@ class SlotMap:
             self.version += 1
 
     def put_last(self, node: Node) -> None:
-        """Moves a node that did not answer to the end of `known`, so that it is asked last."""
+        """Moves a node that did not answer to the end of `known`."""
         self.known = [each for each in self.known if each != node] + [node]
 
 
