@@ -1,7 +1,4 @@
-"""Describes in words where prices come from. Pure.
-
-Pages, the API, exports and heartbeats use these words. One label can describe prices of several sources.
-"""
+"""Describes in words where prices come from. Pure."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
