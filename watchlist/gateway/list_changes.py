@@ -73,8 +73,9 @@ class ListChanges:
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
         """Sends each signed-in socket a `list` frame for each list that has changed.
 
-        `read` holds the web sessions that were looked up in the database. `versions` has the list versions of the valid
-        ones. A socket whose outbox holds an earlier state message gets its changes in a later call.
+        `read` holds the web sessions that were looked up in the database. `versions` has an entry for each of these web
+        sessions that is still valid. A socket whose outbox holds an earlier state message gets its changes in a later
+        call.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
@@ -92,9 +93,9 @@ class ListChanges:
 
 @sync_to_async
 def read_versions(account_sessions: Iterable[AccountSession]) -> dict[AccountSession, Versions]:
-    """Returns the list versions of the account of each web session. Leaves out web sessions that have ended.
+    """Returns a dict from web session to the versions of the account's lists.
 
-    The versions are a dict from the id of a list to its version. Raises django.db.DatabaseError.
+    Web sessions that have ended are missing. Raises django.db.DatabaseError.
     """
     close_old_connections()
     account_sessions = list(account_sessions)

@@ -186,8 +186,8 @@ def ack(
 ) -> bytes:
     """Returns the reply to a request that succeeded.
 
-    `symbols` are the changed symbols, or all subscribed symbols for the action `list`. `rejected` maps each rejected
-    symbol to the reason. `options` are the current delivery options.
+    `symbols` are the subscribed or unsubscribed symbols. For the action `list`, they are all subscribed symbols.
+    `rejected` maps each rejected symbol to the reason. `options` are the current delivery options.
     """
     reply: dict[str, Any] = {"type": "ack"}
     if request_id is not None:

@@ -63,7 +63,7 @@ class SourceChanges:
         self._connections.announce_sources({source: self._message(source) for source in sources})
 
     def mark_markets(self, listings: list[Listing]) -> list[Listing]:
-        """Returns `listings`. The market of a listing is CLOSED if its source says so."""
+        """Returns `listings`. A listing has the market CLOSED if its source says that the market is closed."""
         if not self._closed:
             return listings
         return [

@@ -17,7 +17,7 @@ LIST_HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The positions of the columns of symbols and of list names in an imported file.
+    """Says which columns of an imported file hold the symbols and the list names.
 
     `symbols` and `names` count from 0. `names` is None if the file has no column of list names. `count` is the number
     of cells of the header.

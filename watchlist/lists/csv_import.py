@@ -135,7 +135,7 @@ class _Reader:
                 self._add(line, self._section, spelling, shown=spelling)
 
     def _names_a_list(self, cells: Sequence[str]) -> bool:
-        """Returns whether a line without a header begins with the name of a list.
+        """Returns whether the first cell of a line is the name of a list, in a file without a header.
 
         A cell that may be a symbol is never the name of a list.
         """

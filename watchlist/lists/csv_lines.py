@@ -1,6 +1,7 @@
 """Splits an imported text into numbered lines of cells. Pure.
 
-Finds the separator of the cells, and accepts Excel's line `sep=;`. A wrong quotation mark spoils only its own line.
+Finds the separator of the cells, and accepts Excel's line `sep=;`. A wrong quotation mark makes only its own line
+unreadable.
 """
 
 import csv

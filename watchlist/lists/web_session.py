@@ -17,7 +17,7 @@ from django.utils import timezone
 from watchlist.errors import SessionEnded
 
 PROLONG_AFTER = timedelta(days=1)
-"""A request prolongs a session if the session was last prolonged at least this time ago."""
+"""The time after which a request prolongs a session again."""
 MISSING = object()
 
 

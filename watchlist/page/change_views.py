@@ -33,7 +33,7 @@ MAX_SENTENCES = 6
 MAX_NAMED_SYMBOLS = 6
 """The maximum number of symbols that one sentence names."""
 MAX_QUOTED_LENGTH = 20
-"""The maximum number of characters that are read of a symbol in a form."""
+"""The maximum number of characters of a symbol that are read from a form."""
 
 
 @require_POST
@@ -59,9 +59,9 @@ def add_symbols(request: HttpRequest) -> HttpResponse:
 def change_list(request: HttpRequest) -> HttpResponse:
     """Removes a symbol from a list, or moves it within the list.
 
-    The form has one of the fields `remove`, `up`, `down`, `top`, `bottom` and `move`, which holds the symbol. `move`
-    puts the symbol in front of the symbol in the field `before`. Without a field `before`, `move` puts the symbol at
-    the end.
+    The form has one of the fields `remove`, `up`, `down`, `top`, `bottom` and `move`. This field holds the symbol.
+    `move` puts the symbol in front of the symbol in the field `before`. Without a field `before`, `move` puts the
+    symbol at the end.
     """
     position = read_position(request.POST)
     action = next((name for name in ("remove", *MOVES) if request.POST.get(name)), None)

@@ -1,4 +1,4 @@
-"""Reads and writes the list and the sort of a page in addresses and forms."""
+"""Reads and writes the position of a page, which is its list and its sort, in addresses and forms."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode

@@ -124,7 +124,7 @@ def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSerie
 
 
 def _read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle]:
-    """Reads the bars from number `first` to number `last`, counted from 1970. A ring holds bars of one length in Redis.
+    """Reads bars of one length from Redis. The bars have the numbers `first` to `last`, counted from 1970.
 
     Returns an empty list if Redis is unreachable.
     """

@@ -21,7 +21,7 @@ STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"}
 SYMBOL_STATES = ("unknown", "halted", "closed")
 """The states that a symbol can have in a `feed` frame. A page shows the state instead of the time of the price."""
 NO_FEEDER = "runfeed is not running"
-"""The reason why a source is not connected, if no process feeds the source."""
+"""The reason in the state of a source that no process feeds."""
 
 
 def with_state(sources: Iterable[str]) -> list[str]:

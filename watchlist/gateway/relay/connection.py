@@ -26,7 +26,7 @@ GREETING_SECONDS = 2.0
 """How long the relay may take to send PREAMBLE on a new connection."""
 CHECK_SECONDS = 1.0
 SILENT_CHECKS = 4
-"""How many checks in a row may find that the relay has sent nothing. Then the connection is dropped."""
+"""The connection is dropped after so many checks in a row that find no byte from the relay."""
 # Redis may take 5 s to confirm a subscription, and the relay handles one request after another.
 JOIN_SECONDS = 12.0
 """How long the relay may take to answer a JOIN frame."""

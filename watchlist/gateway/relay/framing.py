@@ -26,7 +26,7 @@ MESSAGE = Struct("!HI")
 MAX_FRAME_BYTES = 1024 * 1024
 """The maximum length of a frame in bytes, without the first 4 bytes."""
 BATCH_BYTES = 256 * 1024
-"""A frame with several messages has less content than this number of bytes."""
+"""The content of a frame with several messages is shorter than this number of bytes."""
 MAX_NAMES = 1000
 """The most group names in one frame."""
 MAX_NAME_BYTES = 512

@@ -49,7 +49,6 @@ class RelayLayer:
         self._lost = False
         self._following: asyncio.Task[None] | None = None
         self._restoring: asyncio.Task[None] | None = None
-        """The task that runs `_restore_own`, or None."""
         self._overlap: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
 

@@ -72,7 +72,6 @@ class Relay:
         )
 
     async def close(self) -> None:
-        """Closes all connections."""
         self._server.close()
         await end_tasks(self._tasks)
         for process in list(self._processes):
@@ -190,7 +189,6 @@ class Audience:
         """The encoded messages since the last flush."""
 
     def flush(self) -> None:
-        """Sends the messages since the last flush."""
         messages, self.messages = self.messages, []
         for frame in encode_updates(messages):
             for process in self.processes:

@@ -95,8 +95,8 @@ class Admission:
     async def check_request(self, request: ConnectionRequest, *, pending: bool = True) -> Admitted | Refusal:
         """Decides whether to accept a connection. Returns Admitted, or the Refusal of the first check that fails.
 
-        `pending` is True for a connection. `Connections` already counts it, and the check takes a token of the rate
-        limit. `pending` is False for a request to `/ws/status`, which takes no token.
+        `pending` is True for a new connection. `Connections` already counts this connection, and the check takes a
+        token of the rate limit. `pending` is False for a request to `/ws/status`.
         """
         options = self._check_head(request)
         if isinstance(options, Refusal):
