@@ -1,7 +1,6 @@
 """Defines the messages that a gateway sends: updates, state messages and replies. Pure.
 
-The type of a message decides how the outbox keeps the message while the client does not read. For each update, all
-sockets of a cohort share one message object.
+While a client does not read, the outbox treats each of the three types differently.
 """
 
 from typing import final
@@ -13,7 +12,7 @@ from watchlist.gateway.framing import text_frame
 
 @final
 class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
-    """One update. `payload` is the published JSON text. `frame` is the text frame with this payload."""
+    """An update. `payload` is its JSON text as published. `frame` is the WebSocket text frame with this payload."""
 
     symbol: str
     frame: bytes
@@ -22,10 +21,10 @@ class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class StateMessage(msgspec.Struct, frozen=True, gc=False):
-    """A frame that the client did not ask for, such as `ticker`.
+    """A frame about the newest state of something, such as a `ticker` frame.
 
     While the client does not read, a new message replaces the waiting message with the same key. The key of a `ticker`
-    frame is the symbol of the ticker. All other keys begin with a lower-case letter, unlike symbols.
+    frame is a symbol. All other keys begin with a lower-case letter.
     """
 
     key: str

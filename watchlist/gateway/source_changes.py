@@ -1,7 +1,7 @@
 """Sends `feed` frames to clients when the state of a source has changed.
 
-Reads the states of the sources of all served tickers once per second, with one command of Redis. While Redis does not
-answer, clients receive no `feed` frames. They notice the outage because no prices arrive.
+Reads the states of the sources of all served tickers from Redis once per second. While Redis does not answer, clients
+receive no `feed` frames.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class SourceChanges:
         self._connections.announce_sources({source: self._message(source) for source in sources})
 
     def mark_markets(self, listings: list[Listing]) -> list[Listing]:
-        """Returns all `listings`. A listing gets the market CLOSED if its source says that its market is closed."""
+        """Returns `listings`. A listing has the market CLOSED if its source says that the market is closed."""
         if not self._closed:
             return listings
         return [

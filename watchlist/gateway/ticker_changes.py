@@ -21,7 +21,7 @@ READ_SECONDS = 0.5
 class TickerChanges:
     """Keeps the catalog equal to the ticker table.
 
-    `load` reads the ticker table. `mark_markets` takes listings, and returns them with closed markets marked as closed.
+    `load` reads the ticker table. `mark_markets` returns the listings with the market CLOSED where a market is closed.
     """
 
     def __init__(
@@ -40,10 +40,7 @@ class TickerChanges:
         self._first_reading: asyncio.Task[None] | None = None
 
     async def wait_loaded(self) -> None:
-        """Waits until the ticker table has been read at least once.
-
-        If the first reading fails, raises the error of this reading.
-        """
+        """Waits until the ticker table has been read at least once. Raises the error of a reading that fails."""
         if self._catalog.loaded:
             return
         # Clients that connect at the same time share one reading.

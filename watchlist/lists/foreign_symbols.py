@@ -14,10 +14,7 @@ PAIR = re.compile(r"([A-Z0-9]{2,6}?)[-/_ ]?(USDT|[A-Z]{3})(=X)?")
 
 
 def find_symbol(spelling: str, known: Collection[str]) -> str | None:
-    """Returns the known symbol for a spelling; None if no known symbol fits.
-
-    Examples of spellings are `NASDAQ:AAPL`, `BRK-B` and `BTC-USD`.
-    """
+    """Returns the known symbol for a spelling such as `NASDAQ:AAPL`, `BRK-B` or `BTC-USD`, or None."""
     return next((symbol for symbol in _possible_symbols(clean_spelling(spelling)) if symbol in known), None)
 
 
@@ -29,10 +26,7 @@ def clean_spelling(spelling: str) -> str:
 
 
 def _possible_symbols(text: str) -> Iterator[str]:
-    """Yields the text, then other symbols that the text may mean.
-
-    A symbol that differs less from the text comes earlier.
-    """
+    """Yields the text, then other symbols that the text may mean. More similar symbols come first."""
     yield text
     text = EXCHANGE.sub("", text.removeprefix("$"), count=1)
     yield text

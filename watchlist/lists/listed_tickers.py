@@ -1,7 +1,7 @@
 """Reads the tickers of a list from the database.
 
-Each page makes one of these queries. Therefore they are written in SQL: Django would need longer to build a query, and
-an instance of `Ticker` for each row of the table, than the database needs to answer.
+Each page makes one of these queries. The queries are in SQL, because Django would take longer to build a query than the
+database takes to answer it.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ ORDER BY entry.position, entry.id
 
 
 def read_listed_tickers(list_key: int, owner_pk: int) -> list[ListedTicker]:
-    """Returns the tickers of an account's list in the person's order."""
+    """Returns the tickers of one list of an account, in the order of the list."""
     return _read(SELECT + OF_LIST, [list_key, owner_pk])
 
 

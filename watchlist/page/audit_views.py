@@ -17,7 +17,7 @@ from watchlist.prices.quotes import redis_client
 def show_audit(request: HttpRequest) -> HttpResponse:
     """Shows the newest audit report of each source. `?format=json` answers with the reports as JSON.
 
-    If Redis is unreachable, the answer has the status 503, and the page says that Redis is unreachable.
+    If Redis is unreachable, the answer has the status 503 and no reports.
     """
     reports: list[AuditReport] = []
     is_available = True

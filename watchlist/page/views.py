@@ -1,7 +1,4 @@
-"""Views that show the watchlist page and the drawer of one symbol.
-
-These views change nothing. The module `change_views` changes lists.
-"""
+"""Views that show the watchlist page and the drawer of one symbol."""
 
 from typing import Any
 

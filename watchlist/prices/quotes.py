@@ -1,7 +1,6 @@
 """Reads quotes from Redis, for pages and for the API.
 
-After the page is loaded, the browser receives updates over the WebSocket. If Redis is unreachable, `read_quotes` raises
-no error, and `Quotes.available` is False. Therefore pages work without Redis.
+If Redis is unreachable, `read_quotes` raises no error, and `Quotes.available` is False.
 """
 
 import time
@@ -37,7 +36,7 @@ class Quotes:
 def read_quotes(symbols: Sequence[str]) -> Quotes:
     """Reads the quotes of these symbols in one round trip.
 
-    In a Redis Cluster, the result lacks the symbols of each node that does not answer, and `available` is False.
+    If a node of a Redis Cluster does not answer, its symbols are missing, and `available` is False.
     """
     if not symbols:
         return Quotes()

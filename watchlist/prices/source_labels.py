@@ -1,7 +1,4 @@
-"""Describes in words where prices come from. Pure.
-
-Pages, the API, exports and heartbeats use these words. One label can describe prices of several sources.
-"""
+"""Describes in words where prices come from. Pure."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -60,7 +57,7 @@ def kind_of_sources(names: Collection[str]) -> str:
 
 
 def market_of(source: str, is_closed: bool) -> str:
-    """Returns the state of the market of a symbol: OPEN, CLOSED, or ALWAYS for a source that never closes.
+    """Returns the state of the market of a symbol: OPEN, CLOSED or ALWAYS.
 
     `is_closed` says whether the source reports that the market is closed.
     """

@@ -35,7 +35,7 @@ class Row:
     """The ticker and the newest update of one symbol.
 
     `price`, `timestamp` (unix microseconds) and `seq_id` belong to the newest update. `rejection` is the reason why the
-    gateway refused the subscription to the symbol. `rejection` is empty if the gateway did not refuse the subscription.
+    gateway refused the subscription to the symbol, or empty.
     """
 
     symbol: str
@@ -70,10 +70,9 @@ class Row:
 class WatchState:
     """Holds a row per symbol, and the connection's state.
 
-    `rows` maps each symbol to its row, in the order of `symbols`. `state` is the connection's state in words. `live`
-    says whether the gateway has confirmed the subscription. `source` is the kind of all sources of the gateway. `feeds`
-    maps each source of real prices to its newest `feed` frame. A simulated price older than `stale_after` seconds is
-    stale.
+    `rows` maps each symbol to its row. `state` is the connection's state in words. `live` says whether the gateway has
+    confirmed the subscription. `source` is the kind of all sources of the gateway, such as `simulated`. `feeds` maps
+    each source of real prices to its state.
     """
 
     def __init__(self, symbols: Iterable[str], stale_after: float) -> None:
@@ -86,7 +85,7 @@ class WatchState:
         self._clock_offset = 0  # microseconds; added to the local time gives the gateway's time
 
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
-        """Applies a price update. Returns the changed row.
+        """Stores a price update in the row of its symbol. Returns the row.
 
         Returns None if the update is invalid or stale, or if its symbol has no row.
         """
@@ -130,10 +129,7 @@ class WatchState:
         return states
 
     def troubles(self) -> list[str]:
-        """Returns a text such as `Kraken: silent` for each source that is not connected.
-
-        Only the sources of the symbols in `rows` are included.
-        """
+        """Returns a text such as `Kraken: silent` for each source of `rows` that is not connected."""
         sources = {row.source for row in self.rows.values()}
         return [
             f"{feed.title}: {feed.state}" + (f" ({feed.reason})" if feed.reason else "")
@@ -165,9 +161,9 @@ class WatchState:
         return before != self.source
 
     def disconnect(self, state: str) -> None:
-        """Sets `live` to False and stores `state`, the connection's state in words. Keeps the prices.
+        """Sets `live` to False and stores `state`, the connection's state in words.
 
-        Forgets the states of sources, because the gateway sends these states again.
+        Keeps the prices, and forgets the states of sources.
         """
         self.live, self.state = False, state
         self.feeds.clear()
@@ -175,17 +171,17 @@ class WatchState:
     def age(self, row: Row, now: int) -> float | None:
         """Returns the age of the newest update of the row in seconds, by the gateway's clock.
 
-        Network delay makes the gateway's clock inexact, so that an update can seem to be in the future. Up to
-        CLOCK_TOLERANCE_SECONDS in the future, the age is 0. Beyond that, returns None.
+        Returns None if the update is more than CLOCK_TOLERANCE_SECONDS in the future.
         """
+        # Network delay makes the gateway's clock inexact, so that an update can seem to be in the future.
         age = (now + self._clock_offset - row.timestamp) / 1e6
         return None if age < -CLOCK_TOLERANCE_SECONDS else max(0.0, age)
 
     def is_stale(self, row: Row, now: int) -> bool:
         """Returns whether the price of a row is stale.
 
-        A price from a source of real prices is stale while the source is not connected, whatever the age of the price.
-        A simulated price is stale if it is older than the limit `stale_after`.
+        A price from a source of real prices is stale while the source is not connected. A simulated price is stale if
+        it is older than `stale_after` seconds.
         """
         if row.price is None:
             return False

@@ -1,7 +1,4 @@
-"""Refuses a connection before the upgrade.
-
-Sends an HTTP status. If the server cannot send a status, sends a close code.
-"""
+"""Refuses a connection before the upgrade, with an HTTP status or a close code."""
 
 from dataclasses import dataclass
 
@@ -21,10 +18,10 @@ PHRASES = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a connection is refused. `status` is the HTTP status of the response.
+    """Why and how a connection is refused.
 
-    A server that cannot send `status` closes with `code`. `retry_after` is how many seconds the client should wait
-    before the next attempt. If `retry_after` is 0, the response names no time.
+    `status` is the HTTP status of the response. A server that cannot send a status closes with `code`. `retry_after` is
+    how many seconds the client should wait before the next attempt. If `retry_after` is 0, the response names no time.
     """
 
     reason: str

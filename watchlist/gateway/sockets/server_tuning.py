@@ -1,8 +1,7 @@
 """Tunes the server process for many sockets.
 
-The tuning makes garbage collection rarer, removes a slow debug line of autobahn, and shortens the time that the event
-loop waits while another thread runs. The program `daphne` has no hook that runs at its start. `AttachTransport`
-therefore calls `tune_server` at the first WebSocket connection.
+`AttachTransport` calls `tune_server` at the first WebSocket connection, because the program `daphne` calls nothing at
+its start.
 """
 
 import gc

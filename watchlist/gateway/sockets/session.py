@@ -1,7 +1,6 @@
 """Handles one accepted socket: its requests, its limits, its pings and time-outs.
 
-All methods are synchronous and without I/O. Replies leave through the outbox, updates come from the hub. `now`
-arguments are in monotonic seconds.
+No method waits or does I/O. `now` arguments are in monotonic seconds.
 """
 
 from collections import deque
@@ -26,10 +25,9 @@ CLOSE_TIMEOUT_SECONDS = 1.0
 class Session:
     """The state of one socket.
 
-    `account_session` is the web session of the signed-in account. `list_versions` are the list versions that the client
-    was sent. `unverified_key` is the key of a web session that is not looked up yet. `rotates_at` is the time when the
-    lifetime of the socket is over. Only `Connections.open` and `ListChanges` set these four attributes. `closing_since`
-    is the time when the gateway began to close the socket, or 0.0 while the socket is open.
+    `account_session` is the web session of the signed-in account. `unverified_key` is the key of a web session that is
+    not looked up yet. `list_versions` are the list versions that the client was sent. `rotates_at` is when the rotation
+    closes the socket. `closing_since` is when the gateway began to close the socket, or 0.0 before that.
     """
 
     __slots__ = (
@@ -83,7 +81,7 @@ class Session:
         self.closing_since = 0.0
 
     def receive_text(self, text: str, now: float) -> None:
-        """Carries out the request in a text message of the client, or refuses the message if a limit is exceeded."""
+        """Carries out the request in a text message of the client. Refuses the message if a limit is exceeded."""
         if self.closing_since:
             return
         size = len(text)  # checked first, so that a huge text is not encoded
@@ -110,7 +108,7 @@ class Session:
             self.close(CloseCode.BINARY, now)
 
     def receive_ping(self, payload: bytes, now: float) -> None:
-        """Answers a ping of the client with a pong. The outbox treats the pong as a reply."""
+        """Answers a ping of the client with a pong."""
         if not self.closing_since and not self.outbox.reply_frame(pong_frame(payload)):
             self.close(CloseCode.SLOW, now)
 
@@ -135,7 +133,10 @@ class Session:
             self.outbox.transport.close(code)
 
     def sweep(self, now: float, late: float = 0.0) -> None:
-        """Sends pings and heartbeats that are due. Closes the socket after a time-out, made `late` seconds longer."""
+        """Sends the pings and heartbeats that are due, and closes the socket after a time-out.
+
+        `late` seconds are added to the time-outs in `Limits`.
+        """
         limits = self.context.limits
         if self.closing_since:
             if now - self.closing_since > CLOSE_TIMEOUT_SECONDS:
