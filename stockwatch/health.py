@@ -72,7 +72,7 @@ def describe_source_states() -> dict[str, dict[str, Any]]:
 
 
 def describe_nodes() -> dict[str, list[str]]:
-    """Returns the addresses of dead cluster nodes, such as `{"lost_nodes": ["10.0.0.1:6379"]}`.
+    """Returns the cluster nodes that do not answer, such as `{"lost_nodes": ["10.0.0.1:6379"]}`.
 
     Returns an empty dict if Redis is one server.
     """

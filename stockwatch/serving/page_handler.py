@@ -16,7 +16,7 @@ from django.http.response import HttpResponseBase
 
 SLOTS = 2
 SLOT_SECONDS = 0.1
-"""How long a request counts as one of the SLOTS."""
+"""The time after which a running request no longer counts."""
 
 
 class Slots:

@@ -23,7 +23,10 @@ log = structlog.get_logger(__name__)
 COUNT = struct.Struct("<q")
 ADDRESS_COUNT = struct.Struct("<i")
 ADDRESS_PLACES = 65_536
-"""The number of places in the table of one process. Addresses that share a place are counted together."""
+"""Each process has this number of places for counts of addresses.
+
+Addresses with the same place are counted together.
+"""
 SECRET_BYTES = 16
 MAXIMUM_ENDINGS = ("_timestamp_seconds", "_nodes_lost")
 MINIMUM_GAUGES = (
@@ -174,7 +177,7 @@ class AllProcessesCollector(Collector):
 
     @staticmethod
     def _add_missing_samples(family: Metric, others: dict[SampleKey, list[float]]) -> None:
-        """Moves samples of the metric `family` that only other processes have from `others` to `family`.
+        """Adds to `family` the samples that only other processes have, and removes these samples from `others`.
 
         `others` maps each sample to its values in other processes.
         """

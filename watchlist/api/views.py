@@ -1,4 +1,4 @@
-"""Answers HTTP requests with JSON: quotes, bars of a chart, and ticker search.
+"""Answers HTTP requests with JSON: quotes, market days, bars of a chart, and ticker search.
 
 The endpoints change nothing. The endpoints need an account only if the site is private.
 """

@@ -29,7 +29,7 @@ class GatewayCounts:
 
 
 class RelayCounts:
-    """Counts for the relay, a process that passes prices from Redis to all processes of a gateway."""
+    """Says how this process uses the relay, a process that passes prices from Redis to all processes of a gateway."""
 
     def __init__(self) -> None:
         self.connected = False

@@ -12,7 +12,7 @@ KEPT_SHARE = 0.95
 SMOOTHING = 0.2
 MIN_FREE_SHARE = 0.1
 SLOWEST, FASTEST = 50.0, 20_000.0
-"""The bounds of the result, in connections per second."""
+"""The bounds of the estimate, in connections per second."""
 
 
 class Reading(NamedTuple):
@@ -32,7 +32,7 @@ class AcceptRate:
     """Estimates how many connections per second this process can accept beside its other work.
 
     A second with few new connections shows the CPU time of other work, such as prices and pages. In a second with many
-    new connections, the rest of the used CPU time is the cost of the connections. The estimate also falls if other
+    new connections, the CPU time beyond the other work is the cost of the connections. The estimate also falls if other
     processes use the cores.
     """
 

@@ -1,6 +1,7 @@
 """Computes how long a drain takes, and when each socket is closed. Pure.
 
-A drain closes all sockets of a process that is about to end.
+A drain closes all sockets of a process that is about to end. The accept rate is how many connections per second a
+process can accept.
 """
 
 import random

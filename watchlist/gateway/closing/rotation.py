@@ -1,4 +1,7 @@
-"""Decides when rotation closes old sockets, so that their clients connect to other processes. Pure."""
+"""Decides when rotation closes old sockets, so that their clients connect to other processes. Pure.
+
+The accept rate is how many connections per second a process can accept.
+"""
 
 import math
 import random

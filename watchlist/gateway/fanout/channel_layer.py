@@ -79,7 +79,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         self._unconfirmed: dict[str, asyncio.Future[None]] = {}
         self._reader: ReplyReader | None = None
         self._fault = ""
-        """The reason that the next log record about a lost connection shows. Empty if this process did not drop it."""
+        """Why this process dropped the connection. The next log record about a lost connection shows this text."""
 
     async def subscribe(self, channel: str) -> None:
         """Subscribes to a Redis channel, and waits for the confirmation. Raises RedisError or OSError."""
@@ -105,7 +105,7 @@ class PricesShard(RedisSingleShardConnection):  # type: ignore[misc]
         raise TimeoutError(f"Redis did not confirm a subscription within {CONFIRM_SECONDS} s")
 
     async def unsubscribe(self, channel: str) -> None:
-        """Unsubscribes from a Redis channel. Even if the command fails, a reconnect omits this channel."""
+        """Unsubscribes from a Redis channel. A later reconnect omits the channel, even if the command fails."""
         try:
             await super().unsubscribe(channel)
         except (RedisError, OSError):

@@ -209,7 +209,7 @@ class ClusterChannelLayer:
                 subscriber.set_channels(frozenset(channels))
 
     def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
-        """Adds the confirmed channels that a subscriber loses to `_missing`. The subscriber keeps `channels`."""
+        """Adds to `_missing` the confirmed channels that a subscriber loses. The subscriber keeps `channels`."""
         self._missing |= (subscriber.confirmed - channels) & self._wanted.keys()
 
     def _pass_on(self, channel: bytes, data: bytes) -> None:

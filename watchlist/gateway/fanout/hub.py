@@ -29,7 +29,7 @@ MAX_FLUSH_SECONDS = 0.006
 
 
 class Hub:
-    """Holds the subscriptions of sockets, and receives updates from the intake.
+    """Holds the subscriptions of sockets, and receives updates from the intake, which reads Redis.
 
     `schedule` calls a function after a number of seconds, in this thread. `on_symbol_added` is called with each symbol
     that gets its first subscription. `on_symbol_removed` is called with each symbol whose last subscription has ended.

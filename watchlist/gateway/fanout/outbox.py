@@ -139,7 +139,7 @@ class Outbox:
         return self.reply_frame(text_frame(payload))
 
     def reply_frame(self, frame: bytes) -> bool:
-        """Sends a complete frame, such as a pong frame, as a reply. Returns False as `reply` does."""
+        """Sends a complete frame, such as a pong frame, as a reply. Returns the same as `reply`."""
         if not self.closed:
             self.write(Block((ReplyMessage(frame),), frame))
         return self._reply_bytes <= MAX_REPLY_BYTES

@@ -77,7 +77,7 @@ class Pong(msgspec.Struct, frozen=True, gc=False):
 
 @final
 class Close(msgspec.Struct, frozen=True, gc=False):
-    """A close frame. `code` holds the close code as two bytes, big-endian. `code` is empty if the frame has no code."""
+    """A close frame. `code` is the close code in two bytes, big-endian. `code` is empty if the frame has no code."""
 
     code: bytes
 

@@ -28,7 +28,7 @@ MAX_ACCEPTS = 32
 MAX_QUEUED = 4096
 """The most connections that `stop_accepting` accepts. This number is also the length of the kernel's queue."""
 PAUSE_SECONDS = 1.0
-"""The pause after an error of `accept` if closing silent connections does not help."""
+"""The pause after an error of `accept` that closing other connections does not end."""
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """The errors of `accept` that closing other connections can end, such as too many open files."""
 SWEEP_SECONDS = 1.0
@@ -114,7 +114,7 @@ class Front:
                 close_socket(sock)
 
     def _make_room(self, error: OSError) -> bool:
-        """Closes silent connections if no file descriptor is free. Returns whether any connection was closed."""
+        """Closes connections that have sent no byte, if no file descriptor is free. Returns whether any was closed."""
         if error.errno not in NO_ROOM or not len(self.unread):
             return False
         # Otherwise silent clients from many addresses could keep other clients waiting until the time limit.
@@ -134,7 +134,7 @@ class Front:
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def _serve(self, sock: socket.socket, peer: Any) -> None:
-        """Decides whether the front or Daphne serves a connection. If no byte has arrived, decides later."""
+        """Decides whether the gateway itself or Daphne serves a connection. If no byte has arrived, decides later."""
         try:
             data = sock.recv(MAX_HEAD_BYTES, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):

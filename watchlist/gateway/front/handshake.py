@@ -86,7 +86,6 @@ def _parse_headers(lines: str) -> dict[str, str] | None:
 
 
 def _is_upgrade(headers: Mapping[str, str]) -> bool:
-    """Returns whether the headers are those of a plain upgrade request."""
     if not OTHER_HEADERS.isdisjoint(headers):
         return False
     return (
