@@ -1,10 +1,8 @@
 """Configures logging: one JSON object or one readable line for each record.
 
-Records of this project and of libraries have the same keys: `level`, `logger`, `event`, `time` (ISO 8601, UTC), and the
-keys that the caller adds. Secrets are masked in every record.
-
-Text from clients is never logged. This project's code logs only the kind and the length of such a text. Django and
-Daphne may log such a text in request data or in messages of exceptions. This module removes both from their records.
+All records have the keys `level`, `logger`, `event` and `time` (ISO 8601, UTC), and the keys that the caller adds.
+Secrets are masked. Text from clients is never logged: this project's code logs only its kind and length, and this
+module removes it from the records of Django and Daphne.
 """
 
 import io
@@ -29,7 +27,7 @@ QUIET_LOGGERS = (
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 MAX_CAUSES = 5
-"""The most exceptions that one record shows: an exception and its causes."""
+"""The number of exceptions that one record shows at most: an exception and its causes."""
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -48,7 +46,7 @@ def mask_credentials(_logger: WrappedLogger, _method: str, line: str) -> str:
 
 
 def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Removes all text that a client may have sent from the log records of Django and Daphne.
+    """Removes the client's text from the log records of Django and Daphne.
 
     Keeps the name of the route, the status, and the tracebacks of exceptions.
     """
@@ -69,7 +67,7 @@ def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) 
 
 
 def describe_without_messages(error: BaseException) -> str:
-    """Returns the tracebacks of an exception and of its causes, without any message."""
+    """Returns the tracebacks of an exception and of its causes, without the messages of the exceptions."""
     parts: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(parts) < MAX_CAUSES:
@@ -80,10 +78,8 @@ def describe_without_messages(error: BaseException) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Replaces each control character with a visible escape sequence. Tabs and line feeds stay.
-
-    A control character could control the operator's terminal or fake a log line.
-    """
+    """Replaces each control character with a visible escape sequence. Tabs and line feeds stay."""
+    # A control character could control the operator's terminal or fake a log line.
     return CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -95,25 +91,19 @@ def escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def indent_lines(_logger: WrappedLogger, _method: str, text: str) -> str:
-    """Indents all lines of a log record except the first line.
-
-    Without the indent, text inside a record could look like another record.
-    """
+    """Indents all lines of a log record after the first line, so that no line looks like another record."""
     return text.rstrip("\n").replace("\n", "\n    ")
 
 
 def write_plain_traceback(target: Any, error: Any) -> None:
-    """Writes a traceback without local variables, because local variables may contain secrets.
-
-    The rich tracebacks of structlog would print local variables.
-    """
+    """Writes a traceback without local variables, because local variables may contain secrets."""
     text = io.StringIO()
     structlog.dev.plain_traceback(text, error)
     target.write(escape_controls(text.getvalue()))
 
 
 def is_not_client_abort(record: logging.LogRecord) -> bool:
-    """Filters log records: returns False if a record says that a client disconnected during a request.
+    """Returns False if a log record says that a client disconnected during a request.
 
     asyncio logs such a disconnection as an error, although nothing is wrong.
     """

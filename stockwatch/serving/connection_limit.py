@@ -1,6 +1,6 @@
 """Limits how many HTTP connections one address may hold open.
 
-Pure. Connections that became WebSockets do not count, because the gateway limits WebSockets.
+Pure. A connection that becomes a WebSocket no longer counts.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ class ConnectionLimit:
     """Counts the open HTTP connections of each address.
 
     `max_per_address` is the limit; 0 means no limit. The connections of trusted proxies do not count, because a proxy
-    serves many clients. A peer without an address is a proxy on a Unix socket.
+    serves many clients.
     """
 
     def __init__(self, max_per_address: int, trusted_proxies: Sequence[str]) -> None:
@@ -22,9 +22,9 @@ class ConnectionLimit:
         self.counts = AddressCounts()
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address whose count a connection increases, or None if the connection does not count.
+        """Returns the address for which a new connection counts, or None if the connection does not count.
 
-        `host` is the peer's address, or None for a peer without an address.
+        `host` is the peer's address. It is None for a proxy on a Unix socket.
         """
         if not self._max or host is None or is_trusted(host, self._trusted):
             return None

@@ -1,7 +1,7 @@
 """Limits how long a query of this process waits for PostgreSQL.
 
-A proxy or NAT may drop the bytes of a connection without an error. Without a limit, the thread of a query would then
-wait until the process ends. Commands such as `migrate` have no limit, because their queries may take long.
+Without a limit, a query waits forever if a proxy or NAT drops the bytes of its connection without an error. Commands
+such as `migrate` have no limit, because their queries may take long.
 """
 
 from typing import Any
@@ -28,14 +28,11 @@ class LimitedConnection(Connection[Any]):
 
 
 def limit_waits(connection: Any, **_: Any) -> None:
-    """Limits how long a new database connection waits for PostgreSQL.
-
-    Django's signal `connection_created` calls this function. Connections to other databases get no limit.
-    """
+    """Makes a new connection to PostgreSQL a LimitedConnection. Django's signal `connection_created` calls this."""
     if connection.vendor == "postgresql":
         connection.connection.__class__ = LimitedConnection  # Django offers no setting for the class.
 
 
 def install() -> None:
-    """Limits how long all later database connections of this process wait for PostgreSQL."""
+    """Makes all later connections of this process to PostgreSQL wait at most QUERY_SECONDS."""
     connection_created.connect(limit_waits)

@@ -1,14 +1,8 @@
-"""Runs each HTTP request in one thread. Limits the number of simultaneous requests.
+"""Runs each HTTP request in one thread, and limits how many requests run at the same time.
 
-Django's own handler switches about twenty times between the event loop and a thread for one page, because it runs each
-hook of each middleware separately. Each switch takes as long as rendering several table rows. `PageHandler` switches
-once, and runs all middlewares and the view in the thread.
-
-All threads and the event loop share one interpreter. Without a limit, hundreds of simultaneous requests would delay the
-event loop and all prices. Therefore at most SLOTS requests run at the same time. Further requests wait in order.
-
-A request counts for at most SLOT_SECONDS, because a longer request probably waits for the database. A slow database
-therefore does not stop requests that need no database.
+Django's own handler switches about twenty times between the event loop and a thread for one page. `PageHandler`
+switches once. At most SLOTS requests run at the same time, so that requests do not delay prices. A request counts for
+at most SLOT_SECONDS, because a longer request probably waits for the database.
 """
 
 import asyncio
@@ -22,7 +16,7 @@ from django.http.response import HttpResponseBase
 
 SLOTS = 2
 SLOT_SECONDS = 0.1
-"""The time after which a request gives up its slot."""
+"""The time after which a running request no longer counts."""
 
 
 class Slots:

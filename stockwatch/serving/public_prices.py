@@ -1,4 +1,4 @@
-"""Warns if a public site shows prices that must not be public."""
+"""Warns if a public site shows prices whose source forbids this."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -39,9 +39,9 @@ def is_public_host(host: str) -> bool:
 
 
 def find_restricted_sources() -> Iterable[str]:
-    """Returns the titles of the restricted sources of served tickers, such as `Alpaca`.
+    """Returns the titles of the restricted sources that have served tickers, such as `Alpaca`.
 
-    Returns no titles if the database does not answer. The gateway reports such an outage itself.
+    Returns no titles if the database does not answer.
     """
     try:
         return sorted(title_of(source) for source in NOT_FOR_THE_PUBLIC & served_sources())

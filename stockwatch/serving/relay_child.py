@@ -1,7 +1,6 @@
-"""Starts the relay of a gateway as a child process, and replaces it when it dies.
+"""Starts the relay as a child process of a gateway, and starts a dead relay again.
 
-The parent opens the relay's socket and keeps it. So gateway processes can connect while a dead relay is being replaced,
-and wait for the next one.
+The parent keeps the relay's socket open, so that gateway processes can connect while no relay runs.
 """
 
 import os
@@ -17,13 +16,13 @@ log = structlog.get_logger(__name__)
 
 BACKLOG = 1024
 MIN_LIFETIME_SECONDS = 1.0
-"""A relay that ends within this time is restarted after an equally long pause."""
+"""The shortest time between two starts of the relay."""
 STOP_SECONDS = 2.0
 """How long the relay may take to end after SIGTERM."""
 
 
 class RelayChild:
-    """The relay process of a gateway. `listener` is a Unix socket that listens at `path`."""
+    """The process that runs `relay`. `listener` is a Unix socket that listens at `path`."""
 
     def __init__(self, listener: socket.socket, path: str) -> None:
         self.path = path
@@ -44,7 +43,7 @@ class RelayChild:
         return cls(listener, path)
 
     def restart_if_dead(self) -> None:
-        """Starts the relay again if it has died. Call this method repeatedly. Returns immediately."""
+        """Starts the relay again if it has died. Returns immediately. Call this method repeatedly."""
         if self._process.poll() is None:
             return
         lifetime = time.monotonic() - self._started_at

@@ -50,23 +50,23 @@ def read_limits() -> Limits:
 
 
 def open_redis() -> Redis:
-    """Returns the Redis client with which the gateway reads quotes and limits the rate of new connections."""
+    """Returns the Redis client of the gateway, which reads quotes and limits the rate of new connections."""
     return connect_async(settings.REDIS, GATEWAY)
 
 
 relay_counts = RelayCounts()
 relay_path = ""
-"""The socket of the relay. Empty: this process subscribes to Redis itself."""
+"""The path of the relay's Unix socket. If it is empty, this process subscribes to Redis itself."""
 
 
 def use_relay(path: str) -> None:
-    """Makes the gateway get prices through the relay. Call this function before the gateway starts."""
+    """Makes the gateway get prices through the relay at `path`. Call this function before the gateway starts."""
     global relay_path
     relay_path = path
 
 
 def open_layer() -> PriceLayer:
-    """Returns the channel layer `prices`."""
+    """Returns the channel layer that brings prices to the gateway."""
     own: PriceLayer = channel_layers["prices"]
     return RelayLayer(relay_path, own, relay_counts) if relay_path else own
 
@@ -111,14 +111,11 @@ def share_counts(shared_counts: SharedCounts) -> None:
 
 
 def accept_any_host(application: Application, allowed_hosts: list[str]) -> Application:
-    """Lets health checks and metrics answer requests for any host name.
-
-    Probes use the address of a container as the host name.
-    """
+    """Lets `/livez`, `/readyz` and `/metrics` answer requests for any host name."""
     allowed = next((host.lstrip(".") for host in allowed_hosts if host != "*"), "localhost").encode()
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in HEALTH_PATHS:
+        if scope["path"] in HEALTH_PATHS:  # probes use the address of a container as the host name
             headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
             scope = {**scope, "headers": [*headers, (b"host", allowed)]}
         await application(scope, receive, send)

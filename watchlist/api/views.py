@@ -1,4 +1,4 @@
-"""Answers HTTP requests with JSON: quotes, bars of a chart, and ticker search.
+"""Answers HTTP requests with JSON: quotes, market days, bars of a chart, and ticker search.
 
 The endpoints change nothing. The endpoints need an account only if the site is private.
 """
@@ -31,7 +31,7 @@ View = Callable[..., HttpResponse]
 def public(view: View) -> View:
     """Lets pages of any site read the responses of a view, including error responses.
 
-    Accepts GET and HEAD. Answers CORS preflights.
+    The view accepts GET and HEAD, and also CORS preflights.
     """
 
     @wraps(view)
@@ -56,13 +56,12 @@ def public(view: View) -> View:
 def show_quotes(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols, at most 200.
 
-    The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. A quote has the
-    form of an update in `/ws`. `source` is the source of all these quotes. If there are several sources, `source` is
-    `mixed`. If the answer has no quotes, `source` is `none`. A symbol without a price or without a served ticker is
-    left out.
+    The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. `source` is the
+    source of all quotes, `mixed` if there are several sources, or `none` if there are no quotes. A symbol without a
+    price or without a served ticker is left out.
 
-    Answers 400 if symbols are missing, invalid or too many. Answers 503 if Redis is unavailable. In a Redis Cluster,
-    answers 503 if the node of any of these symbols is unavailable.
+    Answers 400 if symbols are missing, invalid or too many. Answers 503 if Redis, or a needed node of a Redis Cluster,
+    is unavailable.
     """
     sources = _read_sources(request)
     if sources is None:
@@ -128,9 +127,9 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 
 
 def _read_sources(request: HttpRequest) -> dict[str, str] | None:
-    """Returns a dict from symbol to source for the requested symbols that have a served ticker.
+    """Returns a dict from symbol to source for the symbols in `?symbols=` that have a served ticker.
 
-    `?symbols=` names the requested symbols. Returns None if symbols are missing, invalid or too many.
+    Returns None if symbols are missing, invalid or too many.
     """
     words = request.GET.get("symbols", "").split(",")
     symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))
@@ -141,11 +140,7 @@ def _read_sources(request: HttpRequest) -> dict[str, str] | None:
 
 
 def _respond(request: HttpRequest, body: bytes) -> HttpResponse:
-    """Returns a response with the body and an ETag.
-
-    If the client already has this body, returns 304 without a body. A client that polls therefore receives few bytes
-    while nothing changes.
-    """
+    """Returns a response with the body and an ETag, or a 304 without a body if the client already has the body."""
     etag = quote_etag(hashlib.blake2b(body, digest_size=12).hexdigest())
     known = parse_etags(request.headers.get("If-None-Match", ""))
     is_same = "*" in known or etag in {each.removeprefix("W/") for each in known}  # a proxy that compresses adds W/

@@ -1,7 +1,6 @@
 """Connects, starts and stops the parts of one gateway process.
 
-The gateway starts at the first connection, because the parts need the running event loop of the server. An earlier
-start is not possible, because servers such as Daphne send no lifespan events of ASGI.
+The gateway starts at the first connection, because the parts need the running event loop of the server.
 """
 
 import asyncio
@@ -36,9 +35,8 @@ log = structlog.get_logger(__name__)
 class Gateway:
     """The gateway of one process.
 
-    `load` reads the tickers. `layer` returns the channel layer. `redis` returns an asyncio client of Redis. The gateway
-    calls `layer` and `redis` once, in the running event loop. A `private` gateway serves only signed-in accounts. If
-    `deflate` is False, the gateway compresses no messages.
+    `load` reads the tickers. `layer` returns the channel layer. `redis` returns an asyncio client of Redis. A `private`
+    gateway serves only signed-in accounts. If `deflate` is False, the gateway compresses no messages.
     """
 
     def __init__(
@@ -78,7 +76,7 @@ class Gateway:
         self.admission = Admission(limits, self.connections, self.database, self.start, private)
 
     async def start(self) -> ConnectionRate:
-        """Starts the gateway if it is not started yet, and waits until the tickers have been read.
+        """Starts the gateway at the first call, and waits until the tickers have been read.
 
         Returns the ConnectionRate, which limits how often an address or account connects. Raises an error of the
         database if the tickers have never been read and cannot be read now.
@@ -125,10 +123,7 @@ class Gateway:
         self._save_metrics = save_metrics
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
-        """Refuses new connections, and closes each open socket with code 4001.
-
-        `Connections.drain` describes the arguments and the result.
-        """
+        """Refuses new connections, and closes each open socket with code 4001, as `Connections.drain` describes."""
         return self.connections.drain(least, longest)
 
     @property

@@ -1,16 +1,15 @@
 """Measures how late a periodic task runs. Pure.
 
-A process that is overloaded, or that was stopped for a while, reads the answers of its clients late. A time-out must
-not count this time: otherwise the process closes sockets of clients that have answered, and all of them connect again.
+A process that was overloaded or suspended reads the answers of its clients late. A time-out must not count this time.
 """
 
 from collections import deque
 
 
 class Lateness:
-    """Adds up the seconds by which the runs of a periodic task were late.
+    """Adds up by how many seconds a periodic task was late within the last `window` seconds.
 
-    A run is late by the time beyond `period` since the run before. The sum has the runs of the last `window` seconds.
+    A call of the task is late if more than `period` seconds have passed since the previous call.
     """
 
     def __init__(self, period: float, window: float) -> None:
@@ -21,7 +20,7 @@ class Lateness:
         self.seconds = 0.0
 
     def note(self, now: float) -> None:
-        """Notes a run. `now` is in monotonic seconds."""
+        """Notes a call of the task. `now` is in monotonic seconds."""
         late = 0.0 if self._last is None else max(0.0, now - self._last - self._period)
         self._last = now
         self._late.append((now, late))

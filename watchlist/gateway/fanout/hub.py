@@ -1,18 +1,11 @@
 """Holds the newest update of each subscribed symbol and hands updates to cohorts of sockets.
 
-A cohort is a group of sockets with the same symbols and delivery options. A prompt cohort has no limit of updates per
-second. An update takes this path to a prompt cohort:
+A cohort is a group of sockets with the same symbols and delivery options. `receive` checks that an update is newer than
+the known update, and adds it to each cohort that has the symbol and no limit of updates per second. `flush` runs a few
+milliseconds later, and writes one block of joined frames to all sockets of a cohort. A `Pacer` flushes the cohorts that
+have a limit.
 
-1. `receive` checks that the update is newer than the known update of the symbol, and builds the frame.
-2. `receive` adds the update to each prompt cohort with the symbol.
-3. `flush` runs 1 ms later, or up to 6 ms later with many cohorts. For each cohort, `flush` joins the frames to one
-   block, and writes this block to all sockets of the cohort.
-
-A thousand pages with the same list therefore need one join. A `Pacer` flushes the cohorts that have a limit.
-
-Pure: no I/O, no await, no framework; the clock is an argument. All calls come from one thread. The hub holds the state
-of a symbol only while a socket is subscribed to the symbol. The hub never waits for a socket: an outbox sends or keeps
-the updates, and returns immediately.
+Pure: no I/O, no await; the clock is an argument. All calls come from one thread.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,16 +22,14 @@ from watchlist.gateway.messages import UpdateMessage
 
 FLUSH_SECONDS = 0.001
 """The shortest delay from an update to its flush, in seconds. Updates in this time share one write per socket."""
+# A thousand different lists need a thousand joins and writes. With a longer delay, more updates share a join.
 COHORT_FLUSH_SECONDS = 5e-6
-"""Each cohort in a flush adds this number of seconds to the delay of the next flush.
-
-A thousand different lists need a thousand joins and writes. With a longer delay, more updates share a join and a write.
-"""
+"""Each cohort in a flush adds this number of seconds to the delay of the next flush."""
 MAX_FLUSH_SECONDS = 0.006
 
 
 class Hub:
-    """Holds the subscriptions of sockets, and receives updates from the intake.
+    """Holds the subscriptions of sockets, and receives updates from the intake, which reads Redis.
 
     `schedule` calls a function after a number of seconds, in this thread. `on_symbol_added` is called with each symbol
     that gets its first subscription. `on_symbol_removed` is called with each symbol whose last subscription has ended.
@@ -80,8 +71,7 @@ class Hub:
     def receive(self, channel: bytes, payload: bytes, *, from_store: bool = False) -> None:
         """Processes one update. `channel` is the Redis channel, and `payload` is the JSON text.
 
-        `from_store` is True for a quote that was read from Redis. Such a quote is never counted as stale, because a
-        resync reads many known quotes again.
+        `from_store` is True for a quote that was read from Redis. Such a quote never counts as stale.
         """
         tracked = self._tracked.get(channel)
         if tracked is None:
@@ -109,15 +99,11 @@ class Hub:
             if timestamp > self.newest_timestamp:
                 self.newest_timestamp = timestamp
             self._add_to_cohorts(tracked, UpdateMessage(tracked.symbol, text_frame(payload), payload))
-        elif not from_store:
+        elif not from_store:  # a resync reads many known quotes again
             self.counts.stale += 1
 
     def flush(self) -> None:
-        """Sends the updates that were added to cohorts. Each socket gets one block.
-
-        A prompt cohort is sent all updates since the last flush. A paced cohort is sent only the first known update of
-        each new symbol, because the `Pacer` sends its other updates later.
-        """
+        """Sends the updates that `receive` added to cohorts. A `Pacer` sends the later updates of paced cohorts."""
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))
         for cohort in cohorts:
@@ -126,8 +112,7 @@ class Hub:
     def subscribe(self, outbox: Outbox, symbols: Iterable[str]) -> None:
         """Subscribes a socket to symbols.
 
-        If the delivery has `snapshot`, the socket is sent the newest update of each new symbol. If the hub does not
-        know this update yet, the socket gets it after the intake has read the quote.
+        If the delivery has `snapshot`, the socket is sent the newest known update of each new symbol.
         """
         new = [symbol for symbol in symbols if symbol not in outbox.symbols]
         known: list[UpdateMessage] = []

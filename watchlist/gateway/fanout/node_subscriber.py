@@ -1,7 +1,7 @@
 """Receives sharded pub/sub messages from one node of a Redis Cluster.
 
-After a lost connection, the subscriber connects and subscribes again. A connection through a proxy or NAT can fail
-without an error. A silent connection is therefore pinged, and is dropped if no reply comes.
+After a lost connection, the subscriber connects and subscribes again. The subscriber pings a silent connection, and
+drops it if no reply comes, because a connection through a proxy or NAT can fail without an error.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ READ_BYTES = 256 * 1024
 
 
 class SubscriberEvents(Protocol):
-    """The methods that a subscriber calls to report events."""
+    """The methods that a NodeSubscriber calls to report events."""
 
     def on_confirmed(self, channel: bytes) -> None:
         """Called when the node has confirmed the subscription to a channel."""

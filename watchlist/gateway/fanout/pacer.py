@@ -1,4 +1,4 @@
-"""Flushes each paced cohort once per interval. Pure: the timer is an argument."""
+"""Flushes each cohort with a limit of updates per second once per interval. Pure: the timer is an argument."""
 
 from collections.abc import Callable
 
@@ -23,10 +23,9 @@ class Pacer:
         self._scheduled = False
 
     def add(self, cohort: Cohort) -> None:
-        """Adds a cohort, to be flushed once per interval.
+        """Adds a cohort to the part of the interval with the fewest cohorts.
 
-        The interval has PHASES equal parts, and each cohort is flushed in one part. The new cohort gets the part with
-        the fewest cohorts.
+        The cohort is flushed once per interval.
         """
         cohort.phase = min(range(PHASES), key=lambda number: len(self._phases[number]))
         self._phases[cohort.phase][cohort] = None

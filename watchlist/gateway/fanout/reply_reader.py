@@ -1,7 +1,6 @@
 """Handles pub/sub messages as soon as their bytes arrive, without a task.
 
-redis-py reads in a task: each arrival of bytes wakes the task, and the wakeup passes through seven coroutines. If few
-updates arrive together, the wakeup costs more than the updates.
+redis-py reads in a task. If few updates arrive together, the wakeup of this task costs more than the updates.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """Holds accepted connections that have sent no byte yet.
 
-The front needs the first bytes of a connection to decide whether the front or Daphne serves the connection. Until the
-first byte arrives, the connection counts as an HTTP connection of its address. If no byte arrives within
-FIRST_BYTE_SECONDS, the front closes the connection. Daphne's connections have the same time limit for their first byte.
+Until the first byte arrives, a connection counts as an HTTP connection of its address. If no byte arrives within
+FIRST_BYTE_SECONDS, the connection is closed.
 """
 
 import socket
