@@ -125,9 +125,6 @@ def note_fetched(tape_id: int, interval: int, end: int) -> None:
 
 
 def complete_past(tape_id: int) -> None:
-    """Notes that the bars before the first recorded bar of a tape are complete. Raises BarArchiveUnavailable.
-
-    Also increases the tape's `past_version`, because bars have changed.
-    """
+    """Notes that all past bars of a tape are saved. Raises BarArchiveUnavailable."""
     with translate_errors():
         Tape.objects.filter(pk=tape_id).update(has_past=True, past_version=F("past_version") + 1)

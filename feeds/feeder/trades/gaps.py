@@ -19,7 +19,7 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct):
-    """What happened to the trades of one or more symbols since the last `take`."""
+    """What happened to the trades of a source, for the FEED_ metrics in `feeds.metrics`."""
 
     trades: int = 0
     repeats: int = 0
