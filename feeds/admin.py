@@ -1,4 +1,4 @@
-"""Defines the admin pages of tickers. A ticker can be deleted only if it is switched off and in no list."""
+"""Defines the admin pages of tickers. A ticker can be deleted only if the ticker is switched off and in no list."""
 
 import time
 from collections.abc import Sequence
@@ -99,7 +99,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     # --- Display ----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
-        """Adds to each ticker the numbers of rows that refer to the ticker, such as list entries.
+        """Returns the tickers, each with counts of the rows that refer to the ticker, such as list entries.
 
         There is one column for each relation: `uses_0`, `uses_1` and so on.
         """

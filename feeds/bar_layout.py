@@ -31,7 +31,7 @@ class NewestDay(msgspec.Struct, frozen=True, gc=False):
 
     `day` is the date on which the market day begins, such as 2026-11-22. `previous_close` is the last price before the
     market day; None if there is no such price. `timestamp` (in unix microseconds) and `seq_id` belong to the update
-    that set `close`. `volume` is in VOLUME_UNITs. `source` names where the prices come from, also the prices in the
+    that set `close`. `volume` is in VOLUME_UNITs. `source` names the source of these prices, and of the prices in the
     symbol's rings.
     """
 
@@ -67,8 +67,8 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 72 bytes, little-endian.
 
-    `cycle` is the number of the bar divided by the number of slots, rounded down. It tells a bar from older bars of the
-    same slot. `update_count` is 0 in an empty slot. `first_us` and `last_us` are the times of the first and the last
+    `cycle` is the number of the bar divided by the number of slots, rounded down. It differs for each bar that a slot
+    has held. `update_count` is 0 in an empty slot. `first_us` and `last_us` are the times of the first and the last
     update, in microseconds from the start of the bar. `first_seq` and `last_seq` are the seq_ids of these two updates.
     `volume` is in VOLUME_UNITs.
     """

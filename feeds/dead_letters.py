@@ -22,7 +22,7 @@ HEADER_VERSION = "1"
 TRUNCATED_BYTES = 4 * 1024
 """How many bytes are kept of a key or value that is too long.
 
-The longest key has TRUNCATED_BYTES bytes, and the longest value has MAX_VALUE_BYTES bytes.
+A key is too long if it has more than TRUNCATED_BYTES bytes. A value is too long if it has more than MAX_VALUE_BYTES.
 """
 
 REQUIRED_HEADERS = ("topic", "partition", "offset", "reason", "time", "version")
@@ -59,7 +59,6 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
     @property
     def truncated(self) -> bool:
-        """Whether the key or the value was truncated."""
         return "length" in self.headers or "key_length" in self.headers
 
 
@@ -107,8 +106,8 @@ def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[s
 class DeadLetterFilter(msgspec.Struct, frozen=True):
     """Selects dead letters by the partition, offset and reason of the refused record.
 
-    A condition that is None matches all dead letters. `limit` is how many dead letters are selected at most; the newest
-    are preferred.
+    A condition that is None matches all dead letters. If `limit` is set, only the newest `limit` dead letters are
+    selected.
     """
 
     partition: int | None = None
@@ -118,7 +117,7 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
 
     def select(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
         """Yields each matching dead letter once. If `limit` is set, the oldest comes first."""
-        # A processor that ended before it committed the offset of a refused record wrote its dead letter twice.
+        # If a processor ends before it commits the offset of a refused record, the dead letter is written twice.
         selected = _distinct(filter(self._matches, dead_letters))
         return selected if self.limit is None else iter(sorted(nlargest(self.limit, selected, key=_time), key=_time))
 

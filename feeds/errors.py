@@ -64,7 +64,7 @@ class BadTicker(PermanentError):
 
 
 class BadReplay(PermanentError):
-    """The file, the speed or the start time of a replay is not valid. The message names a wrong line."""
+    """The file, the speed or the start time of a replay is not valid. If a line is wrong, the message names it."""
 
 
 class UnknownSource(PermanentError):

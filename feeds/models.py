@@ -55,8 +55,9 @@ def source_choices() -> list[tuple[str, str]]:
 class Ticker(models.Model):
     """An instrument: its name and source, and how its price is shown and simulated.
 
-    `source` is one of SOURCE_NAMES. `native` is the native symbol. If `native` is empty, the source derives it from
-    `symbol`. `currency` is empty if it is unknown or if the price has none, such as the price of an index.
+    `source` is one of SOURCE_NAMES. `native` is the native symbol. If `native` is empty, the source derives the native
+    symbol from `symbol`. `currency` is empty if the currency is unknown or the price has no currency, such as the price
+    of an index.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True, validators=[validate_symbol])
@@ -221,7 +222,7 @@ class BarColumns(models.Model):
 class MinuteBar(BarColumns):
     """A bar of one minute and one tape, kept for RECORDER_RETENTION.
 
-    The method `key` explains the primary key. `first_us` and `last_us` are the times of the first and the last update,
+    The method `key` computes the primary key. `first_us` and `last_us` are the times of the first and the last update,
     in microseconds from the start of the minute.
     """
 

@@ -25,7 +25,7 @@ REPAIR_SECONDS = 180.0
 
 
 class Backfills:
-    """A queue of symbols of one source. The past bars of each symbol are fetched."""
+    """Fetches the past bars of queued symbols. All symbols belong to one source."""
 
     def __init__(self, source: str, backfill: Backfill, rng: Random, first_pause: float = FIRST_PAUSE_SECONDS) -> None:
         self._source = source

@@ -34,7 +34,7 @@ class Wanted(msgspec.Struct):
 
 
 class MissedTrades:
-    """A queue of gaps to fetch from one source. A gap stands for missed trades of one symbol.
+    """Fetches the missed trades of one source. A gap stands for missed trades of one symbol.
 
     `has_room` returns whether the publisher can take more trades.
     """
@@ -52,7 +52,7 @@ class MissedTrades:
 
     @property
     def waiting(self) -> int:
-        """The number of gaps that are not fetched yet."""
+        """The number of gaps in the queue that are not fetched yet."""
         return len(self._queue)
 
     def add(self, native: str, gap: Gap) -> None:

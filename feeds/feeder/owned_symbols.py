@@ -74,7 +74,6 @@ class OwnedSymbols:
 
     @property
     def fed(self) -> Collection[str]:
-        """The symbols that are fed now."""
         return self._fed.keys()
 
     async def follow(self, wanted: Subscriptions) -> None:
@@ -94,7 +93,7 @@ class OwnedSymbols:
             self._start(self._open(ready))
 
     async def release_all(self, seconds: float) -> None:
-        """Closes all symbols, then releases them. Gives up after `seconds` seconds."""
+        """Stops feeding all symbols, then releases these symbols. Gives up after `seconds` seconds."""
         self._wanted = {}
         self._start_release(self._fed.keys())
         if self._tasks:

@@ -43,7 +43,7 @@ PRODUCER_OPTIONS = {
 
 
 class PublishedSymbol(msgspec.Struct):
-    """A symbol whose trades are published.
+    """What the publisher knows about one symbol.
 
     `prices` are the best bid and ask; None if unknown. `can_fetch` says whether missed trades can be fetched. `missed`
     are spans of time in which trades were lost. The next record of the symbol names these spans.
@@ -126,12 +126,12 @@ class Publisher:
             published.prices = prices
 
     def note_missed(self, symbol: str, spans: Sequence[Span]) -> None:
-        """Notes spans of time in which trades of a symbol were lost. The next record of the symbol names them."""
+        """Notes spans of time in which trades of a symbol were lost. The symbol's next record names the spans."""
         if (published := self._symbols.get(symbol)) is not None:
             published.missed = unite([*published.missed, *spans])
 
     def add(self, symbol: str, trades: Sequence[Accepted]) -> None:
-        """Adds trades of a symbol to the backlog. `pump` sends them later."""
+        """Adds trades of a symbol to the backlog. `pump` sends the trades later."""
         if symbol in self._symbols:
             self._backlog.add(symbol, trades)
 
@@ -169,7 +169,6 @@ class Publisher:
         self._is_frozen = False
 
     async def send_waiting(self) -> None:
-        """Sends all waiting trades."""
         while self._backlog:
             self.pump()
             await asyncio.sleep(PAUSE_SECONDS)

@@ -31,13 +31,13 @@ from feeds.sources.events import (
 log = structlog.get_logger(__name__)
 
 MAX_CLOCK_DIFFERENCE_US = 1_000_000
-"""A warning is logged if the time of a trade is further ahead of our clock."""
+"""A warning is logged if the time of a trade is further ahead of our clock than this."""
 
 OBSERVE_US = 1_000
 
 
 class FedSymbol(msgspec.Struct):
-    """A symbol whose trades are published."""
+    """What a SourceFeed knows about one symbol: its name, the feed of its trades, and its state."""
 
     symbol: str
     feed: SymbolFeed
@@ -98,7 +98,6 @@ class SourceFeed:
         self._publisher.open(symbol, self.source.name, end, can_fetch)
 
     def close(self, symbols: Collection[str]) -> None:
-        """Stops feeding symbols."""
         self._publisher.close(symbols)
         for symbol in symbols:
             self._symbols.pop(self._natives.pop(symbol, ""), None)
@@ -194,7 +193,6 @@ class SourceFeed:
         return states
 
     def report(self) -> None:
-        """Updates the metrics of this source."""
         self._metrics.add(self._counts)
         self._metrics.report(self.state.state, self.last_message)
 

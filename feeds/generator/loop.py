@@ -29,7 +29,7 @@ READ_TICKERS_SECONDS = 0.5
 RENEW_LEASE_SECONDS = 1.0
 REPORT_SECONDS = 1.0
 
-# The claims have expired if the whole process was suspended for long.
+# The claims may have expired if the whole process was suspended.
 STALL_SECONDS = 1.0
 """After a longer stall of the loop, the claims to symbols are renewed before the next update."""
 

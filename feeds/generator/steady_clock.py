@@ -1,6 +1,6 @@
 """Provides a clock for timestamps that continues if the system clock is set back.
 
-Without it, pages would show new prices as stale after such a change.
+Without this clock, pages would show new prices as stale after the system clock was set back.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 JUMP_NS = 1_000_000_000
-"""A larger difference between system time and expected time is a jump. SteadyClock follows smaller ones."""
+"""A larger difference between system time and expected time is a jump. SteadyClock follows smaller differences."""
 
 
 class SteadyClock:

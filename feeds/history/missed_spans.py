@@ -1,7 +1,7 @@
-"""Stores missed spans, and finds the recorded bars that they touch.
+"""Stores missed spans, and finds the recorded bars that the spans touch.
 
 A missed span is a span of time in which trades of a symbol were lost. A recorded bar is incomplete if a missed span
-touches it. No column marks an incomplete bar, so that a span may be stored before or after the bar.
+touches the bar. No column marks an incomplete bar, so that a span may be stored before or after the bar.
 """
 
 from collections.abc import Iterable
@@ -101,7 +101,8 @@ def lacks_trades_of_minute(row: str) -> str:
 
 def lacks_trades_of_day(row: str) -> str:
     """Returns the SQL condition that a missed span touches a recorded day. `row` is the SQL name of the day."""
-    # Each missed span begins or ends at a recorded update, so that it overlaps the time between updates of the day.
+    # A missed span begins or ends at a recorded update. Therefore each span of the day overlaps the time from the
+    # day's first update to its last update.
     return _exists(f"{row}.tape_id", f"{row}.first_at", f"{row}.last_at")
 
 

@@ -10,7 +10,7 @@ from feeds.errors import BarArchiveUnavailable
 
 # During a transaction no other process can write to SQLite.
 ROWS_PER_TRANSACTION = 1_000
-"""How many rows one transaction writes at most. It takes about 10 ms."""
+"""How many rows one transaction writes at most. Such a transaction takes about 10 ms."""
 
 KEYS_PER_QUERY = 500
 

@@ -43,7 +43,7 @@ def read_market_days(source: Source) -> MarketDays:
 
 @asynccontextmanager
 async def open_history(name: str) -> AsyncIterator[SourceHistory]:
-    """Opens an HTTP client of a source. Raises CommandError if the source is unknown or its key is missing."""
+    """Yields the SourceHistory of a source. Raises CommandError if the source is unknown or its key is missing."""
     source = find(name)
     client = HttpClient(source, rest_url(source), credentials(source))
     try:

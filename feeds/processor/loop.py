@@ -95,7 +95,7 @@ class Processor:
         return self._pool.failed
 
     def run(self, stop: threading.Event) -> bool:
-        """Processes records until `stop` is set, or until the consumer has read all records that `once` asks for.
+        """Processes records until `stop` is set or `UpdateConsumer.drained` is true.
 
         Returns whether all records that were read are finished. Raises DeadLetterTopicRefused, GroupRefused and
         TopicRefused.
@@ -202,7 +202,7 @@ class Processor:
         return self._pool.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
-        """Logs stalled workers, and counts invalid records that were not logged.
+        """Logs stalled workers, and how many invalid records were not logged one by one.
 
         Also changes the workers of symbols that have moved to another node of the Redis Cluster.
         """

@@ -37,7 +37,6 @@ class OffsetLedger:
         return span
 
     def finish_part(self, span: ReadSpan) -> None:
-        """Counts one part of a span as finished."""
         span.unfinished_parts -= 1
 
     def advance(self) -> dict[int, int]:
@@ -57,9 +56,9 @@ class OffsetLedger:
         return sum(span.unfinished_parts > 0 for partition in selected for span in self._spans.get(partition, ()))
 
     def fence(self, partitions: Collection[int] | None = None) -> None:
-        """Removes the spans of these partitions. Workers then start no write for these spans.
+        """Removes the spans of these partitions from the ledger, and marks the spans as fenced.
 
-        None stands for all partitions.
+        Workers start no write for a fenced span. None stands for all partitions.
         """
         for partition in list(self._spans) if partitions is None else partitions:
             for span in self._spans.pop(partition, ()):
@@ -90,7 +89,6 @@ class WorkerProgress:
         return max(count // share if worker in late else count for worker, count in enumerate(self._pending))
 
     def pending(self, worker: int) -> int:
-        """Returns how many updates of a worker are pending."""
         return self._pending[worker]
 
     def assign(self, worker: int, count: int, now: float) -> None:
@@ -105,7 +103,7 @@ class WorkerProgress:
         self._progress_at[worker] = now
 
     def stalled(self, seconds: float, now: float) -> dict[int, int]:
-        """Returns the numbers of stalled workers, each with the number of its pending updates.
+        """Returns a dict from stalled worker to the number of its pending updates.
 
         A worker is stalled if it has pending updates and has finished no update for more than `seconds` seconds.
         """

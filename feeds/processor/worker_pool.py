@@ -74,7 +74,10 @@ class WorkerPool:
 
     @property
     def max_pending(self) -> int:
-        """The highest number of pending updates of any worker. The number of a late worker is divided by LATE_SHARE."""
+        """The highest number of pending updates of any worker.
+
+        In a cluster, the updates of a late worker are divided by LATE_SHARE.
+        """
         if self._routing is None:
             return self.progress.max_pending
         # If one node is down, reading continues for the symbols of the other nodes.

@@ -1,7 +1,7 @@
 """Tracks which subscriptions of one connection the source has acknowledged. Pure.
 
-A subscription without an answer is requested a second time. Without a second answer, the symbol counts as unknown to
-the source.
+A subscription without an answer is requested a second time. If the second request has no answer either, the symbol
+counts as unknown to the source.
 """
 
 from collections.abc import Collection, Iterable
@@ -47,7 +47,7 @@ class Acknowledgements:
         self.acknowledged.difference_update(natives)
 
     def take_overdue(self, now: float) -> tuple[list[str], list[str]]:
-        """Forgets overdue requests. Returns native symbols to request again, and those unknown to the source.
+        """Forgets overdue requests. Returns two lists of native symbols: to request again, and unknown to the source.
 
         Call `request` for the native symbols in the first list.
         """

@@ -53,8 +53,8 @@ class Connection:
     """One connection to a source.
 
     `is_expected_silent` returns whether silence is normal now, for example because the market is closed. `ready` is set
-    when the source has answered all subscriptions. `replace_due` is set when it is time for a new connection, for
-    example because of the age of this one.
+    when the source has answered all subscriptions. `replace_due` is set when a new connection should replace this
+    connection.
     """
 
     def __init__(

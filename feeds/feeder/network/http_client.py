@@ -39,7 +39,7 @@ class HttpClient:
         self._free_at = 0.0
 
     async def get(self, request: Request) -> bytes:
-        """Sends a request when the source allows it. Returns the body of the response. Raises RequestFailed."""
+        """Waits until the source allows a request, then sends it. Returns the response's body. Raises RequestFailed."""
         async with self._turn:
             await asyncio.sleep(max(self._free_at - self._clock(), 0.0))
             try:

@@ -52,7 +52,7 @@ class Supervisor:
         self.connects = 0
 
     def set_natives(self, natives: Collection[str]) -> None:
-        """Changes the native symbols to subscribe to. Without any, all connections are closed."""
+        """Changes the native symbols to subscribe to. If there are none, all connections are closed."""
         if frozenset(natives) == self._natives:
             return
         self._natives = frozenset(natives)

@@ -136,7 +136,6 @@ def newest_index(waiting: Sequence[Accepted]) -> int:
 
 
 def with_size(trade: Trade, size: float) -> Trade:
-    """Returns the trade with another size."""
     return Trade(
         trade.native, trade.price, size, trade.timestamp, trade.id, trade.sequence, trade.past, trade.sets_price
     )

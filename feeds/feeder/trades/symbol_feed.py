@@ -18,10 +18,10 @@ HOLD_SECONDS = 2.0
 """How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""If more sequence numbers in a row are missing in the topic, the source has skipped them."""
+"""If more sequence numbers in a row than this are missing in the topic, the source has skipped them."""
 
 ANNOUNCED_SECONDS = 1.0
-"""How long after its announcement a trade counts as missed."""
+"""How long after its announcement by the source a trade counts as missed."""
 
 
 class SymbolFeed:
@@ -278,7 +278,7 @@ class SymbolFeed:
         return trade.sets_price
 
     def _release(self) -> list[Accepted]:
-        """Returns the trades that were held back, in the source's order. No trades are held back now."""
+        """Stops holding trades back. Returns the trades that were held back, in the source's order."""
         held, self._held, self._held_until = self._held, [], None
         if self._is_sequential:
             held.sort(key=sequence_of)
