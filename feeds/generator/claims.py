@@ -93,7 +93,7 @@ class Claims:
     def renew(self) -> None:
         """Renews the claims to all owned symbols, and forgets symbols that another process has taken over.
 
-        Call this method about once a second. After a pause of the process, call it before the next update. Raises
+        Call this method once a second, and after a pause of the process before the next update. Raises
         StoreUnavailable.
         """
         with self._lock:

@@ -65,8 +65,8 @@ class GeneratorLoop:
     """Sends the updates of the simulator to one topic.
 
     `read_tickers` returns all simulated tickers, active or not. `read_last_updates` returns the last update of each
-    symbol, and creates the topic if necessary. Both functions may raise TransientError. `interval` is in seconds.
-    `clock` returns monotonic seconds, `now` unix nanoseconds.
+    symbol, and creates the topic if necessary. Both functions may raise TransientError. `interval` and the result of
+    `clock` are in seconds. `now` returns unix nanoseconds.
     """
 
     def __init__(

@@ -66,8 +66,7 @@ class Backfill:
         """Fetches and saves the closed bars of one symbol, for at most the last `days` days.
 
         Begins where the previous backfill of the symbol ended, or at an earlier bar that lacks trades. If `again` is
-        true, fetches all bars of the last `days` days. Raises BarArchiveUnavailable, BadMessage, and the errors of
-        `fetch`.
+        true, begins `days` days ago. Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`.
         """
         tape = await sync_to_async(find_tape)(symbol, self._source.name)
         day_start, minute_start = tape.days_fetched_to or 0, tape.minutes_fetched_to or 0

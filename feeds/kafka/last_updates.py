@@ -103,7 +103,7 @@ class LastUpdates:
         found: Container[str],
         keep: Callable[[Message], None],
     ) -> None:
-        """Calls `keep` with the records of `symbols` near the end of the topic. Raises BrokerUnavailable.
+        """Calls `keep` with the records of `symbols` near the end of the topic.
 
         The numbers in `windows` say how many records of each partition to search. They are tried one after the other,
         until `keep` has added all symbols to `found`.

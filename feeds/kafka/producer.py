@@ -83,7 +83,7 @@ class UpdateProducer:
         return self._unacknowledged
 
     def send(self, symbol: str, value: bytes, headers: Headers | None = None) -> None:
-        """Queues one update. `value` is the encoded update.
+        """Queues one encoded update.
 
         Raises BrokerUnavailable if the queue stays full for half a second. The call may then be repeated.
         """

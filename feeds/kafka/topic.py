@@ -63,7 +63,7 @@ class Topic:
     def find(self, wait: Callable[[float], object], seconds: float) -> TopicDescription:
         """Waits up to `seconds` seconds until the topic exists. Returns its description.
 
-        `wait` sleeps for a number of seconds. Raises BrokerUnavailable if the topic still does not exist.
+        Raises BrokerUnavailable if the topic still does not exist.
         """
         for _ in range(max(int(seconds / FIND_PAUSE_SECONDS), 1)):
             if (description := self.describe()).partitions:
@@ -77,8 +77,7 @@ class Topic:
     def ensure(self, retention: timedelta, wait: Callable[[float], object]) -> TopicDescription:
         """Creates the topic if it does not exist. Returns its description.
 
-        `wait` sleeps for a number of seconds. Raises TopicRefused if the topic cannot be created, and BrokerUnavailable
-        if a later call may succeed.
+        Raises TopicRefused if the topic cannot be created, and BrokerUnavailable if a later call may succeed.
         """
         description = self.describe()
         if description.partitions:

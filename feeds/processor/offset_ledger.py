@@ -40,9 +40,9 @@ class OffsetLedger:
         span.unfinished_parts -= 1
 
     def advance(self) -> dict[int, int]:
-        """Removes finished spans. Returns the next offset to store for each partition.
+        """Removes the spans before the first unfinished span of each partition.
 
-        In each partition, stops at the first unfinished span. Leaves out partitions without a removed span.
+        Returns the next offset to store for each partition with a removed span.
         """
         offsets = {}
         for partition, spans in self._spans.items():

@@ -67,11 +67,11 @@ class WriteTask:
 
 
 class Worker(threading.Thread):
-    """A thread that writes the tasks in its inbox to Redis, in order. None in the inbox ends the worker.
+    """A thread that writes the tasks in its inbox to Redis, in order.
 
     After a write, the tasks are put into the queue `finished`. A write that fails is repeated until `abandon` is set,
-    or until another member of the group owns the partitions. `failed` says whether a bug has ended the worker.
-    `blocked` says whether the last write failed. If `merges` is true, a worker whose writes fail merges new tasks into
+    or until another member of the group owns the partitions. `failed` says whether a bug has ended the worker,
+    `blocked` whether the last write failed. If `merges` is true, a worker whose writes fail merges new tasks into
     unfinished tasks of the same partition.
     """
 

@@ -26,10 +26,10 @@ class LostTrades:
         self.spans: tuple[Span, ...] = ()
 
     def add(self, gap: Gap, missing: MissingRanges, end: int | None, known: Sequence[Trade] = ()) -> int:
-        """Counts as lost the trades of a gap that are still in `missing`. Returns how many trades there are.
+        """Moves the sequence numbers of a gap from `missing` to the lost numbers. Returns how many there are.
 
-        The sequence numbers of these trades are removed from `missing`. `known` are the trades within the gap that have
-        arrived. `end` is the time of the first trade after the gap; None if no such trade has come yet.
+        `known` are the trades within the gap that have arrived. `end` is the time of the first trade after the gap;
+        None if no such trade has come yet.
         """
         bounds = sequence_of(gap.after), sequence_of(gap.until)
         by_sequence = {sequence_of(trade): trade.timestamp for trade in known}
