@@ -21,7 +21,7 @@ This module imports nothing.
 
 
 class FeedError(Exception):
-    """The base class of all errors that this package raises on purpose."""
+    """The base class of all errors in this module."""
 
 
 class TransientError(FeedError):
@@ -51,7 +51,7 @@ class PermanentError(FeedError):
 class BadRecord(PermanentError):
     """A value from Kafka or Redis is no valid update, dead letter or day.
 
-    The message is the reason; it contains no bytes of the value. `kind` is the reason as one word, for metric labels.
+    The message is the reason as a sentence, without bytes of the value. `kind` is the reason as one word, for metrics.
     """
 
     def __init__(self, reason: str, kind: str = "malformed") -> None:
@@ -60,24 +60,15 @@ class BadRecord(PermanentError):
 
 
 class BadTicker(PermanentError):
-    """A ticker in the settings is not valid.
-
-    The message names the variable to change.
-    """
+    """A ticker in the settings is not valid. The message names the setting."""
 
 
 class BadReplay(PermanentError):
-    """The file, the speed or the start time of a replay is not valid.
-
-    If a line of the file is wrong, the message names this line.
-    """
+    """The file, the speed or the start time of a replay is not valid. If a line is wrong, the message names it."""
 
 
 class UnknownSource(PermanentError):
-    """No source of prices has this name.
-
-    The message lists the known names.
-    """
+    """No source of prices has this name. The message lists the known names."""
 
 
 class LeaseHeld(PermanentError):

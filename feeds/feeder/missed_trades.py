@@ -18,7 +18,7 @@ from feeds.sources.events import Trade
 log = structlog.get_logger(__name__)
 
 MAX_PAGES = 100
-"""How many responses are fetched for one gap. The remaining trades of the gap are lost."""
+"""How many responses are fetched for one gap. The trades after them are lost."""
 
 MAX_ATTEMPTS = 8
 FULL_PAUSE_SECONDS = 0.2
@@ -26,7 +26,7 @@ MAX_RETRY_SECONDS = 30.0
 
 
 class Wanted(msgspec.Struct):
-    """A gap that must be fetched: missed trades of one symbol. Also counts the failed attempts to fetch this gap."""
+    """Missed trades of one symbol that must be fetched. `attempts` counts the failed attempts."""
 
     native: str
     gap: Gap
@@ -34,7 +34,7 @@ class Wanted(msgspec.Struct):
 
 
 class MissedTrades:
-    """A queue of gaps to fetch from one source. A gap stands for missed trades of one symbol.
+    """Fetches the missed trades of one source. A gap stands for missed trades of one symbol.
 
     `has_room` returns whether the publisher can take more trades.
     """
@@ -52,7 +52,7 @@ class MissedTrades:
 
     @property
     def waiting(self) -> int:
-        """The number of gaps that are not fetched yet."""
+        """The number of gaps in the queue that are not fetched yet."""
         return len(self._queue)
 
     def add(self, native: str, gap: Gap) -> None:
@@ -60,7 +60,7 @@ class MissedTrades:
         self._has_work.set()
 
     async def run(self) -> None:
-        """Fetches the trades of each gap in the queue, until this task is cancelled.
+        """Fetches the trades of the queued gaps until this task is cancelled.
 
         Pauses while the publisher has no room for more trades.
         """
@@ -87,10 +87,9 @@ class MissedTrades:
                 self._feed.give_up(wanted.native, rest)
 
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
-        """Moves the gap whose fetch has failed to the end of the queue, then sleeps before the next fetch.
+        """Puts the first gap of the queue at its end after a failed fetch, and pauses.
 
-        `error` says why the fetch failed. If no retry can help, or after MAX_ATTEMPTS failures, the gap is given up
-        instead.
+        The gap is given up after MAX_ATTEMPTS failures, or if no retry can help.
         """
         wanted = self._queue.popleft()
         wanted.attempts += 1
@@ -106,8 +105,8 @@ class MissedTrades:
     async def _fetch(self, native: str, gap: Gap) -> tuple[list[Trade], Gap | None]:
         """Fetches the trades of a gap, with at most MAX_PAGES requests.
 
-        Returns the trades, and the gap that remains if MAX_PAGES requests were not enough; None if no gap remains.
-        Raises RequestFailed and BadMessage.
+        Returns the trades, and the part of the gap that was not fetched; None if all was fetched. Raises RequestFailed
+        and BadMessage.
         """
         history = self._source.history
         request = history.trades(native, gap.after, gap.until)

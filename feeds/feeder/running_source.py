@@ -30,18 +30,18 @@ log = structlog.get_logger(__name__)
 FIRST_RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
 INSTRUMENTS_SECONDS = 600.0
-"""How often the list of the source's instruments is fetched."""
+"""The pause between two fetches of the source's list of instruments."""
 
 
 class Runner(Protocol):
-    """The part that provides the trades of a source: connections or a file."""
+    """Provides the trades of a source, from connections or from a file."""
 
     def set_natives(self, natives: Collection[str]) -> None: ...
     async def run(self) -> None: ...
 
 
 class RunningSource:
-    """A source that is running: `feed` handles its symbols, and `runner` provides its trades."""
+    """A source and the parts that run it: `runner` provides its trades, `feed` handles them."""
 
     def __init__(self, source: Source, feed: SourceFeed, runner: Runner) -> None:
         self.source = source
@@ -58,11 +58,10 @@ class RunningSource:
         await self._runner.run()
 
     def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
-        """Chooses the native symbol of each symbol. Returns a dict such as `{"BTC/USD": "BTC-USD"}`.
+        """Returns the native symbol of each symbol, such as `{"BTC/USD": "BTC-USD"}`.
 
-        `subscriptions` is such a dict too. If a native symbol in it is empty, the source derives the native symbol from
-        the symbol. Symbols that the source cannot have are left out and reported. If several symbols have the same
-        native symbol, the first of these symbols is kept, and the others are reported.
+        `subscriptions` has the same form. An empty native symbol is derived from the symbol. Symbols without a native
+        symbol of their own are left out and logged.
         """
         symbols: dict[str, str] = {}
         for symbol, native in subscriptions.items():
@@ -115,7 +114,7 @@ class ConnectedSource(RunningSource):
         rng: Random,
         make_backfill: Callable[[Fetch], Backfill] | None = None,
     ) -> None:
-        """Prepares the parts of the source. Opens no connection.
+        """Builds the parts of the source. Opens no connection.
 
         `make_backfill` takes a function that sends a request, and returns a Backfill. Without `make_backfill`, no past
         bars are fetched.
@@ -160,7 +159,7 @@ class ConnectedSource(RunningSource):
                 self._backfills.add_later(symbol, native)
 
     async def _follow_instruments(self) -> None:
-        """Fetches the list of instruments regularly, to report symbols unknown to the source."""
+        """Fetches the source's list of instruments regularly, to find symbols unknown to the source."""
         request = self.source.history.instruments()
         while request is not None:
             await self.feed.subscribed.wait()

@@ -1,8 +1,8 @@
 """Claims symbols for the generator, and decides which symbols the generator may feed.
 
-A symbol goes through these steps. `take` claims the symbol. `resume` reads the symbol's last update from the topic, and
-makes a grant. The loop feeds the symbol until the ticker is gone, and then ends the grant. The symbol is released after
-the brokers have acknowledged all its updates.
+`Claims.take` claims a symbol. `Claims.resume` reads the symbol's last update from the topic, and grants the symbol. The
+generator feeds the symbol, and ends the grant when the ticker is gone. The symbol is released when each of its updates
+is acknowledged or has failed.
 """
 
 import threading
@@ -21,9 +21,8 @@ MAX_LOGGED_SYMBOLS = 20
 class Grant:
     """The right to feed one symbol until `end` is called.
 
-    `last` is the update to continue after; None if the topic has no update of the symbol. The loop that feeds the
-    symbol calls `end`. After that, `is_finished` returns whether each update that was sent is acknowledged or has
-    failed.
+    `last` is the update to continue after; None if the topic has no update of the symbol. `is_finished` is None until
+    `end` is called. Then it returns whether each update that was sent is acknowledged or has failed.
     """
 
     __slots__ = ("is_finished", "last")
@@ -37,15 +36,15 @@ class Grant:
         return self.is_finished is not None
 
     def end(self, is_finished: Callable[[], bool]) -> None:
-        """Ends the grant. Call this method after the last update of the symbol under this grant."""
+        """Ends the grant. Call this method after the last update of the symbol."""
         self.is_finished = is_finished
 
 
 class Claims:
     """The symbols that this process owns, and their grants.
 
-    One thread calls `take` and `resume`. Any thread may call `renew` and read `grants`. `grants` is a dict from symbol
-    to grant. A new dict replaces this dict at each change.
+    `grants` is a dict from symbol to grant. Each change replaces it by a new dict. Any thread may call `renew` and read
+    `grants`.
     """
 
     def __init__(
@@ -60,10 +59,9 @@ class Claims:
         self.grants: Mapping[str, Grant] = {}
 
     def take(self, wanted: Collection[str]) -> None:
-        """Claims those wanted symbols that this process does not own yet. Raises StoreUnavailable.
+        """Claims the wanted symbols that this process does not own yet. Raises StoreUnavailable.
 
-        Also releases symbols: each symbol whose grant has ended and whose updates are finished, and each unwanted
-        symbol that has no grant.
+        Also releases owned symbols that are no longer needed.
         """
         with self._lock:
             if self._closed:
@@ -77,7 +75,7 @@ class Claims:
                 self._log_refused(missing - taken)
 
     def resume(self) -> bool:
-        """Reads the last updates of symbols without a grant, and grants these symbols.
+        """Reads the last updates of owned symbols without a grant, and grants these symbols.
 
         Returns whether there were such symbols. Raises BrokerUnavailable.
         """
@@ -93,10 +91,10 @@ class Claims:
         return True
 
     def renew(self) -> None:
-        """Renews the claims to all owned symbols. Raises StoreUnavailable.
+        """Renews the claims to all owned symbols, and forgets symbols that another process has taken over.
 
-        A symbol that another process has taken over is no longer fed. Call this method about once a second. After a
-        pause of the whole process, call this method before the next update.
+        Call this method once a second, and after a pause of the process before the next update. Raises
+        StoreUnavailable.
         """
         with self._lock:
             if self._closed:
@@ -127,7 +125,7 @@ class Claims:
         self.grants = {symbol: grant for symbol, grant in self.grants.items() if symbol not in symbols}
 
     def _log_refused(self, refused: set[str]) -> None:
-        """Logs the symbols that another process owns now but did not own at the last call."""
+        """Logs which symbols another process has come to own since the last call."""
         if new := refused - self._refused:
             log.info("waiting for symbols that another process publishes", **_describe(new))
         self._refused = refused

@@ -19,7 +19,7 @@ from feeds.store.connection import connect
 
 
 def audit_source(source: str, day: date | None, write: Callable[[str], object]) -> bool:
-    """Writes a line per symbol, and stores the report for the page /feeds/audit.
+    """Audits a source: writes a line per symbol, and stores the report for the page /feeds/audit.
 
     If `day` is None, audits yesterday. Returns whether all symbols could be compared. Raises CommandError.
     """

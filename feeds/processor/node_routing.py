@@ -1,9 +1,8 @@
 """Chooses the worker of each symbol in a cluster, so that each worker writes to one node. Pure.
 
-With this choice, a node that does not answer delays only its own symbols. If a replica replaces its master, the replica
-keeps the master's worker. If tags move to another node, these tags may get another worker. `plan` returns the workers
-that lose tags. These workers must have written all their updates before `apply` is called. Otherwise an update could
-reach Redis before an older update of the same symbol.
+A tag stands for symbols that are on the same node. If tags move to another node, `plan` returns the workers that lose
+these tags. These workers must have written all their updates before `apply` is called, so that the updates of each
+symbol stay in order.
 """
 
 from feeds.store.cluster.slots import SLOT_OF_TAG, TAGS, Node, SlotMap, tag_number
@@ -12,14 +11,14 @@ from feeds.store.cluster.slots import SLOT_OF_TAG, TAGS, Node, SlotMap, tag_numb
 class NodeRouting:
     """Says which worker writes the symbols of each tag. `workers` is the number of workers.
 
-    If there are more nodes than workers, some nodes share a worker. Until `apply` is called for the first time, worker
-    0 writes the symbols of all tags.
+    If there are more nodes than workers, some nodes share a worker.
     """
 
     def __init__(self, slots: SlotMap, workers: int) -> None:
         self.workers = workers
         self._slots = slots
         self._seen_version = 0
+        # Worker 0 writes all symbols until `apply` is called.
         self._worker_of_tag = [0] * TAGS
         self._worker_of_node: dict[Node, int] = {}
         self._planned: tuple[int, list[int], dict[Node, int]] = (0, self._worker_of_tag, {})
@@ -34,9 +33,9 @@ class NodeRouting:
         return self._worker_of_tag[tag_number(symbol)]
 
     def plan(self) -> set[int]:
-        """Plans which worker writes the symbols of each tag, based on the nodes that hold the tags now.
+        """Plans which worker writes the symbols of each tag. Returns the workers that lose tags.
 
-        Returns the numbers of the workers that lose tags. `apply` carries out the plan.
+        `apply` carries out the plan.
         """
         version = self._slots.version
         owners = [self._slots.owner(slot) for slot in SLOT_OF_TAG]
@@ -58,10 +57,9 @@ class NodeRouting:
         self._seen_version, self._worker_of_tag, self._worker_of_node = self._planned
 
     def _inherit(self, tag: int, workers: dict[Node, int]) -> int:
-        """Chooses the worker of a node that has no worker yet. `tag` is the number of the node's first tag.
+        """Returns the worker of a node that has no worker yet. `tag` is the number of the node's first tag.
 
-        Prefers the worker that `tag` had, if no other node has this worker. Otherwise takes the worker with the fewest
-        nodes.
+        Prefers the worker that `tag` had, then the worker with the fewest nodes.
         """
         taken = list(workers.values())
         before = self._worker_of_tag[tag]

@@ -1,6 +1,6 @@
 """Hands tasks to the workers of a processor, and takes finished tasks back.
 
-Also watches the progress of the workers. Only the reading thread calls the methods.
+Only the thread that reads Kafka calls the methods.
 """
 
 import time
@@ -25,20 +25,18 @@ LATE_AFTER_SECONDS = 0.1
 LATE_SHARE = 50
 """A late worker may have this many times as many pending updates as another worker.
 
-A worker of a cluster is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed. Its node
-may be down. Reading continues meanwhile for the symbols of other nodes.
+A worker of a cluster is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed.
 """
 
 REROUTE_SECONDS = 1.0
-"""How long reading may wait for the workers that lose tags."""
+"""How long `WorkerPool.reroute` waits for the workers that lose symbols."""
 POLL_SECONDS = 0.02
 
 
 class WorkerPool:
     """The workers of one processor.
 
-    In a cluster, `routing` chooses the worker that writes a symbol. `routing` is None if there is only one Redis
-    server.
+    `routing` chooses the worker of each symbol in a cluster; None if there is only one Redis server.
     """
 
     def __init__(
@@ -76,14 +74,13 @@ class WorkerPool:
 
     @property
     def max_pending(self) -> int:
-        """The highest number of pending updates of any worker, but late workers of a cluster count less.
+        """The highest number of pending updates of any worker.
 
-        A worker is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed. The number of
-        updates of a late worker is divided by LATE_SHARE before the comparison. Therefore, if one node is down, reading
-        continues for the other nodes.
+        In a cluster, the updates of a late worker are divided by LATE_SHARE.
         """
         if self._routing is None:
             return self.progress.max_pending
+        # If one node is down, reading continues for the symbols of the other nodes.
         late = self.progress.stalled(LATE_AFTER_SECONDS, self._clock())
         late |= {worker.number: 0 for worker in self._workers if worker.blocked}
         return self.progress.max_pending_except(late.keys(), LATE_SHARE)
@@ -126,17 +123,17 @@ class WorkerPool:
         self._stalled = set(stalled)
 
     def reroute(self, collect: Callable[[float], None]) -> None:
-        """Changes which worker writes a symbol, after the slot of the symbol has moved to another node of the cluster.
+        """Changes the worker of each symbol that has moved to another node of the cluster.
 
-        First waits until every worker that loses a symbol has written its pending updates. During the wait, calls
-        `collect` to take finished tasks. Changes nothing if the wait takes longer than REROUTE_SECONDS, or if the last
-        write of such a worker failed. Then every symbol stays with its worker, which can write to any node.
+        Waits until the workers that lose symbols have written their pending updates, and calls `collect` meanwhile.
+        Changes nothing if that takes longer than REROUTE_SECONDS, or if a write of these workers failed.
         """
         if self._routing is None or not self._routing.has_changed:
             return
         losing = self._routing.plan()
         deadline = self._clock() + REROUTE_SECONDS
         while any(self.progress.pending(number) for number in losing):
+            # Every symbol stays with its worker, which can write to any node.
             if self._clock() >= deadline or any(self._workers[number].blocked for number in losing):
                 return
             collect(POLL_SECONDS)

@@ -6,10 +6,10 @@ from feeds.sources.events import Trade
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Missed trades of one symbol: the trades that lie between the trades `after` and `until`, without these two.
+    """Missed trades of one symbol: those between the trades `after` and `until`.
 
-    `missing` is the number of missed trades; 0 if the number is unknown. `after` and `until` may be placeholders, which
-    `with_sequence` explains. If `is_open` is true, the trade `until` has not arrived yet, and its time is unknown.
+    `missing` is the number of missed trades; 0 if unknown. `after` and `until` may be placeholders, which
+    `with_sequence` explains. If `is_open` is true, the trade `until` has not arrived yet.
     """
 
     after: Trade
@@ -19,7 +19,7 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct):
-    """What happened to the trades of one or more symbols since the last `take`."""
+    """What happened to the trades of a source, for the FEED_ metrics in `feeds.metrics`."""
 
     trades: int = 0
     repeats: int = 0
@@ -46,7 +46,7 @@ def is_after(trade: Trade, other: Trade) -> bool:
 
 
 def with_sequence(trade: Trade, sequence: int) -> Trade:
-    """Returns a placeholder for a trade that did not arrive. Only the sequence of that trade is known.
+    """Returns a placeholder for a trade of which only the sequence is known.
 
     The placeholder has the native symbol and the time of `trade`. Its price and size are 0.
     """

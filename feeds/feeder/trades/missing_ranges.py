@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 class MissingRanges:
-    """A set of whole numbers, stored as ranges. The ranges are sorted and do not touch."""
+    """The sequence numbers of missed trades, stored as sorted ranges that do not touch."""
 
     __slots__ = ("_ranges",)
 
