@@ -23,10 +23,7 @@ log = structlog.get_logger(__name__)
 COUNT = struct.Struct("<q")
 ADDRESS_COUNT = struct.Struct("<i")
 ADDRESS_PLACES = 65_536
-"""Each process has this number of places for counts of addresses.
-
-Addresses with the same place are counted together.
-"""
+"""How many counts of addresses each process has in shared memory. Addresses with the same hash share a count."""
 SECRET_BYTES = 16
 MAXIMUM_ENDINGS = ("_timestamp_seconds", "_nodes_lost")
 MINIMUM_GAUGES = (
