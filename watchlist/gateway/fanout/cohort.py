@@ -177,9 +177,10 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the newest update of each symbol if it is newer than `version` and `flush_first` has not sent it.
+        """Returns the newest update of each symbol that has an update after the serial number `version`.
 
-        If the delivery's `snapshot` is False, omits quotes that were read from Redis.
+        Leaves out updates that `flush_first` has sent. If the delivery's `snapshot` is False, also leaves out quotes
+        that were read from Redis.
         """
         snapshot, early = self.delivery.snapshot, self._early
         return [
@@ -192,9 +193,9 @@ class Cohort:
         ]
 
     def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
-        """Sends each socket that joined since the last flush the updates of `symbols` that came after its join.
+        """Sends updates of `symbols` to the sockets that joined since the last flush. Returns how many were sent.
 
-        Returns how many updates were sent.
+        Each socket is sent only the updates that came after its join.
         """
         # Sockets that lack the same updates share a block.
         groups = groupby(self._joining.items(), lambda joined: self._newer(symbols, joined[1]))
