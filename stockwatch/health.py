@@ -55,9 +55,10 @@ def show_metrics(_request: HttpRequest) -> HttpResponse:
 
 
 def describe_source_states() -> dict[str, dict[str, Any]]:
-    """Returns a dict from each source of real prices to a dict with `state`, `reason` and `since`.
+    """Returns a dict from each source of served tickers to a dict with `state`, `reason` and `since`.
 
-    `since` is in unix microseconds. The result is empty if Redis or the database does not answer.
+    `since` is in unix microseconds. `simulated` is left out, because it has no state. The result is empty if Redis or
+    the database does not answer.
     """
     client = connect(settings.REDIS, PROBE)
     try:

@@ -1,8 +1,8 @@
 """Configures logging: one JSON object or one readable line for each record.
 
 All records have the keys `level`, `logger`, `event` and `time` (ISO 8601, UTC), and the keys that the caller adds.
-Secrets are masked. Text from clients is never logged: this project's code logs only its kind and length, and this
-module removes it from the records of Django and Daphne.
+Secrets are masked. Text from clients is never logged: this project's code logs only the kind and the length of such a
+text, and this module removes client text from the records of Django and Daphne.
 """
 
 import io

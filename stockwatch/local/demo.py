@@ -20,8 +20,8 @@ DEMO_USERNAME = "demo"
 def prepare_database() -> None:
     """Brings the database tables up to date, and adds the first tickers if there is no ticker yet.
 
-    Also adds tickers for each source in the setting FEEDS that has none. Raises BadTicker if a ticker or a price in the
-    settings is not valid.
+    Also adds tickers for each source in the setting FEEDS that has no tickers. Raises BadTicker if a ticker or a price
+    in the settings is not valid.
     """
     executor = MigrationExecutor(connection)
     # The `migrate` command takes a second even if there is nothing to do.
@@ -56,9 +56,9 @@ def reset_demo_user(production: bool) -> str:
 
 
 def sign_in_hint(production: bool) -> str:
-    """Resets the user `demo` and returns a text that tells how to sign in. The text is empty in production.
+    """Returns a text that tells how to sign in as the user `demo`. The text is empty in production.
 
-    The password stays the same while another stack uses the same database.
+    Calls `reset_demo_user`. Outside of production, the password stays the same while another stack uses the database.
     """
     if not production and not claim_database():  # People may use the password in the other stack.
         return f"; sign in as {DEMO_USERNAME} with the password that the first stack on this database printed"
@@ -69,7 +69,7 @@ def sign_in_hint(production: bool) -> str:
 def prepare(with_page: bool, production: bool) -> str:
     """Prepares the database, and returns a text that tells how to sign in.
 
-    The text is empty in production and without a page. Raises StackFailure if the database cannot be used.
+    The text is empty in production, or if `with_page` is False. Raises StackFailure if the database cannot be used.
     """
     try:
         prepare_database()

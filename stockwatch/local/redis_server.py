@@ -65,7 +65,7 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 
 
 class StartedInBlock(Protocol):
-    """A server that starts at the beginning of a `with` block and closes at its end."""
+    """A server that starts at the beginning of a `with` block and closes at the end of the block."""
 
     def start(self) -> None: ...
     def close(self) -> None: ...
@@ -87,7 +87,7 @@ class StartedInBlock(Protocol):
 class RedisServer(StartedInBlock):
     """A Redis process that listens on loopback and keeps its data in memory only.
 
-    The port stays the same after `stop` and `start`. `options` are further options of the command line.
+    The port stays the same after `stop` and `start`. `options` are further options for the command line of Redis.
     """
 
     def __init__(self, port: int = 0, options: Sequence[str] = ()) -> None:

@@ -51,7 +51,7 @@ PARTS = (*SERVERS, *SERVICES)
 BROKER_COUNT = 3
 # With a shorter time, the new processor may never join the group.
 SESSION_TIMEOUT = "3s"
-"""How long the embedded brokers wait for a killed processor before a new one can take its place."""
+"""How long the embedded brokers wait for a killed processor before a new processor can take its place."""
 # The embedded brokers delay a group's first join by 3 s. Therefore the first price comes 3 s after the start-up of the
 # processor. On two cores, this head start makes the processor ready a second earlier, and delays no other service.
 PROCESSOR_HEAD_START_SECONDS = 0.6
@@ -78,7 +78,7 @@ class Plan:
     manage: Path
     environment: Mapping[str, str]
     redis: Mapping[str, object]
-    """The host, port, password and db of Redis, if the stack does not start Redis itself."""
+    """The value of the setting REDIS: the Redis to use if the stack does not start its own Redis."""
     host_header: str = "localhost"
     """A host name that ALLOWED_HOSTS contains, for health checks."""
 
@@ -86,8 +86,9 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run, such as `redis` and `gateway`.
 
-    `only` lists the parts, such as `redis,gateway`; an empty text means all parts. If `external` is true, Redis and
-    Kafka are left out. Raises StackFailure if `only` contains an unknown name, or if no part is left.
+    `only` lists the parts, such as `redis,gateway`. If `only` is empty, all parts run, but the feeder runs only if
+    `has_feeds` is true. If `external` is true, Redis and Kafka are left out. Raises StackFailure if `only` contains an
+    unknown name, or if no part is left.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]  # without a source, the feeder has no work
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts
@@ -101,7 +102,7 @@ def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozense
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raises StackFailure if the page cannot listen on the port, for example because another process does.
+    """Raises StackFailure if the page cannot listen on the port, for example because the port is in use.
 
     For a host such as `localhost`, the port must be free on `127.0.0.1` and on `::1`, because browsers try both.
     """
@@ -178,10 +179,10 @@ class Stack:
         ]
 
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
-        """Starts the services, the processor first, and returns the result of `prepare`.
+        """Starts the services, the processor first. Returns the result of `prepare`.
 
-        `prepare` makes the database ready while the processor starts. The result is empty if no service needs the
-        database. If the plan has a gateway, the recorder starts later, in `wait_for_page`.
+        `prepare` makes the database ready while the processor starts. If no service needs the database, `prepare` is
+        not called and the result is empty. If the plan has a gateway, `wait_for_page` starts the recorder later.
         """
         self._start("processor")
         started_at = clock()
@@ -204,7 +205,7 @@ class Stack:
     def wait_for_page(self, clock: Callable[[], float] = monotonic) -> str:
         """Waits until the page answers and Redis holds a price. Then starts the recorder.
 
-        Waits at most READY_TIMEOUT_SECONDS. Returns a phrase such as `is ready`, or an empty text if a stop was
+        Returns `is ready`, or `shows no price yet` after READY_TIMEOUT_SECONDS, or an empty text if a stop was
         requested. Raises StackFailure if a part exits.
         """
         deadline = clock() + READY_TIMEOUT_SECONDS

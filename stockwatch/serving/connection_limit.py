@@ -24,7 +24,7 @@ class ConnectionLimit:
     def find_address(self, host: str | None) -> str | None:
         """Returns the address for which a new connection counts, or None if the connection does not count.
 
-        `host` is the peer's address. It is None for a proxy on a Unix socket.
+        `host` is the peer's address, or None for a proxy on a Unix socket.
         """
         if not self._max or host is None or is_trusted(host, self._trusted):
             return None

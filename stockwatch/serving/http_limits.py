@@ -1,4 +1,4 @@
-"""Limits the size and the duration of HTTP requests to Daphne, and the connections of one address.
+"""Limits the size and the duration of HTTP requests to Daphne, and the number of connections of one address.
 
 Without these limits, Twisted would wait forever for a slow client, and keep bodies of any size. `install` makes Daphne
 use the classes of this module. Only this module uses private names of Twisted's HTTP server, and tests cover each of

@@ -23,10 +23,7 @@ log = structlog.get_logger(__name__)
 COUNT = struct.Struct("<q")
 ADDRESS_COUNT = struct.Struct("<i")
 ADDRESS_PLACES = 65_536
-"""Each process has this number of places for counts of addresses.
-
-Addresses with the same place are counted together.
-"""
+"""How many counts of addresses each process has in shared memory. Addresses with the same hash share a count."""
 SECRET_BYTES = 16
 MAXIMUM_ENDINGS = ("_timestamp_seconds", "_nodes_lost")
 MINIMUM_GAUGES = (
@@ -85,9 +82,10 @@ class SharedCounts:
         return sum(counts) - count
 
     def note_address(self, kind: str, address: str, change: int) -> int:
-        """Adds `change` to the count of an address in this process. `kind` is `sockets` or `http`.
+        """Adds `change` to the number of connections that an address has to this process.
 
-        Returns the sum of the other processes' counts of this address.
+        `kind` says which connections are counted: `sockets` or `http`. Returns the sum of the other processes' counts
+        of this address.
         """
         # The place depends on a secret, so that no client can choose an address with the place of another client.
         digest = hashlib.blake2b(f"{kind} {address}".encode(), key=self._secret, digest_size=2).digest()
@@ -102,9 +100,9 @@ class SharedCounts:
         return total
 
     def _offset(self, slot: int, place: int) -> int:
-        """Returns the offset of a count in the shared memory, in bytes.
+        """Returns the offset of the count of an address in the shared memory, in bytes.
 
-        `slot` is the number of the process, `place` is the position of the count in the table of this process.
+        `slot` is the number of a process. `place` is the position of the count in the table of that process.
         """
         tables = self._slots * COUNT.size + SECRET_BYTES
         return tables + (slot * ADDRESS_PLACES + place) * ADDRESS_COUNT.size

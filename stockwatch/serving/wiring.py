@@ -56,7 +56,7 @@ def open_redis() -> Redis:
 
 relay_counts = RelayCounts()
 relay_path = ""
-"""The path of the relay's Unix socket. If it is empty, this process subscribes to Redis itself."""
+"""The path of the relay's Unix socket. If the path is empty, this process subscribes to Redis itself."""
 
 
 def use_relay(path: str) -> None:

@@ -55,7 +55,7 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the 
 
 
 def _is_taken(name: str) -> bool:
-    """Returns whether an account has the same name after case folding, as bossN and boßN have."""
+    """Returns whether an account has the same name after case folding. For example, bossN and boßN are the same."""
     folded = _fold(name)
     users = User.objects.values_list("username", flat=True)
     if users.filter(username__iexact=folded).exists():

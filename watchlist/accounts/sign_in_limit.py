@@ -28,7 +28,7 @@ from watchlist.prices.quotes import redis_client
 MAX_NAME_LENGTH = 150
 """The maximum length of an account name in characters, as in Django's model."""
 NAME_LIMIT_FACTOR = 5
-"""The limit of a name is the limit of an address times this factor, so that one address cannot block a name."""
+"""The limit of an account name is the limit of an address times this factor. So one address cannot block a name."""
 
 # A script uses the key of an address and the key of a name together, so both must have the same slot.
 KEY_GROUP = "sign-in"

@@ -177,8 +177,8 @@ def _render_settings(request: HttpRequest, email_form: EmailForm | None) -> Http
 def _appearance_choices(request: HttpRequest) -> list[dict[str, Any]]:
     """Returns the groups of radio buttons for the appearance: theme, palette and density.
 
-    `name` is the name of the group's setting. `options` has a triple for each button: the value, the label, and whether
-    the button is chosen.
+    Each group is a dict. `name` is the setting, such as `theme`. `options` has a triple for each button: the value, the
+    label, and whether the button is chosen.
     """
     appearance = appearance_of(request)
     return [

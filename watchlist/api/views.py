@@ -54,11 +54,11 @@ def public(view: View) -> View:
 
 @public
 def show_quotes(request: HttpRequest) -> HttpResponse:
-    """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols, at most 200.
+    """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols. Allows at most 200 symbols.
 
     The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. `source` is the
-    source of all quotes, `mixed` if there are several sources, or `none` if there are no quotes. A symbol without a
-    price or without a served ticker is left out.
+    source of all quotes, `mixed` if there are several sources, or `none` if there are no quotes. A symbol is left out
+    if it has no price, or if its ticker is missing, inactive or hidden by GATEWAY_VALID_TICKERS.
 
     Answers 400 if symbols are missing, invalid or too many. Answers 503 if Redis, or a needed node of a Redis Cluster,
     is unavailable.
@@ -78,8 +78,9 @@ def show_days(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD` with the newest market day of each symbol. Allows at most 200 symbols.
 
     The answer is `{"days":[{"symbol":…,"open":…,"high":…,"low":…,"previous_close":…,"volume":…}]}`. `volume` is the sum
-    of the trade sizes since the day began, in shares or coins. A symbol without a recorded market day or without a
-    served ticker is left out. Answers 400 if symbols are missing, invalid or too many.
+    of the trade sizes since the day began, in shares or coins. A symbol is left out if it has no recorded market day,
+    or if its ticker is missing, inactive or hidden by GATEWAY_VALID_TICKERS. Answers 400 if symbols are missing,
+    invalid or too many.
     """
     sources = _read_sources(request)
     if sources is None:
@@ -127,9 +128,10 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 
 
 def _read_sources(request: HttpRequest) -> dict[str, str] | None:
-    """Returns a dict from symbol to source for the symbols in `?symbols=` that have a served ticker.
+    """Returns a dict from symbol to source for the symbols in `?symbols=`.
 
-    Returns None if symbols are missing, invalid or too many.
+    A symbol is left out if its ticker is missing, inactive or hidden. Returns None if symbols are missing, invalid or
+    too many.
     """
     words = request.GET.get("symbols", "").split(",")
     symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 
 KEPT_SECONDS = 1024
-"""The number of texts in the cache. The rows of a live table show only a few different seconds."""
+"""The cache keeps the texts of this many seconds. The rows of a live table show only a few different seconds."""
 
 
 def write_moment(moment: datetime, now: datetime, zone: tzinfo = UTC) -> str:

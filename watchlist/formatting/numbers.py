@@ -17,7 +17,7 @@ VOLUME_UNITS = 100_000_000
 """The number of units in a volume of 1 share or coin. VOLUME_UNIT in `feeds.bar_layout` is the size of a unit."""
 
 VOLUME_SIZES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
-"""The units of large volumes, as pairs of size and letter, the largest first."""
+"""The abbreviations of large volumes, as pairs of size and letter. The largest size is the first."""
 
 _ROUNDING = Context(prec=400, rounding=ROUND_HALF_UP)
 """A decimal context with enough digits for every float."""

@@ -18,7 +18,7 @@ APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 MINUS = "\N{MINUS SIGN}"
 
 PAIR_STARTS = re.compile(r"\B(?=(?:\d{2})*\d{3}$)")
-"""Matches where group marks belong in 1234567 if it is written as 12,34,567."""
+"""Matches the positions in 1234567 at which 12,34,567 has group marks."""
 
 
 @dataclass(frozen=True, slots=True)

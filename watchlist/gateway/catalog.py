@@ -54,7 +54,7 @@ def ticker_payload(listing: Listing) -> bytes:
 
 
 def make_ticker_messages(listings: Iterable[Listing]) -> dict[str, StateMessage]:
-    """Returns a dict from symbol to ticker message."""
+    """Returns a dict from the symbol of each listing to a message with the `ticker` frame."""
     return {listing.symbol: make_state(listing.symbol, ticker_payload(listing)) for listing in listings}
 
 
@@ -91,7 +91,7 @@ class Catalog:
         return self._listings.get(symbol) or Listing(symbol, active=symbol in self._only)
 
     def get_ticker_message(self, symbol: str) -> StateMessage:
-        """Returns the ticker message of a symbol: the same object until the ticker changes."""
+        """Returns the message with the `ticker` frame of a symbol. Returns the same object until the ticker changes."""
         message = self._messages.get(symbol)
         if message is None:
             message = self._messages[symbol] = make_state(symbol, ticker_payload(self.get_listing(symbol)))

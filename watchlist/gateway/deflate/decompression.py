@@ -1,4 +1,4 @@
-"""Decompresses a client's message within a limit (RFC 7692). Pure."""
+"""Decompresses a client's message (RFC 7692), and limits the size of the message. Pure."""
 
 import zlib
 

@@ -237,7 +237,7 @@ class PricesLoopLayer(RedisPubSubLoopLayer):  # type: ignore[misc]
     def dispatch(self, channel: bytes, data: bytes) -> None:
         """Passes a message of a joined group to the receiver.
 
-        Without a receiver, the message goes to its channel's queue.
+        If there is no receiver or the group is not joined, the message goes to the queue of channels_redis.
         """
         name = channel.decode()
         if self._receiver is not None and name in self.groups:

@@ -1,8 +1,9 @@
 """The channel layer `prices` for a Redis Cluster.
 
 The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. A node sends only the messages of channels in its
-own slots. This layer therefore has one connection to each node with joined channels. A task reads the slot map every
-few seconds and after each failure, and subscribes to each channel at the node that serves the channel's slot.
+own slots. This layer therefore has one connection to each node with joined channels. The slot map says which node
+serves each slot. A task reads the slot map every few seconds and after each failure, and subscribes to each channel at
+the node that serves the channel's slot.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from watchlist.gateway.fanout.price_layer import Receiver
 CONFIRM_SECONDS = 5.0
 """How long a node may take to confirm a subscription. After this time, the connection to the node is dropped."""
 RETRY_SECONDS = 0.25
-"""The wait between two attempts to find a node for channels that have no node."""
+"""The wait between two attempts to subscribe, while a joined channel has no confirmed subscription."""
 REFRESH_SECONDS = 5.0
 """The interval at which the slot map is read while nothing fails."""
 

@@ -1,8 +1,8 @@
 """Defines cohorts: groups of sockets with the same symbols and delivery, which share joined frames.
 
-Pure. The hub adds each update to a prompt cohort, whose delivery has the interval 0, and flushes the cohort a few
-milliseconds later. A paced cohort has a longer interval. A flush at the end of each interval sends the newest update of
-each changed symbol. Only the first known update of a symbol is sent within a few milliseconds, by `flush_first`.
+Pure. A prompt cohort sends each update within a few milliseconds. A paced cohort has a limit of updates per second.
+Once per interval, a paced cohort sends the newest update of each changed symbol. Only the first known update of a
+symbol does not wait for the interval: `flush_first` sends this update within a few milliseconds.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -93,15 +93,18 @@ class Cohort:
         return self._symbols
 
     def add_update(self, message: UpdateMessage) -> bool:
-        """Adds an update to a prompt cohort. Returns True if this update is the first since the last flush."""
+        """Adds an update to the next flush. Returns True if this update is the first since the last flush.
+
+        Only for a cohort without a limit of updates per second. Any other cohort finds new updates in its symbols.
+        """
         pending = self._pending
         pending.append(message)
         return len(pending) == 1
 
     def add_first(self, tracked: TrackedSymbol) -> bool:
-        """Adds the first known update of a symbol to a paced cohort. `flush_first` sends the update.
+        """Adds the first known update of a symbol, so that `flush_first` sends this update.
 
-        Returns True if no other update waits for `flush_first`.
+        Only for a cohort with a limit of updates per second. Returns True if no other update waits for `flush_first`.
         """
         self._first.append(tracked)
         return len(self._first) == 1
@@ -116,7 +119,8 @@ class Cohort:
     def add_member(self, outbox: Outbox, version: int) -> int:
         """Adds a socket that already has all updates up to the serial number `version`.
 
-        A prompt cohort first sends its waiting updates to the other members. Returns how many updates were sent.
+        Without a limit of updates per second, the cohort first sends its waiting updates to the other members. With a
+        limit, the cohort sends nothing. Returns how many updates were sent.
         """
         if self.delivery.interval:
             self._joining[outbox] = version  # the next flush sends this socket only later updates
@@ -173,9 +177,10 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the newest update of each symbol if it is newer than `version` and `flush_first` has not sent it.
+        """Returns the newest update of each symbol that has an update after the serial number `version`.
 
-        If the delivery's `snapshot` is False, omits quotes that were read from Redis.
+        Leaves out updates that `flush_first` has sent. If the delivery's `snapshot` is False, also leaves out quotes
+        that were read from Redis.
         """
         snapshot, early = self.delivery.snapshot, self._early
         return [
@@ -188,9 +193,9 @@ class Cohort:
         ]
 
     def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
-        """Sends each socket that joined since the last flush the updates of `symbols` that came after its join.
+        """Sends updates of `symbols` to the sockets that joined since the last flush. Returns how many were sent.
 
-        Returns how many updates were sent.
+        Each socket is sent only the updates that came after its join.
         """
         # Sockets that lack the same updates share a block.
         groups = groupby(self._joining.items(), lambda joined: self._newer(symbols, joined[1]))

@@ -63,7 +63,7 @@ class Delivery:
 
     @property
     def interval(self) -> float:
-        """Returns the seconds between two flushes, rounded to 10 ms. 0 means that updates are flushed promptly."""
+        """Returns the seconds between two flushes of a cohort, rounded to 10 ms. 0 means that updates do not wait."""
         return max(0.02, round(1 / self.hertz, 2)) if self.hertz and not self.keep_all else 0.0
 
     @property

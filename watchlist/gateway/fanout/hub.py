@@ -45,7 +45,7 @@ class Hub:
     ) -> None:
         self.counts = HubCounts()
         self.newest_timestamp = 0
-        """The timestamp of the newest received update, in unix microseconds. 0 before the first update."""
+        """The greatest timestamp of all accepted updates, in unix microseconds. 0 before the first update."""
         self._schedule = schedule
         self._unix_micros = unix_micros
         self._latest = 0
@@ -103,7 +103,11 @@ class Hub:
             self.counts.stale += 1
 
     def flush(self) -> None:
-        """Sends the updates that `receive` added to cohorts. A `Pacer` sends the later updates of paced cohorts."""
+        """Sends the updates that `receive` has added to cohorts.
+
+        In a cohort with a limit of updates per second, these are only the first known updates of symbols. A `Pacer`
+        sends the later updates.
+        """
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))
         for cohort in cohorts:

@@ -46,9 +46,12 @@ class Intake:
         self._tasks: list[asyncio.Task[None]] = []
         self._lost = False
         self.connected = False
-        """Whether all groups have been joined and the connection is not lost. False at the start."""
+        """Whether all groups have been joined and the connection is not lost."""
         self.interrupted = False
-        """True after a lost connection or a failed join, until all groups are joined. False at the start."""
+        """True after a lost connection or a failed join, until all groups are joined.
+
+        At the start, both `interrupted` and `connected` are False.
+        """
         self.losses = 0
         """The number of lost connections."""
         self.resyncs = 0

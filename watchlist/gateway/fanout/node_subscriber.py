@@ -33,7 +33,7 @@ class SubscriberEvents(Protocol):
         """Called when the node has confirmed the subscription to a channel."""
 
     def on_dropped(self, channel: bytes) -> None:
-        """Called when the node ends a subscription, because it no longer serves the slot of the channel."""
+        """Called when the node ends a subscription, because the node no longer serves the slot of the channel."""
 
     def on_refused(self, node: Node) -> None:
         """Called when the node refuses a subscription, because another node serves the slot of the channel."""

@@ -19,7 +19,7 @@ class ReplyReader:
 
     def __init__(self, connection: Any, dispatch: Callable[[bytes, bytes], None]) -> None:
         self.heard = False
-        """Whether a byte has arrived. The owner sets this attribute back to False."""
+        """Whether a byte has arrived since `PricesShard` last set this attribute to False."""
         self.stream: asyncio.StreamReader = connection._reader
         self._parser = connection._parser._reader
         self._dispatch = dispatch

@@ -12,7 +12,7 @@ from watchlist.gateway.protocol import ConnectionOptions
 
 
 class Extension(Protocol):
-    """A negotiated extension that compresses messages."""
+    """A negotiated extension with which the client compresses its messages."""
 
     def decompress(self, payload: bytes, max_bytes: int) -> bytes:
         """Returns the decompressed payload of a message. Raises BadCompression or DecompressedTooLarge.

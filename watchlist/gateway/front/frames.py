@@ -171,7 +171,7 @@ class FrameReader:
         return header + length
 
     def _is_invalid(self, first: int, length: int) -> bool:
-        """Returns whether a frame is not allowed by its first byte and its `length`, which is in the second byte.
+        """Returns whether a frame with this first byte, and with this length in the second byte, is not allowed.
 
         For example, a frame that continues a message is not allowed if no message has begun.
         """

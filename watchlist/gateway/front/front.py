@@ -28,9 +28,9 @@ MAX_ACCEPTS = 32
 MAX_QUEUED = 4096
 """The most connections that `stop_accepting` accepts. This number is also the length of the kernel's queue."""
 PAUSE_SECONDS = 1.0
-"""The pause after an error of `accept` that closing other connections does not end."""
+"""The pause after an error of `accept`. If `_make_room` has closed other connections, there is no pause."""
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""The errors of `accept` that closing other connections can end, such as too many open files."""
+"""The errors of `accept` that can end when other connections are closed, such as too many open files."""
 SWEEP_SECONDS = 1.0
 
 

@@ -120,7 +120,6 @@ class EpollPoller:
         self._handlers.clear()
 
     def _dispatch(self) -> None:
-        """Calls the handlers of the sockets with events."""
         for fd, events in self._epoll.poll(0, MAX_EVENTS):
             handler = self._handlers.get(fd)  # None if the handler of another socket has closed this socket
             if handler is not None and events & ~select.EPOLLOUT:

@@ -22,7 +22,7 @@ class HttpLimit(Protocol):
     counts: AddressCounts
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address under which connections from `host` are counted, or None if they are not counted."""
+        """Returns the address for which a connection from `host` counts, or None if the connection does not count."""
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
         """Returns whether the address has more open HTTP connections than the limit per address times `times`."""
@@ -83,7 +83,7 @@ class UnreadSockets:
             self.drop(unread)
 
     def drop_older_half(self) -> int:
-        """Closes the sockets that have been silent longest. Returns how many sockets were closed."""
+        """Closes the half of the sockets that connected first. Returns how many sockets were closed."""
         older = list(self._sockets)[: (len(self._sockets) + 1) // 2]
         for unread in older:
             self.drop(unread)
