@@ -193,7 +193,7 @@ class BarStores:
     def purge(self, before: int) -> bool:
         """Deletes from the database up to MAX_PURGED_ROWS minute bars that are older than minute `before`.
 
-        `before` counts minutes from 1970. Returns whether certainly no older bar is left.
+        `before` counts minutes from 1970. Returns True when no older bar is left.
         """
         deleted = 0
 
