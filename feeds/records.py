@@ -62,8 +62,8 @@ class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
 class TopicEnd(msgspec.Struct, frozen=True):
     """What the last records of a topic say about one symbol.
 
-    `seq_id` is the greatest seq_id. `timestamp` is the newest timestamp. Each of the two may come from another record.
-    `trades` are in the order of the topic.
+    `seq_id` is the greatest seq_id. `timestamp` is the newest timestamp. These two values may come from different
+    records. `trades` are in the order of the topic.
     """
 
     seq_id: int

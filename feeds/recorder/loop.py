@@ -34,7 +34,7 @@ MAX_NEW_BARS = 20_000
 """If `OpenBars.new_bars` is greater than this, the recorder saves at once. 20,000 bars need about 10 MB."""
 
 REVOKED_SAVE_SECONDS = 4.0
-"""The time limit for the save before other group members get this recorder's partitions."""
+"""The time limit for the save before Kafka gives partitions of this recorder to other recorders."""
 FINAL_SAVE_SECONDS = 1.0
 """The time limit for the save before the recorder ends."""
 
@@ -42,8 +42,8 @@ FINAL_SAVE_SECONDS = 1.0
 class Recorder:
     """Reads updates from Kafka and stores their bars.
 
-    `retention` is how long the database keeps minutes. `simulation` has the parameters of simulated bars. `now` returns
-    unix seconds; `clock` returns seconds since any fixed moment.
+    `retention` is how long the database keeps minute bars. `simulation` has the parameters of simulated bars. `now`
+    returns unix seconds; `clock` returns seconds since any fixed moment.
     """
 
     def __init__(

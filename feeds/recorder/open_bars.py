@@ -172,7 +172,7 @@ class OpenBars:
     def mark_written(self, symbols: Iterable[SymbolBars]) -> None:
         """Notes that all bars of these symbols are written to Redis.
 
-        Call this method after a write, with the result of `unwritten_symbols`.
+        Call this method after a write, with the symbols that `unwritten_symbols` returned before the write.
         """
         for symbol_bars in symbols:
             symbol_bars.seconds.unwritten.clear()
