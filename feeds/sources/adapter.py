@@ -140,7 +140,7 @@ class Source(msgspec.Struct, frozen=True):
     `url` and `rest_url` are the addresses that the vendor documents. A connection without any message for
     `silent_seconds` counts as dead. `send_interval` is the least number of seconds between two messages to the source.
     `rest_interval` is the least number of seconds between two HTTP requests. `max_age` is the age, in seconds, at which
-    a connection is replaced, or None.
+    a connection is replaced; None means never.
 
     `make_headers` returns the headers with the credentials for each HTTP request. `is_sequential` says whether gaps in
     `Trade.sequence` show missed trades. `may_redistribute` says whether the vendor's terms allow a public page; `terms`

@@ -35,13 +35,13 @@ STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolSt
 """A dict from status code to state. Nasdaq's shares (tape C) have letters as codes. Other shares have digits."""
 
 REFUSED_REQUEST = frozenset({400, 405, 409, 410})
-"""The codes of errors that answer the oldest unanswered request. Examples are invalid syntax and too many symbols."""
+"""The codes of errors that refuse the oldest unanswered request. Examples are invalid syntax and too many symbols."""
 
 ALREADY_AUTHENTICATED = 403
 """The code of an error that needs no action, because the connection works."""
 
 WAIT_AFTER_LIMIT = 90.0
-"""How many seconds to wait after the error 406, because Alpaca counts a lost connection for this long."""
+"""How many seconds to wait if Alpaca counts too many connections. A lost connection counts for this long."""
 
 FAILURES = {
     401: Failure("Alpaca says that the connection is not authenticated"),

@@ -22,7 +22,7 @@ from feeds.sources.simulated import (
 )
 
 MINUTE_COUNT = 7 * 24 * 60
-"""The number of minute bars: a week."""
+"""The number of minute bars that `SimulatedPast.bars` makes: a week."""
 
 DAY_COUNT = 365
 
@@ -61,7 +61,7 @@ class SimulatedPast:
     def minutes(self, count: int) -> list[Bar]:
         """Returns `count` minute bars, oldest first.
 
-        The bars of the first call go up to `end`. The bars of a later call go up to the bars of the call before.
+        The first call returns the bars before `end`. Each later call returns the bars before those of the last call.
         """
         return list(self._walk(MINUTE_SECONDS, count))[::-1]
 

@@ -18,7 +18,7 @@ PAGE = 10_000
 """The greatest number of trades or bars in one response."""
 
 MAX_LATE_US = 5_000_000
-"""How much older a missed trade may be than the known trade before it, in microseconds."""
+"""How much older a missed trade may be than the last trade that arrived before the loss, in microseconds."""
 
 TIMEFRAMES = {60: "1Min", 86_400: "1Day"}
 TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
@@ -181,5 +181,4 @@ def _next_page(request: Request, token: str | None) -> Request | None:
 
 
 def _write_time(timestamp: int) -> str:
-    """Returns a timestamp as text in RFC 3339, with microseconds."""
     return (_EPOCH + timedelta(microseconds=timestamp)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

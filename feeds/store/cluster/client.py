@@ -24,7 +24,7 @@ REFRESH_SECONDS = 0.2
 """The shortest time, in seconds, between two requests that ask which node serves each slot."""
 
 UNANSWERED = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)
-"""The errors of a node that does not answer or serves no slot now. Another node may serve the slot of the command."""
+"""The errors of a node that is unreachable or cannot serve a slot. Another node may serve the slot now."""
 REDIRECTED = (AskError, TryAgainError)
 """The errors of a slot that moves to another node. MovedError is a subclass of AskError, so it is included."""
 
