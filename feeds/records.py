@@ -11,13 +11,13 @@ from feeds.source_names import MAX_SOURCE_LENGTH, SIMULATED
 from feeds.wire import Update, decode
 
 SOURCE_HEADER, ID_HEADER = "source", "id"
-"""The headers that name the source of a real trade, and the vendor's id of the trade."""
+"""The headers of a real trade: its source, and the vendor's id of the trade."""
 
 MISSED_HEADER = "missed"
 """The header that lists missed spans: spans of time in which trades of the record's symbol were lost."""
 
 MAX_SPANS = 8
-"""How many missed spans one header has at most."""
+"""The greatest number of missed spans in one header."""
 
 MAX_MISSED_BYTES = MAX_SPANS * len("1766480000000000-1766480000000000,")
 
@@ -62,8 +62,8 @@ class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
 class TopicEnd(msgspec.Struct, frozen=True):
     """What the last records of a topic say about one symbol.
 
-    `seq_id` is the greatest seq_id. `timestamp` is the newest timestamp, which may be in another record. `trades` are
-    in the order of the topic.
+    `seq_id` is the greatest seq_id. `timestamp` is the newest timestamp. These two values may come from different
+    records. `trades` are in the order of the topic.
     """
 
     seq_id: int

@@ -51,7 +51,7 @@ class Outage:
 
 
 class Jitter(Enum):
-    """The range from which a wait is chosen at random. The upper end, called ceiling, doubles with each attempt."""
+    """The range from which a wait is chosen at random. Its upper end, the ceiling, doubles with each attempt."""
 
     FULL = "full"
     """From half the ceiling of the first attempt to the current ceiling."""

@@ -159,7 +159,6 @@ def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
 
 
 def _check_symbol(symbol: str) -> None:
-    """Raises BadRecord if the symbol breaks the rule for symbols."""
     if not is_symbol(symbol):
         raise BadRecord(f"the symbol is not {SYMBOL_RULE}", "symbol")
     if len(_known_symbols) < MAX_KNOWN_SYMBOLS:

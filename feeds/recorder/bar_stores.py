@@ -21,14 +21,17 @@ from feeds.retry import CircuitBreaker
 from feeds.wire import Update
 
 MAX_PURGED_ROWS = 10_000
-"""The greatest number of minutes that one call of `purge` deletes."""
+"""The greatest number of minute bars that one call of `purge` deletes."""
 
 MAX_RESTORED_SYMBOLS = 10
-"""The greatest number of symbols for which one call of `restore_minutes` copies minutes."""
+"""The greatest number of symbols whose minute bars one call of `restore_minutes` copies."""
 
 
 class BarStores:
-    """Moves bars between memory and two stores: Redis has the recent bars, and the database has minutes and days."""
+    """Moves bars between memory and two stores.
+
+    Redis has the recent bars. The database has minute bars and day bars.
+    """
 
     def __init__(
         self,
@@ -46,15 +49,15 @@ class BarStores:
         self._redis = CircuitBreaker("Redis", rng, clock, metrics.RECORDER_RETRIES.labels("redis").inc)
         self._database = CircuitBreaker("database", rng, clock, metrics.RECORDER_RETRIES.labels("database").inc)
         self._to_restore: list[SymbolBars] = []
-        """The symbols whose minutes must be copied from the database to Redis."""
+        """The symbols whose minute bars must be copied from the database to Redis."""
 
     def load(
         self, updates: Collection[Update], sources: Mapping[str, str], oldest_second: int, oldest_minute: int
     ) -> bool:
         """Loads into memory the stored bars to which these updates belong.
 
-        `sources` is a dict from symbol to source. Skips seconds before `oldest_second` and minutes before
-        `oldest_minute`, both counted from 1970.
+        `sources` is a dict from symbol to source. Loads no one-second bars before `oldest_second` and no minute bars
+        before `oldest_minute`. Both limits count from 1970.
         """
         return self._load_symbols(updates, sources) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
@@ -77,7 +80,7 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches the stored bars to which these updates belong. Skips bars that are in memory."""
+        """Fetches the stored bars to which these updates belong. Skips bars that are in memory already."""
         seconds, minutes, days = self._open_bars.find_bars_to_fetch(updates, oldest_second, oldest_minute)
         return (
             (not seconds or self._redis(lambda: self._recent_bars.fetch_seconds(seconds)))
@@ -112,11 +115,11 @@ class BarStores:
 
     @property
     def has_lost_minutes(self) -> bool:
-        """Whether Redis may lack minutes that the database has."""
+        """Whether Redis may lack minute bars that the database has."""
         return bool(self._to_restore)
 
     def restore_minutes(self) -> bool:
-        """Copies minutes from the database to Redis, for at most MAX_RESTORED_SYMBOLS symbols.
+        """Copies minute bars of at most MAX_RESTORED_SYMBOLS symbols from the database to Redis.
 
         Call this method while `has_lost_minutes` is true.
         """
@@ -163,8 +166,8 @@ class BarStores:
     def follow_changes(self) -> bool:
         """Finds changes that other programs made in the database, and updates Redis.
 
-        If a ticker has another source now, deletes its bars from Redis. If fetched or simulated bars have changed, a
-        later `restore_minutes` copies the minutes to Redis.
+        If a ticker has another source now, deletes its bars from Redis. If fetched or simulated bars of a symbol have
+        changed, a later call of `restore_minutes` copies the symbol's minute bars to Redis.
         """
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []
@@ -188,9 +191,9 @@ class BarStores:
         return True
 
     def purge(self, before: int) -> bool:
-        """Deletes from the database up to MAX_PURGED_ROWS minutes that are older than minute `before`.
+        """Deletes from the database up to MAX_PURGED_ROWS minute bars that are older than minute `before`.
 
-        Minutes are counted from 1970. Returns True if no older minute is left.
+        `before` counts minutes from 1970. Returns True when no older bar is left.
         """
         deleted = 0
 

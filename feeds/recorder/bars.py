@@ -1,9 +1,10 @@
 """Computes bars: open, high, low, close, count and volume of the updates in a period. Pure.
 
-A bar depends only on the *set* of its updates. The order of the updates, their batches and repeats make no difference:
+A bar depends only on which updates were added. Repeated updates and the order of the updates make no difference. The
+values of a bar are:
 
-- `open` and `close` are the prices of the first and the last update by (timestamp, seq_id). `high` and `low` are the
-  extremes.
+- `open` and `close` are the prices of the first and the last update by (timestamp, seq_id).
+- `high` and `low` are the highest and the lowest price.
 - `count` is the number of updates without repeats. A bar remembers the counted updates as runs. A run is a range of
   timestamps and seq_ids without a gap.
 - `volume` is the sum of the sizes of the counted updates, in whole units of 1e-8.
@@ -134,7 +135,7 @@ class Bar:
         return True
 
     def absorb(self, other: "Bar") -> bool:
-        """Adds the updates that another recorder counted for the same symbol and period.
+        """Adds the updates of `other`, a bar of the same symbol and period that another recorder made.
 
         Returns whether this bar changed.
         """

@@ -1,7 +1,7 @@
 """Runs the recorder, which reads updates from Kafka and stores their bars.
 
 About once a minute, the recorder brings all bars to Redis and the database, and then stores the Kafka offsets. After a
-crash, the recorder reads the last minute again. Bars ignore repeated updates.
+crash, the recorder reads the updates of the last minute again. Bars ignore repeated updates.
 """
 
 import threading
@@ -31,10 +31,10 @@ from feeds.wire import latest_timestamp
 log = structlog.get_logger(__name__)
 
 MAX_NEW_BARS = 20_000
-"""The recorder saves early if there are more new bars than this. 20,000 bars need about 10 MB."""
+"""If `OpenBars.new_bars` is greater than this, the recorder saves at once. 20,000 bars need about 10 MB."""
 
 REVOKED_SAVE_SECONDS = 4.0
-"""The time limit for the save before other group members get this recorder's partitions."""
+"""The time limit for the save before Kafka gives partitions of this recorder to other recorders."""
 FINAL_SAVE_SECONDS = 1.0
 """The time limit for the save before the recorder ends."""
 
@@ -42,8 +42,8 @@ FINAL_SAVE_SECONDS = 1.0
 class Recorder:
     """Reads updates from Kafka and stores their bars.
 
-    `retention` is how long the database keeps minutes. `simulation` has the parameters of simulated bars. `now` returns
-    unix seconds; `clock` returns seconds since any fixed moment.
+    `retention` is how long the database keeps minute bars. `simulation` has the parameters of simulated bars. `now`
+    returns unix seconds; `clock` returns seconds since any fixed moment.
     """
 
     def __init__(
@@ -76,9 +76,10 @@ class Recorder:
         self._paused = False
 
     def run(self, stop: threading.Event) -> bool:
-        """Records until `stop` is set. Then saves all bars, commits the offsets and leaves the group.
+        """Records until `stop` is set. Then saves all bars, commits the offsets and leaves the consumer group.
 
-        Returns whether everything that was read is saved. Raises GroupRefused if Kafka refuses this member.
+        Returns whether everything that was read is saved. Raises GroupRefused if Kafka does not let the recorder join
+        the group.
         """
         if not self._join(stop):
             return True
@@ -156,7 +157,7 @@ class Recorder:
         self._pending_offsets.clear()
 
     def _complete_pasts(self) -> None:
-        """Saves simulated bars, and follows changes that other programs made in the database."""
+        """Saves missing simulated bars, and updates Redis after changes that other programs made in the database."""
         # New prices come first.
         if self._pending or self._open_bars.new_bars > MAX_NEW_BARS:
             return
@@ -193,7 +194,7 @@ class Recorder:
         return True
 
     def _pause_or_resume(self) -> None:
-        """Pauses reading while too many updates or bars are in memory. Resumes reading afterwards."""
+        """Pauses reading while updates are pending or too many bars are new. Resumes reading afterwards."""
         must_pause = bool(self._pending) or self._open_bars.new_bars > 2 * MAX_NEW_BARS
         if must_pause == self._paused:
             return

@@ -28,7 +28,7 @@ class BarsToFetch(NamedTuple):
 
 
 MAX_UNSAVED_SPANS = 1000
-"""The greatest number of spans with lost trades that one symbol keeps between two saves.
+"""The greatest number of spans of time with lost trades that one symbol keeps between two saves.
 
 If there are more spans, the oldest spans become one span.
 """
@@ -59,9 +59,10 @@ class OpenBars:
         return self._new_seconds + self._new_minutes
 
     def find_unknown(self, updates: Iterable[Update], sources: Mapping[str, str] = NO_SOURCES) -> dict[str, str]:
-        """Returns a dict from symbol to source, for symbols of `updates` whose bars from this source are not in memory.
+        """Returns the symbols of `updates` whose bars are not in memory, as a dict from symbol to source.
 
-        `sources` is a dict from symbol to the source of its updates. The default is `simulated`.
+        `sources` is a dict from symbol to the source of its updates. A symbol that is not in `sources` has the source
+        `simulated`. Bars from another source do not count as bars in memory.
         """
         unknown = {}
         for symbol in dict.fromkeys(update.symbol for update in updates):
@@ -96,8 +97,8 @@ class OpenBars:
     def find_bars_to_fetch(self, updates: Iterable[Update], oldest_second: int, oldest_minute: int) -> BarsToFetch:
         """Returns the stored bars that must be fetched before these updates are added.
 
-        Skips seconds before `oldest_second` and minutes before `oldest_minute`. `by_symbol` must contain the symbol of
-        each update.
+        Returns no one-second bars before `oldest_second` and no minute bars before `oldest_minute`. `by_symbol` must
+        contain the symbol of each update.
         """
         seconds: dict[SymbolBars, set[int]] = {}
         minutes: dict[SymbolBars, set[int]] = {}
@@ -116,7 +117,7 @@ class OpenBars:
     def add(self, update: Update, partition: int, oldest_second: int, oldest_minute: int) -> bool:
         """Adds an update to the bars of its second, its minute and its day. Returns whether a bar changed.
 
-        Skips a second before `oldest_second` and a minute before `oldest_minute`.
+        Changes no one-second bar before `oldest_second` and no minute bar before `oldest_minute`.
         """
         symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
         symbol_bars.partition = partition
@@ -142,24 +143,24 @@ class OpenBars:
         return [symbol_bars for symbol_bars in self.by_symbol.values() if symbol_bars.has_unwritten]
 
     def unsaved_minutes(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Yields pairs: a symbol, and its minutes that are not in the database yet, oldest first."""
+        """Yields pairs: a symbol, and its minute bars that are not in the database yet, oldest first."""
         for symbol_bars in self._all:
             if symbol_bars.minutes.unsaved:
                 yield symbol_bars, symbol_bars.minutes.unsaved_bars()
 
     def unsaved_days(self) -> Iterator[tuple[SymbolBars, list[Bar]]]:
-        """Yields pairs: a symbol, and its days that are not in the database yet, oldest first."""
+        """Yields pairs: a symbol, and its day bars that are not in the database yet, oldest first."""
         for symbol_bars in self._all:
             if symbol_bars.days.unsaved:
                 yield symbol_bars, symbol_bars.days.unsaved_bars()
 
     def note_missed(self, symbol: str, spans: Collection[Span]) -> None:
-        """Remembers, until the next save, spans of time in which trades of a symbol were lost."""
+        """Remembers spans of time in which trades of a symbol were lost, until the next save."""
         symbol_bars = self.by_symbol[symbol]
         symbol_bars.missed = unite([*symbol_bars.missed, *spans], MAX_UNSAVED_SPANS)
 
     def unsaved_spans(self) -> Iterator[tuple[int, tuple[Span, ...]]]:
-        """Yields pairs: the id of a symbol's tape, and the symbol's unsaved spans of time with lost trades."""
+        """Yields pairs: a symbol's `tape_id`, and the symbol's unsaved spans of time with lost trades."""
         for symbol_bars in self._all:
             if symbol_bars.missed:
                 yield symbol_bars.tape_id, symbol_bars.missed
@@ -171,7 +172,7 @@ class OpenBars:
     def mark_written(self, symbols: Iterable[SymbolBars]) -> None:
         """Notes that all bars of these symbols are written to Redis.
 
-        Call this method after a write, with the result of `unwritten_symbols`.
+        Call this method after a write, with the symbols that `unwritten_symbols` returned before the write.
         """
         for symbol_bars in symbols:
             symbol_bars.seconds.unwritten.clear()

@@ -15,7 +15,7 @@ class Past(NamedTuple):
     """A summary of the fetched and simulated bars that the database has for a symbol.
 
     `days` holds the newest two days of these bars. `version` grows when these bars change. `is_complete` is false while
-    simulated bars are still to be made.
+    some simulated bars of the symbol are still missing.
     """
 
     is_complete: bool = True

@@ -18,7 +18,7 @@ from feeds.sources.simulated import Instrument
 from feeds.sources.simulated_past import SimulatedPast
 
 SYMBOLS_PER_STEP = 5
-"""For how many symbols one step writes the newest 24 hours of simulated minutes. The step takes about 0.1 s."""
+"""For how many symbols one step writes the last 24 hours of simulated minute bars. The step takes about 0.1 s."""
 
 RESTS_PER_STEP = 2
 """For how many symbols one step writes all other simulated bars. The step takes about 0.2 s."""
@@ -35,8 +35,8 @@ class Simulation:
 class PastWriter:
     """Writes bars for the time before the first recorded price of each simulated symbol.
 
-    Each symbol first gets the minutes of the 24 hours before that price. After that, each symbol gets the rest of a
-    week of minutes, and a year of days. A repeated step writes the same bars.
+    Each symbol first gets the minute bars of the 24 hours before that price. After that, each symbol gets the other
+    minute bars of a week, and the day bars of a year. A repeated step writes the same bars.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -57,7 +57,7 @@ class PastWriter:
         return bool(self._without_minutes or self._without_rest)
 
     def step(self) -> list[SymbolBars]:
-        """Writes a part of the missing bars to the database. Returns the symbols that got their first minutes.
+        """Writes a part of the missing bars to the database. Returns the symbols that got their first bars.
 
         Raises BarArchiveUnavailable. The next call then repeats the step.
         """
@@ -93,7 +93,7 @@ class PastWriter:
     def _make_past(self, symbol_bars: SymbolBars) -> SimulatedPast | None:
         """Returns a SimulatedPast, which makes the bars before a symbol's first recorded price.
 
-        Returns None if the ticker is not simulated, or if no price is known.
+        Returns None if the ticker is not simulated any more, or if no price of the symbol is recorded.
         """
         with translate_errors():
             instrument = _read_instrument(symbol_bars.symbol)

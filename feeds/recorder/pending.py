@@ -10,7 +10,7 @@ from feeds.wire import Update
 class PendingUpdate(NamedTuple):
     """An update whose bars are not loaded yet, with its source and its Kafka partition.
 
-    `missed` are the spans of time with lost trades that the headers of the Kafka record list.
+    `missed` holds the spans of time in which trades were lost, from the headers of the Kafka record.
     """
 
     update: Update

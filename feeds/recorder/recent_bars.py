@@ -1,8 +1,8 @@
 """Writes recent bars to Redis and reads them back.
 
 The recent bars of a symbol are its newest day, its last seconds and its last minutes. Seconds and minutes are in two
-rings. A ring is a string in which each new bar replaces the oldest bar. Redis may lose everything at any time; after
-that, the rings have fewer bars.
+rings. A ring is a string in which each new bar replaces the oldest bar. If Redis loses its data, the rings have fewer
+bars for some time.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from feeds.store.connection import Script, answering
 from feeds.store.keys import is_cluster, raise_first_error, read_many, symbol_prefix
 
 SYMBOLS_PER_CALL = 100
-"""For how many symbols one call of the script writes bars. A call takes about 15 us for each symbol.
+"""For how many symbols one call of `write_bars.lua` writes bars. A call takes about 15 us for each symbol.
 
 During a call, Redis serves no other client.
 """
@@ -42,7 +42,7 @@ class RecentBars:
         self._client = client
         self._prefix = symbol_prefix(client)
         self._created: list[SymbolBars] = []
-        """Symbols that had no ring of minutes, and that `write` has not returned yet."""
+        """Symbols that had no ring of minutes in Redis, and that `write` has not returned yet."""
         self._write_bars = Script(client, WRITE_BARS)
         seconds_ttl, minutes_ttl, day_ttl = (
             ttl // timedelta(milliseconds=1) for ttl in (SECONDS_TTL, MINUTES_TTL, DAY_TTL)
@@ -76,7 +76,7 @@ class RecentBars:
         return keys, arguments
 
     def restore_minutes(self, symbol_bars: SymbolBars, bars: Sequence[Bar]) -> None:
-        """Writes minutes that Redis has lost. `bars` are sorted, oldest first.
+        """Writes minute bars that Redis has lost. `bars` are sorted, oldest first.
 
         Skips bars that are too old for the ring. Raises StoreUnavailable.
         """
@@ -91,9 +91,10 @@ class RecentBars:
         self._write_bars([*self._keys(symbol_bars.symbol)], arguments)
 
     def newest_seconds(self, sources: Mapping[str, str]) -> Mapping[str, int]:
-        """Returns a dict from symbol to the newest second in Redis, counted from 1970, or -1 if there is none.
+        """Returns a dict from symbol to the second of its newest update in Redis, or -1 if Redis has no bars.
 
-        `sources` is a dict from symbol to source. Deletes bars that come from another source. Raises StoreUnavailable.
+        Seconds are counted from 1970. `sources` is a dict from symbol to source. Deletes the bars of a symbol if they
+        come from another source. Raises StoreUnavailable.
         """
         with answering():
             values = read_many(self._client, [self._prefix(symbol) + day_key(symbol) for symbol in sources])
@@ -117,7 +118,7 @@ class RecentBars:
     def fetch_seconds(self, wanted: BarStarts) -> None:
         """Reads one-second bars from Redis into memory.
 
-        `wanted` lists the seconds of each symbol. A second that Redis does not have becomes an empty bar. Raises
+        `wanted` lists the seconds of each symbol. A bar that Redis does not have becomes an empty bar. Raises
         StoreUnavailable.
         """
         pipe = self._client.pipeline(transaction=False)
@@ -153,7 +154,7 @@ class RecentBars:
 
 
 def _slots(ring: BarRing, series: BarSeries) -> list[Any]:
-    """Returns the script's arguments for the unwritten bars of one ring.
+    """Returns the arguments of `write_bars.lua` for the unwritten bars of one ring.
 
     The first argument is the number of bars. An offset in the ring and the bytes follow for each bar.
     """

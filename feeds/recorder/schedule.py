@@ -1,6 +1,6 @@
 """Decides when the recorder writes, saves and purges bars. Pure.
 
-Bars are written to Redis, and saved to the database. A purge deletes old minutes from the database.
+Bars are written to Redis, and saved to the database. A purge deletes old minute bars from the database.
 """
 
 from collections.abc import Callable
@@ -67,7 +67,7 @@ class Schedule:
         self._save_due = self._next_save()
 
     def purged(self) -> None:
-        """Plans the next purge. Call this method when no old minute is left in the database."""
+        """Plans the next purge. Call this method when no old minute bar is left in the database."""
         self._purge_due = self._clock() + PURGE_EVERY_SECONDS
 
     def _next_save(self) -> float:

@@ -17,7 +17,7 @@ MINUTE_US = 60 * SECOND_US
 
 
 class BarSeries:
-    """The open seconds, minutes or days of one symbol.
+    """The open bars of one symbol that have the same length: seconds, minutes or days.
 
     `bars` is a dict from start (`Bar.start`) to bar. `newest` is the start of the newest bar, in memory or stored. A
     bar that starts after `newest_stored` is in memory, or does not exist yet. `unwritten` holds the starts of the bars
@@ -62,8 +62,8 @@ class SymbolBars:
     """The open bars of one symbol from one source.
 
     `is_outdated` says whether the ticker has another source now. `tape_id` is the id of the symbol's row in the
-    database. `partition` is the Kafka partition of the last update, or -1. `saved_close` is the previous close that the
-    database has. `missed` holds unsaved spans of time with lost trades.
+    database. `partition` is the Kafka partition of the last update, or -1 before the first update. `saved_close` is
+    the previous close that the database has. `missed` holds unsaved spans of time with lost trades.
     """
 
     __slots__ = (
@@ -97,8 +97,8 @@ class SymbolBars:
     ) -> None:
         """Initializes the bars from what Redis and the database contain.
 
-        `newest_second` and `newest_minute` are the starts of the newest stored bars, or -1. `newest_days` holds at most
-        two bars.
+        `newest_second` and `newest_minute` are the starts of the newest stored bars, or -1 if none is stored.
+        `newest_days` holds the newest day bars, at most two.
         """
         self.symbol = symbol
         self.tape_id = tape_id

@@ -59,7 +59,7 @@ class Adapter(Protocol):
         ...
 
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:
-        """Returns the messages that subscribe to native symbols. The messages keep the source's limits."""
+        """Returns the messages that subscribe to native symbols. No message is larger than the source allows."""
         ...
 
     def unsubscribe(self, natives: Collection[str]) -> Sequence[str]:
@@ -87,16 +87,16 @@ class History(Protocol):
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
         """Returns the first request for the trades between the known trades `after` and `until`.
 
-        Returns None if the source offers no trades.
+        Returns None if `after` is None, if no trade is missing, or if the source offers no trades.
         """
         ...
 
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades in a response, and the next request or None.
+        """Returns the missed trades in a response, and the next request, or None after the last response.
 
-        Leaves out the known trades `after` and `until`. The caller drops other trades that are known.
+        Leaves out the trades `after` and `until`. The caller drops other trades that it knows already.
         """
         ...
 
@@ -110,7 +110,7 @@ class History(Protocol):
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the closed bars in a response, and the next request or None.
+        """Returns the closed bars in a response, and the next request, or None after the last response.
 
         Returns only bars that start at `start` or later, and end at `end` or earlier.
         """
@@ -140,7 +140,7 @@ class Source(msgspec.Struct, frozen=True):
     `url` and `rest_url` are the addresses that the vendor documents. A connection without any message for
     `silent_seconds` counts as dead. `send_interval` is the least number of seconds between two messages to the source.
     `rest_interval` is the least number of seconds between two HTTP requests. `max_age` is the age, in seconds, at which
-    a connection is replaced, or None.
+    a connection is replaced; None means never.
 
     `make_headers` returns the headers with the credentials for each HTTP request. `is_sequential` says whether gaps in
     `Trade.sequence` show missed trades. `may_redistribute` says whether the vendor's terms allow a public page; `terms`

@@ -32,16 +32,16 @@ CHUNK = 100
 """The greatest number of symbols in one request."""
 
 STATES = dict.fromkeys("2HP", SymbolState.HALTED) | dict.fromkeys("3T", SymbolState.TRADING)
-"""A dict from status code to state. Shares on tapes A and B have digits as codes, shares on tape C have letters."""
+"""A dict from status code to state. Nasdaq's shares (tape C) have letters as codes. Other shares have digits."""
 
 REFUSED_REQUEST = frozenset({400, 405, 409, 410})
-"""The codes of errors that answer the oldest unanswered request. Examples are invalid syntax and too many symbols."""
+"""The codes of errors that refuse the oldest unanswered request. Examples are invalid syntax and too many symbols."""
 
 ALREADY_AUTHENTICATED = 403
 """The code of an error that needs no action, because the connection works."""
 
 WAIT_AFTER_LIMIT = 90.0
-"""How many seconds to wait after the error 406. Alpaca counts a lost connection for this long."""
+"""How many seconds to wait if Alpaca counts too many connections. A lost connection counts for this long."""
 
 FAILURES = {
     401: Failure("Alpaca says that the connection is not authenticated"),
@@ -138,7 +138,7 @@ class AlpacaAdapter:
     """Speaks Alpaca's protocol on one connection.
 
     `_requests` is a queue of the unanswered requests, which Alpaca answers in order. An item holds the symbols whose
-    prices were requested, or is empty.
+    prices were requested, or is empty if the request was not for prices.
     """
 
     def __init__(self, credentials: Credentials, feed: Feed) -> None:
@@ -267,7 +267,7 @@ def to_symbol(native: str) -> str | None:
 
 
 def alpaca_source(feed: str = "iex") -> Source:
-    """Returns the source Alpaca with one of the feeds in FEEDS. Raises UnknownSource."""
+    """Returns the source Alpaca with the feed `feed`. Raises UnknownSource if FEEDS does not have this feed."""
     if feed not in FEEDS:
         raise UnknownSource(f"Alpaca has no feed “{feed[:20]}”. Set ALPACA_FEED to one of: {', '.join(FEEDS)}.")
     properties = FEEDS[feed]

@@ -2,7 +2,7 @@
 
 Pure. The product `BTC-USD` is our symbol `BTC/USD`. The trade ids of a product grow by one, so the ids also serve as
 sequence numbers. Coinbase cuts a connection without a subscription after 5 s, so the adapter first subscribes to the
-channel `status`. If Coinbase refuses a chunk of products, the adapter requests parts of the chunk again.
+channel `status`. If Coinbase refuses a request for several products, the adapter sends smaller requests.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -117,7 +117,7 @@ class CoinbaseAdapter:
         self._routes = Routes()
         self._is_ready = False
         self._waiting: list[tuple[str, ...]] = []
-        """The chunks of products that Coinbase has not acknowledged yet, in the order of sending."""
+        """The products of each request that Coinbase has not acknowledged yet, in the order of sending."""
         self._replies: list[str] = []
         self._readers: dict[type, Callable[[Any], list[Event]]] = {
             _Match: self._read_match,
@@ -221,7 +221,7 @@ class CoinbaseAdapter:
         return [SymbolRefused(native, reason) for native in sorted(named)]
 
     def _divide(self, chunk: tuple[str, ...], reason: str) -> list[Event]:
-        """Requests the two halves of a refused chunk again. Reports a chunk of one product as refused."""
+        """Requests the two halves of a refused chunk again. A chunk of one product is reported as refused instead."""
         if len(chunk) == 1:
             self._waiting.remove(chunk)
             return [SymbolRefused(chunk[0], reason or "no reason")]

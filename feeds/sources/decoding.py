@@ -1,7 +1,7 @@
 """Decodes messages, times, prices and error texts of sources, and refuses what is malformed.
 
-Pure: no I/O. The functions raise BadMessage, whose text contains no part of the message. Only ReportedError quotes the
-source's error text.
+Pure: no I/O. The functions raise BadMessage, whose text contains no part of the message. Only the subclass
+ReportedError quotes an error text of the source.
 """
 
 import re
@@ -59,7 +59,7 @@ class ReportedError(BadMessage):
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
     """Decodes a message into the decoder's type. Raises BadMessage.
 
-    `limit` is the greatest length in bytes, or in characters of a str.
+    `limit` is the greatest length of the message, in bytes or, for a str, in characters.
     """
     if len(message) > limit:
         raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")
@@ -167,7 +167,7 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns a trade's `sequence`, or else its `id` as a number, or else None.
+    """Returns the sequence number of a trade, or None if the trade has no such number.
 
     Call this function only for a source whose trade ids are sequence numbers.
     """
@@ -178,9 +178,9 @@ def sequence_of(trade: Trade) -> int | None:
 
 
 def missed_sequences(after: Trade | None, until: Trade) -> range:
-    """Returns the range of sequence numbers after the trade `after` and before the trade `until`.
+    """Returns the range of sequence numbers between those of the trades `after` and `until`.
 
-    The range is empty if one of the trades has no sequence number.
+    The range is empty if `after` is None, or if one of the trades has no sequence number.
     """
     first = sequence_of(after) if after is not None else None
     last = sequence_of(until)

@@ -69,7 +69,7 @@ class Subscribed(msgspec.Struct, frozen=True, gc=False):
 
 
 class SymbolRefused(msgspec.Struct, frozen=True, gc=False):
-    """The source refused a subscription. `reason` is the text of the source, made printable and short."""
+    """A subscription was refused. `reason` says why, as a short printable text."""
 
     native: str
     reason: str

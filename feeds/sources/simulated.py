@@ -13,7 +13,7 @@ from feeds.stale import is_newer
 from feeds.wire import Update
 
 HALF_LIFE_SECONDS = 30 * 60.0
-"""The time in which the logarithm of a price returns half the way to its base."""
+"""The time in which the logarithm of a price returns half the way to the logarithm of the base price."""
 
 BASIS_POINT = 1e-4
 VOLATILITY_INTERVAL_SECONDS = 0.1
@@ -64,7 +64,7 @@ def size_decimals(base_price: float) -> int:
 def fast_walk(volatility: float, seconds: float) -> tuple[float, float]:
     """Returns a factor and a standard deviation, which say how the logarithm of a price moves in `seconds` seconds.
 
-    First, the distance of the logarithm from its base is multiplied by the factor. Then a random number with the
+    First, the distance of the logarithm from its mean is multiplied by the factor. Then a random number with the
     standard deviation is added.
     """
     rate = log(2) / HALF_LIFE_SECONDS

@@ -22,7 +22,7 @@ from feeds.sources.simulated import (
 )
 
 MINUTE_COUNT = 7 * 24 * 60
-"""For how many minutes bars are invented: a week."""
+"""The number of minute bars that `SimulatedPast.bars` makes: a week."""
 
 DAY_COUNT = 365
 
@@ -30,7 +30,7 @@ SECOND_US = 1_000_000
 MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 PART_SECONDS = 4 * 3_600
-"""Days without minutes are made from bars of this length. A day has six such bars."""
+"""The bars of days before that week are made from bars of this length. A day has six such bars."""
 
 SLOW_BASIS_POINTS = 120.0
 """How far the slow walk moves in a day, in basis points, for an instrument with the volatility 1."""
@@ -59,11 +59,14 @@ class SimulatedPast:
         self._size_decimals = size_decimals(instrument.base_price)
 
     def minutes(self, count: int) -> list[Bar]:
-        """Returns the next `count` minutes backwards in time, oldest first. The first call begins at `end`."""
+        """Returns `count` minute bars, oldest first.
+
+        The first call returns the bars before `end`. Each later call returns the bars before those of the last call.
+        """
         return list(self._walk(MINUTE_SECONDS, count))[::-1]
 
     def bars(self, day_at: Callable[[int], int]) -> "PastBars":
-        """Returns the minutes of a week and the days of a year.
+        """Returns the minute bars of a week and the day bars of a year.
 
         `day_at` returns the ordinal of the market day that contains a time in unix microseconds. The day that contains
         `end` has no bar.
@@ -120,7 +123,10 @@ class SimulatedPast:
 
 
 class PastBars(msgspec.Struct, frozen=True):
-    """The invented minutes and days of an instrument. `days` is a dict from the ordinal of a market day to a bar."""
+    """The invented minute bars and day bars of an instrument.
+
+    `days` is a dict from the ordinal of a market day to its bar.
+    """
 
     minutes: list[Bar]
     days: dict[int, Bar]

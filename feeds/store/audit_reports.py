@@ -31,8 +31,8 @@ class SymbolAudit(msgspec.Struct, frozen=True):
 
     `lost` and `repeated` are numbers of trades, or None if the source does not count trades. `lost_volume` and
     `repeated_volume` are in units of the instrument. `incomplete` is the number of recorded minutes that lack trades
-    because the feeder lost them; `replaced` minutes are not among them. `problem` is the reason why the symbol could
-    not be compared.
+    because the feeder lost trades. The `replaced` minutes are not counted in `incomplete`. `problem` is the reason why
+    the symbol could not be compared.
     """
 
     symbol: str

@@ -41,14 +41,14 @@ class Profile:
 PIPELINE = Profile(socket_timeout=2.0, connect_timeout=1.0, retries=1)
 GATEWAY = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=1)
 OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
-"""The profile for leases and owners. Its time-outs are short, because leases expire after 3 s."""
+"""The profile for renewing leases and owned symbols, which expire after 3 s. Its time-outs are shorter."""
 
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
 """The profile for health checks and other clients that are closed after one command."""
 
 SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
-"""The profile for pub/sub. Its time-outs hold for the handshake and for writes. The channel layer watches reads."""
+"""The profile for pub/sub. Its time-outs apply to the handshake and to writes. The channel layer watches reads."""
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """Socket options with which the kernel closes a dead connection after about 10 s.
 

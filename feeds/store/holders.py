@@ -1,4 +1,4 @@
-"""Makes unique names for the holders of leases and of symbols, and tells whether a holder has ended."""
+"""Makes unique names for the processes that hold leases or symbols, and tells whether such a process has ended."""
 
 from collections.abc import Callable
 from os import getpid, kill

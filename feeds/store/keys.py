@@ -1,7 +1,7 @@
 """Reads many keys at once, and makes the prefixes of key names.
 
 On one server, names have no prefix. In a cluster, a prefix contains a tag, and keys with the same tag have the same
-slot. The functions recognize a cluster by its client.
+slot. The functions recognize a cluster by the class of the client.
 """
 
 from collections.abc import Callable, Sequence

@@ -73,7 +73,7 @@ class Lease:
         self._client.close()
 
     def _try_take(self, dead: str) -> tuple[str, int] | None:
-        """Takes the lease if it is free, or if its holder is `dead`. Returns None on success.
+        """Takes the lease if the lease is free, or if `dead` is the name of its holder. Returns None on success.
 
         If another holder has the lease, returns the holder's name and the remaining TTL in milliseconds.
         """

@@ -38,10 +38,10 @@ class Ownership:
         self._release = Script(client, RELEASE_SYMBOLS)
 
     def claim(self, symbols: Collection[str]) -> set[str]:
-        """Takes the free symbols among `symbols`, and renews the owned symbols. Returns the symbols that are owned now.
+        """Takes or renews all symbols that no other holder owns. Returns the symbols that this holder owns now.
 
-        If the owner of a symbol was a process of this host that has ended, the symbol is free. Raises StoreUnavailable;
-        the call may be repeated.
+        If the owner of a symbol was a process of this host that has ended, takes the symbol too. Raises
+        StoreUnavailable; the call may be repeated.
         """
         others = self._claim_all(symbols)
         if dead := [name for name in set(others.values()) if self._holder.is_dead(name)]:

@@ -22,7 +22,7 @@ class TickerReader:
     def read(self) -> list[Instrument]:
         """Returns an instrument for each valid ticker.
 
-        Raises TickersUnavailable if the database does not answer. `seed` may raise BadTicker.
+        Raises TickersUnavailable if the database does not answer. Errors of `seed`, such as BadTicker, are raised too.
         """
         return [instrument for instrument in read_table(self._read_all) if self._is_valid(instrument)]
 

@@ -1,6 +1,6 @@
 """Defines the tickers with which each source of real prices starts. Pure.
 
-The base prices are rough, because a base price matters only until the first close.
+The base prices are rough. Pages compare prices with the base price only until the first close is known.
 """
 
 from collections.abc import Mapping

@@ -18,7 +18,7 @@ PAGE = 10_000
 """The greatest number of trades or bars in one response."""
 
 MAX_LATE_US = 5_000_000
-"""How much older a missed trade may be than the last known trade, in microseconds."""
+"""How much older a missed trade may be than the last trade that arrived before the loss, in microseconds."""
 
 TIMEFRAMES = {60: "1Min", 86_400: "1Day"}
 TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
@@ -26,15 +26,15 @@ TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
 Row = TypeVar("Row")
 
 SETS_PRICE = frozenset("@ EFKOX56")
-"""The codes of trade conditions with which a trade may become the last price, on all tapes.
+"""The codes of trade conditions with which a trade of any share may become the last price.
 
 Regular sales, opening prints and closing prints have these codes. Odd lots (I) and extended hours (T, U) have others.
 """
 
 TAPE_C_SETS_PRICE = SETS_PRICE | frozenset("ABDSY1")
-"""The codes of trade conditions with which a trade on tape C (Nasdaq) may become the last price.
+"""The codes of trade conditions with which a trade of a Nasdaq share (tape C) may become the last price.
 
-For example, B is a bunched trade on tape C, but an average price on tapes A and B.
+For example, B is a bunched trade on tape C, but an average price on the tapes of other shares.
 """
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,7 +82,7 @@ _BARS = msgspec.json.Decoder(_Bars)
 
 
 def read_trade(native: str, row: TradeRow, past: bool = False) -> Trade:
-    """Makes a Trade from a row of Alpaca. The Trade's id contains exchange and time, because row ids repeat."""
+    """Makes a Trade from a row of Alpaca. The Trade's id contains exchange and time, because Alpaca's ids repeat."""
     timestamp = read_time(row.time)
     trade_id = f"{row.exchange}:{row.id}:{timestamp}"
     allowed = TAPE_C_SETS_PRICE if row.tape == "C" else SETS_PRICE
@@ -124,7 +124,7 @@ class AlpacaHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades in a response, and the next request or None.
+        """Returns the missed trades in a response, and the next request, or None after the last response.
 
         Leaves out `after`, `until` and withdrawn trades. The result may contain other known trades.
         """
@@ -142,7 +142,7 @@ class AlpacaHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars from `start` to `end`, and the next request or None.
+        """Returns the bars from `start` to `end`, and the next request, or None after the last response.
 
         A bar that ends after `end` is left out.
         """
@@ -181,5 +181,4 @@ def _next_page(request: Request, token: str | None) -> Request | None:
 
 
 def _write_time(timestamp: int) -> str:
-    """Returns a timestamp as text in RFC 3339, with microseconds."""
     return (_EPOCH + timedelta(microseconds=timestamp)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -63,7 +63,7 @@ _EXCHANGE_INFO = msgspec.json.Decoder(_ExchangeInfo)
 
 
 def read_timestamp(number: int) -> int:
-    """Converts unix milliseconds or unix microseconds to unix microseconds. The size of the number tells the unit."""
+    """Converts unix milliseconds to unix microseconds. A number that is in unix microseconds already stays the same."""
     # Binance sends microseconds only if the request asks for this unit. A proxy may lose this part of the request.
     return check_timestamp(number * 1000 if number < 10**14 else number)
 
@@ -108,7 +108,7 @@ class BinanceHistory:
         start: int,
         end: int,
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars from `start` to `end`, and the next request or None.
+        """Returns the bars from `start` to `end`, and the next request, or None after the last response.
 
         A bar that ends after `end` is left out.
         """

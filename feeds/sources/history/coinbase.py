@@ -1,6 +1,6 @@
 """Requests trades, bars and products from Coinbase Exchange over HTTP, and reads the responses.
 
-Pure. Trades and bars come newest first. In a request for trades, `after` means: older than this id.
+Pure. Coinbase sends trades and bars newest first. In a request for trades, `after` means: older than this id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,9 +73,9 @@ class CoinbaseHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades of one page, oldest first, and the request for the next page or None.
+        """Returns the missed trades in a response, oldest first, and the next request, or None after the last response.
 
-        The next page has older trades.
+        The next response has older trades.
         """
         rows = _read(_trade_rows, body)
         missed = missed_sequences(after, until)
@@ -94,9 +94,9 @@ class CoinbaseHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars of one page, oldest first, and the request for the next page or None.
+        """Returns the bars in a response, oldest first, and the next request, or None after the last response.
 
-        The next page has newer bars. A period without trades has no bar.
+        The next response has newer bars. A period without trades has no bar.
         """
         interval = int(request.parameters["granularity"])
         length = interval * 1_000_000

@@ -29,7 +29,7 @@ MAX_ROWS = 1000
 MARGIN_US = 10_000_000
 """How many microseconds before the last known trade a request begins.
 
-With this margin, the request also finds trades whose times are out of order.
+The request then also finds trades whose times are out of order.
 """
 
 OLD_ASSETS = {"BTC": "XBT", "DOGE": "XDG"}
@@ -88,7 +88,7 @@ class KrakenHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades in a response, oldest first, and the next request or None.
+        """Returns the missed trades in a response, oldest first, and the next request, or None after the last response.
 
         The next response may repeat the last of these trades. The caller drops repeats.
         """

@@ -113,7 +113,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
     async def refresh(self) -> None:
         """Asks the nodes, one after the other, which node serves each slot.
 
-        Does nothing if the last answer is less than REFRESH_SECONDS old. Raises RedisError if no node answers.
+        Does nothing if the last call ended less than REFRESH_SECONDS ago. Raises RedisError if no node answers.
         """
         loop = asyncio.get_running_loop()
         # Callers at the same time share one request.

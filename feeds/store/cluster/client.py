@@ -4,7 +4,7 @@
 slot; only the keys of an MGET may have different slots. `ClusterClient` differs from redis-py's client for clusters:
 
 - `ClusterClient` connects to a node only when it needs this node.
-- `ClusterClient` asks for the slots only when the slots are unknown or have changed.
+- `ClusterClient` asks which node serves each slot only when this is unknown or has changed.
 - If a node does not answer, only the commands for this node fail. The other commands of a pipeline succeed.
 """
 
@@ -21,10 +21,10 @@ from feeds.store.cluster.slots import Node, SlotMap, command_slot
 
 MAX_REDIRECTIONS = 5
 REFRESH_SECONDS = 0.2
-"""The shortest time between two requests for the slots, in seconds."""
+"""The shortest time, in seconds, between two requests that ask which node serves each slot."""
 
 UNANSWERED = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)
-"""The errors of a node that cannot serve the slot of a command. Another node may serve this slot now."""
+"""The errors of a node that is unreachable or cannot serve a slot. Another node may serve the slot now."""
 REDIRECTED = (AskError, TryAgainError)
 """The errors of a slot that moves to another node. MovedError is a subclass of AskError, so it is included."""
 

@@ -1,7 +1,7 @@
 """Writes quotes to the nodes of a cluster and publishes them.
 
-Symbols with the same tag have the same slot. One atomic call of a script writes all symbols of a tag. All calls for one
-node go in one round trip.
+The names of a symbol's keys begin with one of 64 tags. Keys with the same tag are on the same node, so one atomic call
+of a script writes all symbols of a tag. All calls for one node go in one round trip.
 """
 
 from collections.abc import Sequence

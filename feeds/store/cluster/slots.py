@@ -1,8 +1,8 @@
 """Computes the slots and tags of symbols in a Redis Cluster, and keeps which node serves each slot.
 
 Pure: no I/O. A cluster has 16,384 slots. The slot of a key follows from its tag, the text between the first braces.
-Symbols have 64 tags, evenly spread over the slots. All keys and the channel of a symbol have the same tag, so one
-script can write the quote of a symbol and publish the update.
+Each symbol has one of 64 tags, which are evenly spread over the slots. All keys and the channel of a symbol have the
+same tag, so one script can write the quote of a symbol and publish the update.
 """
 
 from binascii import crc_hqx
