@@ -62,9 +62,9 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns a private name that direct writes need and that does not exist.
+    """Returns a private name of Daphne or Twisted that direct writes need and that does not exist.
 
-    Returns "" if all names exist.
+    Returns "" if all these names exist.
     """
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
