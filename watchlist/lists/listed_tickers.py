@@ -1,7 +1,7 @@
 """Reads the tickers of a list from the database.
 
-Each page makes one of these queries. The queries are in SQL, because Django would take longer to build a query than the
-database takes to answer it.
+Each page makes one query of this module. The queries are in SQL, because Django would take longer to build a query than
+the database takes to answer it.
 """
 
 from collections.abc import Sequence

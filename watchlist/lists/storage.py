@@ -225,9 +225,10 @@ class VisitorLists:
 
 @dataclass(frozen=True, slots=True)
 class MovedLists:
-    """The result of moving a visitor's lists into an account that already has lists.
+    """The result of moving a visitor's lists into an account.
 
-    `added` holds the names of the added lists. `left_out` holds the lists for which the account had no room.
+    `added` holds the names of the lists that were added to the account's lists. `left_out` holds the lists for which
+    the account had no room.
     """
 
     added: tuple[str, ...] = ()
@@ -235,7 +236,10 @@ class MovedLists:
 
 
 def move_visitor_lists(session: SessionBase, user: User) -> MovedLists:
-    """Moves a visitor's lists into the account, behind the lists that the account already has."""
+    """Moves a visitor's lists into the account, behind the lists that the account already has.
+
+    If the account has no lists yet, all lists of the visitor are moved, and the result is empty.
+    """
     visitor, account = VisitorLists(cast("SessionStore", session)), AccountLists(user)
     if not visitor.stored:
         return MovedLists()
