@@ -187,8 +187,9 @@ def ack(
 ) -> bytes:
     """Returns the reply to a request that succeeded.
 
-    `symbols` are the subscribed or unsubscribed symbols. For the action `list`, they are all subscribed symbols.
-    `rejected` maps each rejected symbol to the reason. `options` are the current delivery options.
+    `symbols` are the subscribed or unsubscribed symbols. In the reply to the action `list`, `symbols` are all symbols
+    to which the socket subscribes. `rejected` maps each rejected symbol to the reason. `options` are the current
+    delivery options.
     """
     reply: dict[str, Any] = {"type": "ack"}
     if request_id is not None:

@@ -11,7 +11,7 @@ from django.db import connection
 
 
 class ListedTicker(NamedTuple):
-    """What a page shows of a ticker. The attributes are those of `feeds.models.Ticker`."""
+    """The attributes of a `feeds.models.Ticker` that a page shows."""
 
     symbol: str
     name: str

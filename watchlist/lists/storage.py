@@ -81,8 +81,8 @@ def store_for(
 ) -> ListStore:
     """Returns the store for the lists of an account or of a visitor.
 
-    `may_start` says whether the store may start a web session for a visitor. If it may not, `ListStore.change` raises
-    TooManyVisitors.
+    `may_start` says whether the store may start a web session for a visitor. If `may_start` returns False,
+    `ListStore.change` raises TooManyVisitors for a visitor without a web session.
     """
     return AccountLists(user) if isinstance(user, User) else VisitorLists(cast("SessionStore", session), may_start)
 

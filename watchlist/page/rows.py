@@ -88,7 +88,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def css_classes(self) -> str:
-        """Returns those of the CSS classes `stale`, `off` and `no-price` that the row has, separated by spaces.
+        """Returns the CSS classes of the row, separated by spaces: any of `stale`, `off` and `no-price`.
 
         `off` means that this site does not offer the ticker.
         """

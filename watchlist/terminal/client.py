@@ -89,7 +89,7 @@ class WatchClient:
             await asyncio.sleep(wait)
 
     async def _connect_once(self, address: str) -> tuple[float, str]:
-        """Receives frames until the connection ends. Raises GatewayRefused.
+        """Connects, and receives frames until the connection ends. Raises GatewayRefused.
 
         Returns how many seconds the gateway asks the client to wait, and why the connection ended. The seconds are 0 if
         the gateway asks for no wait.

@@ -87,8 +87,8 @@ class WatchState:
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
         """Stores a price update in the row of its symbol. Returns the row.
 
-        If the update is invalid or not newer than the row, or if the symbol has no row, stores nothing and returns
-        None.
+        Stores nothing and returns None if the update is invalid, if the row has the same or a newer update, or if the
+        symbol has no row.
         """
         row = self.rows.get(str(frame.get("symbol")))
         price = _read_number(frame.get("price"))

@@ -204,6 +204,5 @@ class RelayConnection(asyncio.Protocol):
 
 
 def fail(answer: "asyncio.Future[None]", reason: str) -> None:
-    """Makes the future `answer` raise ConnectionError."""
     answer.set_exception(ConnectionError(reason))
     answer.exception()  # Marks the error as seen: a cancelled caller awaits no answer.

@@ -114,7 +114,7 @@ class RelayLayer:
             await asyncio.sleep(backoff())
 
     async def _attach(self) -> RelayConnection:
-        """Connects to the relay and joins all groups there. Raises OSError."""
+        """Connects to the relay and joins all groups through the relay. Raises OSError."""
         connection = await RelayConnection.open(self._path, self._receive, self)
         try:
             while missing := self._groups - connection.joined:  # groups are added and removed meanwhile

@@ -36,10 +36,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRequest:
-    """The part of an upgrade request that the checks need.
+    """The part of a request to `/ws` or `/ws/status` that the checks need.
 
-    `headers` have names in lower case. The values of repeated `x-forwarded-for` headers are joined with commas.
-    `query` is the raw query. `peer` is the peer's (address, port), or None if unknown.
+    `headers` have names in lower case. The values of repeated `x-forwarded-for` headers are joined with commas. `query`
+    is the raw query. `peer` is the (address, port) of the client or proxy, or None if unknown.
     """
 
     headers: Mapping[str, str]

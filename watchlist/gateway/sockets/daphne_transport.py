@@ -34,7 +34,7 @@ CONNECTION_NAMES = ("dataBuffer", "_tempDataLen", "socket", "startWriting", "reg
 class AttachTransport:
     """Wraps an ASGI application, and gives it Daphne's protocol object for each WebSocket.
 
-    The object is in `scope["extensions"][EXTENSION]`. It is None if direct writes are impossible.
+    The object is in `scope["extensions"][EXTENSION]`. This entry is None if direct writes are impossible.
     """
 
     def __init__(self, application: Application) -> None:

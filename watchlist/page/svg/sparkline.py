@@ -18,7 +18,7 @@ KEPT_LINES = 2048
 """The maximum number of texts in each of the two caches of older points. A text takes about 2 KB."""
 
 TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in range(WIDTH * 10 + 1))
-"""The texts of the coordinates from 0 to WIDTH, in tenths of a pixel."""
+"""The texts of the coordinates from 0 to WIDTH pixels, one for each tenth of a pixel."""
 
 
 def draw_line(values: Sequence[float], reference: float, side: str) -> str:
