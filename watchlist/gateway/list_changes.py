@@ -34,7 +34,7 @@ Versions = Mapping[int, int]
 class ListChanges:
     """Watches the lists of all signed-in accounts, and sends `list` frames.
 
-    If `private` is True, a socket is closed when its web session ends.
+    If `private` is True, a socket is closed when its web session ends. If `private` is False, the socket stays open.
     """
 
     def __init__(self, database: DatabaseMonitor, connections: Connections, private: bool = False) -> None:
@@ -71,11 +71,10 @@ class ListChanges:
             self.send_changes(read, await read_versions(read))
 
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
-        """Sends each signed-in socket a `list` frame for each list that has changed.
+        """Sends each signed-in socket with `?meta=1` a `list` frame for each list that has changed.
 
-        `read` holds the web sessions that were looked up in the database. `versions` has an entry for each of these web
-        sessions that is still valid. A socket whose outbox holds an earlier state message gets its changes in a later
-        call.
+        `read` holds the web sessions that were looked up in the database. Those that are missing in `versions` have
+        ended. A socket with an unsent state message is skipped, and gets the frames in a later call.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session

@@ -1,7 +1,4 @@
-"""Defines the messages that a gateway sends: updates, state messages and replies. Pure.
-
-While a client does not read, the outbox treats each of the three types differently.
-"""
+"""Defines the messages that a gateway sends: updates, state messages and replies. Pure."""
 
 from typing import final
 
@@ -12,7 +9,7 @@ from watchlist.gateway.framing import text_frame
 
 @final
 class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
-    """An update. `payload` is its JSON text as published. `frame` is the WebSocket text frame with this payload."""
+    """A price update. `payload` is its JSON text as published. `frame` is a WebSocket text frame with this payload."""
 
     symbol: str
     frame: bytes
@@ -23,8 +20,8 @@ class UpdateMessage(msgspec.Struct, frozen=True, gc=False):
 class StateMessage(msgspec.Struct, frozen=True, gc=False):
     """A frame about the newest state of something, such as a `ticker` frame.
 
-    While the client does not read, a new message replaces the waiting message with the same key. The key of a `ticker`
-    frame is a symbol. All other keys begin with a lower-case letter.
+    A new message replaces an unsent message with the same key. The key of a `ticker` frame is a symbol. All other keys
+    begin with a lower-case letter, which no symbol contains.
     """
 
     key: str

@@ -72,8 +72,8 @@ NO_SYMBOLS = "No valid symbols"
 class Request:
     """One request of a client. `action` is one of ACTIONS.
 
-    `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `options` is the unchecked value of
-    `payload.options`.
+    `symbols` are trimmed and have no duplicates. ASCII symbols are upper-cased. `options` is the value of
+    `payload.options`, which the parser does not check.
     """
 
     action: str
@@ -86,8 +86,9 @@ class Request:
 class ConnectionOptions:
     """The options in the query string of a connection.
 
-    `batch` requests arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none. `meta`
-    requests `ticker`, `feed`, `list` and `service` frames. `notice` requests a `reconnect` frame before a shutdown.
+    With `batch`, the client gets arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none.
+    With `meta`, the client gets `ticker`, `feed`, `list` and `service` frames. With `notice`, the client gets a
+    `reconnect` frame before a shutdown.
     """
 
     batch: bool = False
@@ -117,9 +118,9 @@ ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "pin
 
 
 def opens_action_mode(text: str) -> bool:
-    """Returns whether the first message of a socket selects action mode. All other sockets use array mode.
+    """Returns whether a socket whose first message is `text` uses action mode.
 
-    A socket keeps its mode until it closes.
+    If the result is False, the socket uses array mode. A socket keeps its mode until it closes.
     """
     return text.lstrip(" \t\r\n")[:1] == "{"
 
@@ -186,8 +187,9 @@ def ack(
 ) -> bytes:
     """Returns the reply to a request that succeeded.
 
-    `symbols` are the subscribed or unsubscribed symbols. For the action `list`, they are all subscribed symbols.
-    `rejected` maps each rejected symbol to the reason. `options` are the current delivery options.
+    `symbols` are the subscribed or unsubscribed symbols. In the reply to the action `list`, `symbols` are all symbols
+    to which the socket subscribes. `rejected` maps each rejected symbol to the reason. `options` are the current
+    delivery options.
     """
     reply: dict[str, Any] = {"type": "ack"}
     if request_id is not None:
@@ -234,8 +236,8 @@ def heartbeat(timestamp: int, number: int, feed_age_ms: int | None, source: str)
     """Returns the `heartbeat` frame, which clients request with `?heartbeat=`.
 
     `timestamp` is the gateway's time in unix microseconds. `number` counts the heartbeats of the socket from 1.
-    `feed_age_ms` is the age of the newest update in milliseconds, or None if unknown. `source` is a result of
-    `kind_of_sources`, such as `live`.
+    `feed_age_ms` is the age of the newest update in milliseconds, or None if unknown. `source` is the kind of the
+    gateway's sources, such as `live`.
     """
     return msgspec.json.encode(
         {"type": "heartbeat", "timestamp": timestamp, "n": number, "feed_age_ms": feed_age_ms, "source": source}

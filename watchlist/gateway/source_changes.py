@@ -1,7 +1,7 @@
 """Sends `feed` frames to clients when the state of a source has changed.
 
-Reads the states of the sources of all served tickers from Redis once per second. While Redis does not answer, clients
-receive no `feed` frames.
+Reads the state of each source of real prices from Redis once per second. While Redis does not answer, clients receive
+no `feed` frames.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class SourceChanges:
         self._connections.announce_sources({source: self._message(source) for source in sources})
 
     def mark_markets(self, listings: list[Listing]) -> list[Listing]:
-        """Returns `listings`. A listing has the market CLOSED if its source says that the market is closed."""
+        """Returns the listings. A listing whose source reports a closed market gets the market CLOSED."""
         if not self._closed:
             return listings
         return [

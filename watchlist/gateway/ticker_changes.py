@@ -1,7 +1,7 @@
 """Sends `ticker` frames to clients when the admin has changed a ticker.
 
-Reads the ticker table every 0.5 s, and compares the table with the catalog. Django's signals do not suffice, because
-`QuerySet.update` sends no signal.
+Reads the ticker table every 0.5 s, and compares the table with the catalog, which holds the tickers in memory. Django's
+signals do not suffice, because `QuerySet.update` sends no signal.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ READ_SECONDS = 0.5
 class TickerChanges:
     """Keeps the catalog equal to the ticker table.
 
-    `load` reads the ticker table. `mark_markets` returns the listings with the market CLOSED where a market is closed.
+    `load` reads the ticker table. `mark_markets` returns the listings, in which closed markets are marked as CLOSED.
     """
 
     def __init__(
@@ -40,7 +40,10 @@ class TickerChanges:
         self._first_reading: asyncio.Task[None] | None = None
 
     async def wait_loaded(self) -> None:
-        """Waits until the ticker table has been read at least once. Raises the error of a reading that fails."""
+        """Waits until the ticker table has been read at least once.
+
+        Starts a reading if necessary, and raises the error of a reading that fails.
+        """
         if self._catalog.loaded:
             return
         # Clients that connect at the same time share one reading.

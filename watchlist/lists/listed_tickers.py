@@ -1,7 +1,7 @@
 """Reads the tickers of a list from the database.
 
-Each page makes one of these queries. The queries are in SQL, because Django would take longer to build a query than the
-database takes to answer it.
+Each page makes one query of this module. The queries are in SQL, because Django would take longer to build a query than
+the database takes to answer it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from django.db import connection
 
 
 class ListedTicker(NamedTuple):
-    """What a page shows of a ticker. The attributes are those of `feeds.models.Ticker`."""
+    """The attributes of a `feeds.models.Ticker` that a page shows."""
 
     symbol: str
     name: str

@@ -50,7 +50,7 @@ def is_served(ticker: Ticker | ListedTicker) -> bool:
 
 
 def find_ticker(symbol: str) -> Ticker | None:
-    """Returns the ticker with this symbol, served or not, or None. Ignores case."""
+    """Returns the ticker with this symbol, or None. Ignores case. Also finds tickers that are not served."""
     symbol = upper_case(symbol)
     # PostgreSQL raises an error for a text with a NUL character, so only valid symbols are looked up.
     return Ticker.objects.filter(symbol=symbol).first() if is_symbol(symbol) else None

@@ -81,8 +81,8 @@ def store_for(
 ) -> ListStore:
     """Returns the store for the lists of an account or of a visitor.
 
-    `may_start` says whether the store may start a web session for a visitor. If it may not, `ListStore.change` raises
-    TooManyVisitors.
+    `may_start` says whether the store may start a web session for a visitor. If `may_start` returns False,
+    `ListStore.change` raises TooManyVisitors for a visitor without a web session.
     """
     return AccountLists(user) if isinstance(user, User) else VisitorLists(cast("SessionStore", session), may_start)
 
@@ -225,9 +225,10 @@ class VisitorLists:
 
 @dataclass(frozen=True, slots=True)
 class MovedLists:
-    """The result of moving a visitor's lists into an account that already has lists.
+    """The result of moving a visitor's lists into an account.
 
-    `added` holds the names of the added lists. `left_out` holds the lists for which the account had no room.
+    `added` holds the names of the lists that were added to the account's lists. `left_out` holds the lists for which
+    the account had no room.
     """
 
     added: tuple[str, ...] = ()
@@ -235,7 +236,10 @@ class MovedLists:
 
 
 def move_visitor_lists(session: SessionBase, user: User) -> MovedLists:
-    """Moves a visitor's lists into the account, behind the lists that the account already has."""
+    """Moves a visitor's lists into the account, behind the lists that the account already has.
+
+    If the account has no lists yet, all lists of the visitor are moved, and the result is empty.
+    """
     visitor, account = VisitorLists(cast("SessionStore", session)), AccountLists(user)
     if not visitor.stored:
         return MovedLists()

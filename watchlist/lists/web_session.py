@@ -17,7 +17,7 @@ from django.utils import timezone
 from watchlist.errors import SessionEnded
 
 PROLONG_AFTER = timedelta(days=1)
-"""The time after which a request prolongs a session again."""
+"""A session is prolonged at most once in this time."""
 MISSING = object()
 
 

@@ -1,4 +1,4 @@
-"""A view that shows how recorded bars differ from the bars that their source publishes."""
+"""A view that shows how recorded bars differ from the bars that a source publishes."""
 
 import msgspec
 from django.http import HttpRequest, HttpResponse

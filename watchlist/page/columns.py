@@ -174,7 +174,7 @@ SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUM
 COLUMNS_BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS}
 
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
-"""Pairs (number of characters, CSS class). A class is for tables whose longest price has at least this length."""
+"""Pairs (number of characters, CSS class). A table gets the first class whose number the longest price reaches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,8 +106,7 @@ def make_rows(
     """Returns a table row for each of these tickers, in the same order.
 
     `with_years` says whether to read the 52-week ranges, which takes long. If Redis is unavailable, the rows have no
-    market day, and every price older than `STALE_AFTER` is stale. The rows show the currency if the tickers have
-    several currencies.
+    prices of the market day.
     """
     zone, numerals = appearance_of(request).tz, numerals_for(request)
     symbols = [ticker.symbol for ticker in tickers]
@@ -116,6 +115,7 @@ def make_rows(
     states = read_known_states(ticker.source for ticker in tickers) if quotes.available else {}
     years = read_year_ranges(symbols, now) if with_years else {}
     limit = settings.STALE_AFTER
+    # The rows show currencies only if the tickers have different currencies.
     are_mixed = len({ticker.currency for ticker in tickers if ticker.currency}) > 1
     return [
         make_row(

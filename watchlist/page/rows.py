@@ -1,4 +1,4 @@
-"""Makes a row of the table from a ticker, price and market day. Pure.
+"""Makes a row of the table from a ticker, its price and its market day. Pure.
 
 `static/watchlist/format.js` writes numbers by the same rules. A test compares this module with the script.
 """
@@ -88,7 +88,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def css_classes(self) -> str:
-        """Returns those of the CSS classes `stale`, `off` and `no-price` that the row has, separated by spaces.
+        """Returns the CSS classes of the row, separated by spaces: any of `stale`, `off` and `no-price`.
 
         `off` means that this site does not offer the ticker.
         """
@@ -126,7 +126,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 def name_reference(rows: Sequence[Row]) -> str:
-    """Returns the name in REFERENCE_NAMES for a table with these rows.
+    """Returns the name of the reference price, one of REFERENCE_NAMES, for a table with these rows.
 
     `static/watchlist/quotes.js` has the same rule. `tests/cases/reference_name.json` tests both functions.
     """
@@ -152,8 +152,7 @@ def make_row(
     """Returns the row of a ticker.
 
     `update` is the ticker's newest update, or None. A price is stale if it is older than `stale_after`, or if the
-    source does not know the symbol. `now` must have a time zone. Times are shown in `zone`. `year` is the 52-week
-    range.
+    source does not know the symbol. `now` must have a time zone.
     """
     facts: dict[str, Any] = {"served": served, "numerals": numerals, "currency": currency, "symbol_state": symbol_state}
     if update is None:

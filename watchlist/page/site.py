@@ -15,8 +15,7 @@ from watchlist.prices.source_labels import SourceLabel, describe_sources
 def describe_site(request: HttpRequest) -> dict[str, Any]:
     """Returns the values for the templates of all pages, by name.
 
-    `sources` is the label of the prices of all served tickers. `appearance` and `sources` are functions, so that a page
-    that uses neither needs no database.
+    `appearance` and `sources` are functions, so that a page that uses neither needs no database.
     """
     return {
         "appearance": lambda: appearance_of(request),
@@ -29,7 +28,7 @@ def describe_site(request: HttpRequest) -> dict[str, Any]:
 
 
 def describe_all_sources() -> SourceLabel | None:
-    """Returns the label of the prices of all served tickers, or None if the database is unavailable."""
+    """Returns where the prices of all served tickers come from, or None if the database is unavailable."""
     try:
         return describe_sources(served_sources())
     except DatabaseError:

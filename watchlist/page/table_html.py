@@ -17,7 +17,7 @@ from watchlist.page.rows import REFERENCE_NAMES, Row
 from watchlist.page.sorting import Heading
 
 KEPT_PARTS = 2048
-"""The maximum number of texts in a cache. A text takes about 1 KB."""
+"""The maximum number of texts in the cache of one function. A text takes about 1 KB."""
 KEPT_MENUS = 128
 # The template engine copies a text about ten times, and the rows are a hundred kilobytes. No other text of a page
 # contains ROWS_PLACE, because `<` is escaped.
@@ -118,7 +118,10 @@ def _write_row(row: Row, columns: Sequence[Column], query: str, can_move: bool) 
 
 @lru_cache(maxsize=KEPT_PARTS)
 def _write_identity(symbol: str, source: str) -> tuple[str, str]:
-    """Returns the attributes `data-symbol` and `data-source` of a row. For `simulated`, the second is empty."""
+    """Returns the attributes `data-symbol` and `data-source` of a row.
+
+    For the source `simulated`, the second text is empty.
+    """
     named_source = "" if source == SIMULATED else f' data-source="{escape(source)}"'
     return f' data-symbol="{escape(symbol)}"', named_source
 

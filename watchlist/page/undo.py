@@ -95,8 +95,8 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
     def restore(self, lists: UserLists) -> UserLists:
         """Returns `lists` after undoing the change. Raises ListRefused.
 
-        Removes the created lists whose symbols have not changed since. Puts the old symbols back into the other lists
-        of the change, and keeps the symbols that the person has added since.
+        Removes the lists that the change created and that still have the same symbols. Puts the old symbols back into
+        the lists of `before`, and keeps the symbols that the person has added since the change.
         """
         old_keys = {saved.key for saved in self.before}
         created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}

@@ -45,7 +45,7 @@ class CandleSeries:
 def choose_step_minutes(minutes: int) -> int:
     """Returns the length of a candle, in minutes, for a chart that shows `minutes` minutes.
 
-    This is the shortest length with which the chart needs at most MAX_CANDLES candles.
+    The result is the shortest possible length with which the chart has at most MAX_CANDLES candles.
     """
     for step in STEP_MINUTES:
         if minutes // step + 2 <= MAX_CANDLES:  # the first and the last candle may be partial

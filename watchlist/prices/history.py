@@ -64,9 +64,9 @@ def _recorded_span(tape: Tape | None, timestamp: int) -> timedelta:
 
 
 def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
-    """Returns whether one-minute bars cover a period of length `span` that ends now. The first day may be missing.
+    """Returns whether one-minute bars cover a period of length `span` that ends now.
 
-    `newest` is the number of the current minute, counted from 1970.
+    The first day of the period need not be covered. `newest` is the number of the current minute, counted from 1970.
     """
     if tape is None or span <= 2 * DAY:
         return True
@@ -78,13 +78,14 @@ def _has_minutes(tape: Tape | None, newest: int, span: timedelta) -> bool:
 
 
 def _read_minutes(symbol: str, tape: Tape | None, newest: int, minutes: int) -> CandleSeries:
-    """Returns the candles of the last `minutes` minutes. The last one is `newest`, counted in minutes from 1970.
+    """Returns the candles of the last `minutes` minutes.
 
-    Redis is asked for all minutes of a day or less, and for the last REDIS_TAIL_MINUTES of a longer time. All earlier
-    minutes come from the database.
+    `newest` is the number of the last minute, counted from 1970. Recent minutes come from Redis, and all earlier
+    minutes from the database.
     """
     step = choose_step_minutes(minutes)
     first = (newest - minutes + 1) // step * step
+    # Redis has the minutes of one day. For a longer time, only the minutes that the database may lack are read there.
     first_in_redis = first if minutes <= MINUTES.slots else newest - REDIS_TAIL_MINUTES
     recent = _read_ring(MINUTES, symbol, first_in_redis, newest)
     end = recent[0].start // 60 if recent else newest + 1
@@ -124,9 +125,10 @@ def _read_days(tape: Tape | None, now: datetime, span: timedelta) -> CandleSerie
 
 
 def _read_ring(ring: BarRing, symbol: str, first: int, last: int) -> list[Candle]:
-    """Reads bars of one length from Redis. The bars have the numbers `first` to `last`, counted from 1970.
+    """Reads bars of one length, such as a minute, from Redis.
 
-    Returns an empty list if Redis is unreachable.
+    `first` and `last` are the numbers of the first and the last bar, counted from 1970. Returns an empty list if Redis
+    is unreachable.
     """
     client = redis_client()
     key = symbol_prefix(client)(symbol) + ring.key(symbol)

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 CONNECTED, RECONNECTING = "connected", "reconnecting"
 STATES = frozenset({CONNECTED, "silent", RECONNECTING, "refused", "maintenance"})
 SYMBOL_STATES = ("unknown", "halted", "closed")
-"""The states that a symbol can have in a `feed` frame. A page shows the state instead of the time of the price."""
+"""The states that a symbol can have in a `feed` frame."""
 NO_FEEDER = "runfeed is not running"
 """The reason in the state of a source that no process feeds."""
 
@@ -30,7 +30,7 @@ def with_state(sources: Iterable[str]) -> list[str]:
 
 
 def check_state(state: FeedState | None, since: int) -> FeedState:
-    """Returns `state`. If `state` is None or has an unknown name, returns a state with the name `reconnecting`.
+    """Returns `state`, or the state `reconnecting` if `state` is None or has an unknown name.
 
     `state` is None if no process feeds the source. `since` is when the source began to reconnect, in unix microseconds.
     """

@@ -30,7 +30,6 @@ register.filter("data_attributes", write_attributes)
 
 @register.filter
 def age(row: Row) -> str:
-    """Returns the text for the age of the row's price, as `write_age` describes."""
     return write_age(row)
 
 

@@ -89,9 +89,10 @@ class WatchClient:
             await asyncio.sleep(wait)
 
     async def _connect_once(self, address: str) -> tuple[float, str]:
-        """Runs one connection until it ends. Returns how many seconds to wait before the next one, and why it ended.
+        """Connects, and receives frames until the connection ends. Raises GatewayRefused.
 
-        The wait is 0 if the gateway did not ask for a wait. Raises GatewayRefused.
+        Returns how many seconds the gateway asks the client to wait, and why the connection ended. The seconds are 0 if
+        the gateway asks for no wait.
         """
         try:
             async with connect(address, compression=None, open_timeout=10, close_timeout=1) as socket:

@@ -87,7 +87,8 @@ class WatchState:
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
         """Stores a price update in the row of its symbol. Returns the row.
 
-        Returns None if the update is invalid or stale, or if its symbol has no row.
+        Stores nothing and returns None if the update is invalid, if the row has the same or a newer update, or if the
+        symbol has no row.
         """
         row = self.rows.get(str(frame.get("symbol")))
         price = _read_number(frame.get("price"))
@@ -196,7 +197,10 @@ def is_update(frame: Mapping[str, Any]) -> bool:
 
 
 def printable(value: Any) -> str:
-    """Shortens a text from the gateway. Removes control characters, which could control the terminal."""
+    """Returns the beginning of a text from the gateway, without control characters.
+
+    Control characters could control the terminal.
+    """
     return "".join(filter(str.isprintable, str(value)[: 2 * MAX_NAME_LENGTH]))[:MAX_NAME_LENGTH]
 
 

@@ -26,7 +26,7 @@ GREETING_SECONDS = 2.0
 """How long the relay may take to send PREAMBLE on a new connection."""
 CHECK_SECONDS = 1.0
 SILENT_CHECKS = 4
-"""The connection is dropped after so many checks in a row that find no byte from the relay."""
+"""The connection is dropped if the relay sends nothing during this many checks in a row."""
 # Redis may take 5 s to confirm a subscription, and the relay handles one request after another.
 JOIN_SECONDS = 12.0
 """How long the relay may take to answer a JOIN frame."""
@@ -42,7 +42,7 @@ class RelayEvents(Protocol):
 class RelayConnection(asyncio.Protocol):
     """A connection of this process to the relay.
 
-    `receive` is called with the channel and the data of each message of a joined group.
+    `receive` is called with the channel and the data of each message of a joined group. A group is a Redis channel.
     """
 
     def __init__(self, receive: Receiver, events: RelayEvents) -> None:
@@ -204,6 +204,5 @@ class RelayConnection(asyncio.Protocol):
 
 
 def fail(answer: "asyncio.Future[None]", reason: str) -> None:
-    """Makes the future `answer` raise ConnectionError."""
     answer.set_exception(ConnectionError(reason))
     answer.exception()  # Marks the error as seen: a cancelled caller awaits no answer.

@@ -1,8 +1,8 @@
 """Encodes and decodes what the relay and the gateway processes send each other. Pure.
 
-The relay sends PREAMBLE first, and the gateway process answers with PREAMBLE. Frames follow in both directions. A frame
-is the length of the rest (4 bytes), the kind (1 byte) and the content. All numbers are big-endian. These kinds have a
-content:
+The relay subscribes to Redis for all gateway processes of a machine. The relay sends PREAMBLE first, and the gateway
+process answers with PREAMBLE. Frames follow in both directions. A frame is the length of the rest (4 bytes), the kind
+(1 byte) and the content. All numbers are big-endian. These kinds have a content:
 
 - `UPDATES`: messages. A message is the length of the channel (2 bytes), the length of the data (4 bytes), the channel
   and the data.
@@ -30,7 +30,7 @@ BATCH_BYTES = 256 * 1024
 MAX_NAMES = 1000
 """The most group names in one frame."""
 MAX_NAME_BYTES = 512
-"""The longest group name."""
+"""The maximum length of a group name in bytes."""
 
 _encode_names = msgspec.json.Encoder().encode
 _decode_names = msgspec.json.Decoder(list[str]).decode
@@ -41,9 +41,10 @@ class BadFrame(ValueError):
 
 
 class Kind(IntEnum):
-    """The kinds of frames.
+    """The kinds of frames. A group is a Redis channel.
 
-    A gateway process sends JOIN and LEAVE. The relay sends all others:
+    A gateway process sends JOIN to get the messages of groups, and LEAVE to get no more of them. The relay sends all
+    other kinds:
 
     - UPDATES: messages of groups that the process has joined,
     - JOINED: Redis has confirmed these groups,
@@ -119,7 +120,10 @@ def decode_names(content: bytes) -> list[str]:
 
 
 def encode_message(channel: bytes, data: bytes) -> bytes:
-    """Encodes one message for `encode_updates`. Longer data are cut to MAX_VALUE_BYTES + 1 bytes."""
+    """Encodes one message for `encode_updates`.
+
+    If `data` is longer than MAX_VALUE_BYTES, only the first MAX_VALUE_BYTES + 1 bytes are encoded.
+    """
     if len(data) > MAX_VALUE_BYTES:  # The hub refuses the cut data too, because they are still too long.
         data = data[: MAX_VALUE_BYTES + 1]
     return MESSAGE.pack(len(channel), len(data)) + channel + data

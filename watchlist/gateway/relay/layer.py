@@ -1,8 +1,8 @@
-"""Gives a gateway process its prices through the relay, or else directly from Redis.
+"""Gives a gateway process its prices through the relay, or directly from Redis while the relay is unavailable.
 
-While the relay is unavailable, the process has its own subscription to Redis, and tries the relay again and again. When
-the relay is back, the relay and the own subscription both deliver for a second, so that no message is missed. The hub
-drops the repeated messages, and counts them as stale.
+The relay subscribes to Redis for all gateway processes of a machine. A process without the relay has its own
+subscription to Redis, and tries the relay again and again. When the relay is back, the relay and the subscription both
+deliver for a second, so that no message is missed. A message that arrives twice is dropped later as stale.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ OVERLAP_SECONDS = 1.0
 
 
 class RelayLayer:
-    """A `PriceLayer` that uses the relay, or its own subscription while the relay is unavailable.
+    """A `PriceLayer` that uses the relay, or a subscription to Redis while the relay is unavailable.
 
     `path` is the Unix socket of the relay. `own` is the layer that subscribes to Redis. Use one object per event loop.
     """
@@ -97,7 +97,7 @@ class RelayLayer:
         self._receiver(channel, data)
 
     async def _follow_relay(self) -> None:
-        """Uses the relay whenever it is available, and the own subscription at all other times."""
+        """Uses the relay while it is available, and the process's own subscription at all other times."""
         backoff = Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         while True:
             try:
@@ -114,7 +114,7 @@ class RelayLayer:
             await asyncio.sleep(backoff())
 
     async def _attach(self) -> RelayConnection:
-        """Connects to the relay and joins all groups there. Raises OSError."""
+        """Connects to the relay and joins all groups through the relay. Raises OSError."""
         connection = await RelayConnection.open(self._path, self._receive, self)
         try:
             while missing := self._groups - connection.joined:  # groups are added and removed meanwhile

@@ -1,7 +1,7 @@
 """Runs the relay: one subscription to Redis for all gateway processes of a machine.
 
 The relay subscribes to the channels that at least one process needs, and passes each message on to the processes that
-need it. Bytes that a process does not read are kept up to a limit. Then the connection to this process is closed.
+need it. If a process reads too slowly, the relay closes the connection to this process.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Relay:
         self._channel = ""
         self._processes: set[ProcessConnection] = set()
         self._audiences: dict[bytes, Audience] = {}
-        """The processes that need each channel. Channels with the same processes share one audience."""
+        """The audience of each channel: the processes that need the channel. Equal audiences are one object."""
         self._by_processes: WeakValueDictionary[frozenset[ProcessConnection], Audience] = WeakValueDictionary()
         self._joined: set[str] = set()
         self._requests: list[tuple[ProcessConnection, list[str]]] = []

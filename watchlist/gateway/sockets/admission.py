@@ -29,17 +29,17 @@ NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
 """The refusal if a private gateway cannot look up the web session of the client."""
 NO_TICKERS = Refusal("no tickers", 503, CloseCode.FULL, 5)
 CHECK_TIMEOUT_SECONDS = 10.0
-"""How long `_check_in_task` may take. The time-outs of the database are usually shorter."""
+"""How long a check that `Admission.begin` starts may take. The time-outs of the database are usually shorter."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRequest:
-    """The part of an upgrade request that the checks need.
+    """The part of a request to `/ws` or `/ws/status` that the checks need.
 
-    `headers` have names in lower case. The values of repeated `x-forwarded-for` headers are joined with commas.
-    `query` is the raw query. `peer` is the peer's (address, port), or None if unknown.
+    `headers` have names in lower case. The values of repeated `x-forwarded-for` headers are joined with commas. `query`
+    is the raw query. `peer` is the (address, port) of the client or proxy, or None if unknown.
     """
 
     headers: Mapping[str, str]
@@ -68,8 +68,9 @@ class Admitted:
 class Admission:
     """Decides for each connection whether to accept it.
 
-    `start` starts the gateway, and raises an error if the tickers cannot be read. A `private` gateway accepts only
-    clients with the session cookie of a signed-in account.
+    `start` starts the gateway at the first call, and returns the rate limit of new connections. `start` raises an error
+    if the tickers cannot be read. A `private` gateway accepts only clients with the session cookie of a signed-in
+    account.
     """
 
     def __init__(
@@ -95,8 +96,8 @@ class Admission:
     async def check_request(self, request: ConnectionRequest, *, pending: bool = True) -> Admitted | Refusal:
         """Decides whether to accept a connection. Returns Admitted, or the Refusal of the first check that fails.
 
-        `pending` is True for a new connection. `Connections` already counts this connection, and the check takes a
-        token of the rate limit. `pending` is False for a request to `/ws/status`.
+        `pending` is True for a new connection, which `Connections` already counts. The check then takes a token of the
+        rate limit. `pending` is False for a request to `/ws/status`, which takes no token.
         """
         options = self._check_head(request)
         if isinstance(options, Refusal):

@@ -1,8 +1,8 @@
 """Limits how often one address or account opens a connection.
 
 Redis holds one token bucket per address or account, so that the limit covers all gateway processes. A bucket is the
-hash `ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). One call of a script checks all
-connections that wait. If Redis does not answer, the connections are accepted.
+hash `ratelimit:SUBJECT` with the fields `tokens` and `last_refill` (unix seconds). One call of a Redis script checks
+several waiting connections. If Redis does not answer, the connections are accepted.
 """
 
 import asyncio

@@ -34,7 +34,7 @@ class Connections:
     """
 
     def __init__(self, context: SessionContext, rng: random.Random | None = None) -> None:
-        """`rng` chooses when a drain or the rotation closes each socket."""
+        """`rng` chooses the random moments at which a shutdown or the maximum age closes sockets."""
         self.context = context
         self.accept_rate = AcceptRate()
         self.sessions: dict[Session, None] = {}
@@ -50,7 +50,7 @@ class Connections:
 
     @property
     def total(self) -> int:
-        """Returns the number of connections of all processes, without the pending ones of this process."""
+        """Returns the number of accepted connections of this process, plus all connections of the other processes."""
         return len(self.sessions) + self._share_count()
 
     @property
@@ -61,7 +61,7 @@ class Connections:
     def is_full(self, *, pending: bool) -> bool:
         """Returns whether one more connection would exceed `max_connections`.
 
-        `pending` is True if the connection is already counted as pending.
+        `pending` is True if this connection is already counted as pending.
         """
         limit = self.context.limits.max_connections
         return limit > 0 and self._own_count + (not pending) + self._share_count() > limit
@@ -165,7 +165,7 @@ class Connections:
     def announce_sources(self, messages: Mapping[str, StateMessage]) -> None:
         """Tells the open sockets with `?meta=1` about the sources whose messages have changed.
 
-        `messages` maps each source of served tickers to the `feed` message about the source.
+        `messages` maps each source to the `feed` message about the source.
         """
         changed = [message for source, message in messages.items() if self._source_messages.get(source) != message]
         self._source_messages = messages
@@ -176,8 +176,8 @@ class Connections:
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
         """Refuses new connections, and closes the open sockets with code 4001 in random order.
 
-        Returns the number of seconds until all sockets are closed. 0 means that all are closed already. `drain_seconds`
-        describes `least` and `longest`.
+        Returns how many seconds the closing takes, from `least` to `longest`. If the result is 0, all sockets are
+        closed already.
         """
         self.closing = True
         seconds = drain_seconds(len(self.sessions), self.accept_rate.per_second, least, longest)
@@ -189,7 +189,10 @@ class Connections:
         return seconds
 
     def _current_states(self) -> list[StateMessage]:
-        """Returns the messages for a new socket with `?meta=1`: about the database and about the sources."""
+        """Returns the messages about the sources, for a new socket with `?meta=1`.
+
+        While the database is unavailable, a message about the database comes first.
+        """
         service = [] if self._database_available else [make_service_message(available=False)]
         return [*service, *self._source_messages.values()]
 

@@ -34,7 +34,7 @@ CONNECTION_NAMES = ("dataBuffer", "_tempDataLen", "socket", "startWriting", "reg
 class AttachTransport:
     """Wraps an ASGI application, and gives it Daphne's protocol object for each WebSocket.
 
-    The object is in `scope["extensions"][EXTENSION]`. It is None if direct writes are impossible.
+    The object is in `scope["extensions"][EXTENSION]`. This entry is None if direct writes are impossible.
     """
 
     def __init__(self, application: Application) -> None:
@@ -62,9 +62,9 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns a private name that direct writes need and that does not exist.
+    """Returns a private name of Daphne or Twisted that direct writes need and that does not exist.
 
-    Returns "" if all names exist.
+    Returns "" if all these names exist.
     """
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)

@@ -1,4 +1,4 @@
-"""Refuses a connection before the upgrade, with an HTTP status or a close code."""
+"""Refuses a connection with an HTTP status, or with a close code if the server cannot send a status."""
 
 from dataclasses import dataclass
 
