@@ -44,7 +44,7 @@ class Backfills:
             self._has_work.set()
 
     def add_later(self, symbol: str, native: str) -> None:
-        """Schedules two fetches of a symbol that has lost trades: one corrects its minutes, the other its day.
+        """Schedules two fetches of a symbol that has lost trades. One corrects minute bars, the other the day bar.
 
         The first fetch begins REPAIR_SECONDS after this call. The second fetch begins REPAIR_SECONDS after the end of
         the market day. Call this method in the event loop.

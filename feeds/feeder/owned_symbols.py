@@ -124,7 +124,7 @@ class OwnedSymbols:
             self._close(lost)
 
     def _has_lost_updates(self) -> bool:
-        """Returns whether updates were lost on their way to Kafka since the last call."""
+        """Returns whether updates were lost on their way to Kafka since the last call of this method."""
         before, self._failed = self._failed, self._publisher.failed
         return self._failed > before
 

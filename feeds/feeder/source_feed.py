@@ -150,7 +150,7 @@ class SourceFeed:
                 self._incomplete[fed.symbol] = native
 
     def take_gaps(self) -> list[tuple[str, Gap]]:
-        """Returns the gaps that were found since the last call, each with its native symbol."""
+        """Returns the gaps to fetch that were found since the last call, each with its native symbol."""
         return [(native, gap) for native, fed in self._symbols.items() for gap in fed.feed.take_gaps()]
 
     def take_incomplete(self) -> dict[str, str]:

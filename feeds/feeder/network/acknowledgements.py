@@ -47,9 +47,10 @@ class Acknowledgements:
         self.acknowledged.difference_update(natives)
 
     def take_overdue(self, now: float) -> tuple[list[str], list[str]]:
-        """Forgets overdue requests. Returns two lists of native symbols: to request again, and unknown to the source.
+        """Forgets the requests that are overdue. Returns the native symbols of these requests as two lists.
 
-        Call `request` for the native symbols in the first list.
+        The first list holds the symbols to request again: call `request` for them. The second list holds the symbols
+        that are unknown to the source.
         """
         overdue = [native for native, deadline in self._deadlines.items() if now >= deadline]
         for native in overdue:

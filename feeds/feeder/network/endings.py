@@ -1,4 +1,4 @@
-"""Describes why a connection ended, and what to do next. Pure."""
+"""Describes why a connection ended, and how long to wait before the next one. Pure."""
 
 from enum import Enum
 
@@ -19,7 +19,7 @@ MAX_WAIT_SECONDS = 3600.0
 
 
 class EndingKind(Enum):
-    """What ended a connection."""
+    """How a connection ended. SILENT: no messages came. REFUSED: no retry helps. REPLACED: this process closed it."""
 
     LOST = "lost"
     SILENT = "silent"
