@@ -30,10 +30,10 @@ class OffsetGaps:
             self._next.pop(partition, None)
 
     def check(self, consumer: Consumer, records: Collection[Message], assigned: Collection[int]) -> None:
-        """Reports each partition whose first record does not have the expected offset.
+        """Reports each partition that does not continue at the expected offset.
 
-        `records` are the records of one read; those of each partition are in the order of their offsets. Partitions
-        that are not in `assigned` are ignored.
+        `records` are the records of one read. The records of each partition are in the order of their offsets.
+        Partitions that are not in `assigned` are ignored.
         """
         offsets: dict[int, list[int]] = {}
         for record in records:

@@ -37,7 +37,7 @@ MAX_PENDING_DEAD_LETTERS = 500
 
 # A pause discards the records that the client has fetched ahead.
 PAUSE_AFTER_SECONDS = 0.2
-"""How long the reading thread waits at a limit before it pauses the partitions."""
+"""How long the reading thread waits at one of these limits before it pauses the partitions."""
 
 MAX_RETRY_SECONDS = 1.0
 

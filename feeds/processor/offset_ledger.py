@@ -82,9 +82,9 @@ class WorkerProgress:
         return max(self._pending)
 
     def max_pending_except(self, late: Collection[int], share: int) -> int:
-        """Returns the highest number of pending updates of any worker, where late workers count less.
+        """Returns the highest number of pending updates of any worker.
 
-        `late` holds the numbers of the late workers. Their updates are divided by `share`.
+        The number of each worker in `late` is divided by `share` before the comparison.
         """
         return max(count // share if worker in late else count for worker, count in enumerate(self._pending))
 
