@@ -244,7 +244,7 @@ def describe_price_change(previous: float, price: float) -> str:
 
 
 def age_of(update: Update) -> float | None:
-    """Returns the age of an update in seconds, or None if its timestamp is in the future."""
+    """Returns the age of an update in seconds, or None if the update's timestamp is in the future."""
     age = age_us(update.timestamp, time.time_ns() // 1000)
     return None if age is None else age / 1_000_000
 

@@ -75,7 +75,7 @@ class UnknownSource(PermanentError):
 
 
 class LeaseHeld(PermanentError):
-    """Another program holds the lease that this program needs. For example, one lease is the right to feed a topic."""
+    """Another program holds the lease that this program needs. A lease is a right that one program has at a time."""
 
 
 class GroupRefused(PermanentError):

@@ -18,7 +18,7 @@ from feeds.sources.events import Trade
 log = structlog.get_logger(__name__)
 
 MAX_PAGES = 100
-"""How many requests are sent for the trades of one gap. The trades that are missing then are lost."""
+"""How many requests are sent for one gap in the trades of a symbol. Trades that are missing after that are lost."""
 
 MAX_ATTEMPTS = 8
 FULL_PAUSE_SECONDS = 0.2
@@ -105,8 +105,8 @@ class MissedTrades:
     async def _fetch(self, native: str, gap: Gap) -> tuple[list[Trade], Gap | None]:
         """Fetches the trades of a gap, with at most MAX_PAGES requests.
 
-        Returns the trades, and the part of the gap that was not fetched; None if all was fetched. Raises RequestFailed
-        and BadMessage.
+        Returns the trades, and the part of the gap that was not fetched. The part is None if all trades were fetched.
+        Raises RequestFailed and BadMessage.
         """
         history = self._source.history
         request = history.trades(native, gap.after, gap.until)

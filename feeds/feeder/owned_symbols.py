@@ -42,7 +42,7 @@ class Feeds(Protocol):
 
 
 class OwnedSymbols:
-    """Tracks which symbols this process owns, and feeds the wanted ones.
+    """Tracks which symbols this process owns, and feeds those that are wanted.
 
     `read_ends` returns a description of the last updates of each symbol in the topic. `read_ends` may raise
     TransientError.

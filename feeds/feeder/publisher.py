@@ -1,4 +1,4 @@
-"""Numbers accepted trades and sends them to Kafka, within a limit of memory.
+"""Gives accepted trades seq_ids and sends the trades to Kafka, within a limit of memory.
 
 The publisher runs in the event loop and never blocks. Trades wait in a backlog while too many updates are
 unacknowledged.

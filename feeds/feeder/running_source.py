@@ -58,10 +58,10 @@ class RunningSource:
         await self._runner.run()
 
     def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
-        """Returns the native symbol of each symbol, such as `{"BTC/USD": "BTC-USD"}`.
+        """Completes a dict from symbol to native symbol, such as `{"BTC/USD": "BTC-USD"}`.
 
-        `subscriptions` has the same form. If a native symbol is empty there, it is derived from the symbol. A symbol is
-        left out and logged if it has no native symbol, or the same native symbol as an earlier symbol.
+        An empty native symbol is derived from its symbol. A symbol is left out and logged if it has no native symbol,
+        or the same native symbol as an earlier symbol.
         """
         symbols: dict[str, str] = {}
         for symbol, native in subscriptions.items():

@@ -59,9 +59,9 @@ class Claims:
         self.grants: Mapping[str, Grant] = {}
 
     def take(self, wanted: Collection[str]) -> None:
-        """Claims the wanted symbols that this process does not own yet. Raises StoreUnavailable.
+        """Claims the wanted symbols that this process does not own yet.
 
-        Also releases owned symbols that are no longer needed.
+        Releases owned symbols that are no longer needed. Raises StoreUnavailable.
         """
         with self._lock:
             if self._closed:
@@ -93,7 +93,7 @@ class Claims:
     def renew(self) -> None:
         """Renews the claims to all owned symbols, and forgets symbols that another process has taken over.
 
-        Call this method once a second. After a pause of the process, call it before the next update is sent. Raises
+        Call this method once a second, and before the first update after a pause of the process. Raises
         StoreUnavailable.
         """
         with self._lock:

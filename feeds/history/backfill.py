@@ -63,7 +63,7 @@ class Backfill:
         self._now = now
 
     async def run(self, symbol: str, native: str, days: int = DAY_COUNT, again: bool = False) -> FetchedBars:
-        """Fetches and saves the bars of one symbol whose time is over, for at most the last `days` days.
+        """Fetches and saves the finished bars of one symbol, for at most the last `days` days.
 
         Begins where the previous backfill of the symbol ended, or at an earlier bar that lacks trades. If `again` is
         true, begins `days` days ago. Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`.
@@ -93,7 +93,7 @@ class Backfill:
     async def _fetch_bars(self, tape: Tape, native: str, interval: int, days: int, fetched_to: int) -> int:
         """Fetches and saves those bars of the last `days` days that begin at `fetched_to` or later.
 
-        Returns how many bars were fetched. `interval` is the length of a bar in seconds. `fetched_to` is in unix
+        Returns how many bars were fetched. `interval` is the length of a bar in seconds; `fetched_to` is in unix
         microseconds.
         """
         now = self._now()

@@ -66,9 +66,8 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns the newest update of each symbol.
+        """Returns the newest update of each symbol, but with the greatest seq_id that any update of the symbol has.
 
-        The seq_id of this update is replaced by the symbol's greatest seq_id, which may come from another update.
         Leaves out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
         """
         found: dict[str, Update] = {}

@@ -47,10 +47,10 @@ class Acknowledgements:
         self.acknowledged.difference_update(natives)
 
     def take_overdue(self, now: float) -> tuple[list[str], list[str]]:
-        """Forgets the requests that are overdue. Returns the native symbols of these requests as two lists.
+        """Forgets overdue requests. Returns the native symbols of these requests in two lists.
 
-        The first list holds the symbols to request again: call `request` for them. The second list holds the symbols
-        that are unknown to the source.
+        Call `request` again for the symbols in the first list. The symbols in the second list are unknown to the
+        source.
         """
         overdue = [native for native, deadline in self._deadlines.items() if now >= deadline]
         for native in overdue:

@@ -22,7 +22,8 @@ class Gap(msgspec.Struct, frozen=True):
 class Counts(msgspec.Struct):
     """Counts what happened to the trades of a source.
 
-    The metrics in `feeds.metrics` explain the fields. For example, FEED_REPEATS explains `repeats`.
+    `past` counts older trades that were left out at the start. The metrics in `feeds.metrics` explain the other fields:
+    for example, FEED_REPEATS explains `repeats`.
     """
 
     trades: int = 0

@@ -18,7 +18,7 @@ HOLD_SECONDS = 2.0
 """How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""More missing sequence numbers in a row than this count as skipped by the source, not as missed trades."""
+"""A longer row of missing sequence numbers counts as skipped by the source, not as missed trades."""
 
 ANNOUNCED_SECONDS = 1.0
 """How long a trade may take to arrive after the source announced its number. Then the trade counts as missed."""
@@ -94,7 +94,7 @@ class SymbolFeed:
         return []
 
     def take_gaps(self) -> list[Gap]:
-        """Returns the gaps to fetch that were found since the last call."""
+        """Returns the gaps in the trades that were found since the last call."""
         gaps, self._gaps = self._gaps, []
         return gaps
 
@@ -126,10 +126,7 @@ class SymbolFeed:
         self._counts.unfilled += self.lost.add(gap, self._missing, end, known)
 
     def note_merged(self, trades: Sequence[Trade]) -> None:
-        """Opens a gap for trades that the publisher dropped, so that the trades are fetched again.
-
-        If the source does not offer missed trades, the dropped trades count as lost instead.
-        """
+        """Opens a gap for trades that the publisher dropped. If they cannot be fetched, they count as lost instead."""
         self._counts.merged += len(trades)
         if not self._can_fetch:
             # The newest trade has the sum of all sizes, so that the bar of this trade is wrong too.
@@ -143,7 +140,7 @@ class SymbolFeed:
         self._gaps.append(Gap(neighbour(first, -1), neighbour(last, 1), len(trades)))
 
     def _resume(self, published: Sequence[PublishedTrade]) -> None:
-        """Continues after the trades `published`, and opens a gap for numbers that are missing among them."""
+        """Continues after the trades `published`. Opens a gap for the sequence numbers missing between these trades."""
         trades = [self._read(old) for old in published]
         for trade in trades:
             self._known.add(trade)
@@ -288,7 +285,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns pairs of a trade and whether it is late. The argument `late` applies to trades without a sequence."""
+        """Returns pairs of a trade and whether it is late. The argument `late` is used for trades without a sequence."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence
