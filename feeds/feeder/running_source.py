@@ -58,7 +58,7 @@ class RunningSource:
         await self._runner.run()
 
     def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
-        """Completes a dict from symbol to native symbol, such as `{"BTC/USD": "BTC-USD"}`.
+        """Returns `subscriptions` with all native symbols filled in, such as `{"BTC/USD": "BTC-USD"}`.
 
         An empty native symbol is derived from its symbol. A symbol is left out and logged if it has no native symbol,
         or the same native symbol as an earlier symbol.

@@ -174,7 +174,8 @@ class SourceFeed:
     def set_instruments(self, instruments: Mapping[str, bool]) -> None:
         """Updates the states of symbols from the source's list of instruments.
 
-        `instruments` says for each native symbol whether it is traded now, such as `{"BTC/USD": True}`.
+        `instruments` says for each native symbol whether it is traded now, such as `{"BTC/USD": True}`. Symbols that
+        are not in the list become unknown.
         """
         for native, fed in self._symbols.items():
             if native not in instruments:

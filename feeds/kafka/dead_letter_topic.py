@@ -124,7 +124,7 @@ class DeadLetterTopic:
 
 
 def read_dead_letters(brokers: str, topic: str, timeout: float = 15.0) -> Iterator[DeadLetter]:
-    """Yields every dead letter of the topic, partition by partition.
+    """Yields every dead letter of the topic, partition by partition. Skips records that are no dead letters.
 
     Raises BrokerUnavailable if Kafka does not answer, or returns no record for `timeout` seconds.
     """

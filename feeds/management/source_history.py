@@ -37,7 +37,7 @@ def make_backfill(source: Source, fetch: Fetch) -> Backfill:
 
 
 def read_market_days(source: Source) -> MarketDays:
-    """Returns the calendar of market days of a source."""
+    """Returns the calendar of market days of a source, as the settings define it."""
     return make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START).of(source.name)
 
 

@@ -103,7 +103,7 @@ class WorkerProgress:
         self._progress_at[worker] = now
 
     def stalled(self, seconds: float, now: float) -> dict[int, int]:
-        """Returns a dict from stalled worker to the number of its pending updates.
+        """Returns a dict from the number of a stalled worker to the count of its pending updates.
 
         A worker is stalled if it has pending updates and has finished no update for more than `seconds` seconds.
         """

@@ -285,7 +285,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns pairs of a trade and whether it is late. The argument `late` is used for trades without a sequence."""
+        """Returns pairs of a trade and whether it is late. The argument `late` is for trades without a sequence."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence
