@@ -99,9 +99,9 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     # --- Display ----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
-        """Returns the tickers, each with counts of the rows that refer to the ticker, such as list entries.
+        """Returns the tickers, each with the numbers of rows in other tables that refer to the ticker.
 
-        There is one column for each relation: `uses_0`, `uses_1` and so on.
+        The numbers are attributes of the ticker: `uses_0` for the first table, `uses_1` for the second, and so on.
         """
         relations = [relation.get_accessor_name() for relation in Ticker._meta.related_objects]
         counts = {
@@ -244,13 +244,13 @@ def describe_price_change(previous: float, price: float) -> str:
 
 
 def age_of(update: Update) -> float | None:
-    """Returns the age of an update in seconds, or None if its timestamp is in the future."""
+    """Returns the age of an update in seconds, or None if the update's timestamp is in the future."""
     age = age_us(update.timestamp, time.time_ns() // 1000)
     return None if age is None else age / 1_000_000
 
 
 def is_stale(update: Update, source: str) -> bool:
-    """Returns whether a quote is simulated and older than STALE_AFTER."""
+    """Returns whether a quote is simulated and older than the setting STALE_AFTER."""
     # A symbol of a real source may be traded rarely.
     return source == SIMULATED and (age_of(update) or 0.0) > float(settings.STALE_AFTER.total_seconds())
 

@@ -57,7 +57,7 @@ _decode_day = msgspec.json.Decoder(NewestDay).decode
 
 
 def decode_day(value: bytes) -> NewestDay:
-    """Decodes the value of a `day:` key. Raises BadRecord if the value is not a day."""
+    """Decodes the value of a `day:` key. Raises BadRecord if the value is no NewestDay."""
     try:
         return _decode_day(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -67,10 +67,10 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 72 bytes, little-endian.
 
-    `cycle` is the number of the bar divided by the number of slots, rounded down. It differs for each bar that a slot
-    has held. `update_count` is 0 in an empty slot. `first_us` and `last_us` are the times of the first and the last
-    update, in microseconds from the start of the bar. `first_seq` and `last_seq` are the seq_ids of these two updates.
-    `volume` is in VOLUME_UNITs.
+    `cycle` is the number of the bar divided by the number of slots in the ring, rounded down. Bars that overwrite each
+    other have different cycles. `update_count` is 0 in an empty slot. `first_us` and `last_us` are the times of the
+    first and the last update, in microseconds from the start of the bar. `first_seq` and `last_seq` are the seq_ids of
+    these two updates. `volume` is in VOLUME_UNITs.
     """
 
     cycle: int
@@ -88,7 +88,7 @@ class Slot(NamedTuple):
 
 _SLOT = Struct("<IIIIddddqqq")
 KEPT_CLOSES = 1024
-"""How many results of `_unpack_older_closes` are cached. The closes of one hour take 7 KB."""
+"""How many results of `_unpack_older_closes` are cached. A result for 60 bars takes 7 KB."""
 
 _SLOT_CLOSE = "II32xd24x"
 """The `struct` format of a slot that reads only `cycle`, `update_count` and `close`."""
@@ -122,7 +122,7 @@ class BarRing:
         """Returns the ranges of bytes that hold the bars from number `first` to number `last`, older bars first.
 
         A range is a pair: the positions of its first and its last byte. There are two ranges if the bars continue at
-        the beginning of the ring. Bars for which the ring has too few slots are left out.
+        the beginning of the ring. If there are more bars than slots, the oldest bars are left out.
         """
         first = max(first, last - self.slots + 1)
         begin, end = self.offset(first), self.offset(last) + _SLOT.size - 1
@@ -152,7 +152,7 @@ class BarRing:
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
-        """Returns the closing prices of the bars that `unpack` returns. This method is several times as fast."""
+        """Returns only the closing prices of the bars that `unpack` returns, several times as fast as `unpack`."""
         first = max(first, last - self.slots + 1)
         begin, end = (last - first) * _SLOT.size, (last - first + 1) * _SLOT.size
         # Only the last bar changes until the next bar begins, so the closes of all other bars are cached.
@@ -176,7 +176,10 @@ def _unpack_older_closes(ring_slots: int, data: bytes, first: int) -> tuple[floa
 
 
 def _unpack_closes(ring_slots: int, data: bytes, first: int) -> list[float]:
-    """Returns the closes of the valid bars in `data`. The first slot in `data` belongs to bar number `first`."""
+    """Returns the closing prices in `data`, except those of empty slots and of slots that hold an older bar.
+
+    The first slot in `data` belongs to bar number `first`.
+    """
     cycles, counts, closes = _split_slots(_cut_slots(data))
     if 0 not in counts and cycles.count(first // ring_slots) == len(cycles):
         return list(closes)  # the usual case

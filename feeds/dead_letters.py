@@ -116,7 +116,10 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
     limit: int | None = None
 
     def select(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
-        """Yields each matching dead letter once. If `limit` is set, the oldest comes first."""
+        """Yields each matching dead letter once.
+
+        The order is that of `dead_letters`. If `limit` is set, the oldest dead letter comes first instead.
+        """
         # If a processor ends before it commits the offset of a refused record, the dead letter is written twice.
         selected = _distinct(filter(self._matches, dead_letters))
         return selected if self.limit is None else iter(sorted(nlargest(self.limit, selected, key=_time), key=_time))

@@ -7,7 +7,7 @@
     │   ├── TickersUnavailable     the database does not answer, or the tickers table does not exist yet
     │   └── BarArchiveUnavailable  the database does not answer or is locked, or the bar tables do not exist yet
     └── PermanentError             no retry helps
-        ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day
+        ├── BadRecord              a value from Kafka or Redis is no valid update, dead letter or day bar
         ├── BadTicker              a ticker in the settings is not valid
         ├── BadReplay              the file, the speed or the start time of a replay is not valid
         ├── UnknownSource          no source of prices has this name
@@ -49,7 +49,7 @@ class PermanentError(FeedError):
 
 
 class BadRecord(PermanentError):
-    """A value from Kafka or Redis is no valid update, dead letter or day.
+    """A value from Kafka or Redis is no valid update, dead letter or day bar.
 
     The message is the reason as a sentence, without bytes of the value. `kind` is the reason as one word, for metrics.
     """
@@ -64,7 +64,10 @@ class BadTicker(PermanentError):
 
 
 class BadReplay(PermanentError):
-    """The file, the speed or the start time of a replay is not valid. If a line is wrong, the message names it."""
+    """The file, the speed or the start time of a replay is not valid.
+
+    If a line of the file is wrong, the message names the line.
+    """
 
 
 class UnknownSource(PermanentError):
@@ -72,7 +75,7 @@ class UnknownSource(PermanentError):
 
 
 class LeaseHeld(PermanentError):
-    """Another program holds the lease that this program needs, such as the right to feed a topic."""
+    """Another program holds the lease that this program needs. A lease is a right that one program has at a time."""
 
 
 class GroupRefused(PermanentError):

@@ -44,10 +44,10 @@ class Backfills:
             self._has_work.set()
 
     def add_later(self, symbol: str, native: str) -> None:
-        """Schedules two fetches of a symbol that has lost trades: one corrects its minutes, the other its day.
+        """Schedules two fetches of a symbol that has lost trades. Call this method in the event loop.
 
-        The first fetch begins REPAIR_SECONDS after this call. The second fetch begins REPAIR_SECONDS after the end of
-        the market day. Call this method in the event loop.
+        The first fetch begins REPAIR_SECONDS after this call, and corrects minute bars. The second fetch begins
+        REPAIR_SECONDS after the end of the market day, and corrects the day bar.
         """
         for waits_for_day, seconds in ((False, 0.0), (True, self._backfill.seconds_of_day_left())):
             if (symbol, waits_for_day) not in self._timers:

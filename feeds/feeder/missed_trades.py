@@ -18,7 +18,7 @@ from feeds.sources.events import Trade
 log = structlog.get_logger(__name__)
 
 MAX_PAGES = 100
-"""How many responses are fetched for one gap. The trades after them are lost."""
+"""How many requests are sent for one gap in the trades of a symbol. Trades that are missing after that are lost."""
 
 MAX_ATTEMPTS = 8
 FULL_PAUSE_SECONDS = 0.2
@@ -52,7 +52,7 @@ class MissedTrades:
 
     @property
     def waiting(self) -> int:
-        """The number of gaps in the queue that are not fetched yet."""
+        """The number of gaps that are not fetched yet."""
         return len(self._queue)
 
     def add(self, native: str, gap: Gap) -> None:
@@ -87,9 +87,9 @@ class MissedTrades:
                 self._feed.give_up(wanted.native, rest)
 
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
-        """Puts the first gap of the queue at its end after a failed fetch, and pauses.
+        """Moves the first gap of the queue to the end of the queue after a failed fetch, and pauses.
 
-        The gap is given up after MAX_ATTEMPTS failures, or if no retry can help.
+        After MAX_ATTEMPTS failures, or if no retry can help, the trades of the gap count as lost instead.
         """
         wanted = self._queue.popleft()
         wanted.attempts += 1
@@ -105,8 +105,8 @@ class MissedTrades:
     async def _fetch(self, native: str, gap: Gap) -> tuple[list[Trade], Gap | None]:
         """Fetches the trades of a gap, with at most MAX_PAGES requests.
 
-        Returns the trades, and the part of the gap that was not fetched; None if all was fetched. Raises RequestFailed
-        and BadMessage.
+        Returns the trades, and the part of the gap that was not fetched. The part is None if all trades were fetched.
+        Raises RequestFailed and BadMessage.
         """
         history = self._source.history
         request = history.trades(native, gap.after, gap.until)

@@ -42,7 +42,7 @@ class Feeds(Protocol):
 
 
 class OwnedSymbols:
-    """Tracks which symbols this process owns, and feeds the wanted ones.
+    """Tracks which symbols this process owns, and feeds those that are wanted.
 
     `read_ends` returns a description of the last updates of each symbol in the topic. `read_ends` may raise
     TransientError.
@@ -124,7 +124,7 @@ class OwnedSymbols:
             self._close(lost)
 
     def _has_lost_updates(self) -> bool:
-        """Returns whether updates were lost on their way to Kafka since the last call."""
+        """Returns whether updates were lost on their way to Kafka since the last call of this method."""
         before, self._failed = self._failed, self._publisher.failed
         return self._failed > before
 

@@ -1,6 +1,6 @@
-"""Numbers accepted trades and sends them to Kafka, within a limit of memory.
+"""Gives accepted trades seq_ids and sends the trades to Kafka, within a limit of memory.
 
-The publisher runs in the event loop and never blocks. Trades wait in the backlog while too many updates are
+The publisher runs in the event loop and never blocks. Trades wait in a backlog while too many updates are
 unacknowledged.
 """
 
@@ -59,8 +59,8 @@ class PublishedSymbol(msgspec.Struct):
 class Publisher:
     """Sends the trades of all sources to one topic.
 
-    If too many trades wait to be sent, some trades are dropped. `on_merged` is then called with each symbol and its
-    dropped trades.
+    If too many trades wait to be sent, some trades are dropped. `on_merged` is then called for each symbol, with the
+    symbol and its dropped trades.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Publisher:
         self._now = now
         self._symbols: dict[str, PublishedSymbol] = {}
         self._unsent_missed: dict[tuple[str, bytes], tuple[Span, ...]] = {}
-        """The missed spans of closed symbols that no record has named yet, by symbol and source."""
+        """For each closed symbol and its source: the spans of time with lost trades that no record has named yet."""
 
         self._stalled_since: float | None = None
         self._checked_at = clock()
@@ -112,7 +112,7 @@ class Publisher:
     def close(self, symbols: Collection[str]) -> None:
         """Drops the waiting trades of symbols, and ignores further trades until `open` is called.
 
-        `drain` waits for the updates that were sent before.
+        Updates that were sent before stay on their way to Kafka. Call `drain` to wait for these updates.
         """
         for symbol in symbols:
             closed = self._symbols.pop(symbol, None)

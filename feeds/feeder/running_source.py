@@ -41,7 +41,7 @@ class Runner(Protocol):
 
 
 class RunningSource:
-    """A source and the parts that run it: `runner` provides its trades, `feed` handles them."""
+    """A source with the parts that run it. `runner` provides trades, and `feed` handles these trades."""
 
     def __init__(self, source: Source, feed: SourceFeed, runner: Runner) -> None:
         self.source = source
@@ -58,10 +58,10 @@ class RunningSource:
         await self._runner.run()
 
     def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
-        """Returns the native symbol of each symbol, such as `{"BTC/USD": "BTC-USD"}`.
+        """Returns `subscriptions` with all native symbols filled in, such as `{"BTC/USD": "BTC-USD"}`.
 
-        `subscriptions` has the same form. An empty native symbol is derived from the symbol. Symbols without a native
-        symbol of their own are left out and logged.
+        An empty native symbol is derived from its symbol. A symbol is left out and logged if it has no native symbol,
+        or the same native symbol as an earlier symbol.
         """
         symbols: dict[str, str] = {}
         for symbol, native in subscriptions.items():
@@ -116,8 +116,8 @@ class ConnectedSource(RunningSource):
     ) -> None:
         """Builds the parts of the source. Opens no connection.
 
-        `make_backfill` takes a function that sends a request, and returns a Backfill. Without `make_backfill`, no past
-        bars are fetched.
+        `make_backfill` makes a Backfill from a function that sends a request. Without `make_backfill`, no past bars are
+        fetched.
         """
         outage = Outage(source.title)
         metrics = SourceMetrics(source.name)

@@ -150,7 +150,7 @@ class SourceFeed:
                 self._incomplete[fed.symbol] = native
 
     def take_gaps(self) -> list[tuple[str, Gap]]:
-        """Returns the gaps that were found since the last call, each with its native symbol."""
+        """Returns the gaps in the trades that were found since the last call, each with its native symbol."""
         return [(native, gap) for native, fed in self._symbols.items() for gap in fed.feed.take_gaps()]
 
     def take_incomplete(self) -> dict[str, str]:
@@ -174,7 +174,8 @@ class SourceFeed:
     def set_instruments(self, instruments: Mapping[str, bool]) -> None:
         """Updates the states of symbols from the source's list of instruments.
 
-        `instruments` says for each native symbol whether it is traded now, such as `{"BTC/USD": True}`.
+        `instruments` says for each native symbol whether it is traded now, such as `{"BTC/USD": True}`. Symbols that
+        are not in the list become unknown.
         """
         for native, fed in self._symbols.items():
             if native not in instruments:
@@ -183,7 +184,7 @@ class SourceFeed:
                 fed.state = SymbolState.TRADING if instruments[native] else SymbolState.HALTED
 
     def symbols_by_state(self) -> dict[str, list[str]]:
-        """Returns the symbols that are not traded now, by the name of their state."""
+        """Returns a dict from the name of a state to symbols. Symbols that are traded now are left out."""
         states: dict[str, list[str]] = {}
         for fed in self._symbols.values():
             is_closed = fed.state is SymbolState.TRADING and not self.is_market_open

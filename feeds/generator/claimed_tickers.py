@@ -89,7 +89,7 @@ class ClaimedTickers:
         return True
 
     def apply(self) -> None:
-        """Makes the simulator feed the current tickers, and ends the grants of removed tickers."""
+        """Makes the simulator feed the current tickers, and ends the right to feed the symbols of removed tickers."""
         # A symbol is granted only after its ticker was read. The grants are read before the tickers, so that no ticker
         # is missing.
         grants = self._claims.grants

@@ -43,8 +43,8 @@ class Grant:
 class Claims:
     """The symbols that this process owns, and their grants.
 
-    `grants` is a dict from symbol to grant. Each change replaces it by a new dict. Any thread may call `renew` and read
-    `grants`.
+    `grants` is a dict from symbol to grant. Each change replaces the dict by a new one. Any thread may call `renew` and
+    read `grants`.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Claims:
         self.grants: Mapping[str, Grant] = {}
 
     def take(self, wanted: Collection[str]) -> None:
-        """Claims the wanted symbols that this process does not own yet. Raises StoreUnavailable.
+        """Claims the wanted symbols that this process does not own yet.
 
-        Also releases owned symbols that are no longer needed.
+        Releases owned symbols that are no longer needed. Raises StoreUnavailable.
         """
         with self._lock:
             if self._closed:
@@ -93,7 +93,7 @@ class Claims:
     def renew(self) -> None:
         """Renews the claims to all owned symbols, and forgets symbols that another process has taken over.
 
-        Call this method once a second, and after a pause of the process before the next update. Raises
+        Call this method once a second, and before the first update after a pause of the process. Raises
         StoreUnavailable.
         """
         with self._lock:
@@ -125,7 +125,7 @@ class Claims:
         self.grants = {symbol: grant for symbol, grant in self.grants.items() if symbol not in symbols}
 
     def _log_refused(self, refused: set[str]) -> None:
-        """Logs which symbols another process has come to own since the last call."""
+        """Logs the refused symbols that were not refused at the last call. Another process owns these symbols."""
         if new := refused - self._refused:
             log.info("waiting for symbols that another process publishes", **_describe(new))
         self._refused = refused

@@ -1,6 +1,7 @@
 """Runs the generator: in each interval, sends an update of each active ticker to Kafka.
 
-A second thread reads the tickers and claims their symbols. A third thread renews the lease and the claims.
+A second thread reads the tickers and claims their symbols. A third thread renews these claims and the lease
+of the topic.
 """
 
 import threading

@@ -1,8 +1,8 @@
 """Fetches a ticker's past bars: day bars of a year, minute bars of a week.
 
 Bars are fetched in ranges of time. The end of each complete range is stored, and the next backfill of the ticker begins
-there. It begins earlier if recorded bars lack trades. `feeds.history.past_bars` says when a fetched bar replaces a
-recorded one.
+there. If recorded bars lack trades, the next backfill begins earlier. `feeds.history.past_bars` says when a fetched bar
+replaces a recorded bar.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ RANGE_US = {MINUTE_SECONDS: DAY_US, DAY_SECONDS: 300 * DAY_US}
 
 
 class FetchedBars(NamedTuple):
-    """How many bars of days and of minutes a backfill has fetched."""
+    """How many day bars and how many minute bars a backfill has fetched."""
 
     days: int
     minutes: int
@@ -63,7 +63,7 @@ class Backfill:
         self._now = now
 
     async def run(self, symbol: str, native: str, days: int = DAY_COUNT, again: bool = False) -> FetchedBars:
-        """Fetches and saves the closed bars of one symbol, for at most the last `days` days.
+        """Fetches and saves the finished bars of one symbol, for at most the last `days` days.
 
         Begins where the previous backfill of the symbol ended, or at an earlier bar that lacks trades. If `again` is
         true, begins `days` days ago. Raises BarArchiveUnavailable, BadMessage, and the errors of `fetch`.
@@ -93,7 +93,8 @@ class Backfill:
     async def _fetch_bars(self, tape: Tape, native: str, interval: int, days: int, fetched_to: int) -> int:
         """Fetches and saves those bars of the last `days` days that begin at `fetched_to` or later.
 
-        Returns their number. `interval` is the length of a bar in seconds, and `fetched_to` is in unix microseconds.
+        Returns how many bars were fetched. `interval` is the length of a bar in seconds; `fetched_to` is in unix
+        microseconds.
         """
         now = self._now()
         end = now // (interval * SECOND_US) * interval * SECOND_US

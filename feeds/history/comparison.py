@@ -1,4 +1,4 @@
-"""Compares the recorded minutes of a symbol with the minutes of its source. Pure."""
+"""Compares the recorded minute bars of a symbol with the minute bars of its source. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ MINUTE_US = 60_000_000
 
 
 class RecordedMinute(msgspec.Struct, frozen=True):
-    """A minute of a symbol in our database.
+    """A minute bar of a symbol in our database.
 
     `volume` is in VOLUME_UNITs. `is_fetched` says that the bar was fetched and not recorded. `is_incomplete` says that
     the bar was recorded and lacks trades.
@@ -28,9 +28,9 @@ class RecordedMinute(msgspec.Struct, frozen=True):
 
 
 class Comparison:
-    """Counts in how many minutes the recorded bars of a symbol agree with the source's bars.
+    """Counts in how many minutes the recorded bar agrees with the source's bar, and counts lost and repeated trades.
 
-    `feeds.store.audit_reports.SymbolAudit` explains each count.
+    `feeds.store.audit_reports.SymbolAudit` explains each count. `is_counted` says whether the source counts trades.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Comparison:
 
 
 def compare_minutes(recorded: Mapping[int, RecordedMinute], bars: Sequence[Bar]) -> Comparison:
-    """Compares the recorded minutes of a symbol with the bars of its source.
+    """Compares the recorded minutes of a symbol with the minute bars of its source.
 
     The keys of `recorded` are numbers of minutes since 1970. Recorded minutes before the source's first minute are
     ignored.

@@ -14,8 +14,8 @@ MICROSECOND = timedelta(microseconds=1)
 class MarketDays:
     """The calendar of market days.
 
-    A market day begins at the time `start` in the time zone `zone`, and ends when the next one begins. Its date is the
-    date on which it begins. If the clocks change, a market day has 23 or 25 hours.
+    A market day begins at the time `start` in the time zone `zone`, and ends when the next market day begins. The day
+    is named after the date on which it begins. If the clocks change, a market day has 23 or 25 hours.
     """
 
     def __init__(self, zone: tzinfo, start: time) -> None:

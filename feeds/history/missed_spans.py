@@ -1,7 +1,8 @@
 """Stores missed spans, and finds the recorded bars that the spans touch.
 
-A missed span is a span of time in which trades of a symbol were lost. A recorded bar is incomplete if a missed span
-touches the bar. No column marks an incomplete bar, so that a span may be stored before or after the bar.
+A missed span is a span of time in which trades of a symbol were lost. A tape is a symbol of one source whose bars are
+saved. A recorded bar is incomplete if a missed span of its tape touches the bar. No column marks an incomplete bar, so
+that a span may be stored before or after the bar.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ MAX_SPANS_OF_TAPE = 1000
 
 
 def save_spans(tape_id: int, spans: Iterable[Span]) -> None:
-    """Adds missed spans to a tape, without repeats. Raises BarArchiveUnavailable."""
+    """Adds missed spans to a tape. Spans that overlap become one span. Raises BarArchiveUnavailable."""
     with translate_errors(), transaction.atomic():
         rows = {Span(row.first, row.last): row for row in MissedSpan.objects.filter(tape_id=tape_id)}
         united = set(unite([*rows, *spans], MAX_SPANS_OF_TAPE))
@@ -94,13 +95,13 @@ def _oldest(moments: Iterable[int | None]) -> int | None:
 
 
 def lacks_trades_of_minute(row: str) -> str:
-    """Returns the SQL condition that a missed span touches a minute. `row` is the SQL name of the minute."""
+    """Returns the SQL condition that a missed span touches a minute bar. `row` is the SQL name of the bar."""
     begin = f"({row}.id & {(1 << MINUTE_BITS) - 1}) * {MINUTE_US}"
     return _exists(f"{row}.id >> {MINUTE_BITS}", begin, f"{begin} + {MINUTE_US - 1}")
 
 
 def lacks_trades_of_day(row: str) -> str:
-    """Returns the SQL condition that a missed span touches a recorded day. `row` is the SQL name of the day."""
+    """Returns the SQL condition that a missed span touches a recorded day bar. `row` is the SQL name of the bar."""
     # A missed span begins or ends at a recorded update. Therefore each span of the day overlaps the time from the
     # day's first update to its last update.
     return _exists(f"{row}.tape_id", f"{row}.first_at", f"{row}.last_at")

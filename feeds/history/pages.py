@@ -16,7 +16,7 @@ Fetch = Callable[[Request], Awaitable[bytes]]
 async def fetch_pages(
     history: History, fetch: Fetch, native: str, interval: int, start: int, end: int
 ) -> AsyncIterator[Sequence[Bar]]:
-    """Yields the closed bars of one symbol from `start` to `end`, response after response.
+    """Yields the finished bars of one symbol from `start` to `end`, response after response.
 
     `interval` is in seconds; `start` and `end` are in unix microseconds. Raises BadMessage and the errors of `fetch`.
     """

@@ -75,7 +75,7 @@ UPSERT_DAY = _make_past_upsert("feeds_daybar", ("tape_id", "day"), DAY_COLUMNS)
 
 
 def save_minutes(tape_id: int, bars: Sequence[Bar], origin: Origin) -> None:
-    """Saves minutes of a tape in short transactions. Raises BarArchiveUnavailable."""
+    """Saves minute bars of a tape in short transactions. Raises BarArchiveUnavailable."""
     rows = [_minute_row(tape_id, bar, origin) for bar in bars]
     with translate_errors():
         for batch in chunks(rows, ROWS_PER_TRANSACTION):
@@ -84,7 +84,7 @@ def save_minutes(tape_id: int, bars: Sequence[Bar], origin: Origin) -> None:
 
 
 def save_days(tape_id: int, bars: Mapping[int, Bar], origin: Origin) -> None:
-    """Saves days of a tape in one transaction. `bars` is a dict from the ordinal of a market day to its bar.
+    """Saves day bars of a tape in one transaction. `bars` is a dict from the ordinal of a market day to its bar.
 
     Raises BarArchiveUnavailable.
     """
@@ -125,6 +125,6 @@ def note_fetched(tape_id: int, interval: int, end: int) -> None:
 
 
 def complete_past(tape_id: int) -> None:
-    """Notes that all past bars of a tape are saved. Raises BarArchiveUnavailable."""
+    """Notes that all past bars of a tape are saved, and that some were changed. Raises BarArchiveUnavailable."""
     with translate_errors():
         Tape.objects.filter(pk=tape_id).update(has_past=True, past_version=F("past_version") + 1)

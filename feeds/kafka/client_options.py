@@ -66,4 +66,4 @@ class ErrorCallback:
 
 
 def ignore_errors(_error: KafkaError) -> None:
-    """Ignores an error, in clients whose method calls report each error."""
+    """Ignores an error that a Kafka client reports. Use this function if the client's methods raise each error too."""

@@ -30,8 +30,8 @@ class DeadLetterTopic:
     """Writes dead letters to their topic. Not thread-safe.
 
     `pending` counts the dead letters that are not acknowledged yet. `failure` says why a dead letter could not be
-    written, and is empty if there was no failure. After a failure the processor must stop, because a later offset would
-    skip the refused record.
+    written, and is empty if there was no failure. After a failure the processor must stop, and must not commit the
+    offset of the record that the dead letter holds.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class DeadLetterTopic:
 
 
 def read_dead_letters(brokers: str, topic: str, timeout: float = 15.0) -> Iterator[DeadLetter]:
-    """Yields every dead letter of the topic, partition by partition.
+    """Yields every dead letter of the topic, partition by partition. Skips records that are no dead letters.
 
     Raises BrokerUnavailable if Kafka does not answer, or returns no record for `timeout` seconds.
     """
@@ -180,8 +180,8 @@ def _parse(record: Message) -> DeadLetter | None:
 class ReplayResult(msgspec.Struct):
     """The result of a replay.
 
-    `acknowledged` and `unacknowledged` count the dead letters that were sent. `truncated` are dead letters that were
-    not sent, because their key or value is incomplete.
+    `acknowledged` and `unacknowledged` count the records that were sent again. `truncated` are dead letters that were
+    not replayed, because their key or value is incomplete.
     """
 
     acknowledged: int = 0
@@ -192,7 +192,7 @@ class ReplayResult(msgspec.Struct):
 def replay(brokers: str, dead_letters: Iterable[DeadLetter], timeout: float = 30.0) -> ReplayResult:
     """Sends each refused record again, to the topic that the record came from.
 
-    Truncated dead letters are not sent. Waits up to `timeout` seconds for acknowledgements.
+    Truncated dead letters are left out. Waits up to `timeout` seconds for acknowledgements.
     """
     result = ReplayResult()
 

@@ -62,7 +62,7 @@ class Lag:
         self._decode = msgspec.json.Decoder(Statistics).decode
         self._assigned: frozenset[int] = frozenset()
         self.by_partition: dict[int, int] = {}
-        """The lag of each assigned partition at the last report."""
+        """The lag of each assigned partition in the last statistics."""
 
     def assign(self, partitions: Collection[int]) -> None:
         """Sets the partitions whose lag is reported."""

@@ -66,7 +66,7 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns the newest update of each symbol, with the symbol's greatest seq_id.
+        """Returns the newest update of each symbol, but with the greatest seq_id that any update of the symbol has.
 
         Leaves out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
         """
@@ -82,7 +82,7 @@ class LastUpdates:
         return found
 
     def read_ends(self, symbols: Collection[str]) -> dict[str, TopicEnd]:
-        """Returns a description of the last updates of each symbol.
+        """Returns the greatest seq_id, the newest timestamp and the last trades of each symbol as a TopicEnd.
 
         Leaves out symbols that have no update within the largest of END_WINDOWS. Raises BrokerUnavailable.
         """
@@ -105,8 +105,8 @@ class LastUpdates:
     ) -> None:
         """Calls `keep` with the records of `symbols` near the end of the topic.
 
-        The numbers in `windows` say how many records of each partition to search. They are tried one after the other,
-        until `keep` has added all symbols to `found`.
+        The numbers in `windows` say how many records of each partition to search. The numbers are tried one after
+        the other, until `keep` has added all symbols to `found`.
         """
         deadline = self._clock() + self._timeout
         consumer = Consumer(self._options)
@@ -166,7 +166,7 @@ class LastUpdates:
                     keep(record)
 
     def _decode(self, record: Message) -> Update | None:
-        """Returns the update in a record, or None if it is not valid."""
+        """Returns the update in a record, or None if the record is not valid."""
         try:
             # Updates that continued after a timestamp further ahead would be refused by every processor.
             return decode(record.value() or b"", self._now() // 1000 + DAY_US)

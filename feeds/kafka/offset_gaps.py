@@ -30,10 +30,9 @@ class OffsetGaps:
             self._next.pop(partition, None)
 
     def check(self, consumer: Consumer, records: Collection[Message], assigned: Collection[int]) -> None:
-        """Reports each partition whose first record does not have the expected offset.
+        """Reports each partition that does not continue after the last record that was read or committed.
 
-        `records` are the records of one read; those of each partition are in the order of their offsets. Partitions
-        that are not in `assigned` are ignored.
+        `records` are the records of one read, in order. Partitions that are not in `assigned` are ignored.
         """
         offsets: dict[int, list[int]] = {}
         for record in records:

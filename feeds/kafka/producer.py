@@ -117,7 +117,7 @@ class UpdateProducer:
     def barrier(self) -> Callable[[], bool]:
         """Returns a function that says whether the updates that were sent before this call are finished.
 
-        An update is finished when it is acknowledged or has failed. Any thread may call the function.
+        An update is finished when it is acknowledged or has failed. Any thread may call the returned function.
         """
         self._earlier = [period for period in (*self._earlier, self._period) if period.unfinished]
         self._period = Period(self._on_delivery)

@@ -19,7 +19,7 @@ from feeds.sources.adapter import Source
 
 
 class SourceHistory(NamedTuple):
-    """A source with its calendar and an open HTTP client."""
+    """A source with its calendar of market days, and an open HTTP client."""
 
     source: Source
     client: HttpClient
@@ -37,7 +37,7 @@ def make_backfill(source: Source, fetch: Fetch) -> Backfill:
 
 
 def read_market_days(source: Source) -> MarketDays:
-    """Returns the calendar of market days of a source."""
+    """Returns the calendar of market days of a source, as the settings define it."""
     return make_source_days(settings.MARKET_TIME_ZONE, settings.MARKET_DAY_START).of(source.name)
 
 
@@ -53,7 +53,7 @@ async def open_history(name: str) -> AsyncIterator[SourceHistory]:
 
 
 def find_tickers(symbols: list[str], source: str = "") -> dict[str, list[tuple[str, str]]]:
-    """Returns the symbols and native symbols of tickers by source, such as `{"kraken": [("BTC/USD", "")]}`.
+    """Returns the symbols and native symbols of real tickers by source, such as `{"kraken": [("BTC/USD", "")]}`.
 
     If `symbols` is empty, finds all active tickers. If `source` is given, finds only tickers of this source. Raises
     CommandError if one of `symbols` is not found.

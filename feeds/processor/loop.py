@@ -1,7 +1,7 @@
 """Runs the processor: one thread reads Kafka, workers write to Redis.
 
-Only the reading thread uses the consumer, the dead letters and the offset ledger. Workers get tasks through their
-inboxes. All workers return finished tasks through one queue.
+Only the reading thread uses the consumer, the dead letter topic and the ledger of unfinished records. Workers get tasks
+through their inboxes. All workers return finished tasks through one queue.
 """
 
 import threading
@@ -37,7 +37,7 @@ MAX_PENDING_DEAD_LETTERS = 500
 
 # A pause discards the records that the client has fetched ahead.
 PAUSE_AFTER_SECONDS = 0.2
-"""How long the reading thread waits at a limit before it pauses the partitions."""
+"""How long the reading thread waits after one of these limits is reached, before it pauses the partitions."""
 
 MAX_RETRY_SECONDS = 1.0
 
@@ -141,7 +141,7 @@ class Processor:
             self._check()
 
     def _dispatch(self, records: Collection[Record]) -> None:
-        """Adds records to the ledger. Gives valid records to workers, and queues dead letters for the others."""
+        """Adds records to the ledger. Gives valid records to workers, and queues dead letters for invalid records."""
         metrics.READ.inc(len(records))
         latest = latest_timestamp(int(self._now() * 1_000_000))
         for number, partition in split_records(records, self._pool.count, latest, self._pool.choose).items():
@@ -215,9 +215,9 @@ class Processor:
         self._invalid_records = 0
 
     def _drain(self, partitions: Collection[int] | None = None) -> bool:
-        """Waits up to DRAIN_SECONDS until the records of partitions are finished. Returns whether they are finished.
+        """Waits up to DRAIN_SECONDS until the records of partitions are finished. None stands for all partitions.
 
-        None stands for all partitions.
+        Returns whether all these records are finished.
         """
         deadline = self._clock() + DRAIN_SECONDS
         while self._ledger.pending(partitions) and self._clock() < deadline:
@@ -230,7 +230,8 @@ class Processor:
     def _on_revoke(self, partitions: Collection[int]) -> None:
         """Finishes and commits the records of partitions that another member gets next.
 
-        After that, workers start no more writes for these partitions.
+        After that, workers start no more writes for these partitions. Records that are not finished within
+        DRAIN_SECONDS are read again by the other member.
         """
         if not self._drain(partitions):
             log.warning("partitions revoked with unfinished writes, the next owner repeats them", partitions=partitions)

@@ -1,4 +1,4 @@
-"""Chooses the worker of each symbol in a cluster, so that each worker writes to one node. Pure.
+"""Chooses the worker of each symbol in a Redis Cluster, so that each worker writes to one node. Pure.
 
 A tag stands for symbols that are on the same node. If tags move to another node, `plan` returns the workers that lose
 these tags. These workers must have written all their updates before `apply` is called, so that the updates of each
@@ -25,7 +25,7 @@ class NodeRouting:
 
     @property
     def has_changed(self) -> bool:
-        """Whether the slots have changed since the last `apply`."""
+        """Whether symbols may have moved to other nodes since the last `apply`."""
         return self._slots.version != self._seen_version
 
     def choose(self, symbol: str) -> int:

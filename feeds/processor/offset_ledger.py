@@ -82,9 +82,9 @@ class WorkerProgress:
         return max(self._pending)
 
     def max_pending_except(self, late: Collection[int], share: int) -> int:
-        """Returns the highest number of pending updates of any worker, where late workers count less.
+        """Returns the highest number of pending updates of any worker.
 
-        `late` holds the numbers of the late workers. Their updates are divided by `share`.
+        Before the comparison, the pending updates of each worker in `late` are divided by `share`.
         """
         return max(count // share if worker in late else count for worker, count in enumerate(self._pending))
 
@@ -103,7 +103,7 @@ class WorkerProgress:
         self._progress_at[worker] = now
 
     def stalled(self, seconds: float, now: float) -> dict[int, int]:
-        """Returns a dict from stalled worker to the number of its pending updates.
+        """Returns a dict from the number of a stalled worker to the count of its pending updates.
 
         A worker is stalled if it has pending updates and has finished no update for more than `seconds` seconds.
         """

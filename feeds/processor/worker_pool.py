@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 LATE_AFTER_SECONDS = 0.1
 LATE_SHARE = 50
-"""A late worker may have this many times as many pending updates as another worker.
+"""Before reading stops, a late worker may have this many times as many pending updates as another worker.
 
 A worker of a cluster is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed.
 """

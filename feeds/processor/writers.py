@@ -14,7 +14,7 @@ from feeds.store.connection import PIPELINE, connect, is_cluster_address, make_s
 from feeds.store.quote_writer import QuoteWriter
 
 NODE_WORKERS = 16
-"""The number of workers for a cluster. With more nodes, some nodes share a worker."""
+"""The number of workers for a cluster. If the cluster has more nodes, some nodes share a worker."""
 
 
 @dataclass(frozen=True, slots=True)

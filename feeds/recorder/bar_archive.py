@@ -51,8 +51,8 @@ class BarArchive:
     ) -> list[SymbolBars]:
         """Returns a SymbolBars for each symbol in `newest_seconds`, with only its newest two recorded days.
 
-        `newest_seconds` is a dict from symbol to the newest second in Redis, or -1. `sources` is a dict from symbol to
-        source; the default is `simulated`. Creates missing tapes. Raises BarArchiveUnavailable.
+        `newest_seconds` is a dict from symbol to the newest second in Redis, or to -1 if Redis has none. `sources` is
+        a dict from symbol to source; the default is `simulated`. Creates missing tapes. Raises BarArchiveUnavailable.
         """
         wanted = {(symbol, sources.get(symbol, SIMULATED)): second for symbol, second in newest_seconds.items()}
         with translate_errors():

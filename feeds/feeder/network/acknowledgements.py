@@ -47,9 +47,10 @@ class Acknowledgements:
         self.acknowledged.difference_update(natives)
 
     def take_overdue(self, now: float) -> tuple[list[str], list[str]]:
-        """Forgets overdue requests. Returns two lists of native symbols: to request again, and unknown to the source.
+        """Forgets overdue requests. Returns the native symbols of these requests in two lists.
 
-        Call `request` for the native symbols in the first list.
+        Call `request` again for the symbols in the first list. The symbols in the second list are unknown to the
+        source.
         """
         overdue = [native for native, deadline in self._deadlines.items() if now >= deadline]
         for native in overdue:

@@ -34,8 +34,9 @@ CLOSE_SECONDS = 1.0
 class Endpoint(msgspec.Struct, frozen=True):
     """The address of a source, and time limits in seconds.
 
-    `open_seconds` limits the opening of a connection. `start_seconds` limits the time from then to the first
-    acknowledgement. `acknowledgement_seconds` limits the time from a request to its acknowledgement.
+    `open_seconds` limits the opening of a connection. `start_seconds` limits the time from the opening to the first
+    acknowledgement of a subscription. `acknowledgement_seconds` limits the time from each request to its
+    acknowledgement.
     """
 
     url: str
@@ -91,7 +92,7 @@ class Connection:
 
     @property
     def has_flowed(self) -> bool:
-        """Whether messages have arrived for at least `Source.silent_seconds` since the first acknowledgement."""
+        """Whether a message has arrived at least `Source.silent_seconds` after the first acknowledgement."""
         first = self._first_acknowledged
         return first is not None and self._last_message - first >= self._source.silent_seconds
 

@@ -1,4 +1,4 @@
-"""Describes why a connection ended, and what to do next. Pure."""
+"""Describes why a connection ended, and how long to wait before the next connection. Pure."""
 
 from enum import Enum
 
@@ -19,7 +19,11 @@ MAX_WAIT_SECONDS = 3600.0
 
 
 class EndingKind(Enum):
-    """What ended a connection."""
+    """How a connection ended.
+
+    SILENT: the source sent nothing. REFUSED: no retry helps. REPLACED: this process closed the connection. LOST: any
+    other case.
+    """
 
     LOST = "lost"
     SILENT = "silent"

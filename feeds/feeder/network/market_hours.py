@@ -21,7 +21,7 @@ def is_open(market: Market, now: int) -> bool:
 
 
 def new_york_time(moment: datetime) -> datetime:
-    """Returns the date and time in New York as a datetime without a time zone."""
+    """Returns the date and time in New York at a moment in UTC. The result has no time zone."""
     standard = moment.replace(tzinfo=None) + STANDARD_TIME
     begin = datetime.combine(sunday(standard.year, 3, 2), time(2))
     end = datetime.combine(sunday(standard.year, 11, 1), time(1))

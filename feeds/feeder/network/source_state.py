@@ -28,7 +28,7 @@ class SourceStateTracker:
             self._set(*(self._announced or (SourceState.CONNECTED, "")), now)
 
     def note_data(self, now: int) -> None:
-        """Notes that the source sent data. Has no effect before the first acknowledgement."""
+        """Notes that the source sent data. Has no effect before a subscription is acknowledged."""
         if self._is_subscribed and self.state in {SourceState.SILENT, SourceState.RECONNECTING}:
             self._set(*(self._announced or (SourceState.CONNECTED, "")), now)
 

@@ -21,7 +21,10 @@ REFUSED_SECONDS = 600.0
 """The pause after an error that a retry cannot fix. A change of the wanted symbols ends the pause."""
 
 REPLACEMENT_SECONDS = 30.0
-"""How long a new connection may take to subscribe to all symbols, and the pause before the next attempt."""
+"""How long a new connection may take to subscribe to all symbols.
+
+After a failure, this is also the pause before the next attempt to replace the connection.
+"""
 
 
 class Supervisor:

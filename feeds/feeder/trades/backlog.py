@@ -40,7 +40,7 @@ class Backlog:
 
     @property
     def is_low(self) -> bool:
-        """Whether there is room for missed trades that were fetched."""
+        """Whether at most a quarter of `max_trades` trades wait. Missed trades may then be fetched."""
         return self._size <= self._max_trades // 4
 
     def add(self, symbol: str, trades: Iterable[Accepted]) -> None:
@@ -93,7 +93,7 @@ class Backlog:
     def reduce(self, summed: Iterable[str]) -> dict[str, list[Trade]]:
         """Removes all trades except the newest of each symbol. Returns the removed trades by symbol.
 
-        The newest trade of a symbol in `summed` gets the size of all trades of the symbol together.
+        For a symbol in `summed`, the size of the newest trade becomes the sum of the sizes of all its waiting trades.
         """
         self._put_back()
         symbols = set(summed)

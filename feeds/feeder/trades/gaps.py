@@ -8,8 +8,9 @@ from feeds.sources.events import Trade
 class Gap(msgspec.Struct, frozen=True):
     """Missed trades of one symbol: those between the trades `after` and `until`.
 
-    `missing` is the number of missed trades; 0 if unknown. `after` and `until` may be placeholders, which
-    `with_sequence` explains. If `is_open` is true, the trade `until` has not arrived yet.
+    `missing` is the number of missed trades; 0 if unknown. `after` and `until` may be placeholders. Only the
+    place of a placeholder in the order of the source is known. If `is_open` is true, the trade `until` has not arrived
+    yet.
     """
 
     after: Trade
@@ -19,7 +20,11 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct):
-    """What happened to the trades of a source, for the FEED_ metrics in `feeds.metrics`."""
+    """Counts what happened to the trades of a source.
+
+    `past` counts older trades that were left out at the start. The metrics in `feeds.metrics` explain the other fields:
+    for example, FEED_REPEATS explains `repeats`.
+    """
 
     trades: int = 0
     repeats: int = 0

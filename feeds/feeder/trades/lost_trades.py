@@ -26,7 +26,7 @@ class LostTrades:
         self.spans: tuple[Span, ...] = ()
 
     def add(self, gap: Gap, missing: MissingRanges, end: int | None, known: Sequence[Trade] = ()) -> int:
-        """Moves the sequence numbers of a gap from `missing` to the lost numbers. Returns how many there are.
+        """Moves the sequence numbers of a gap from `missing` to the lost numbers. Returns how many numbers were moved.
 
         `known` are the trades within the gap that have arrived. `end` is the time of the first trade after the gap;
         None if no such trade has come yet.

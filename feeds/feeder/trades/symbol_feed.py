@@ -18,10 +18,10 @@ HOLD_SECONDS = 2.0
 """How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""If more sequence numbers in a row than this are missing in the topic, the source has skipped them."""
+"""A longer row of missing sequence numbers counts as skipped by the source, not as missed trades."""
 
 ANNOUNCED_SECONDS = 1.0
-"""How long after its announcement by the source a trade counts as missed."""
+"""How long a trade may take to arrive after the source announced its number. Then the trade counts as missed."""
 
 
 class SymbolFeed:
@@ -77,7 +77,7 @@ class SymbolFeed:
         self._may_have_missed = self._newest is not None
 
     def announce(self, sequence: int, now: float) -> None:
-        """Notes the sequence of the source's newest trade. 0 stands for an unknown sequence."""
+        """Notes the sequence that the source announced for its newest trade. 0 stands for an unknown sequence."""
         newest = self._newest
         if sequence and newest is not None and newest.sequence is not None and sequence > newest.sequence:
             if self._announced is None:
@@ -94,7 +94,7 @@ class SymbolFeed:
         return []
 
     def take_gaps(self) -> list[Gap]:
-        """Returns the gaps to fetch that were found since the last call."""
+        """Returns the gaps in the trades that were found since the last call."""
         gaps, self._gaps = self._gaps, []
         return gaps
 
@@ -126,7 +126,7 @@ class SymbolFeed:
         self._counts.unfilled += self.lost.add(gap, self._missing, end, known)
 
     def note_merged(self, trades: Sequence[Trade]) -> None:
-        """Opens a gap for trades that were dropped. If trades cannot be fetched, notes a missed span instead."""
+        """Opens a gap for trades that the publisher dropped. If they cannot be fetched, they count as lost instead."""
         self._counts.merged += len(trades)
         if not self._can_fetch:
             # The newest trade has the sum of all sizes, so that the bar of this trade is wrong too.
@@ -140,7 +140,7 @@ class SymbolFeed:
         self._gaps.append(Gap(neighbour(first, -1), neighbour(last, 1), len(trades)))
 
     def _resume(self, published: Sequence[PublishedTrade]) -> None:
-        """Continues after the trades `published`, and opens a gap for numbers that are missing among them."""
+        """Continues after the trades `published`. Opens a gap for the sequence numbers missing between these trades."""
         trades = [self._read(old) for old in published]
         for trade in trades:
             self._known.add(trade)
@@ -173,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Leaves out all trades with `past` except the newest one."""
+        """Leaves out all trades whose field `past` is true, except the newest one."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -285,7 +285,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns each trade with whether it is late. The argument `late` applies to trades without a sequence."""
+        """Returns pairs of a trade and whether it is late. The argument `late` is for trades without a sequence."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence
