@@ -89,7 +89,8 @@ def run_clients(port: int, pids: list[int], sockets: int, processes: int) -> lis
     wsload = str(build("wsload"))
     each = ceil(sockets / processes)
     command = [wsload, "127.0.0.1", str(port), "/ws", str(each), str(SECONDS), REQUEST]
-    command += ["-k", "1", "-m", str(SYMBOLS), "-w", str(WARM_UP_SECONDS), "-b", str(ROUND_MS), "-p", ",".join(map(str, pids))]
+    command += ["-k", "1", "-m", str(SYMBOLS), "-w", str(WARM_UP_SECONDS), "-b", str(ROUND_MS)]
+    command += ["-p", ",".join(map(str, pids))]
     clients = [
         subprocess.Popen([*command, "-a", str(number * each)], stdout=subprocess.PIPE, text=True)
         for number in range(processes)
