@@ -105,14 +105,14 @@ class Feeder:
         self._sources[source].open_symbol(symbol, native, end)
 
     def close(self, symbols: Collection[str]) -> None:
-        """Stops sending the trades of symbols, which may belong to several sources."""
+        """Stops sending the trades of `symbols`. The symbols may belong to several sources."""
         for running in self._sources.values():
             running.feed.close([symbol for symbol in symbols if symbol in running.feed.symbols])
 
     async def _acquire_leases(self, stop: threading.Event) -> bool:
         """Takes the lease of each source, and drops the sources that another process feeds.
 
-        Returns False if `stop` was set first. Raises LeaseHeld if no source is left.
+        Returns whether to continue: False if `stop` has been set. Raises LeaseHeld if no source is left.
         """
         refusal: LeaseHeld | None = None
         for name, lease in list(self._leases.items()):

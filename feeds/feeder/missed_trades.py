@@ -18,7 +18,7 @@ from feeds.sources.events import Trade
 log = structlog.get_logger(__name__)
 
 MAX_PAGES = 100
-"""How many requests are sent for one gap in the trades of a symbol. Trades that are missing after that are lost."""
+"""How many requests are sent for one gap in the trades. Trades that these requests do not return count as lost."""
 
 MAX_ATTEMPTS = 8
 FULL_PAUSE_SECONDS = 0.2

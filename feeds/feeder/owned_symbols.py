@@ -79,7 +79,7 @@ class OwnedSymbols:
     async def follow(self, wanted: Subscriptions) -> None:
         """Claims the wanted symbols, feeds those that this process owns, and stops feeding all others.
 
-        Call this method each second, because claims expire.
+        Call this method each second. Claims expire without these calls.
         """
         self._wanted = wanted
         await self._claim()

@@ -1,7 +1,7 @@
-"""Gives accepted trades seq_ids and sends the trades to Kafka, within a limit of memory.
+"""Gives each accepted trade a seq_id, and sends the trade to Kafka.
 
-The publisher runs in the event loop and never blocks. Trades wait in a backlog while too many updates are
-unacknowledged.
+The publisher runs in the event loop and never blocks. While too many updates are unacknowledged, trades wait in a
+backlog of limited size.
 """
 
 import asyncio
@@ -59,8 +59,8 @@ class PublishedSymbol(msgspec.Struct):
 class Publisher:
     """Sends the trades of all sources to one topic.
 
-    If too many trades wait to be sent, some trades are dropped. `on_merged` is then called for each symbol, with the
-    symbol and its dropped trades.
+    If too many trades wait to be sent, some trades are dropped. `on_merged` is then called for each symbol with dropped
+    trades, and gets the symbol and these trades.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Publisher:
         self._now = now
         self._symbols: dict[str, PublishedSymbol] = {}
         self._unsent_missed: dict[tuple[str, bytes], tuple[Span, ...]] = {}
-        """For each closed symbol and its source: the spans of time with lost trades that no record has named yet."""
+        """The spans of time with lost trades that no record has named yet. A key is a closed symbol and its source."""
 
         self._stalled_since: float | None = None
         self._checked_at = clock()
@@ -145,7 +145,7 @@ class Publisher:
     def pump(self) -> None:
         """Sends waiting trades until too many updates are unacknowledged. Call this method ten times a second.
 
-        After a pause of the process, sends nothing until `resume` is called.
+        If this process was paused for more than FREEZE_SECONDS, sends nothing until `resume` is called.
         """
         now = self._clock()
         self._note_freeze(now)
@@ -164,7 +164,7 @@ class Publisher:
     def resume(self) -> None:
         """Lets `pump` send trades again after a pause of the process.
 
-        Renew the claims to the symbols first, because other processes may have taken over some symbols.
+        Before this call, renew the claims to the symbols.
         """
         self._is_frozen = False
 
@@ -190,7 +190,7 @@ class Publisher:
 
     def _note_freeze(self, now: float) -> None:
         if now - self._checked_at > FREEZE_SECONDS:
-            self._is_frozen = True
+            self._is_frozen = True  # other processes may have taken over some symbols
         self._checked_at = now
 
     def _end_stall(self, now: float) -> None:

@@ -19,9 +19,10 @@ LISTEN_SECONDS = 5.0
 class CheckReport(msgspec.Struct):
     """The result of a check.
 
-    `failure` says why the connection failed, `list_failure` why the list of instruments could not be read. Both are
-    empty after a success. `least_lag` is the shortest time from a trade to its receipt, in seconds. `refused` is a dict
-    from native symbol to the reason. `unlisted` are native symbols that are not in the source's list of instruments.
+    `failure` says why the connection failed. `list_failure` says why the list of instruments could not be read. Both
+    are empty after a success. `least_lag` is the shortest time from a trade to its receipt, in seconds. `refused` is a
+    dict from native symbol to the reason of the refusal. `unlisted` are native symbols that are not in the source's
+    list of instruments.
     """
 
     failure: str = ""

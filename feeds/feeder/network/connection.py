@@ -22,11 +22,9 @@ MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """A longer message ends the connection."""
 
 MAX_QUEUED_FRAMES = 256
+# The answer comes after all messages that the source has sent before.
 PONG_SECONDS = 120.0
-"""How long the answer to a ping may take.
-
-The limit is high, because the answer comes after all messages that the source has sent before.
-"""
+"""How long the answer to a ping may take."""
 
 CLOSE_SECONDS = 1.0
 
@@ -240,7 +238,7 @@ class Connection:
         self._check_complete()
 
     def _end(self, ending: Ending) -> None:
-        """Closes the socket. `run` then returns the `ending` of the first call."""
+        """Closes the socket. `run` then returns `ending`, or the `ending` of an earlier call of this method."""
         if self._ending is None:
             self._ending = ending
         if self._socket is None:

@@ -72,7 +72,7 @@ class Backlog:
     def put_newest_first(self) -> None:
         """Makes `take` return the newest trade of each symbol first, and all other trades as late trades.
 
-        Call this method after a stall, so that current prices are published first.
+        Call this method after a stall of Kafka. Current prices are then published first.
         """
         self._put_back()
         for symbol, waiting in list(self._waiting.items()):

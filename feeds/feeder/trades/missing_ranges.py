@@ -47,7 +47,7 @@ class MissingRanges:
             self.add(first, last)
 
     def remove(self, number: int) -> bool:
-        """Removes a number. Returns False if the number was not in a range."""
+        """Removes a number. Returns whether the number was in a range."""
         for index, (first, last) in enumerate(self._ranges):
             if first <= number <= last:
                 rest = [(first, number - 1), (number + 1, last)]

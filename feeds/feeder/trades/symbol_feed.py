@@ -18,7 +18,7 @@ HOLD_SECONDS = 2.0
 """How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""A longer row of missing sequence numbers counts as skipped by the source, not as missed trades."""
+"""If more sequence numbers are missing in a row, these numbers count as skipped by the source."""
 
 ANNOUNCED_SECONDS = 1.0
 """How long a trade may take to arrive after the source announced its number. Then the trade counts as missed."""
@@ -173,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Leaves out all trades whose field `past` is true, except the newest one."""
+        """Returns `trades` with only one past trade: the newest. A trade is past if its field `past` is true."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -285,7 +285,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns pairs of a trade and whether it is late. The argument `late` is for trades without a sequence."""
+        """Returns each trade with whether it is late. A trade without a sequence gets the argument `late`."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence
