@@ -47,9 +47,9 @@ class ClaimedTickers:
         self._resumed: dict[str, Grant] = {}
 
     def prepare(self, stop: threading.Event) -> bool:
-        """Reads the tickers, claims their symbols and reads the symbols' last updates, with retries.
+        """Reads the tickers, claims their symbols and reads the symbols' last updates.
 
-        Returns False if `stop` was set first.
+        Repeats each step until it succeeds or `stop` is set. Returns whether all steps succeeded.
         """
         instruments = retry(stop, self._database, self._read_tickers)
         if instruments is None:
@@ -61,7 +61,7 @@ class ClaimedTickers:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many tickers there are, and how many symbols have an update in the topic, for the log."""
+        """How many tickers there are (`tickers`), and how many symbols have an update in the topic (`continued`)."""
         grants = self._claims.grants.values()
         return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}
 
@@ -89,7 +89,7 @@ class ClaimedTickers:
         return True
 
     def apply(self) -> None:
-        """Makes the simulator feed the current tickers, and ends the right to feed the symbols of removed tickers."""
+        """Makes the simulator feed the current tickers, and ends the grants of removed tickers."""
         # A symbol is granted only after its ticker was read. The grants are read before the tickers, so that no ticker
         # is missing.
         grants = self._claims.grants

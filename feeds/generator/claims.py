@@ -22,7 +22,8 @@ class Grant:
     """The right to feed one symbol until `end` is called.
 
     `last` is the update to continue after; None if the topic has no update of the symbol. `is_finished` is None until
-    `end` is called. Then it returns whether each update that was sent is acknowledged or has failed.
+    `end` is called. `end` sets `is_finished` to a function that returns whether each update that was sent is
+    acknowledged or has failed.
     """
 
     __slots__ = ("is_finished", "last")
@@ -106,7 +107,7 @@ class Claims:
                 self._forget(lost)
 
     def close(self) -> None:
-        """Releases all symbols. Call this method when all updates are finished. Raises StoreUnavailable."""
+        """Releases all symbols. Call this method after the producer is closed. Raises StoreUnavailable."""
         with self._lock:
             self._closed = True
             self._release(set(self._owned))
@@ -125,7 +126,7 @@ class Claims:
         self.grants = {symbol: grant for symbol, grant in self.grants.items() if symbol not in symbols}
 
     def _log_refused(self, refused: set[str]) -> None:
-        """Logs the refused symbols that were not refused at the last call. Another process owns these symbols."""
+        """Logs symbols that another process owns. Leaves out the symbols that the previous call got."""
         if new := refused - self._refused:
             log.info("waiting for symbols that another process publishes", **_describe(new))
         self._refused = refused

@@ -114,7 +114,7 @@ class GeneratorLoop:
         return totals
 
     def _acquire_lease(self, stop: threading.Event) -> bool:
-        """Takes the lease of the topic. Waits while Redis does not answer. Returns False if `stop` was set first."""
+        """Takes the lease of the topic, with retries until `stop` is set. Returns whether the lease was taken."""
         backoff = Backoff(Random(), maximum=MAX_RETRY_SECONDS)  # noqa: S311
         while not stop.is_set():
             try:
@@ -128,7 +128,7 @@ class GeneratorLoop:
         return False
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Starts the producer, reads the tickers and claims their symbols. Returns False if `stop` was set first."""
+        """Starts the producer, and prepares the tickers. Returns whether all this was done before `stop` was set."""
         # Starts the producer, which needs half a second to get its producer id.
         self._producer.poll()
         if not self._tickers.prepare(stop):

@@ -1,7 +1,4 @@
-"""Provides a clock for timestamps that continues if the system clock is set back.
-
-Without this clock, pages would show new prices as stale after the system clock was set back.
-"""
+"""Provides a clock for timestamps that continues if the system clock is set back."""
 
 from collections.abc import Callable
 
@@ -34,6 +31,7 @@ class SteadyClock:
         if abs(behind) <= JUMP_NS:
             self._anchor = system, elapsed
         self._note_set_back(behind)
+        # With an older timestamp, pages would show a new price as stale.
         return steady if behind > JUMP_NS else system
 
     def _note_set_back(self, behind: int) -> None:

@@ -74,7 +74,7 @@ def compare_minutes(recorded: Mapping[int, RecordedMinute], bars: Sequence[Bar])
     """Compares the recorded minutes of a symbol with the minute bars of its source.
 
     The keys of `recorded` are numbers of minutes since 1970. Recorded minutes before the source's first minute are
-    ignored.
+    not compared.
     """
     comparison = Comparison()
     comparison.incomplete = sum(minute.is_incomplete for minute in recorded.values())

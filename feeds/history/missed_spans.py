@@ -1,8 +1,7 @@
 """Stores missed spans, and finds the recorded bars that the spans touch.
 
 A missed span is a span of time in which trades of a symbol were lost. A tape is a symbol of one source whose bars are
-saved. A recorded bar is incomplete if a missed span of its tape touches the bar. No column marks an incomplete bar, so
-that a span may be stored before or after the bar.
+saved. A recorded bar is incomplete if a missed span of its tape touches the bar.
 """
 
 from collections.abc import Iterable
@@ -64,6 +63,7 @@ def find_incomplete(tape_id: int, since: int) -> Incomplete:
 
     Missed spans that end before `since`, in unix microseconds, are ignored. Raises BarArchiveUnavailable.
     """
+    # A bar has no column for this: a missed span may be stored before or after the bars that it touches.
     spans = read_spans(tape_id, since, 2**63 - 1)
     with translate_errors():
         minute = _oldest(_find_minute(tape_id, span, since) for span in spans)

@@ -1,8 +1,8 @@
 """Saves bars that were not recorded: fetched bars and simulated bars.
 
-The table keeps one bar of each period. A new bar replaces a bar that was not recorded. A fetched bar also replaces a
-recorded bar that is not complete. A recorded bar is complete if no missed span touches it, and if its volume and count
-are at least those of the fetched bar.
+The database keeps one bar of each period of a tape. A new bar replaces a bar that was not recorded. A fetched bar also
+replaces a recorded bar that is not complete. A recorded bar is complete if no missed span touches it, and if its volume
+and count are at least those of the fetched bar.
 """
 
 from collections.abc import Mapping, Sequence
@@ -125,6 +125,6 @@ def note_fetched(tape_id: int, interval: int, end: int) -> None:
 
 
 def complete_past(tape_id: int) -> None:
-    """Notes that all past bars of a tape are saved, and that some were changed. Raises BarArchiveUnavailable."""
+    """Sets `has_past` of a tape, and adds 1 to `past_version`. Raises BarArchiveUnavailable."""
     with translate_errors():
         Tape.objects.filter(pk=tape_id).update(has_past=True, past_version=F("past_version") + 1)
