@@ -24,7 +24,7 @@ MAX_RECORDS = 500
 
 # The default of 100,000 records needs 40 MB more and is not faster.
 PREFETCH = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16 * 1024}
-"""How many records the client fetches ahead for each partition."""
+"""The client options that say how many records are fetched ahead."""
 
 FIND_TOPIC_SECONDS = 2.0
 WATERMARK_TIMEOUT_SECONDS = 5.0
@@ -47,8 +47,8 @@ class UpdateConsumer:
     """A member of one consumer group that reads one topic.
 
     Only offsets that were passed to `store` are committed. `outage` logs when Kafka is unavailable. The caller must
-    begin `outage` after a failure of `open`, and end `outage` after a success. If `once` is true, `drained` becomes
-    true when all records that existed at `open` have been read.
+    begin `outage` when `open` fails, and end `outage` when `open` succeeds. If `once` is true, the property
+    `drained` tells when to stop reading.
     """
 
     def __init__(
@@ -150,7 +150,10 @@ class UpdateConsumer:
 
     @property
     def drained(self) -> bool:
-        """Whether this member has read the records that its partitions had at `open`. Always false without `once`."""
+        """Whether this member has read the records that its partitions had when the consumer was opened.
+
+        Always false without `once`.
+        """
         return self._once and self._joined and not (self.assigned & self._unread_ends.keys())
 
     def read(self, timeout: float = 0.05) -> list[Message]:
@@ -193,7 +196,7 @@ class UpdateConsumer:
                 self._handle_error(error)
 
     def _note_read(self, records: Collection[Message]) -> None:
-        """Notes for which partitions all records that existed at `open` have been read."""
+        """Removes the ends from `_unread_ends` that these records have reached."""
         for record in records:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):

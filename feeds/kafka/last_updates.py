@@ -66,9 +66,10 @@ class LastUpdates:
         }
 
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
-        """Returns the newest update of each symbol, but with the greatest seq_id that any update of the symbol has.
+        """Returns the newest update of each symbol.
 
-        Leaves out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
+        The seq_id of this update is replaced by the greatest seq_id of all updates of the symbol that were read. Leaves
+        out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
         """
         found: dict[str, Update] = {}
 
@@ -183,7 +184,10 @@ class LastUpdates:
 
 
 def newest_with_greatest_number(update: Update, known: Update | None) -> Update:
-    """Returns the newer of two updates, with the greater of their seq_ids. `known` may be None."""
+    """Returns the newer of two updates. Its seq_id becomes the greater seq_id of the two updates.
+
+    If `known` is None, returns `update` unchanged.
+    """
     if known is None:
         return update
     newest = update if is_newer(update, known) else known

@@ -1,7 +1,7 @@
 """Detects records that were deleted before anyone read them, and topics that were created again.
 
 In both cases the Kafka client silently continues at the first record that exists. Gaps that transactions or compaction
-leave are not reported, because no update is lost.
+leave are not reported. No update is lost in these gaps.
 """
 
 from collections.abc import Collection
