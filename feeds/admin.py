@@ -1,4 +1,4 @@
-"""Defines the admin pages of tickers. A ticker can be deleted only if the ticker is switched off and in no list."""
+"""Defines the admin pages of tickers. A ticker can be deleted only if it is switched off and in no watchlist."""
 
 import time
 from collections.abc import Sequence
@@ -99,9 +99,9 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     # --- Display ----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
-        """Returns the tickers, each with the numbers of rows in other tables that refer to the ticker.
+        """Returns the tickers, and counts for each ticker the rows of other tables that refer to the ticker.
 
-        The numbers are attributes of the ticker: `uses_0` for the first table, `uses_1` for the second, and so on.
+        Each ticker gets one attribute for each of these tables: `uses_0`, `uses_1`, and so on.
         """
         relations = [relation.get_accessor_name() for relation in Ticker._meta.related_objects]
         counts = {
@@ -133,7 +133,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="watched", ordering="uses_0")
     def use_count(self, ticker: Any) -> str:
-        """Returns how many lists contain the ticker, as text."""
+        """Returns how many rows of other tables refer to the ticker, as text. Returns a dash for none."""
         uses = sum(count for name, count in vars(ticker).items() if name.startswith(USE_COUNT_PREFIX))
         return str(uses) if uses else "–"
 

@@ -152,7 +152,7 @@ class BarRing:
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
-        """Returns only the closing prices of the bars that `unpack` returns, several times as fast as `unpack`."""
+        """Returns the closing prices of the bars that `unpack` returns. Several times as fast as `unpack`."""
         first = max(first, last - self.slots + 1)
         begin, end = (last - first) * _SLOT.size, (last - first + 1) * _SLOT.size
         # Only the last bar changes until the next bar begins, so the closes of all other bars are cached.
@@ -176,7 +176,7 @@ def _unpack_older_closes(ring_slots: int, data: bytes, first: int) -> tuple[floa
 
 
 def _unpack_closes(ring_slots: int, data: bytes, first: int) -> list[float]:
-    """Returns the closing prices in `data`, except those of empty slots and of slots that hold an older bar.
+    """Returns the closing prices in `data`. Skips empty slots, and slots that still hold an older bar.
 
     The first slot in `data` belongs to bar number `first`.
     """
@@ -199,8 +199,8 @@ def _closes_of(slots: int) -> Struct:
 
 
 SECONDS = BarRing("ring:1s:", 1, 600)
-"""The ring of one-second bars: the last ten minutes."""
+"""The ring that holds the last ten minutes as one-second bars."""
 
 
 MINUTES = BarRing("ring:1m:", 60, 1440)
-"""The ring of one-minute bars: the last 24 hours."""
+"""The ring that holds the last 24 hours as one-minute bars."""

@@ -34,8 +34,9 @@ RIGHT_ALIGNED = {0, 1, 4}
 class DeadLetter(msgspec.Struct, frozen=True):
     """A record that the processor refused, as the dead letter topic holds it.
 
-    `headers` has at least the REQUIRED_HEADERS. The header `detail` is the reason as a sentence. `length` and `sha256`
-    describe the original of a truncated value. `key_length` and `key_sha256` describe the original of a truncated key.
+    `headers` has at least the REQUIRED_HEADERS. The header `detail` is the reason as a sentence. If the value is
+    truncated, the headers `length` and `sha256` describe the whole value. If the key is truncated, the headers
+    `key_length` and `key_sha256` describe the whole key.
     """
 
     key: bytes | None
@@ -106,8 +107,7 @@ def parse_dead_letter(key: bytes | None, value: bytes | None, headers: Mapping[s
 class DeadLetterFilter(msgspec.Struct, frozen=True):
     """Selects dead letters by the partition, offset and reason of the refused record.
 
-    A condition that is None matches all dead letters. If `limit` is set, only the newest `limit` dead letters are
-    selected.
+    A field that is None excludes no dead letter. If `limit` is set, only the newest `limit` dead letters are selected.
     """
 
     partition: int | None = None
@@ -118,7 +118,7 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
     def select(self, dead_letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
         """Yields each matching dead letter once.
 
-        The order is that of `dead_letters`. If `limit` is set, the oldest dead letter comes first instead.
+        Without `limit`, the order is that of `dead_letters`. With `limit`, the oldest dead letter comes first.
         """
         # If a processor ends before it commits the offset of a refused record, the dead letter is written twice.
         selected = _distinct(filter(self._matches, dead_letters))

@@ -37,15 +37,16 @@ MAX_PENDING_DEAD_LETTERS = 500
 
 # A pause discards the records that the client has fetched ahead.
 PAUSE_AFTER_SECONDS = 0.2
-"""How long the reading thread waits after one of these limits is reached, before it pauses the partitions."""
+"""How long the reading thread waits for fewer pending updates and dead letters, before it pauses the partitions."""
 
 MAX_RETRY_SECONDS = 1.0
 
 DRAIN_SECONDS = 3.0
 """The time limit for unfinished writes when partitions are revoked or the processor ends."""
 
+# `runstack` kills the process after five seconds.
 STOP_SECONDS = 4.0
-"""The time limit for stopping the processor. `runstack` kills the process after five seconds."""
+"""The time limit for stopping the processor."""
 
 STALLED_AFTER_SECONDS = 30.0
 """A worker that finishes nothing for longer than this is logged as stalled."""
@@ -116,7 +117,7 @@ class Processor:
         return finished
 
     def _join(self) -> bool:
-        """Joins the consumer group, with retries. Returns False if `stop` was set first."""
+        """Joins the consumer group, with retries until `stop` is set. Returns whether the group was joined."""
         backoff = Backoff(self._rng, maximum=MAX_RETRY_SECONDS)
         while not self._stop.is_set():
             try:

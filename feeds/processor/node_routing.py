@@ -1,8 +1,7 @@
 """Chooses the worker of each symbol in a Redis Cluster, so that each worker writes to one node. Pure.
 
 A tag stands for symbols that are on the same node. If tags move to another node, `plan` returns the workers that lose
-these tags. These workers must have written all their updates before `apply` is called, so that the updates of each
-symbol stay in order.
+these tags. Call `apply` after these workers have written all their updates.
 """
 
 from feeds.store.cluster.slots import SLOT_OF_TAG, TAGS, Node, SlotMap, tag_number
@@ -54,6 +53,7 @@ class NodeRouting:
 
     def apply(self) -> None:
         """Applies the last plan: from now on, `choose` returns the planned workers."""
+        # If the previous worker of a symbol still had updates, the updates would be written out of order.
         self._seen_version, self._worker_of_tag, self._worker_of_node = self._planned
 
     def _inherit(self, tag: int, workers: dict[Node, int]) -> int:

@@ -130,7 +130,7 @@ class Worker(threading.Thread):
     def _write(self, tasks: list[WriteTask]) -> bool:
         """Writes the tasks whose partition still belongs to this member of the group.
 
-        Returns False if `abandon` was set before a write succeeded.
+        Repeats a failed write until `abandon` is set. Returns whether the worker may take further tasks.
         """
         while True:
             owned = [task for task in tasks if not task.span.fenced]

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 LATE_AFTER_SECONDS = 0.1
 LATE_SHARE = 50
-"""Before reading stops, a late worker may have this many times as many pending updates as another worker.
+"""For a late worker, the number of pending updates at which reading stops is this many times as high.
 
 A worker of a cluster is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed.
 """
@@ -126,7 +126,7 @@ class WorkerPool:
         """Changes the worker of each symbol that has moved to another node of the cluster.
 
         Waits until the workers that lose symbols have written their pending updates, and calls `collect` meanwhile.
-        Changes nothing if that takes longer than REROUTE_SECONDS, or if a write of these workers failed.
+        Changes nothing if the wait takes longer than REROUTE_SECONDS, or if a write of these workers failed.
         """
         if self._routing is None or not self._routing.has_changed:
             return

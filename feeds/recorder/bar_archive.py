@@ -1,7 +1,7 @@
 """Saves recorded bars to the database and reads them back.
 
 A recorded bar is computed from updates in Kafka. A tape is the database row of one symbol of one source, and each bar
-refers to a tape. A save may be repeated.
+refers to a tape. A save that failed may be repeated.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +49,7 @@ class BarArchive:
     def load_symbols(
         self, newest_seconds: Mapping[str, int], sources: Mapping[str, str] = NO_SOURCES
     ) -> list[SymbolBars]:
-        """Returns a SymbolBars for each symbol in `newest_seconds`, with only its newest two recorded days.
+        """Returns a SymbolBars for each symbol in `newest_seconds`, with the symbol's two newest recorded days.
 
         `newest_seconds` is a dict from symbol to the newest second in Redis, or to -1 if Redis has none. `sources` is
         a dict from symbol to source; the default is `simulated`. Creates missing tapes. Raises BarArchiveUnavailable.
