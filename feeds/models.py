@@ -199,7 +199,7 @@ class BarColumns(models.Model):
     """The columns that minute bars and day bars share.
 
     `first_seq` and `last_seq` are the seq_ids of the first and the last update; 0 if the bar was not recorded. `runs`
-    says which seq_ids were counted, as `feeds.recorder.bars` explains; null stands for all from the first to the last.
+    says which seq_ids were counted, see `feeds.recorder.bars`. Null stands for all from `first_seq` to `last_seq`.
     `volume` is in VOLUME_UNITs of `feeds.bar_layout`. `origin` is a value of Origin. `count` is the number of
     updates, or of trades in a fetched bar; 0 if the source does not count trades.
     """

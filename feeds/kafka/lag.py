@@ -19,7 +19,7 @@ class PartitionStatistics(msgspec.Struct):
     """The offsets of a partition. A negative number stands for an unknown offset.
 
     `lo_offset` is the first offset. `hi_offset` is the offset after the last record. `ls_offset` is the offset after
-    the last record that can be read: an open transaction hides later records. `stored_offset` will be committed next.
+    the last record that can be read. An open transaction hides later records. `stored_offset` will be committed next.
     `committed_offset` was committed last.
     """
 

@@ -15,7 +15,7 @@ Headers = Mapping[str, str | bytes | None]
 
 
 class SymbolEnds:
-    """Collects a TopicEnd for each symbol: its greatest seq_id, newest timestamp and last trades.
+    """Collects a TopicEnd for each symbol: the greatest seq_id, the newest timestamp and the last trades.
 
     `symbols` holds the greatest seq_id and the newest timestamp of each symbol so far.
     """

@@ -23,7 +23,7 @@ REFUSED_SECONDS = 600.0
 REPLACEMENT_SECONDS = 30.0
 """How long a new connection may take to subscribe to all symbols.
 
-After a failure, this is also the pause before the next attempt to replace the connection.
+If the new connection fails, this is also the pause before the next attempt.
 """
 
 
