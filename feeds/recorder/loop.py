@@ -157,7 +157,10 @@ class Recorder:
         self._pending_offsets.clear()
 
     def _complete_pasts(self) -> None:
-        """Saves missing simulated bars, and updates Redis after changes that other programs made in the database."""
+        """Saves missing simulated bars, and updates Redis after changes that other programs made in the database.
+
+        Does nothing while updates are pending or too many bars are new.
+        """
         # New prices come first.
         if self._pending or self._open_bars.new_bars > MAX_NEW_BARS:
             return
