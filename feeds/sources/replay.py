@@ -60,7 +60,7 @@ class ReplayTrade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """The trades of a file. `time_form` names the form of the file's times, for the log."""
+    """The trades of a file. `time_form` names the form of the file's times: `ISO 8601` or a key of UNITS."""
 
     trades: Sequence[ReplayTrade]
     time_form: str
@@ -96,7 +96,7 @@ class _TimeReader:
 
 
 def read_replay(lines: Iterable[str], symbol: str = "") -> list[ReplayTrade]:
-    """Returns the trades of a file. Raises BadReplay; the error names the line."""
+    """Returns the trades of a file. The arguments are those of `read_replay_file`. Raises BadReplay."""
     return list(read_replay_file(lines, symbol).trades)
 
 
@@ -137,7 +137,10 @@ def read_speed(text: str) -> float:
 
 
 def read_time(text: str) -> tuple[int, str]:
-    """Returns a time in unix microseconds, and the name of its form. Raises BadReplay."""
+    """Returns a time in unix microseconds, and the name of the form that the time has in `text`.
+
+    The name is `ISO 8601` or a key of UNITS. Raises BadReplay.
+    """
     try:
         if not _NUMBER.fullmatch(text):
             moment = datetime.fromisoformat(text)

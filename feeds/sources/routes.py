@@ -1,6 +1,6 @@
 """Keeps the requested and the acknowledged native symbols of a connection, and the states of symbols.
 
-Pure. Only prices of acknowledged symbols are passed on, because a source may send other prices too.
+Pure. Only prices of acknowledged symbols are passed on.
 """
 
 from collections.abc import Iterable
