@@ -6,7 +6,7 @@ from socket import gethostname
 from uuid import uuid4
 
 RUN = uuid4().hex
-"""A random text that identifies this start of the program, because process ids repeat."""
+"""A random text that identifies this start of the program. A process id may repeat."""
 
 
 def is_alive(pid: int) -> bool:

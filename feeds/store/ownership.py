@@ -21,8 +21,9 @@ CLAIM_SYMBOLS = Path(__file__).with_name("claim_symbols.lua").read_text()
 RELEASE_SYMBOLS = Path(__file__).with_name("release_symbols.lua").read_text()
 
 TTL = timedelta(seconds=3)
+# Other clients of Redis wait during a call.
 MAX_KEYS = 1_000
-"""How many symbols one call of a script contains. A longer call would make other clients of Redis wait."""
+"""The greatest number of symbols in one call of a script."""
 
 
 class Ownership:

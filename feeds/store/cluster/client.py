@@ -105,7 +105,7 @@ class ClusterClient(redis.Redis):
     def _repeat(self, command: Command, node: Node, error: redis.RedisError) -> Any:
         """Repeats a command whose first run on `node` failed with `error`. Returns the reply or an error.
 
-        If `node` did not answer and no other node serves the slot now, only returns `error`.
+        If `node` did not answer, repeats the command only if another node serves the slot now.
         """
         args, options = command
         if isinstance(error, UNANSWERED) and not self._has_new_owner(command_slot(args) or 0, node):
@@ -278,7 +278,8 @@ class ClusterPipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Sends the commands. Returns the replies in the order of the commands.
 
-        If `raise_on_error` is true, raises the first error. Otherwise the errors are among the replies.
+        If `raise_on_error` is true, raises the first error. If `raise_on_error` is false, the errors are among the
+        replies.
         """
         commands, self.command_stack = self.command_stack, []
         replies = self._cluster.run_commands(commands)

@@ -99,7 +99,7 @@ class SlotMap:
         self._owners: list[Node | None] = [None] * SLOTS
 
     def owner(self, slot: int) -> Node | None:
-        """Returns the node that serves a slot, or None if no node is known."""
+        """Returns the node that serves a slot, or None if this node is unknown."""
         return self._owners[slot]
 
     @property
