@@ -77,7 +77,10 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches the stored bars to which these updates belong. Skips bars that are in memory already."""
+        """Fetches the stored bars to which these updates belong. Skips bars that are in memory already.
+
+        Returns False if Redis or the database is unavailable.
+        """
         seconds, minutes, days = self._open_bars.find_bars_to_fetch(updates, oldest_second, oldest_minute)
         return (
             (not seconds or self._redis(lambda: self._recent_bars.fetch_seconds(seconds)))

@@ -38,7 +38,7 @@ REFUSED_REQUEST = frozenset({400, 405, 409, 410})
 """The codes of errors that refuse the oldest unanswered request. Examples are invalid syntax and too many symbols."""
 
 ALREADY_AUTHENTICATED = 403
-"""The code of an error that needs no action, because the connection works."""
+"""The code of an error that is ignored: the connection is authenticated already."""
 
 WAIT_AFTER_LIMIT = 90.0
 """How many seconds to wait if Alpaca counts too many connections. A lost connection counts for this long."""

@@ -167,9 +167,10 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence number of a trade, or None if the trade has no such number.
+    """Returns the sequence number of a trade. If `trade.sequence` is None, returns the id as a number.
 
-    Call this function only for a source whose trade ids are sequence numbers.
+    Returns None if the id is not a number either. Call this function only for a source whose trade ids are sequence
+    numbers.
     """
     # A trade that was read back from Kafka has only its id.
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:

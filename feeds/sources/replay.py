@@ -128,7 +128,10 @@ def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
 
 
 def read_speed(text: str) -> float:
-    """Returns how many seconds of the file pass in one second. The text `max` gives infinity. Raises BadReplay."""
+    """Returns the speed of a replay: the number of seconds of the file that pass in one second.
+
+    The text `max` gives infinity. Raises BadReplay.
+    """
     if text == "max":
         return inf
     if not _NUMBER.fullmatch(text) or not 0 < float(text) <= MAX_SPEED:

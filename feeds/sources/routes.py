@@ -33,7 +33,7 @@ class Routes:
         return native in self._asked
 
     def is_acknowledged(self, native: str) -> bool:
-        """Returns whether prices of this symbol may be passed on."""
+        """Returns whether the source has acknowledged this symbol."""
         return native in self._acknowledged
 
     def acknowledge(self, natives: Iterable[str]) -> list[Event]:
