@@ -241,7 +241,7 @@ class Environment:
 
 
 def is_strong_key(text: str) -> bool:
-    """Returns whether a key passes Django's deployment checks."""
+    """Returns whether a secret key passes Django's deployment checks."""
     return len(text) >= 50 and len(set(text)) >= 5 and not text.startswith("django-insecure-")
 
 

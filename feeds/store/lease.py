@@ -58,7 +58,7 @@ class Lease:
         raise self._held_by(holder)
 
     def renew(self) -> None:
-        """Renews the lease, or takes it again if Redis has lost it.
+        """Renews the lease. If Redis has lost the lease, takes the lease again.
 
         Raises LeaseHeld if another program has the lease, and StoreUnavailable if Redis does not answer.
         """

@@ -68,7 +68,10 @@ class Ownership:
         self._client.close()
 
     def _claim_all(self, symbols: Collection[str], dead: Collection[str] = (), renews: bool = False) -> dict[str, str]:
-        """Claims symbols in Redis. Returns a dict from symbol to holder, for symbols that another holder owns."""
+        """Claims symbols in Redis. Returns a dict from symbol to holder, for symbols that another holder owns.
+
+        The holders `dead` lose their symbols. `renews` says whether this holder has claimed all symbols before.
+        """
         holders: dict[str, str] = {}
         arguments = [self._holder.name, TTL // timedelta(milliseconds=1), int(renews), *dead]
         for chunk in self._chunks(symbols):

@@ -109,7 +109,7 @@ class SlotMap:
 
     @property
     def is_complete(self) -> bool:
-        """Whether each slot has a node."""
+        """Whether the node of each slot is known."""
         return None not in self._owners
 
     def move(self, slot: int, node: Node) -> None:
