@@ -29,7 +29,7 @@ Headers = Mapping[str, bytes | str | None] | Sequence[tuple[str, bytes | str | N
 class Record(Protocol):
     """The methods of a Kafka record that this project uses.
 
-    `timestamp` returns a pair: a kind, and a time in unix milliseconds.
+    `timestamp` returns a pair: the kind of the time, and the time in unix milliseconds.
     """
 
     def key(self) -> bytes | None: ...
@@ -51,7 +51,10 @@ class Span(NamedTuple):
 
 
 class PublishedTrade(msgspec.Struct, frozen=True, gc=False):
-    """A trade that was published to a topic. `id` is the vendor's id of the trade."""
+    """A trade that was published to a topic.
+
+    `id` is the vendor's id of the trade. `timestamp` is in unix microseconds.
+    """
 
     source: str
     id: str
@@ -99,7 +102,7 @@ def read_source(headers: Headers) -> str:
 
 
 def read_headers(headers: Headers) -> tuple[str, tuple[Span, ...]]:
-    """Returns the source in the headers of a record, and the spans of time with lost trades."""
+    """Returns a pair: the source in the headers of a record, and the spans of time with lost trades."""
     if not headers:
         return SIMULATED, ()
     values = dict(headers)

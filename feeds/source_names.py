@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 SIMULATED = "simulated"
-"""The source whose prices the generator makes."""
+"""The source of the random prices that the command `runkafkagen` makes."""
 
 REPLAY = "replay"
 """The source whose prices come from a file."""

@@ -171,9 +171,9 @@ def _count_trade_keys(update: Update) -> int:
 
 
 def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> Update:
-    """Decodes an update that the fast decoder refused, or that has unknown or repeated keys.
+    """Decodes an update that `_decode` refused, or that may have repeated keys.
 
-    `error` is the error of the fast decoder, or None. Raises BadRecord if the value is not a valid update.
+    `error` is the error of `_decode`, or None. Raises BadRecord if the value is not a valid update.
     """
     update = _decode_keys(value, error)
     _check_symbol(update.symbol)
@@ -187,8 +187,7 @@ def _decode_other(value: bytes, latest: int, error: Exception | None = None) -> 
 def _decode_keys(value: bytes, error: Exception | None) -> Update:
     """Decodes an update, but does not check the limits of its numbers.
 
-    `error` is the error of the fast decoder, or None. Raises BadRecord if the value is not JSON, or if its keys are not
-    valid.
+    `error` is the error of `_decode`, or None. Raises BadRecord if the value is not JSON, or if its keys are not valid.
     """
     try:
         if error is not None and not isinstance(error, msgspec.ValidationError):

@@ -39,7 +39,7 @@ class BadVariable(SystemExit):
 def show(name: str, value: str) -> str:
     """Returns the text that an error message shows for the value.
 
-    The text is `'…'` if the variable is a secret, or if the value contains `@`.
+    The text is `'…'` if the variable is a secret, or if the value contains `@`. A long value is cut off.
     """
     # `user:password@host` contains a password.
     if value and (SECRET_NAME.search(name) or "@" in value):
@@ -241,7 +241,7 @@ class Environment:
 
 
 def is_strong_key(text: str) -> bool:
-    """Returns whether a key passes Django's deployment checks."""
+    """Returns whether a secret key passes Django's deployment checks."""
     return len(text) >= 50 and len(set(text)) >= 5 and not text.startswith("django-insecure-")
 
 

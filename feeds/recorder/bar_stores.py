@@ -1,8 +1,4 @@
-"""Moves bars between memory, Redis and the database.
-
-If Redis or the database is unavailable, a method returns False instead of raising an error. The caller repeats the call
-later.
-"""
+"""Moves bars between memory, Redis and the database."""
 
 from collections.abc import Callable, Collection, Mapping
 from random import Random
@@ -30,7 +26,8 @@ MAX_RESTORED_SYMBOLS = 10
 class BarStores:
     """Moves bars between memory and two stores.
 
-    Redis has the recent bars. The database has minute bars and day bars.
+    Redis has the recent bars. The database has minute bars and day bars. A method returns False if a store is
+    unavailable; the caller repeats the call later.
     """
 
     def __init__(
@@ -56,8 +53,8 @@ class BarStores:
     ) -> bool:
         """Loads into memory the stored bars to which these updates belong.
 
-        `sources` is a dict from symbol to source. Loads no one-second bars before `oldest_second` and no minute bars
-        before `oldest_minute`. Both limits count from 1970.
+        `sources` is a dict from symbol to source. Skips one-second bars before `oldest_second` and minute bars before
+        `oldest_minute`, both counted from 1970. Returns False if Redis or the database is unavailable.
         """
         return self._load_symbols(updates, sources) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
@@ -80,7 +77,10 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches the stored bars to which these updates belong. Skips bars that are in memory already."""
+        """Fetches the stored bars to which these updates belong. Skips bars that are in memory already.
+
+        Returns False if Redis or the database is unavailable.
+        """
         seconds, minutes, days = self._open_bars.find_bars_to_fetch(updates, oldest_second, oldest_minute)
         return (
             (not seconds or self._redis(lambda: self._recent_bars.fetch_seconds(seconds)))
@@ -89,7 +89,7 @@ class BarStores:
         )
 
     def write(self) -> bool:
-        """Writes to Redis all bars that Redis does not have yet."""
+        """Writes to Redis all bars that Redis does not have yet. Returns False if Redis is unavailable."""
         symbols = self._open_bars.unwritten_symbols()
         return not symbols or self._redis(lambda: self._write(symbols))
 
@@ -101,7 +101,10 @@ class BarStores:
         metrics.RING_WRITES.inc(len(current))
 
     def save(self) -> bool:
-        """Saves all bars and previous closes that the database does not have yet."""
+        """Saves all bars and previous closes that the database does not have yet.
+
+        Returns False if the database is unavailable.
+        """
         return self._database(self._save)
 
     def _save(self) -> None:
@@ -121,7 +124,7 @@ class BarStores:
     def restore_minutes(self) -> bool:
         """Copies minute bars of at most MAX_RESTORED_SYMBOLS symbols from the database to Redis.
 
-        Call this method while `has_lost_minutes` is true.
+        Call this method while `has_lost_minutes` is true. Returns False if Redis or the database is unavailable.
         """
         batch = [
             symbol_bars
@@ -154,7 +157,7 @@ class BarStores:
     def write_past(self) -> bool:
         """Saves some simulated bars for the time before the first recorded prices of simulated symbols.
 
-        Call this method while `has_missing_past` is true.
+        Call this method while `has_missing_past` is true. Returns False if the database is unavailable.
         """
 
         def write() -> None:
@@ -167,7 +170,8 @@ class BarStores:
         """Finds changes that other programs made in the database, and updates Redis.
 
         If a ticker has another source now, deletes its bars from Redis. If fetched or simulated bars of a symbol have
-        changed, a later call of `restore_minutes` copies the symbol's minute bars to Redis.
+        changed, a later call of `restore_minutes` copies the symbol's minute bars to Redis. Returns False if Redis or
+        the database is unavailable.
         """
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []
@@ -193,7 +197,7 @@ class BarStores:
     def purge(self, before: int) -> bool:
         """Deletes from the database up to MAX_PURGED_ROWS minute bars that are older than minute `before`.
 
-        `before` counts minutes from 1970. Returns True when no older bar is left.
+        `before` counts minutes from 1970. Returns False if older bars may be left.
         """
         deleted = 0
 

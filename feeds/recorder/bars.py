@@ -166,7 +166,7 @@ class Bar:
     def mark_range_counted(self) -> None:
         """Treats every update between the bar's first and last update as counted.
 
-        Call this method for a bar from Redis. Redis does not store which updates were counted.
+        Call this method for a bar from Redis, which does not store the runs.
         """
         if self.count != self.last_seq - self.first_seq + 1:
             self.runs = [(self.first_at, self.last_at, *ALL_SEQ_IDS)]
@@ -178,7 +178,7 @@ class Bar:
 
     @property
     def state(self) -> tuple[object, ...]:
-        """All values of the bar as a tuple, to compare two bars."""
+        """All values of the bar as a tuple. Two bars are equal if their tuples are equal."""
         first, last = (self.first_at, self.first_seq), (self.last_at, self.last_seq)
         return self.start, *self.ohlc_count, self.volume, first, last, self.runs
 

@@ -157,7 +157,10 @@ class Recorder:
         self._pending_offsets.clear()
 
     def _complete_pasts(self) -> None:
-        """Saves missing simulated bars, and updates Redis after changes that other programs made in the database."""
+        """Saves missing simulated bars, and updates Redis after changes that other programs made in the database.
+
+        Does nothing while updates are pending or too many bars are new.
+        """
         # New prices come first.
         if self._pending or self._open_bars.new_bars > MAX_NEW_BARS:
             return
@@ -213,14 +216,14 @@ class Recorder:
         return saved
 
     def _on_revoked(self, partitions: Collection[int]) -> None:
-        """Saves all bars and commits the offsets, then drops the bars of partitions that other members will get."""
+        """Saves all bars and commits the offsets, then drops the bars of partitions that other recorders will get."""
         if not self._save_within(REVOKED_SAVE_SECONDS):
             log.warning("partitions revoked with unsaved bars, their records will be read again", partitions=partitions)
         self._source.commit()
         self._on_lost(partitions)
 
     def _on_lost(self, partitions: Collection[int]) -> None:
-        """Drops the bars and the pending updates of partitions that another member has now."""
+        """Drops the bars and the pending updates of partitions that other recorders have now."""
         self._open_bars.drop_partitions(partitions)
         self._pending = [pending for pending in self._pending if pending.partition not in partitions]
         for partition in partitions:

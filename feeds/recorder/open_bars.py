@@ -79,9 +79,9 @@ class OpenBars:
         self.by_symbol[symbol_bars.symbol] = symbol_bars
 
     def take_earlier(self, symbol: str, source: str) -> SymbolBars | None:
-        """Removes and returns the unsaved bars of a symbol from the earlier source `source`.
+        """Removes from memory the unsaved bars that a symbol has from its earlier source `source`.
 
-        Returns None if there are no such bars.
+        Returns these bars, or None if there are none.
         """
         for symbol_bars in self._earlier:
             if (symbol_bars.symbol, symbol_bars.source) == (symbol, source):
@@ -184,7 +184,8 @@ class OpenBars:
     def mark_saved(self) -> None:
         """Notes that everything in memory is saved to the database.
 
-        Drops the bars that Redis has too, and all bars from earlier sources.
+        Drops all bars from earlier sources. Also drops minute bars and day bars that Redis has too. Always keeps the
+        newest minute bar and the newest day bar of a symbol.
         """
         self._earlier.clear()
         for symbol_bars in self.by_symbol.values():

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class PreviousDay(NamedTuple):
-    """A market day before the newest one, and its last price. `day` is an ordinal (`date.toordinal`)."""
+    """A market day before the newest one. `day` is an ordinal (`date.toordinal`). `close` is the last price."""
 
     day: int
     close: float

@@ -18,10 +18,10 @@ from feeds.sources.simulated import Instrument
 from feeds.sources.simulated_past import SimulatedPast
 
 SYMBOLS_PER_STEP = 5
-"""For how many symbols one step writes the last 24 hours of simulated minute bars. The step takes about 0.1 s."""
+"""The number of symbols for which one step writes the minute bars of 24 hours. The step takes about 0.1 s."""
 
 RESTS_PER_STEP = 2
-"""For how many symbols one step writes all other simulated bars. The step takes about 0.2 s."""
+"""The number of symbols for which one step writes all other simulated bars. The step takes about 0.2 s."""
 
 
 @dataclass(frozen=True, slots=True)

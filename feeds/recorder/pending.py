@@ -1,4 +1,4 @@
-"""Divides pending updates into groups in which each symbol has one source. Pure."""
+"""Divides updates that are not in bars yet into groups in which each symbol has one source. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

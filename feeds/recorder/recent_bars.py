@@ -1,8 +1,7 @@
 """Writes recent bars to Redis and reads them back.
 
-The recent bars of a symbol are its newest day, its last seconds and its last minutes. Seconds and minutes are in two
-rings. A ring is a string in which each new bar replaces the oldest bar. If Redis loses its data, the rings have fewer
-bars for some time.
+The recent bars of a symbol are the bar of its newest day, its last one-second bars and its last minute bars. A symbol
+has one ring of seconds and one ring of minutes. A ring is a string in which each new bar replaces the oldest bar.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,10 +20,11 @@ from feeds.recorder.symbol_bars import SECOND_US, BarSeries, SymbolBars
 from feeds.store.connection import Script, answering
 from feeds.store.keys import is_cluster, raise_first_error, read_many, symbol_prefix
 
+# During a call, Redis serves no other client.
 SYMBOLS_PER_CALL = 100
-"""For how many symbols one call of `write_bars.lua` writes bars. A call takes about 15 us for each symbol.
+"""The greatest number of symbols whose bars one call of `write_bars.lua` writes.
 
-During a call, Redis serves no other client.
+A call takes about 15 us for each symbol.
 """
 
 SECONDS_TTL = timedelta(minutes=15)
@@ -91,10 +91,10 @@ class RecentBars:
         self._write_bars([*self._keys(symbol_bars.symbol)], arguments)
 
     def newest_seconds(self, sources: Mapping[str, str]) -> Mapping[str, int]:
-        """Returns a dict from symbol to the second of its newest update in Redis, or -1 if Redis has no bars.
+        """Returns a dict from symbol to the second of its newest update in Redis, counted from 1970.
 
-        Seconds are counted from 1970. `sources` is a dict from symbol to source. Deletes the bars of a symbol if they
-        come from another source. Raises StoreUnavailable.
+        The second is -1 if Redis has no bars of the symbol. `sources` is a dict from symbol to source. Deletes the bars
+        of a symbol if they come from another source. Raises StoreUnavailable.
         """
         with answering():
             values = read_many(self._client, [self._prefix(symbol) + day_key(symbol) for symbol in sources])

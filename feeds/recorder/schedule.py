@@ -1,6 +1,7 @@
 """Decides when the recorder writes, saves and purges bars. Pure.
 
-Bars are written to Redis, and saved to the database. A purge deletes old minute bars from the database.
+"Write" means: copy bars to Redis. "Save" means: copy bars to the database. "Purge" means: delete old minute bars from
+the database.
 """
 
 from collections.abc import Callable

@@ -19,9 +19,9 @@ MINUTE_US = 60 * SECOND_US
 class BarSeries:
     """The open bars of one symbol that have the same length: seconds, minutes or days.
 
-    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the start of the newest bar, in memory or stored. A
-    bar that starts after `newest_stored` is in memory, or does not exist yet. `unwritten` holds the starts of the bars
-    that Redis does not have yet. `unsaved` holds the starts of the bars that the database does not have yet.
+    `bars` is a dict from start (`Bar.start`) to bar. `newest` is the start of the newest bar, in memory or stored. Bars
+    that start after `newest_stored` need not be fetched. `unwritten` holds the starts of the bars that Redis does not
+    have yet. `unsaved` holds the starts of the bars that the database does not have yet.
     """
 
     __slots__ = ("bars", "newest", "newest_stored", "unsaved", "unwritten")
@@ -141,10 +141,7 @@ class SymbolBars:
         return self.previous_close != self.saved_close
 
     def add_to_day(self, start: int, update: Update) -> bool:
-        """Adds an update to the day bar at `start`, and updates `previous_day`.
-
-        Returns False if the update is a repeat.
-        """
+        """Adds an update to the day bar at `start`, and updates `previous_day`. Returns whether the bar changed."""
         before = self.newest_day
         if (bar := self.days.add(start, update)) is None:
             return False

@@ -94,9 +94,10 @@ class History(Protocol):
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades in a response, and the next request, or None after the last response.
+        """Returns a pair: the missed trades in a response, and the next request.
 
-        Leaves out the trades `after` and `until`. The caller drops other trades that it knows already.
+        The next request is None after the last response. Leaves out the trades `after` and `until`. The result may
+        contain other trades that the caller knows.
         """
         ...
 
@@ -110,9 +111,10 @@ class History(Protocol):
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the closed bars in a response, and the next request, or None after the last response.
+        """Returns a pair: the closed bars in a response, and the next request.
 
-        Returns only bars that start at `start` or later, and end at `end` or earlier.
+        The next request is None after the last response. The bars start at `start` or later, and end at `end` or
+        earlier.
         """
         ...
 
@@ -133,9 +135,9 @@ def no_headers(_credentials: Credentials) -> Mapping[str, str]:
 class Source(msgspec.Struct, frozen=True):
     """The properties of a source.
 
-    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` takes the credentials.
-    `to_native` turns our symbol into the native symbol. `to_symbol` turns a native symbol into our symbol, or returns
-    None if the result is not a valid symbol.
+    `name` is a word in lower case, as in FEEDS; `title` is for people. `make_adapter` makes an adapter with the
+    credentials. `to_native` turns our symbol into the native symbol. `to_symbol` turns a native symbol into our symbol,
+    or returns None if the result is not a valid symbol.
 
     `url` and `rest_url` are the addresses that the vendor documents. A connection without any message for
     `silent_seconds` counts as dead. `send_interval` is the least number of seconds between two messages to the source.

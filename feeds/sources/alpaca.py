@@ -38,7 +38,7 @@ REFUSED_REQUEST = frozenset({400, 405, 409, 410})
 """The codes of errors that refuse the oldest unanswered request. Examples are invalid syntax and too many symbols."""
 
 ALREADY_AUTHENTICATED = 403
-"""The code of an error that needs no action, because the connection works."""
+"""The code of an error that is ignored: the connection is authenticated already."""
 
 WAIT_AFTER_LIMIT = 90.0
 """How many seconds to wait if Alpaca counts too many connections. A lost connection counts for this long."""
@@ -59,7 +59,8 @@ TERMS = "Alpaca's terms forbid showing its prices to the public"
 class Feed(msgspec.Struct, frozen=True):
     """One of Alpaca's streams.
 
-    Minute bars of the symbol `liveness` show that the stream is alive, because Alpaca sends no heartbeats.
+    `path` is the path of the stream's URL. `liveness` is a symbol whose minute bars show that the stream is alive.
+    `has_statuses` says whether the stream tells when the trading of a symbol is halted.
     """
 
     title: str
@@ -137,13 +138,14 @@ _CONTROL = msgspec.json.Decoder(_Control)
 class AlpacaAdapter:
     """Speaks Alpaca's protocol on one connection.
 
-    `_requests` is a queue of the unanswered requests, which Alpaca answers in order. An item holds the symbols whose
-    prices were requested, or is empty if the request was not for prices.
+    `_requests` is a queue with an item for each unanswered request, oldest first. An item holds the symbols whose
+    prices were requested. An item is empty if the request was not for prices.
     """
 
     def __init__(self, credentials: Credentials, feed: Feed) -> None:
         self._credentials = credentials
         self._feed = feed
+        # Alpaca answers requests in order.
         self._requests: deque[tuple[str, ...]] = deque()
         self._wanted: set[str] = set()
         self._acknowledged: set[str] = set()
@@ -218,6 +220,7 @@ class AlpacaAdapter:
             self._replies.append(msgspec.json.encode({"action": "auth", "key": key, "secret": secret}).decode())
         if said != "authenticated":
             return ()
+        # Alpaca sends no heartbeats.
         self._replies.append(self._request("subscribe", {"bars": (self._feed.liveness,)}))
         return [Ready()]
 

@@ -52,7 +52,10 @@ class _Error(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    """Any message of Binance. Prices have `stream` and `data`, an answer has `id`, and a notice has `event`."""
+    """Any message of Binance.
+
+    A message with prices has `stream` and `data`. An answer to a request has `id`. A notice has `event`.
+    """
 
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
@@ -90,8 +93,9 @@ _OTHER_DATA = msgspec.json.Decoder(_OtherData)
 class BinanceAdapter:
     """Speaks Binance's protocol on one connection.
 
-    `_answers` is a dict from the id of an unanswered request to the event that `receive` returns for its answer.
-    `_refused` holds symbols that cannot be requested; the next call of `receive` reports these symbols.
+    `_answers` has an item for each unanswered request. A key is the id of the request. A value is the event that
+    `receive` returns if the request succeeds. `_refused` holds symbols that cannot be requested. The next call of
+    `receive` reports these symbols.
     """
 
     def __init__(self, _credentials: Credentials) -> None:

@@ -1,8 +1,7 @@
 """Speaks the WebSocket protocol of Coinbase Exchange, without a key.
 
 Pure. The product `BTC-USD` is our symbol `BTC/USD`. The trade ids of a product grow by one, so the ids also serve as
-sequence numbers. Coinbase cuts a connection without a subscription after 5 s, so the adapter first subscribes to the
-channel `status`. If Coinbase refuses a request for several products, the adapter sends smaller requests.
+sequence numbers. If Coinbase refuses a request for several products, the adapter sends smaller requests.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -130,6 +129,7 @@ class CoinbaseAdapter:
         }
 
     def open(self) -> Sequence[str]:
+        # Coinbase cuts a connection that has no subscription after 5 s.
         return [_encode({"type": "subscribe", "channels": [{"name": "status"}]})]
 
     def subscribe(self, natives: Collection[str]) -> Sequence[str]:
@@ -182,7 +182,8 @@ class CoinbaseAdapter:
         return [BestPrices(ticker.product_id, bid, ask, timestamp)] if is_routed and bid and ask else []
 
     def _read_beat(self, beat: _Beat) -> list[Event]:
-        """Reads a heartbeat. Ignores a last trade id of 0, because Coinbase once sent 0 for months."""
+        """Reads a heartbeat. Ignores a last trade id of 0."""
+        # Coinbase once sent 0 for months.
         if not beat.last_trade_id or not self._routes.is_acknowledged(beat.product_id):
             return []
         return [Heartbeat(), LatestSequence(beat.product_id, beat.last_trade_id)]
@@ -221,7 +222,10 @@ class CoinbaseAdapter:
         return [SymbolRefused(native, reason) for native in sorted(named)]
 
     def _divide(self, chunk: tuple[str, ...], reason: str) -> list[Event]:
-        """Requests the two halves of a refused chunk again. A chunk of one product is reported as refused instead."""
+        """Requests the two halves of a refused chunk again.
+
+        If the chunk has only one product, returns an event that the product is refused.
+        """
         if len(chunk) == 1:
             self._waiting.remove(chunk)
             return [SymbolRefused(chunk[0], reason or "no reason")]

@@ -59,7 +59,7 @@ class ReportedError(BadMessage):
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
     """Decodes a message into the decoder's type. Raises BadMessage.
 
-    `limit` is the greatest length of the message, in bytes or, for a str, in characters.
+    `limit` is the greatest length of the message. The length of a str is its number of characters.
     """
     if len(message) > limit:
         raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")
@@ -89,14 +89,14 @@ def decode_parts(
 
 
 def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
-    """Decodes the body of an HTTP response into the decoder's type."""
+    """Decodes the body of an HTTP response into the decoder's type. Raises BadMessage."""
     return decode(decoder, body, MAX_BODY_BYTES)
 
 
 def read_time(text: str) -> int:
     """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Returns unix microseconds.
 
-    Cuts off digits after the microseconds.
+    Cuts off digits after the microseconds. Raises BadMessage.
     """
     match = _TIME.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if match is None:
@@ -132,7 +132,7 @@ def check_timestamp(timestamp: int) -> int:
 
 
 def read_seconds(value: Decimal) -> int:
-    """Converts unix seconds to unix microseconds. Cuts off digits after the microseconds."""
+    """Converts unix seconds to unix microseconds. Cuts off digits after the microseconds. Raises BadMessage."""
     if not value.is_finite() or not 0 <= value < MAX_NUMBER:
         raise BadMessage("a time is not in unix seconds")
     return check_timestamp(int(value * 1_000_000))
@@ -161,15 +161,16 @@ def read_price(value: Number) -> float:
 
 
 def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: Number, count: int | None) -> Bar:
-    """Returns a bar. `start` is in unix seconds; the prices are open, high, low and close."""
+    """Returns a bar. `start` is in unix seconds; `prices` are open, high, low and close. Raises BadMessage."""
     first, high, low, close = map(read_price, prices)
     return Bar(start * 1_000_000, first, high, low, close, read_number(volume), count)
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence number of a trade, or None if the trade has no such number.
+    """Returns the sequence number of a trade. If `trade.sequence` is None, returns the id as a number.
 
-    Call this function only for a source whose trade ids are sequence numbers.
+    Returns None if the id is not a number either. Call this function only for a source whose trade ids are sequence
+    numbers.
     """
     # A trade that was read back from Kafka has only its id.
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:

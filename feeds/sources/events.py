@@ -80,7 +80,7 @@ class Heartbeat(msgspec.Struct, frozen=True, gc=False):
 
 
 class LatestSequence(msgspec.Struct, frozen=True, gc=False):
-    """The source names the sequence number of a symbol's newest trade, so that missed trades are noticed."""
+    """The source names the sequence number of a symbol's newest trade."""
 
     native: str
     sequence: int

@@ -1,8 +1,8 @@
 """Speaks version 2 of Kraken's WebSocket protocol, without a key.
 
 Pure. Kraken's symbols equal our symbols. The trade ids of a symbol grow by one, so the ids also serve as sequence
-numbers. Kraken first sends the state of its trading engine, without a request. The channel `instrument` tells the
-states of all pairs. The channel `ticker` tells the best prices.
+numbers. The channel `status`, which needs no request, tells the state of Kraken's trading engine. The channel
+`instrument` tells the states of all pairs. The channel `ticker` tells the best prices.
 """
 
 from collections.abc import Callable, Collection, Sequence

@@ -60,7 +60,7 @@ class ReplayTrade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """The trades of a file. `time_form` names the form of the file's times, for the log."""
+    """The trades of a file. `time_form` names the form of the file's times: `ISO 8601` or a key of UNITS."""
 
     trades: Sequence[ReplayTrade]
     time_form: str
@@ -96,7 +96,7 @@ class _TimeReader:
 
 
 def read_replay(lines: Iterable[str], symbol: str = "") -> list[ReplayTrade]:
-    """Returns the trades of a file. Raises BadReplay; the error names the line."""
+    """Returns the trades of a file. The arguments are those of `read_replay_file`. Raises BadReplay."""
     return list(read_replay_file(lines, symbol).trades)
 
 
@@ -128,7 +128,10 @@ def trades_from(trades: Sequence[ReplayTrade], text: str) -> list[ReplayTrade]:
 
 
 def read_speed(text: str) -> float:
-    """Returns how many seconds of the file pass in one second. The text `max` gives infinity. Raises BadReplay."""
+    """Returns the speed of a replay: the number of seconds of the file that pass in one second.
+
+    The text `max` gives infinity. Raises BadReplay.
+    """
     if text == "max":
         return inf
     if not _NUMBER.fullmatch(text) or not 0 < float(text) <= MAX_SPEED:
@@ -137,7 +140,10 @@ def read_speed(text: str) -> float:
 
 
 def read_time(text: str) -> tuple[int, str]:
-    """Returns a time in unix microseconds, and the name of its form. Raises BadReplay."""
+    """Returns a time in unix microseconds, and the name of the form that the time has in `text`.
+
+    The name is `ISO 8601` or a key of UNITS. Raises BadReplay.
+    """
     try:
         if not _NUMBER.fullmatch(text):
             moment = datetime.fromisoformat(text)

@@ -17,7 +17,7 @@ MAX_TAKEN = 1000
 
 
 def schedule(trades: Sequence[ReplayTrade], speed: float, start: int) -> Iterator[tuple[int, Trade]]:
-    """Yields the trades of one pass through a file, each with the time at which the trade is due.
+    """Yields pairs for one pass through a file: the time at which a trade is due, and the trade.
 
     The first trade is due at `start`, in unix microseconds. After that, `speed` seconds of the file pass in one second.
     Each trade gets a new timestamp and a new id.

@@ -1,6 +1,6 @@
 """Keeps the requested and the acknowledged native symbols of a connection, and the states of symbols.
 
-Pure. Only prices of acknowledged symbols are passed on, because a source may send other prices too.
+Pure. Only prices of acknowledged symbols are passed on.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class Routes:
         return native in self._asked
 
     def is_acknowledged(self, native: str) -> bool:
-        """Returns whether prices of this symbol may be passed on."""
+        """Returns whether the source has acknowledged this symbol."""
         return native in self._acknowledged
 
     def acknowledge(self, natives: Iterable[str]) -> list[Event]:

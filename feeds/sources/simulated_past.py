@@ -30,7 +30,7 @@ SECOND_US = 1_000_000
 MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 PART_SECONDS = 4 * 3_600
-"""The bars of days before that week are made from bars of this length. A day has six such bars."""
+"""Day bars of the time before the minute bars are made from bars of this length. A day has six such bars."""
 
 SLOW_BASIS_POINTS = 120.0
 """How far the slow walk moves in a day, in basis points, for an instrument with the volatility 1."""

@@ -41,14 +41,14 @@ class Profile:
 PIPELINE = Profile(socket_timeout=2.0, connect_timeout=1.0, retries=1)
 GATEWAY = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=1)
 OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
-"""The profile for renewing leases and owned symbols, which expire after 3 s. Its time-outs are shorter."""
+"""The profile for renewing leases and owned symbols. Its time-outs are shorter than the 3 s after which both expire."""
 
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)
 """The profile for health checks and other clients that are closed after one command."""
 
 SUBSCRIBER = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=0)
-"""The profile for pub/sub. Its time-outs apply to the handshake and to writes. The channel layer watches reads."""
+"""The profile for pub/sub. Its time-outs apply to the handshake and to writes."""
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 """Socket options with which the kernel closes a dead connection after about 10 s.
 
@@ -58,10 +58,9 @@ KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.i
 
 
 class NotMaster(redis.ConnectionError):
-    """The server cannot take writes: it is a replica now, or has not loaded its data.
+    """The server cannot take writes. It is a replica now, or it cannot reach its master.
 
-    After a ConnectionError such as NotMaster, redis-py repeats the command on a new connection, which may reach the
-    master.
+    After this error, redis-py repeats the command on a new connection, which may reach the master.
     """
 
 
@@ -117,7 +116,7 @@ def is_cluster_address(address: Mapping[str, Any]) -> bool:
 def make_slots(address: Mapping[str, Any]) -> SlotMap:
     """Returns a slot map of a cluster, which several clients can share.
 
-    All slots are unknown until a client asks for them.
+    The map is empty until a client asks the cluster which node serves each slot.
     """
     return SlotMap(Node(host, port) for host, port in address["nodes"])
 
@@ -151,7 +150,7 @@ def connect_subscriber(options: Mapping[str, Any], retry: redis.asyncio.retry.Re
 
 
 def warn_of_shared_channels(address: Mapping[str, Any]) -> None:
-    """Logs a warning if the database number is not 0, because databases of one server share their channels."""
+    """Logs a warning if the database number is not 0. All databases of a server share their channels."""
     if database := address.get("db"):
         log.warning(
             "REDIS_DB separates keys, but not channels: give each installation its own Redis server", db=database

@@ -23,7 +23,7 @@ class FeedState(msgspec.Struct, frozen=True):
 
     `state` is a value of `feeds.sources.events.SourceState`, and `since` is the time at which this state began.
     `last_message` is the time of the last message, or 0 before the first message. Times are in unix microseconds.
-    `symbols` is a dict from the name of a state, such as `unknown`, to the symbols in that state. Symbols that are
+    `symbols` is a dict from a value of `SymbolState`, such as `unknown`, to the symbols in that state. Symbols that are
     traded are left out.
     """
 

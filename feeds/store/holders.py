@@ -5,8 +5,9 @@ from os import getpid, kill
 from socket import gethostname
 from uuid import uuid4
 
+# A process id may repeat.
 RUN = uuid4().hex
-"""A random text that identifies this start of the program, because process ids repeat."""
+"""A random text that identifies this start of the program."""
 
 
 def is_alive(pid: int) -> bool:

@@ -58,7 +58,7 @@ class Lease:
         raise self._held_by(holder)
 
     def renew(self) -> None:
-        """Renews the lease, or takes it again if Redis has lost it.
+        """Renews the lease. If Redis has lost the lease, takes the lease again.
 
         Raises LeaseHeld if another program has the lease, and StoreUnavailable if Redis does not answer.
         """
@@ -73,9 +73,9 @@ class Lease:
         self._client.close()
 
     def _try_take(self, dead: str) -> tuple[str, int] | None:
-        """Takes the lease if the lease is free, or if `dead` is the name of its holder. Returns None on success.
+        """Takes or renews the lease. Returns None on success. The holder `dead` loses the lease.
 
-        If another holder has the lease, returns the holder's name and the remaining TTL in milliseconds.
+        If another holder has the lease, returns the name of that holder and the remaining TTL in milliseconds.
         """
         held = self._take([self._key], [self._holder.name, TTL // timedelta(milliseconds=1), dead])
         return (held[0].decode(errors="replace"), held[1]) if held else None

@@ -21,8 +21,9 @@ CLAIM_SYMBOLS = Path(__file__).with_name("claim_symbols.lua").read_text()
 RELEASE_SYMBOLS = Path(__file__).with_name("release_symbols.lua").read_text()
 
 TTL = timedelta(seconds=3)
+# Other clients of Redis wait during a call.
 MAX_KEYS = 1_000
-"""How many symbols one call of a script contains. A longer call would make other clients of Redis wait."""
+"""The greatest number of symbols in one call of a script."""
 
 
 class Ownership:
@@ -67,7 +68,10 @@ class Ownership:
         self._client.close()
 
     def _claim_all(self, symbols: Collection[str], dead: Collection[str] = (), renews: bool = False) -> dict[str, str]:
-        """Claims symbols in Redis. Returns a dict from symbol to holder, for symbols that another holder owns."""
+        """Claims symbols in Redis. Returns a dict from symbol to holder, for symbols that another holder owns.
+
+        The holders `dead` lose their symbols. `renews` says whether this holder has claimed all symbols before.
+        """
         holders: dict[str, str] = {}
         arguments = [self._holder.name, TTL // timedelta(milliseconds=1), int(renews), *dead]
         for chunk in self._chunks(symbols):

@@ -25,8 +25,8 @@ def native_of(source: str, symbol: str, native: str) -> str:
 def describe_namesake(ticker: Ticker) -> str:
     """Returns a sentence that names another active ticker with the same native symbol at the same source.
 
-    Returns an empty text if there is no such ticker or `ticker` is not active. Also returns an empty text if the
-    database has `ticker` as active with the same native symbol already.
+    Returns an empty text if there is no such ticker, or if `ticker` is not active. Also returns an empty text if
+    `ticker` is active in the database already, with the same source and native symbol.
     """
     if not ticker.active or ticker.source == SIMULATED:
         return ""

@@ -98,8 +98,8 @@ def _check(ticker: Ticker) -> None:
 def seed_source(source: str, starters: Sequence[Starter], replace: bool) -> int:
     """Creates the tickers `starters` if the source has no tickers. Returns the number of created or changed tickers.
 
-    If `replace` is true, existing simulated tickers with the symbols of `starters` get this source. Set `replace` only
-    for a table that no person has edited. Raises BadTicker if two starters have the same native symbol.
+    If `replace` is true, simulated tickers with the same symbols get the source `source`. Set `replace` only for a
+    table that no person has edited. Raises BadTicker if two starters have the same native symbol.
     """
     _check_natives(source, starters)
     with transaction.atomic():

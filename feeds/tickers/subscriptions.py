@@ -13,10 +13,10 @@ class SubscriptionReader:
         self._skipped = SkippedTickers()
 
     def read(self) -> dict[str, dict[str, str]]:
-        """Returns a dict from source to its subscriptions, which are a dict from symbol to native symbol.
+        """Returns a dict from source to subscriptions.
 
-        An empty native symbol means that the source derives the native symbol from the symbol. Raises
-        TickersUnavailable if the database does not answer.
+        The subscriptions of a source are a dict from symbol to native symbol. If the native symbol is empty, the
+        source derives the native symbol from the symbol. Raises TickersUnavailable if the database does not answer.
         """
         wanted: dict[str, dict[str, str]] = {}
         for symbol, source, native in read_table(self._read_all):

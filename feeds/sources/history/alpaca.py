@@ -82,8 +82,9 @@ _BARS = msgspec.json.Decoder(_Bars)
 
 
 def read_trade(native: str, row: TradeRow, past: bool = False) -> Trade:
-    """Makes a Trade from a row of Alpaca. The Trade's id contains exchange and time, because Alpaca's ids repeat."""
+    """Makes a Trade from a row of Alpaca. The Trade's id contains exchange, Alpaca's id, and time."""
     timestamp = read_time(row.time)
+    # Alpaca's ids repeat.
     trade_id = f"{row.exchange}:{row.id}:{timestamp}"
     allowed = TAPE_C_SETS_PRICE if row.tape == "C" else SETS_PRICE
     sets_price = allowed.issuperset(row.conditions or ())
@@ -124,9 +125,10 @@ class AlpacaHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades in a response, and the next request, or None after the last response.
+        """Returns a pair: the missed trades in a response, and the next request.
 
-        Leaves out `after`, `until` and withdrawn trades. The result may contain other known trades.
+        The next request is None after the last response. Leaves out `after`, `until` and withdrawn trades. The result
+        may contain other known trades.
         """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]
@@ -142,9 +144,9 @@ class AlpacaHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars from `start` to `end`, and the next request, or None after the last response.
+        """Returns a pair: the bars from `start` to `end`, and the next request.
 
-        A bar that ends after `end` is left out.
+        The next request is None after the last response. A bar that ends after `end` is left out.
         """
         response = decode_body(_BARS, body)
         length = TIMEFRAMES_US[request.parameters["timeframe"]]

@@ -108,9 +108,9 @@ class BinanceHistory:
         start: int,
         end: int,
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars from `start` to `end`, and the next request, or None after the last response.
+        """Returns a pair: the bars from `start` to `end`, and the next request.
 
-        A bar that ends after `end` is left out.
+        The next request is None after the last response. A bar that ends after `end` is left out.
         """
         rows = decode_body(_KLINES, body)
         bars = [_bar(row) for row in rows if read_timestamp(row.end) < end]

@@ -73,9 +73,9 @@ class CoinbaseHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades in a response, oldest first, and the next request, or None after the last response.
+        """Returns a pair: the missed trades in a response, oldest first, and the next request.
 
-        The next response has older trades.
+        The next request asks for older trades, and is None after the last response.
         """
         rows = _read(_trade_rows, body)
         missed = missed_sequences(after, until)
@@ -94,9 +94,9 @@ class CoinbaseHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the bars in a response, oldest first, and the next request, or None after the last response.
+        """Returns a pair: the bars in a response, oldest first, and the next request.
 
-        The next response has newer bars. A period without trades has no bar.
+        The next request asks for newer bars, and is None after the last response. A period without trades has no bar.
         """
         interval = int(request.parameters["granularity"])
         length = interval * 1_000_000

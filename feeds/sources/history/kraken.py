@@ -1,7 +1,7 @@
 """Requests trades, bars and pairs from Kraken over HTTP, and reads the responses.
 
 Pure. Kraken sends errors with the HTTP status 200. A pair has another name than in the WebSocket protocol: `XBTUSD` or
-`XXBTZUSD` for `BTC/USD`. Trades are recognized by their ids, because their times are inexact.
+`XXBTZUSD` for `BTC/USD`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -88,9 +88,9 @@ class KrakenHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns the missed trades in a response, oldest first, and the next request, or None after the last response.
+        """Returns a pair: the missed trades in a response, oldest first, and the next request.
 
-        The next response may repeat the last of these trades. The caller drops repeats.
+        The next request is None after the last response. The next response may repeat the last of these trades.
         """
         result = _read_result(body)
         missed = missed_sequences(after, until)
@@ -112,7 +112,10 @@ class KrakenHistory:
     def read_bars(
         self, _native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns the closed bars from `start` to `end`, oldest first. Leaves out bars without a trade."""
+        """Returns a pair: the closed bars from `start` to `end`, oldest first, and None as the next request.
+
+        Leaves out bars without a trade.
+        """
         length = int(request.parameters["interval"]) * 60_000_000
         rows = decode_body(_bar_rows, _rows(_read_result(body)))
         closed = rows[:-1]  # the last row is the unfinished bar

@@ -74,7 +74,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
     async def _repeat(self, args: Arguments, node: Node, error: RedisError) -> Any:
         """Repeats a command whose first run on `node` failed with `error`. Returns the reply or an error.
 
-        If `node` did not answer and no other node serves the slot now, only returns `error`.
+        If `node` did not answer, repeats the command only if another node serves the slot now.
         """
         if isinstance(error, UNANSWERED) and not await self._has_new_owner(command_slot(args) or 0, node):
             return error

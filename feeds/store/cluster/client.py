@@ -4,7 +4,8 @@
 slot; only the keys of an MGET may have different slots. `ClusterClient` differs from redis-py's client for clusters:
 
 - `ClusterClient` connects to a node only when it needs this node.
-- `ClusterClient` asks which node serves each slot only when this is unknown or has changed.
+- `ClusterClient` asks which node serves each slot only when a command needs an unknown node, or when a node does not
+  answer.
 - If a node does not answer, only the commands for this node fail. The other commands of a pipeline succeed.
 """
 
@@ -70,7 +71,8 @@ class ClusterClient(redis.Redis):
         raise ClusterDownError(f"slot {slot} is redirected again and again")
 
     def pipeline(self, *_: Any, **__: Any) -> "ClusterPipeline":
-        """Returns a pipeline. The pipeline is never a transaction, because its commands may have different slots."""
+        """Returns a pipeline. The pipeline is never a transaction."""
+        # The commands may have different slots.
         return ClusterPipeline(self, self.connection_pool, self.response_callbacks, False, None)
 
     def run_commands(self, commands: Sequence[Command]) -> list[Any]:
@@ -105,7 +107,7 @@ class ClusterClient(redis.Redis):
     def _repeat(self, command: Command, node: Node, error: redis.RedisError) -> Any:
         """Repeats a command whose first run on `node` failed with `error`. Returns the reply or an error.
 
-        If `node` did not answer and no other node serves the slot now, only returns `error`.
+        If `node` did not answer, repeats the command only if another node serves the slot now.
         """
         args, options = command
         if isinstance(error, UNANSWERED) and not self._has_new_owner(command_slot(args) or 0, node):
@@ -233,11 +235,12 @@ class ClusterClient(redis.Redis):
 
 
 def split_reads(commands: Sequence[Command]) -> tuple[Sequence[Command], dict[int, int]]:
-    """Replaces each MGET command by one GET command per key, because the keys may have different slots.
+    """Replaces each MGET command by one GET command per key. Returns the new commands, and a dict for `join_reads`.
 
-    Returns the new commands, and a dict for `join_reads`. The dict has an item for each MGET: from the position of its
-    first GET to the number of its GETs.
+    The dict has an item for each MGET. The key is the position of its first GET among the new commands. The value is
+    the number of its GETs.
     """
+    # The keys of an MGET may have different slots.
     if not any(args[0] == "MGET" for args, _ in commands):
         return commands, {}
     split: list[Command] = []
@@ -278,7 +281,8 @@ class ClusterPipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         """Sends the commands. Returns the replies in the order of the commands.
 
-        If `raise_on_error` is true, raises the first error. Otherwise the errors are among the replies.
+        If `raise_on_error` is true, raises the first error. If `raise_on_error` is false, the errors are among the
+        replies.
         """
         commands, self.command_stack = self.command_stack, []
         replies = self._cluster.run_commands(commands)

@@ -99,7 +99,7 @@ class SlotMap:
         self._owners: list[Node | None] = [None] * SLOTS
 
     def owner(self, slot: int) -> Node | None:
-        """Returns the node that serves a slot, or None if no node is known."""
+        """Returns the node that serves a slot, or None if this node is unknown."""
         return self._owners[slot]
 
     @property
@@ -109,7 +109,7 @@ class SlotMap:
 
     @property
     def is_complete(self) -> bool:
-        """Whether each slot has a node."""
+        """Whether the node of each slot is known."""
         return None not in self._owners
 
     def move(self, slot: int, node: Node) -> None:
