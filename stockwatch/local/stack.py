@@ -181,8 +181,8 @@ class Stack:
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
         """Starts the services, the processor first. Returns the result of `prepare`.
 
-        `prepare` makes the database ready while the processor starts. If no service needs the database, `prepare` is
-        not called and the result is empty. If the plan has a gateway, `wait_for_page` starts the recorder later.
+        `prepare` makes the database ready while the processor starts. If no service needs the database, the result is
+        empty. If the plan has a gateway, the recorder starts later, in `wait_for_page`.
         """
         self._start("processor")
         started_at = clock()

@@ -28,7 +28,7 @@ class LimitedConnection(Connection[Any]):
 
 
 def limit_waits(connection: Any, **_: Any) -> None:
-    """Makes a new connection to PostgreSQL a LimitedConnection. Django's signal `connection_created` calls this."""
+    """Makes a new connection to PostgreSQL a LimitedConnection. Receives Django's signal `connection_created`."""
     if connection.vendor == "postgresql":
         connection.connection.__class__ = LimitedConnection  # Django offers no setting for the class.
 

@@ -20,7 +20,10 @@ SLOT_SECONDS = 0.1
 
 
 class Slots:
-    """Limits how many `with` blocks run at the same time. A block that runs longer than `seconds` no longer counts."""
+    """Limits the number of `with` blocks that run at the same time to `count`.
+
+    A block that runs longer than `seconds` no longer counts.
+    """
 
     def __init__(self, count: int, seconds: float) -> None:
         self._semaphore = asyncio.Semaphore(count)
