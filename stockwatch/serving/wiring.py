@@ -50,7 +50,7 @@ def read_limits() -> Limits:
 
 
 def open_redis() -> Redis:
-    """Returns the Redis client of the gateway, which reads quotes and limits the rate of new connections."""
+    """Returns the Redis client with which the gateway reads quotes and limits the rate of new connections."""
     return connect_async(settings.REDIS, GATEWAY)
 
 
