@@ -194,9 +194,9 @@ class Cohort:
         ]
 
     def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
-        """Sends updates of `symbols` to the sockets that joined since the last flush. Returns how many were sent.
+        """Sends updates of `symbols` to the sockets that joined since the last flush.
 
-        Each socket is sent only the updates that came after its join.
+        Each socket is sent only the updates that came after its join. Returns how many updates were sent.
         """
         # Sockets that lack the same updates share a block.
         groups = groupby(self._joining.items(), lambda joined: self._newer(symbols, joined[1]))

@@ -1,9 +1,9 @@
 """Holds the newest update of each subscribed symbol and hands updates to cohorts of sockets.
 
 A cohort is a group of sockets with the same symbols and delivery options. `receive` checks that an update is newer than
-the known update, and adds it to each cohort that has the symbol and no limit of updates per second. `flush` runs a few
-milliseconds later, and writes one block of joined frames to all sockets of a cohort. A `Pacer` flushes the cohorts that
-have a limit.
+the known update, and adds the new update to each cohort that has the symbol and no limit of updates per second. `flush`
+runs a few milliseconds later, and writes one block of joined frames to all sockets of a cohort. A `Pacer` flushes the
+cohorts that have a limit.
 
 Pure: no I/O, no await; the clock is an argument. All calls come from one thread.
 """

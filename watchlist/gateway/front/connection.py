@@ -1,7 +1,7 @@
 """Connects one accepted socket to its session.
 
-`FrontConnection` reads the client's frames, and passes the messages to the session. The session's outbox writes its
-bytes to `FrontConnection`.
+`FrontConnection` reads the client's frames, and passes the messages to the session. The session's outbox writes to
+`FrontConnection`.
 """
 
 import socket
