@@ -18,7 +18,7 @@ from watchlist.lists.search import served_sources
 from watchlist.prices.source_states import read_source_states
 
 more_checks: dict[str, Callable[[], bool]] = {}
-"""Checks that other modules add to `/readyz`, by name. A check must return immediately."""
+"""Maps names to further checks of `/readyz`. A check returns whether it passes, and must return immediately."""
 
 
 @login_not_required
@@ -55,10 +55,10 @@ def show_metrics(_request: HttpRequest) -> HttpResponse:
 
 
 def describe_source_states() -> dict[str, dict[str, Any]]:
-    """Returns a dict from each source of served tickers to a dict with `state`, `reason` and `since`.
+    """Returns a dict from the name of a source to a dict with its `state`, `reason` and `since`.
 
-    `since` is in unix microseconds. `simulated` is left out, because it has no state. The result is empty if Redis or
-    the database does not answer.
+    The sources are those of the served tickers, without `simulated`. `since` is in unix microseconds; 0 means unknown.
+    If Redis or the database does not answer, the result is empty.
     """
     client = connect(settings.REDIS, PROBE)
     try:

@@ -1,8 +1,8 @@
 """Configures logging: one JSON object or one readable line for each record.
 
 All records have the keys `level`, `logger`, `event` and `time` (ISO 8601, UTC), and the keys that the caller adds.
-Secrets are masked. Text from clients is never logged: this project's code logs only the kind and the length of such a
-text, and this module removes client text from the records of Django and Daphne.
+Secrets are masked. Text from clients is never logged. This project's code logs only the kind and the length of such a
+text. This module removes text of clients from the records of Django and Daphne.
 """
 
 import io
@@ -27,11 +27,11 @@ QUIET_LOGGERS = (
 LOGGERS_WITH_REQUEST_TEXT = ("django.request", "django.security", "django.server", "django.channels.server", "daphne")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 MAX_CAUSES = 5
-"""The number of exceptions that one record shows at most: an exception and its causes."""
+"""The most exceptions that one record shows. The causes of an exception also count."""
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Masks the value of every key that names a secret, at any depth."""
+    """Masks the value of every key that names a secret, such as `password`, also in nested dicts."""
     for key, value in event.items():
         if any(word in str(key).lower() for word in SECRET_WORDS):
             event[key] = "***"
@@ -103,10 +103,8 @@ def write_plain_traceback(target: Any, error: Any) -> None:
 
 
 def is_not_client_abort(record: logging.LogRecord) -> bool:
-    """Returns False if a log record says that a client disconnected during a request.
-
-    asyncio logs such a disconnection as an error, although nothing is wrong.
-    """
+    """Returns whether a log record is kept. Records about clients that disconnect during a request are dropped."""
+    # asyncio logs such a disconnection as an error, although nothing is wrong.
     return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], RequestAborted))
 
 

@@ -58,7 +58,7 @@ def reset_demo_user(production: bool) -> str:
 def sign_in_hint(production: bool) -> str:
     """Returns a text that tells how to sign in as the user `demo`. The text is empty in production.
 
-    Calls `reset_demo_user`. Outside of production, the password stays the same while another stack uses the database.
+    Calls `reset_demo_user` first. Outside of production, the call is omitted while another stack uses the database.
     """
     if not production and not claim_database():  # People may use the password in the other stack.
         return f"; sign in as {DEMO_USERNAME} with the password that the first stack on this database printed"

@@ -87,7 +87,8 @@ class StartedInBlock(Protocol):
 class RedisServer(StartedInBlock):
     """A Redis process that listens on loopback and keeps its data in memory only.
 
-    The port stays the same after `stop` and `start`. `options` are further options for the command line of Redis.
+    If `port` is 0, the server gets a free port. The port stays the same after `stop` and `start`. `options` are further
+    options for the command line of Redis.
     """
 
     def __init__(self, port: int = 0, options: Sequence[str] = ()) -> None:

@@ -1,7 +1,6 @@
 """Limits how long a query of this process waits for PostgreSQL.
 
-Without a limit, a query waits forever if a proxy or NAT drops the bytes of its connection without an error. Commands
-such as `migrate` have no limit, because their queries may take long.
+Commands such as `migrate` have no limit, because their queries may take long.
 """
 
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from django.db.backends.signals import connection_created
 from psycopg import Connection, errors
 
+# Without a limit, a query waits forever if a proxy or NAT drops the bytes of its connection without an error.
 QUERY_SECONDS = 10.0
 """The longest time from sending a query to the end of its result."""
 
@@ -28,7 +28,7 @@ class LimitedConnection(Connection[Any]):
 
 
 def limit_waits(connection: Any, **_: Any) -> None:
-    """Makes a new connection to PostgreSQL a LimitedConnection. Django's signal `connection_created` calls this."""
+    """Makes a new connection to PostgreSQL a LimitedConnection. Receives Django's signal `connection_created`."""
     if connection.vendor == "postgresql":
         connection.connection.__class__ = LimitedConnection  # Django offers no setting for the class.
 

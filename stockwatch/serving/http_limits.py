@@ -111,7 +111,7 @@ class LimitedChannel(HTTPChannel):  # type: ignore[misc]
             self._address = None
 
     def resetTimeout(self) -> None:  # noqa: N802 - Twisted's name
-        """Does nothing, so that a client that sends one byte at a time cannot stay connected forever."""
+        """Does nothing, because received bytes do not extend a deadline."""
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         if self._refused:

@@ -1,8 +1,7 @@
 """Runs each HTTP request in one thread, and limits how many requests run at the same time.
 
-Django's own handler switches about twenty times between the event loop and a thread for one page. `PageHandler`
-switches once. At most SLOTS requests run at the same time, so that requests do not delay prices. A request counts for
-at most SLOT_SECONDS, because a longer request probably waits for the database.
+At most SLOTS requests run at the same time, so that requests do not delay prices. A request that runs longer than
+SLOT_SECONDS no longer counts.
 """
 
 import asyncio
@@ -15,12 +14,15 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 SLOTS = 2
-SLOT_SECONDS = 0.1
+SLOT_SECONDS = 0.1  # a request that runs longer probably waits for the database
 """The time after which a running request no longer counts."""
 
 
 class Slots:
-    """Limits how many `with` blocks run at the same time. A block that runs longer than `seconds` no longer counts."""
+    """Limits the number of `with` blocks that run at the same time to `count`.
+
+    A block that runs longer than `seconds` no longer counts.
+    """
 
     def __init__(self, count: int, seconds: float) -> None:
         self._semaphore = asyncio.Semaphore(count)
@@ -46,6 +48,8 @@ class Slots:
             release()
 
 
+# Django's own handler switches about twenty times between the event loop and a thread for one page. This
+# handler switches once.
 class PageHandler(ASGIHandler):
     """Django's ASGI handler with a limit of simultaneous requests. Each request runs in one thread."""
 

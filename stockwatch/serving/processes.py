@@ -33,7 +33,8 @@ class GatewayProcesses:
     """Several gateway processes on one port.
 
     `count` is the number of processes. `drain` is how long the processes may take to close their clients' sockets, in
-    seconds. If `relay` is true, the processes share one subscription to Redis. If not, each process has its own.
+    seconds. If `relay` is true, the processes share one subscription to Redis. If not, each process has its own
+    subscription.
     """
 
     def __init__(self, host: str, port: int, count: int, drain: float, relay: bool) -> None:

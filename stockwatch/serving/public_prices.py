@@ -1,4 +1,4 @@
-"""Warns if a public site shows prices whose source forbids this."""
+"""Warns if a public site shows prices of a source that forbids its prices on public sites."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -15,9 +15,10 @@ log = structlog.get_logger(__name__)
 
 
 def warn_of_public_prices() -> None:
-    """Logs one warning if this site is public and serves tickers of a source that forbids its prices on a public site.
+    """Logs one warning if this site is public and serves tickers of restricted sources.
 
-    A site is public if PRIVATE is false and other machines may reach the site.
+    A site is public if PRIVATE is false and other machines may reach the site. A restricted source forbids its prices
+    on a public site.
     """
     if settings.PRIVATE or not any(map(is_public_host, settings.ALLOWED_HOSTS)):
         return

@@ -22,7 +22,7 @@ STOP_SECONDS = 2.0
 
 
 class RelayChild:
-    """The process that runs `relay`. `listener` is a Unix socket that listens at `path`."""
+    """The child process that runs the module `relay`. `listener` is a Unix socket that listens at `path`."""
 
     def __init__(self, listener: socket.socket, path: str) -> None:
         self.path = path

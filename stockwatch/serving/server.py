@@ -31,10 +31,10 @@ DRAIN_CHECK_SECONDS = 0.05
 
 
 class GatewayServer(Server):  # type: ignore[misc]
-    """Daphne's server, behind a `Front` that accepts the connections of `listener`, a bound socket.
+    """Daphne's server with a `Front`, which accepts all connections.
 
-    `parent` is the id of the parent process; None means that there is no parent to watch. The server drains and stops
-    when the parent has died.
+    `listener` is a bound socket. `parent` is the id of the parent process; None means that there is no parent to watch.
+    The server drains and stops when the parent has died.
     """
 
     def __init__(self, listener: socket.socket, parent: int | None) -> None:
@@ -79,10 +79,8 @@ class GatewayServer(Server):  # type: ignore[misc]
             reactor.callLater(PARENT_CHECK_SECONDS, self._watch_parent)
 
     def kill_all_applications(self) -> Any:
-        """Cancels the applications of all connections.
-
-        Daphne's own method raises KeyError if an application has just finished.
-        """
+        """Cancels the applications of all connections."""
+        # Daphne's own method raises KeyError if an application has just finished.
         for details in self.connections.values():
             if task := details.get("application_instance"):
                 task.cancel()

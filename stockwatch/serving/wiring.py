@@ -50,7 +50,7 @@ def read_limits() -> Limits:
 
 
 def open_redis() -> Redis:
-    """Returns the Redis client of the gateway, which reads quotes and limits the rate of new connections."""
+    """Returns the Redis client with which the gateway reads quotes and limits the rate of new connections."""
     return connect_async(settings.REDIS, GATEWAY)
 
 
@@ -111,7 +111,10 @@ def share_counts(shared_counts: SharedCounts) -> None:
 
 
 def accept_any_host(application: Application, allowed_hosts: list[str]) -> Application:
-    """Lets `/livez`, `/readyz` and `/metrics` answer requests for any host name."""
+    """Returns an application that answers `/livez`, `/readyz` and `/metrics` for any host name.
+
+    `allowed_hosts` is the setting ALLOWED_HOSTS. Requests to other paths are passed to `application` unchanged.
+    """
     allowed = next((host.lstrip(".") for host in allowed_hosts if host != "*"), "localhost").encode()
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

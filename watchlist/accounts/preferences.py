@@ -49,7 +49,7 @@ SELECT_APPEARANCE = f"SELECT {', '.join(NAMES)} FROM watchlist_preferences WHERE
 
 @lru_cache(maxsize=1)
 def zones() -> tuple[str, ...]:
-    """Returns the time zones that this machine knows: `UTC`, then places such as `Asia/Tokyo`."""
+    """Returns the names of the time zones that a person can choose: `UTC`, then places such as `Asia/Tokyo`."""
     return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
 
 

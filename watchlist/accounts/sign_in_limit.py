@@ -27,8 +27,8 @@ from watchlist.prices.quotes import redis_client
 
 MAX_NAME_LENGTH = 150
 """The maximum length of an account name in characters, as in Django's model."""
-NAME_LIMIT_FACTOR = 5
-"""The limit of an account name is the limit of an address times this factor. So one address cannot block a name."""
+NAME_LIMIT_FACTOR = 5  # with a higher limit for names, one address cannot block a name
+"""The limit of an account name is the limit of an address times this factor."""
 
 # A script uses the key of an address and the key of a name together, so both must have the same slot.
 KEY_GROUP = "sign-in"
@@ -88,7 +88,8 @@ def limit_attempts(view: View) -> View:
 def limit_password_checks(view: View) -> View:
     """Limits wrong passwords in a view that asks a signed-in person for the password again.
 
-    A password counts as right if the view calls `confirm_password` or redirects.
+    The limits are those of `limit_attempts`. A password counts as right if the view calls `confirm_password` or
+    redirects.
     """
 
     @wraps(view)
@@ -168,7 +169,7 @@ def mark_signed_in(request: HttpRequest | None, **_: Any) -> None:
 
 
 def clear_failures(name: str) -> None:
-    """Clears the failure count of a name, after a password reset by e-mail."""
+    """Clears the failure count of an account name. A password reset by e-mail calls this function."""
     try:
         client = redis_client()
         client.delete(group_prefix(client, KEY_GROUP) + name_key(name))

@@ -43,8 +43,8 @@ def allow_action(request: HttpRequest, action: str, max_per_hour: int) -> bool:
 def may_start_session(request: HttpRequest) -> bool:
     """Returns whether the request may store data in its web session.
 
-    One client address may start at most MAX_NEW_SESSIONS web sessions per hour. Several calls for one request count
-    once.
+    A request with a web session may always store data. Requests without one may start at most MAX_NEW_SESSIONS web
+    sessions per hour and client address.
     """
     request.session.get("lists")  # finds out whether the cookie is valid
     if request.session.session_key is not None:

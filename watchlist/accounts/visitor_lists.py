@@ -18,9 +18,9 @@ MAX_NAMED_SYMBOLS = 12
 
 @receiver(user_logged_in)
 def keep_visitor_lists(request: HttpRequest | None, user: User, **_: Any) -> None:
-    """Moves the visitor's lists into the account, and tells the person so. Django calls this after each sign-in.
+    """Moves the visitor's lists into the account, and tells the person so. Runs after each sign-in.
 
-    A list is left out if the account has the maximum number of lists.
+    A list is not moved if the account has the maximum number of lists.
     """
     if request is None:
         return

@@ -103,9 +103,9 @@ def show_days(request: HttpRequest) -> HttpResponse:
 def show_bars(request: HttpRequest, symbol: str) -> HttpResponse:
     """Answers with the bars in the chart of a symbol. `?range=1h` sets the time span of the chart.
 
-    The answer is `{"source":"kraken","step":60,"bars":[[start,open,high,low,close,volume],…]}`. `start` is in unix
-    seconds, `step` is the length of each bar in seconds, `volume` is in shares or coins. Answers 404 if no ticker has
-    the symbol.
+    If the range is unknown or missing, the chart has the default range. The answer is
+    `{"source":"kraken","step":60,"bars":[[start,open,high,low,close,volume],…]}`. `start` is in unix seconds, `step` is
+    the length of each bar in seconds, `volume` is in shares or coins. Answers 404 if no ticker has the symbol.
     """
     ticker = find_ticker(symbol)
     if ticker is None:

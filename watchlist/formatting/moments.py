@@ -3,8 +3,8 @@
 from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 
-KEPT_SECONDS = 1024
-"""The cache keeps the texts of this many seconds. The rows of a live table show only a few different seconds."""
+KEPT_SECONDS = 1024  # the rows of a live table show only a few different seconds
+"""The maximum number of texts in the cache. Each text is for one second."""
 
 
 def write_moment(moment: datetime, now: datetime, zone: tzinfo = UTC) -> str:

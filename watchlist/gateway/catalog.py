@@ -125,9 +125,10 @@ class Catalog:
 
 @sync_to_async
 def load_tickers() -> list[Listing]:
-    """Returns the listings of all tickers, active and inactive. Raises django.db.DatabaseError.
+    """Returns the listings of all tickers, active and inactive.
 
-    `market` is never `closed` in these listings: the database does not tell which markets are closed.
+    `market` is never `closed` in these listings: the database does not tell which markets are closed. Raises
+    django.db.DatabaseError if the database cannot be read.
     """
     close_old_connections()  # Django closes broken connections only at the end of a request. No request runs here.
     rows = Ticker.objects.values_list("symbol", "name", "base_price", "decimals", "active", "source", "currency")

@@ -123,7 +123,10 @@ class Gateway:
         self._save_metrics = save_metrics
 
     def drain(self, least: float = 0.0, longest: float = 0.0) -> float:
-        """Refuses new connections, and closes each open socket with code 4001, as `Connections.drain` describes."""
+        """Refuses new connections, and closes the open sockets with code 4001 in random order.
+
+        Returns how many seconds the closing takes, from `least` to `longest`.
+        """
         return self.connections.drain(least, longest)
 
     @property

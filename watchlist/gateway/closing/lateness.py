@@ -9,7 +9,8 @@ from collections import deque
 class Lateness:
     """Adds up by how many seconds a periodic task was late within the last `window` seconds.
 
-    A call of the task is late if more than `period` seconds have passed since the previous call.
+    A call of the task is late if more than `period` seconds have passed since the previous call. The
+    attribute `seconds` holds the sum.
     """
 
     def __init__(self, period: float, window: float) -> None:

@@ -33,7 +33,7 @@ class Compressor:
         self.busy = False
         """While `busy` is True, frames for few sockets are not compressed."""
         self.input_bytes = self.output_bytes = 0
-        """The total size of all compressed payloads, before and after compression. A shared frame counts once."""
+        """The total bytes of all compressed payloads, before and after compression. A shared frame counts once."""
         # The streams are reused, because a new stream can take ten times as long as the compression of a short payload.
         self._fast = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
         self._small = zlib.compressobj(4, zlib.DEFLATED, -zlib.MAX_WBITS, strategy=zlib.Z_FILTERED)

@@ -1,9 +1,9 @@
 """The channel layer `prices` for a Redis Cluster.
 
-The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. A node sends only the messages of channels in its
-own slots. This layer therefore has one connection to each node with joined channels. The slot map says which node
-serves each slot. A task reads the slot map every few seconds and after each failure, and subscribes to each channel at
-the node that serves the channel's slot.
+The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. Each node sends only the messages of channels in its
+own slots. This layer therefore has one connection to each node that serves a joined group. A task reads the slot map,
+which says which node serves each slot. The task reads the map every few seconds and after each failure, and subscribes
+to each channel at the node of the channel's slot.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class ClusterChannelLayer:
         """The slot of each joined channel."""
         self._waiting: dict[bytes, asyncio.Future[None]] = {}
         self._missing: set[bytes] = set()
-        """Channels that were confirmed, and then lost their node."""
+        """Joined channels whose subscription was confirmed, and has then ended."""
         self._subscribers: dict[Node, NodeSubscriber] = {}
         self._stale = True
         self._receiver: Receiver = lambda _channel, _data: None
@@ -210,7 +210,7 @@ class ClusterChannelLayer:
                 subscriber.set_channels(frozenset(channels))
 
     def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
-        """Adds to `_missing` the confirmed channels that a subscriber loses. The subscriber keeps `channels`."""
+        """Adds to `_missing` the joined channels in `subscriber.confirmed` that are not in `channels`."""
         self._missing |= (subscriber.confirmed - channels) & self._wanted.keys()
 
     def _pass_on(self, channel: bytes, data: bytes) -> None:

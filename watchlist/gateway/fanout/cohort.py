@@ -1,8 +1,8 @@
-"""Defines cohorts: groups of sockets with the same symbols and delivery, which share joined frames.
+"""Defines cohorts: groups of sockets with the same symbols and delivery options, which share joined frames.
 
-Pure. A prompt cohort sends each update within a few milliseconds. A paced cohort has a limit of updates per second.
-Once per interval, a paced cohort sends the newest update of each changed symbol. Only the first known update of a
-symbol does not wait for the interval: `flush_first` sends this update within a few milliseconds.
+Pure. A prompt cohort has no limit of updates per second, and sends each update within a few milliseconds. A paced
+cohort has such a limit, and sends the newest update of each changed symbol once per interval. The first known update of
+a symbol does not wait for the interval: `flush_first` sends this update within a few milliseconds.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -95,7 +95,7 @@ class Cohort:
     def add_update(self, message: UpdateMessage) -> bool:
         """Adds an update to the next flush. Returns True if this update is the first since the last flush.
 
-        Only for a cohort without a limit of updates per second. Any other cohort finds new updates in its symbols.
+        Call this method only for a cohort without a limit of updates per second.
         """
         pending = self._pending
         pending.append(message)
@@ -104,7 +104,8 @@ class Cohort:
     def add_first(self, tracked: TrackedSymbol) -> bool:
         """Adds the first known update of a symbol, so that `flush_first` sends this update.
 
-        Only for a cohort with a limit of updates per second. Returns True if no other update waits for `flush_first`.
+        Call this method only for a cohort with a limit of updates per second. Returns True if no other update waits for
+        `flush_first`.
         """
         self._first.append(tracked)
         return len(self._first) == 1
@@ -193,9 +194,9 @@ class Cohort:
         ]
 
     def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
-        """Sends updates of `symbols` to the sockets that joined since the last flush. Returns how many were sent.
+        """Sends updates of `symbols` to the sockets that joined since the last flush.
 
-        Each socket is sent only the updates that came after its join.
+        Each socket is sent only the updates that came after its join. Returns how many updates were sent.
         """
         # Sockets that lack the same updates share a block.
         groups = groupby(self._joining.items(), lambda joined: self._newer(symbols, joined[1]))

@@ -53,7 +53,7 @@ class Delivery:
     batch: bool = False
     """Whether a frame holds an array of updates. If False, a frame holds one update."""
     keep_all: bool = False
-    """Whether the mode is `all`. If False, the mode is `latest`."""
+    """Whether the mode is `all`. If False, the mode is `latest`. The module `outbox` describes the modes."""
     hertz: float = 0.0
     """The most updates per second of each symbol. 0 means no limit."""
     snapshot: bool = True
@@ -68,7 +68,7 @@ class Delivery:
 
     @property
     def lasting(self) -> "Delivery":
-        """Returns a copy with `snapshot` True, because `snapshot` False applies to one request only."""
+        """Returns a copy with `snapshot` True. A request sets `snapshot` to False only for itself."""
         return replace(self, snapshot=True)
 
     def with_options(self, options: Any) -> "Delivery":

@@ -1,9 +1,9 @@
 """Holds the newest update of each subscribed symbol and hands updates to cohorts of sockets.
 
 A cohort is a group of sockets with the same symbols and delivery options. `receive` checks that an update is newer than
-the known update, and adds it to each cohort that has the symbol and no limit of updates per second. `flush` runs a few
-milliseconds later, and writes one block of joined frames to all sockets of a cohort. A `Pacer` flushes the cohorts that
-have a limit.
+the known update, and adds the new update to each cohort that has the symbol and no limit of updates per second. `flush`
+runs a few milliseconds later, and writes one block of joined frames to all sockets of a cohort. A `Pacer` flushes the
+cohorts that have a limit.
 
 Pure: no I/O, no await; the clock is an argument. All calls come from one thread.
 """
@@ -21,7 +21,10 @@ from watchlist.gateway.framing import text_frame
 from watchlist.gateway.messages import UpdateMessage
 
 FLUSH_SECONDS = 0.001
-"""The shortest delay from an update to its flush, in seconds. Updates in this time share one write per socket."""
+"""The shortest delay from an update to its flush, in seconds.
+
+All updates that come during this delay are sent with one write per socket.
+"""
 # A thousand different lists need a thousand joins and writes. With a longer delay, more updates share a join.
 COHORT_FLUSH_SECONDS = 5e-6
 """Each cohort in a flush adds this number of seconds to the delay of the next flush."""
@@ -155,7 +158,7 @@ class Hub:
         self.unsubscribe(outbox, outbox.symbols)
 
     def _count_refused(self, tracked: TrackedSymbol, payload: bytes, from_store: bool, kind: str) -> None:
-        """Counts a refused update. A refused quote is counted once, although each resync reads the quote again."""
+        """Counts a refused update. A refused quote is counted once, even if the same quote is read again."""
         if not (from_store and payload == tracked.refused):
             self.counts.count_refused(kind)
         if from_store:

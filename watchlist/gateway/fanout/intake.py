@@ -23,7 +23,7 @@ from watchlist.gateway.fanout.price_layer import PriceLayer
 log = structlog.get_logger(__name__)
 
 RESYNC_SECONDS = 5.0
-"""The interval of resyncs. If a published update is lost, the next resync reads the quote."""
+"""The interval of resyncs. If a published update is lost, the next resync reads the symbol's quote."""
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.2, 2.0
 """The shortest and the longest wait between two attempts while Redis is unavailable."""
 MGET_SYMBOLS = 1000

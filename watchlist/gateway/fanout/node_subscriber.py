@@ -1,7 +1,7 @@
 """Receives sharded pub/sub messages from one node of a Redis Cluster.
 
-After a lost connection, the subscriber connects and subscribes again. The subscriber pings a silent connection, and
-drops it if no reply comes, because a connection through a proxy or NAT can fail without an error.
+After a lost connection, the subscriber connects and subscribes again. The subscriber pings a silent connection. If no
+reply comes, the subscriber drops the connection.
 """
 
 import asyncio
@@ -144,6 +144,7 @@ class NodeSubscriber:
             await connection.disconnect(nowait=True)
 
     async def _watch_silence(self) -> None:
+        # Needed because a connection through a proxy or NAT can fail without an error.
         pinged = False
         while True:
             await asyncio.sleep(SILENCE_SECONDS)

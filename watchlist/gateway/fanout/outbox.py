@@ -139,7 +139,7 @@ class Outbox:
         return self.reply_frame(text_frame(payload))
 
     def reply_frame(self, frame: bytes) -> bool:
-        """Sends a complete frame, such as a pong frame, as a reply. Returns the same as `reply`."""
+        """Sends a complete frame, such as a pong frame, as a reply. Returns False in the same case as `reply`."""
         if not self.closed:
             self.write(Block((ReplyMessage(frame),), frame))
         return self._reply_bytes <= MAX_REPLY_BYTES
@@ -160,7 +160,8 @@ class Outbox:
             self.send([*self._pop_losses(), *self._backlog.pop_all()])
 
     def discard(self, symbol: str) -> None:
-        """Drops the waiting messages about a symbol, so that none arrives after the reply to an unsubscribe."""
+        """Drops the waiting messages about a symbol."""
+        # No message about the symbol may arrive after the reply to an unsubscribe.
         self._backlog.discard(symbol)
         self._losses.pop(symbol, None)
         for key in (symbol, loss_key(symbol)):

@@ -1,4 +1,4 @@
-"""Flushes each cohort with a limit of updates per second once per interval. Pure: the timer is an argument."""
+"""Flushes cohorts that have a limit of updates per second, each once per interval. Pure: the timer is an argument."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """Connects one accepted socket to its session.
 
-`FrontConnection` reads the client's frames, and passes the messages to the session. The session's outbox writes its
-bytes to `FrontConnection`.
+`FrontConnection` reads the client's frames, and passes the messages to the session. The session's outbox writes to
+`FrontConnection`.
 """
 
 import socket
@@ -32,7 +32,10 @@ from watchlist.gateway.sockets.session import Session
 READ_BYTES = 16 * 1024
 """The most bytes of one read. A longer read could delay other clients."""
 MAX_FRAME_BYTES = 1024 * 1024
-"""A larger message closes the socket with code 1009. From MAX_MESSAGE_BYTES to this size, the code is 4502."""
+"""A message above this size closes the socket with code 1009.
+
+A smaller message above MAX_MESSAGE_BYTES closes the socket with code 4502.
+"""
 
 
 class FrontConnection:

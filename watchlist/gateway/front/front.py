@@ -114,7 +114,10 @@ class Front:
                 close_socket(sock)
 
     def _make_room(self, error: OSError) -> bool:
-        """Closes connections that have sent no byte, if no file descriptor is free. Returns whether any was closed."""
+        """Closes connections that have sent no byte, if no file descriptor is free.
+
+        Returns whether a connection was closed.
+        """
         if error.errno not in NO_ROOM or not len(self.unread):
             return False
         # Otherwise silent clients from many addresses could keep other clients waiting until the time limit.

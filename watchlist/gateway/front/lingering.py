@@ -20,7 +20,7 @@ MAX_SOCKETS = 500  # a client that is refused repeatedly must not use up the fil
 """The most sockets that linger. If a further socket is added, the oldest lingering socket is closed."""
 READ_BYTES = 64 * 1024
 RESET = struct.pack("ii", 1, 0)
-"""The value of SO_LINGER with which `close` resets the connection."""
+"""The value of SO_LINGER that makes the close of a socket reset the connection."""
 
 
 class LingeringSockets:

@@ -28,7 +28,7 @@ class Handler(Protocol):
         """Called while the socket accepts output. `Poller.wait_writable` starts and stops these calls."""
 
     def on_error(self) -> None:
-        """Called after `on_readable` or `on_writable` has raised an error. Closes the socket."""
+        """Called after `on_readable` or `on_writable` has raised an error. Must close the socket."""
 
 
 class Poller(Protocol):

@@ -25,7 +25,7 @@ class HttpLimit(Protocol):
         """Returns the address for which a connection from `host` counts, or None if the connection does not count."""
 
     def is_exceeded(self, address: str, times: int = 1) -> bool:
-        """Returns whether the address has more open HTTP connections than the limit per address times `times`."""
+        """Returns whether an address has more open HTTP connections than `times` times the limit."""
 
 
 class UnreadSockets:
