@@ -102,7 +102,10 @@ def encode_frame(kind: Kind, content: bytes = b"") -> bytes:
 
 
 def encode_names(kind: Kind, names: Iterable[str]) -> bytes:
-    """Returns frames with these group names. A frame has at most MAX_NAMES names."""
+    """Returns the bytes of frames with these group names: at most MAX_NAMES names per frame.
+
+    Returns no bytes if `names` is empty.
+    """
     every = list(names)
     parts = (every[start : start + MAX_NAMES] for start in range(0, len(every), MAX_NAMES))
     return b"".join(encode_frame(kind, _encode_names(part)) for part in parts)
