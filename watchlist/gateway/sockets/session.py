@@ -26,8 +26,8 @@ class Session:
     """The state of one socket.
 
     `account_session` is the web session of the signed-in account. `unverified_key` is the key of a web session that is
-    not looked up yet. `list_versions` maps list ids to the versions that the client was sent. `rotates_at` is when the
-    socket is closed for its age. `closing_since` is when the gateway began to close it, or 0.0.
+    not looked up yet. `list_versions` maps list ids to the versions that were sent to the client. `rotates_at` is when
+    the socket reaches its maximum age. `closing_since` is when the gateway began to close the socket, or 0.0.
     """
 
     __slots__ = (
