@@ -69,13 +69,13 @@ class FrameReader:
 
     def __init__(self) -> None:
         self.greeted = False
-        """Whether the preamble of the other side has arrived."""
+        """Whether the PREAMBLE of the other side has arrived."""
         self._rest = b""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Takes the next bytes of the connection. Returns the kind and the content of each frame that is now complete.
 
-        Raises BadFrame for another VERSION, and for a frame that is empty or too long.
+        Raises BadFrame if the other side has another VERSION, or if a frame is empty or too long.
         """
         data = self._rest + data
         position, frames = 0, []
