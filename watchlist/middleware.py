@@ -46,10 +46,9 @@ class DatabaseOutageMiddleware(MiddlewareMixin):
 
 
 class ProlongSessionMiddleware(MiddlewareMixin):
-    """Prolongs each web session that is in use, at most once a day.
+    """Prolongs each web session that is in use, at most once a day."""
 
-    A visitor who returns therefore keeps the lists, which are in the web session.
-    """
+    # A visitor who returns then keeps the lists, which are in the web session.
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         session: Any = getattr(request, "session", None)

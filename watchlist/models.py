@@ -11,8 +11,8 @@ from feeds.models import Ticker
 class Watchlist(models.Model):
     """A named list of one account. `position` orders the lists of an account, from 0.
 
-    `version` increases with every change of the list or its entries, so that an open page notices changes. `columns`
-    holds the keys of the chosen columns, separated by spaces. `columns` is empty for the default columns.
+    `version` increases with every change of the list or its entries. `columns` holds the keys of the chosen columns,
+    separated by spaces. `columns` is empty for the default columns.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")
@@ -34,7 +34,7 @@ class Watchlist(models.Model):
 
 
 class Entry(models.Model):
-    """A ticker in a list. `position` orders the entries of a list, and may have gaps."""
+    """A ticker in a list. `position` orders the entries of a list. Numbers may be missing between two positions."""
 
     watchlist = models.ForeignKey(Watchlist, on_delete=models.CASCADE, related_name="entries")
     # A ticker that is in a list cannot be deleted. The admin switches it off instead.

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits for each client and for the number of clients.
+    """The limits for each client and for the number of clients. Times are in seconds.
 
-    Times are in seconds. In mode `all`, `send_buffer` updates may wait for a client that does not read.
-    `rate_per_second` and `rate_burst` limit new connections. `messages_…`, `bytes_…` and `frames_…` limit what one
-    client sends. Settings with the prefix GATEWAY_ set the attributes from `allowed_origins` to `max_age`.
+    `send_buffer` is how many updates may wait for a client in the delivery mode `all`. `rate_per_second` and
+    `rate_burst` limit new connections. `messages_…`, `bytes_…` and `frames_…` limit what one client sends. Settings
+    with the prefix GATEWAY_ set the attributes from `allowed_origins` to `max_age`.
     """
 
     allowed_origins: tuple[str, ...] = ("*",)
@@ -24,7 +24,7 @@ class Limits:
     pong_wait: float = 60.0
     ping_period: float = 54.0
     max_age: float = 0.0
-    """The longest time that a socket stays open. Its client then connects to another process. 0 means no limit."""
+    """The longest time that a socket may stay open. 0 means no limit."""
     first_request: float = 10.0
     messages_per_second: float = 5.0
     messages_burst: int = 20

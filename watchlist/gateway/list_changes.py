@@ -73,8 +73,9 @@ class ListChanges:
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
         """Sends each signed-in socket with `?meta=1` a `list` frame for each list that has changed.
 
-        `read` holds the web sessions that were looked up in the database. Those that are missing in `versions` have
-        ended. A socket with an unsent state message is skipped, and gets the frames in a later call.
+        `read` holds all web sessions that were looked up in the database. `versions` holds those that have not ended,
+        each with the versions of the account's lists. A socket with an unsent state message is skipped, and gets the
+        frames in a later call.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session

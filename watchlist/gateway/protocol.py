@@ -88,7 +88,7 @@ class ConnectionOptions:
 
     With `batch`, the client gets arrays of updates. `heartbeat` is the interval of heartbeats in seconds, 0 for none.
     With `meta`, the client gets `ticker`, `feed`, `list` and `service` frames. With `notice`, the client gets a
-    `reconnect` frame before a shutdown.
+    `reconnect` frame before the gateway closes the socket with the code 4001.
     """
 
     batch: bool = False
@@ -98,7 +98,7 @@ class ConnectionOptions:
 
 
 def parse_query(query: bytes) -> ConnectionOptions:
-    """Parses `?batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys.
+    """Parses a query string such as `batch=1&heartbeat=15&meta=1&notice=1`. Ignores other keys.
 
     Raises BadRequest for an invalid heartbeat.
     """
@@ -118,9 +118,10 @@ ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "pin
 
 
 def opens_action_mode(text: str) -> bool:
-    """Returns whether a socket whose first message is `text` uses action mode.
+    """Returns whether a socket whose first message is `text` uses action mode, in which requests are JSON objects.
 
-    If the result is False, the socket uses array mode. A socket keeps its mode until it closes.
+    If the result is False, the socket uses array mode, in which requests are arrays of symbols. A socket keeps its mode
+    until it closes.
     """
     return text.lstrip(" \t\r\n")[:1] == "{"
 
@@ -225,7 +226,7 @@ def pong(request_id: str | None, timestamp: int) -> bytes:
 
 
 def lost(symbol: str, first: int, last: int) -> bytes:
-    """Returns the `lost` frame, which says that updates of a symbol were dropped in mode `all`.
+    """Returns the `lost` frame, which says that updates of a symbol were dropped in the delivery mode `all`.
 
     `first` and `last` are the smallest and the greatest seq_id of the dropped updates.
     """
@@ -255,7 +256,7 @@ def feed(source: str, title: str, state: str, reason: str, since: int, symbols: 
 
 
 def reconnect(retry_after_ms: int) -> bytes:
-    """Returns the `reconnect` frame, which announces a shutdown to clients with `?notice=1`."""
+    """Returns the `reconnect` frame, which tells clients with `?notice=1` to connect again after `retry_after_ms`."""
     return msgspec.json.encode({"type": "reconnect", "retry_after_ms": retry_after_ms})
 
 

@@ -63,7 +63,7 @@ class SourceChanges:
         self._connections.announce_sources({source: self._message(source) for source in sources})
 
     def mark_markets(self, listings: list[Listing]) -> list[Listing]:
-        """Returns the listings. A listing whose source reports a closed market gets the market CLOSED."""
+        """Returns the listings, with the market CLOSED for each symbol whose source reports a closed market."""
         if not self._closed:
             return listings
         return [

@@ -1,7 +1,6 @@
 """Sends `ticker` frames to clients when the admin has changed a ticker.
 
-Reads the ticker table every 0.5 s, and compares the table with the catalog, which holds the tickers in memory. Django's
-signals do not suffice, because `QuerySet.update` sends no signal.
+Reads the ticker table every 0.5 s, and compares the table with the catalog, which holds the tickers in memory.
 """
 
 import asyncio
@@ -15,13 +14,15 @@ from watchlist.gateway.sockets.connections import Connections
 
 log = structlog.get_logger(__name__)
 
+# The table is read again and again, because `QuerySet.update` sends no signal.
 READ_SECONDS = 0.5
 
 
 class TickerChanges:
     """Keeps the catalog equal to the ticker table.
 
-    `load` reads the ticker table. `mark_markets` returns the listings, in which closed markets are marked as CLOSED.
+    `load` returns the listings of the ticker table. `mark_markets` takes and returns listings. In the
+    result, the market of a listing is CLOSED if the market is closed.
     """
 
     def __init__(

@@ -19,8 +19,8 @@ LIST_HEADERS = (
 class Columns:
     """Says which columns of an imported file hold the symbols and the list names.
 
-    `symbols` and `names` count from 0. `names` is None if the file has no column of list names. `count` is the number
-    of cells of the header.
+    `symbols` is the position of the column of symbols, from 0. `names` is the position of the column of list names, or
+    None if the file has no such column. `count` is the number of cells of the header.
     """
 
     symbols: int

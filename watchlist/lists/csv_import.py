@@ -13,8 +13,9 @@ from watchlist.lists.csv_lines import Line, read_cells, split_lines
 from watchlist.lists.foreign_symbols import clean_spelling, find_symbol
 from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, NamedList, check_name, name_key
 
+# MAX_LISTS lists of MAX_SYMBOLS symbols fit into a file of this size.
 MAX_FILE_BYTES = 2_500_000
-"""The maximum size of an imported file in bytes. MAX_LISTS lists of MAX_SYMBOLS symbols fit into the file."""
+"""The maximum size of an imported file in bytes."""
 MAX_LINES = MAX_LISTS * (MAX_SYMBOLS + 1)
 DEFAULT_NAME = "Imported"
 SECTION = "###"
@@ -44,8 +45,8 @@ class ImportedLists:
 def read_lists(text: str, known: Collection[str], name: str = DEFAULT_NAME) -> ImportedLists:
     """Reads lists of symbols from the text of a file. Refuses symbols that are not in `known`.
 
-    Symbols that the file puts into no list come into a list called `name`. If the file has a header, only the columns
-    of symbols and of list names are read. Without a header, each line has one of these forms:
+    Symbols that the file puts into no list are added to a list called `name`. If the file has a header, only the
+    columns of symbols and of list names are read. Without a header, each line has one of these forms:
 
     - a list's name and one symbol
     - any number of symbols
@@ -100,10 +101,12 @@ class _Reader:
             self._read_without_header(line)
 
     def _is_comment(self, line: Line) -> bool:
-        """Returns whether a line is a comment. A comment begins with `#`, but not with `###`.
+        """Returns whether a line is a comment.
 
-        A line with as many cells as the header is no comment. Its first cell may be the name of a list, such as `#1`.
+        A comment begins with `#`, but not with `###`. In a file with a header, a line with as many cells as the header
+        is no comment.
         """
+        # The first cell of such a line may be the name of a list, such as `#1`.
         return line.is_comment and (self._columns is None or len(line.cells) != self._columns.count)
 
     def _read_columns(self, line: Line, columns: Columns) -> None:

@@ -23,7 +23,8 @@ QUOTED = re.compile(r'"[^"]*"')
 class Line:
     """One line of an imported text, split into cells.
 
-    `number` counts from 1. `problem` says why the line cannot be read. A readable line has an empty `problem`.
+    `number` is the number of the line, from 1. `problem` says why the line cannot be read. A readable line has an empty
+    `problem`.
     """
 
     number: int
@@ -43,7 +44,10 @@ def split_lines(text: str) -> list[tuple[int, str]]:
 
 
 def read_cells(lines: Sequence[tuple[int, str]]) -> Iterator[Line]:
-    """Yields each line, split into cells. `lines` are the pairs from `split_lines`."""
+    """Yields the lines, split into cells. Leaves out a first line such as `sep=;`.
+
+    `lines` are the pairs from `split_lines`.
+    """
     separator = ","
     if lines:
         declared = SEPARATOR_LINE.fullmatch(lines[0][1])
@@ -68,9 +72,9 @@ def sniff_separator(lines: Sequence[str]) -> str:
 
 
 def _read_record(lines: Sequence[tuple[int, str]], separator: str) -> tuple[Line, int]:
-    """Reads one record: the first line, and more lines if a cell in quotation marks continues in them.
+    """Reads one record: the first line, or several lines if a cell in quotation marks contains line ends.
 
-    Returns the record, and its number of lines.
+    Returns the record, and how many lines it has.
     """
     number, first = lines[0]
     for used in range(1, len(lines) + 1):

@@ -19,7 +19,7 @@ def find_symbol(spelling: str, known: Collection[str]) -> str | None:
 
 
 def clean_spelling(spelling: str) -> str:
-    """Returns the text in NFKC and upper case, without invisible characters such as direction marks."""
+    """Returns the text in upper case, in the Unicode form NFKC, and without invisible characters."""
     # Normalization takes quadratic time, so the length is limited first.
     text = unicodedata.normalize("NFKC", spelling.strip()[:MAX_SPELLING_LENGTH])
     return upper_case("".join(letter for letter in text if unicodedata.category(letter) != "Cf"))

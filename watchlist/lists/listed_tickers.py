@@ -1,8 +1,4 @@
-"""Reads the tickers of a list from the database.
-
-Each page makes one query of this module. The queries are in SQL, because Django would take longer to build a query than
-the database takes to answer it.
-"""
+"""Reads the tickers of a list from the database."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -22,6 +18,7 @@ class ListedTicker(NamedTuple):
     currency: str
 
 
+# Each page makes one of these queries. Django would take longer to build it than the database takes to answer it.
 SELECT = f"SELECT {', '.join(f'ticker.{name}' for name in ListedTicker._fields)} FROM feeds_ticker AS ticker"  # noqa: S608 - no value is part of the text
 OF_LIST = """
 JOIN watchlist_entry AS entry ON entry.ticker_id = ticker.id

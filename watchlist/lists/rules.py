@@ -125,7 +125,7 @@ class UserLists:
 
 
 def check_name(name: str, others: Sequence[NamedList]) -> str:
-    """Returns the name of a list in NFC with single spaces.
+    """Returns the name of a list in the Unicode form NFC, with single spaces.
 
     Raises BadName if the name is not allowed, or if a list in `others` has the name.
     """

@@ -23,7 +23,7 @@ SEPARATORS = re.compile(r"[\s,;|]+")
 
 
 def served_tickers() -> QuerySet[Ticker]:
-    """Returns the active tickers. If GATEWAY_VALID_TICKERS is set, returns only those that this setting names."""
+    """Returns the active tickers that GATEWAY_VALID_TICKERS names. If the setting is empty, returns all active ones."""
     active = Ticker.objects.filter(active=True)
     return active.filter(symbol__in=settings.GATEWAY_VALID_TICKERS) if settings.GATEWAY_VALID_TICKERS else active
 
@@ -57,7 +57,7 @@ def find_ticker(symbol: str) -> Ticker | None:
 
 
 def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
-    """Returns the served tickers that match a text, the best matches first. Ignores case and accents.
+    """Returns at most `limit` served tickers that match a text, the best matches first. Ignores case and accents.
 
     The ticker whose symbol equals the text comes first. Tickers whose symbol or name begins with the text come next.
     """
@@ -71,7 +71,7 @@ def search(text: str, limit: int = MAX_MATCHES) -> list[Ticker]:
 
 
 def _search_database(text: str, limit: int) -> QuerySet[Ticker]:
-    """Returns the served tickers whose symbol or name contains `text`: at most `limit`, the best matches first.
+    """Returns at most `limit` served tickers whose symbol or name contains `text`, the best matches first.
 
     Ignores only the case of ASCII letters. `_search_accents` finds names with other letters.
     """

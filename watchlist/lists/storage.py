@@ -238,7 +238,7 @@ class MovedLists:
 def move_visitor_lists(session: SessionBase, user: User) -> MovedLists:
     """Moves a visitor's lists into the account, behind the lists that the account already has.
 
-    If the account has no lists yet, all lists of the visitor are moved, and the result is empty.
+    If the account has no lists yet, the visitor's lists become the account's lists, and the result is empty.
     """
     visitor, account = VisitorLists(cast("SessionStore", session)), AccountLists(user)
     if not visitor.stored:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from watchlist.errors import SessionEnded
 
 PROLONG_AFTER = timedelta(days=1)
-"""A session is prolonged at most once in this time."""
+"""The shortest time after which a session can be prolonged again."""
 MISSING = object()
 
 
@@ -77,7 +77,7 @@ class SessionStore(DatabaseSessionStore):
     def _read_again(self) -> bool:
         """Locks and reads the row of the session. Merges the changes of this request into the data that were read.
 
-        Returns False if the row does not exist.
+        Returns whether the row exists.
         """
         row = Session.objects.select_for_update().filter(session_key=self.session_key).first()
         if row is None:

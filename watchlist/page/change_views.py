@@ -236,7 +236,7 @@ def apply_change(request: HttpRequest, change: ListChange) -> UserLists | None:
 
 
 def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the symbols that can be added to the list, and sentences that say why other symbols cannot.
+    """Returns the symbols that can be added to the list, and sentences that say why the others cannot be added.
 
     Stores nothing. When the list is full, one sentence stands for all remaining symbols.
     """

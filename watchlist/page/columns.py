@@ -166,8 +166,9 @@ COLUMNS: tuple[Column, ...] = (
 DEFAULT_KEYS = ("symbol", "spark", "last", "change", "percent", "volume", "open", "high", "low", "age")
 """The columns of a list for which the person has not chosen columns. A narrow table hides some of these columns."""
 
+# Without the age, only a colour would tell which prices are old.
 ALWAYS_SHOWN = ("symbol", "age")
-"""The columns that cannot be hidden. Without the age, only a colour would tell which prices are old."""
+"""The columns that cannot be hidden."""
 
 SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUMNS if column.sort_value is not None}
 
@@ -232,7 +233,7 @@ def list_choices(columns: Sequence[Column]) -> list[ColumnChoice]:
 
 
 def choose_number_width(rows: Sequence[Row]) -> str:
-    """Returns the CSS class that makes the columns wide enough for the longest price, or an empty text."""
+    """Returns the CSS class that makes the columns wide enough for the longest price, or "" for short prices."""
     # Of all prices with the same number of decimals, the largest has the longest text.
     largest: dict[int, tuple[float, Row]] = {}
     for row in rows:

@@ -39,7 +39,7 @@ MODULES = [
         *("quotes", "row", "socket", "sort", "sparkline", "status", "table"),
     )
 ]
-"""The scripts that `main.js` imports, directly or not. The page names them, so that the browser loads all at once."""
+"""The scripts that `main.js` imports, directly or through other scripts."""
 
 
 def own_lists(request: HttpRequest) -> ListStore:

@@ -1,4 +1,4 @@
-"""Tells a person the result of a change in sentences with Undo buttons or choices.
+"""Shows sentences about the result of a change, with Undo buttons or with tickers to choose from.
 
 Each sentence is a Django message, which is shown on one page only. The changes that can be undone and the tickers to
 choose from stay in the web session.
@@ -20,7 +20,7 @@ from watchlist.page.undo import Change, Undo, read_undos, remember_undo
 SESSION_KEY = "offer"
 SHOWN_UNDOS = 3
 SHOWN_FOR_NS = 600 * 1_000_000_000
-"""The time after a change in which every page has an Undo button for the change."""
+"""How long after a change the pages have an Undo button for the change, in nanoseconds."""
 
 
 class Choice(msgspec.Struct, frozen=True):

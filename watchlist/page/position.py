@@ -1,4 +1,4 @@
-"""Reads and writes the position of a page, which is its list and its sort, in addresses and forms."""
+"""Reads and writes page positions in addresses and forms. A position is a list and the sort of its rows."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode

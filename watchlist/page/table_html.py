@@ -1,7 +1,9 @@
 """Writes HTML for rows, headings, suggestions and the menu of columns. Pure.
 
-Django's template engine would need five times as long. All texts are escaped, as in a template.
+All texts are escaped, as in a template.
 """
+
+# Django's template engine would need five times as long.
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache

@@ -116,10 +116,7 @@ def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tup
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
-    """Returns the stored lists of the person, to which an import adds lists.
-
-    If the person has only the example list, which is not stored, the result is empty.
-    """
+    """Returns the lists to which an import adds lists: `lists`, or no lists if the person has only the example list."""
     return lists if store.stored else UserLists(())
 
 

@@ -136,8 +136,7 @@ def _restore_list(lists: UserLists, saved: SavedList, changed: Sequence[str]) ->
 def compare_lists(done: str, before: UserLists, after: UserLists) -> ChangedLists:
     """Returns the change from the lists `before` to the lists `after`.
 
-    `after` must be stored lists, because storing gives new lists their keys. `done` is the sentence to show after an
-    undo.
+    `after` must be the stored lists, in which new lists have keys. `done` is the sentence to show after an undo.
     """
     old, new = _save_lists(before), _save_lists(after)
     contents = {(saved.key, saved.symbols) for saved in old} & {(saved.key, saved.symbols) for saved in new}
@@ -163,7 +162,8 @@ def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLis
 def remember_undo(session: SessionBase, owner: str, sentence: str, change: Change, now: int) -> None:
     """Adds a change to the web session, so that the person can undo it.
 
-    Removes the oldest changes beyond MAX_UNDOS changes or MAX_KEPT_SYMBOLS symbols. The newest change always remains.
+    If there are more than MAX_UNDOS changes or MAX_KEPT_SYMBOLS symbols, removes the oldest changes. The newest change
+    always remains.
     """
     undo = Undo(secrets.token_hex(8), owner, now, sentence, change)
     session[KEY_PREFIX + undo.id] = msgspec.to_builtins(undo)

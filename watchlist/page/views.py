@@ -69,6 +69,6 @@ def _render_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 def is_htmx(request: HttpRequest) -> bool:
-    """Returns whether htmx, a script of the open page, makes the request."""
+    """Returns whether the script htmx makes the request."""
     details: Any = getattr(request, "htmx", None)
     return bool(details)

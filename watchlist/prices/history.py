@@ -19,7 +19,7 @@ from watchlist.prices.quotes import redis_client
 
 DAY = timedelta(days=1)
 REDIS_TAIL_MINUTES = 10
-"""How many minutes at the end of a long chart come from Redis, which has new minutes earlier than the database."""
+"""How many minutes at the end of a long chart come from Redis."""
 
 # A sum of integers can overflow in SQLite, so the volumes are added as floating-point numbers.
 SELECT_JOINED_MINUTES = """
@@ -40,8 +40,9 @@ log = structlog.get_logger(__name__)
 def read_candles(symbol: str, span: timedelta | None, now: datetime, retention: timedelta) -> CandleSeries:
     """Returns the candles of the period that ends at `now` and has the length `span`.
 
-    If `span` is None, the period begins with the first recorded update. `retention` is how long the database keeps
-    one-minute bars. A period that one-minute bars do not cover has candles of one-day bars.
+    If `span` is None, the period begins with the first recorded update. Short periods have candles of one-second bars,
+    and longer periods of one-minute bars. A period that one-minute bars do not cover has candles of one-day bars.
+    `retention` is how long the database keeps one-minute bars.
     """
     timestamp = int(now.timestamp())
     if span is not None and span <= timedelta(seconds=SECONDS.slots):

@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 class Quotes:
     """The result of reading quotes.
 
-    `updates` is a dict from symbol to quote. Symbols without a quote are missing. `available` is False if Redis, or a
-    node of a cluster, did not answer.
+    `updates` maps each symbol to its newest update. Symbols without an update are missing. `available` is False if
+    Redis, or a node of a cluster, did not answer.
     """
 
     updates: Mapping[str, Update] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Quotes:
 def read_quotes(symbols: Sequence[str]) -> Quotes:
     """Reads the quotes of these symbols in one round trip.
 
-    If a node of a Redis Cluster does not answer, its symbols are missing, and `available` is False.
+    If a node of a Redis Cluster does not answer, the symbols on this node are missing, and `available` is False.
     """
     if not symbols:
         return Quotes()

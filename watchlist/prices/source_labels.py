@@ -11,7 +11,7 @@ NOT_LIVE = {REPLAY: "replayed", SIMULATED: "simulated"}
 """The sources without current market prices, as a dict from source to adjective."""
 
 OPEN, CLOSED, ALWAYS = "open", "closed", "always"
-"""The values for the market of a symbol. `always` means that the symbol is traded around the clock."""
+"""The states of a symbol's market. `always` means that the symbol is traded around the clock."""
 
 
 @dataclass(frozen=True, slots=True)

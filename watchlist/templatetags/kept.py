@@ -6,7 +6,7 @@
 
 The part from `kept` to `endkept` is rendered once for each combination of values of the variables in the tag `kept`.
 Only these variables exist while this part is rendered. The part from `fresh` to `endfresh` is rendered for each page. A
-fresh part has all variables of the page, but not those of a loop or of `with` around it in the kept part.
+fresh part has all variables of the page. It lacks the variables that a loop or `with` in the kept part sets.
 """
 
 import re

@@ -14,8 +14,9 @@ from watchlist.formatting.numerals import PLAIN, Numerals
 from watchlist.terminal.state import Row, WatchState
 
 REFRESHES_PER_SECOND = 4
+# Every terminal font has the ASCII minus sign.
 TERMINAL = Numerals(minus="-")
-"""The numerals of the table: English with the ASCII minus sign, because every terminal font has this sign."""
+"""The numerals of the table: English with the ASCII minus sign."""
 SIDE_STYLES = {"up": "green", "down": "red", "flat": ""}
 
 
@@ -38,7 +39,7 @@ class LineDisplay:
     def __exit__(self, *_: object) -> None: ...
 
     def show_update(self, row: Row) -> None:
-        """Prints time, symbol, price, change and change in percent."""
+        """Prints time, symbol and price, and then the change and the change in percent if they are known."""
         time_text = datetime.fromtimestamp(row.timestamp / 1e6, UTC).isoformat(timespec="milliseconds")
         fields = [time_text, row.symbol, write_number(row.price or 0.0, row.decimals, PLAIN)]
         if row.change is not None and row.change_percent is not None:

@@ -87,7 +87,7 @@ class WatchState:
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
         """Stores a price update in the row of its symbol. Returns the row.
 
-        Stores nothing and returns None if the update is invalid, if the row has the same or a newer update, or if the
+        Stores nothing and returns None if the update is invalid, if it is not newer than the stored update, or if the
         symbol has no row.
         """
         row = self.rows.get(str(frame.get("symbol")))
@@ -144,7 +144,7 @@ class WatchState:
         return feed.symbols.get(row.symbol, "") if feed else ""
 
     def apply_ack(self, frame: Mapping[str, Any]) -> None:
-        """Applies the answer to the subscription: sets `live`, `state` and the `rejection` of each row."""
+        """Applies the answer to the subscribe request: sets `live`, `state` and the `rejection` of each row."""
         rejected = frame.get("rejected")
         for symbol, row in self.rows.items():
             row.rejection = printable(rejected.get(symbol, "")) if isinstance(rejected, dict) else ""
@@ -197,10 +197,8 @@ def is_update(frame: Mapping[str, Any]) -> bool:
 
 
 def printable(value: Any) -> str:
-    """Returns the beginning of a text from the gateway, without control characters.
-
-    Control characters could control the terminal.
-    """
+    """Returns the beginning of a text from the gateway, without unprintable characters."""
+    # Control characters could control the terminal.
     return "".join(filter(str.isprintable, str(value)[: 2 * MAX_NAME_LENGTH]))[:MAX_NAME_LENGTH]
 
 

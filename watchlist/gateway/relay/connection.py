@@ -23,10 +23,10 @@ from watchlist.gateway.relay.framing import (
 log = structlog.get_logger(__name__)
 
 GREETING_SECONDS = 2.0
-"""How long the relay may take to send PREAMBLE on a new connection."""
+"""How long the relay may take to send PREAMBLE, the first bytes of a connection."""
 CHECK_SECONDS = 1.0
 SILENT_CHECKS = 4
-"""The connection is dropped if the relay sends nothing during this many checks in a row."""
+"""The connection is dropped after this many checks, CHECK_SECONDS apart, without a byte from the relay."""
 # Redis may take 5 s to confirm a subscription, and the relay handles one request after another.
 JOIN_SECONDS = 12.0
 """How long the relay may take to answer a JOIN frame."""
@@ -42,7 +42,7 @@ class RelayEvents(Protocol):
 class RelayConnection(asyncio.Protocol):
     """A connection of this process to the relay.
 
-    `receive` is called with the channel and the data of each message of a joined group. A group is a Redis channel.
+    `receive` is called with the channel and the data of each message. A group is a Redis channel.
     """
 
     def __init__(self, receive: Receiver, events: RelayEvents) -> None:
@@ -68,7 +68,7 @@ class RelayConnection(asyncio.Protocol):
 
     @classmethod
     async def open(cls, path: str, receive: Receiver, events: RelayEvents) -> "RelayConnection":
-        """Connects to the Unix socket `path` of the relay, and waits for PREAMBLE. Raises OSError."""
+        """Connects to the relay at the Unix socket `path`. Returns when PREAMBLE has arrived. Raises OSError."""
         connection = cls(receive, events)
         try:
             async with asyncio.timeout(GREETING_SECONDS):

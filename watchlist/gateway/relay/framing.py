@@ -69,13 +69,13 @@ class FrameReader:
 
     def __init__(self) -> None:
         self.greeted = False
-        """Whether the preamble of the other side has arrived."""
+        """Whether the PREAMBLE of the other side has arrived."""
         self._rest = b""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Takes the next bytes of the connection. Returns the kind and the content of each frame that is now complete.
 
-        Raises BadFrame for another VERSION, and for a frame that is empty or too long.
+        Raises BadFrame if the other side has another VERSION, or if a frame is empty or too long.
         """
         data = self._rest + data
         position, frames = 0, []
@@ -102,7 +102,10 @@ def encode_frame(kind: Kind, content: bytes = b"") -> bytes:
 
 
 def encode_names(kind: Kind, names: Iterable[str]) -> bytes:
-    """Returns frames with these group names. A frame has at most MAX_NAMES names."""
+    """Returns the bytes of frames with these group names: at most MAX_NAMES names per frame.
+
+    Returns no bytes if `names` is empty.
+    """
     every = list(names)
     parts = (every[start : start + MAX_NAMES] for start in range(0, len(every), MAX_NAMES))
     return b"".join(encode_frame(kind, _encode_names(part)) for part in parts)

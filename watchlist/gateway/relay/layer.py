@@ -2,7 +2,7 @@
 
 The relay subscribes to Redis for all gateway processes of a machine. A process without the relay has its own
 subscription to Redis, and tries the relay again and again. When the relay is back, the relay and the subscription both
-deliver for a second, so that no message is missed. A message that arrives twice is dropped later as stale.
+deliver messages for OVERLAP_SECONDS. The hub drops the second copy of a message.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 2.0
 """The first and the longest pause between attempts to use the relay, or to subscribe to Redis."""
 OVERLAP_SECONDS = 1.0
-"""How long the relay and the own subscription both deliver messages after the relay is back."""
+"""How long the relay and the process's own subscription both deliver messages after the relay is back."""
 
 
 class RelayLayer:
@@ -130,6 +130,7 @@ class RelayLayer:
         if self._source is self._own:
             log.info("prices come through the relay again")
             self._cancel_restoring()
+            # Both deliver for a while, so that no message is missed.
             self._overlap = asyncio.get_running_loop().call_later(OVERLAP_SECONDS, self._end_overlap)
         for group in connection.joined - self._groups:  # left while the relay was joining them
             connection.leave(group)
@@ -147,7 +148,7 @@ class RelayLayer:
             self._on_reconnect()  # The quotes are read again: a message may have waited in the closed connection.
 
     def _use_own(self, reason: str) -> None:
-        """Switches from the relay to the own subscription."""
+        """Switches to the process's own subscription."""
         if self._source is self._own:
             return
         log.warning("relay not used, subscribing to Redis", reason=reason)
@@ -161,7 +162,7 @@ class RelayLayer:
         self._update_lost()
 
     async def _restore_own(self) -> None:
-        """Joins all groups through the own subscription. Tries again after an error."""
+        """Joins all groups through the process's own subscription. Tries again after an error."""
         backoff = Backoff(Random(), FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Jitter.EQUAL)  # noqa: S311
         # The source is checked too, because a cancellation can come together with a result, and is ignored then.
         while self._source is self._own and (missing := self._groups - self._own.joined):

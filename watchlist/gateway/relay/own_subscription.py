@@ -9,8 +9,8 @@ from watchlist.gateway.fanout.price_layer import PriceLayer, Receiver
 class OwnSubscription:
     """The subscription of one process to groups (Redis channels).
 
-    The first `join` connects to Redis, as does the first `join` after `close`. `redis_lost` says whether this
-    connection is lost. `on_redis_changed` is called when `redis_lost` has changed.
+    The first `join` connects to Redis. After `close`, the next `join` connects again. `redis_lost` says whether the
+    connection is lost. `on_redis_changed` is called when the connection is lost and when it is back.
     """
 
     def __init__(self, layer: PriceLayer, receive: Receiver, on_redis_changed: Callable[[], None]) -> None:
@@ -23,7 +23,7 @@ class OwnSubscription:
         self._channel = ""
         self._opening = asyncio.Lock()
         self._openings = 0
-        """The number of the connection to Redis, which `close` increases. A `join` that waits at a `close` fails."""
+        """The number of calls of `close`. If it changes while Redis confirms groups, `join` raises ConnectionError."""
         self._joins: set[asyncio.Future[list[BaseException | None]]] = set()
 
     async def join(self, names: Collection[str]) -> None:

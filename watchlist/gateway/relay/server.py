@@ -37,7 +37,7 @@ MAX_UNREAD_BYTES = 32 * 1024 * 1024
 
 
 class Relay:
-    """Passes messages of `layer` on to the gateway processes of this machine.
+    """Passes messages of `layer` on to the gateway processes of this machine. A group is a Redis channel.
 
     The connection to a process with more than `max_unread_bytes` unread bytes is closed.
     """

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class AddressCounts:
-    """Counts connections by address. Before a call of `share`, connections of other processes do not count."""
+    """Counts connections by address. Until `share` is called, counts only the connections of this process."""
 
     def __init__(self) -> None:
         self._own: Counter[str] = Counter()

@@ -29,7 +29,7 @@ NO_DATABASE = Refusal("database", 503, CloseCode.FULL, 5)
 """The refusal if a private gateway cannot look up the web session of the client."""
 NO_TICKERS = Refusal("no tickers", 503, CloseCode.FULL, 5)
 CHECK_TIMEOUT_SECONDS = 10.0
-"""How long a check that `Admission.begin` starts may take. The time-outs of the database are usually shorter."""
+"""How long a check that `Admission.begin` starts may take."""
 
 log = structlog.get_logger(__name__)
 
@@ -178,8 +178,8 @@ class Admission:
     def _read_key(self, headers: Mapping[str, str], options: ConnectionOptions) -> str | None:
         """Returns the key of the web session in the cookie, or None if the connection uses no account.
 
-        A page may use an account only if `is_own_origin` returns True. A program, which sends no Origin header, may use
-        an account only if the gateway is private.
+        In a public gateway, only own pages with `?meta=1` use an account. In a private gateway, all own pages and all
+        programs use an account. `is_own_origin` decides which pages are own pages.
         """
         origin = headers.get("origin")
         is_own = is_own_origin(origin, headers.get("host", ""), self._limits.allowed_origins)
@@ -205,13 +205,14 @@ class Admission:
     async def answer_status(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answers `GET /ws/status` with JSON that says whether the client could connect to `/ws` now.
 
-        The HTTP status is always 200, because browsers report other statuses as errors.
+        The HTTP status is always 200.
         """
         result = await self.check(scope, pending=False)
         body: dict[str, object] = {"ok": True, "connections": self._connections.total}
         if isinstance(result, Refusal):
             body = {"ok": False, "status": result.status, "reason": result.reason, "retry_after": result.retry_after}
         headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), ANY_ORIGIN]
+        # Browsers report other statuses as errors.
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
 

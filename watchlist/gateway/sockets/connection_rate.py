@@ -60,7 +60,7 @@ MAX_KEYS = 128
 CLUSTER_CALLS = 16
 """The most calls at the same time in a Redis Cluster, where each call checks one bucket."""
 PAUSE_SECONDS = 1.0
-"""How long no call is made after a time-out. Connections are accepted meanwhile."""
+"""How long Redis is not asked after a time-out. During this time, connections are accepted."""
 
 
 class Check(NamedTuple):

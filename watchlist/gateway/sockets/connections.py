@@ -30,7 +30,7 @@ RETRY_SPREAD_MS = 1000
 class Connections:
     """The open connections of this process. The keys of the dict `sessions` are the sessions of accepted sockets.
 
-    `closing` is True after the call of `drain`.
+    `closing` is True after a call of `drain`.
     """
 
     def __init__(self, context: SessionContext, rng: random.Random | None = None) -> None:
@@ -83,7 +83,7 @@ class Connections:
 
     @contextmanager
     def pending(self) -> Iterator[None]:
-        """Counts a connection as pending while it is neither accepted nor refused."""
+        """Counts a connection as pending during a `with` block."""
         self.add_pending()
         try:
             yield
@@ -145,7 +145,7 @@ class Connections:
         self._share_count()
 
     def _rotate(self, now: float) -> None:
-        """Closes sockets whose lifetime is over, the oldest socket first."""
+        """Closes a limited number of the sockets whose lifetime is over, the oldest socket first."""
         most = most_closes(self.accept_rate.per_second, now - self._rotated_at)
         self._rotated_at = now
         due = [session for session in self.sessions if session.rotates_at <= now and not session.closing_since]

@@ -19,8 +19,9 @@ log = structlog.get_logger(__name__)
 EXTENSION = "stockwatch.transport"
 NOTSENT_LOWAT_BYTES = 16 * 1024
 """At this many unsent bytes, the kernel reports a socket as full. A slow reader is therefore noticed early."""
+# The TLS layer and ASGI's `send` keep unsent bytes in memory.
 MAX_WRITE_BYTES = 64 * 1024
-"""The most bytes of one write through a TLS layer or ASGI's `send`, which keep unsent bytes in memory."""
+"""The most bytes of one write through a TLS layer or ASGI's `send`."""
 
 # Direct writes need these private names of Daphne's server, Daphne's protocol object and Twisted's connection.
 SERVER_NAMES = ("ping_interval", "websocket_timeout")
@@ -54,7 +55,7 @@ class AttachTransport:
         The first call decides for all connections whether direct writes are possible.
         """
         if self._missing is None:
-            tune_server()
+            tune_server()  # here, because the program `daphne` calls nothing at its start
             self._missing = find_missing_name(send)
             if self._missing:
                 log.warning("no direct writes", missing=self._missing, effect="every frame passes through ASGI's send")
@@ -64,7 +65,7 @@ class AttachTransport:
 def find_missing_name(send: Any) -> str:
     """Returns a private name of Daphne or Twisted that direct writes need and that does not exist.
 
-    Returns "" if all these names exist.
+    Returns "" if all these names exist, and "Daphne" if `send` belongs to another server.
     """
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)
@@ -89,9 +90,9 @@ def do_nothing() -> None:
 
 
 class DaphneTransport:
-    """Writes frames straight to the TCP connection while Twisted's buffer is empty.
+    """Writes frames straight to the TCP connection. With TLS, writes frames to the TLS layer.
 
-    With TLS, all frames pass through the TLS layer instead.
+    `write` takes no bytes while Twisted still holds unsent bytes.
     """
 
     __slots__ = ("_connection", "_on_writable", "_plain", "_protocol", "_transport", "_waiting")

@@ -1,4 +1,4 @@
-"""Handles one accepted socket: its requests, its limits, its pings and time-outs.
+"""Handles the requests, limits, pings and time-outs of one accepted socket.
 
 No method waits or does I/O. `now` arguments are in monotonic seconds.
 """
@@ -25,9 +25,9 @@ CLOSE_TIMEOUT_SECONDS = 1.0
 class Session:
     """The state of one socket.
 
-    `account_session` is the web session of the signed-in account. `unverified_key` is the key of a web session that is
-    not looked up yet. `list_versions` maps list ids to the versions that the client was sent. `rotates_at` is when the
-    socket is closed for its age. `closing_since` is when the gateway began to close it, or 0.0.
+    `account_session` is the web session of the signed-in account. `unverified_key` is the key of a web session that
+    was not looked up yet. `list_versions` maps list ids to the versions that were sent to the client. `rotates_at` is
+    when the socket reaches its maximum age. `closing_since` is when the gateway began to close the socket, or 0.0.
     """
 
     __slots__ = (

@@ -15,7 +15,7 @@ VALUE_DIGITS = 7
 
 SIZE = f' viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true"'
 KEPT_LINES = 2048
-"""The maximum number of texts in each of the two caches of older points. A text takes about 2 KB."""
+"""The most texts in the cache of `_write_older_values` or `_write_older_points`. A text takes about 2 KB."""
 
 TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in range(WIDTH * 10 + 1))
 """The texts of the coordinates from 0 to WIDTH pixels, one for each tenth of a pixel."""
