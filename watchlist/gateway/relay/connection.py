@@ -25,8 +25,9 @@ log = structlog.get_logger(__name__)
 GREETING_SECONDS = 2.0
 """How long the relay may take to send PREAMBLE, the first bytes of a connection."""
 CHECK_SECONDS = 1.0
+"""The time between two checks whether the relay has sent something."""
 SILENT_CHECKS = 4
-"""The connection is dropped after this many checks, CHECK_SECONDS apart, without a byte from the relay."""
+"""The connection is dropped after this many checks in a row that find no new byte from the relay."""
 # Redis may take 5 s to confirm a subscription, and the relay handles one request after another.
 JOIN_SECONDS = 12.0
 """How long the relay may take to answer a JOIN frame."""
@@ -42,7 +43,8 @@ class RelayEvents(Protocol):
 class RelayConnection(asyncio.Protocol):
     """A connection of this process to the relay.
 
-    `receive` is called with the channel and the data of each message. A group is a Redis channel.
+    The process joins the groups (Redis channels) whose messages it needs. `receive` is called with the channel and the
+    data of each message.
     """
 
     def __init__(self, receive: Receiver, events: RelayEvents) -> None:
@@ -59,7 +61,7 @@ class RelayConnection(asyncio.Protocol):
         self._greeted = asyncio.Event()
         self._reader = FrameReader()
         self._channels: set[bytes] = set()
-        """The channels of all requested groups, whether Redis has confirmed them or not."""
+        """The requested groups as bytes, including groups that Redis has not confirmed yet."""
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._unsent: list[str] = []
         self._silent_checks = 0

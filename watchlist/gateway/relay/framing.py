@@ -6,7 +6,7 @@ process answers with PREAMBLE. Frames follow in both directions. A frame is the 
 
 - `UPDATES`: messages. A message is the length of the channel (2 bytes), the length of the data (4 bytes), the channel
   and the data.
-- `JOIN`, `LEAVE`, `JOINED`, `REFUSED`: a JSON list of group names.
+- `JOIN`, `LEAVE`, `JOINED`, `REFUSED`: a JSON list of group names. A group is a Redis channel.
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,10 +41,10 @@ class BadFrame(ValueError):
 
 
 class Kind(IntEnum):
-    """The kinds of frames. A group is a Redis channel.
+    """The kinds of frames.
 
-    A gateway process sends JOIN to get the messages of groups, and LEAVE to get no more of them. The relay sends all
-    other kinds:
+    A group is a Redis channel. A gateway process sends JOIN to get the messages of groups, and LEAVE to get no more
+    messages of these groups. The relay sends all other kinds:
 
     - UPDATES: messages of groups that the process has joined,
     - JOINED: Redis has confirmed these groups,

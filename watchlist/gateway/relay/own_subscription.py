@@ -23,7 +23,7 @@ class OwnSubscription:
         self._channel = ""
         self._opening = asyncio.Lock()
         self._openings = 0
-        """The number of calls of `close`. If it changes while Redis confirms groups, `join` raises ConnectionError."""
+        """The number of calls of `close`. A change while `join` waits makes `join` raise ConnectionError."""
         self._joins: set[asyncio.Future[list[BaseException | None]]] = set()
 
     async def join(self, names: Collection[str]) -> None:

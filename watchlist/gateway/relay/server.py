@@ -37,9 +37,10 @@ MAX_UNREAD_BYTES = 32 * 1024 * 1024
 
 
 class Relay:
-    """Passes messages of `layer` on to the gateway processes of this machine. A group is a Redis channel.
+    """Passes messages of `layer` on to the gateway processes of this machine.
 
-    The connection to a process with more than `max_unread_bytes` unread bytes is closed.
+    A process joins the groups (Redis channels) whose messages it needs. The connection to a process with more than
+    `max_unread_bytes` unread bytes is closed.
     """
 
     def __init__(self, layer: PriceLayer, max_unread_bytes: int = MAX_UNREAD_BYTES) -> None:
@@ -86,7 +87,10 @@ class Relay:
         self.leave(process, list(process.names))
 
     def join(self, process: "ProcessConnection", names: list[str]) -> None:
-        """Starts to pass messages of these groups on to the process. A JOINED or REFUSED frame follows."""
+        """Starts to pass messages of these groups on to the process.
+
+        Later, JOINED or REFUSED frames tell the process which groups Redis has confirmed.
+        """
         self._send_waiting()  # A message must not overtake another one of its channel, when its audience changes.
         for name in names:
             if name not in process.names:
