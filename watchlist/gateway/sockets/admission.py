@@ -96,8 +96,8 @@ class Admission:
     async def check_request(self, request: ConnectionRequest, *, pending: bool = True) -> Admitted | Refusal:
         """Decides whether to accept a connection. Returns Admitted, or the Refusal of the first check that fails.
 
-        `pending` is True for a new connection, which `Connections` already counts. The check then takes a token of the
-        rate limit. `pending` is False for a request to `/ws/status`, which takes no token.
+        `pending` is True for a new connection, which takes a token of the rate limit. `pending` is False for a request
+        to `/ws/status`, which takes no token.
         """
         options = self._check_head(request)
         if isinstance(options, Refusal):
@@ -119,7 +119,7 @@ class Admission:
         return self._find_no_room(address, pending) or Admitted(options, address, account_session, unverified_key)
 
     def begin(self, request: ConnectionRequest, done: Callable[[Admitted | Refusal], None]) -> None:
-        """Checks a pending connection as `check_request` does. Calls `done` with the result, now or later."""
+        """Checks a new connection as `check_request` does. Calls `done` with the result, now or later."""
         options = self._check_head(request)
         if isinstance(options, Refusal):
             done(options)

@@ -34,7 +34,7 @@ class Connections:
     """
 
     def __init__(self, context: SessionContext, rng: random.Random | None = None) -> None:
-        """`rng` chooses the random moments at which a shutdown or the maximum age closes sockets."""
+        """`rng` chooses the random moments at which sockets are closed."""
         self.context = context
         self.accept_rate = AcceptRate()
         self.sessions: dict[Session, None] = {}
@@ -129,7 +129,7 @@ class Connections:
         self._share_count()
 
     def sweep(self) -> None:
-        """Closes sockets after a time-out or at their maximum age, and sends the pings and heartbeats that are due.
+        """Closes sockets whose time-out or lifetime is over, and sends the pings and heartbeats that are due.
 
         Call this method every SWEEP_SECONDS. If a call is late, the time-outs are longer by the delay.
         """
@@ -145,7 +145,10 @@ class Connections:
         self._share_count()
 
     def _rotate(self, now: float) -> None:
-        """Closes a limited number of the sockets whose lifetime is over, the oldest socket first."""
+        """Closes the sockets whose lifetime is over, the oldest socket first.
+
+        `accept_rate` limits how many sockets one call closes.
+        """
         most = most_closes(self.accept_rate.per_second, now - self._rotated_at)
         self._rotated_at = now
         due = [session for session in self.sessions if session.rotates_at <= now and not session.closing_since]

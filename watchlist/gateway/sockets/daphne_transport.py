@@ -63,9 +63,9 @@ class AttachTransport:
 
 
 def find_missing_name(send: Any) -> str:
-    """Returns a private name of Daphne or Twisted that direct writes need and that does not exist.
+    """Returns a private name of Daphne or Twisted that is missing, although direct writes need it.
 
-    Returns "" if all these names exist, and "Daphne" if `send` belongs to another server.
+    Returns "" if no name is missing, and "Daphne" if `send` belongs to another server.
     """
     protocol = next(iter(getattr(send, "args", ())), None)  # `send` is a partial of Server.handle_reply.
     transport = getattr(protocol, "transport", None)

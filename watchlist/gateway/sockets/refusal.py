@@ -34,7 +34,7 @@ NOT_FOUND = Refusal("path", 404, CloseCode.BAD_REQUESTS)
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, refusal: Refusal) -> None:
-    """Sends the refusal as an HTTP response if possible, otherwise as a close code."""
+    """Sends the refusal as an HTTP response, or as a close code if the server cannot send a response."""
     await receive()
     protocol = scope.get("extensions", {}).get(EXTENSION)
     headers = [("Retry-After", str(refusal.retry_after))] if refusal.retry_after else []

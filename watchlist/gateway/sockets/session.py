@@ -27,7 +27,7 @@ class Session:
 
     `account_session` is the web session of the signed-in account. `unverified_key` is the key of a web session that
     was not looked up yet. `list_versions` maps list ids to the versions that were sent to the client. `rotates_at` is
-    when the socket reaches its maximum age. `closing_since` is when the gateway began to close the socket, or 0.0.
+    when the lifetime of the socket ends. `closing_since` is when the gateway began to close the socket, or 0.0.
     """
 
     __slots__ = (
