@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits for each client and for the number of clients. Times are in seconds.
+    """The limits of a gateway for its clients. Times are in seconds.
 
     `send_buffer` is how many updates may wait for a client in the delivery mode `all`. `rate_per_second` and
     `rate_burst` limit new connections. `messages_…`, `bytes_…` and `frames_…` limit what one client sends. Settings

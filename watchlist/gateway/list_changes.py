@@ -1,6 +1,6 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second for all signed-in sockets together, with three queries. A socket receives no more
+Reads the database once per second, with three queries for all signed-in sockets together. A socket receives no more
 `list` frames after the end of its web session. A web session ends when it expires or is deleted, when the password of
 the account changes, or when the account is deactivated.
 """
@@ -71,17 +71,17 @@ class ListChanges:
             self.send_changes(read, await read_versions(read))
 
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
-        """Sends each signed-in socket with `?meta=1` a `list` frame for each list that has changed.
+        """Sends a `list` frame for each changed list to the signed-in sockets with `?meta=1`.
 
-        `read` holds all web sessions that were looked up in the database. `versions` holds those that have not ended,
-        each with the versions of the account's lists. A socket with an unsent state message is skipped, and gets the
-        frames in a later call.
+        `read` holds the web sessions that were looked up in the database. `versions` maps each web session that has not
+        ended to the versions of the account's lists.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session
             if account_session is None:
                 continue
             if account_session in versions:
+                # A socket with an unsent state message gets its frames in a later call.
                 if session.options.meta and not session.outbox.has_waiting_state:
                     session.outbox.send(changed_lists(session.list_versions, versions[account_session]))
                     session.list_versions = versions[account_session]

@@ -118,10 +118,9 @@ ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "pin
 
 
 def opens_action_mode(text: str) -> bool:
-    """Returns whether a socket whose first message is `text` uses action mode, in which requests are JSON objects.
+    """Returns whether a socket whose first message is `text` uses action mode. If not, the socket uses array mode.
 
-    If the result is False, the socket uses array mode, in which requests are arrays of symbols. A socket keeps its mode
-    until it closes.
+    Requests are JSON objects in action mode, and arrays of symbols in array mode.
     """
     return text.lstrip(" \t\r\n")[:1] == "{"
 
@@ -188,9 +187,8 @@ def ack(
 ) -> bytes:
     """Returns the reply to a request that succeeded.
 
-    `symbols` are the subscribed or unsubscribed symbols. In the reply to the action `list`, `symbols` are all symbols
-    to which the socket subscribes. `rejected` maps each rejected symbol to the reason. `options` are the current
-    delivery options.
+    `symbols` are the symbols that the request has subscribed, unsubscribed or listed. `rejected` maps each rejected
+    symbol to the reason. `options` are the current delivery options.
     """
     reply: dict[str, Any] = {"type": "ack"}
     if request_id is not None:

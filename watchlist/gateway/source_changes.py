@@ -27,7 +27,7 @@ MAX_REASON_CHARACTERS = 200
 
 
 class SourceChanges:
-    """Watches the states of sources. `unix_micros` returns the time in unix microseconds."""
+    """Watches the states of sources, and sends `feed` frames. `unix_micros` returns the time in unix microseconds."""
 
     def __init__(self, catalog: Catalog, connections: Connections, unix_micros: Callable[[], int]) -> None:
         self._catalog = catalog
@@ -63,7 +63,7 @@ class SourceChanges:
         self._connections.announce_sources({source: self._message(source) for source in sources})
 
     def mark_markets(self, listings: list[Listing]) -> list[Listing]:
-        """Returns the listings, with the market CLOSED for each symbol whose source reports a closed market."""
+        """Returns the listings. A listing has the market CLOSED if its source reports that the market is closed."""
         if not self._closed:
             return listings
         return [

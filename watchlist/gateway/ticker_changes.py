@@ -21,8 +21,8 @@ READ_SECONDS = 0.5
 class TickerChanges:
     """Keeps the catalog equal to the ticker table.
 
-    `load` returns the listings of the ticker table. `mark_markets` takes and returns listings. In the
-    result, the market of a listing is CLOSED if the market is closed.
+    `load` reads the ticker table and returns its listings. `mark_markets` takes listings, and returns the same listings
+    with the market CLOSED where the market is closed now.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class TickerChanges:
     async def wait_loaded(self) -> None:
         """Waits until the ticker table has been read at least once.
 
-        Starts a reading if necessary, and raises the error of a reading that fails.
+        Starts a reading if necessary. Raises an error if this reading fails.
         """
         if self._catalog.loaded:
             return
