@@ -14,7 +14,7 @@ PAIR = re.compile(r"([A-Z0-9]{2,6}?)[-/_ ]?(USDT|[A-Z]{3})(=X)?")
 
 
 def find_symbol(spelling: str, known: Collection[str]) -> str | None:
-    """Returns the known symbol for a spelling such as `NASDAQ:AAPL`, `BRK-B` or `BTC-USD`, or None."""
+    """Returns the symbol in `known` for a spelling such as `NASDAQ:AAPL` or `BRK-B`. Returns None if there is none."""
     return next((symbol for symbol in _possible_symbols(clean_spelling(spelling)) if symbol in known), None)
 
 

@@ -24,7 +24,7 @@ class NamedList:
     """A list. `key` identifies the list among the person's lists.
 
     `symbols` are in the person's order, without duplicates. `columns` holds the keys of the columns that the person
-    chose, in order. `columns` is empty for the default columns. `page.columns` defines the keys.
+    chose, in order. `columns` is empty for the default columns. `page.columns` defines the keys of columns.
     """
 
     key: int
@@ -150,7 +150,7 @@ def name_key(name: str) -> str:
 
 
 def _is_visible(name: str) -> bool:
-    """Returns whether each character is printable, or is one of JOINERS between two characters that can be joined."""
+    """Returns whether a name has no invisible characters. JOINERS between characters that can be joined are allowed."""
     for before, letter, after in zip(" " + name, name, name[1:] + " ", strict=False):
         joins = letter in JOINERS and _can_be_joined(before) and _can_be_joined(after)
         if not letter.isprintable() and not joins:

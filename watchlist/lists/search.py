@@ -23,7 +23,10 @@ SEPARATORS = re.compile(r"[\s,;|]+")
 
 
 def served_tickers() -> QuerySet[Ticker]:
-    """Returns the active tickers that GATEWAY_VALID_TICKERS names. If the setting is empty, returns all active ones."""
+    """Returns the active tickers that GATEWAY_VALID_TICKERS names.
+
+    If the setting is empty, returns all active tickers.
+    """
     active = Ticker.objects.filter(active=True)
     return active.filter(symbol__in=settings.GATEWAY_VALID_TICKERS) if settings.GATEWAY_VALID_TICKERS else active
 

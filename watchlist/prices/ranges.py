@@ -41,7 +41,7 @@ MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 
 def parse_range(name: str) -> str:
-    """Returns `name` if a range has this name, otherwise DEFAULT_RANGE."""
+    """Returns `name` if a range has this name. Returns DEFAULT_RANGE if no range has this name."""
     return name if name in RANGES else DEFAULT_RANGE
 
 

@@ -42,7 +42,7 @@ def check_state(state: FeedState | None, since: int) -> FeedState:
 def read_source_states(client: redis.Redis, sources: Iterable[str]) -> Mapping[str, FeedState]:
     """Reads the states of sources with one command. Leaves out `simulated`. Raises StoreUnavailable.
 
-    A source that no process feeds counts as reconnecting. Its `since` is 0, because the time is unknown.
+    The state of a source that no process feeds is `reconnecting`, with 0 for `since`.
     """
     names = with_state(sources)
     found = FeedStateStore(client).read(names)

@@ -4,9 +4,9 @@
     <a href="{% url 'settings' %}">{{ theme }}</a> {% fresh %}{{ user.get_username }}{% endfresh %}
     {% endkept %}
 
-The part from `kept` to `endkept` is rendered once for each combination of values of the variables in the tag `kept`.
-Only these variables exist while this part is rendered. The part from `fresh` to `endfresh` is rendered for each page. A
-fresh part has all variables of the page. It lacks the variables that a loop or `with` in the kept part sets.
+The part from `kept` to `endkept` is rendered once for each value of `theme`. This part can use only the variables that
+the tag `kept` names. The part from `fresh` to `endfresh` is rendered for each page, and can use all variables of the
+page. A fresh part cannot use a variable that a loop or `with` sets inside the kept part.
 """
 
 import re
