@@ -15,7 +15,7 @@ from watchlist.prices.quotes import redis_client
 @never_cache
 @require_safe
 def show_audit(request: HttpRequest) -> HttpResponse:
-    """Shows the newest audit report of each source. `?format=json` answers with the reports as JSON.
+    """Shows the newest audit report of each source. With `?format=json`, answers with the reports as JSON.
 
     If Redis is unreachable, the answer has the status 503 and no reports.
     """

@@ -29,11 +29,11 @@ class Column:
     - `key`: the name of the column in `?sort=`, and its CSS class
     - `content`: a function that returns the HTML of a row's cell; None if `table_html` writes the cell
     - `sort_value`: a function that returns the value to sort a row by; None if the column cannot be sorted
-    - `descending_first`: the first click on the heading sorts in descending order
-    - `follows_side`: a cell has the CSS class `up`, `down` or `flat`
-    - `names_reference`: the heading names the reference price
+    - `descending_first`: whether the first click on the heading sorts in descending order
+    - `follows_side`: whether a cell has the CSS class of the change: `up`, `down` or `flat`
+    - `names_reference`: whether the heading names the reference price
     - `static_heading`: the heading in a browser without scripts; empty if `heading` is used
-    - `grows_old`: a cell gets the CSS class `old` when its bid or ask is old
+    - `grows_old`: whether a cell gets the CSS class `old` when its bid or ask is old
     - `hint`: the text of a tooltip
     """
 
@@ -175,7 +175,10 @@ SORTABLE_COLUMNS: Mapping[str, Column] = {column.key: column for column in COLUM
 COLUMNS_BY_KEY: Mapping[str, Column] = {column.key: column for column in COLUMNS}
 
 NUMBER_WIDTHS = ((15, "longest"), (13, "longer"), (10, "long"))
-"""Pairs (number of characters, CSS class). A table gets the first class whose number the longest price reaches."""
+"""Pairs (number of characters, CSS class).
+
+A table gets the first class whose number is at most the length of the table's longest price.
+"""
 
 
 @dataclass(frozen=True, slots=True)

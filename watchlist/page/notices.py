@@ -53,8 +53,8 @@ class Notice:
 class Notices:
     """All sentences to show on a page, and the tickers to choose from.
 
-    `undos` are recent changes whose Undo button is not beside one of the sentences. `newest_undo` is the id of the
-    newest change that can be undone, or empty.
+    `undos` are further recent changes, which get Undo buttons of their own. `newest_undo` is the id of the newest
+    change that can be undone, or empty.
     """
 
     sentences: Sequence[Notice]

@@ -99,7 +99,6 @@ def _write_head(heading: Heading, address: str, key: int | None, reference: str)
 
 
 def _write_sort_link(heading: Heading, address: str, key: int | None, reference: str) -> str:
-    """Returns the link that sorts the table by the column of a heading."""
     column, in_list = heading.column, f"list={key}&amp;" if key else ""
     versus = f'<span class="versus"> from {write_reference(reference)}</span>' if column.names_reference else ""
     target = f'{escape(address)}?{in_list}sort={heading.leads_to}" data-sort="{column.key}'

@@ -100,7 +100,7 @@ def import_lists(request: HttpRequest) -> HttpResponse:
 def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tuple[list[str], ChangedLists]:
     """Merges the imported lists into the person's lists, and stores the result. Raises ListRefused.
 
-    Returns sentences about what was not imported, and the change, so that the person can undo it.
+    Returns two values: sentences about what was not imported, and the change that an undo takes back.
     """
     store = own_lists(request)
     problems: list[str] = []
@@ -116,7 +116,7 @@ def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tup
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
-    """Returns the lists to which an import adds lists: `lists`, or no lists if the person has only the example list."""
+    """Returns the lists that an import merges with the new lists. Leaves out an example list that is not stored."""
     return lists if store.stored else UserLists(())
 
 

@@ -151,10 +151,9 @@ def _save_lists(lists: UserLists) -> list[SavedList]:
 
 
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
-    """Returns the key that the list `before` has after a change was stored.
+    """Returns the key of the list `before` in `lists_after`. A list gets a new key when it is first stored.
 
-    `lists_before` and `lists_after` are all lists of the person before and after the change, in the same order. A list
-    gets a new key when it is first stored.
+    `lists_before` and `lists_after` are all lists of the person before and after a change, in the same order.
     """
     return lists_after.lists[lists_before.lists.index(before)].key
 

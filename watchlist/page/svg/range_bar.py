@@ -10,7 +10,7 @@ WIDTH = 100
 
 
 def draw_range(price_range: PriceRange | None, price: float | None, low: str, high: str) -> str:
-    """Returns an SVG line from low to high with a mark at `price`, and the texts `low` and `high` as HTML.
+    """Returns HTML: an SVG line for the range with a mark at `price`, then the texts `low` and `high`.
 
     If the range is unknown, returns NO_VALUE. If the price is unknown, the line has no mark. `low` and `high` are
     formatted numbers, which need no escaping.

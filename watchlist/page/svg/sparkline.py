@@ -15,7 +15,7 @@ VALUE_DIGITS = 7
 
 SIZE = f' viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true"'
 KEPT_LINES = 2048
-"""The most texts in the cache of `_write_older_values` or `_write_older_points`. A text takes about 2 KB."""
+"""The most texts in each cache: of `_write_older_values` and `_write_older_points`. A text takes about 2 KB."""
 
 TENTHS = tuple(f"{tenths // 10}.{tenths % 10}".removesuffix(".0") for tenths in range(WIDTH * 10 + 1))
 """The texts of the coordinates from 0 to WIDTH pixels, one for each tenth of a pixel."""
@@ -63,7 +63,10 @@ def _write_older_values(values: tuple[float, ...]) -> str:
 
 @lru_cache(maxsize=KEPT_LINES)
 def _write_older_points(values: tuple[float, ...], low: float, high: float) -> str:
-    """Returns the path of all points but the newest one. `low` and `high` include the newest point."""
+    """Returns the path of all points but the newest one.
+
+    `low` and `high` are the lowest and the highest value of the whole line, including the newest point.
+    """
     return _path_format(len(values)) % tuple(_write_all_y(values, low, high))
 
 
