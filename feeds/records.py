@@ -27,7 +27,7 @@ Headers = Mapping[str, bytes | str | None] | Sequence[tuple[str, bytes | str | N
 
 
 class Record(Protocol):
-    """The methods of a Kafka record that this project uses.
+    """The methods of a Kafka record that the processor uses.
 
     `timestamp` returns a pair: the kind of the time, and the time in unix milliseconds.
     """

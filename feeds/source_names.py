@@ -29,7 +29,7 @@ ALWAYS_OPEN = frozenset({SIMULATED, "kraken", "coinbase", "binance"})
 """The sources whose instruments are traded around the clock."""
 
 NOT_FOR_THE_PUBLIC = frozenset({"alpaca"})
-"""The sources whose terms forbid public pages with their prices."""
+"""The sources whose terms forbid showing their prices to the public."""
 
 WITHOUT_HISTORY = frozenset({SIMULATED, "replay"})
 """The sources from which no bars can be fetched."""

@@ -26,11 +26,9 @@ MAX_NUMBER = 2**53
 MIN_TIMESTAMP = 10**15
 """September 2001. A smaller timestamp is in another unit than microseconds."""
 
+# An update that is further ahead would make all later updates of the symbol stale.
 MAX_AHEAD_US = 5 * 60 * 1_000_000
-"""How far a timestamp may be ahead of our clock, in microseconds.
-
-An update that is further ahead would make all later updates of the symbol stale.
-"""
+"""How far a timestamp may be ahead of our clock, in microseconds. An update that is further ahead is refused."""
 
 DAY_US = 24 * 60 * 60 * 1_000_000
 """One day in microseconds.

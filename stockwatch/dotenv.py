@@ -1,7 +1,7 @@
 """Reads the variables of an environment file such as `.env`.
 
-Pure: the caller reads the file. A malformed file raises BadEnvironmentFile, which ends the program with one line. This
-line never repeats text of the file, because any text of the file may be a secret.
+Pure: the caller reads the file. A malformed file raises BadEnvironmentFile, which ends the program with one line of
+output. No value from the file appears in this line, because a value may be a secret.
 """
 
 import re

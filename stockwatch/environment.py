@@ -167,7 +167,7 @@ class Environment:
         return bool(self._variables.get(name, "").strip())
 
     def address(self, name: str, default: str, note: str = "") -> tuple[str, int]:
-        """Returns the host and the port in a variable such as `localhost:9092`. The host of `:8000` is empty.
+        """Returns the host and the port of an address such as `localhost:9092`. The host of `:8000` is empty.
 
         `note` is appended to the message of BadVariable.
         """

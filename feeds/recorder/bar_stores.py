@@ -54,7 +54,8 @@ class BarStores:
         """Loads into memory the stored bars to which these updates belong.
 
         `sources` is a dict from symbol to source. Skips one-second bars before `oldest_second` and minute bars before
-        `oldest_minute`, both counted from 1970. Returns False if Redis or the database is unavailable.
+        `oldest_minute`, both counted from 1970. Returns True if all other bars are in memory now, and False if Redis or
+        the database is unavailable.
         """
         return self._load_symbols(updates, sources) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
@@ -169,9 +170,9 @@ class BarStores:
     def follow_changes(self) -> bool:
         """Finds changes that other programs made in the database, and updates Redis.
 
-        If a ticker has another source now, deletes its bars from Redis. If fetched or simulated bars of a symbol have
-        changed, a later call of `restore_minutes` copies the symbol's minute bars to Redis. Returns False if Redis or
-        the database is unavailable.
+        If the ticker of a symbol has another source now, deletes the symbol's bars from Redis. If fetched or simulated
+        bars of a symbol have changed, a later call of `restore_minutes` copies the symbol's minute bars to Redis.
+        Returns False if Redis or the database is unavailable.
         """
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []

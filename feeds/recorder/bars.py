@@ -5,12 +5,11 @@ values of a bar are:
 
 - `open` and `close` are the prices of the first and the last update by (timestamp, seq_id).
 - `high` and `low` are the highest and the lowest price.
-- `count` is the number of updates without repeats. A bar remembers the counted updates as runs. A run is a range of
-  timestamps and seq_ids without a gap.
+- `count` is the number of different updates. A bar remembers the counted updates as runs. A run stands for updates with
+  consecutive seq_ids.
 - `volume` is the sum of the sizes of the counted updates, in whole units of 1e-8.
 
-The count is too low in one rare case: two feeds use the same seq_ids for one symbol, and their updates alternate within
-a bar.
+In rare cases, the count is too low. For example, two feeds may use the same seq_ids for one symbol.
 """
 
 from bisect import insort

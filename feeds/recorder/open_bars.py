@@ -28,7 +28,7 @@ class BarsToFetch(NamedTuple):
 
 
 MAX_UNSAVED_SPANS = 1000
-"""The greatest number of spans of time with lost trades that one symbol keeps between two saves.
+"""The greatest number of unsaved spans of one symbol. A span is a time in which trades were lost.
 
 If there are more spans, the oldest spans become one span.
 """
@@ -97,7 +97,7 @@ class OpenBars:
     def find_bars_to_fetch(self, updates: Iterable[Update], oldest_second: int, oldest_minute: int) -> BarsToFetch:
         """Returns the stored bars that must be fetched before these updates are added.
 
-        Returns no one-second bars before `oldest_second` and no minute bars before `oldest_minute`. `by_symbol` must
+        Leaves out one-second bars before `oldest_second` and minute bars before `oldest_minute`. `by_symbol` must
         contain the symbol of each update.
         """
         seconds: dict[SymbolBars, set[int]] = {}
@@ -117,7 +117,7 @@ class OpenBars:
     def add(self, update: Update, partition: int, oldest_second: int, oldest_minute: int) -> bool:
         """Adds an update to the bars of its second, its minute and its day. Returns whether a bar changed.
 
-        Changes no one-second bar before `oldest_second` and no minute bar before `oldest_minute`.
+        Leaves out one-second bars before `oldest_second` and minute bars before `oldest_minute`.
         """
         symbol_bars, at = self.by_symbol[update.symbol], update.timestamp
         symbol_bars.partition = partition

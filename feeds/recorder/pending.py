@@ -8,7 +8,7 @@ from feeds.wire import Update
 
 
 class PendingUpdate(NamedTuple):
-    """An update whose bars are not loaded yet, with its source and its Kafka partition.
+    """An update that is not in bars yet, with its source and its Kafka partition.
 
     `missed` holds the spans of time in which trades were lost, from the headers of the Kafka record.
     """

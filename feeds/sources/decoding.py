@@ -49,7 +49,7 @@ _arrays = msgspec.json.Decoder(list[msgspec.Raw])
 class ReportedError(BadMessage):
     """A source answered a request with an error.
 
-    The text quotes the source's own error text, made printable and short.
+    This exception quotes the source's error text, made printable and short.
     """
 
     def __init__(self, reason: str) -> None:
@@ -59,7 +59,7 @@ class ReportedError(BadMessage):
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
     """Decodes a message into the decoder's type. Raises BadMessage.
 
-    `limit` is the greatest length of the message. The length of a str is its number of characters.
+    `limit` is the greatest length of the message, in bytes, or in characters if the message is a str.
     """
     if len(message) > limit:
         raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")
@@ -124,7 +124,7 @@ def _minute_start(text: str) -> int:
 def check_timestamp(timestamp: int) -> int:
     """Returns the timestamp, which is in unix microseconds.
 
-    Raises BadMessage if the timestamp is before 2001, or too large to be exact in Redis and in clients.
+    Raises BadMessage if the timestamp is before 2001, or so large that Redis and clients cannot hold the exact number.
     """
     if not MIN_TIMESTAMP <= timestamp < MAX_NUMBER:
         raise BadMessage("a time is before 2001 or too far ahead")
@@ -167,10 +167,9 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 
 
 def sequence_of(trade: Trade) -> int | None:
-    """Returns the sequence number of a trade. If `trade.sequence` is None, returns the id as a number.
+    """Returns the sequence number of a trade, for a source whose trade ids are sequence numbers.
 
-    Returns None if the id is not a number either. Call this function only for a source whose trade ids are sequence
-    numbers.
+    If `trade.sequence` is None, returns the trade's id as a number, or None if the id is not a number.
     """
     # A trade that was read back from Kafka has only its id.
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
@@ -179,7 +178,7 @@ def sequence_of(trade: Trade) -> int | None:
 
 
 def missed_sequences(after: Trade | None, until: Trade) -> range:
-    """Returns the range of sequence numbers between those of the trades `after` and `until`.
+    """Returns the range of the sequence numbers between the trades `after` and `until`.
 
     The range is empty if `after` is None, or if one of the trades has no sequence number.
     """

@@ -34,7 +34,7 @@ BAR_TIMES = ("date", "timestamp", "time")
 """The possible names of the column with the start of a bar. The preferred name comes first."""
 
 NO_PRICE = frozenset({"", "null", "n/d", "nan"})
-"""The texts, in lower case, that exports write as the price of a day without trades."""
+"""The texts, in lower case, that stand for the price of a day without trades."""
 
 UNITS = {
     "unix seconds": (10**9, 10**11, 1_000_000),
@@ -67,7 +67,7 @@ class Replay(msgspec.Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """The text that pages show instead of the name of a source."""
+        """The text that pages show instead of the name of a source, such as `Replay of 2026-11-22`."""
         first = _EPOCH + timedelta(microseconds=self.trades[0].time)
         return f"Replay of {first:%Y-%m-%d}"
 

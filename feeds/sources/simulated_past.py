@@ -30,7 +30,7 @@ SECOND_US = 1_000_000
 MINUTE_SECONDS, DAY_SECONDS = 60, 86_400
 
 PART_SECONDS = 4 * 3_600
-"""Day bars of the time before the minute bars are made from bars of this length. A day has six such bars."""
+"""The length of the bars from which day bars are made, for days before the minute bars. A day has six such bars."""
 
 SLOW_BASIS_POINTS = 120.0
 """How far the slow walk moves in a day, in basis points, for an instrument with the volatility 1."""
@@ -61,7 +61,7 @@ class SimulatedPast:
     def minutes(self, count: int) -> list[Bar]:
         """Returns `count` minute bars, oldest first.
 
-        The first call returns the bars before `end`. Each later call returns the bars before those of the last call.
+        The first call returns the bars before `end`. Each later call returns the next older bars.
         """
         return list(self._walk(MINUTE_SECONDS, count))[::-1]
 

@@ -15,7 +15,7 @@ from feeds.store.audit_reports import SymbolAudit, read_reports
 
 
 def serve_audits(client: redis.Redis, sources: Iterable[str]) -> None:
-    """Adds the audits of these sources to the metrics of this process. A source without an audit has the value NaN."""
+    """Adds the audits of these sources to the metrics of this process. Without an audit, a source's metrics are NaN."""
     for source in sources:
         for gauge, value in (
             (metrics.AUDIT_LOST, lost),

@@ -41,7 +41,7 @@ class Profile:
 PIPELINE = Profile(socket_timeout=2.0, connect_timeout=1.0, retries=1)
 GATEWAY = Profile(socket_timeout=2.0, connect_timeout=2.0, retries=1)
 OWNER = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
-"""The profile for renewing leases and owned symbols. Its time-outs are shorter than the 3 s after which both expire."""
+"""The profile for renewing leases and owned symbols, which expire after 3 s. The time-outs are shorter."""
 
 PAGE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=1)
 PROBE = Profile(socket_timeout=1.0, connect_timeout=1.0, retries=0)

@@ -39,10 +39,10 @@ class Ownership:
         self._release = Script(client, RELEASE_SYMBOLS)
 
     def claim(self, symbols: Collection[str]) -> set[str]:
-        """Takes or renews all symbols that no other holder owns. Returns the symbols that this holder owns now.
+        """Takes or renews each symbol that no other holder owns. Returns the symbols that this holder owns now.
 
-        If the owner of a symbol was a process of this host that has ended, takes the symbol too. Raises
-        StoreUnavailable; the call may be repeated.
+        Also takes a symbol whose owner was a process of this host and has ended. Raises StoreUnavailable; the call may
+        be repeated.
         """
         others = self._claim_all(symbols)
         if dead := [name for name in set(others.values()) if self._holder.is_dead(name)]:
@@ -52,9 +52,9 @@ class Ownership:
         return set(symbols) - others.keys()
 
     def renew(self, symbols: Collection[str]) -> set[str]:
-        """Renews symbols that were claimed. Returns the symbols that are still owned.
+        """Renews symbols that this holder has claimed before. Returns the symbols that this holder still owns.
 
-        A symbol whose key has expired is still owned if no other holder has claimed it meanwhile. Raises
+        A symbol whose key has expired is still owned if no other holder has claimed the symbol meanwhile. Raises
         StoreUnavailable.
         """
         return set(symbols) - self._claim_all(symbols, renews=True).keys()
@@ -68,7 +68,7 @@ class Ownership:
         self._client.close()
 
     def _claim_all(self, symbols: Collection[str], dead: Collection[str] = (), renews: bool = False) -> dict[str, str]:
-        """Claims symbols in Redis. Returns a dict from symbol to holder, for symbols that another holder owns.
+        """Claims symbols in Redis. Returns the symbols that other holders own, as a dict from symbol to holder.
 
         The holders `dead` lose their symbols. `renews` says whether this holder has claimed all symbols before.
         """

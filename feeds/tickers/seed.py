@@ -25,8 +25,8 @@ NO_PRICES: Mapping[str, float] = MappingProxyType({})
 def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
     """Creates a ticker for each symbol if the table is empty. Returns the number of created tickers.
 
-    `prices` is a dict from symbol to base price; `BRK_B` may stand for `BRK.B`. A symbol without a price starts at
-    DEFAULT_PRICE. Raises BadTicker if a symbol or a price is not valid.
+    `prices` is a dict from symbol to base price. The key `BRK_B` also stands for `BRK.B`. A symbol without a price
+    starts at DEFAULT_PRICE. Raises BadTicker if a symbol or a price is not valid.
     """
     with transaction.atomic():
         if Ticker.objects.exists():
@@ -62,7 +62,7 @@ def _shell_name(symbol: str) -> str:
 
 
 def find_price(symbol: str, prices: Mapping[str, float]) -> float | None:
-    """Returns the price of a symbol, or None if there is no price.
+    """Returns the price of a symbol, or None if `prices` has no price for the symbol.
 
     The keys of `prices` are symbols, such as `BRK.B`, or their forms in names of variables, such as `BRK_B`.
     """

@@ -18,7 +18,7 @@ PAGE = 10_000
 """The greatest number of trades or bars in one response."""
 
 MAX_LATE_US = 5_000_000
-"""How much older a missed trade may be than the last trade that arrived before the loss, in microseconds."""
+"""How many microseconds a missed trade may be older than the last trade that was received before the loss."""
 
 TIMEFRAMES = {60: "1Min", 86_400: "1Day"}
 TIMEFRAMES_US = {"1Min": 60_000_000, "1Day": 86_400_000_000}
@@ -28,13 +28,13 @@ Row = TypeVar("Row")
 SETS_PRICE = frozenset("@ EFKOX56")
 """The codes of trade conditions with which a trade of any share may become the last price.
 
-Regular sales, opening prints and closing prints have these codes. Odd lots (I) and extended hours (T, U) have others.
+Regular sales, opening prints and closing prints have these codes. Odd lots (I) and extended hours (T, U) do not.
 """
 
 TAPE_C_SETS_PRICE = SETS_PRICE | frozenset("ABDSY1")
 """The codes of trade conditions with which a trade of a Nasdaq share (tape C) may become the last price.
 
-For example, B is a bunched trade on tape C, but an average price on the tapes of other shares.
+Some of these codes have another meaning for other shares. For example, B then means an average price.
 """
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -128,7 +128,7 @@ class AlpacaHistory:
         """Returns a pair: the missed trades in a response, and the next request.
 
         The next request is None after the last response. Leaves out `after`, `until` and withdrawn trades. The result
-        may contain other known trades.
+        may contain other trades that the caller knows already.
         """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]

@@ -1,7 +1,7 @@
 """Requests trades, bars and pairs from Kraken over HTTP, and reads the responses.
 
-Pure. Kraken sends errors with the HTTP status 200. A pair has another name than in the WebSocket protocol: `XBTUSD` or
-`XXBTZUSD` for `BTC/USD`.
+Pure. Kraken sends errors with the HTTP status 200. Over HTTP, a pair has another name than in the WebSocket protocol:
+`XBTUSD` or `XXBTZUSD` for `BTC/USD`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -111,7 +111,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
         return node
 
     async def refresh(self) -> None:
-        """Asks the nodes, one after the other, which node serves each slot.
+        """Asks one node after the other, until one answers, which node serves each slot.
 
         Does nothing if the last call ended less than REFRESH_SECONDS ago. Raises RedisError if no node answers.
         """

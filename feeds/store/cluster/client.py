@@ -1,11 +1,11 @@
 """Sends each Redis command to the node of a cluster that serves the command's slot.
 
-`ClusterClient` and its pipeline support the commands that this project uses. The keys of one command must have the same
-slot; only the keys of an MGET may have different slots. `ClusterClient` differs from redis-py's client for clusters:
+A slot is one of the 16,384 parts into which a cluster divides its keys. `ClusterClient` and its pipeline support the
+commands that this project uses. The keys of one command must have the same slot; only the keys of an MGET may have
+different slots. `ClusterClient` differs from redis-py's client for clusters:
 
 - `ClusterClient` connects to a node only when it needs this node.
-- `ClusterClient` asks which node serves each slot only when a command needs an unknown node, or when a node does not
-  answer.
+- `ClusterClient` asks which node serves each slot only when the node for a command is unknown or does not answer.
 - If a node does not answer, only the commands for this node fail. The other commands of a pipeline succeed.
 """
 
@@ -27,7 +27,7 @@ REFRESH_SECONDS = 0.2
 UNANSWERED = (redis.ConnectionError, redis.TimeoutError, ClusterDownError)
 """The errors of a node that is unreachable or cannot serve a slot. Another node may serve the slot now."""
 REDIRECTED = (AskError, TryAgainError)
-"""The errors of a slot that moves to another node. MovedError is a subclass of AskError, so it is included."""
+"""The errors of a slot that moves to another node. MovedError is included as a subclass of AskError."""
 
 Command = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -178,7 +178,7 @@ class ClusterClient(redis.Redis):
         return node
 
     def refresh(self) -> None:
-        """Asks the nodes, one after the other, which node serves each slot.
+        """Asks one node after the other, until one answers, which node serves each slot.
 
         Does nothing if the last call was less than REFRESH_SECONDS ago. Raises RedisError if no node answers.
         """

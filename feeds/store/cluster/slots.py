@@ -88,8 +88,8 @@ class Node(NamedTuple):
 class SlotMap:
     """Knows which node serves each slot. Threads may share a SlotMap.
 
-    `version` grows with each change. `known` holds all nodes that can be asked for the slots; the node that answered
-    last comes first. `seeds` are the nodes that the settings name.
+    `version` grows with each change. `known` holds all nodes that can be asked which node serves each slot. The node
+    with the newest answer comes first. `seeds` are the nodes that the settings name.
     """
 
     def __init__(self, seeds: Iterable[Node]) -> None:
