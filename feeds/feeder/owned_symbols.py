@@ -93,7 +93,7 @@ class OwnedSymbols:
             self._start(self._open(ready))
 
     async def release_all(self, seconds: float) -> None:
-        """Stops feeding all symbols, then releases these symbols. Gives up after `seconds` seconds."""
+        """Stops feeding all symbols, and releases them. Gives up after `seconds` seconds."""
         self._wanted = {}
         self._start_release(self._fed.keys())
         if self._tasks:
