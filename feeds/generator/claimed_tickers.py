@@ -61,7 +61,7 @@ class ClaimedTickers:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many tickers there are (`tickers`), and how many symbols have an update in the topic (`continued`)."""
+        """Two counts: the tickers (`tickers`), and the granted symbols with an update in the topic (`continued`)."""
         grants = self._claims.grants.values()
         return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}
 

@@ -1,4 +1,4 @@
-"""Provides a clock for timestamps that continues if the system clock is set back."""
+"""Provides a clock for timestamps. The clock continues if the system clock is set back."""
 
 from collections.abc import Callable
 

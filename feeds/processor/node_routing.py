@@ -1,4 +1,4 @@
-"""Chooses the worker of each symbol in a Redis Cluster, so that each worker writes to one node. Pure.
+"""Chooses the worker of each symbol in a Redis Cluster, so that one worker writes all symbols of a node. Pure.
 
 A tag stands for symbols that are on the same node. If tags move to another node, `plan` returns the workers that lose
 these tags. Call `apply` after these workers have written all their updates.

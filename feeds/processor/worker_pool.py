@@ -25,7 +25,8 @@ LATE_AFTER_SECONDS = 0.1
 LATE_SHARE = 50
 """For a late worker, the number of pending updates at which reading stops is this many times as high.
 
-A worker of a cluster is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed.
+A worker of a cluster is late if its last write failed, or if it has pending updates and has finished nothing for
+LATE_AFTER_SECONDS.
 """
 
 REROUTE_SECONDS = 1.0
