@@ -35,8 +35,7 @@ class Backfills:
         self._attempts: dict[str, int] = {}
         self._has_work = asyncio.Event()
         self._timers: dict[tuple[str, bool], asyncio.TimerHandle] = {}
-        """The timers of planned fetches. A key is a symbol, and whether the fetch waits for the end of the market day.
-        """
+        """The timers of planned fetches. A key is a symbol, and whether the fetch waits for the market day to end."""
 
     def add(self, symbol: str, native: str) -> None:
         """Puts a symbol in the queue. `run` later fetches the past bars of this symbol."""

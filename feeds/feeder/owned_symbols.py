@@ -44,8 +44,8 @@ class Feeds(Protocol):
 class OwnedSymbols:
     """Tracks which symbols this process owns, and feeds those that are wanted.
 
-    `read_ends` returns a description of the last updates of each symbol in the topic. `read_ends` may raise
-    TransientError.
+    `read_ends` returns a TopicEnd for each symbol: what the last records of the topic say about the symbol. `read_ends`
+    may raise TransientError.
     """
 
     def __init__(

@@ -182,7 +182,8 @@ class Processor:
     def _limit_pending(self) -> None:
         """Stops reading while too many updates or dead letters are pending.
 
-        Waits up to PAUSE_AFTER_SECONDS, then pauses the partitions. A later call resumes the partitions.
+        Waits up to PAUSE_AFTER_SECONDS until fewer are pending. If too many are still pending, pauses the partitions. A
+        later call resumes the partitions.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):

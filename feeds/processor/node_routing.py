@@ -57,9 +57,10 @@ class NodeRouting:
         self._seen_version, self._worker_of_tag, self._worker_of_node = self._planned
 
     def _inherit(self, tag: int, workers: dict[Node, int]) -> int:
-        """Returns the worker of a node that has no worker yet. `tag` is the number of the node's first tag.
+        """Returns a worker for a node that has no worker yet.
 
-        Prefers the worker that `tag` had, then the worker with the fewest nodes.
+        `tag` is the number of the node's first tag. Prefers the worker that `tag` had, then the worker with the fewest
+        nodes.
         """
         taken = list(workers.values())
         before = self._worker_of_tag[tag]

@@ -18,10 +18,7 @@ HOLD_SECONDS = 2.0
 """How long live trades wait for missed trades."""
 
 MAX_HOLE = 100_000
-"""How many sequence numbers in a row may be missing between trades in the topic.
-
-A longer row of missing numbers counts as skipped by the source, not as missed trades.
-"""
+"""A longer row of missing sequence numbers counts as skipped by the source, not as missed trades."""
 
 ANNOUNCED_SECONDS = 1.0
 """How long a trade may take to arrive after the source announced its number. Then the trade counts as missed."""
@@ -176,7 +173,7 @@ class SymbolFeed:
             self._add_gap(Gap(trades[first - 1], trades[last + 1], self._missing.size))
 
     def _start_with_newest(self, trades: Sequence[Trade]) -> Sequence[Trade]:
-        """Returns `trades` with only one past trade: the newest. A trade is past if its field `past` is true."""
+        """Returns `trades` with only one past trade: the newest. Past trades come from a snapshot of the source."""
         past = [trade for trade in trades if trade.past and trade.sets_price]
         if not past:
             return trades
@@ -288,9 +285,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns pairs: a trade, and whether the trade is late.
-
-        For a trade without a sequence, the argument `late` says whether the trade is late.
+        """Returns pairs: a trade, and whether it is late. The argument `late` decides for a trade without a sequence.
         """
         accepted: list[Accepted] = []
         for trade in trades:
