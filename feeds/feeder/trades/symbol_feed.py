@@ -285,7 +285,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns pairs: a trade, and whether it is late. The argument `late` decides for a trade without a sequence.
+        """Returns pairs: a trade, and whether it is late. For a trade without a sequence, the argument `late` decides.
         """
         accepted: list[Accepted] = []
         for trade in trades:
