@@ -285,8 +285,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns pairs: a trade, and whether it is late. For a trade without a sequence, the argument `late` decides.
-        """
+        """Returns pairs: a trade, and whether it is late. `late` decides for a trade without a sequence."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence
