@@ -99,9 +99,9 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
     # --- Display ----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticker]:
-        """Returns the tickers, and counts for each ticker the rows of other tables that refer to the ticker.
+        """Adds to each ticker how many rows of other tables refer to the ticker.
 
-        Each ticker gets one attribute for each of these tables: `uses_0`, `uses_1`, and so on.
+        Each ticker gets one count for each of these tables, in the attributes `uses_0`, `uses_1`, and so on.
         """
         relations = [relation.get_accessor_name() for relation in Ticker._meta.related_objects]
         counts = {
@@ -111,7 +111,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return tickers.annotate(**counts)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Sets the attribute `quote` of each ticker on the page."""
+        """Sets the attribute `quote` of each ticker on the page. `quote` is None if no quote was read."""
         changelist = super().get_changelist_instance(request)
         quotes = read_quotes([ticker.symbol for ticker in changelist.result_list])
         for ticker in changelist.result_list:
@@ -133,7 +133,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="watched", ordering="uses_0")
     def use_count(self, ticker: Any) -> str:
-        """Returns how many rows of other tables refer to the ticker, as text. Returns a dash for none."""
+        """Returns as text how many rows of other tables refer to the ticker. Returns a dash instead of 0."""
         uses = sum(count for name, count in vars(ticker).items() if name.startswith(USE_COUNT_PREFIX))
         return str(uses) if uses else "–"
 
@@ -151,7 +151,7 @@ class TickerAdmin(ImportExportModelAdmin):  # type: ignore[misc]
         return format_html('<ul class="changes">{}</ul>', items) if items else "none yet"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Ticker | None = None) -> tuple[str, ...]:
-        """Returns the names of the fields that cannot be edited. An existing ticker keeps its symbol."""
+        """Returns the names of the fields that cannot be edited. The symbol can be edited only in a new ticker."""
         # The symbol is the key of the ticker's updates in Kafka.
         return ("symbol", "base_prices") if obj else ("base_prices",)
 

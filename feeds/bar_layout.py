@@ -152,7 +152,7 @@ class BarRing:
         return [(start, Slot._make(raw)) for start, raw in self._unpack_valid(data, first, last)]
 
     def unpack_closes(self, data: bytes, first: int, last: int) -> list[float]:
-        """Returns the closing prices of the bars that `unpack` returns. Several times as fast as `unpack`."""
+        """Returns the closing prices of the bars that `unpack` returns. `unpack` takes several times as long."""
         first = max(first, last - self.slots + 1)
         begin, end = (last - first) * _SLOT.size, (last - first + 1) * _SLOT.size
         # Only the last bar changes until the next bar begins, so the closes of all other bars are cached.

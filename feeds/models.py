@@ -120,7 +120,7 @@ class Ticker(models.Model):
 
 
 class ClusteredKey(models.BigIntegerField):  # type: ignore[type-arg]  # generic in the stubs only
-    """A primary key in whose order SQLite stores the rows."""
+    """A primary key. SQLite stores the rows in the order of this key."""
 
     def db_type(self, connection: Any) -> str | None:
         # SQLite uses this order only for keys of the type INTEGER.

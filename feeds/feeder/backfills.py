@@ -35,7 +35,7 @@ class Backfills:
         self._attempts: dict[str, int] = {}
         self._has_work = asyncio.Event()
         self._timers: dict[tuple[str, bool], asyncio.TimerHandle] = {}
-        """The planned fetches. A key is a symbol, and whether its fetch waits for the end of the market day."""
+        """The timers of planned fetches. A key is a symbol, and whether the fetch waits for the market day to end."""
 
     def add(self, symbol: str, native: str) -> None:
         """Puts a symbol in the queue. `run` later fetches the past bars of this symbol."""
@@ -86,7 +86,7 @@ class Backfills:
     async def _retry(self, symbol: str, native: str, error: Exception) -> None:
         """Puts a symbol back in the queue after a failed fetch, and pauses.
 
-        The symbol is dropped after MAX_ATTEMPTS failures, or if no retry can help.
+        If no retry can help, or after MAX_ATTEMPTS failures, the symbol is dropped instead.
         """
         attempts = self._attempts.pop(symbol, 0) + 1
         is_permanent = isinstance(error, RequestFailed) and error.is_permanent

@@ -61,8 +61,8 @@ class Feeder:
     """Sends the trades of real sources to Kafka.
 
     `leases` has one lease for each source. `read_subscriptions` returns the symbols of each source with their native
-    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` returns a description of the last updates of
-    each symbol in the topic. Both functions may raise TransientError.
+    symbols, such as `{"coinbase": {"BTC/USD": "BTC-USD"}}`. `read_ends` returns a TopicEnd for each symbol: what the
+    last records of the topic say about the symbol. Both functions may raise TransientError.
     """
 
     def __init__(

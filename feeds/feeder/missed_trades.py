@@ -18,7 +18,10 @@ from feeds.sources.events import Trade
 log = structlog.get_logger(__name__)
 
 MAX_PAGES = 100
-"""How many requests are sent for one gap in the trades. Trades that these requests do not return count as lost."""
+"""How many requests are sent for one gap at most. A gap stands for missed trades of one symbol.
+
+Trades that these requests do not return count as lost.
+"""
 
 MAX_ATTEMPTS = 8
 FULL_PAUSE_SECONDS = 0.2
@@ -34,9 +37,9 @@ class Wanted(msgspec.Struct):
 
 
 class MissedTrades:
-    """Fetches the missed trades of one source. A gap stands for missed trades of one symbol.
+    """Fetches the missed trades of one source, one gap after the other.
 
-    `has_room` returns whether the publisher can take more trades.
+    A gap stands for missed trades of one symbol. `has_room` returns whether the publisher can take more trades.
     """
 
     def __init__(

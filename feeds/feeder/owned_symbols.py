@@ -44,8 +44,8 @@ class Feeds(Protocol):
 class OwnedSymbols:
     """Tracks which symbols this process owns, and feeds those that are wanted.
 
-    `read_ends` returns a description of the last updates of each symbol in the topic. `read_ends` may raise
-    TransientError.
+    `read_ends` returns a TopicEnd for each symbol: what the last records of the topic say about the symbol. `read_ends`
+    may raise TransientError.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class OwnedSymbols:
             self._start(self._open(ready))
 
     async def release_all(self, seconds: float) -> None:
-        """Stops feeding all symbols, then releases these symbols. Gives up after `seconds` seconds."""
+        """Stops feeding all symbols, and releases them. Gives up after `seconds` seconds."""
         self._wanted = {}
         self._start_release(self._fed.keys())
         if self._tasks:

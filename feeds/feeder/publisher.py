@@ -46,7 +46,7 @@ class PublishedSymbol(msgspec.Struct):
     """What the publisher knows about one symbol.
 
     `prices` are the best bid and ask; None if unknown. `can_fetch` says whether missed trades can be fetched. `missed`
-    are spans of time in which trades were lost. The next record of the symbol names these spans.
+    are spans of time in which trades were lost. The next record of the symbol contains these spans in a header.
     """
 
     numbering: Numbering
@@ -78,7 +78,10 @@ class Publisher:
         self._now = now
         self._symbols: dict[str, PublishedSymbol] = {}
         self._unsent_missed: dict[tuple[str, bytes], tuple[Span, ...]] = {}
-        """The spans of time with lost trades that no record has named yet. A key is a closed symbol and its source."""
+        """Spans of time in which trades of closed symbols were lost. A key is a symbol and its source.
+
+        If a symbol is opened again, its next record contains the spans.
+        """
 
         self._stalled_since: float | None = None
         self._checked_at = clock()
@@ -126,7 +129,7 @@ class Publisher:
             published.prices = prices
 
     def note_missed(self, symbol: str, spans: Sequence[Span]) -> None:
-        """Notes spans of time in which trades of a symbol were lost. The symbol's next record names the spans."""
+        """Notes spans of time in which trades of a symbol were lost. The symbol's next record contains the spans."""
         if (published := self._symbols.get(symbol)) is not None:
             published.missed = unite([*published.missed, *spans])
 

@@ -1,4 +1,4 @@
-"""Builds and runs the parts of one source: connections, feed and missed trades."""
+"""Builds and runs the parts of one source: connections, feed, and the fetches of missed trades and past bars."""
 
 import asyncio
 import time

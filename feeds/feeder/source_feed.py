@@ -123,7 +123,7 @@ class SourceFeed:
         self._publisher.pump_soon()
 
     def note_lost(self) -> None:
-        """Notes that the connection was lost. Best prices are unknown now, and trades may be missed."""
+        """Notes that the connection was lost. The best prices become unknown, and trades may be missing."""
         for fed in self._symbols.values():
             self._publisher.set_prices(fed.symbol, None)
             fed.feed.note_reconnected()

@@ -126,7 +126,7 @@ class Claims:
         self.grants = {symbol: grant for symbol, grant in self.grants.items() if symbol not in symbols}
 
     def _log_refused(self, refused: set[str]) -> None:
-        """Logs symbols that another process owns. Leaves out the symbols that the previous call got."""
+        """Logs symbols that another process owns. Symbols of the previous call are not logged again."""
         if new := refused - self._refused:
             log.info("waiting for symbols that another process publishes", **_describe(new))
         self._refused = refused

@@ -41,7 +41,7 @@ FLUSH_SECONDS_IN_OUTAGE = 3.0
 """The value that replaces FLUSH_SECONDS while Kafka is unavailable."""
 
 JOIN_SECONDS = 3.0
-"""How long the generator waits at its end for a renewal of the lease that is in progress."""
+"""How long the generator waits at its end for the thread that renews the lease."""
 
 MAX_POLL_PAUSE_SECONDS = 0.5
 """The longest pause between two polls of the producer. A poll handles delivery reports."""

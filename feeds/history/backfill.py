@@ -34,7 +34,7 @@ MINUTES_OF_DAYS = 7
 """For how many days minute bars are fetched. Earlier days get only day bars."""
 
 RANGE_US = {MINUTE_SECONDS: DAY_US, DAY_SECONDS: 300 * DAY_US}
-"""The length of a range in microseconds, by the length of its bars in seconds."""
+"""A dict from the length of a bar in seconds to the length of a range in microseconds."""
 
 
 class FetchedBars(NamedTuple):

@@ -39,7 +39,10 @@ class Comparison:
         self.is_counted = True
 
     def add(self, recorded: RecordedMinute | None, bar: Bar) -> None:
-        """Adds a minute in which the source has trades. `recorded` is None if nothing was recorded."""
+        """Adds a minute in which the source has trades.
+
+        `recorded` is None if nothing was recorded. `bar` is the source's bar.
+        """
         units = round(bar.volume / VOLUME_UNIT)
         self.is_counted &= bar.count is not None
         if recorded is None:

@@ -196,7 +196,7 @@ class UpdateConsumer:
                 self._handle_error(error)
 
     def _note_read(self, records: Collection[Message]) -> None:
-        """Removes the ends from `_unread_ends` that these records have reached."""
+        """Removes from `_unread_ends` the partitions whose ends these records have reached."""
         for record in records:
             partition, offset = record.partition() or 0, record.offset() or 0
             if offset + 1 >= self._unread_ends.get(partition, offset + 2):

@@ -63,7 +63,7 @@ class DeadLetterTopic:
             log.warning("dead letter topic not ready", topic=self.name, reason=str(error))
 
     def send(self, dead_letter: DeadLetter, on_written: Callable[[], object], wait: Callable[[float], object]) -> None:
-        """Queues a dead letter, or sets `failure`.
+        """Queues a dead letter. If the dead letter cannot be queued, sets `failure`.
 
         After the brokers have acknowledged the dead letter, `poll` calls `on_written`.
         """

@@ -68,8 +68,8 @@ class LastUpdates:
     def read(self, symbols: Collection[str]) -> dict[str, Update]:
         """Returns the newest update of each symbol.
 
-        The seq_id of this update is replaced by the greatest seq_id of all updates of the symbol that were read. Leaves
-        out symbols that have no update within the largest of WINDOWS. Raises BrokerUnavailable.
+        The seq_id of this update is replaced by the greatest seq_id of all updates of the symbol that were read.
+        Symbols without an update in the records that were searched are left out. Raises BrokerUnavailable.
         """
         found: dict[str, Update] = {}
 
@@ -85,7 +85,7 @@ class LastUpdates:
     def read_ends(self, symbols: Collection[str]) -> dict[str, TopicEnd]:
         """Returns the greatest seq_id, the newest timestamp and the last trades of each symbol as a TopicEnd.
 
-        Leaves out symbols that have no update within the largest of END_WINDOWS. Raises BrokerUnavailable.
+        Symbols without an update in the records that were searched are left out. Raises BrokerUnavailable.
         """
         ends = SymbolEnds()
 

@@ -30,9 +30,9 @@ class OffsetGaps:
             self._next.pop(partition, None)
 
     def check(self, consumer: Consumer, records: Collection[Message], assigned: Collection[int]) -> None:
-        """Reports each partition that does not continue after the last record that was read or committed.
+        """Reports each partition whose new records do not begin where the last read or commit ended.
 
-        `records` are the records of one read, in order. Partitions that are not in `assigned` are ignored.
+        `records` are the new records of one read, in order. Partitions that are not in `assigned` are ignored.
         """
         offsets: dict[int, list[int]] = {}
         for record in records:

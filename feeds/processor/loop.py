@@ -49,7 +49,7 @@ STOP_SECONDS = 4.0
 """The time limit for stopping the processor."""
 
 STALLED_AFTER_SECONDS = 30.0
-"""A worker that finishes nothing for longer than this is logged as stalled."""
+"""A worker is logged as stalled if it has pending updates and finishes nothing for longer than this."""
 
 CHECK_SECONDS = 1.0
 MAX_LOGGED_RECORDS = 10
@@ -182,7 +182,8 @@ class Processor:
     def _limit_pending(self) -> None:
         """Stops reading while too many updates or dead letters are pending.
 
-        Waits up to PAUSE_AFTER_SECONDS, then pauses the partitions. A later call resumes the partitions.
+        Waits up to PAUSE_AFTER_SECONDS until fewer are pending. If too many are still pending, pauses the partitions. A
+        later call resumes the partitions.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
@@ -199,7 +200,10 @@ class Processor:
             self._collect(wait=POLL_SECONDS)
 
     def _has_pending(self, updates: int, dead_letters: int) -> bool:
-        """Returns whether a worker has `updates` pending updates, or `dead_letters` dead letters are pending."""
+        """Returns whether one of two limits is reached.
+
+        `updates` limits the pending updates of each worker. `dead_letters` limits the pending dead letters.
+        """
         return self._pool.max_pending >= updates or self._dead_letters.pending >= dead_letters
 
     def _check(self) -> None:
@@ -229,7 +233,7 @@ class Processor:
         return not self._ledger.pending(partitions)
 
     def _on_revoke(self, partitions: Collection[int]) -> None:
-        """Finishes and commits the records of partitions that another member gets next.
+        """Finishes the records of partitions that another member gets next, and commits the offsets of these records.
 
         After that, workers start no more writes for these partitions. Records that are not finished within
         DRAIN_SECONDS are read again by the other member.

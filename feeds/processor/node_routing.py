@@ -1,4 +1,4 @@
-"""Chooses the worker of each symbol in a Redis Cluster, so that each worker writes to one node. Pure.
+"""Chooses the worker of each symbol in a Redis Cluster, so that one worker writes all symbols of a node. Pure.
 
 A tag stands for symbols that are on the same node. If tags move to another node, `plan` returns the workers that lose
 these tags. Call `apply` after these workers have written all their updates.
@@ -57,9 +57,10 @@ class NodeRouting:
         self._seen_version, self._worker_of_tag, self._worker_of_node = self._planned
 
     def _inherit(self, tag: int, workers: dict[Node, int]) -> int:
-        """Returns the worker of a node that has no worker yet. `tag` is the number of the node's first tag.
+        """Returns a worker for a node that has no worker yet.
 
-        Prefers the worker that `tag` had, then the worker with the fewest nodes.
+        `tag` is the number of the node's first tag. Prefers the worker that `tag` had, then the worker with the fewest
+        nodes.
         """
         taken = list(workers.values())
         before = self._worker_of_tag[tag]

@@ -23,9 +23,10 @@ log = structlog.get_logger(__name__)
 
 LATE_AFTER_SECONDS = 0.1
 LATE_SHARE = 50
-"""For a late worker, the number of pending updates at which reading stops is this many times as high.
+"""A late worker may have this many times as many pending updates before reading stops.
 
-A worker of a cluster is late if it has finished nothing for LATE_AFTER_SECONDS, or if its last write failed.
+A worker of a cluster is late if its last write failed, or if it has pending updates and has finished nothing for
+LATE_AFTER_SECONDS.
 """
 
 REROUTE_SECONDS = 1.0

@@ -47,7 +47,7 @@ class Acknowledgements:
         self.acknowledged.difference_update(natives)
 
     def take_overdue(self, now: float) -> tuple[list[str], list[str]]:
-        """Forgets overdue requests. Returns the native symbols of these requests in two lists.
+        """Forgets the requests whose answer is overdue. Returns the native symbols of these requests in two lists.
 
         Call `request` again for the symbols in the first list. The symbols in the second list are unknown to the
         source.
