@@ -102,7 +102,7 @@ class Gateway:
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Ends all tasks of the gateway. Does not close the sockets: the server closes the sockets later."""
+        """Ends all tasks of the gateway. Does not close the sockets."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
