@@ -56,7 +56,7 @@ def zones() -> tuple[str, ...]:
 def find_zone(text: str) -> str | None:
     """Returns the name of a typed time zone, or None if no time zone matches.
 
-    A person can type a whole name, or the last part of a name if it is unique, such as `new york`.
+    A person can type a whole name. The last part is enough if only one name ends with it, such as `new york`.
     """
     if len(text) > MAX_ZONE_LENGTH:
         return None

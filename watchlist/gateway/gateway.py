@@ -79,7 +79,7 @@ class Gateway:
         """Starts the gateway at the first call, and waits until the tickers have been read.
 
         Returns the ConnectionRate, which limits how often an address or account connects. Raises an error of the
-        database if the tickers have never been read and cannot be read now.
+        database if the first reading of the tickers fails.
         """
         if self._start_task is None:
             self._start_task = asyncio.ensure_future(self._start())

@@ -15,7 +15,7 @@ from watchlist.gateway.messages import UpdateMessage
 
 
 class TrackedSymbol:
-    """The hub's state of one subscribed symbol.
+    """What the hub knows about one subscribed symbol.
 
     `message`, `timestamp` and `seq_id` belong to the newest update of the symbol. `version` is the serial number of
     this update among the updates of all symbols.
