@@ -68,8 +68,8 @@ class StackFailure(RuntimeError):
 class Plan:
     """The parts of the stack that shall run, and their settings.
 
-    `environment` holds the environment variables of the services. If the stack runs its own Redis or Kafka, the stack
-    replaces the variables that name this server.
+    `environment` holds the environment variables of the services. The addresses of the stack's own Redis and Kafka
+    replace the addresses in `environment`.
     """
 
     parts: frozenset[str]
@@ -86,9 +86,9 @@ class Plan:
 def choose_parts(only: str, external: bool, has_feeds: bool = False) -> frozenset[str]:
     """Returns the names of the parts to run, such as `redis` and `gateway`.
 
-    `only` lists the parts, such as `redis,gateway`. An empty `only` means all parts. The feeder is then left out
-    if `has_feeds` is false. If `external` is true, Redis and Kafka are left out. Raises StackFailure if `only` contains
-    an unknown name, or if no part is left.
+    `only` lists the parts, such as `redis,gateway`. If `only` is empty, all parts run, but the feeder only if
+    `has_feeds` is true. If `external` is true, Redis and Kafka are left out. Raises StackFailure if `only` contains an
+    unknown name, or if no part is left.
     """
     all_parts = [name for name in PARTS if has_feeds or name != "feeder"]  # without a source, the feeder has no work
     names = [name.strip().lower() for name in only.split(",") if name.strip()] or all_parts
@@ -181,8 +181,9 @@ class Stack:
     def start_services(self, prepare: Callable[[], str], clock: Callable[[], float] = monotonic) -> str:
         """Starts the services, the processor first. Returns the result of `prepare`.
 
-        `prepare` makes the database ready while the processor starts. If no service needs the database, the result is
-        empty. If the plan has a gateway, the recorder starts later, in `wait_for_page`.
+        `prepare` makes the database ready while the processor starts. If no service needs the database, `prepare` is
+        not called, and the result is an empty text. If the plan has a gateway, `wait_for_page` starts the recorder
+        later.
         """
         self._start("processor")
         started_at = clock()

@@ -22,7 +22,7 @@ class ConnectionLimit:
         self.counts = AddressCounts()
 
     def find_address(self, host: str | None) -> str | None:
-        """Returns the address for which a new connection counts, or None if the connection does not count.
+        """Returns the address under which a new connection is counted, or None if the connection is not counted.
 
         `host` is the peer's address, or None for a proxy on a Unix socket.
         """

@@ -1,7 +1,6 @@
-"""Runs each HTTP request in one thread, and limits how many requests run at the same time.
+"""Runs each HTTP request in one thread, and at most SLOTS requests at the same time.
 
-At most SLOTS requests run at the same time, so that requests do not delay prices. A request that runs longer than
-SLOT_SECONDS no longer counts.
+The limit keeps requests from delaying prices. A request that runs longer than SLOT_SECONDS no longer counts.
 """
 
 import asyncio

@@ -31,7 +31,10 @@ class RelayChild:
 
     @classmethod
     def open(cls, folder: str) -> "RelayChild | None":
-        """Starts a relay with a socket in a folder. Returns None if the path is too long for a socket."""
+        """Starts a relay whose socket is in `folder`.
+
+        Returns None if no socket can be bound there, for example because the path is too long.
+        """
         listener, path = socket.socket(socket.AF_UNIX), os.path.join(folder, "relay")
         try:
             listener.bind(path)

@@ -100,7 +100,7 @@ class SharedCounts:
         return total
 
     def _offset(self, slot: int, place: int) -> int:
-        """Returns the offset of the count of an address in the shared memory, in bytes.
+        """Returns where the count of an address begins in the shared memory, in bytes.
 
         `slot` is the number of a process. `place` is the position of the count in the table of that process.
         """

@@ -57,11 +57,11 @@ def show_quotes(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD` with the quotes of these symbols. Allows at most 200 symbols.
 
     The answer is `{"source":"kraken","quotes":[{"symbol":…,"price":…,"timestamp":…,"seq_id":…}]}`. `source` is the
-    source of all quotes, `mixed` if there are several sources, or `none` if there are no quotes. A symbol is left out
-    if it has no price, or if its ticker is missing, inactive or hidden by GATEWAY_VALID_TICKERS.
+    source of all quotes, `mixed` if there are several sources, or `none` if there are no quotes.
 
-    Answers 400 if symbols are missing, invalid or too many. Answers 503 if Redis, or a needed node of a Redis Cluster,
-    is unavailable.
+    Leaves out symbols without a price or without a ticker. Leaves out tickers that are inactive or hidden by
+    GATEWAY_VALID_TICKERS. Answers 400 if the request names no symbol, an invalid symbol or too many symbols. Answers
+    503 if Redis, or a needed node of a Redis Cluster, is unavailable.
     """
     sources = _read_sources(request)
     if sources is None:
@@ -78,9 +78,10 @@ def show_days(request: HttpRequest) -> HttpResponse:
     """Answers `?symbols=AAPL,BTC/USD` with the newest market day of each symbol. Allows at most 200 symbols.
 
     The answer is `{"days":[{"symbol":…,"open":…,"high":…,"low":…,"previous_close":…,"volume":…}]}`. `volume` is the sum
-    of the trade sizes since the day began, in shares or coins. A symbol is left out if it has no recorded market day,
-    or if its ticker is missing, inactive or hidden by GATEWAY_VALID_TICKERS. Answers 400 if symbols are missing,
-    invalid or too many.
+    of the trade sizes since the day began, in shares or coins.
+
+    Leaves out symbols without a recorded market day or without a ticker. Leaves out tickers that are inactive or hidden
+    by GATEWAY_VALID_TICKERS. Answers 400 if the request names no symbol, an invalid symbol or too many symbols.
     """
     sources = _read_sources(request)
     if sources is None:
@@ -130,8 +131,8 @@ def show_matches(request: HttpRequest) -> HttpResponse:
 def _read_sources(request: HttpRequest) -> dict[str, str] | None:
     """Returns a dict from symbol to source for the symbols in `?symbols=`.
 
-    A symbol is left out if its ticker is missing, inactive or hidden. Returns None if symbols are missing, invalid or
-    too many.
+    Leaves out symbols without a ticker, and symbols whose ticker is inactive or hidden. Returns None if the request
+    names no symbol, an invalid symbol or too many symbols.
     """
     words = request.GET.get("symbols", "").split(",")
     symbols = list(dict.fromkeys(upper_case(word) for word in words if word.strip()))

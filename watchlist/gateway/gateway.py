@@ -79,7 +79,7 @@ class Gateway:
         """Starts the gateway at the first call, and waits until the tickers have been read.
 
         Returns the ConnectionRate, which limits how often an address or account connects. Raises an error of the
-        database if the tickers have never been read and cannot be read now.
+        database if the first reading of the tickers fails.
         """
         if self._start_task is None:
             self._start_task = asyncio.ensure_future(self._start())
@@ -102,7 +102,7 @@ class Gateway:
         self._tasks = [asyncio.ensure_future(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Ends all tasks of the gateway. Does not close the sockets: the server closes the sockets later."""
+        """Ends all tasks of the gateway. Does not close the sockets."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

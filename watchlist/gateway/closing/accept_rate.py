@@ -6,7 +6,7 @@ ASSUMED_COUNT = 500
 ASSUMED_CPU_SECONDS = 1.0
 """Before the first measurement, a process assumes that ASSUMED_COUNT connections cost this CPU time."""
 MIN_COUNT = 20
-"""In a second with fewer new connections, all CPU time counts as other work."""
+"""In a second with fewer new connections, no CPU time counts as the cost of connections."""
 KEPT_SHARE = 0.95
 """Each new measurement multiplies the weight of all earlier measurements by this factor."""
 SMOOTHING = 0.2

@@ -1,8 +1,8 @@
-"""Defines cohorts: groups of sockets with the same symbols and delivery options, which share joined frames.
+"""Defines cohorts: groups of sockets with the same symbols and delivery options, which share frames.
 
 Pure. A prompt cohort has no limit of updates per second, and sends each update within a few milliseconds. A paced
-cohort has such a limit, and sends the newest update of each changed symbol once per interval. The first known update of
-a symbol does not wait for the interval: `flush_first` sends this update within a few milliseconds.
+cohort has such a limit, and sends the newest update of each changed symbol once per interval. Only the first known
+update of a symbol does not wait for the interval, because `flush_first` sends this update within a few milliseconds.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,7 +15,7 @@ from watchlist.gateway.messages import UpdateMessage
 
 
 class TrackedSymbol:
-    """The hub's state of one subscribed symbol.
+    """What the hub knows about one subscribed symbol.
 
     `message`, `timestamp` and `seq_id` belong to the newest update of the symbol. `version` is the serial number of
     this update among the updates of all symbols.

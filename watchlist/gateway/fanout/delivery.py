@@ -63,12 +63,12 @@ class Delivery:
 
     @property
     def interval(self) -> float:
-        """Returns the seconds between two flushes of a cohort, rounded to 10 ms. 0 means that updates do not wait."""
+        """Returns the seconds between two writes of updates, rounded to 10 ms. 0 means that updates do not wait."""
         return max(0.02, round(1 / self.hertz, 2)) if self.hertz and not self.keep_all else 0.0
 
     @property
     def lasting(self) -> "Delivery":
-        """Returns a copy with `snapshot` True. A request sets `snapshot` to False only for itself."""
+        """Returns a copy with `snapshot` True. A `snapshot` of False applies only to the request that contains it."""
         return replace(self, snapshot=True)
 
     def with_options(self, options: Any) -> "Delivery":

@@ -1,9 +1,8 @@
 """Holds the newest update of each subscribed symbol and hands updates to cohorts of sockets.
 
-A cohort is a group of sockets with the same symbols and delivery options. `receive` checks that an update is newer than
-the known update, and adds the new update to each cohort that has the symbol and no limit of updates per second. `flush`
-runs a few milliseconds later, and writes one block of joined frames to all sockets of a cohort. A `Pacer` flushes the
-cohorts that have a limit.
+A cohort is a group of sockets with the same symbols and delivery options. `receive` adds each new update to the cohorts
+of its symbol. `flush` runs a few milliseconds later, and sends each cohort its updates with one write per socket.
+Cohorts with a limit of updates per second are flushed by a `Pacer` instead.
 
 Pure: no I/O, no await; the clock is an argument. All calls come from one thread.
 """
@@ -72,9 +71,10 @@ class Hub:
         return sum(tracked.socket_count for tracked in self._tracked.values())
 
     def receive(self, channel: bytes, payload: bytes, *, from_store: bool = False) -> None:
-        """Processes one update. `channel` is the Redis channel, and `payload` is the JSON text.
+        """Adds an update to the cohorts of its symbol if the update is valid and newer than the known update.
 
-        `from_store` is True for a quote that was read from Redis. Such a quote never counts as stale.
+        `channel` is the Redis channel, and `payload` is the JSON text. `from_store` is True for a quote that was read
+        from Redis. Such a quote never counts as stale.
         """
         tracked = self._tracked.get(channel)
         if tracked is None:

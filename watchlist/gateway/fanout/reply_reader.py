@@ -1,6 +1,6 @@
 """Handles pub/sub messages as soon as their bytes arrive, without a task.
 
-redis-py reads in a task. If few updates arrive together, the wakeup of this task costs more than the updates.
+redis-py reads in a task. The wakeup of this task costs more than the handling of a few updates.
 """
 
 import asyncio

@@ -40,9 +40,9 @@ COMPRESSED_FIRST_BYTES = PLAIN_FIRST_BYTES | {0x41, 0xC1, 0x42, 0xC2}
 """All valid first bytes of a frame with an extension. The first frame of a compressed message has RESERVED_1."""
 MAX_CONTROL_BYTES = 125
 HEADER_BYTES = {126: 8, 127: 14}
-"""Maps the length in the second byte of a frame to the size of the header in bytes, with the mask.
+"""Maps the length in the second byte of a frame to the size of the frame's header in bytes.
 
-For all other lengths, the header has 6 bytes.
+The header includes the mask. For all other lengths, the header has 6 bytes.
 """
 MIN_LENGTHS = {8: 126, 14: 65536}
 """Maps the size of a header to the smallest payload that may have such a header. Both sizes are in bytes."""
