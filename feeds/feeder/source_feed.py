@@ -88,7 +88,10 @@ class SourceFeed:
         return self._natives.keys()
 
     def open(self, symbol: str, native: str, end: TopicEnd | None) -> None:
-        """Begins to feed a symbol. `end` describes the symbol's last updates in the topic; None if there are none."""
+        """Begins to feed a symbol.
+
+        `end` describes the symbol's last updates in the topic. `end` is None if the topic has no update of the symbol.
+        """
         trades = end.trades if end is not None else ()
         published = [trade for trade in trades if trade.source == self.source.name]
         can_fetch = can_fetch_trades(self.source, native)
@@ -131,15 +134,17 @@ class SourceFeed:
     def note_merged(self, symbol: str, trades: Sequence[Trade]) -> None:
         """Handles trades that the publisher dropped because its backlog was full.
 
-        The dropped trades are fetched later. If the source does not offer missed trades, the dropped trades count as
-        lost.
+        The dropped trades are fetched later. If the source does not offer missed trades, they count as lost.
         """
         fed = self._symbols.get(self._natives.get(symbol, ""))
         if fed is not None:
             fed.feed.note_merged(trades)
 
     def check(self) -> None:
-        """Publishes trades that have waited long enough for missed trades. Call this method ten times a second."""
+        """Publishes the trades that were held back long enough. Call this method ten times a second.
+
+        New trades are held back while missed trades are fetched.
+        """
         self.is_market_open = is_open(self.source.market, self._now() // 1000)
         now = self._clock()
         for native, fed in self._symbols.items():
@@ -237,7 +242,7 @@ class SourceFeed:
             log.warning("symbol refused by the source", source=self.source.name, symbol=fed.symbol, reason=reason)
 
     def _observe(self, events: Sequence[Event], receipt: int) -> None:
-        """Adds to the metrics the time from a message's last trade to the receipt of the message."""
+        """Adds the delay of a message to the metrics: the time from its last trade to its receipt."""
         last = events[-1]
         # At most one message per millisecond is observed: an observation costs as much CPU time as decoding a message.
         if type(last) is not Trade or last.past or 0 <= receipt - self._observed_at < OBSERVE_US:

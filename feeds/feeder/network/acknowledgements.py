@@ -49,8 +49,7 @@ class Acknowledgements:
     def take_overdue(self, now: float) -> tuple[list[str], list[str]]:
         """Forgets the requests whose answer is overdue. Returns the native symbols of these requests in two lists.
 
-        Call `request` again for the symbols in the first list. The symbols in the second list are unknown to the
-        source.
+        Subscribe to the symbols in the first list again. The symbols in the second list are unknown to the source.
         """
         overdue = [native for native, deadline in self._deadlines.items() if now >= deadline]
         for native in overdue:

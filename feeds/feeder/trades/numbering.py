@@ -28,8 +28,8 @@ _encode = msgspec.json.Encoder().encode
 class Numbering:
     """Holds the last seq_id and the newest time of one symbol.
 
-    `end` describes the symbol's last updates in the topic, after which the seq_ids continue. If `end` is None, the
-    first seq_id is `now_ms`, the unix time in milliseconds.
+    `end` describes the symbol's last updates in the topic. The seq_ids continue after these updates. If `end` is None,
+    the first seq_id is `now_ms`, the unix time in milliseconds.
     """
 
     __slots__ = ("newest", "seq_id", "symbol")
