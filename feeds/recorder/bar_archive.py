@@ -1,6 +1,6 @@
 """Saves recorded bars to the database and reads them back.
 
-A recorded bar is computed from updates in Kafka. A tape is the database row of one symbol of one source, and each bar
+A recorded bar is computed from updates in Kafka. A tape is a pair: a symbol and the source of its saved bars. Each bar
 refers to a tape. A save that failed may be repeated.
 """
 
@@ -217,9 +217,9 @@ class BarArchive:
         return bars
 
     def purge(self, before: int, max_rows: int = 10_000) -> int:
-        """Deletes up to `max_rows` minutes that are older than minute `before`. Returns the number of deleted minutes.
+        """Deletes up to `max_rows` minute bars that are older than minute `before`. Returns the number of deleted bars.
 
-        Minutes are counted from 1970. If the result is less than `max_rows`, no older minute is left. Raises
+        Minutes are counted from 1970. If the result is less than `max_rows`, no older bar is left. Raises
         BarArchiveUnavailable.
         """
         deleted = 0

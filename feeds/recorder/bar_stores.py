@@ -51,11 +51,10 @@ class BarStores:
     def load(
         self, updates: Collection[Update], sources: Mapping[str, str], oldest_second: int, oldest_minute: int
     ) -> bool:
-        """Loads into memory the stored bars to which these updates belong.
+        """Loads the stored bars of these updates into memory. Returns False if Redis or the database is unavailable.
 
-        `sources` is a dict from symbol to source. Skips one-second bars before `oldest_second` and minute bars before
-        `oldest_minute`, both counted from 1970. Returns True if all other bars are in memory now, and False if Redis or
-        the database is unavailable.
+        `sources` is a dict from symbol to source. One-second bars before `oldest_second` and minute bars before
+        `oldest_minute` are left out. Both are counted from 1970.
         """
         return self._load_symbols(updates, sources) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
@@ -78,7 +77,7 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Fetches the stored bars to which these updates belong. Skips bars that are in memory already.
+        """Loads the stored bars of updates whose symbols are in memory. Skips bars that are in memory already.
 
         Returns False if Redis or the database is unavailable.
         """
@@ -156,7 +155,7 @@ class BarStores:
         return self._past_writer.has_work
 
     def write_past(self) -> bool:
-        """Saves some simulated bars for the time before the first recorded prices of simulated symbols.
+        """Saves some of the simulated bars that symbols lack before their first recorded price.
 
         Call this method while `has_missing_past` is true. Returns False if the database is unavailable.
         """
@@ -170,9 +169,9 @@ class BarStores:
     def follow_changes(self) -> bool:
         """Finds changes that other programs made in the database, and updates Redis.
 
-        If the ticker of a symbol has another source now, deletes the symbol's bars from Redis. If fetched or simulated
-        bars of a symbol have changed, a later call of `restore_minutes` copies the symbol's minute bars to Redis.
-        Returns False if Redis or the database is unavailable.
+        Deletes the bars of symbols whose ticker has another source now. If fetched or simulated bars of a symbol have
+        changed, `restore_minutes` later copies the symbol's minute bars. Returns False if Redis or the database is
+        unavailable.
         """
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []

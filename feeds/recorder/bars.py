@@ -134,9 +134,9 @@ class Bar:
         return True
 
     def absorb(self, other: "Bar") -> bool:
-        """Adds the updates of `other`, a bar of the same symbol and period that another recorder made.
+        """Adds the updates of `other`. Returns whether this bar changed.
 
-        Returns whether this bar changed.
+        `other` is a bar of the same symbol and period from another recorder.
         """
         mine, others = self._all_runs, other._all_runs
         if not other.count or all(any(_contains(run, part) for run in mine) for part in others):

@@ -79,10 +79,7 @@ class OpenBars:
         self.by_symbol[symbol_bars.symbol] = symbol_bars
 
     def take_earlier(self, symbol: str, source: str) -> SymbolBars | None:
-        """Removes from memory the unsaved bars that a symbol has from its earlier source `source`.
-
-        Returns these bars, or None if there are none.
-        """
+        """Removes and returns the unsaved bars of a symbol from its earlier source `source`; None if there are none."""
         for symbol_bars in self._earlier:
             if (symbol_bars.symbol, symbol_bars.source) == (symbol, source):
                 self._earlier.remove(symbol_bars)
