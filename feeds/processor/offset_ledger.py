@@ -40,7 +40,7 @@ class OffsetLedger:
         span.unfinished_parts -= 1
 
     def advance(self) -> dict[int, int]:
-        """Removes the spans before the first unfinished span of each partition.
+        """Removes the finished spans at the beginning of each partition.
 
         Returns the next offset to store for each partition with a removed span.
         """
@@ -103,7 +103,7 @@ class WorkerProgress:
         self._progress_at[worker] = now
 
     def stalled(self, seconds: float, now: float) -> dict[int, int]:
-        """Returns a dict from the number of a stalled worker to the count of its pending updates.
+        """Returns the stalled workers, as a dict from worker number to the count of pending updates.
 
         A worker is stalled if it has pending updates and has finished no update for more than `seconds` seconds.
         """
