@@ -122,10 +122,8 @@ def _minute_start(text: str) -> int:
 
 
 def check_timestamp(timestamp: int) -> int:
-    """Returns the timestamp, which is in unix microseconds.
-
-    Raises BadMessage if the timestamp is before 2001, or so large that Redis and clients cannot hold the exact number.
-    """
+    """Returns `timestamp`, in unix microseconds. Raises BadMessage if it is before 2001 or not below MAX_NUMBER."""
+    # Redis and clients cannot hold larger numbers exactly.
     if not MIN_TIMESTAMP <= timestamp < MAX_NUMBER:
         raise BadMessage("a time is before 2001 or too far ahead")
     return timestamp
@@ -169,7 +167,7 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 def sequence_of(trade: Trade) -> int | None:
     """Returns the sequence number of a trade, for a source whose trade ids are sequence numbers.
 
-    If `trade.sequence` is None, returns the trade's id as a number, or None if the id is not a number.
+    If `trade.sequence` is None, returns the trade's id as a number. Returns None if the id is not a number.
     """
     # A trade that was read back from Kafka has only its id.
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:
