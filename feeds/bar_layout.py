@@ -67,10 +67,10 @@ def decode_day(value: bytes) -> NewestDay:
 class Slot(NamedTuple):
     """One bar in a ring: 72 bytes, little-endian.
 
-    `cycle` is the number of the bar, divided by the number of slots and rounded down. Bars that overwrite each other
-    have different cycles. `update_count` is 0 in an empty slot. `first_us` and `last_us` are the times of the first and
-    the last update, in microseconds from the start of the bar. `first_seq` and `last_seq` are the seq_ids of these two
-    updates. `volume` is in VOLUME_UNITs.
+    `cycle` is the bar's number, divided by the number of slots and rounded down. BarRing says how bars are numbered.
+    Bars that overwrite each other have different cycles. `update_count` is 0 in an empty slot. `first_us` and `last_us`
+    are the times of the first and the last update, in microseconds from the start of the bar. `first_seq` and
+    `last_seq` are the seq_ids of these two updates. `volume` is in VOLUME_UNITs.
     """
 
     cycle: int

@@ -55,9 +55,9 @@ def source_choices() -> list[tuple[str, str]]:
 class Ticker(models.Model):
     """An instrument: its name and source, and how its price is shown and simulated.
 
-    `source` is one of SOURCE_NAMES. `native` is the native symbol. If `native` is empty, the source derives the native
-    symbol from `symbol`. `currency` is empty if the currency is unknown or the price has no currency, such as the price
-    of an index.
+    `source` is one of SOURCE_NAMES. `native` is the native symbol: the source's name of the instrument. If `native` is
+    empty, the source derives the native symbol from `symbol`. `currency` is empty if the currency is unknown or the
+    price has no currency, such as the price of an index.
     """
 
     symbol = models.CharField(max_length=MAX_SYMBOL_LENGTH, unique=True, validators=[validate_symbol])

@@ -60,8 +60,8 @@ class RunningSource:
     def map_symbols(self, subscriptions: Mapping[str, str]) -> dict[str, str]:
         """Returns `subscriptions` with all native symbols filled in, such as `{"BTC/USD": "BTC-USD"}`.
 
-        An empty native symbol is derived from its symbol. Symbols without a native symbol of their own are left out and
-        logged.
+        An empty native symbol is derived from its symbol. A symbol is left out and logged if it has no native symbol,
+        or if an earlier symbol has the same native symbol.
         """
         symbols: dict[str, str] = {}
         for symbol, native in subscriptions.items():

@@ -134,7 +134,8 @@ class SourceFeed:
     def note_merged(self, symbol: str, trades: Sequence[Trade]) -> None:
         """Handles trades that the publisher dropped because its backlog was full.
 
-        The dropped trades are fetched later. If the source does not offer missed trades, they count as lost.
+        The dropped trades are fetched later. If the source does not offer missed trades, the dropped trades count as
+        lost.
         """
         fed = self._symbols.get(self._natives.get(symbol, ""))
         if fed is not None:
@@ -189,7 +190,7 @@ class SourceFeed:
                 fed.state = SymbolState.TRADING if instruments[native] else SymbolState.HALTED
 
     def symbols_by_state(self) -> dict[str, list[str]]:
-        """Returns a dict from the name of a state to symbols. Symbols that are traded now are left out."""
+        """Returns the symbols that are not traded now, as a dict from the name of a state to the symbols in this state."""
         states: dict[str, list[str]] = {}
         for fed in self._symbols.values():
             is_closed = fed.state is SymbolState.TRADING and not self.is_market_open

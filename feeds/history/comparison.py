@@ -30,8 +30,8 @@ class RecordedMinute(msgspec.Struct, frozen=True):
 class Comparison:
     """Counts the differences between recorded minute bars and the source's bars of the same minutes.
 
-    `feeds.store.audit_reports.SymbolAudit` explains each count. `is_counted` says whether the source's bars say how
-    many trades they contain.
+    `feeds.store.audit_reports.SymbolAudit` explains each count. `is_counted` says whether all bars of the source have a
+    count of trades.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Chooses the worker that writes each symbol in a Redis Cluster. Pure.
 
 All symbols of a node have the same worker. Each symbol has a tag, and symbols with the same tag are always on the same
-node. After tags have moved to other nodes, `plan` computes new workers for them. `apply` makes `choose` return the new
-workers. Before `apply`, the workers that lose symbols must write their pending updates.
+node. If tags move to another node, call `plan`, which returns the workers that lose tags. When these workers have
+written all their updates, call `apply`. Then `choose` returns the new workers.
 """
 
 from feeds.store.cluster.slots import SLOT_OF_TAG, TAGS, Node, SlotMap, tag_number
@@ -60,7 +60,7 @@ class NodeRouting:
     def _inherit(self, tag: int, workers: dict[Node, int]) -> int:
         """Returns a worker for a node that has no worker yet. `tag` is the number of the node's first tag.
 
-        The node gets the worker that `tag` had before. If that worker has another node, the node gets the worker with
+        The node gets the worker that `tag` had before. If this worker has a node already, the node gets the worker with
         the fewest nodes.
         """
         taken = list(workers.values())

@@ -67,7 +67,7 @@ class OffsetLedger:
 
 
 class WorkerProgress:
-    """Tracks the pending updates of each worker, and when the worker last finished an update.
+    """Tracks how many updates of each worker are pending, and when each worker last finished an update.
 
     Times are in monotonic seconds.
     """

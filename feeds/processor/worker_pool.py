@@ -77,7 +77,7 @@ class WorkerPool:
     def max_pending(self) -> int:
         """The highest number of pending updates of any worker.
 
-        In a cluster, the updates of a late worker are divided by LATE_SHARE.
+        In a cluster, the number of a late worker is divided by LATE_SHARE.
         """
         if self._routing is None:
             return self.progress.max_pending

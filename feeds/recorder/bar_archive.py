@@ -96,9 +96,9 @@ class BarArchive:
         return Past(tape.has_past, tape.past_version, days)
 
     def find_changed_pasts(self, symbols: Iterable[SymbolBars]) -> list[tuple[SymbolBars, Past]]:
-        """Returns the symbols whose fetched or simulated bars have changed in the database, each with its new Past.
+        """Returns the symbols whose fetched or simulated bars have changed in the database.
 
-        Raises BarArchiveUnavailable.
+        Each symbol comes with its new Past: the summary of these bars. Raises BarArchiveUnavailable.
         """
         by_tape = {symbol_bars.tape_id: symbol_bars for symbol_bars in symbols}
         with translate_errors():

@@ -51,11 +51,12 @@ class BarStores:
     def load(
         self, updates: Collection[Update], sources: Mapping[str, str], oldest_second: int, oldest_minute: int
     ) -> bool:
-        """Loads the stored bars of these updates into memory. Returns False if Redis or the database is unavailable.
+        """Loads into memory the stored bars to which these updates belong.
 
-        `sources` is a dict from symbol to source. One-second bars before `oldest_second` and minute bars before
-        `oldest_minute` are left out. Both are counted from 1970.
+        Returns False if Redis or the database is unavailable. `sources` is a dict from symbol to source. Bars of
+        seconds before `oldest_second` and of minutes before `oldest_minute` are left out. Both are counted from 1970.
         """
+        # `_fetch_bars` needs the SymbolBars of each update.
         return self._load_symbols(updates, sources) and self._fetch_bars(updates, oldest_second, oldest_minute)
 
     def _load_symbols(self, updates: Collection[Update], sources: Mapping[str, str]) -> bool:
@@ -77,7 +78,7 @@ class BarStores:
         return self._redis(read_newest_seconds) and self._database(load_symbols)
 
     def _fetch_bars(self, updates: Collection[Update], oldest_second: int, oldest_minute: int) -> bool:
-        """Loads the stored bars of updates whose symbols are in memory. Skips bars that are in memory already.
+        """Loads into memory the stored bars to which these updates belong. Skips bars that are in memory already.
 
         Returns False if Redis or the database is unavailable.
         """

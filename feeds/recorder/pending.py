@@ -13,7 +13,7 @@ from feeds.wire import Update
 class PendingUpdate(NamedTuple):
     """An update that is not in bars yet, with its source and its Kafka partition.
 
-    `missed` holds spans of time in which trades were lost. They come from the headers of the Kafka record.
+    `missed` holds spans of time in which trades were lost. The headers of the Kafka record list these spans.
     """
 
     update: Update

@@ -59,7 +59,7 @@ class ReportedError(BadMessage):
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
     """Decodes a message into the decoder's type. Raises BadMessage.
 
-    `limit` is the greatest length of the message, in bytes, or in characters if the message is a str.
+    `limit` is the greatest length of the message: in bytes, or in characters for a str.
     """
     if len(message) > limit:
         raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")

@@ -61,7 +61,7 @@ class LostTrades:
             self.add_span(since, timestamp)
 
     def remove(self, number: int) -> bool:
-        """Removes the sequence number of a trade that has arrived. Returns whether the trade counted as lost."""
+        """Removes the number of an arrived trade from the lost numbers. Returns whether the trade counted as lost."""
         return self._numbers.remove(number)
 
     def take_spans(self) -> tuple[Span, ...]:
