@@ -100,7 +100,7 @@ class CircuitBreaker:
     def __call__(self, call: Callable[[], object]) -> bool:
         """Calls the function `call`. Returns False if the call failed or was skipped.
 
-        A TransientError counts as a failure and is not raised. After a failure, calls are skipped for some time.
+        A TransientError counts as a failure and is not raised. All other errors are raised.
         """
         if self._retry_at and self._clock() < self._retry_at:
             return False

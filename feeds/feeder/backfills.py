@@ -44,7 +44,7 @@ class Backfills:
             self._has_work.set()
 
     def add_later(self, symbol: str, native: str) -> None:
-        """Schedules two fetches of the bars of a symbol that has lost trades. Call this method in the event loop.
+        """Schedules two fetches of bars for a symbol with lost trades. Call this method in the event loop.
 
         The first fetch begins REPAIR_SECONDS after this call, and corrects minute bars. The second fetch begins
         REPAIR_SECONDS after the end of the market day, and corrects the day bar.

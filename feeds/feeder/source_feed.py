@@ -190,7 +190,7 @@ class SourceFeed:
                 fed.state = SymbolState.TRADING if instruments[native] else SymbolState.HALTED
 
     def symbols_by_state(self) -> dict[str, list[str]]:
-        """Returns the symbols that are not traded now, as a dict from the name of a state to the symbols in this state."""
+        """Returns a dict from the name of a state to the symbols in this state. Traded symbols are left out."""
         states: dict[str, list[str]] = {}
         for fed in self._symbols.values():
             is_closed = fed.state is SymbolState.TRADING and not self.is_market_open

@@ -182,8 +182,7 @@ class Processor:
     def _limit_pending(self) -> None:
         """Stops reading while too many updates or dead letters are pending.
 
-        First waits up to PAUSE_AFTER_SECONDS. If too many are still pending then, pauses the partitions. A later call
-        resumes them.
+        After a wait of up to PAUSE_AFTER_SECONDS, pauses the partitions. A later call resumes the partitions.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):

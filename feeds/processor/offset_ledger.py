@@ -1,7 +1,7 @@
 """Tracks which records are unfinished. Only the offsets before these records may be committed. Pure.
 
 A record is finished when its update is in Redis, or when its dead letter is acknowledged. A span stands for the records
-that one read returned from one partition. Not thread-safe: only the thread that owns the consumer uses the ledger.
+that one read returned from one partition. Not thread-safe.
 """
 
 from collections import deque
@@ -58,7 +58,7 @@ class OffsetLedger:
     def fence(self, partitions: Collection[int] | None = None) -> None:
         """Removes the spans of these partitions from the ledger, and marks the spans as fenced.
 
-        Workers start no write for a fenced span. None stands for all partitions.
+        Workers start no write for a fenced span. If `partitions` is None, all spans are removed.
         """
         for partition in list(self._spans) if partitions is None else partitions:
             for span in self._spans.pop(partition, ()):

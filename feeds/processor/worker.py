@@ -34,7 +34,7 @@ MERGE_SECONDS = 0.05
 
 
 class WriteTask:
-    """The updates that one worker has to write from one read of one partition.
+    """Updates that one worker must write. The updates come from one read of one partition.
 
     `span` stands for the records of this read in the offset ledger. `produced_ms` is the time at which the first of
     these records was produced, in unix milliseconds. `size` is the number of updates before other tasks were merged

@@ -168,11 +168,9 @@ class BarStores:
         return self._database(write)
 
     def follow_changes(self) -> bool:
-        """Finds changes that other programs made in the database, and updates Redis.
+        """Updates Redis after other programs have changed tickers or bars in the database.
 
-        Deletes the bars of symbols whose ticker has another source now. If fetched or simulated bars of a symbol have
-        changed, `restore_minutes` later copies the symbol's minute bars. Returns False if Redis or the database is
-        unavailable.
+        Returns False if Redis or the database is unavailable.
         """
         symbols = self._open_bars.by_symbol.values()
         pasts: list[tuple[SymbolBars, Past]] = []
@@ -183,6 +181,7 @@ class BarStores:
             outdated.extend(self._archive.find_outdated(symbols))
 
         def forget() -> None:
+            # The tickers of these symbols have another source now.
             self._recent_bars.forget([found.symbol for found in outdated if not found.is_outdated])
 
         if not (self._database(find) and self._redis(forget)):
@@ -192,6 +191,7 @@ class BarStores:
             symbol_bars.is_outdated = symbol_bars in outdated
         for symbol_bars, past in [*pasts, *((known, known.past) for known in again)]:
             symbol_bars.change_past(past)
+            # A later call of `restore_minutes` copies the symbol's minute bars to Redis.
             self._to_restore.append(symbol_bars)
         return True
 

@@ -99,8 +99,8 @@ class History(Protocol):
     ) -> tuple[Sequence[Trade], Request | None]:
         """Returns a pair: the missed trades in a response, and the next request.
 
-        The next request is None after the last response. Leaves out the trades `after` and `until`. The result may
-        contain other trades that the caller knows already.
+        The next request is None after the last response. The trades may include trades that the caller knows already,
+        but not `after` and `until`.
         """
         ...
 

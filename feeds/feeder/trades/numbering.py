@@ -1,7 +1,7 @@
 """Gives each trade of one symbol a seq_id, and encodes the trades as updates. Pure.
 
-The seq_id grows by one with each update. The time of an update is the time of the trade at the exchange. A trade is
-late if it comes after a newer trade of its symbol. A late trade never becomes the newest update.
+The seq_id grows by one with each update. A trade is late if it comes after a newer trade of its symbol. A late trade
+never becomes the newest update.
 """
 
 import msgspec
