@@ -53,5 +53,5 @@ NATIVE_RULE = "1 to 40 printable ASCII characters without outer spaces"
 
 
 def is_native_symbol(text: str) -> bool:
-    """Returns whether a text can be a native symbol, which is the name that a source gives an instrument."""
+    """Returns whether a text can be a native symbol: a source's own name of an instrument."""
     return len(text) <= MAX_NATIVE_LENGTH and NATIVE_PATTERN.fullmatch(text) is not None

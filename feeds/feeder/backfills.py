@@ -44,7 +44,7 @@ class Backfills:
             self._has_work.set()
 
     def add_later(self, symbol: str, native: str) -> None:
-        """Schedules two fetches of a symbol that has lost trades. Call this method in the event loop.
+        """Schedules two fetches of bars for a symbol with lost trades. Call this method in the event loop.
 
         The first fetch begins REPAIR_SECONDS after this call, and corrects minute bars. The second fetch begins
         REPAIR_SECONDS after the end of the market day, and corrects the day bar.
@@ -86,7 +86,7 @@ class Backfills:
     async def _retry(self, symbol: str, native: str, error: Exception) -> None:
         """Puts a symbol back in the queue after a failed fetch, and pauses.
 
-        If no retry can help, or after MAX_ATTEMPTS failures, the symbol is dropped instead.
+        After MAX_ATTEMPTS failures, the symbol is dropped. If no retry can help, the symbol is dropped at once.
         """
         attempts = self._attempts.pop(symbol, 0) + 1
         is_permanent = isinstance(error, RequestFailed) and error.is_permanent

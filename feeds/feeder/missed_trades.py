@@ -92,7 +92,8 @@ class MissedTrades:
     async def _retry(self, error: RequestFailed | BadMessage) -> None:
         """Moves the first gap of the queue to the end of the queue after a failed fetch, and pauses.
 
-        After MAX_ATTEMPTS failures, or if no retry can help, the trades of the gap count as lost instead.
+        After MAX_ATTEMPTS failures, the trades of the gap count as lost. If no retry can help, they count as lost at
+        once.
         """
         wanted = self._queue.popleft()
         wanted.attempts += 1
@@ -106,10 +107,9 @@ class MissedTrades:
         self._feed.give_up(wanted.native, wanted.gap)
 
     async def _fetch(self, native: str, gap: Gap) -> tuple[list[Trade], Gap | None]:
-        """Fetches the trades of a gap, with at most MAX_PAGES requests.
+        """Fetches the trades of a gap, with at most MAX_PAGES requests. Raises RequestFailed and BadMessage.
 
-        Returns the trades, and the part of the gap that was not fetched. The part is None if all trades were fetched.
-        Raises RequestFailed and BadMessage.
+        Returns the trades and the rest of the gap. The rest is None if all trades were fetched.
         """
         history = self._source.history
         request = history.trades(native, gap.after, gap.until)

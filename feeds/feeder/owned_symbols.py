@@ -44,8 +44,8 @@ class Feeds(Protocol):
 class OwnedSymbols:
     """Tracks which symbols this process owns, and feeds those that are wanted.
 
-    `read_ends` returns a TopicEnd for each symbol: what the last records of the topic say about the symbol. `read_ends`
-    may raise TransientError.
+    `read_ends` returns for each symbol what the last records of the topic say about it. `read_ends` may raise
+    TransientError.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class OwnedSymbols:
     async def follow(self, wanted: Subscriptions) -> None:
         """Claims the wanted symbols, feeds those that this process owns, and stops feeding all others.
 
-        Call this method each second. Claims expire without these calls.
+        Call this method each second, because claims expire.
         """
         self._wanted = wanted
         await self._claim()

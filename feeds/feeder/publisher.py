@@ -59,8 +59,8 @@ class PublishedSymbol(msgspec.Struct):
 class Publisher:
     """Sends the trades of all sources to one topic.
 
-    If too many trades wait to be sent, some trades are dropped. `on_merged` is then called for each symbol with dropped
-    trades, and gets the symbol and these trades.
+    If too many trades wait to be sent, some trades are dropped. `on_merged` then gets each symbol with its dropped
+    trades.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Publisher:
     def open(self, symbol: str, source: str, end: TopicEnd | None, can_fetch: bool) -> None:
         """Begins to accept trades of a symbol.
 
-        `end` describes the symbol's last updates in the topic; None if there are none.
+        `end` describes the symbol's last updates in the topic. `end` is None if the topic has no update of the symbol.
         """
         numbering = Numbering(symbol, end, self._now() // 1_000_000)
         missed = self._unsent_missed.pop((symbol, source.encode()), ())
@@ -115,7 +115,7 @@ class Publisher:
     def close(self, symbols: Collection[str]) -> None:
         """Drops the waiting trades of symbols, and ignores further trades until `open` is called.
 
-        Updates that were sent before stay on their way to Kafka. Call `drain` to wait for these updates.
+        Call `drain` to wait for updates that are already on their way to Kafka.
         """
         for symbol in symbols:
             closed = self._symbols.pop(symbol, None)
@@ -148,7 +148,7 @@ class Publisher:
     def pump(self) -> None:
         """Sends waiting trades until too many updates are unacknowledged. Call this method ten times a second.
 
-        If this process was paused for more than FREEZE_SECONDS, sends nothing until `resume` is called.
+        After a pause of the process of more than FREEZE_SECONDS, nothing is sent until `resume` is called.
         """
         now = self._clock()
         self._note_freeze(now)
@@ -165,10 +165,7 @@ class Publisher:
             self._reduce()
 
     def resume(self) -> None:
-        """Lets `pump` send trades again after a pause of the process.
-
-        Before this call, renew the claims to the symbols.
-        """
+        """Lets `pump` send trades again after a pause of the process. Renew the claims to the symbols first."""
         self._is_frozen = False
 
     async def send_waiting(self) -> None:

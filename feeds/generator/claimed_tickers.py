@@ -63,7 +63,7 @@ class ClaimedTickers:
     def counts(self) -> dict[str, int]:
         """Two counts, by name.
 
-        `tickers` counts all tickers. `continued` counts the granted symbols that have an update in the topic.
+        `tickers` counts all tickers. `continued` counts the claimed symbols that have an update in the topic.
         """
         grants = self._claims.grants.values()
         return {"tickers": len(self._instruments), "continued": sum(grant.last is not None for grant in grants)}

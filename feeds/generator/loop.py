@@ -128,7 +128,7 @@ class GeneratorLoop:
         return False
 
     def _prepare(self, stop: threading.Event) -> bool:
-        """Starts the producer, and prepares the tickers. Returns whether all this was done before `stop` was set."""
+        """Starts the producer, and prepares the tickers. Returns False if `stop` was set first."""
         # Starts the producer, which needs half a second to get its producer id.
         self._producer.poll()
         if not self._tickers.prepare(stop):

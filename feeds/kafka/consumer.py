@@ -98,8 +98,8 @@ class UpdateConsumer:
     def open(self, on_revoke: Rebalance, on_lost: Rebalance, wait: Callable[[float], object]) -> None:
         """Joins the group. Raises BrokerUnavailable, or TopicRefused if `once` is true and the topic is missing.
 
-        `on_revoke` gets the partitions that this member must give up, and may still commit their offsets. `on_lost`
-        gets partitions that another member owns already.
+        `on_revoke` gets the partitions that this member must give up. `on_revoke` may still commit their offsets.
+        `on_lost` gets partitions that another member owns already.
         """
         description = self._topic.describe() if self._once else self._topic.find(wait, FIND_TOPIC_SECONDS)
         if not description.partitions:

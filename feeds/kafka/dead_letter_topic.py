@@ -30,8 +30,8 @@ class DeadLetterTopic:
     """Writes dead letters to their topic. Not thread-safe.
 
     `pending` counts the dead letters that are not acknowledged yet. `failure` says why a dead letter could not be
-    written, and is empty if there was no failure. After a failure the processor must stop, and must not commit the
-    offset of the record that the dead letter holds.
+    written, and is empty if there was no failure. After a failure, the processor must stop, and must not commit the
+    offset of the refused record.
     """
 
     def __init__(

@@ -182,8 +182,7 @@ class Processor:
     def _limit_pending(self) -> None:
         """Stops reading while too many updates or dead letters are pending.
 
-        Waits up to PAUSE_AFTER_SECONDS until fewer are pending. If too many are still pending, pauses the partitions. A
-        later call resumes the partitions.
+        After a wait of up to PAUSE_AFTER_SECONDS, pauses the partitions. A later call resumes the partitions.
         """
         if self._paused:
             if not self._has_pending(MAX_PENDING_UPDATES // 4, MAX_PENDING_DEAD_LETTERS // 4):
@@ -209,7 +208,7 @@ class Processor:
     def _check(self) -> None:
         """Logs stalled workers, and how many invalid records were not logged one by one.
 
-        Also changes the workers of symbols that have moved to another node of the Redis Cluster.
+        Also adapts the workers to changes of the Redis Cluster.
         """
         self._checked_at = self._clock()
         self._pool.check(STALLED_AFTER_SECONDS)
@@ -233,10 +232,9 @@ class Processor:
         return not self._ledger.pending(partitions)
 
     def _on_revoke(self, partitions: Collection[int]) -> None:
-        """Finishes the records of partitions that another member gets next, and commits the offsets of these records.
+        """Finishes and commits the records of partitions that another member of the group gets next.
 
-        After that, workers start no more writes for these partitions. Records that are not finished within
-        DRAIN_SECONDS are read again by the other member.
+        Waits up to DRAIN_SECONDS. The other member reads unfinished records again.
         """
         if not self._drain(partitions):
             log.warning("partitions revoked with unfinished writes, the next owner repeats them", partitions=partitions)

@@ -61,8 +61,8 @@ class OpenBars:
     def find_unknown(self, updates: Iterable[Update], sources: Mapping[str, str] = NO_SOURCES) -> dict[str, str]:
         """Returns the symbols of `updates` whose bars are not in memory, as a dict from symbol to source.
 
-        `sources` is a dict from symbol to the source of its updates. A symbol that is not in `sources` has the source
-        `simulated`. Bars from another source do not count as bars in memory.
+        `sources` is a dict from symbol to source; the default is `simulated`. Bars from another source do not count as
+        bars in memory.
         """
         unknown = {}
         for symbol in dict.fromkeys(update.symbol for update in updates):
@@ -79,10 +79,7 @@ class OpenBars:
         self.by_symbol[symbol_bars.symbol] = symbol_bars
 
     def take_earlier(self, symbol: str, source: str) -> SymbolBars | None:
-        """Removes from memory the unsaved bars that a symbol has from its earlier source `source`.
-
-        Returns these bars, or None if there are none.
-        """
+        """Removes and returns the unsaved bars of a symbol from its earlier source `source`; None if there are none."""
         for symbol_bars in self._earlier:
             if (symbol_bars.symbol, symbol_bars.source) == (symbol, source):
                 self._earlier.remove(symbol_bars)
@@ -184,8 +181,8 @@ class OpenBars:
     def mark_saved(self) -> None:
         """Notes that everything in memory is saved to the database.
 
-        Drops all bars from earlier sources. Also drops minute bars and day bars that Redis has too. Always keeps the
-        newest minute bar and the newest day bar of a symbol.
+        Drops the bars from earlier sources, and the bars that Redis has too. Keeps the newest minute bar and the newest
+        day bar of each symbol.
         """
         self._earlier.clear()
         for symbol_bars in self.by_symbol.values():

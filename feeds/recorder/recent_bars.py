@@ -91,10 +91,9 @@ class RecentBars:
         self._write_bars([*self._keys(symbol_bars.symbol)], arguments)
 
     def newest_seconds(self, sources: Mapping[str, str]) -> Mapping[str, int]:
-        """Returns a dict from symbol to the second of its newest update in Redis, counted from 1970.
+        """Returns the second of each symbol's newest update in Redis, counted from 1970; -1 if Redis has no bars.
 
-        The second is -1 if Redis has no bars of the symbol. `sources` is a dict from symbol to source. Deletes the bars
-        of a symbol if they come from another source. Raises StoreUnavailable.
+        `sources` is a dict from symbol to source. Bars from another source are deleted. Raises StoreUnavailable.
         """
         with answering():
             values = read_many(self._client, [self._prefix(symbol) + day_key(symbol) for symbol in sources])

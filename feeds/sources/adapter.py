@@ -99,22 +99,22 @@ class History(Protocol):
     ) -> tuple[Sequence[Trade], Request | None]:
         """Returns a pair: the missed trades in a response, and the next request.
 
-        The next request is None after the last response. Leaves out the trades `after` and `until`. The result may
-        contain other trades that the caller knows already.
+        The next request is None after the last response. The trades may include trades that the caller knows already,
+        but not `after` and `until`.
         """
         ...
 
     def bars(self, native: str, interval: int, start: int, end: int) -> Request:
-        """Returns the first request for bars from `start` to `end`, which are in unix microseconds.
+        """Returns the first request for the bars from `start` to `end`.
 
-        `interval` is the length of a bar: 60 or 86,400 s.
+        `interval` is the length of a bar: 60 or 86,400 seconds. `start` and `end` are in unix microseconds.
         """
         ...
 
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns a pair: the closed bars in a response, and the next request.
+        """Returns a pair: the finished bars in a response, and the next request.
 
         The next request is None after the last response. The bars start at `start` or later, and end at `end` or
         earlier.

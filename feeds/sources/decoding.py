@@ -59,7 +59,7 @@ class ReportedError(BadMessage):
 def decode(decoder: msgspec.json.Decoder[Shape], message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> Shape:
     """Decodes a message into the decoder's type. Raises BadMessage.
 
-    `limit` is the greatest length of the message, in bytes, or in characters if the message is a str.
+    `limit` is the greatest length of the message: in bytes, or in characters for a str.
     """
     if len(message) > limit:
         raise BadMessage(f"the message has {len(message)} bytes, more than {limit}")
@@ -94,9 +94,9 @@ def decode_body(decoder: msgspec.json.Decoder[Shape], body: bytes) -> Shape:
 
 
 def read_time(text: str) -> int:
-    """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Returns unix microseconds.
+    """Reads a time in RFC 3339, such as `2026-11-22T14:30:00.123456789Z`. Raises BadMessage.
 
-    Cuts off digits after the microseconds. Raises BadMessage.
+    Returns unix microseconds. Further digits are cut off.
     """
     match = _TIME.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if match is None:
@@ -122,10 +122,8 @@ def _minute_start(text: str) -> int:
 
 
 def check_timestamp(timestamp: int) -> int:
-    """Returns the timestamp, which is in unix microseconds.
-
-    Raises BadMessage if the timestamp is before 2001, or so large that Redis and clients cannot hold the exact number.
-    """
+    """Returns `timestamp`, in unix microseconds. Raises BadMessage if it is before 2001 or not below MAX_NUMBER."""
+    # Redis and clients cannot hold larger numbers exactly.
     if not MIN_TIMESTAMP <= timestamp < MAX_NUMBER:
         raise BadMessage("a time is before 2001 or too far ahead")
     return timestamp
@@ -169,7 +167,7 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 def sequence_of(trade: Trade) -> int | None:
     """Returns the sequence number of a trade, for a source whose trade ids are sequence numbers.
 
-    If `trade.sequence` is None, returns the trade's id as a number, or None if the id is not a number.
+    If `trade.sequence` is None, returns the trade's id as a number. Returns None if the id is not a number.
     """
     # A trade that was read back from Kafka has only its id.
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:

@@ -90,10 +90,7 @@ class Connection:
 
     @property
     def has_flowed(self) -> bool:
-        """Whether messages have flowed for a while.
-
-        True if a message has arrived at least `Source.silent_seconds` after the first acknowledgement.
-        """
+        """Whether a message has arrived at least `Source.silent_seconds` after the first acknowledgement."""
         first = self._first_acknowledged
         return first is not None and self._last_message - first >= self._source.silent_seconds
 

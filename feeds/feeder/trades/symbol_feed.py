@@ -86,7 +86,7 @@ class SymbolFeed:
             self._announced = None
 
     def check(self, now: float) -> list[Accepted]:
-        """Returns the trades that have waited long enough. Call this method several times a second."""
+        """Returns the trades that were held back long enough. Call this method several times a second."""
         if self._announced is not None and now >= self._announced[1]:
             self._open_announced_gap(self._announced[0])
         if self._held_until is not None and now >= self._held_until:
@@ -285,7 +285,7 @@ class SymbolFeed:
         return self._number(held)
 
     def _number(self, trades: Iterable[Trade], late: bool = False) -> list[Accepted]:
-        """Returns pairs: a trade, and whether it is late. `late` decides for a trade without a sequence."""
+        """Pairs each trade with whether it is late. `late` applies to trades without a sequence."""
         accepted: list[Accepted] = []
         for trade in trades:
             sequence = trade.sequence
