@@ -224,7 +224,7 @@ def pong(request_id: str | None, timestamp: int) -> bytes:
 
 
 def lost(symbol: str, first: int, last: int) -> bytes:
-    """Returns the `lost` frame, which says that updates of a symbol were dropped in the delivery mode `all`.
+    """Returns the `lost` frame, which reports dropped updates of a symbol in the delivery mode `all`.
 
     `first` and `last` are the smallest and the greatest seq_id of the dropped updates.
     """
