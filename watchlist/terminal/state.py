@@ -85,10 +85,10 @@ class WatchState:
         self._clock_offset = 0  # microseconds; added to the local time gives the gateway's time
 
     def apply_update(self, frame: Mapping[str, Any]) -> Row | None:
-        """Stores a price update in the row of its symbol. Returns the row.
+        """Stores a price update in the row of its symbol. Returns the row, or None if nothing was stored.
 
-        Stores nothing and returns None if the update is invalid, if it is not newer than the stored update, or if the
-        symbol has no row.
+        An update is not stored if the update is invalid, is not newer than the stored update, or has a symbol without a
+        row.
         """
         row = self.rows.get(str(frame.get("symbol")))
         price = _read_number(frame.get("price"))
@@ -130,7 +130,7 @@ class WatchState:
         return states
 
     def troubles(self) -> list[str]:
-        """Returns a text such as `Kraken: silent` for each source of `rows` that is not connected."""
+        """Returns a text such as `Kraken: silent` for each source that has a row and is not connected."""
         sources = {row.source for row in self.rows.values()}
         return [
             f"{feed.title}: {feed.state}" + (f" ({feed.reason})" if feed.reason else "")
