@@ -70,7 +70,7 @@ class TickerChanges:
             self.send_changes(changed)
 
     def send_changes(self, listings: list[Listing]) -> None:
-        """Sends each listing in a `ticker` frame.
+        """Sends a `ticker` frame for each listing.
 
         The frame goes to the sockets with `?meta=1` that subscribe to the symbol of the listing.
         """
