@@ -10,8 +10,8 @@ from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, Named
 def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
     """Adds new lists to a person's lists. Returns the changed lists, and sentences about what was not added.
 
-    If a list of the person has the name of a new list, the symbols are added to the person's list. If `replace` is
-    True, the new symbols replace the old symbols of the person's list.
+    If the person has a list with the same name as a new list, the person's list gets the new symbols. If `replace` is
+    True, the person's list also loses its old symbols.
     """
     problems = []
     for new in new_lists:

@@ -30,7 +30,7 @@ def with_state(sources: Iterable[str]) -> list[str]:
 
 
 def check_state(state: FeedState | None, since: int) -> FeedState:
-    """Returns `state`. Returns the state `reconnecting` if `state` is None or its name is not one of STATES.
+    """Returns `state`, or the state `reconnecting` if `state` is None or has an unknown name.
 
     `state` is None if no process feeds the source. `since` is when the source began to reconnect, in unix microseconds.
     """

@@ -70,9 +70,8 @@ class Row:
 class WatchState:
     """Holds a row per symbol, and the connection's state.
 
-    `rows` maps each symbol to its row. `state` is the connection's state in words. `live` says whether the gateway has
-    confirmed the subscription. `source` is the kind of the gateway's sources, such as `simulated`. `feeds` maps each
-    source of real prices to its state.
+    `state` is the connection's state in words. `live` says whether the gateway has confirmed the subscription. `source`
+    is the kind of the gateway's sources, such as `simulated`. `feeds` maps each source of real prices to its state.
     """
 
     def __init__(self, symbols: Iterable[str], stale_after: float) -> None:
