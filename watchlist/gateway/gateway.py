@@ -114,10 +114,10 @@ class Gateway:
         note_address: Callable[[str, int], int],
         save_metrics: Callable[[], None],
     ) -> None:
-        """Makes this process one of several that serve a gateway together.
+        """Makes this process share its limits and metrics with the other processes of the gateway.
 
         `Connections.share` describes `note_connections` and `note_address`. `save_metrics` stores the metrics of this
-        process for the other processes. The gateway calls `save_metrics` about once per second.
+        process for the other processes, and is called about once per second.
         """
         self.connections.share(note_connections, note_address)
         self._save_metrics = save_metrics

@@ -1,6 +1,6 @@
 """Sends `list` frames to signed-in clients when a list of their account has changed.
 
-Reads the database once per second, with three queries for all signed-in sockets together. A socket receives no more
+The database is read once per second, with three queries for all signed-in sockets together. A socket receives no more
 `list` frames after the end of its web session. A web session ends when it expires or is deleted, when the password of
 the account changes, or when the account is deactivated.
 """
@@ -73,8 +73,8 @@ class ListChanges:
     def send_changes(self, read: set[AccountSession], versions: Mapping[AccountSession, Versions]) -> None:
         """Sends a `list` frame for each changed list to the signed-in sockets with `?meta=1`.
 
-        `read` holds the web sessions that were looked up in the database. `versions` maps each web session that has not
-        ended to the versions of the account's lists.
+        `read` holds the web sessions that were looked up in the database. `versions` maps a web session to the versions
+        of the account's lists. A web session has ended if it is in `read`, but not in `versions`.
         """
         for session in list(self._connections.sessions):
             account_session = session.account_session

@@ -118,9 +118,9 @@ ACTIONS = frozenset({"subscribe", "unsubscribe", "unsubscribe_all", "list", "pin
 
 
 def opens_action_mode(text: str) -> bool:
-    """Returns whether a socket whose first message is `text` uses action mode. If not, the socket uses array mode.
+    """Returns whether a socket uses action mode. `text` is the first message of the socket.
 
-    Requests are JSON objects in action mode, and arrays of symbols in array mode.
+    In action mode, requests are JSON objects. In array mode, requests are arrays of symbols.
     """
     return text.lstrip(" \t\r\n")[:1] == "{"
 
@@ -224,7 +224,7 @@ def pong(request_id: str | None, timestamp: int) -> bytes:
 
 
 def lost(symbol: str, first: int, last: int) -> bytes:
-    """Returns the `lost` frame, which says that updates of a symbol were dropped in the delivery mode `all`.
+    """Returns the `lost` frame, which reports dropped updates of a symbol in the delivery mode `all`.
 
     `first` and `last` are the smallest and the greatest seq_id of the dropped updates.
     """

@@ -138,7 +138,7 @@ class _Reader:
                 self._add(line, self._section, spelling, shown=spelling)
 
     def _names_a_list(self, cells: Sequence[str]) -> bool:
-        """Returns whether the first cell of a line is the name of a list, in a file without a header.
+        """Returns whether a line begins with the name of a list. The file has no header.
 
         A cell that may be a symbol is never the name of a list.
         """
@@ -149,9 +149,9 @@ class _Reader:
         return not self._find(cells[2]) if len(cells) > 2 else True
 
     def _split_words(self, cells: Sequence[str]) -> Iterator[str]:
-        """Yields the cells of a line that are not empty. Splits a cell such as `AAPL MSFT` into its words.
+        """Yields the cells of a line, without empty cells. Yields the words of a cell such as `AAPL MSFT` one by one.
 
-        A cell is split if its first word is a symbol and the whole cell is no symbol.
+        Such a cell is no symbol, but its first word is a symbol.
         """
         for cell in filter(None, cells):
             words = cell.split()

@@ -10,8 +10,8 @@ from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS, Named
 def merge_lists(user_lists: UserLists, new_lists: Sequence[NamedList], replace: bool) -> tuple[UserLists, list[str]]:
     """Adds new lists to a person's lists. Returns the changed lists, and sentences about what was not added.
 
-    If the person already has a list with the name of a new list, the person's list gets the new symbols. `replace` says
-    whether the person's list loses its old symbols.
+    If the person has a list with the same name as a new list, the person's list gets the new symbols. If `replace` is
+    True, the person's list also loses its old symbols.
     """
     problems = []
     for new in new_lists:

@@ -24,7 +24,7 @@ class NamedList:
     """A list. `key` identifies the list among the person's lists.
 
     `symbols` are in the person's order, without duplicates. `columns` holds the keys of the columns that the person
-    chose, in order. `columns` is empty for the default columns. `page.columns` defines the keys of columns.
+    chose, in order. `columns` is empty for the default columns.
     """
 
     key: int
@@ -67,7 +67,7 @@ class NamedList:
 
 @dataclass(frozen=True, slots=True)
 class UserLists:
-    """All lists of one person, in the person's order. The only list of a person cannot be deleted."""
+    """All lists of one person, in the person's order."""
 
     lists: tuple[NamedList, ...]
 

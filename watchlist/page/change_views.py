@@ -236,9 +236,9 @@ def apply_change(request: HttpRequest, change: ListChange) -> UserLists | None:
 
 
 def try_symbols(named_list: NamedList, symbols: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the symbols that can be added to the list, and sentences that say why the others cannot be added.
+    """Returns the symbols that can be added to the list, and sentences about symbols that cannot be added.
 
-    Stores nothing. When the list is full, one sentence stands for all remaining symbols.
+    Stores nothing. If the list is full, the last sentence stands for all remaining symbols.
     """
     added: list[str] = []
     refusals: list[str] = []

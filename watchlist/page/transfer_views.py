@@ -116,7 +116,7 @@ def _import(request: HttpRequest, imported: ImportedLists, replace: bool) -> tup
 
 
 def _lists_to_merge(store: ListStore, lists: UserLists) -> UserLists:
-    """Returns the lists that an import merges with the new lists. Leaves out an example list that is not stored."""
+    """Returns `lists`. Returns no lists if `lists` holds only the example list, which is not stored."""
     return lists if store.stored else UserLists(())
 
 

@@ -95,8 +95,8 @@ class ChangedLists(msgspec.Struct, frozen=True, tag_field="what", tag="lists"):
     def restore(self, lists: UserLists) -> UserLists:
         """Returns `lists` after undoing the change. Raises ListRefused.
 
-        Removes the lists that the change created and that still have the same symbols. Puts the old symbols back into
-        the lists of `before`, and keeps the symbols that the person has added since the change.
+        Removes a list that the change created, if its symbols are still the same. Gives each list of `before` its old
+        symbols back, and keeps the symbols that the person has added since the change.
         """
         old_keys = {saved.key for saved in self.before}
         created = {saved.key: saved.symbols for saved in self.after if saved.key not in old_keys}
@@ -151,7 +151,7 @@ def _save_lists(lists: UserLists) -> list[SavedList]:
 
 
 def find_stored(before: NamedList, lists_before: UserLists, lists_after: UserLists) -> int:
-    """Returns the key of the list `before` in `lists_after`. A list gets a new key when it is first stored.
+    """Returns the key of the list `before` in `lists_after`. A list gets a new key when the list is first stored.
 
     `lists_before` and `lists_after` are all lists of the person before and after a change, in the same order.
     """

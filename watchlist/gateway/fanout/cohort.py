@@ -1,8 +1,8 @@
 """Defines cohorts: groups of sockets with the same symbols and delivery options, which share frames.
 
 Pure. A prompt cohort has no limit of updates per second, and sends each update within a few milliseconds. A paced
-cohort has such a limit, and sends the newest update of each changed symbol once per interval. Only the first known
-update of a symbol does not wait for the interval, because `flush_first` sends this update within a few milliseconds.
+cohort has such a limit, and sends the newest update of each changed symbol once per interval. `flush_first` sends the
+first known update of a symbol without waiting for the interval.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -178,10 +178,10 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the newest update of each symbol that has an update after the serial number `version`.
+        """Returns the newest updates of `symbols`, without updates up to the serial number `version`.
 
-        Leaves out updates that `flush_first` has sent. If the delivery's `snapshot` is False, also leaves out quotes
-        that were read from Redis.
+        Leaves out updates that `flush_first` has sent. Leaves out quotes that were read from Redis, if the delivery's
+        `snapshot` is False.
         """
         snapshot, early = self.delivery.snapshot, self._early
         return [
@@ -196,7 +196,7 @@ class Cohort:
     def _write_joining(self, symbols: Iterable[TrackedSymbol]) -> int:
         """Sends updates of `symbols` to the sockets that joined since the last flush.
 
-        Each socket is sent only the updates that came after its join. Returns how many updates were sent.
+        A socket is sent only the updates after its join. Returns how many updates were sent.
         """
         # Sockets that lack the same updates share a block.
         groups = groupby(self._joining.items(), lambda joined: self._newer(symbols, joined[1]))

@@ -1,8 +1,8 @@
 """Holds the newest update of each subscribed symbol and hands updates to cohorts of sockets.
 
 A cohort is a group of sockets with the same symbols and delivery options. `receive` adds each new update to the cohorts
-of its symbol. `flush` runs a few milliseconds later, and sends each cohort its updates with one write per socket.
-Cohorts with a limit of updates per second are flushed by a `Pacer` instead.
+of its symbol. `flush` sends these updates a few milliseconds later. In cohorts with a limit of updates per second, a
+`Pacer` sends most updates.
 
 Pure: no I/O, no await; the clock is an argument. All calls come from one thread.
 """
@@ -31,7 +31,7 @@ MAX_FLUSH_SECONDS = 0.006
 
 
 class Hub:
-    """Holds the subscriptions of sockets, and receives updates from the intake, which reads Redis.
+    """Holds the subscriptions of sockets. The intake calls `receive` with each update from Redis.
 
     `schedule` calls a function after a number of seconds, in this thread. `on_symbol_added` is called with each symbol
     that gets its first subscription. `on_symbol_removed` is called with each symbol whose last subscription has ended.
@@ -74,7 +74,7 @@ class Hub:
         """Adds an update to the cohorts of its symbol if the update is valid and newer than the known update.
 
         `channel` is the Redis channel, and `payload` is the JSON text. `from_store` is True for a quote that was read
-        from Redis. Such a quote never counts as stale.
+        from Redis.
         """
         tracked = self._tracked.get(channel)
         if tracked is None:
@@ -108,8 +108,8 @@ class Hub:
     def flush(self) -> None:
         """Sends the updates that `receive` has added to cohorts.
 
-        In a cohort with a limit of updates per second, these are only the first known updates of symbols. A `Pacer`
-        sends the later updates.
+        A cohort with a limit of updates per second is sent only the first known update of each symbol. A `Pacer` sends
+        the later updates.
         """
         cohorts, self._changed_cohorts = self._changed_cohorts, []
         self._flush_delay = min(MAX_FLUSH_SECONDS, FLUSH_SECONDS + COHORT_FLUSH_SECONDS * len(cohorts))

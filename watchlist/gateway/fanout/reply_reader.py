@@ -36,9 +36,9 @@ class ReplyReader:
         self._receive(data)
 
     async def next_reply(self) -> Any:
-        """Waits for a reply that is not a message. Raises OSError if the connection is lost.
+        """Waits for the next reply that is not a message. Raises OSError if the connection is lost.
 
-        A reply can be an exception: an error that Redis sent, or an error of `dispatch`.
+        The returned reply can be an exception, such as an error that Redis sent.
         """
         while not self._others:
             if error := self.stream.exception():

@@ -125,7 +125,7 @@ class FrameReader:
         self._compressed = False
 
     def read(self, data: bytes) -> Iterator[Event]:
-        """Yields an event for each frame that is complete after the bytes in `data`.
+        """Takes the next bytes of the connection, and yields an event for each complete frame.
 
         Keeps an incomplete frame for the next call. If the caller stops the iteration early, the remaining bytes are
         dropped.
@@ -148,9 +148,10 @@ class FrameReader:
                 start += size
 
     def _measure(self, data: bytes, start: int) -> int | Failure | TooLarge:
-        """Returns the size of the frame at `start` in bytes, or a Failure or TooLarge if the frame is not acceptable.
+        """Returns the size of the frame at `start` in bytes.
 
-        If the header is incomplete, returns how many bytes the next check needs.
+        If the header is incomplete, returns how many bytes the next check needs. If the frame is not acceptable,
+        returns a Failure or TooLarge.
         """
         available = len(data) - start
         if available < 2:
@@ -171,7 +172,7 @@ class FrameReader:
         return header + length
 
     def _is_invalid(self, first: int, length: int) -> bool:
-        """Returns whether a frame with this first byte, and with this length in the second byte, is not allowed.
+        """Returns whether a frame with this first byte, and this length in the second byte, is not allowed now.
 
         For example, a frame that continues a message is not allowed if no message has begun.
         """
