@@ -58,7 +58,7 @@ KEEPALIVE_OPTIONS = {getattr(socket, name): value for name, value in KEEPALIVE.i
 
 
 class NotMaster(redis.ConnectionError):
-    """The server cannot take writes. It is a replica now, or it cannot reach its master.
+    """The server is a replica now, or it cannot reach its master.
 
     After this error, redis-py repeats the command on a new connection, which may reach the master.
     """
@@ -114,10 +114,7 @@ def is_cluster_address(address: Mapping[str, Any]) -> bool:
 
 
 def make_slots(address: Mapping[str, Any]) -> SlotMap:
-    """Returns a slot map of a cluster, which several clients can share.
-
-    The map is empty until a client asks the cluster which node serves each slot.
-    """
+    """Returns an empty slot map of a cluster. Several clients can share the map."""
     return SlotMap(Node(host, port) for host, port in address["nodes"])
 
 
@@ -202,8 +199,8 @@ class Script:
     def call_each(self, calls: Iterable[tuple[list[str], list[Any]]]) -> list[Any]:
         """Runs the script once for each pair of keys and arguments. Returns the results.
 
-        On one server, raises StoreUnavailable at the first failure. In a cluster, makes all calls; the result of a
-        failed call is a RedisError.
+        On one server, raises StoreUnavailable at the first failure. In a cluster, makes all calls. The result of a
+        failed call is then a RedisError.
         """
         if not isinstance(self._client, ClusterClient):
             return [self(keys, arguments) for keys, arguments in calls]
