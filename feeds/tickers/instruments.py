@@ -12,7 +12,7 @@ from feeds.tickers.table import SkippedTickers, read_table
 class TickerReader:
     """Reads all tickers whose source is `simulated`, active or not.
 
-    The function `seed`, which fills an empty table, is called before the first read.
+    The function `seed` fills an empty table. The first read calls `seed` first.
     """
 
     def __init__(self, seed: Callable[[], object]) -> None:

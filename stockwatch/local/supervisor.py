@@ -203,7 +203,7 @@ class Supervisor:
     def terminate(self, names: Sequence[str], timeout: float) -> None:
         """Sends SIGTERM to the named children, and waits at most `timeout` seconds until all have exited.
 
-        Kills no child. If `stop` is called for a child later, the child's grace time counts from this SIGTERM.
+        Kills no child. A later `stop` counts the child's grace time from this SIGTERM.
         """
         children = [child for child in self._children if child.name in names]
         deadline = monotonic() + timeout
