@@ -87,9 +87,9 @@ class GatewayServer(Server):  # type: ignore[misc]
         return defer.succeed(None)
 
     def drain(self, reason: str) -> None:
-        """Stops accepting connections, closes all client sockets, and stops the server.
+        """Stops accepting connections, closes all WebSockets, and stops the server.
 
-        The sockets are closed with code 4001, one after another. A second call stops the server immediately.
+        The WebSockets are closed with code 4001, one after another. A second call stops the server immediately.
         """
         if gateway.closing:
             self.stop()
