@@ -49,7 +49,8 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
     """One price of one symbol.
 
     `price` is in the instrument's currency. `timestamp` is in unix microseconds. `seq_id` grows by one with each update
-    of the symbol. `size` is the size of the trade in shares or coins. `bid` and `ask` are the best prices.
+    of the symbol. `size` is the size of the trade in shares or coins. `bid` and `ask` are the best prices of buyers and
+    sellers.
 
     An unknown `size`, `bid` or `ask` is 0. Only the decoder checks the limits of numbers.
     """
@@ -69,7 +70,7 @@ class Update(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, 
 
 
 class _ForeignUpdate(msgspec.Struct, gc=False):
-    """An update that may have further keys. Only the key `type` is refused."""
+    """An update that may have unknown keys. Only the key `type` is refused."""
 
     symbol: str
     price: float
@@ -120,7 +121,7 @@ def age_us(timestamp: int, now: int) -> int | None:
 def decode(value: bytes, latest: int = MAX_NUMBER - 1) -> Update:
     """Decodes an update from Kafka or Redis. `latest` is the greatest accepted timestamp.
 
-    Ignores further keys. Ignores a `size`, `bid` or `ask` that is not a finite number above zero. Raises BadRecord for
+    Ignores unknown keys. Ignores a `size`, `bid` or `ask` that is not a finite number above zero. Raises BadRecord for
     each of these:
 
     - a value that is too long, not UTF-8 or not JSON;

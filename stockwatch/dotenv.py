@@ -28,9 +28,9 @@ class BadEnvironmentFile(SystemExit):
 
 
 def parse_variables(content: bytes, file: str) -> dict[str, str]:
-    """Returns a dict from the name of each variable to its value. Error messages contain the name `file`.
+    """Returns a dict from the name of each variable to its value. Raises BadEnvironmentFile.
 
-    A line is empty, a comment, `NAME=value` or `export NAME=value`.
+    `file` is the name of the file for error messages. A line is empty, a comment, `NAME=value` or `export NAME=value`.
 
     - White space around name and value is ignored.
     - A value may be in single or double quotes.

@@ -29,9 +29,14 @@ class SymbolAudit(msgspec.Struct, frozen=True):
     - `missing`: the minute was not recorded;
     - `replaced`: the minute was recorded incompletely, and a fetched bar replaced it before the audit.
 
-    `lost` and `repeated` are numbers of trades, or None if the source does not count trades. `lost_volume` and
-    `repeated_volume` are in units of the instrument. `incomplete` is the number of recorded minutes in which the feeder
-    lost trades, without the `replaced` minutes. `problem` is the reason why the symbol could not be compared.
+    The other fields are about all recorded minutes of the day:
+
+    - `lost` and `lost_volume`: the number and the volume of trades that the recorded minutes lack;
+    - `repeated` and `repeated_volume`: the number and the volume of trades that the recorded minutes have too often;
+    - `incomplete`: the number of recorded minutes in which the feeder lost trades, without the `replaced` minutes;
+    - `problem`: the reason why the symbol could not be compared.
+
+    Volumes are in units of the instrument. `lost` and `repeated` are None if the source does not count trades.
     """
 
     symbol: str

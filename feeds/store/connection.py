@@ -93,8 +93,8 @@ class AsyncMasterConnection(redis.asyncio.Connection):
 def connect(address: Mapping[str, Any], profile: Profile = PIPELINE, slots: SlotMap | None = None) -> redis.Redis:
     """Returns a client of a server or of a cluster.
 
-    The address of a server has `host`, `port`, `password` and `db`. The address of a cluster has `nodes`, a tuple of
-    pairs of host and port, and `password`. Clients of a cluster may share `slots`.
+    The address of a server has `host`, `port`, `password` and `db`. The address of a cluster has `password` and
+    `nodes`: a tuple of pairs (host, port). Clients of a cluster may share `slots`.
     """
     if is_cluster_address(address):
         return ClusterClient(slots or make_slots(address), lambda node: _open(_node_address(address, node), profile))

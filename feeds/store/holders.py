@@ -22,7 +22,7 @@ def is_alive(pid: int) -> bool:
 
 
 class Holder:
-    """A name under which a process holds leases or symbols.
+    """An identity under which a process holds leases or symbols.
 
     `name` is unique and has the form `host:pid:run:token`. `run` identifies the start of the program.
     """

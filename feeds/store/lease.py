@@ -24,7 +24,7 @@ class Lease:
     """A right that at most one program has at a time.
 
     The lease is the Redis key `lease:NAME`, which contains the holder's name and expires after TTL. The holder calls
-    `renew` about once a second. Error messages contain `right`, such as `generator feeds market_ticks`.
+    `renew` about once a second. `right` names the right in error messages, such as `generator feeds market_ticks`.
     """
 
     def __init__(self, client: redis.Redis, name: str, right: str, holder: Holder) -> None:

@@ -1,6 +1,6 @@
 """Finds tickers that share a native symbol of a source.
 
-At each source, at most one active ticker may use a native symbol, because the source sends only one stream for it.
+At each source, at most one active ticker may use a native symbol. The source sends one stream for each native symbol.
 """
 
 from feeds.errors import UnknownSource

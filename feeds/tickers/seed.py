@@ -41,7 +41,8 @@ def seed_tickers(symbols: Sequence[str], prices: Mapping[str, float]) -> int:
 def seed_demo(prices: Mapping[str, float] = NO_PRICES) -> int:
     """Fills an empty table with about forty well-known instruments. Returns the number of created tickers.
 
-    The dict `prices`, from symbol to base price, replaces default prices. Raises BadTicker if a price is not valid.
+    `prices` is a dict from symbol to base price. These prices replace the default prices. Raises BadTicker if a price
+    is not valid.
     """
     with transaction.atomic():
         if Ticker.objects.exists():

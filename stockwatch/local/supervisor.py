@@ -96,9 +96,9 @@ class Supervisor:
         )
 
     def handle_signals(self) -> None:
-        """Requests an orderly stop at the first signal, and an immediate stop at a second signal.
+        """Handles SIGINT, SIGTERM and SIGHUP. Only the main thread may call this method.
 
-        Only the main thread may call this method.
+        The first signal requests an orderly stop. A second signal requests an immediate stop.
         """
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)

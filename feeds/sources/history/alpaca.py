@@ -44,7 +44,8 @@ _WITHDRAWN = frozenset({"canceled", "incorrect"})
 class TradeRow(msgspec.Struct):
     """A trade as Alpaca sends it, both in the stream and in the history.
 
-    `update` is empty, or `canceled` or `incorrect` for a withdrawn trade. Only the history sends `update`.
+    `update` is `canceled` or `incorrect` for a withdrawn trade, and empty for any other trade. Only the history sends
+    it.
     """
 
     id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="i")

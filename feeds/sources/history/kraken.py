@@ -111,9 +111,9 @@ class KrakenHistory:
     def read_bars(
         self, _native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns a pair: the finished bars between `start` and `end` (oldest first), and None.
+        """Returns a pair: the finished bars between `start` and `end` (oldest first), and None for no next request.
 
-        There is never a next request. Leaves out bars without a trade.
+        Leaves out bars without a trade.
         """
         length = int(request.parameters["interval"]) * 60_000_000
         rows = decode_body(_bar_rows, _rows(_read_result(body)))

@@ -18,8 +18,8 @@ SLOWEST, FASTEST = 50.0, 20_000.0
 class Reading(NamedTuple):
     """The times and the number of connections of this process at one moment. All times are in seconds.
 
-    `now` is monotonic time. `cpu` is the CPU time used since the start. `waited` is the time since the start in which
-    the process was ready to run, but had no core. `accepted` is the number of connections accepted since the start.
+    `now` is monotonic time. The other fields count from the start of the process. `cpu` is the used CPU time. `waited`
+    is the time of waiting for a free core. `accepted` is the number of accepted connections.
     """
 
     now: float

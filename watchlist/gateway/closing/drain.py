@@ -27,7 +27,7 @@ def drain_seconds(connections: int, accept_rate: float, least: float, longest: f
 def spread(items: Sequence[Item], seconds: float, rng: random.Random) -> Iterator[tuple[float, Item]]:
     """Yields each item with a delay, as pairs of seconds and item. The order of the items is random.
 
-    The time `seconds` has one equal part for each item. The delay of an item is a random moment in the item's part.
+    `seconds` is divided into equal parts, one for each item. The delay of an item is a random moment in its part.
     """
     # Without parts, delays could by chance be close together, so that many clients would come at once.
     for position, item in enumerate(rng.sample(items, len(items))):

@@ -1,4 +1,4 @@
-"""Decides how old a socket may become, and how many old sockets may be closed at once. Pure.
+"""Decides how old a socket may become, and how many old sockets are closed in one step. Pure.
 
 Rotation closes old sockets, so that their clients connect to other processes. The accept rate is the number of
 connections that a process can accept per second.

@@ -25,8 +25,8 @@ KNOWN_VALUES = {
 def accepts_offer(header: str) -> bool:
     """Returns whether a client offers an extension that the gateway accepts.
 
-    `header` is the value of the client's `Sec-WebSocket-Extensions`, with repeated headers joined by commas. All offers
-    are declined if the header is too long, has too many offers or is malformed.
+    `header` is the value of the client's `Sec-WebSocket-Extensions`, with repeated headers joined by commas. Returns
+    False if the header is too long, has too many offers or is malformed.
     """
     if len(header) > MAX_HEADER_LENGTH or not header.isascii():
         return False

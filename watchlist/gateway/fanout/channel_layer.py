@@ -1,7 +1,7 @@
 """The channel layer `prices`, whose groups are the Redis channels `prices.SYMBOL`.
 
-`group_add("prices.AAPL", channel)` subscribes to the Redis channel `prices.AAPL`. `set_receiver` sets the function that
-gets the published bytes. Two further functions are called after a lost connection and after a reconnect.
+`group_add("prices.AAPL", channel)` subscribes to the Redis channel `prices.AAPL`. `set_receiver` sets three functions.
+One gets the published bytes, one is called after a lost connection, and one after a reconnect.
 
 Only this module, `reply_reader` and `node_subscriber` use private names of channels_redis and redis-py.
 """
