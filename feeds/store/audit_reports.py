@@ -29,7 +29,7 @@ class SymbolAudit(msgspec.Struct, frozen=True):
     - `missing`: the minute was not recorded;
     - `replaced`: the minute was recorded incompletely, and a fetched bar replaced it before the audit.
 
-    The other fields are about all recorded minutes of the day:
+    The other fields are:
 
     - `lost` and `lost_volume`: the number and the volume of trades that the recorded minutes lack;
     - `repeated` and `repeated_volume`: the number and the volume of trades that the recorded minutes have too often;
