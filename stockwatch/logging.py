@@ -1,8 +1,7 @@
 """Configures logging: one JSON object or one readable line for each record.
 
 Each record has the keys `level`, `logger`, `event` and `time` (ISO 8601, UTC), and the keys that the caller adds. This
-module masks secrets, and removes the text of clients from the records of Django and Daphne. This project's own code
-never logs the text of a client, only the kind and the length of the text.
+module masks secrets. It also removes text that clients sent from the records of Django and Daphne.
 """
 
 import io
@@ -46,7 +45,7 @@ def mask_credentials(_logger: WrappedLogger, _method: str, line: str) -> str:
 
 
 def remove_request_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Removes the client's text from the log records of Django and Daphne.
+    """Removes text that the client sent from the log records of Django and Daphne.
 
     Keeps the name of the route, the status, and the tracebacks of exceptions.
     """

@@ -72,7 +72,7 @@ class TooManyVisitors(ListRefused):
 class BadName(ListRefused):
     """The name of a list is empty, too long, not printable, or used by another list.
 
-    Also raised if a person tries to delete the only list.
+    An attempt to delete the only list also raises BadName.
     """
 
 

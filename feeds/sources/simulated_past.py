@@ -43,7 +43,7 @@ class SimulatedPast:
     """Makes the bars of an instrument for the time before `end`, which is in unix microseconds.
 
     `price` is the first known price after `end`. `interval` is the number of seconds between two simulated updates.
-    Bars are made backwards in time: each call of `minutes` or `bars` makes older bars than the call before.
+    Each call of `minutes` or `bars` makes older bars than the call before.
     """
 
     def __init__(self, instrument: Instrument, interval: float, seed: str, end: int, price: float) -> None:
@@ -59,17 +59,14 @@ class SimulatedPast:
         self._size_decimals = size_decimals(instrument.base_price)
 
     def minutes(self, count: int) -> list[Bar]:
-        """Returns `count` minute bars, oldest first.
-
-        The first call returns the bars before `end`. Each later call returns the next older bars.
-        """
+        """Returns `count` minute bars, oldest first. The first call returns the bars before `end`."""
         return list(self._walk(MINUTE_SECONDS, count))[::-1]
 
     def bars(self, day_at: Callable[[int], int]) -> "PastBars":
         """Returns the minute bars of a week and the day bars of a year.
 
-        `day_at` returns the ordinal of the market day that contains a time in unix microseconds. The day that contains
-        `end` has no bar.
+        `day_at` takes a time in unix microseconds and returns the ordinal of its market day. The day of `end` has no
+        day bar.
         """
         last_day = day_at(self._end)
         minutes = self.minutes(MINUTE_COUNT)
@@ -111,7 +108,7 @@ class SimulatedPast:
     def _amounts(self, seconds: int) -> tuple[float, float]:
         """Returns mean and standard deviation of the amount that is traded in `seconds` seconds.
 
-        An amount is price times size, summed over all updates.
+        The amount is price times size, summed over all updates.
         """
         count = max(1.0, seconds / self._interval)
         return count * MEAN_AMOUNT, sqrt(count) * MEAN_AMOUNT

@@ -20,7 +20,7 @@ DEMO_USERNAME = "demo"
 def prepare_database() -> None:
     """Brings the database tables up to date, and adds the first tickers if there is no ticker yet.
 
-    Also adds tickers for each source in the setting FEEDS that has no tickers. Raises BadTicker if a ticker or a price
+    Each source in the setting FEEDS also gets its first tickers if it has none. Raises BadTicker if a ticker or a price
     in the settings is not valid.
     """
     executor = MigrationExecutor(connection)

@@ -12,8 +12,7 @@ from watchlist.gateway.sockets.address_counts import AddressCounts
 class ConnectionLimit:
     """Counts the open HTTP connections of each address.
 
-    `max_per_address` is the limit; 0 means no limit. The connections of trusted proxies do not count, because a proxy
-    serves many clients.
+    `max_per_address` is the limit; 0 means no limit. The connections of trusted proxies do not count.
     """
 
     def __init__(self, max_per_address: int, trusted_proxies: Sequence[str]) -> None:

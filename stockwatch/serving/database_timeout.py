@@ -1,6 +1,6 @@
 """Limits how long the queries of a gateway process wait for PostgreSQL.
 
-Other commands, such as `migrate`, have no limit, because their queries may take long.
+Other commands, such as `migrate`, have no limit.
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
 """Starts the relay as a child process of a gateway, and starts a dead relay again.
 
-The parent keeps the relay's socket open, so that gateway processes can connect while no relay runs.
+The relay passes prices from Redis on to all processes of the gateway. The parent keeps the relay's socket open, so that
+gateway processes can connect while no relay runs.
 """
 
 import os

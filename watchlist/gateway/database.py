@@ -39,7 +39,7 @@ class DatabaseMonitor:
         self._turns = asyncio.Semaphore(MAX_QUERIES)
 
     async def watch(self, read: Callable[[], Awaitable[None]]) -> None:
-        """Calls `read`, which queries the database, and updates `available`. Does not raise the errors of `read`."""
+        """Calls `read` to query the database, and updates `available`. Does not raise the errors of `read`."""
         timeout = asyncio.get_running_loop().call_later(QUERY_TIMEOUT_SECONDS, self._set_unavailable, "no answer")
         try:
             await read()

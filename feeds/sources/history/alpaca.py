@@ -44,7 +44,8 @@ _WITHDRAWN = frozenset({"canceled", "incorrect"})
 class TradeRow(msgspec.Struct):
     """A trade as Alpaca sends it, both in the stream and in the history.
 
-    `update` is `canceled` or `incorrect` if the trade was withdrawn later. Only the history sends `update`.
+    `update` is `canceled` or `incorrect` for a withdrawn trade, and empty for any other trade. Only the history sends
+    it.
     """
 
     id: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="i")
@@ -82,9 +83,9 @@ _BARS = msgspec.json.Decoder(_Bars)
 
 
 def read_trade(native: str, row: TradeRow, past: bool = False) -> Trade:
-    """Makes a Trade from a row of Alpaca. The Trade's id contains exchange, Alpaca's id, and time."""
+    """Makes a Trade from a row of Alpaca."""
     timestamp = read_time(row.time)
-    # Alpaca's ids repeat.
+    # Alpaca's ids repeat. With exchange and time, they are unique.
     trade_id = f"{row.exchange}:{row.id}:{timestamp}"
     allowed = TAPE_C_SETS_PRICE if row.tape == "C" else SETS_PRICE
     sets_price = allowed.issuperset(row.conditions or ())
@@ -100,8 +101,8 @@ def make_headers(credentials: Credentials) -> Mapping[str, str]:
 class AlpacaHistory:
     """Makes the requests for Alpaca's HTTP service, and reads the responses.
 
-    `folder` is the path of an asset class, such as `/v2/stocks`. All requests have the parameters `parameters`.
-    Requests for bars also have the parameters `more`. If `has_trades` is false, missed trades are not requested.
+    `folder` is the path of an asset class, such as `/v2/stocks`. All requests have `parameters`. Requests for bars also
+    have `more`. If `has_trades` is false, missed trades are not requested.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class AlpacaHistory:
     def trades(self, native: str, after: Trade | None, until: Trade) -> Request | None:
         """Returns the first request for the trades between the known trades `after` and `until`.
 
-        Returns None if `after` is None or the feed has no trades.
+        Returns None if `after` is None or `has_trades` is false.
         """
         if after is None or not self._has_trades:
             return None
@@ -125,10 +126,9 @@ class AlpacaHistory:
     def read_trades(
         self, native: str, request: Request, body: bytes, after: Trade | None, until: Trade
     ) -> tuple[Sequence[Trade], Request | None]:
-        """Returns a pair: the missed trades in a response, and the next request.
+        """Returns a pair: the missed trades in a response, and the request for the next page or None.
 
-        The next request is None after the last response. Leaves out `after`, `until` and withdrawn trades. The result
-        may contain other trades that the caller knows already.
+        Leaves out `after`, `until` and withdrawn trades. The caller may know some of the returned trades already.
         """
         response = decode_body(_TRADES, body)
         rows = [row for row in _rows(response.trades, native) if row.update not in _WITHDRAWN]
@@ -144,10 +144,7 @@ class AlpacaHistory:
     def read_bars(
         self, native: str, request: Request, body: bytes, start: int, end: int
     ) -> tuple[Sequence[Bar], Request | None]:
-        """Returns a pair: the bars from `start` to `end`, and the next request.
-
-        The next request is None after the last response. A bar that ends after `end` is left out.
-        """
+        """Returns a pair: the bars between `start` and `end`, and the request for the next page or None."""
         response = decode_body(_BARS, body)
         length = TIMEFRAMES_US[request.parameters["timeframe"]]
         bars = [_read_bar(row) for row in _rows(response.bars, native)]

@@ -55,10 +55,9 @@ class Compressor:
         return frame_header(COMPRESSED_TEXT, len(packed)) + packed
 
     def note_cpu(self, cpu_seconds: float, now: float) -> None:
-        """Sets `busy` from the CPU time that the process has used since the previous call.
+        """Sets `busy` from the CPU time since the previous call. Call this method about once per second.
 
-        Call this method about once per second. `cpu_seconds` is the CPU time that the process has used since its start.
-        `now` is in monotonic seconds.
+        `cpu_seconds` is the CPU time that the process has used since its start. `now` is in monotonic seconds.
         """
         self.busy = cpu_seconds - self._cpu_seconds > BUSY_SHARE * (now - self._noted_at)
         self._cpu_seconds, self._noted_at = cpu_seconds, now

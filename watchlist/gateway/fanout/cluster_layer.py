@@ -1,9 +1,8 @@
 """The channel layer `prices` for a Redis Cluster.
 
-The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`, whose tag chooses the slot. Only the node that
-serves this slot sends the channel's messages, so the layer has a connection to each node with a joined group. A task
-reads the slot map, which says which node serves each slot, every few seconds and after each failure. Then the task
-subscribes to each channel at the channel's node.
+The group `prices.AAPL` is the sharded channel `{tag}.prices.AAPL`. Only one node sends the messages of a channel, so
+the layer has a connection to each node with a joined channel. A task finds out the node of each channel every few
+seconds and after each failure. Then the task subscribes to each channel at its node.
 """
 
 import asyncio
@@ -175,7 +174,7 @@ class ClusterChannelLayer:
                 await asyncio.sleep(RETRY_SECONDS / 5)  # many events come together when a node is lost
 
     def _fail_unplaced(self, error: Exception) -> None:
-        """Makes each waiting `group_add` raise ConnectionError if no known node serves the slot of its channel."""
+        """Makes each waiting `group_add` raise ConnectionError if no node is known for its channel."""
         for channel in [name for name in self._waiting if self._slots.owner(self._wanted[name]) is None]:
             self._fail(channel, error)
 
@@ -210,10 +209,10 @@ class ClusterChannelLayer:
                 subscriber.set_channels(frozenset(channels))
 
     def _note_moved(self, subscriber: NodeSubscriber, channels: set[bytes]) -> None:
-        """Marks the joined channels that a node no longer serves as missing.
+        """Marks the channels that have moved away from the node of `subscriber` as missing.
 
-        `channels` are the joined channels that the node serves now. A channel is missing until another node confirms
-        the subscription to the channel.
+        `channels` are the channels that the node serves now. A channel stays missing until another node confirms the
+        subscription.
         """
         self._missing |= (subscriber.confirmed - channels) & self._wanted.keys()
 
