@@ -123,7 +123,7 @@ def read_missed(headers: Headers) -> tuple[Span, ...]:
 
 
 def encode_missed(spans: Iterable[Span]) -> bytes:
-    """Returns the value of the header MISSED_HEADER for at most MAX_SPANS spans."""
+    """Returns the value of the header MISSED_HEADER. The caller may pass at most MAX_SPANS spans."""
     return ",".join(f"{first:016}-{last:016}" for first, last in spans).encode()
 
 

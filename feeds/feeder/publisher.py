@@ -165,7 +165,10 @@ class Publisher:
             self._reduce()
 
     def resume(self) -> None:
-        """Lets `pump` send trades again after a pause of the process. Renew the claims to the symbols first."""
+        """Lets `pump` send trades again after a pause of the process.
+
+        Before this call, the caller must have renewed the claims to the symbols.
+        """
         self._is_frozen = False
 
     async def send_waiting(self) -> None:

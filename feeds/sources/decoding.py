@@ -167,7 +167,7 @@ def make_bar(start: int, prices: tuple[Number, Number, Number, Number], volume: 
 def sequence_of(trade: Trade) -> int | None:
     """Returns the sequence number of a trade, for a source whose trade ids are sequence numbers.
 
-    If `trade.sequence` is None, returns the trade's id as a number. Returns None if the id is not a number.
+    The number is `trade.sequence`, or the trade's id if `trade.sequence` is None. Returns None if neither is a number.
     """
     # A trade that was read back from Kafka has only its id.
     if trade.sequence is None and trade.id.isascii() and trade.id.isdecimal() and len(trade.id) < MAX_NUMBER_LENGTH:

@@ -177,10 +177,10 @@ class Cohort:
         return self._newer(self._symbols, version)
 
     def _newer(self, symbols: Iterable[TrackedSymbol], version: int) -> list[UpdateMessage]:
-        """Returns the newest update of each symbol that has an update after the serial number `version`.
+        """Returns the newest update of each symbol whose serial number is greater than `version`.
 
-        Leaves out updates that `flush_first` has sent. If the delivery's `snapshot` is False, also leaves out quotes
-        that were read from Redis.
+        Updates that `flush_first` has sent are left out. Quotes that were read from Redis are left out if the client
+        wants no snapshot.
         """
         snapshot, early = self.delivery.snapshot, self._early
         return [
