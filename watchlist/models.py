@@ -12,8 +12,8 @@ from feeds.models import Ticker
 class Watchlist(models.Model):
     """A named list of one account. `position` orders the lists of an account, from 0.
 
-    `version` increases with every change of the list or its entries. An open page compares versions to notice changes.
-    `columns` holds the keys of the chosen columns, separated by spaces. `columns` is empty for the default columns.
+    `version` increases with every change of the list or its entries. `columns` holds the keys of the chosen columns,
+    separated by spaces. `columns` is empty for the default columns.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlists")
@@ -35,9 +35,9 @@ class Watchlist(models.Model):
 
 
 class Entry(models.Model):
-    """A ticker in a list.
+    """A ticker in a list, with the owner's note about the ticker.
 
-    `position` orders the entries of a list. Positions may have gaps. `note` is a text of the owner about the ticker.
+    `position` orders the entries of a list. Numbers may be missing between two positions.
     """
 
     watchlist = models.ForeignKey(Watchlist, on_delete=models.CASCADE, related_name="entries")
@@ -77,10 +77,7 @@ class ShareLink(models.Model):
 
 
 class Preferences(models.Model):
-    """The appearance that the owner of an account chose.
-
-    `accounts.preferences` defines the valid values.
-    """
+    """The appearance that the owner of an account chose. `accounts.preferences` defines the valid values."""
 
     owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences")
     theme = models.CharField(max_length=10, default="system")

@@ -1,7 +1,4 @@
-"""Finds the columns of an imported file that hold list names, symbols and notes. Pure.
-
-This module reads only the header of the file.
-"""
+"""Finds the columns of an imported file that hold list names, symbols and notes. Pure."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -21,10 +18,10 @@ NOTE_HEADERS = ("note", "notes", "comment", "comments", "notiz", "nota")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The places of the columns of symbols, list names and notes in an imported file.
+    """Says which columns of an imported file hold the symbols, the list names and the notes.
 
-    `symbols`, `names` and `notes` are indexes, which count from 0. `names` is None if the file has no column of list
-    names, and `notes` is None if the file has no column of notes. `count` is the number of cells of the header.
+    `symbols` is the position of the column of symbols, from 0. `names` and `notes` are the positions of the other two
+    columns, or None if the file has no such column. `count` is the number of cells of the header.
     """
 
     symbols: int
@@ -34,9 +31,9 @@ class Columns:
 
 
 def find_columns(cells: Sequence[str]) -> Columns | None:
-    """Returns the columns if `cells`, the cells of a line, are a header. Otherwise returns None.
+    """Returns the columns that a header names, or None if `cells` are not the cells of a header.
 
-    The names of columns can have any case and any order.
+    Column names can have any case and any order.
     """
     headers = [_normalize(cell) for cell in cells]
     symbols = _find(headers, SYMBOL_HEADERS)

@@ -1,8 +1,4 @@
-"""Reads the tickers of a list from the database.
-
-Each page makes one of these queries. Therefore they are written in SQL: Django would need longer to build a query, and
-an instance of `Ticker` for each row of the table, than the database needs to answer.
-"""
+"""Reads the tickers of a list from the database."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,11 +7,7 @@ from django.db import connection
 
 
 class ListedTicker(NamedTuple):
-    """What a page shows of a ticker in a list.
-
-    `note` is the note of the list's owner about the symbol; empty if there is none. All other attributes are those of
-    `feeds.models.Ticker`.
-    """
+    """What a page shows of a ticker in a list: attributes of a `feeds.models.Ticker`, and the owner's note or empty."""
 
     symbol: str
     name: str
@@ -27,6 +19,7 @@ class ListedTicker(NamedTuple):
     note: str = ""
 
 
+# Each page makes one of these queries. Django would take longer to build it than the database takes to answer it.
 SELECT = f"SELECT {', '.join(f'ticker.{name}' for name in ListedTicker._fields[:-1])}"
 OF_TICKERS = "FROM feeds_ticker AS ticker"
 OF_LIST = f"""
@@ -39,7 +32,7 @@ ORDER BY entry.position, entry.id
 
 
 def read_listed_tickers(list_key: int, owner_pk: int) -> list[ListedTicker]:
-    """Returns the tickers of an account's list in the person's order."""
+    """Returns the tickers of one list of an account, in the order of the list."""
     return _read(f"{SELECT}, entry.note {OF_LIST}", [list_key, owner_pk])
 
 

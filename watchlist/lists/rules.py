@@ -22,9 +22,8 @@ UNSAVED = 0
 class NamedList:
     """A list. `key` identifies the list among the person's lists.
 
-    `symbols` are in the person's order, and no symbol occurs twice. `columns` holds the keys of the chosen columns, in
-    order. `columns` is empty if the person chose no columns. `page.columns` defines the keys. `notes` maps symbols of
-    the list to the person's notes. Symbols without a note are missing.
+    `symbols` are in the person's order, without duplicates. `columns` holds the keys of the columns that the person
+    chose, in order. `columns` is empty for the default columns. `notes` maps symbols of the list to notes.
     """
 
     key: int
@@ -68,7 +67,7 @@ class NamedList:
     def move(self, symbol: str, position: int) -> "NamedList":
         """Returns a copy with `symbol` moved to `position`, which counts from 0. Raises NotListed.
 
-        A negative position means the start of the list. A position that is too large means the end of the list.
+        A negative position means the start of the list. A position after the end means the end.
         """
         rest = self.remove(symbol).symbols
         position = max(0, min(position, len(rest)))
@@ -83,10 +82,7 @@ class NamedList:
 
 @dataclass(frozen=True, slots=True)
 class UserLists:
-    """All lists of one person, in the person's order.
-
-    There is always at least one list.
-    """
+    """All lists of one person, in the person's order."""
 
     lists: tuple[NamedList, ...]
 
@@ -98,18 +94,12 @@ class UserLists:
         raise NoSuchList("This list no longer exists. It was deleted in another tab or on another device.")
 
     def find_by_name(self, name: str) -> NamedList | None:
-        """Returns the list with this name; None if no list has the name.
-
-        Ignores case and the encoding of accents.
-        """
+        """Returns the list with this name, or None. Ignores case and the encoding of accents."""
         key = name_key(name)
         return next((each for each in self.lists if name_key(each.name) == key), None)
 
     def replace(self, changed: NamedList) -> "UserLists":
-        """Returns a copy in which `changed` replaces the list with the same key.
-
-        Raises NoSuchList.
-        """
+        """Returns a copy in which `changed` replaces the list with the same key. Raises NoSuchList."""
         self.find(changed.key)
         return UserLists(tuple(changed if each.key == changed.key else each for each in self.lists))
 
@@ -137,10 +127,7 @@ class UserLists:
         return self.replace(replace(self.find(key), name=check_name(name, others)))
 
     def delete(self, key: int) -> "UserLists":
-        """Returns a copy without the list that has this key. Raises NoSuchList.
-
-        Raises BadName if the person has only this list.
-        """
+        """Returns a copy without the list with this key. Raises NoSuchList, or BadName for the only list."""
         self.find(key)
         if len(self.lists) == 1:
             raise BadName("This is your only list. Rename it, or remove its symbols.")
@@ -158,9 +145,9 @@ class UserLists:
 
 
 def check_name(name: str, others: Sequence[NamedList]) -> str:
-    """Returns the name of a list in NFC with single spaces.
+    """Returns the name of a list in the Unicode form NFC, with single spaces.
 
-    Raises BadName if the name is not allowed, or if a list in `others` has the same name.
+    Raises BadName if the name is not allowed, or if a list in `others` has the name.
     """
     name = " ".join(name.split())
     if not name:
@@ -178,8 +165,5 @@ def check_name(name: str, others: Sequence[NamedList]) -> str:
 
 
 def name_key(name: str) -> str:
-    """Returns a key for the comparison of names. Two names with the same key count as equal.
-
-    Such names differ only by case or by the encoding of accents.
-    """
+    """Returns a key for comparisons. Names that differ only by case or the encoding of accents have the same key."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name[: 2 * MAX_NAME_LENGTH]).casefold())
