@@ -13,11 +13,12 @@
     │   ├── TooManyLists   the person has the maximum number of lists
     │   ├── TooManyVisitors  one address has started too many web sessions
     │   └── BadName        the name of a list is not allowed
+    ├── TooManyTokens      the account has the maximum number of personal tokens
     └── UnreadableFile     an uploaded file or pasted text cannot be imported; the text is shown to the person
 
-Other modules define six more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in `terminal.client`,
-BadRequest in `gateway.protocol`, BadOptions in `gateway.fanout.delivery`, BadCompression and DecompressedTooLarge in
-`gateway.deflate.decompression`.
+Other modules define seven more subclasses of WatchlistError: GatewayRefused and GatewayUnavailable in
+`terminal.client`, BadRequest in `gateway.protocol`, BadOptions in `gateway.fanout.delivery`, BadCompression and
+DecompressedTooLarge in `gateway.deflate.decompression`, VersionChanged in `api.v1.list_changes`.
 """
 
 
@@ -80,6 +81,13 @@ class BadName(ListRefused):
 
     The name is empty, too long, not printable, or used by another list. Also raised if a person tries to delete the
     only list.
+    """
+
+
+class TooManyTokens(WatchlistError):
+    """A person who has the maximum number of valid personal tokens tried to create a token.
+
+    The text of the error is a sentence to show to the person.
     """
 
 
