@@ -118,6 +118,7 @@ def _make_problem(response: HttpResponse) -> None:
         return
     response.content = encode_problem(response.status_code, _read_message(response))
     response.headers["Content-Type"] = PROBLEM_JSON
+    response.headers["Content-Length"] = str(len(response.content))  # Django has counted the bytes of the old body
     response.headers["Cache-Control"] = "no-store"
 
 

@@ -14,6 +14,7 @@ def problem_of(response):
     """Returns the status and the detail of a problem, which every cache must forget."""
     assert response.headers["Content-Type"] == PROBLEM
     assert response.headers["Cache-Control"] == "no-store"
+    assert int(response.headers.get("Content-Length", len(response.content))) == len(response.content)
     problem = response.json()
     assert (problem["type"], problem["status"]) == ("about:blank", response.status_code)
     return problem["status"], problem["detail"]

@@ -21,6 +21,7 @@ from watchlist.api.v1.symbols import (
     sort_found,
     split_symbols,
 )
+from watchlist.lists.rules import MAX_SYMBOLS
 from watchlist.lists.search import served_tickers
 from watchlist.prices import quotes
 from watchlist.prices.change import change, change_percent, reference_price
@@ -45,7 +46,7 @@ router = Router(auth=READ_ACCESS, tags=["prices"])
 @router.get("/quotes", response=Quotes, summary="Read quotes", operation_id="readQuotes")
 def read_quotes(request: HttpRequest, symbols: QueryEx[str, SYMBOLS]) -> HttpResponse:
     """Returns the newest update of each symbol. A CSV answer leaves the errors out."""
-    asked, errors = split_symbols(symbols.split(","))
+    asked, errors = split_symbols(_split(symbols))
     served = dict(served_tickers().filter(symbol__in=asked).order_by().values_list("symbol", "source"))
     sources, unknown = sort_found(asked, served)
     updates = _read_updates(list(sources))
@@ -61,7 +62,7 @@ def read_snapshots(request: HttpRequest, symbols: QueryEx[str, SYMBOLS]) -> Http
 
     A value that is unknown is null. A CSV answer leaves the errors out.
     """
-    asked, errors = split_symbols(symbols.split(","))
+    asked, errors = split_symbols(_split(symbols))
     served = {ticker.symbol: ticker for ticker in served_tickers().filter(symbol__in=asked).order_by()}
     tickers, unknown = sort_found(asked, served)
     updates = _read_updates(list(tickers))
@@ -70,6 +71,14 @@ def read_snapshots(request: HttpRequest, symbols: QueryEx[str, SYMBOLS]) -> Http
     header = (*TICKER_KEYS, *QUOTE_KEYS[1:4], *DAY_KEYS, *CHANGE_KEYS)
     value = {"snapshots": snapshots, "errors": [*errors, *unknown]}
     return answer(request, value, header, map(_snapshot_cells, snapshots))
+
+
+def _split(symbols: str) -> list[str]:
+    """Returns the texts between the commas. Raises HttpError 422 if there are too many."""
+    words = symbols.split(",")
+    if len(words) > MAX_SYMBOLS:
+        raise HttpError(422, f"symbols must be 1 to {MAX_SYMBOLS} symbols separated by commas")
+    return words
 
 
 def _read_updates(symbols: list[str]) -> dict[str, Update]:

@@ -7,11 +7,19 @@ answers with the document.
 from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from watchlist.api.v1.symbols import MAX_SYMBOL_INPUT
 from watchlist.lists.rules import MAX_LISTS, MAX_NAME_LENGTH, MAX_SYMBOLS
 
+
+def _read_whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_read_whole)
+"""Accepts 1.0 for a whole number in a body, because JSON has only one kind of number."""
+BarValues = Annotated[list[float], Field(min_length=6, max_length=6)]
 Number = Annotated[float, Field(gt=0)]
 Microseconds = Annotated[int, Field(description="Unix microseconds.")]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SYMBOL_INPUT, pattern=r"^[ -~]+$")]
@@ -101,7 +109,7 @@ class Bars(Exact):
     symbol: str
     source: str
     step: int = Field(description="The length of each bar in seconds.")
-    bars: list[tuple[int, float, float, float, float, float]] = Field(
+    bars: list[BarValues] = Field(
         description="Oldest first: start in unix seconds, open, high, low, close, volume in shares or coins."
     )
     next_page_token: str | None = Field(description="Send it as `page_token` to get the next page; null at the end.")
@@ -147,7 +155,7 @@ class ChangedList(Exact):
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=2 * MAX_NAME_LENGTH)]
 Symbols = Annotated[list[Word], Field(max_length=MAX_SYMBOLS)]
-EntryPosition = Annotated[int, Field(ge=0, le=MAX_SYMBOLS, description="Counts from 0.")]
+EntryPosition = Annotated[int, Field(ge=0, le=MAX_SYMBOLS, description="Counts from 0."), WHOLE]
 
 
 class NewList(Exact):
@@ -160,7 +168,7 @@ class ListChanges(Exact):
 
     name: Name | None = None
     symbols: Symbols | None = None
-    position: Annotated[int, Field(ge=0, lt=MAX_LISTS)] | None = Field(None, description="Counts from 0.")
+    position: Annotated[int, Field(ge=0, lt=MAX_LISTS), WHOLE] | None = Field(None, description="Counts from 0.")
 
 
 class NewEntries(Exact):

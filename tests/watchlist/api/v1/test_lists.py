@@ -71,7 +71,7 @@ def test_symbols_are_added_at_a_position_moved_and_removed(client, headers, make
 def test_a_list_is_moved_among_the_lists(client, headers, make_list):
     make_list("A")
     address, _ = make_list("B")
-    client.patch(address, {"position": 0}, headers=headers, **JSON)
+    client.patch(address, {"position": 0.0}, headers=headers, **JSON)
     assert [each["name"] for each in client.get(LISTS, headers=headers).json()["lists"]] == ["B", "Main", "A"]
 
 
