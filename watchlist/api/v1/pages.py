@@ -11,7 +11,7 @@ from watchlist.accounts.tokens import SCOPES
 from watchlist.api.responses import respond
 from watchlist.api.v1.document import build_document, encode_document, iterate_operations
 
-STATUSES_WITHOUT_TEXT = frozenset({"200", "201", "204"})
+NO_ERRORS = frozenset({"200", "201", "204", "304"})
 
 
 @require_safe
@@ -47,7 +47,7 @@ def _describe(method: str, path: str, operation: dict[str, Any]) -> dict[str, An
         "needs_token": {} not in operation["security"],
         "parameters": [_describe_parameter(parameter) for parameter in operation.get("parameters", [])],
         "body": _describe_body(operation.get("requestBody")),
-        "statuses": [status for status in operation["responses"] if status not in STATUSES_WITHOUT_TEXT],
+        "errors": [status for status in operation["responses"] if status not in NO_ERRORS],
     }
 
 
