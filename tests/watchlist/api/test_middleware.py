@@ -1,5 +1,6 @@
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError, connection
 from django.urls import reverse
 
 from tests.support.watchlist.tokens import bearer
@@ -119,6 +120,27 @@ def test_an_error_of_the_server_is_a_problem(client, tickers, store, settings):
     client.raise_request_exception = False
     settings.REDIS = {"host": object()}
     assert problem_of(client.get(QUOTES))[0] == 500
+
+
+@pytest.mark.parametrize(("debug", "with_token"), [(True, False), (False, False), (False, True)])
+@pytest.mark.django_db(transaction=True)
+def test_without_the_database_the_response_is_503(client, person, tickers, store, settings, debug, with_token):
+    settings.DEBUG = debug
+    client.raise_request_exception = False
+    headers = bearer(person) if with_token else {}
+
+    def refuse(*_arguments):
+        raise OperationalError("database is locked")
+
+    with connection.execute_wrapper(refuse):
+        response = client.get(QUOTES, headers=headers)
+    assert problem_of(response) == (503, "the database is unavailable")
+    assert response.headers["Retry-After"] == "3"
+
+
+def test_a_body_that_is_too_large_is_a_problem(client, person, db):
+    response = client.post(LISTS, b"x" * 3_000_000, content_type="application/json", headers=bearer(person))
+    assert problem_of(response)[0] == 400
 
 
 def test_a_wrong_host_is_a_problem(client, db):

@@ -47,6 +47,12 @@ def refuse_request(_request: HttpRequest, error: HttpError) -> HttpResponse:
     return response
 
 
+@api.exception_handler(Exception)
+def pass_on(_request: HttpRequest, error: Exception) -> HttpResponse:
+    """Leaves every other error to Django's middlewares. Django Ninja would answer with a traceback if DEBUG is true."""
+    raise error
+
+
 @api.exception_handler(ListRefused)
 def refuse_change(_request: HttpRequest, error: ListRefused) -> HttpResponse:
     """Answers 404 if the list or the symbol does not exist, and 409 if a rule forbids the change."""
