@@ -19,7 +19,7 @@ class PersonalToken(HttpBearer):
     """Accepts requests whose token has the scope `scope`.
 
     If the access is `optional`, a request without a token is accepted too. Refuses a request without a token with 401,
-    and a token without the scope with 403. The document of the API has the name of this class.
+    and a token without the scope with 403. The OpenAPI document uses the name of this class.
     """
 
     openapi_description = "A personal token from the page /settings/tokens/. Without one, prices can still be read."
